@@ -1,0 +1,25 @@
+//! The target's schema, one dated file a step.
+//!
+//! A released step is frozen: databases in the field were made by it. That is why nothing here imports the
+//! entities of the main crate; a test there finds the migrated schema equal to what the entities describe.
+
+use sea_orm_migration::prelude::*;
+pub use sea_orm_migration::{MigratorTrait, seaql_migrations};
+
+mod m20261123_000001_create_star;
+mod m20261123_000002_create_sync_tables;
+mod m20261123_000003_create_views;
+
+/// Runs the steps in order; SeaORM keeps the list of applied ones in `seaql_migrations`.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261123_000001_create_star::Migration),
+            Box::new(m20261123_000002_create_sync_tables::Migration),
+            Box::new(m20261123_000003_create_views::Migration),
+        ]
+    }
+}

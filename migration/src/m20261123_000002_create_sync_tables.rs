@@ -1,0 +1,63 @@
+//! What the sync remembers: markers, the history of runs, rows that could not be loaded.
+
+use sea_orm_migration::{prelude::*, schema::*};
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager
+            .create_table(
+                Table::create()
+                    .table("sync_state")
+                    .col(string("source_table").primary_key())
+                    .col(string_null("last_updated"))
+                    .col(string_null("observed_at"))
+                    .col(string_null("update_time"))
+                    .col(string_null("load_marker"))
+                    .col(big_integer_null("loaded_upto"))
+                    .to_owned(),
+            )
+            .await?;
+        manager
+            .create_table(
+                Table::create()
+                    .table("sync_run")
+                    .col(big_pk_auto("id"))
+                    .col(string("command"))
+                    .col(string("started"))
+                    .col(string_null("finished"))
+                    .col(string("status"))
+                    .col(big_integer("rows_read"))
+                    .col(big_integer("rows_inserted"))
+                    .col(big_integer("rows_updated"))
+                    .col(big_integer("rows_deleted"))
+                    .col(big_integer("rows_rejected"))
+                    .col(string("source_identity"))
+                    .to_owned(),
+            )
+            .await?;
+        manager
+            .create_table(
+                Table::create()
+                    .table("sync_reject")
+                    .col(string("source_table"))
+                    .col(string("key"))
+                    .col(string("reason"))
+                    .col(big_integer("run_id"))
+                    .col(string_null("missing_parent"))
+                    .primary_key(Index::create().col("source_table").col("key"))
+                    .to_owned(),
+            )
+            .await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in ["sync_reject", "sync_run", "sync_state"] {
+            manager.drop_table(Table::drop().table(table).to_owned()).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,106 @@
+//! `init`: the target's tables, and a check of both sides.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::Session;
+use crate::config::target_path;
+use crate::engine::lock::Lock;
+use crate::engine::state::{self, RunCounts, Status};
+use crate::engine::target::{Creation, Target};
+use crate::engine::{calendar, source_check};
+use crate::error::{Doing, Result};
+use crate::sakila;
+
+#[derive(Serialize)]
+struct Report {
+    target: PathBuf,
+    /// Whether anything was written.
+    changed: bool,
+    created: bool,
+    /// The copy that was kept of a target of an older version.
+    backup: Option<PathBuf>,
+    source: String,
+    source_version: String,
+    source_tables: usize,
+    dim_date_first_year: Option<i32>,
+    dim_date_last_year: Option<i32>,
+}
+
+pub async fn run(session: &Session) -> Result<u8> {
+    let path = target_path(&session.global)?;
+    let star = sakila::star();
+    // The source first: if it is not fit, the target stays as it was.
+    let source = session.connect().await?;
+    source_check::check(&source, &star.sources).await?;
+    let years = calendar::of_source(&source.pool, &star.calendar).await?;
+
+    let lock = Lock::acquire(&path, "init")?;
+    let (target, creation) = Target::create(&path).await?;
+    let filled = fill(&target, years, &source.server.identity, &creation).await;
+    let known = calendar::known(&target.writer, &star.calendar).await;
+    let closed = target.close().await;
+    drop(lock);
+    let changed = filled?;
+    let known = known?;
+    closed?;
+
+    let report = Report {
+        changed,
+        created: creation == Creation::Created,
+        backup: match creation {
+            Creation::Migrated { backup } => Some(backup),
+            _ => None,
+        },
+        source: source.server.identity.clone(),
+        source_version: source.server.version.clone(),
+        source_tables: star.sources.len(),
+        dim_date_first_year: known.map(|(first, _)| first),
+        dim_date_last_year: known.map(|(_, last)| last),
+        target: path,
+    };
+    let text = text(&report);
+    session.output.result("init", session.seconds(), &report, &text);
+    Ok(0)
+}
+
+/// Fills dim_date and sync_state, and writes the history if anything was done. Returns whether it was.
+async fn fill(target: &Target, years: calendar::Years, identity: &str, creation: &Creation) -> Result<bool> {
+    let star = sakila::star();
+    let transaction = crate::engine::target::begin(&target.writer).await?;
+    let states = state::fill(&transaction, &star.sources).await?;
+    let mut known = calendar::known(&transaction, &star.calendar).await?;
+    let days = match years {
+        Some((first, last)) => {
+            let (from, to) = (first * 10_000 + 101, last * 10_000 + 1231);
+            calendar::extend(&transaction, &star.calendar, &mut known, from, to).await?
+        }
+        None => 0,
+    };
+    let changed = states > 0 || days > 0 || *creation != Creation::Unchanged;
+    if changed {
+        let run_id = state::begin_run(&transaction, "init", identity).await?;
+        state::finish_run(&transaction, run_id, Status::Done, RunCounts::default()).await?;
+        transaction.commit().await.target(|| "committing".to_owned())?;
+    }
+    Ok(changed)
+}
+
+fn text(report: &Report) -> String {
+    let target = report.target.display();
+    let done = match (&report.backup, report.created, report.changed) {
+        (Some(backup), _, _) => format!("migrated {target}; the old file is kept as {}", backup.display()),
+        (None, true, _) => format!("created {target}"),
+        (None, false, true) => format!("completed {target}"),
+        (None, false, false) => format!("nothing to do: {target} is up to date"),
+    };
+    let years = match report.dim_date_first_year.zip(report.dim_date_last_year) {
+        Some((first, last)) => format!("dim_date holds {first} to {last}"),
+        None => "dim_date is empty: the source holds no dates yet".to_owned(),
+    };
+    format!(
+        "source {} is MySQL-compatible {}: {} tables checked and readable\n{done}\n{years}",
+        report.source, report.source_version, report.source_tables
+    )
+}

@@ -1,0 +1,72 @@
+//! What `full-load` and `incremental` share: the lock, both connections, progress, the summary.
+
+use serde::Serialize;
+
+use super::Session;
+use crate::config::target_path;
+use crate::engine::lock::Lock;
+use crate::engine::run::{Context, Report};
+use crate::engine::state::Status;
+use crate::engine::target::{ForeignKeys, Target};
+use crate::engine::{full_load, incremental};
+use crate::error::{EXIT_DIFFERENCES, Result};
+use crate::output::human;
+use crate::output::progress::{Watcher, rate};
+use crate::sakila;
+
+/// Which of the two.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Load {
+    Full,
+    Incremental,
+}
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    rows_per_second: f64,
+}
+
+pub async fn run(session: &Session, command: &str, load: Load) -> Result<u8> {
+    let path = target_path(&session.global)?;
+    let source = session.connect().await?;
+    let foreign_keys = match load {
+        Load::Full => ForeignKeys::CheckedAtEnd,
+        Load::Incremental => ForeignKeys::Enforced,
+    };
+    let target = Target::open(&path, foreign_keys, session.global.workers + 1).await?;
+    let lock = Lock::acquire(&path, command)?;
+    let watcher = Watcher::start(session.progress.clone(), session.global.quiet);
+    let context = Context {
+        star: sakila::star(),
+        source: &source,
+        target: &target,
+        workers: session.workers(),
+        batch_size: session.global.batch_size,
+        progress: session.progress.clone(),
+        stop: session.stop.clone(),
+    };
+    let result = match load {
+        Load::Full => full_load::run(&context).await,
+        Load::Incremental => incremental::run(&context).await,
+    };
+    watcher.finish().await;
+    let closed = target.close().await;
+    drop(lock);
+    let report = result?;
+    closed?;
+
+    let seconds = session.seconds();
+    let summary = Summary {
+        rows_per_second: rate(report.counts().read, seconds).round(),
+        report: &report,
+    };
+    let text = human::report(command, &report, seconds);
+    session.output.result(command, seconds, &summary, &text);
+    Ok(if report.status == Status::Differences {
+        EXIT_DIFFERENCES
+    } else {
+        0
+    })
+}

@@ -1,0 +1,130 @@
+//! One file a command; one match dispatches. What is common to them: connecting, the lock, signals, the metrics.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::net::{TcpStream, UnixStream};
+use tracing::warn;
+
+use crate::cli::{Cli, Command, Global};
+use crate::config::{Address, SourceSettings};
+use crate::engine::progress::Progress;
+use crate::engine::source::Source;
+use crate::engine::stop::{Stop, StopRequest, stop};
+use crate::error::{Error, Result};
+use crate::metrics;
+use crate::output::Output;
+
+mod full_load;
+mod incremental;
+mod init;
+mod load;
+mod status;
+mod validate;
+
+/// What every command is given.
+pub struct Session {
+    pub global: Global,
+    pub output: Output,
+    pub progress: Arc<Progress>,
+    pub stop: Stop,
+    began: Instant,
+}
+
+/// Runs a command to its end. Returns the exit code.
+pub async fn run(cli: Cli) -> u8 {
+    let (request, stop) = stop();
+    watch_signals(request);
+    let session = Session {
+        output: Output::new(&cli.global),
+        progress: Arc::new(Progress::default()),
+        global: cli.global,
+        stop,
+        began: Instant::now(),
+    };
+    let command = name(&cli.command);
+    let result = async {
+        if let Some(address) = session.global.metrics_addr {
+            metrics::serve(address)?;
+        }
+        match &cli.command {
+            Command::Init => init::run(&session).await,
+            Command::FullLoad => full_load::run(&session).await,
+            Command::Incremental => incremental::run(&session).await,
+            Command::Validate(arguments) => validate::run(&session, arguments).await,
+            Command::Status => status::run(&session).await,
+        }
+    }
+    .await;
+    result.unwrap_or_else(|error| {
+        session.output.error(command, session.seconds(), &error);
+        error.exit_code()
+    })
+}
+
+/// A command's name, as it is typed.
+pub fn name(command: &Command) -> &'static str {
+    match command {
+        Command::Init => "init",
+        Command::FullLoad => "full-load",
+        Command::Incremental => "incremental",
+        Command::Validate(_) => "validate",
+        Command::Status => "status",
+    }
+}
+
+impl Session {
+    /// Seconds since the command began.
+    pub fn seconds(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
+
+    pub fn workers(&self) -> usize {
+        usize::try_from(self.global.workers).expect("at most 64")
+    }
+
+    /// Connects to the source.
+    pub async fn connect(&self) -> Result<Source> {
+        let settings = SourceSettings::new(&self.global)?;
+        reach(&settings.address).await?;
+        // One more than there are readers: the planner walks ahead of them.
+        Source::connect(settings.options, settings.identity, self.global.workers + 1).await
+    }
+}
+
+/// Tries the address once. The pool would go on trying a refused connection, and in the end not say why.
+async fn reach(address: &Address) -> Result<()> {
+    let tried = match address {
+        Address::Tcp(host) => TcpStream::connect(host).await.map(drop),
+        Address::Socket(path) => UnixStream::connect(path).await.map(drop),
+    };
+    tried.map_err(|cause| Error::Unreachable {
+        address: address.to_string(),
+        cause,
+    })
+}
+
+/// The first Ctrl-C or SIGTERM asks to stop, the second ends the program at once.
+fn watch_signals(request: StopRequest) {
+    tokio::spawn(async move {
+        if signal().await.is_err() {
+            return;
+        }
+        warn!("stopping after the work at hand; once more to stop at once");
+        request.request();
+        if signal().await.is_ok() {
+            std::process::exit(Error::Stopped.exit_code().into());
+        }
+    });
+}
+
+async fn signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! `status`: markers, their lag, the last runs, rejected rows.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tracing::warn;
+
+use super::Session;
+use crate::config::target_path;
+use crate::engine::reject;
+use crate::engine::state::{self, sync_reject, sync_run};
+use crate::engine::target::{ForeignKeys, Target};
+use crate::error::Result;
+use crate::output::human;
+use crate::sakila;
+
+/// Runs, and rejected rows, that are shown.
+const SHOWN: u64 = 10;
+
+#[derive(Serialize)]
+struct Report {
+    /// Whether a full load has finished.
+    loaded: bool,
+    /// The source's clock, if it was asked and answered.
+    source_clock: Option<DateTime<Utc>>,
+    markers: Vec<Marker>,
+    runs: Vec<sync_run::Model>,
+    rejects: BTreeMap<String, u64>,
+    some_rejects: Vec<sync_reject::Model>,
+}
+
+#[derive(Serialize)]
+struct Marker {
+    source_table: String,
+    marker: Option<String>,
+    observed_at: Option<String>,
+    /// The source's clock less the marker.
+    lag_seconds: Option<i64>,
+    /// Where an unfinished full load has come to.
+    loaded_upto: Option<i64>,
+}
+
+pub async fn run(session: &Session) -> Result<u8> {
+    let path = target_path(&session.global)?;
+    let target = Target::open(&path, ForeignKeys::Enforced, 1).await?;
+    let clock = source_clock(session).await?;
+    let mut states = state::load(&target.readers).await?;
+    let loaded = state::is_loaded(&states);
+    let markers = sakila::star()
+        .sources
+        .iter()
+        .filter_map(|source| states.remove(source.name))
+        .map(|state| Marker {
+            lag_seconds: clock
+                .zip(state.last_updated.as_deref().and_then(state::parse_time))
+                .map(|(clock, marker)| (clock - marker).num_seconds()),
+            source_table: state.source_table,
+            marker: state.last_updated,
+            observed_at: state.observed_at,
+            loaded_upto: state.loaded_upto,
+        })
+        .collect();
+    let report = Report {
+        loaded,
+        source_clock: clock,
+        markers,
+        runs: state::last_runs(&target.readers, SHOWN).await?,
+        rejects: reject::counts(&target.readers).await?,
+        some_rejects: reject::some(&target.readers, SHOWN).await?,
+    };
+    target.close().await?;
+    let text = text(&report);
+    session.output.result("status", session.seconds(), &report, &text);
+    Ok(0)
+}
+
+/// The source's clock. A source that does not answer is no failure here: the target's part is shown all the same.
+async fn source_clock(session: &Session) -> Result<Option<DateTime<Utc>>> {
+    if session.global.source.is_none() {
+        return Ok(None);
+    }
+    let clock = async { session.connect().await?.clock().await };
+    match clock.await {
+        Ok(clock) => Ok(Some(clock)),
+        Err(error) if error.exit_code() == 2 => Err(error),
+        Err(error) => {
+            warn!("the source does not answer, so there is no lag to show: {error}");
+            Ok(None)
+        }
+    }
+}
+
+fn text(report: &Report) -> String {
+    let mut text = String::new();
+    if !report.loaded {
+        text.push_str("no full load has finished yet\n");
+    }
+    let mut markers = human::table(&["source table", "marker", "lag", "last in step"]);
+    for marker in &report.markers {
+        let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        markers.add_row([
+            marker.source_table.clone(),
+            or_dash(&marker.marker),
+            marker.lag_seconds.map_or_else(|| "-".to_owned(), duration),
+            or_dash(&marker.observed_at),
+        ]);
+    }
+    let _ = writeln!(text, "{markers}\n");
+    let mut runs = human::table(&[
+        "run", "command", "started", "status", "read", "inserted", "updated", "deleted", "rejected",
+    ]);
+    for run in &report.runs {
+        runs.add_row([
+            run.id.to_string(),
+            run.command.clone(),
+            run.started.clone(),
+            run.status.clone(),
+            human::grouped(run.rows_read),
+            human::grouped(run.rows_inserted),
+            human::grouped(run.rows_updated),
+            human::grouped(run.rows_deleted),
+            human::grouped(run.rows_rejected),
+        ]);
+    }
+    let _ = writeln!(text, "{runs}");
+    for (table, count) in &report.rejects {
+        let _ = writeln!(
+            text,
+            "\n{} rows of {table} are rejected, among them:",
+            human::grouped(*count)
+        );
+        for reject in report
+            .some_rejects
+            .iter()
+            .filter(|reject| reject.source_table == *table)
+        {
+            let _ = writeln!(
+                text,
+                "  {table} {}: {} (run {})",
+                reject.key, reject.reason, reject.run_id
+            );
+        }
+    }
+    text
+}
+
+/// Seconds as people say them.
+fn duration(seconds: i64) -> String {
+    match seconds {
+        ..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", human::grouped(seconds / 86_400)),
+    }
+}

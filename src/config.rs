@@ -1,0 +1,203 @@
+//! Checked settings. Everything that can be wrong without contacting anything is found here.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use sea_orm::ConnectOptions;
+use sqlx::mysql::MySqlConnectOptions;
+use url::Url;
+
+use crate::cli::Global;
+use crate::error::{Error, Result};
+
+const PASSWORD: &str = "SAKILA_SYNC_SOURCE_PASSWORD";
+const PASSWORD_FILE: &str = "SAKILA_SYNC_SOURCE_PASSWORD_FILE";
+const URL_FORM: &str = "give --source (or SAKILA_SYNC_SOURCE) as mysql://USER@HOST:PORT/SCHEMA";
+
+/// Parameters of the source's URL that mean something. A misspelt one would silently mean nothing.
+const URL_PARAMETERS: [&str; 9] = [
+    "socket", "ssl-mode", "sslmode", "ssl-ca", "sslca", "ssl-cert", "sslcert", "ssl-key", "sslkey",
+];
+
+/// How to reach the source.
+#[derive(Clone)]
+pub struct SourceSettings {
+    pub options: ConnectOptions,
+    pub address: Address,
+    /// Server and schema, without user or password.
+    pub identity: String,
+}
+
+/// Where the server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    Tcp(String),
+    Socket(PathBuf),
+}
+
+impl SourceSettings {
+    /// Checks the URL and finds the password: in the URL, in the environment, or in the file that it names.
+    pub fn new(global: &Global) -> Result<Self> {
+        let text = global
+            .source
+            .as_deref()
+            .ok_or_else(|| Error::setting("no source is given", URL_FORM))?;
+        let password = password()?;
+        Self::parse(text, password)
+    }
+
+    fn parse(text: &str, password: Option<String>) -> Result<Self> {
+        // The parser's message may quote the URL, password and all: it is not passed on.
+        let mut url =
+            Url::parse(text).map_err(|error| Error::setting(format!("--source is no URL: {error}"), URL_FORM))?;
+        if !matches!(url.scheme(), "mysql" | "mariadb") {
+            return Err(Error::setting("--source is not a mysql:// URL", URL_FORM));
+        }
+        let schema = url.path().trim_matches('/').to_owned();
+        if schema.is_empty() || schema.contains('/') {
+            return Err(Error::setting("--source names no schema", URL_FORM));
+        }
+        let parameters: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        if let Some((unknown, _)) = parameters
+            .iter()
+            .find(|(name, _)| !URL_PARAMETERS.contains(&name.as_str()))
+        {
+            return Err(Error::setting(
+                format!("--source has an unknown parameter, {unknown}"),
+                format!("known are {}", URL_PARAMETERS.join(", ")),
+            ));
+        }
+        let options = MySqlConnectOptions::from_str(url.as_str())
+            .map_err(|_| Error::setting("--source has a malformed part", URL_FORM))?;
+        let password = match url.password() {
+            // The driver has decoded it; taking it out of the URL keeps it out of whatever shows the URL.
+            Some(_) => None,
+            None => password,
+        };
+        let options = match password {
+            Some(password) => options.password(&password),
+            None => options,
+        };
+        let address = match parameters.into_iter().find(|(name, _)| name == "socket") {
+            Some((_, path)) => Address::Socket(path.into()),
+            None => Address::Tcp(format!(
+                "{}:{}",
+                url.host_str().unwrap_or("localhost"),
+                url.port().unwrap_or(3306)
+            )),
+        };
+        // Cannot fail: the scheme has a host.
+        let _ = url.set_password(None);
+        if url.set_scheme("mysql").is_err() {
+            return Err(Error::setting("--source is not a mysql:// URL", URL_FORM));
+        }
+        let mut connect = ConnectOptions::new(url.as_str());
+        connect.map_sqlx_mysql_opts(move |_| options.clone());
+        Ok(Self {
+            options: connect,
+            identity: format!("{address}/{schema}"),
+            address,
+        })
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(formatter, "{address}"),
+            Self::Socket(path) => write!(formatter, "{}", path.display()),
+        }
+    }
+}
+
+fn password() -> Result<Option<String>> {
+    if let Ok(password) = std::env::var(PASSWORD) {
+        return Ok(Some(password));
+    }
+    let Some(path) = std::env::var_os(PASSWORD_FILE) else {
+        return Ok(None);
+    };
+    let path = PathBuf::from(path);
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        Error::setting(
+            format!("the password file {} cannot be read: {error}", path.display()),
+            format!("name a readable file in {PASSWORD_FILE}, or set {PASSWORD}"),
+        )
+    })?;
+    Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// Whether a source's URL carries a password.
+pub fn has_password(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| url.password().is_some())
+}
+
+/// The target's path, from a path or a `sqlite:` URL.
+pub fn target_path(global: &Global) -> Result<PathBuf> {
+    let text = global.target.as_str();
+    let path = text
+        .strip_prefix("sqlite://")
+        .or_else(|| text.strip_prefix("sqlite:"))
+        .unwrap_or(text);
+    if path.is_empty() || path == ":memory:" || path.contains('?') {
+        return Err(Error::setting(
+            "--target names no file",
+            "give --target (or SAKILA_SYNC_TARGET) as a path, or as sqlite:PATH without parameters",
+        ));
+    }
+    Ok(PathBuf::from(path))
+}
+
+/// Reads `.env` in the working folder. What the environment has already wins.
+pub fn read_dotenv() -> Result<()> {
+    let path = Path::new(".env");
+    match dotenvy::from_path(path) {
+        Ok(()) => Ok(()),
+        Err(dotenvy::Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(dotenvy::Error::LineParse(_, position)) => Err(Error::setting(
+            format!(".env cannot be read: a line is malformed at character {position}"),
+            "write NAME=VALUE a line; quote values with spaces or #",
+        )),
+        Err(error) => Err(Error::setting(
+            format!(".env cannot be read: {error}"),
+            "make it readable, or remove it",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<SourceSettings> {
+        SourceSettings::parse(text, None)
+    }
+
+    fn problem(text: &str) -> String {
+        match parse(text) {
+            Ok(_) => panic!("{text} was accepted"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_source_is_named_without_its_user_and_password() {
+        let settings = parse("mysql://reader:s%40cret@db.example:3307/sakila").unwrap();
+        assert_eq!(settings.identity, "db.example:3307/sakila");
+        assert_eq!(settings.address, Address::Tcp("db.example:3307".to_owned()));
+        assert!(!settings.options.get_url().contains("cret"));
+        let socket = parse("mysql://reader@localhost/sakila?socket=/run/mysqld.sock").unwrap();
+        assert_eq!(socket.identity, "/run/mysqld.sock/sakila");
+    }
+
+    #[test]
+    fn a_malformed_source_is_rejected_by_name() {
+        assert_eq!(problem("mysql://reader@localhost"), "--source names no schema");
+        assert_eq!(problem("postgres://localhost/sakila"), "--source is not a mysql:// URL");
+        assert_eq!(
+            problem("mysql://localhost/sakila?timezone=%2B02:00"),
+            "--source has an unknown parameter, timezone"
+        );
+        assert!(problem("sakila").starts_with("--source is no URL"));
+    }
+}

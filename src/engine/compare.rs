@@ -1,0 +1,91 @@
+//! Finds what differs between the rows that the target should hold of a scope and those that it does.
+
+use std::collections::{BTreeSet, HashMap};
+
+use sea_orm::Value;
+
+use super::pipeline::Job;
+use super::reject::Reject;
+use super::table::Table;
+use super::transform::{Batch, BatchCounts, integer};
+
+/// A natural key of up to two integers; the second is 0 where there is one.
+pub type NaturalKey = [i64; 2];
+
+/// A scope is authoritative: what is held and not wanted is deleted, what is equal is not written.
+pub fn compare(
+    job: Job,
+    wanted: Vec<(i64, std::result::Result<Vec<Value>, Reject>)>,
+    held: Vec<(i64, Vec<Value>)>,
+) -> Batch {
+    let table = job.table;
+    let mut counts = BatchCounts {
+        read: wanted.len() as u64,
+        ..BatchCounts::default()
+    };
+    let mut held: HashMap<NaturalKey, (i64, Vec<Value>)> = held
+        .into_iter()
+        .map(|(page_key, cells)| (natural_key(table, &cells), (page_key, cells)))
+        .collect();
+    let mut upserts = Vec::with_capacity(wanted.len() * table.columns.len());
+    let mut rejects = Vec::new();
+    let mut changed = Vec::new();
+    let mut dates = BTreeSet::new();
+    for (page_key, row) in wanted {
+        let cells = match row {
+            Ok(cells) => cells,
+            Err(reject) => {
+                rejects.push(reject);
+                changed.push(page_key);
+                continue;
+            }
+        };
+        match held.remove(&natural_key(table, &cells)) {
+            Some((_, held)) if held == cells => {
+                counts.unchanged += 1;
+                continue;
+            }
+            Some((_, held)) => {
+                counts.updated += 1;
+                add_dates(table, &held, &mut dates);
+            }
+            None => counts.inserted += 1,
+        }
+        changed.push(page_key);
+        add_dates(table, &cells, &mut dates);
+        upserts.extend(cells);
+    }
+    let mut deletes = Vec::with_capacity(held.len());
+    for (key, (page_key, cells)) in held {
+        add_dates(table, &cells, &mut dates);
+        changed.push(page_key);
+        deletes.push(key);
+    }
+    counts.deleted = deletes.len() as u64;
+    counts.rejected = rejects.len() as u64;
+    Batch {
+        job,
+        upserts,
+        deletes,
+        rejects,
+        counts,
+        changed,
+        dates,
+    }
+}
+
+fn natural_key(table: &Table, cells: &[Value]) -> NaturalKey {
+    let mut key = NaturalKey::default();
+    for (part, &position) in key.iter_mut().zip(&table.natural_key) {
+        *part = integer(&cells[position]);
+    }
+    key
+}
+
+fn add_dates(table: &Table, cells: &[Value], dates: &mut BTreeSet<i32>) {
+    for &position in &table.date_columns {
+        if let Value::Int(Some(date)) = cells[position] {
+            dates.insert(date);
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The full load: every interval of every table, then a pass that brings all of it to one instant.
+//!
+//! No table of the source is locked and no snapshot is held while pages are read. The marker is fixed before the
+//! first page; what changes meanwhile is brought by the closing pass, which begins there.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use sea_orm::ConnectionTrait;
+use tokio::sync::mpsc;
+use tracing::info;
+
+use super::calendar;
+use super::catch_up::{CatchUp, Mode};
+use super::lookup::Lookups;
+use super::pipeline::{self, Job};
+use super::plan::Intervals;
+use super::read::{LookupPlan, Reader};
+use super::run::{Context, OVERLAP_SECONDS, Report};
+use super::state::{self, Status, sync_state};
+use super::table::{Kind, Table};
+use super::target::TargetReader;
+use super::write::{Commits, Outcomes, Writer};
+use super::{reject, sql, statement, target};
+use crate::error::{Doing, Error, Result};
+
+/// What a load starts from.
+struct Start {
+    /// Nothing was ever loaded: the target need not be read, and may be written without syncing.
+    is_first: bool,
+    is_fresh: bool,
+    /// Up to which key each source table is loaded by a load that was interrupted.
+    loaded_upto: HashMap<String, i64>,
+}
+
+/// Makes the star equal to the source.
+///
+/// # Errors
+/// Anything that either database answers. What was committed stays, and the next full load goes on behind it.
+pub async fn run(context: &Context<'_>) -> Result<Report> {
+    let writer = &context.target.writer;
+    let start = prepare(context).await?;
+    if start.is_first {
+        context.target.tune_writer(sql::SYNCHRONOUS_OFF).await?;
+    }
+    let run_id = state::begin_run(writer, "full-load", &context.source.server.identity).await?;
+    let result = load(context, &start, run_id).await;
+    if let Err(error) = &result {
+        let status = if matches!(error, Error::Stopped) {
+            Status::Stopped
+        } else {
+            Status::Failed
+        };
+        // The error of the load is the one to report, even if its mark cannot be left.
+        let _ = state::finish_run(writer, run_id, status, state::RunCounts::default()).await;
+    }
+    result
+}
+
+/// Fixes the marker, or finds the one of a load that was interrupted.
+async fn prepare(context: &Context<'_>) -> Result<Start> {
+    let writer = &context.target.writer;
+    state::fill(writer, &context.star.sources).await?;
+    let states = state::load(writer).await?;
+    let is_first = !state::is_loaded(&states);
+    let is_fresh = states.values().all(|state| state.load_marker.is_none());
+    if is_fresh {
+        let marker = context.source.clock().await? - TimeDelta::seconds(OVERLAP_SECONDS);
+        let transaction = target::begin(writer).await?;
+        for (_, state) in states {
+            let state = sync_state::Model {
+                load_marker: Some(state::time_text(marker)),
+                loaded_upto: None,
+                ..state
+            };
+            state::save(&transaction, state).await?;
+        }
+        transaction
+            .commit()
+            .await
+            .target(|| "noting where the load begins".to_owned())?;
+        return Ok(Start {
+            is_first,
+            is_fresh,
+            loaded_upto: HashMap::new(),
+        });
+    }
+    let loaded_upto: HashMap<String, i64> = states
+        .into_values()
+        .filter_map(|state| state.loaded_upto.map(|upto| (state.source_table, upto)))
+        .collect();
+    info!(
+        tables = loaded_upto.len(),
+        "going on with the load that was interrupted"
+    );
+    Ok(Start {
+        is_first,
+        is_fresh,
+        loaded_upto,
+    })
+}
+
+async fn load(context: &Context<'_>, start: &Start, run_id: i64) -> Result<Report> {
+    let mut outcomes = Outcomes::new();
+    let mut lookups = Lookups::default();
+    let mut removed: HashMap<&'static str, HashSet<i64>> = HashMap::new();
+    for phase in &context.star.phases {
+        let outcome = load_phase(context, start, run_id, phase, &mut lookups, &removed).await?;
+        for table in phase.iter().filter(|table| table.kind == Kind::Dimension) {
+            if let Some(outcome) = outcome.get(table.name) {
+                removed.insert(table.name, outcome.deleted.iter().copied().collect());
+            }
+        }
+        for (table, outcome) in outcome {
+            outcomes.entry(table).or_default().add(outcome);
+        }
+    }
+    create_indexes(context).await?;
+    if start.is_first {
+        make_durable(context, run_id).await?;
+    }
+
+    let snapshot = context.source.snapshot().await?;
+    let transaction = context.target.begin().await?;
+    // What the pages deleted of the dimensions is still there; the closing pass counts it when it goes.
+    for outcome in outcomes.values_mut() {
+        outcome.deleted.clear();
+    }
+    let pass = CatchUp::new(
+        context,
+        &snapshot,
+        Arc::clone(&transaction),
+        run_id,
+        Mode::ClosingFullLoad,
+        removed,
+    )
+    .await?;
+    let (closing, comparisons) = pass.run().await?;
+    for (table, outcome) in closing {
+        outcomes.entry(table).or_default().add(outcome);
+    }
+    let orphans = context.target.orphans(&transaction).await?;
+    if !orphans.is_empty() {
+        return Err(Error::Orphans { orphans });
+    }
+    let rejects = reject::counts(&*transaction).await?;
+    let report = Report::new(context.star, run_id, &outcomes, comparisons, rejects);
+    state::finish_run(&*transaction, run_id, report.status, report.counts()).await?;
+    target::commit(transaction).await?;
+    snapshot.close().await?;
+    Ok(report)
+}
+
+/// Loads the tables of one phase, all at once.
+async fn load_phase(
+    context: &Context<'_>,
+    start: &Start,
+    run_id: i64,
+    phase: &'static [Table],
+    lookups: &mut Lookups,
+    removed: &HashMap<&'static str, HashSet<i64>>,
+) -> Result<Outcomes> {
+    let target = if start.is_first && start.is_fresh {
+        TargetReader::Empty
+    } else {
+        TargetReader::Committed(context.target.readers.clone())
+    };
+    let mut reader = Reader {
+        star: context.star,
+        source: context.source.pool.clone(),
+        // Surrogate keys are looked up in what the phases before have committed.
+        target: TargetReader::Committed(context.target.readers.clone()),
+        lookups: LookupPlan::Loaded(Lookups::default()),
+        removed: Arc::new(removed.clone()),
+    };
+    reader.load_lookups(phase, lookups).await?;
+    reader.lookups = LookupPlan::Loaded(lookups.clone());
+    reader.target = target.clone();
+
+    let (sender, jobs) = pipeline::jobs(context.workers);
+    let planner = tokio::spawn(plan(
+        phase,
+        context.source.pool.clone(),
+        target,
+        context.batch_size,
+        start.loaded_upto.clone(),
+        sender,
+    ));
+    let writer = &context.target.writer;
+    let years = calendar::known(writer, &context.star.calendar).await?;
+    let commits = Commits::EachFewBatches(writer.clone());
+    let whole: Vec<&'static Table> = phase
+        .iter()
+        .filter(|table| !start.loaded_upto.contains_key(table.source_table))
+        .collect();
+    let outcome = pipeline::run(
+        jobs,
+        context.workers,
+        reader,
+        Writer::new(context.star, commits, run_id, false, years),
+        &whole,
+        Arc::clone(&context.progress),
+        &context.stop,
+    )
+    .await;
+    let planned = planner.await.map_err(|_| Error::Panicked { stage: "planner" })?;
+    let outcome = outcome?;
+    planned?;
+    for (lookup, map) in outcome.published {
+        lookups.set(lookup, map);
+    }
+    Ok(outcome.tables)
+}
+
+/// Hands out the intervals of the tables, one table after the other.
+async fn plan(
+    tables: &'static [Table],
+    source: sea_orm::DatabaseConnection,
+    target: TargetReader,
+    rows: u64,
+    loaded_upto: HashMap<String, i64>,
+    jobs: mpsc::Sender<Job>,
+) -> Result<()> {
+    for table in tables {
+        let after = loaded_upto.get(table.source_table).copied();
+        if after == Some(i64::MAX) {
+            continue;
+        }
+        let mut intervals = Intervals::new(table, source.clone(), target.clone(), rows, after);
+        let mut sequence = 0;
+        while let Some(scope) = intervals.next().await? {
+            let job = Job {
+                table,
+                scope,
+                sequence: Some(sequence),
+            };
+            sequence += 1;
+            if jobs.send(job).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes the secondary indexes that are not there: a first load is faster without them.
+async fn create_indexes(context: &Context<'_>) -> Result<()> {
+    context.target.tune_writer(sql::INDEXING).await?;
+    for index in statement::indexes(context.star) {
+        context
+            .target
+            .writer
+            .execute(&index)
+            .await
+            .target(|| "creating the secondary indexes".to_owned())?;
+    }
+    Ok(())
+}
+
+/// Syncs all that was written without syncing, before anything says that the load has finished.
+async fn make_durable(context: &Context<'_>, run_id: i64) -> Result<()> {
+    context.target.tune_writer(sql::SYNCHRONOUS_NORMAL).await?;
+    // With the log empty a checkpoint would sync nothing; any write will do.
+    state::touch_run(&context.target.writer, run_id).await?;
+    context.target.checkpoint().await
+}

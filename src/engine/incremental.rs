@@ -1,0 +1,38 @@
+//! The incremental run: one snapshot of the source, one transaction on the target.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::catch_up::{CatchUp, Mode};
+use super::run::{Context, Report};
+use super::{reject, state, target};
+use crate::error::{Error, Result};
+
+/// Loads what is new or changed since the markers, compares, and moves the markers: all or nothing.
+///
+/// # Errors
+/// `NotLoaded` before a full load has finished; anything that either database answers, with nothing kept.
+pub async fn run(context: &Context<'_>) -> Result<Report> {
+    if !state::is_loaded(&state::load(&context.target.writer).await?) {
+        return Err(Error::NotLoaded);
+    }
+    let snapshot = context.source.snapshot().await?;
+    let transaction = context.target.begin().await?;
+    let run_id = state::begin_run(&*transaction, "incremental", &context.source.server.identity).await?;
+    let pass = CatchUp::new(
+        context,
+        &snapshot,
+        Arc::clone(&transaction),
+        run_id,
+        Mode::Incremental,
+        HashMap::new(),
+    )
+    .await?;
+    let (outcomes, comparisons) = pass.run().await?;
+    let rejects = reject::counts(&*transaction).await?;
+    let report = Report::new(context.star, run_id, &outcomes, comparisons, rejects);
+    state::finish_run(&*transaction, run_id, report.status, report.counts()).await?;
+    target::commit(transaction).await?;
+    snapshot.close().await?;
+    Ok(report)
+}

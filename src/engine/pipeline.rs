@@ -1,0 +1,230 @@
+//! Readers, the transform stage and the writer, with bounded channels between them.
+//!
+//! ```text
+//! jobs ──▶ reader × workers ──▶ transform (rayon) ──▶ writer
+//!     tokio channel     tokio channel       crossbeam channel
+//! ```
+//!
+//! Readers are tasks. The transform stage and the writer have a thread each, because mapping rows blocks and
+//! because the writer's SQLite must never hold up a reader. Channels are short, so memory stays flat however slow
+//! the writer is. A closed channel means that there is no more work; the first error is kept, closes everything
+//! and is the one that is reported.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+use tracing::{Instrument, info_span};
+
+use super::lookup::{KeyMap, Lookup};
+use super::progress::Progress;
+use super::read::{Page, Reader};
+use super::scope::Scope;
+use super::stop::Stop;
+use super::table::Table;
+use super::transform::{Batch, transform};
+use super::write::{Outcomes, Writer};
+use crate::error::{Error, Result};
+
+/// Pages, and batches, that wait between two stages.
+const CHANNEL_LENGTH: usize = 2;
+
+/// One unit of work: a scope of a table.
+#[derive(Clone)]
+pub struct Job {
+    pub table: &'static Table,
+    pub scope: Scope,
+    /// Its place among the intervals of its table, if what is finished is to be remembered.
+    pub sequence: Option<u64>,
+}
+
+/// The end that hands out jobs. Closed when there are no more.
+pub type Jobs = mpsc::Receiver<Job>;
+
+/// What a run of the pipeline did.
+pub struct Outcome {
+    pub tables: Outcomes,
+    /// Lookups that the loaded tables published.
+    pub published: Vec<(&'static Lookup, KeyMap)>,
+}
+
+/// The first error of any stage.
+#[derive(Clone, Default)]
+struct Failure(Arc<Mutex<Option<Error>>>);
+
+impl Failure {
+    fn set(&self, error: Error) {
+        let mut first = self.0.lock().expect("no holder of this lock panics");
+        first.get_or_insert(error);
+    }
+
+    fn take(&self) -> Option<Error> {
+        self.0.lock().expect("no holder of this lock panics").take()
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.lock().expect("no holder of this lock panics").is_some()
+    }
+}
+
+/// Makes a channel of jobs as long as readers can use.
+pub fn jobs(workers: usize) -> (mpsc::Sender<Job>, Jobs) {
+    mpsc::channel(workers * 2)
+}
+
+/// Hands out jobs that are known beforehand.
+pub fn jobs_of(jobs: Vec<Job>) -> Jobs {
+    let (sender, receiver) = mpsc::channel(jobs.len().max(1));
+    for job in jobs {
+        sender.try_send(job).expect("the channel was made long enough");
+    }
+    receiver
+}
+
+/// Runs jobs until there are no more, with `workers` readers at once.
+///
+/// After `stop` was requested no further job begins; what has begun is written, and the error is `Stopped`.
+pub async fn run(
+    jobs: Jobs,
+    workers: usize,
+    reader: Reader,
+    writer: Writer,
+    publishes: &[&'static Table],
+    progress: Arc<Progress>,
+    stop: &Stop,
+) -> Result<Outcome> {
+    let failure = Failure::default();
+    let (page_sender, pages) = mpsc::channel(CHANNEL_LENGTH);
+    let (batch_sender, batches) = crossbeam_channel::bounded(CHANNEL_LENGTH);
+
+    let jobs = Arc::new(tokio::sync::Mutex::new(jobs));
+    let mut readers = JoinSet::new();
+    for worker in 0..workers {
+        readers.spawn(
+            read_all(
+                Arc::clone(&jobs),
+                reader.clone(),
+                page_sender.clone(),
+                failure.clone(),
+                Arc::clone(&progress),
+                stop.clone(),
+            )
+            .instrument(info_span!("reader", worker)),
+        );
+    }
+    drop((jobs, reader, page_sender));
+    let published = publishes
+        .iter()
+        .filter_map(|table| {
+            table
+                .publishes
+                .as_ref()
+                .map(|publish| (publish.lookup, KeyMap::default()))
+        })
+        .collect();
+    let transform = spawn_transform(pages, batch_sender, published, failure.clone());
+    let writer = spawn_writer(batches, writer, failure.clone(), progress);
+
+    while let Some(joined) = readers.join_next().await {
+        if joined.is_err() {
+            failure.set(Error::Panicked { stage: "reader" });
+        }
+    }
+    let published = joined(transform.await, "transform", &failure);
+    let tables = joined(writer.await, "writer", &failure);
+    if let Some(error) = failure.take() {
+        return Err(error);
+    }
+    if stop.is_requested() {
+        return Err(Error::Stopped);
+    }
+    match (tables.flatten(), published) {
+        (Some(tables), Some(published)) => Ok(Outcome { tables, published }),
+        _ => Err(Error::Panicked { stage: "pipeline" }),
+    }
+}
+
+/// The result of a stage's thread, with a panic turned into an error that names it.
+fn joined<T>(
+    result: std::result::Result<T, tokio::task::JoinError>,
+    stage: &'static str,
+    failure: &Failure,
+) -> Option<T> {
+    result.inspect_err(|_| failure.set(Error::Panicked { stage })).ok()
+}
+
+async fn read_all(
+    jobs: Arc<tokio::sync::Mutex<Jobs>>,
+    reader: Reader,
+    pages: mpsc::Sender<Page>,
+    failure: Failure,
+    progress: Arc<Progress>,
+    stop: Stop,
+) {
+    while !stop.is_requested() && !failure.is_set() {
+        let Some(job) = jobs.lock().await.recv().await else {
+            return;
+        };
+        let table = job.table.name;
+        match reader.read(job).await {
+            Ok(page) => {
+                progress.table(table).add_read(page.rows.len() as u64);
+                if pages.send(page).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => return failure.set(error),
+        }
+    }
+}
+
+fn spawn_transform(
+    mut pages: mpsc::Receiver<Page>,
+    batches: crossbeam_channel::Sender<Batch>,
+    mut published: Vec<(&'static Lookup, KeyMap)>,
+    failure: Failure,
+) -> JoinHandle<Vec<(&'static Lookup, KeyMap)>> {
+    tokio::task::spawn_blocking(move || {
+        while let Some(page) = pages.blocking_recv() {
+            let lookup = page.job.table.publishes.as_ref().map(|publish| publish.lookup);
+            let map = published
+                .iter_mut()
+                .find(|(of, _)| lookup.is_some_and(|lookup| std::ptr::eq(*of, lookup)))
+                .map(|(_, map)| map);
+            match transform(page, map) {
+                Ok(batch) => {
+                    if batches.send(batch).is_err() {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    failure.set(error);
+                    break;
+                }
+            }
+        }
+        published
+    })
+}
+
+fn spawn_writer(
+    batches: crossbeam_channel::Receiver<Batch>,
+    mut writer: Writer,
+    failure: Failure,
+    progress: Arc<Progress>,
+) -> JoinHandle<Option<Outcomes>> {
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::spawn_blocking(move || {
+        let write_all = || -> Result<Outcomes> {
+            for batch in batches {
+                let table = progress.table(batch.job.table.name);
+                let counts = batch.counts;
+                runtime.block_on(writer.write(batch))?;
+                table.add_written(counts);
+            }
+            // What is finished is committed even if another stage has failed: each batch stands for itself.
+            runtime.block_on(writer.finish())
+        };
+        write_all().map_err(|error| failure.set(error)).ok()
+    })
+}

@@ -1,0 +1,61 @@
+//! How far a run is: counters that the stages add to and that the terminal and the metrics look at.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::transform::BatchCounts;
+use crate::metrics;
+
+/// The counters of one run.
+#[derive(Default)]
+pub struct Progress {
+    tables: Mutex<Vec<Arc<TableProgress>>>,
+}
+
+/// The counters of one target table.
+pub struct TableProgress {
+    pub table: &'static str,
+    /// Rows that the source says it has, roughly; 0 if unknown.
+    pub expected: AtomicU64,
+    pub read: AtomicU64,
+    pub written: AtomicU64,
+    pub finished: AtomicBool,
+}
+
+impl Progress {
+    /// The counters of `table`, made when first asked for.
+    pub fn table(&self, table: &'static str) -> Arc<TableProgress> {
+        let mut tables = self.tables.lock().expect("no holder of this lock panics");
+        if let Some(found) = tables.iter().find(|known| known.table == table) {
+            return Arc::clone(found);
+        }
+        let made = Arc::new(TableProgress {
+            table,
+            expected: AtomicU64::new(0),
+            read: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            finished: AtomicBool::new(false),
+        });
+        tables.push(Arc::clone(&made));
+        made
+    }
+
+    /// All tables that have begun, in that order.
+    pub fn tables(&self) -> Vec<Arc<TableProgress>> {
+        self.tables.lock().expect("no holder of this lock panics").clone()
+    }
+}
+
+impl TableProgress {
+    pub fn add_read(&self, rows: u64) {
+        self.read.fetch_add(rows, Ordering::Relaxed);
+        metrics::rows_read(self.table, rows);
+    }
+
+    pub fn add_written(&self, counts: BatchCounts) {
+        let written = counts.inserted + counts.updated + counts.deleted;
+        self.written.fetch_add(written, Ordering::Relaxed);
+        metrics::rows_written(self.table, counts.inserted, counts.updated, counts.deleted);
+        metrics::rows_rejected(self.table, counts.rejected);
+    }
+}

@@ -1,0 +1,154 @@
+//! Rows that could not be loaded: kept with their reason, tried again in every run, gone when they load.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait};
+
+use super::scope::Scope;
+use super::state::sync_reject::{ActiveModel, Column, Entity, Model};
+use super::table::{Rejection, Table};
+use super::target::TargetReader;
+use crate::error::{Doing, Result};
+
+/// One rejected source row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// The source's primary key; its parts joined by commas, the page key first.
+    pub key: String,
+    pub rejection: Rejection,
+}
+
+/// The number that the key begins with. SQLite's CAST stops at the first character that is no digit.
+fn page_key() -> Expr {
+    Expr::col(Column::Key).cast_as("INTEGER")
+}
+
+/// Makes sync_reject say of `scope` just what `found` says. Returns whether anything had to be written.
+pub async fn replace<C: ConnectionTrait>(
+    connection: &C,
+    table: &Table,
+    scope: &Scope,
+    found: &[Reject],
+    run_id: i64,
+) -> Result<bool> {
+    let doing = || format!("writing the rejects of {}, {scope}", table.source_table);
+    let held: HashMap<String, String> = Entity::find()
+        .filter(Column::SourceTable.eq(table.source_table))
+        .filter(scope.contains(&page_key()))
+        .all(connection)
+        .await
+        .target(doing)?
+        .into_iter()
+        .map(|reject| (reject.key, reject.reason))
+        .collect();
+    let wanted: HashMap<&str, &Rejection> = found
+        .iter()
+        .map(|reject| (reject.key.as_str(), &reject.rejection))
+        .collect();
+    let gone: Vec<&String> = held.keys().filter(|key| !wanted.contains_key(key.as_str())).collect();
+    let new: Vec<ActiveModel> = wanted
+        .iter()
+        .filter(|(key, rejection)| held.get(**key) != Some(&rejection.reason))
+        .map(|(key, rejection)| ActiveModel {
+            source_table: Set(table.source_table.to_owned()),
+            key: Set((*key).to_owned()),
+            reason: Set(rejection.reason.clone()),
+            run_id: Set(run_id),
+            missing_parent: Set(rejection.missing_parent.map(str::to_owned)),
+        })
+        .collect();
+    let changed = !gone.is_empty() || !new.is_empty();
+    for keys in gone.chunks(KEYS_A_STATEMENT) {
+        Entity::delete_many()
+            .filter(Column::SourceTable.eq(table.source_table))
+            .filter(Column::Key.is_in(keys.iter().copied()))
+            .exec(connection)
+            .await
+            .target(doing)?;
+    }
+    for rows in new.chunks(KEYS_A_STATEMENT) {
+        Entity::insert_many(rows.to_vec())
+            .on_conflict(
+                OnConflict::columns([Column::SourceTable, Column::Key])
+                    .update_columns([Column::Reason, Column::RunId, Column::MissingParent])
+                    .to_owned(),
+            )
+            .exec_without_returning(connection)
+            .await
+            .target(doing)?;
+    }
+    Ok(changed)
+}
+
+const KEYS_A_STATEMENT: usize = 1_000;
+
+/// How many rows of each source table are rejected.
+pub async fn counts<C: ConnectionTrait>(connection: &C) -> Result<BTreeMap<String, u64>> {
+    let rows: Vec<(String, i64)> = Entity::find()
+        .select_only()
+        .column(Column::SourceTable)
+        .column_as(Column::Key.count(), "rows")
+        .group_by(Column::SourceTable)
+        .into_tuple()
+        .all(connection)
+        .await
+        .target(|| "counting the rejects".to_owned())?;
+    Ok(rows
+        .into_iter()
+        .map(|(table, rows)| (table, rows.unsigned_abs()))
+        .collect())
+}
+
+/// How many rows of `scope` are rejected.
+pub async fn count<C: ConnectionTrait>(connection: &C, table: &Table, scope: &Scope) -> Result<u64> {
+    Entity::find()
+        .filter(Column::SourceTable.eq(table.source_table))
+        .filter(scope.contains(&page_key()))
+        .count(connection)
+        .await
+        .target(|| format!("counting the rejects of {}", table.source_table))
+}
+
+/// The page keys of the rejected rows of a source table.
+pub async fn page_keys<C: ConnectionTrait>(connection: &C, source_table: &str) -> Result<Vec<i64>> {
+    Entity::find()
+        .select_only()
+        .expr(page_key())
+        .filter(Column::SourceTable.eq(source_table))
+        .into_tuple()
+        .all(connection)
+        .await
+        .target(|| format!("reading the rejects of {source_table}"))
+}
+
+/// (page key, missing parent) of the rejected rows of a source table in `scope`.
+pub async fn missing_parents(
+    target: &TargetReader,
+    source_table: &str,
+    scope: &Scope,
+) -> std::result::Result<Vec<(i64, Option<String>)>, DbErr> {
+    let select = Entity::find()
+        .select_only()
+        .expr(page_key())
+        .column(Column::MissingParent)
+        .filter(Column::SourceTable.eq(source_table))
+        .filter(scope.contains(&page_key()))
+        .into_query();
+    target
+        .all(&select)
+        .await?
+        .iter()
+        .map(|row| row.try_get_many_by_index())
+        .collect()
+}
+
+/// A few rejected rows, for people to read.
+pub async fn some<C: ConnectionTrait>(connection: &C, limit: u64) -> Result<Vec<Model>> {
+    Entity::find()
+        .limit(limit)
+        .all(connection)
+        .await
+        .target(|| "reading the rejects".to_owned())
+}

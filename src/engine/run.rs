@@ -1,0 +1,114 @@
+//! What every run has at hand, and the report that it ends with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::progress::Progress;
+use super::source::Source;
+use super::state::{RunCounts, Status};
+use super::stop::Stop;
+use super::table::Star;
+use super::target::Target;
+use super::transform::BatchCounts;
+use super::verify::Comparison;
+use super::write::Outcomes;
+
+/// How far the marker is held back from the source's clock, in seconds. A transaction that commits later than
+/// this after its rows were stamped could be missed by its time of change (the row counts still tell).
+pub const OVERLAP_SECONDS: i64 = 120;
+
+/// Both databases and how to work on them.
+pub struct Context<'a> {
+    pub star: &'static Star,
+    pub source: &'a Source,
+    pub target: &'a Target,
+    /// Concurrent connections to the source.
+    pub workers: usize,
+    /// Rows a page, and so a batch.
+    pub batch_size: u64,
+    pub progress: Arc<Progress>,
+    pub stop: Stop,
+}
+
+/// How a load ended.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub status: Status,
+    pub run_id: i64,
+    /// In the order of loading.
+    pub tables: Vec<TableReport>,
+    /// The comparison that closes the load, differences and all.
+    pub comparisons: Vec<Comparison>,
+    /// Rows in sync_reject, by source table.
+    pub rejects: BTreeMap<String, u64>,
+}
+
+/// What was done to one target table.
+#[derive(Clone, Debug, Serialize)]
+pub struct TableReport {
+    pub table: &'static str,
+    pub read: u64,
+    pub inserted: u64,
+    pub updated: u64,
+    pub deleted: u64,
+    pub unchanged: u64,
+    pub rejected: u64,
+}
+
+impl Report {
+    pub fn new(
+        star: &Star,
+        run_id: i64,
+        outcomes: &Outcomes,
+        comparisons: Vec<Comparison>,
+        rejects: BTreeMap<String, u64>,
+    ) -> Self {
+        let differs = comparisons.iter().any(Comparison::differs);
+        Self {
+            status: if differs { Status::Differences } else { Status::Done },
+            run_id,
+            tables: star
+                .tables()
+                .map(|table| {
+                    let counts = outcomes
+                        .get(table.name)
+                        .map(|outcome| outcome.counts)
+                        .unwrap_or_default();
+                    TableReport::new(table.name, counts)
+                })
+                .collect(),
+            comparisons,
+            rejects,
+        }
+    }
+
+    pub fn counts(&self) -> RunCounts {
+        let mut counts = RunCounts {
+            rejected: self.rejects.values().sum(),
+            ..RunCounts::default()
+        };
+        for table in &self.tables {
+            counts.read += table.read;
+            counts.inserted += table.inserted;
+            counts.updated += table.updated;
+            counts.deleted += table.deleted;
+        }
+        counts
+    }
+}
+
+impl TableReport {
+    fn new(table: &'static str, counts: BatchCounts) -> Self {
+        Self {
+            table,
+            read: counts.read,
+            inserted: counts.inserted,
+            updated: counts.updated,
+            deleted: counts.deleted,
+            unchanged: counts.unchanged,
+            rejected: counts.rejected,
+        }
+    }
+}

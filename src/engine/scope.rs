@@ -1,0 +1,81 @@
+//! Which rows of a table one unit of work is about, named by their page key.
+//!
+//! A scope is authoritative: what the source has in it the target must have, and nothing else.
+
+use std::fmt;
+
+use sea_orm::Condition;
+use sea_orm::sea_query::{Expr, ExprTrait};
+
+/// One unit of reading, comparing and writing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Every key in (after, upto]; `None` leaves that end open.
+    Range { after: Option<i64>, upto: Option<i64> },
+    /// Just these keys, ascending.
+    Keys(Vec<i64>),
+}
+
+impl Scope {
+    pub const ALL: Scope = Scope::Range {
+        after: None,
+        upto: None,
+    };
+
+    /// The scope as a condition on `key`.
+    pub fn contains(&self, key: &Expr) -> Condition {
+        match self {
+            Scope::Range { after, upto } => Condition::all()
+                .add_option(after.map(|after| key.clone().gt(after)))
+                .add_option(upto.map(|upto| key.clone().lte(upto))),
+            Scope::Keys(keys) => Condition::all().add(key.clone().is_in(keys.iter().copied())),
+        }
+    }
+
+    /// Cuts a set of keys into scopes of at most `size` keys.
+    pub fn of_keys(keys: impl IntoIterator<Item = i64>, size: usize) -> Vec<Scope> {
+        let mut keys: Vec<i64> = keys.into_iter().collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys.chunks(size).map(|chunk| Scope::Keys(chunk.to_vec())).collect()
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scope::Range { after, upto } => {
+                let end = |end: &Option<i64>| end.map_or("..".to_owned(), |key| key.to_string());
+                write!(formatter, "keys ({}, {}]", end(after), end(upto))
+            }
+            Scope::Keys(keys) => match (keys.first(), keys.last()) {
+                (Some(first), Some(last)) => {
+                    write!(formatter, "{} keys from {first} to {last}", keys.len())
+                }
+                _ => write!(formatter, "no keys"),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_sorted_deduplicated_and_cut() {
+        assert_eq!(
+            Scope::of_keys([5, 1, 3, 1], 2),
+            [Scope::Keys(vec![1, 3]), Scope::Keys(vec![5])]
+        );
+    }
+
+    #[test]
+    fn a_range_names_its_open_ends() {
+        let scope = Scope::Range {
+            after: Some(7),
+            upto: None,
+        };
+        assert_eq!(scope.to_string(), "keys (7, ..]");
+    }
+}

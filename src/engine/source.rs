@@ -1,0 +1,184 @@
+//! The connection to the operational database: a pool for short statements, and snapshots.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
+use tracing::debug;
+
+use super::sql;
+use crate::error::{Doing, Error, Result};
+
+/// How long a server may take to answer a connection attempt.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An open source.
+pub struct Source {
+    pub pool: DatabaseConnection,
+    pub server: Server,
+    options: ConnectOptions,
+}
+
+/// What the server says it is.
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub version: String,
+    pub is_mariadb: bool,
+    pub schema: String,
+    /// Names server and schema, for the run history.
+    pub identity: String,
+}
+
+/// One connection inside one REPEATABLE READ transaction: everything read through it is of one instant.
+pub struct Snapshot {
+    pub connection: DatabaseConnection,
+    /// The source's clock just before the snapshot began.
+    pub clock: DateTime<Utc>,
+    /// `information_schema`'s UPDATE_TIME by table, read before the snapshot began: what is committed later moves it.
+    pub update_times: HashMap<String, Option<NaiveDateTime>>,
+    connection_id: u64,
+}
+
+impl Source {
+    /// Connects with a pool of up to `connections`.
+    pub async fn connect(mut options: ConnectOptions, identity: String, connections: u32) -> Result<Self> {
+        options
+            .connect_timeout(CONNECT_TIMEOUT)
+            .acquire_timeout(CONNECT_TIMEOUT)
+            .sqlx_logging(false)
+            .test_before_acquire(false);
+        let mut pool_options = options.clone();
+        pool_options.max_connections(connections);
+        let pool = Database::connect(pool_options)
+            .await
+            .source(|| format!("connecting to {identity}"))?;
+        let server = Server::describe(&pool, identity).await?;
+        debug!(
+            version = server.version,
+            schema = server.schema,
+            "connected to the source"
+        );
+        Ok(Self { pool, server, options })
+    }
+
+    /// The source's clock; no other clock counts.
+    pub async fn clock(&self) -> Result<DateTime<Utc>> {
+        clock(&self.pool).await
+    }
+
+    /// Opens a snapshot on a connection of its own.
+    pub async fn snapshot(&self) -> Result<Snapshot> {
+        let doing = || "opening a snapshot".to_owned();
+        let mut options = self.options.clone();
+        // One connection that is never replaced: its transaction is the snapshot.
+        options
+            .max_connections(1)
+            .idle_timeout(None::<Duration>)
+            .max_lifetime(None::<Duration>);
+        let connection = Database::connect(options).await.source(doing)?;
+        if !self.server.is_mariadb {
+            connection
+                .execute_unprepared(sql::FRESH_UPDATE_TIMES)
+                .await
+                .source(doing)?;
+        }
+        connection
+            .execute_unprepared(sql::REPEATABLE_READ)
+            .await
+            .source(doing)?;
+        let clock = clock(&connection).await?;
+        let update_times = update_times(&connection).await?;
+        connection.execute_unprepared(sql::START_SNAPSHOT).await.source(doing)?;
+        let connection_id = connection_id(&connection).await?;
+        Ok(Snapshot {
+            connection,
+            clock,
+            update_times,
+            connection_id,
+        })
+    }
+}
+
+impl Snapshot {
+    /// Ends the snapshot. An error if the driver replaced its connection on the way, because then what was read
+    /// is not of one instant.
+    pub async fn close(self) -> Result<()> {
+        self.check().await?;
+        let doing = || "ending the snapshot".to_owned();
+        self.connection
+            .execute_unprepared(sql::END_SNAPSHOT)
+            .await
+            .source(doing)?;
+        self.connection.close().await.source(doing)
+    }
+
+    /// Whether all reads so far went through the one connection.
+    pub async fn check(&self) -> Result<()> {
+        if connection_id(&self.connection).await? == self.connection_id {
+            Ok(())
+        } else {
+            Err(Error::SnapshotLost {
+                doing: "reading".to_owned(),
+            })
+        }
+    }
+}
+
+impl Server {
+    async fn describe(connection: &DatabaseConnection, identity: String) -> Result<Self> {
+        let doing = || "asking the server for its version".to_owned();
+        let select = Query::select()
+            .expr(Func::cust("VERSION"))
+            .expr(Func::cust("DATABASE"))
+            .to_owned();
+        let row = connection.query_one(&select).await.source(doing)?;
+        let (version, schema): (String, Option<String>) = match row {
+            Some(row) => row.try_get_many_by_index().source(doing)?,
+            None => (String::new(), None),
+        };
+        Ok(Self {
+            is_mariadb: version.contains("MariaDB"),
+            schema: schema.unwrap_or_default(),
+            version,
+            identity,
+        })
+    }
+}
+
+async fn clock(connection: &DatabaseConnection) -> Result<DateTime<Utc>> {
+    let doing = || "reading the source's clock".to_owned();
+    let select = Query::select().expr(Func::cust("UTC_TIMESTAMP")).to_owned();
+    let row = connection.query_one(&select).await.source(doing)?;
+    let clock: NaiveDateTime = match row {
+        Some(row) => row.try_get_by_index(0).source(doing)?,
+        None => NaiveDateTime::default(),
+    };
+    Ok(clock.and_utc())
+}
+
+async fn connection_id(connection: &DatabaseConnection) -> Result<u64> {
+    let doing = || "reading the connection's id".to_owned();
+    let select = Query::select().expr(Func::cust("CONNECTION_ID")).to_owned();
+    let row = connection.query_one(&select).await.source(doing)?;
+    match row {
+        Some(row) => row.try_get_by_index(0).source(doing),
+        None => Ok(0),
+    }
+}
+
+async fn update_times(connection: &DatabaseConnection) -> Result<HashMap<String, Option<NaiveDateTime>>> {
+    let doing = || "reading information_schema.TABLES".to_owned();
+    let column = |name: &'static str| Expr::col(Alias::new(name));
+    let select = Query::select()
+        .expr(column("TABLE_NAME"))
+        .expr(column("UPDATE_TIME").cast_as("DATETIME"))
+        .from((Alias::new("information_schema"), Alias::new("TABLES")))
+        .and_where(column("TABLE_SCHEMA").eq(Func::cust("DATABASE")))
+        .to_owned();
+    let rows = connection.query_all(&select).await.source(doing)?;
+    rows.iter()
+        .map(|row| row.try_get_many_by_index().source(doing))
+        .collect()
+}

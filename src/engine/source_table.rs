@@ -1,0 +1,104 @@
+//! A source table as a value: its name, the key its changed rows are named by, and the columns that are read.
+
+use sea_orm::sea_query::{Alias, ColumnType, DynIden, Expr, ExprTrait, IntoIden, Query, SelectStatement};
+use sea_orm::{ColumnTrait, EntityTrait, IdenStatic, Iterable};
+
+/// Every source table has its time of last change in this column.
+pub const MARKER_COLUMN: &str = "last_update";
+
+/// One table of the source, made from its entity.
+pub struct SourceTable {
+    pub name: &'static str,
+    /// The integer column that changed rows are named by.
+    pub key: &'static str,
+    pub columns: Vec<SourceColumn>,
+}
+
+/// A column that is read, and what it has to be.
+pub struct SourceColumn {
+    pub name: &'static str,
+    pub family: Family,
+}
+
+/// Types that decode alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    Integer,
+    Text,
+    Decimal,
+    DateTime,
+    Timestamp,
+}
+
+impl SourceTable {
+    pub fn of<E: EntityTrait>(key: E::Column) -> Self {
+        Self {
+            name: E::default().table_name().to_owned().leak(),
+            key: key.as_str(),
+            columns: E::Column::iter()
+                .map(|column| SourceColumn {
+                    name: column.as_str(),
+                    family: Family::of(column.def().get_column_type()),
+                })
+                .collect(),
+        }
+    }
+
+    /// (key, last_update) of the rows that changed after `marker`; rows without a time of change always count.
+    pub fn changed_since(&self, marker: Option<chrono::DateTime<chrono::Utc>>) -> SelectStatement {
+        let last_update = || Expr::col(MARKER_COLUMN);
+        let mut select = Query::select();
+        select.column(self.key).column(MARKER_COLUMN).from(self.name);
+        if let Some(marker) = marker {
+            select.and_where(last_update().gt(marker).or(last_update().is_null()));
+        }
+        select
+    }
+
+    pub fn iden(&self) -> DynIden {
+        Alias::new(self.name).into_iden()
+    }
+}
+
+impl Family {
+    fn of(column_type: &ColumnType) -> Self {
+        match column_type {
+            ColumnType::String(_) | ColumnType::Text => Family::Text,
+            ColumnType::Decimal(_) => Family::Decimal,
+            ColumnType::DateTime => Family::DateTime,
+            ColumnType::Timestamp | ColumnType::TimestampWithTimeZone => Family::Timestamp,
+            _ => Family::Integer,
+        }
+    }
+
+    /// Whether a column of this type, as `information_schema` names it, decodes.
+    pub fn accepts(self, data_type: &str) -> bool {
+        let accepted: &[&str] = match self {
+            Family::Integer => &["tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"],
+            Family::Text => &[
+                "char",
+                "varchar",
+                "enum",
+                "set",
+                "tinytext",
+                "text",
+                "mediumtext",
+                "longtext",
+            ],
+            Family::Decimal => &["decimal"],
+            Family::DateTime => &["datetime"],
+            Family::Timestamp => &["timestamp"],
+        };
+        accepted.contains(&data_type.to_ascii_lowercase().as_str())
+    }
+
+    pub fn expectation(self) -> &'static str {
+        match self {
+            Family::Integer => "an integer",
+            Family::Text => "a text",
+            Family::Decimal => "a DECIMAL",
+            Family::DateTime => "a DATETIME",
+            Family::Timestamp => "a TIMESTAMP",
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The statements that change the star, made by the query builder.
+
+use sea_orm::sea_query::{
+    Alias, DeleteStatement, Expr, ExprTrait, Index, IndexCreateStatement, OnConflict, Query, SqliteQueryBuilder,
+};
+use sea_orm::{DbBackend, Statement, Value};
+
+use super::compare::NaturalKey;
+use super::table::{Star, Table};
+
+/// Rows that one DELETE names.
+const KEYS_A_STATEMENT: usize = 1_000;
+
+/// The INSERT of `rows` rows that overwrites rows with the same natural key, so that surrogate keys stay.
+pub fn upsert(table: &Table, rows: usize) -> String {
+    let mut insert = Query::insert();
+    insert
+        .into_table(table.name)
+        .columns(table.columns.iter().map(|column| column.name));
+    for _ in 0..rows {
+        insert.values_panic(table.columns.iter().map(|_| Expr::value(0)));
+    }
+    let key = table.natural_key_names();
+    let others: Vec<&str> = table
+        .columns
+        .iter()
+        .map(|column| column.name)
+        .filter(|name| !key.contains(name))
+        .collect();
+    let mut on_conflict = OnConflict::columns(key);
+    if others.is_empty() {
+        on_conflict.do_nothing();
+    } else {
+        on_conflict.update_columns(others);
+    }
+    insert.on_conflict(on_conflict);
+    insert.build(SqliteQueryBuilder).0
+}
+
+/// A kept statement with values of its own.
+pub fn bind(sql: &str, values: Vec<Value>) -> Statement {
+    Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)
+}
+
+/// Deletes rows by their natural keys.
+pub fn deletes(table: &Table, keys: &[NaturalKey]) -> Vec<DeleteStatement> {
+    let names = table.natural_key_names();
+    keys.chunks(KEYS_A_STATEMENT)
+        .map(|keys| {
+            let condition = match names[..] {
+                [name] => Expr::col(name).is_in(keys.iter().map(|key| key[0])),
+                [first, second] => Expr::tuple([Expr::col(first), Expr::col(second)])
+                    .in_tuples(keys.iter().map(|key| (key[0], key[1]))),
+                _ => unreachable!("a natural key has one column or two"),
+            };
+            Query::delete().from_table(table.name).and_where(condition).to_owned()
+        })
+        .collect()
+}
+
+/// The secondary indexes of the whole star.
+pub fn indexes(star: &Star) -> Vec<IndexCreateStatement> {
+    star.tables()
+        .flat_map(|table| table.indexes.iter().map(move |column| (table.name, *column)))
+        .map(|(table, column)| {
+            Index::create()
+                .if_not_exists()
+                .name(format!("idx_{table}_{column}"))
+                .table(table)
+                .col(Alias::new(column))
+                .to_owned()
+        })
+        .collect()
+}

@@ -1,0 +1,27 @@
+//! A request to stop, passed down to whoever hands out work.
+
+use tokio::sync::watch;
+
+/// Set once, when the run is to end after the work at hand.
+#[derive(Clone)]
+pub struct Stop(watch::Receiver<bool>);
+
+/// The end that asks.
+pub struct StopRequest(watch::Sender<bool>);
+
+pub fn stop() -> (StopRequest, Stop) {
+    let (sender, receiver) = watch::channel(false);
+    (StopRequest(sender), Stop(receiver))
+}
+
+impl StopRequest {
+    pub fn request(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Stop {
+    pub fn is_requested(&self) -> bool {
+        *self.0.borrow()
+    }
+}

@@ -1,0 +1,225 @@
+//! The writer: the only one who changes the star. Executes batches, in transactions of a few batches each.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, Value};
+
+use super::calendar::{self, Years};
+use super::scope::Scope;
+use super::state::sync_state;
+use super::table::{Kind, Star};
+use super::transform::{Batch, BatchCounts};
+use super::{reject, statement, target};
+use crate::error::{Doing, Result};
+
+/// Rows of one INSERT; more gain nothing (measured), and SQLite's limit of 32,766 bind variables is far.
+const ROWS_A_STATEMENT: usize = 100;
+/// Batches of one transaction, where the writer commits by itself.
+const BATCHES_A_COMMIT: usize = 8;
+
+/// Who begins and ends transactions.
+#[derive(Clone)]
+pub enum Commits {
+    /// The writer does, every few batches; a load that is stopped goes on behind the last committed interval.
+    EachFewBatches(DatabaseConnection),
+    /// The run does: all of it is one transaction.
+    ByTheRun(Arc<DatabaseTransaction>),
+}
+
+/// Executes batches.
+pub struct Writer {
+    star: &'static Star,
+    commits: Commits,
+    run_id: i64,
+    /// Whether to remember which keys changed, for the tables that depend on them.
+    collect_changes: bool,
+    open: Option<Arc<DatabaseTransaction>>,
+    batches_since_commit: usize,
+    /// INSERT statements by table and number of rows: building one costs more than executing it.
+    kept: HashMap<(&'static str, usize), String>,
+    years: Years,
+    intervals: HashMap<&'static str, FinishedIntervals>,
+    outcomes: Outcomes,
+}
+
+/// What was done to each table, by its name.
+pub type Outcomes = BTreeMap<&'static str, TableOutcome>;
+
+/// What was done to one table.
+#[derive(Clone, Debug, Default)]
+pub struct TableOutcome {
+    pub counts: BatchCounts,
+    /// Page keys of rows that were inserted, updated, deleted or rejected.
+    pub changed: Vec<i64>,
+    /// Natural keys of rows that are gone; a dimension's are still to be deleted.
+    pub deleted: Vec<i64>,
+    /// Days in the rows that changed.
+    pub dates: BTreeSet<i32>,
+}
+
+/// The intervals of one table that are written, up to the first gap.
+#[derive(Default)]
+struct FinishedIntervals {
+    next: u64,
+    ahead: BTreeMap<u64, Option<i64>>,
+    /// The end of the last interval without a gap before it, if it has moved since the last commit.
+    moved_to: Option<i64>,
+}
+
+impl Writer {
+    pub fn new(star: &'static Star, commits: Commits, run_id: i64, collect_changes: bool, years: Years) -> Self {
+        Self {
+            star,
+            commits,
+            run_id,
+            collect_changes,
+            open: None,
+            batches_since_commit: 0,
+            kept: HashMap::new(),
+            years,
+            intervals: HashMap::new(),
+            outcomes: BTreeMap::new(),
+        }
+    }
+
+    /// Writes one batch.
+    pub async fn write(&mut self, mut batch: Batch) -> Result<()> {
+        let transaction = self.transaction().await?;
+        let table = batch.job.table;
+        let doing = || format!("writing {}, {}", table.name, batch.job.scope);
+        if let (Some(first), Some(last)) = (batch.dates.first(), batch.dates.last()) {
+            calendar::extend(&*transaction, &self.star.calendar, &mut self.years, *first, *last).await?;
+        }
+        let width = table.columns.len();
+        let mut values = std::mem::take(&mut batch.upserts).into_iter();
+        while values.len() > 0 {
+            let rows = ROWS_A_STATEMENT.min(values.len() / width);
+            let cells: Vec<Value> = values.by_ref().take(rows * width).collect();
+            let sql = self
+                .kept
+                .entry((table.name, rows))
+                .or_insert_with(|| statement::upsert(table, rows));
+            let statement = statement::bind(sql, cells);
+            transaction.execute_raw(statement).await.target(doing)?;
+        }
+        // A dimension's row goes when nothing points to it any more: at the end of the run.
+        if table.kind != Kind::Dimension {
+            for delete in statement::deletes(table, &batch.deletes) {
+                transaction.execute(&delete).await.target(doing)?;
+            }
+        }
+        reject::replace(&*transaction, table, &batch.job.scope, &batch.rejects, self.run_id).await?;
+        drop(transaction);
+
+        self.record(batch);
+        self.batches_since_commit += 1;
+        if self.batches_since_commit >= BATCHES_A_COMMIT {
+            self.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Commits what is open, if it is the writer's to commit, and tells what was done.
+    pub async fn finish(mut self) -> Result<Outcomes> {
+        self.commit().await?;
+        Ok(self.outcomes)
+    }
+
+    async fn transaction(&mut self) -> Result<Arc<DatabaseTransaction>> {
+        match (&self.commits, &self.open) {
+            (Commits::ByTheRun(transaction), _) | (_, Some(transaction)) => Ok(Arc::clone(transaction)),
+            (Commits::EachFewBatches(connection), None) => {
+                let transaction = Arc::new(target::begin(connection).await?);
+                self.open = Some(Arc::clone(&transaction));
+                Ok(transaction)
+            }
+        }
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        self.batches_since_commit = 0;
+        let Some(transaction) = self.open.take() else {
+            return Ok(());
+        };
+        for (source_table, intervals) in &mut self.intervals {
+            if let Some(upto) = intervals.moved_to.take() {
+                sync_state::Entity::update_many()
+                    .col_expr(sync_state::Column::LoadedUpto, upto.into())
+                    .filter(sync_state::Column::SourceTable.eq(*source_table))
+                    .exec(&*transaction)
+                    .await
+                    .target(|| format!("noting how far {source_table} is loaded"))?;
+            }
+        }
+        target::commit(transaction).await
+    }
+
+    fn record(&mut self, batch: Batch) {
+        let table = batch.job.table;
+        let outcome = self.outcomes.entry(table.name).or_default();
+        outcome.counts.add(batch.counts);
+        if self.collect_changes || table.kind == Kind::Dimension {
+            outcome.deleted.extend(batch.deletes.iter().map(|key| key[0]));
+        }
+        if self.collect_changes {
+            outcome.changed.extend(batch.changed);
+            outcome.dates.extend(batch.dates);
+        }
+        if let (Some(sequence), Scope::Range { upto, .. }) = (batch.job.sequence, &batch.job.scope) {
+            self.intervals
+                .entry(table.source_table)
+                .or_default()
+                .finish(sequence, *upto);
+        }
+    }
+}
+
+impl TableOutcome {
+    pub fn add(&mut self, other: Self) {
+        self.counts.add(other.counts);
+        self.changed.extend(other.changed);
+        self.deleted.extend(other.deleted);
+        self.dates.extend(other.dates);
+    }
+}
+
+impl FinishedIntervals {
+    fn finish(&mut self, sequence: u64, upto: Option<i64>) {
+        self.ahead.insert(sequence, upto);
+        while let Some(upto) = self.ahead.remove(&self.next) {
+            // An interval without an end is the last one: there is no key behind it.
+            self.moved_to = Some(upto.unwrap_or(i64::MAX));
+            self.next += 1;
+        }
+    }
+}
+
+impl BatchCounts {
+    pub fn add(&mut self, other: Self) {
+        self.read += other.read;
+        self.inserted += other.inserted;
+        self.updated += other.updated;
+        self.deleted += other.deleted;
+        self.unchanged += other.unchanged;
+        self.rejected += other.rejected;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_stops_before_the_first_interval_that_is_missing() {
+        let mut intervals = FinishedIntervals::default();
+        intervals.finish(1, Some(20));
+        assert_eq!(intervals.moved_to, None);
+        intervals.finish(0, Some(10));
+        assert_eq!(intervals.moved_to, Some(20));
+        intervals.finish(3, None);
+        assert_eq!(intervals.moved_to, Some(20));
+        intervals.finish(2, Some(30));
+        assert_eq!(intervals.moved_to, Some(i64::MAX));
+    }
+}

@@ -1,0 +1,202 @@
+//! What can go wrong, split by who has to act, with the exit code and the hint beside it.
+//!
+//! Messages name tables and key ranges, never row values or passwords.
+
+use std::path::PathBuf;
+
+use sea_orm::{DbErr, RuntimeErr};
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Exit code of a command that found differences.
+pub const EXIT_DIFFERENCES: u8 = 1;
+const EXIT_REJECTED: u8 = 2;
+const EXIT_FAILED: u8 = 3;
+const EXIT_STOPPED: u8 = 130;
+
+/// A failed command.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting is missing or malformed; nothing was contacted.
+    #[error("{what}")]
+    Setting { what: String, hint: String },
+
+    #[error("the source cannot be reached at {address}")]
+    Unreachable {
+        address: String,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error("the source failed while {doing}")]
+    Source {
+        doing: String,
+        #[source]
+        cause: DbErr,
+    },
+    #[error("the source is not a Sakila that can be read:{}", list(.problems))]
+    SourceUnfit { problems: Vec<String> },
+    #[error("the connection that held the snapshot was lost while {doing}")]
+    SnapshotLost { doing: String },
+
+    #[error("the target failed while {doing}")]
+    Target {
+        doing: String,
+        #[source]
+        cause: DbErr,
+    },
+    #[error("the target {path} cannot be {verb}", path = .path.display())]
+    TargetFile {
+        path: PathBuf,
+        verb: &'static str,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error("the target {path} does not exist", path = .path.display())]
+    TargetMissing { path: PathBuf },
+    #[error("the target {path} is not a sakila-sync database", path = .path.display())]
+    TargetForeign { path: PathBuf },
+    #[error("the target {path} is of a newer version: {unknown}", path = .path.display())]
+    TargetNewer { path: PathBuf, unknown: String },
+    #[error("the target {path} is of an older version: {pending} is not applied", path = .path.display())]
+    TargetOlder { path: PathBuf, pending: String },
+    #[error("another run works on the target: {holder}")]
+    TargetBusy { holder: String },
+    #[error("the target holds no finished full load")]
+    NotLoaded,
+    #[error("the target would hold rows whose parents are missing:{}", list(.orphans))]
+    Orphans { orphans: Vec<String> },
+
+    #[error("the metrics endpoint cannot listen on {address}")]
+    Metrics {
+        address: std::net::SocketAddr,
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("the {stage} stage panicked")]
+    Panicked { stage: &'static str },
+    #[error("stopped")]
+    Stopped,
+}
+
+fn list(items: &[String]) -> String {
+    items.iter().map(|item| format!("\n  {item}")).collect()
+}
+
+impl Error {
+    pub fn setting(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Setting {
+            what: what.into(),
+            hint: hint.into(),
+        }
+    }
+
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Setting { .. } => EXIT_REJECTED,
+            Self::Stopped => EXIT_STOPPED,
+            _ => EXIT_FAILED,
+        }
+    }
+
+    /// What the reader can do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Setting { hint, .. } => hint.clone(),
+            Self::Unreachable { .. } => {
+                "check that the server runs, that host and port (or ?socket=PATH) in --source are right, and that \
+                 no firewall stands between"
+                    .to_owned()
+            }
+            Self::Source { cause, .. } => source_hint(cause),
+            Self::SourceUnfit { .. } => {
+                "name the Sakila schema in --source; GRANT SELECT ON sakila.* to the account if the tables are \
+                 there but hidden from it"
+                    .to_owned()
+            }
+            Self::SnapshotLost { .. } => "nothing of this run was kept; run the command again".to_owned(),
+            Self::Target { cause, .. } => target_hint(cause),
+            Self::TargetFile { .. } => {
+                "check that the folder exists, that it is writable by this user and that the disk has room".to_owned()
+            }
+            Self::TargetMissing { .. } => {
+                "run `sakila-sync init` first, or name the right file with --target".to_owned()
+            }
+            Self::TargetForeign { .. } => "nothing was changed; name another file with --target".to_owned(),
+            Self::TargetNewer { .. } => "use the version of sakila-sync that wrote it, or a newer one".to_owned(),
+            Self::TargetOlder { .. } => "run `sakila-sync init`: it keeps a backup and migrates the file".to_owned(),
+            Self::TargetBusy { .. } => "wait for it to finish, or stop it".to_owned(),
+            Self::NotLoaded => "run `sakila-sync full-load` first".to_owned(),
+            Self::Orphans { .. } => {
+                "nothing of this transaction was kept; run `sakila-sync full-load`, and report this: it is a defect"
+                    .to_owned()
+            }
+            Self::Metrics { .. } => "choose a free port with --metrics-addr".to_owned(),
+            Self::Panicked { .. } => {
+                "nothing unfinished was kept; run the command again, and report this: it is a defect".to_owned()
+            }
+            Self::Stopped => "what was finished is kept; run the command again to go on".to_owned(),
+        }
+    }
+}
+
+/// The MySQL error number, if the server sent one.
+fn server_error_number(error: &DbErr) -> Option<u16> {
+    let (DbErr::Conn(RuntimeErr::SqlxError(error))
+    | DbErr::Exec(RuntimeErr::SqlxError(error))
+    | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return None;
+    };
+    error
+        .as_database_error()?
+        .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
+        .map(sqlx::mysql::MySqlDatabaseError::number)
+}
+
+fn source_hint(cause: &DbErr) -> String {
+    match server_error_number(cause) {
+        Some(1045 | 1698) => "check user and password in --source, or SAKILA_SYNC_SOURCE_PASSWORD",
+        Some(1044 | 1142 | 1143) => "GRANT SELECT on the schema to the account; nothing more is needed",
+        Some(1049) => "name an existing schema at the end of --source: mysql://user@host:3306/sakila",
+        Some(1040 | 1203) => "the server has no connection to spare; lower --workers or raise max_connections",
+        Some(1820 | 1862) => "the account's password has expired; set a new one on the server",
+        _ if cause.to_string().contains("caching_sha2_password") => {
+            "the first log-in of such an account over a Unix socket fails until the server has cached it; log in \
+             once over TCP, or use TCP in --source"
+        }
+        _ => "the cause above is the server's or the driver's own; run the command again with -v for more",
+    }
+    .to_owned()
+}
+
+fn target_hint(cause: &DbErr) -> String {
+    let text = cause.to_string();
+    if text.contains("disk is full") {
+        "make room on the disk and run the command again; nothing is lost"
+    } else if text.contains("locked") {
+        "another program holds the database; close it and run the command again"
+    } else if text.contains("malformed") || text.contains("not a database") {
+        "the file is damaged or no SQLite database; move it away, then `sakila-sync init` and `full-load` build it anew"
+    } else if text.contains("readonly") || text.contains("unable to open") {
+        "check that file and folder are writable by this user"
+    } else {
+        "nothing of this transaction was kept; run the command again"
+    }
+    .to_owned()
+}
+
+/// Attaches what was being done to a database error.
+pub trait Doing<T> {
+    fn source(self, doing: impl FnOnce() -> String) -> Result<T>;
+    fn target(self, doing: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T> Doing<T> for std::result::Result<T, DbErr> {
+    fn source(self, doing: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|cause| Error::Source { doing: doing(), cause })
+    }
+
+    fn target(self, doing: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|cause| Error::Target { doing: doing(), cause })
+    }
+}

@@ -1,0 +1,25 @@
+//! `sakila-sync` keeps a SQLite star schema in step with an operational MySQL database.
+//!
+//! ```text
+//!          MySQL                                                             SQLite
+//!  ┌───────────────────┐  jobs  ┌─────────┐ pages ┌───────────┐ batches ┌────────────┐
+//!  │ planner: key      │ ─────▶ │ readers │ ────▶ │ transform │ ──────▶ │ the writer │
+//!  │ intervals         │        │ × N     │       │ (rayon)   │         │            │
+//!  └───────────────────┘        └─────────┘       └───────────┘         └────────────┘
+//! ```
+//!
+//! One idea carries it: a target table is a value (`engine::table::Table`), declared once in a file of
+//! `sakila::star`. Full load, incremental run and validation are uses of the same declaration.
+//!
+//! Who may import whom, downwards only:
+//! `main` → `commands` → `sakila`, `engine`, `output` → `config`, `cli` → `metrics`, `error`.
+//! The engine never imports `sakila`, `commands`, `cli`, `config` or `output`.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod engine;
+pub mod error;
+pub mod metrics;
+pub mod output;
+pub mod sakila;

@@ -1,0 +1,44 @@
+//! Parse, configure, run, exit: the only start of the runtime.
+
+use std::process::ExitCode;
+
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches};
+use sakila_sync::cli::Cli;
+use sakila_sync::error::Error;
+use sakila_sync::output::{self, Output};
+use sakila_sync::{commands, config};
+
+fn main() -> ExitCode {
+    // Before any thread is there: it sets environment variables.
+    let dotenv = config::read_dotenv();
+    let matches = Cli::command().get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    output::start_logging(&cli.global);
+    if let Err(error) = dotenv {
+        return failed(&cli, &error);
+    }
+    let on_command_line = matches.value_source("source") == Some(ValueSource::CommandLine);
+    if on_command_line && cli.global.source.as_deref().is_some_and(config::has_password) {
+        tracing::warn!("other users of this machine can see the password in --source; see --help for better places");
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let error = Error::setting(
+                format!("the runtime does not start: {error}"),
+                "raise the limit of threads",
+            );
+            return failed(&cli, &error);
+        }
+    };
+    ExitCode::from(runtime.block_on(commands::run(cli)))
+}
+
+fn failed(cli: &Cli, error: &Error) -> ExitCode {
+    Output::new(&cli.global).error(commands::name(&cli.command), 0.0, error);
+    ExitCode::from(error.exit_code())
+}

@@ -1,0 +1,146 @@
+//! The only door to stdout and stderr: results as text or JSON, errors, logs.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::cli::{Global, LogFormat};
+use crate::error::Error;
+
+pub mod human;
+pub mod progress;
+
+/// The version of the JSON documents' shape; it grows when a field changes its meaning or goes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// How results are to be shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    pub json: bool,
+    pub quiet: bool,
+}
+
+/// What every JSON document begins with.
+#[derive(Serialize)]
+struct Document<'a, T> {
+    schema_version: u32,
+    command: &'a str,
+    seconds: f64,
+    #[serde(flatten)]
+    result: T,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    error: String,
+    causes: Vec<String>,
+    hint: &'a str,
+    exit_code: u8,
+}
+
+impl Output {
+    pub fn new(global: &Global) -> Self {
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+        }
+    }
+
+    /// Prints a command's result.
+    pub fn result<T: Serialize>(&self, command: &str, seconds: f64, result: &T, text: &str) {
+        if self.json {
+            print_document(command, seconds, result);
+        } else if !self.quiet {
+            print(io::stdout(), &format!("{}\n", text.trim_end()));
+        }
+    }
+
+    /// Prints an error with its causes and what to do: to stderr, and as the document where JSON was asked for.
+    pub fn error(&self, command: &str, seconds: f64, error: &Error) {
+        let mut causes = Vec::new();
+        let mut cause = std::error::Error::source(error);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Drivers repeat their cause's text in their own.
+            if !causes.last().is_some_and(|last: &String| last.contains(&text)) {
+                causes.push(text);
+            }
+            cause = error.source();
+        }
+        let hint = error.hint();
+        if self.json {
+            let failure = Failure {
+                error: error.to_string(),
+                causes: causes.clone(),
+                hint: &hint,
+                exit_code: error.exit_code(),
+            };
+            print_document(command, seconds, &failure);
+        }
+        let mut text = format!("error: {error}\n");
+        for cause in causes {
+            text.push_str(&format!("  caused by: {cause}\n"));
+        }
+        text.push_str(&format!("\nhint: {hint}\n"));
+        print(io::stderr(), &text);
+    }
+}
+
+fn print_document<T: Serialize>(command: &str, seconds: f64, result: &T) {
+    let document = Document {
+        schema_version: SCHEMA_VERSION,
+        command,
+        seconds: (seconds * 1000.0).round() / 1000.0,
+        result,
+    };
+    let text = serde_json::to_string_pretty(&document).expect("reports are plain data");
+    print(io::stdout(), &format!("{text}\n"));
+}
+
+/// A reader that has gone (`| head`) is no failure of ours.
+fn print(mut stream: impl Write, text: &str) {
+    let _ = stream.write_all(text.as_bytes());
+}
+
+/// Sends logs to stderr, past the progress bars. `RUST_LOG` overrides the level.
+pub fn start_logging(global: &Global) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn,sakila_sync=info",
+        (false, 1) => "warn,sakila_sync=debug",
+        (false, _) => "info,sakila_sync=trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(LogWriter)
+        .with_ansi(io::stderr().is_terminal());
+    match global.log_format {
+        LogFormat::Text => logs.with_target(false).init(),
+        LogFormat::Json => logs.json().flatten_event(true).init(),
+    }
+}
+
+/// Writes to stderr while the progress bars stand aside.
+#[derive(Clone, Copy)]
+struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        progress::aside(|| io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+impl<'a> MakeWriter<'a> for LogWriter {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        *self
+    }
+}

@@ -1,0 +1,124 @@
+//! Shows how far a run is: bars on a terminal, a log line every few seconds elsewhere, and a rate for the metrics.
+
+use std::collections::HashMap;
+use std::io::{self, IsTerminal};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tracing::info;
+
+use crate::engine::progress::{Progress, TableProgress};
+use crate::metrics;
+
+const REDRAW: Duration = Duration::from_millis(200);
+const LOG_EVERY: Duration = Duration::from_secs(5);
+
+/// The bars of this program; logs go past them.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Does something on stderr while the bars stand aside.
+pub fn aside<T>(action: impl FnOnce() -> T) -> T {
+    BARS.suspend(action)
+}
+
+/// Looks at the counters until it is finished.
+pub struct Watcher {
+    finish: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Watcher {
+    pub fn start(progress: Arc<Progress>, quiet: bool) -> Self {
+        let (finish, finished) = oneshot::channel();
+        let bars = !quiet && io::stderr().is_terminal();
+        let task = tokio::spawn(watch(progress, bars, finished));
+        Self { finish, task }
+    }
+
+    /// Clears the bars and leaves the terminal as it was.
+    pub async fn finish(self) {
+        // A watcher that is gone has nothing left to clear.
+        let _ = self.finish.send(());
+        let _ = self.task.await;
+    }
+}
+
+async fn watch(progress: Arc<Progress>, bars: bool, mut finished: oneshot::Receiver<()>) {
+    let mut drawn: HashMap<&'static str, ProgressBar> = HashMap::new();
+    let mut rates = Rates::default();
+    let mut last_log = Instant::now();
+    loop {
+        let is_finished = tokio::time::timeout(REDRAW, &mut finished).await.is_ok();
+        rates.look(&progress);
+        if bars {
+            for table in progress.tables() {
+                draw(drawn.entry(table.table).or_insert_with(|| bar(&table)), &table);
+            }
+        } else if last_log.elapsed() >= LOG_EVERY {
+            last_log = Instant::now();
+            if let Some(table) = progress.tables().last() {
+                info!(
+                    table = table.table,
+                    read = table.read.load(Ordering::Relaxed),
+                    written = table.written.load(Ordering::Relaxed),
+                    "loading"
+                );
+            }
+        }
+        if is_finished {
+            if bars {
+                for bar in drawn.values() {
+                    bar.finish_and_clear();
+                }
+                let _ = BARS.clear();
+            }
+            return;
+        }
+    }
+}
+
+fn bar(table: &TableProgress) -> ProgressBar {
+    let style = "{prefix:22} {bar:30} {human_pos:>10} rows {per_sec:>14}  {eta} left";
+    let style = ProgressStyle::with_template(style).expect("the template is sound");
+    let bar = ProgressBar::new(table.expected.load(Ordering::Relaxed)).with_style(style);
+    bar.set_prefix(table.table);
+    BARS.add(bar)
+}
+
+fn draw(bar: &ProgressBar, table: &TableProgress) {
+    let read = table.read.load(Ordering::Relaxed);
+    // The expectation is the server's estimate.
+    bar.set_length(table.expected.load(Ordering::Relaxed).max(read));
+    bar.set_position(read);
+}
+
+/// Rows per second between two looks.
+#[derive(Default)]
+struct Rates {
+    last: HashMap<&'static str, (Instant, u64, u64)>,
+}
+
+impl Rates {
+    fn look(&mut self, progress: &Progress) {
+        for table in progress.tables() {
+            let now = Instant::now();
+            let read = table.read.load(Ordering::Relaxed);
+            let written = table.written.load(Ordering::Relaxed);
+            if let Some((then, read_then, written_then)) = self.last.insert(table.table, (now, read, written)) {
+                let seconds = now.duration_since(then).as_secs_f64();
+                metrics::rows_per_second(table.table, "read", rate(read - read_then, seconds));
+                metrics::rows_per_second(table.table, "written", rate(written - written_then, seconds));
+            }
+        }
+    }
+}
+
+/// Rows per second, for people.
+#[expect(clippy::cast_precision_loss, reason = "a rate is read to three digits")]
+pub fn rate(rows: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { rows as f64 / seconds } else { 0.0 }
+}

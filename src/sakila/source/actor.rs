@@ -1,0 +1,21 @@
+//! `actor`: one actor.
+
+use sea_orm::entity::prelude::*;
+
+use crate::engine::key::Key;
+
+/// The columns that are read.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "actor")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub actor_id: Key,
+    pub first_name: String,
+    pub last_name: String,
+    pub last_update: DateTimeUtc,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,28 @@
+//! `city`: one city.
+
+use sea_orm::entity::prelude::*;
+
+use crate::engine::key::Key;
+
+/// The columns that are read.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "city")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub city_id: Key,
+    pub city: String,
+    pub country_id: Key,
+    pub last_update: DateTimeUtc,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {
+    #[sea_orm(
+        belongs_to = "super::country::Entity",
+        from = "Column::CountryId",
+        to = "super::country::Column::CountryId"
+    )]
+    Country,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

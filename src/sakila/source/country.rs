@@ -1,0 +1,20 @@
+//! `country`: one country.
+
+use sea_orm::entity::prelude::*;
+
+use crate::engine::key::Key;
+
+/// The columns that are read.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "country")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub country_id: Key,
+    pub country: String,
+    pub last_update: DateTimeUtc,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

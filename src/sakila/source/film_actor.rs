@@ -1,0 +1,34 @@
+//! `film_actor`: who plays in which film.
+
+use sea_orm::entity::prelude::*;
+
+use crate::engine::key::Key;
+
+/// The columns that are read.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "film_actor")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub actor_id: Key,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub film_id: Key,
+    pub last_update: DateTimeUtc,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {
+    #[sea_orm(
+        belongs_to = "super::actor::Entity",
+        from = "Column::ActorId",
+        to = "super::actor::Column::ActorId"
+    )]
+    Actor,
+    #[sea_orm(
+        belongs_to = "super::film::Entity",
+        from = "Column::FilmId",
+        to = "super::film::Column::FilmId"
+    )]
+    Film,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

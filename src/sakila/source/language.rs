@@ -1,0 +1,20 @@
+//! `language`: the language a film is in.
+
+use sea_orm::entity::prelude::*;
+
+use crate::engine::key::Key;
+
+/// The columns that are read.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "language")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub language_id: Key,
+    pub name: String,
+    pub last_update: DateTimeUtc,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

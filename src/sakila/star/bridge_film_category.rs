@@ -1,0 +1,111 @@
+//! `bridge_film_category`: which genres a film has.
+
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::SelectStatement;
+use sea_orm::{ActiveValue::Set, QuerySelect, QueryTrait};
+
+use super::{dim_category::CATEGORY, dim_film::FILM};
+use crate::engine::key::Key;
+use crate::engine::lookup::{KeysFrom, Lookups, Need};
+use crate::engine::table::{
+    Dependency, Held, Kind, Rejection, SourceRow, Table, When, columns_of, mapped_by, references_of,
+};
+use crate::sakila::source::film_category;
+
+/// One genre of one film.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "bridge_film_category")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub film_key: i64,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub category_key: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {
+    #[sea_orm(
+        belongs_to = "super::dim_film::Entity",
+        from = "Column::FilmKey",
+        to = "super::dim_film::Column::FilmKey"
+    )]
+    Film,
+    #[sea_orm(
+        belongs_to = "super::dim_category::Entity",
+        from = "Column::CategoryKey",
+        to = "super::dim_category::Column::CategoryKey"
+    )]
+    Category,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+pub fn table() -> Table {
+    Table {
+        name: "bridge_film_category",
+        kind: Kind::Bridge,
+        source_table: "film_category",
+        page_key: "film_id",
+        select,
+        source_key_columns: 2,
+        map: mapped_by::<Entity, _>(map),
+        columns: columns_of::<Entity>(),
+        natural_key: vec![0, 1],
+        held: Held::Through {
+            dimension: "dim_film",
+            surrogate_key: "film_key",
+            page_key: "film_id",
+        },
+        needs: vec![
+            Need {
+                lookup: &FILM,
+                keys: KeysFrom::Column(0),
+            },
+            Need {
+                lookup: &CATEGORY,
+                keys: KeysFrom::Column(1),
+            },
+        ],
+        publishes: None,
+        joins: vec![],
+        parents: vec![
+            Dependency {
+                on: "dim_category",
+                when: When::Deleted,
+                affected: |categories| films_where(film_category::Column::CategoryId, categories),
+            },
+            Dependency {
+                on: "dim_film",
+                when: When::Deleted,
+                affected: |films| films_where(film_category::Column::FilmId, films),
+            },
+        ],
+        references: references_of::<Entity>(),
+        date_columns: vec![],
+        indexes: vec!["category_key"],
+        totals: None,
+    }
+}
+
+fn select() -> SelectStatement {
+    film_category::Entity::find()
+        .select_only()
+        .columns([film_category::Column::FilmId, film_category::Column::CategoryId])
+        .into_query()
+}
+
+fn map(row: &SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
+    let (film_id, category_id): (Key, Key) = row.read()?;
+    Ok(ActiveModel {
+        film_key: Set(lookups.find(&FILM, film_id.0)?),
+        category_key: Set(lookups.find(&CATEGORY, category_id.0)?),
+    })
+}
+
+fn films_where(column: film_category::Column, keys: &[i64]) -> SelectStatement {
+    film_category::Entity::find()
+        .select_only()
+        .column(film_category::Column::FilmId)
+        .filter(column.is_in(keys.iter().copied()))
+        .into_query()
+}

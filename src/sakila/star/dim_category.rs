@@ -1,0 +1,89 @@
+//! `dim_category`: one row a genre.
+
+use chrono::{DateTime, Utc};
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::SelectStatement;
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    QuerySelect, QueryTrait,
+};
+
+use super::timestamp_text;
+use crate::engine::key::Key;
+use crate::engine::lookup::{Lookup, Lookups, Side};
+use crate::engine::table::{Held, Kind, Rejection, SourceRow, Table, columns_of, mapped_by, references_of};
+use crate::sakila::source::category;
+
+/// One genre.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "dim_category")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub category_key: i64,
+    #[sea_orm(unique)]
+    pub category_id: i64,
+    pub name: String,
+    /// The category's own, UTC.
+    pub last_update: String,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// category_id to category_key.
+pub static CATEGORY: Lookup = Lookup {
+    name: "category",
+    side: Side::Target,
+    table: "dim_category",
+    key: "category_id",
+    value: "category_key",
+    published_by: None,
+};
+
+pub fn table() -> Table {
+    Table {
+        name: "dim_category",
+        kind: Kind::Dimension,
+        source_table: "category",
+        page_key: "category_id",
+        select,
+        source_key_columns: 1,
+        map: mapped_by::<Entity, _>(map),
+        columns: columns_of::<Entity>(),
+        natural_key: vec![0],
+        held: Held::Own {
+            page_key: "category_id",
+        },
+        needs: vec![],
+        publishes: None,
+        joins: vec![],
+        parents: vec![],
+        references: references_of::<Entity>(),
+        date_columns: vec![],
+        indexes: vec![],
+        totals: None,
+    }
+}
+
+fn select() -> SelectStatement {
+    category::Entity::find()
+        .select_only()
+        .columns([
+            category::Column::CategoryId,
+            category::Column::Name,
+            category::Column::LastUpdate,
+        ])
+        .into_query()
+}
+
+fn map(row: &SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
+    let (category_id, name, last_update): (Key, String, DateTime<Utc>) = row.read()?;
+    Ok(ActiveModel {
+        category_key: NotSet,
+        category_id: Set(category_id.0),
+        name: Set(name),
+        last_update: Set(timestamp_text(last_update)),
+    })
+}

@@ -1,0 +1,162 @@
+//! `dim_customer`: one row a customer, with the city and country of its address.
+
+use chrono::{DateTime, Utc};
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::SelectStatement;
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    JoinType, QuerySelect, QueryTrait,
+};
+
+use super::timestamp_text;
+use crate::engine::key::Key;
+use crate::engine::lookup::{Lookup, Lookups, Side};
+use crate::engine::table::{
+    Dependency, Held, Kind, Rejection, SourceRow, Table, When, columns_of, mapped_by, references_of,
+};
+use crate::sakila::source::{address, city, country, customer};
+
+/// One customer.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "dim_customer")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub customer_key: i64,
+    #[sea_orm(unique)]
+    pub customer_id: i64,
+    pub first_name: String,
+    pub last_name: String,
+    pub active: bool,
+    pub city: String,
+    pub country: String,
+    /// The customer's own, UTC; the source allows NULL.
+    pub last_update: Option<String>,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// customer_id to customer_key.
+pub static CUSTOMER: Lookup = Lookup {
+    name: "customer",
+    side: Side::Target,
+    table: "dim_customer",
+    key: "customer_id",
+    value: "customer_key",
+    published_by: None,
+};
+
+pub fn table() -> Table {
+    Table {
+        name: "dim_customer",
+        kind: Kind::Dimension,
+        source_table: "customer",
+        page_key: "customer_id",
+        select,
+        source_key_columns: 1,
+        map: mapped_by::<Entity, _>(map),
+        columns: columns_of::<Entity>(),
+        natural_key: vec![0],
+        held: Held::Own {
+            page_key: "customer_id",
+        },
+        needs: vec![],
+        publishes: None,
+        joins: vec![
+            Dependency {
+                on: "address",
+                when: When::Changed,
+                affected: customers_at_addresses,
+            },
+            Dependency {
+                on: "city",
+                when: When::Changed,
+                affected: customers_in_cities,
+            },
+            Dependency {
+                on: "country",
+                when: When::Changed,
+                affected: customers_in_countries,
+            },
+        ],
+        parents: vec![],
+        references: references_of::<Entity>(),
+        date_columns: vec![],
+        indexes: vec![],
+        totals: None,
+    }
+}
+
+fn select() -> SelectStatement {
+    customer::Entity::find()
+        .select_only()
+        .columns([
+            customer::Column::CustomerId,
+            customer::Column::FirstName,
+            customer::Column::LastName,
+            customer::Column::Active,
+            customer::Column::AddressId,
+            customer::Column::LastUpdate,
+        ])
+        .column(city::Column::City)
+        .column(country::Column::Country)
+        .join(JoinType::LeftJoin, customer::Relation::Address.def())
+        .join(JoinType::LeftJoin, address::Relation::City.def())
+        .join(JoinType::LeftJoin, city::Relation::Country.def())
+        .into_query()
+}
+
+type Source = (
+    Key,
+    String,
+    String,
+    bool,
+    Key,
+    Option<DateTime<Utc>>,
+    Option<String>,
+    Option<String>,
+);
+
+fn map(row: &SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
+    let (customer_id, first_name, last_name, active, address_id, last_update, city, country): Source = row.read()?;
+    let missing = || Rejection::missing("address, city or country of address", address_id.0);
+    Ok(ActiveModel {
+        customer_key: NotSet,
+        customer_id: Set(customer_id.0),
+        first_name: Set(first_name),
+        last_name: Set(last_name),
+        active: Set(active),
+        city: Set(city.ok_or_else(missing)?),
+        country: Set(country.ok_or_else(missing)?),
+        last_update: Set(last_update.map(timestamp_text)),
+    })
+}
+
+fn customers_at_addresses(addresses: &[i64]) -> SelectStatement {
+    customer::Entity::find()
+        .select_only()
+        .column(customer::Column::CustomerId)
+        .filter(customer::Column::AddressId.is_in(addresses.iter().copied()))
+        .into_query()
+}
+
+fn customers_in_cities(cities: &[i64]) -> SelectStatement {
+    customer::Entity::find()
+        .select_only()
+        .column(customer::Column::CustomerId)
+        .join(JoinType::InnerJoin, customer::Relation::Address.def())
+        .filter(address::Column::CityId.is_in(cities.iter().copied()))
+        .into_query()
+}
+
+fn customers_in_countries(countries: &[i64]) -> SelectStatement {
+    customer::Entity::find()
+        .select_only()
+        .column(customer::Column::CustomerId)
+        .join(JoinType::InnerJoin, customer::Relation::Address.def())
+        .join(JoinType::InnerJoin, address::Relation::City.def())
+        .filter(city::Column::CountryId.is_in(countries.iter().copied()))
+        .into_query()
+}

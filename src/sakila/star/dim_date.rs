@@ -1,0 +1,146 @@
+//! `dim_date`: every day of the years that the source's dates fall in. Generated, without gaps.
+
+use chrono::{Datelike, NaiveDate, NaiveDateTime};
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::{Query, SelectStatement};
+use sea_orm::{ActiveValue::Set, IdenStatic};
+
+use crate::engine::table::{Calendar, Rejection, cells_of, columns_of};
+use crate::sakila::source::{payment, rental};
+
+/// A day outside these years is taken for a mistake of the source: its row is rejected, instead of filling
+/// `dim_date` with millennia.
+pub const FIRST_YEAR: i32 = 1900;
+pub const LAST_YEAR: i32 = 2199;
+
+/// One day.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "dim_date")]
+pub struct Model {
+    /// YYYYMMDD as a number.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub date_key: i32,
+    /// `YYYY-MM-DD`.
+    #[sea_orm(unique)]
+    pub date: String,
+    pub year: i32,
+    /// 1 to 4.
+    pub quarter: i32,
+    pub month: i32,
+    pub day_of_month: i32,
+    /// ISO: Monday 1 to Sunday 7.
+    pub day_of_week: i32,
+    pub is_weekend: bool,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+pub fn calendar() -> Calendar {
+    Calendar {
+        table: "dim_date",
+        date_key: Column::DateKey.as_str(),
+        columns: columns_of::<Entity>(),
+        year: |year| {
+            NaiveDate::from_ymd_opt(year, 1, 1)
+                .into_iter()
+                .flat_map(|first| first.iter_days())
+                .take_while(|day| day.year() == year)
+                .map(|day| cells_of::<Entity>(row(day)))
+                .collect()
+        },
+        source_range: vec![
+            || range_of(rental::Entity, rental::Column::RentalDate),
+            || range_of(rental::Entity, rental::Column::ReturnDate),
+            || range_of(payment::Entity, payment::Column::PaymentDate),
+        ],
+    }
+}
+
+/// The key of a wall-clock time's day. DATETIME has no zone: nothing is shifted.
+pub fn date_key(time: NaiveDateTime) -> Result<i32, Rejection> {
+    if (FIRST_YEAR..=LAST_YEAR).contains(&time.year()) {
+        Ok(key(time.date()))
+    } else {
+        Err(Rejection::invalid(format!(
+            "a date lies outside the years {FIRST_YEAR} to {LAST_YEAR}"
+        )))
+    }
+}
+
+fn key(day: NaiveDate) -> i32 {
+    day.year() * 10_000 + (day.month() * 100 + day.day()).cast_signed()
+}
+
+fn row(day: NaiveDate) -> ActiveModel {
+    let day_of_week = day.weekday().number_from_monday().cast_signed();
+    ActiveModel {
+        date_key: Set(key(day)),
+        date: Set(day.format("%Y-%m-%d").to_string()),
+        year: Set(day.year()),
+        quarter: Set(day.quarter().cast_signed()),
+        month: Set(day.month().cast_signed()),
+        day_of_month: Set(day.day().cast_signed()),
+        day_of_week: Set(day_of_week),
+        is_weekend: Set(day_of_week >= 6),
+    }
+}
+
+fn range_of(table: impl EntityTrait, column: impl ColumnTrait) -> SelectStatement {
+    Query::select()
+        .expr(column.min())
+        .expr(column.max())
+        .from(table)
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(year: i32, month: u32, day: u32) -> ActiveModel {
+        row(NaiveDate::from_ymd_opt(year, month, day).unwrap())
+    }
+
+    #[test]
+    fn weeks_run_from_monday_1_to_sunday_7() {
+        // 2005-05-24 was a Tuesday, 2006-02-12 a Sunday.
+        let tuesday = day(2005, 5, 24);
+        assert_eq!(tuesday.day_of_week, Set(2));
+        assert_eq!(tuesday.is_weekend, Set(false));
+        let sunday = day(2006, 2, 12);
+        assert_eq!(sunday.day_of_week, Set(7));
+        assert_eq!(sunday.is_weekend, Set(true));
+        assert_eq!(day(2006, 2, 11).is_weekend, Set(true));
+    }
+
+    #[test]
+    fn years_are_filled_whole_and_leap_years_have_366_days() {
+        let days = |year| (calendar().year)(year).len();
+        assert_eq!([days(2004), days(2005), days(1900), days(2000)], [366, 365, 365, 366]);
+    }
+
+    #[test]
+    fn quarters_and_keys_follow_the_month() {
+        let row = day(2024, 2, 29);
+        assert_eq!(row.date_key, Set(20_240_229));
+        assert_eq!(row.date, Set("2024-02-29".to_owned()));
+        assert_eq!(row.quarter, Set(1));
+        assert_eq!(day(2024, 10, 1).quarter, Set(4));
+    }
+
+    #[test]
+    fn a_day_outside_the_calendar_is_rejected() {
+        let time = |year| {
+            NaiveDate::from_ymd_opt(year, 6, 1)
+                .unwrap()
+                .and_hms_opt(0, 0, 0)
+                .unwrap()
+        };
+        assert!(date_key(time(1899)).is_err());
+        assert_eq!(date_key(time(2199)), Ok(21_990_601));
+        assert!(date_key(time(2200)).is_err());
+    }
+}

@@ -1,0 +1,133 @@
+//! `dim_film`: one row a film, with its language by name.
+
+use chrono::{DateTime, Utc};
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::SelectStatement;
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    JoinType, QuerySelect, QueryTrait,
+};
+
+use super::timestamp_text;
+use crate::engine::key::Key;
+use crate::engine::lookup::{Lookup, Lookups, Side};
+use crate::engine::table::{
+    Dependency, Held, Kind, Rejection, SourceRow, Table, When, columns_of, mapped_by, references_of,
+};
+use crate::sakila::source::{film, language};
+
+/// One film.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "dim_film")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub film_key: i64,
+    #[sea_orm(unique)]
+    pub film_id: i64,
+    pub title: String,
+    pub rating: Option<String>,
+    /// Minutes.
+    pub length: Option<i32>,
+    /// The language's name, without padding.
+    pub language: String,
+    pub release_year: Option<i32>,
+    /// The film's own, UTC.
+    pub last_update: String,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// film_id to film_key.
+pub static FILM: Lookup = Lookup {
+    name: "film",
+    side: Side::Target,
+    table: "dim_film",
+    key: "film_id",
+    value: "film_key",
+    published_by: None,
+};
+
+pub fn table() -> Table {
+    Table {
+        name: "dim_film",
+        kind: Kind::Dimension,
+        source_table: "film",
+        page_key: "film_id",
+        select,
+        source_key_columns: 1,
+        map: mapped_by::<Entity, _>(map),
+        columns: columns_of::<Entity>(),
+        natural_key: vec![0],
+        held: Held::Own { page_key: "film_id" },
+        needs: vec![],
+        publishes: None,
+        joins: vec![Dependency {
+            on: "language",
+            when: When::Changed,
+            affected: films_of_languages,
+        }],
+        parents: vec![],
+        references: references_of::<Entity>(),
+        date_columns: vec![],
+        indexes: vec![],
+        totals: None,
+    }
+}
+
+fn select() -> SelectStatement {
+    film::Entity::find()
+        .select_only()
+        .columns([
+            film::Column::FilmId,
+            film::Column::Title,
+            film::Column::Rating,
+            film::Column::Length,
+            film::Column::LanguageId,
+            film::Column::ReleaseYear,
+            film::Column::LastUpdate,
+        ])
+        .column(language::Column::Name)
+        .join(JoinType::LeftJoin, film::Relation::Language.def())
+        .into_query()
+}
+
+type Source = (
+    Key,
+    String,
+    Option<String>,
+    Option<u32>,
+    Key,
+    Option<u16>,
+    DateTime<Utc>,
+    Option<String>,
+);
+
+fn map(row: &SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
+    let (film_id, title, rating, length, language_id, release_year, last_update, language): Source = row.read()?;
+    let language = language.ok_or_else(|| Rejection::missing("language", language_id.0))?;
+    let length = length
+        .map(i32::try_from)
+        .transpose()
+        .map_err(|_| Rejection::invalid("length is beyond 2^31 - 1"))?;
+    Ok(ActiveModel {
+        film_key: NotSet,
+        film_id: Set(film_id.0),
+        title: Set(title),
+        rating: Set(rating),
+        length: Set(length),
+        language: Set(language.trim_end_matches(' ').to_owned()),
+        release_year: Set(release_year.map(i32::from)),
+        last_update: Set(timestamp_text(last_update)),
+    })
+}
+
+fn films_of_languages(languages: &[i64]) -> SelectStatement {
+    film::Entity::find()
+        .select_only()
+        .column(film::Column::FilmId)
+        .filter(film::Column::LanguageId.is_in(languages.iter().copied()))
+        .into_query()
+}

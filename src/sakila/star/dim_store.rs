@@ -1,0 +1,142 @@
+//! `dim_store`: one row a store, with the city and country of its address.
+
+use chrono::{DateTime, Utc};
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::SelectStatement;
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    JoinType, QuerySelect, QueryTrait,
+};
+
+use super::timestamp_text;
+use crate::engine::key::Key;
+use crate::engine::lookup::{Lookup, Lookups, Side};
+use crate::engine::table::{
+    Dependency, Held, Kind, Rejection, SourceRow, Table, When, columns_of, mapped_by, references_of,
+};
+use crate::sakila::source::{address, city, country, store};
+
+/// One store.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "dim_store")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub store_key: i64,
+    #[sea_orm(unique)]
+    pub store_id: i64,
+    pub city: String,
+    pub country: String,
+    /// The store's own, UTC.
+    pub last_update: String,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// store_id to store_key.
+pub static STORE: Lookup = Lookup {
+    name: "store",
+    side: Side::Target,
+    table: "dim_store",
+    key: "store_id",
+    value: "store_key",
+    published_by: None,
+};
+
+pub fn table() -> Table {
+    Table {
+        name: "dim_store",
+        kind: Kind::Dimension,
+        source_table: "store",
+        page_key: "store_id",
+        select,
+        source_key_columns: 1,
+        map: mapped_by::<Entity, _>(map),
+        columns: columns_of::<Entity>(),
+        natural_key: vec![0],
+        held: Held::Own { page_key: "store_id" },
+        needs: vec![],
+        publishes: None,
+        joins: vec![
+            Dependency {
+                on: "address",
+                when: When::Changed,
+                affected: stores_at_addresses,
+            },
+            Dependency {
+                on: "city",
+                when: When::Changed,
+                affected: stores_in_cities,
+            },
+            Dependency {
+                on: "country",
+                when: When::Changed,
+                affected: stores_in_countries,
+            },
+        ],
+        parents: vec![],
+        references: references_of::<Entity>(),
+        date_columns: vec![],
+        indexes: vec![],
+        totals: None,
+    }
+}
+
+fn select() -> SelectStatement {
+    store::Entity::find()
+        .select_only()
+        .columns([
+            store::Column::StoreId,
+            store::Column::AddressId,
+            store::Column::LastUpdate,
+        ])
+        .column(city::Column::City)
+        .column(country::Column::Country)
+        .join(JoinType::LeftJoin, store::Relation::Address.def())
+        .join(JoinType::LeftJoin, address::Relation::City.def())
+        .join(JoinType::LeftJoin, city::Relation::Country.def())
+        .into_query()
+}
+
+type Source = (Key, Key, DateTime<Utc>, Option<String>, Option<String>);
+
+fn map(row: &SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
+    let (store_id, address_id, last_update, city, country): Source = row.read()?;
+    let missing = || Rejection::missing("address, city or country of address", address_id.0);
+    Ok(ActiveModel {
+        store_key: NotSet,
+        store_id: Set(store_id.0),
+        city: Set(city.ok_or_else(missing)?),
+        country: Set(country.ok_or_else(missing)?),
+        last_update: Set(timestamp_text(last_update)),
+    })
+}
+
+fn stores_at_addresses(addresses: &[i64]) -> SelectStatement {
+    store::Entity::find()
+        .select_only()
+        .column(store::Column::StoreId)
+        .filter(store::Column::AddressId.is_in(addresses.iter().copied()))
+        .into_query()
+}
+
+fn stores_in_cities(cities: &[i64]) -> SelectStatement {
+    store::Entity::find()
+        .select_only()
+        .column(store::Column::StoreId)
+        .join(JoinType::InnerJoin, store::Relation::Address.def())
+        .filter(address::Column::CityId.is_in(cities.iter().copied()))
+        .into_query()
+}
+
+fn stores_in_countries(countries: &[i64]) -> SelectStatement {
+    store::Entity::find()
+        .select_only()
+        .column(store::Column::StoreId)
+        .join(JoinType::InnerJoin, store::Relation::Address.def())
+        .join(JoinType::InnerJoin, address::Relation::City.def())
+        .filter(city::Column::CountryId.is_in(countries.iter().copied()))
+        .into_query()
+}

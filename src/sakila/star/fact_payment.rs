@@ -1,0 +1,285 @@
+//! `fact_payment`: one row a payment. It counts at the store of the rented inventory item, as Sakila's own view
+//! `sales_by_store` has it; without a rental, at its staff member's store.
+
+use chrono::NaiveDateTime;
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    JoinType, QuerySelect, QueryTrait,
+};
+
+use super::dim_customer::CUSTOMER;
+use super::dim_date::date_key;
+use super::dim_store::{self, STORE};
+use super::fact_rental::{REJECTED_RENTAL, RENTAL_STORE};
+use crate::engine::key::Key;
+use crate::engine::lookup::{KeysFrom, Lookups, Need};
+use crate::engine::table::{
+    Dependency, Held, Kind, Rejection, SourceRow, Table, Totals, When, columns_of, mapped_by, references_of,
+};
+use crate::sakila::source::{inventory, payment, rental, staff};
+use crate::sakila::source_lookups::STAFF_STORE;
+
+/// One payment.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "fact_payment")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub fact_payment_key: i64,
+    #[sea_orm(unique)]
+    pub payment_id: i64,
+    pub date_key_paid: i32,
+    pub customer_key: i64,
+    pub store_key: i64,
+    pub staff_id: i64,
+    /// Units with two decimals, as the nearest REAL; sum it in whole cents.
+    pub amount: f64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {
+    #[sea_orm(
+        belongs_to = "super::dim_date::Entity",
+        from = "Column::DateKeyPaid",
+        to = "super::dim_date::Column::DateKey"
+    )]
+    DatePaid,
+    #[sea_orm(
+        belongs_to = "super::dim_customer::Entity",
+        from = "Column::CustomerKey",
+        to = "super::dim_customer::Column::CustomerKey"
+    )]
+    Customer,
+    #[sea_orm(
+        belongs_to = "super::dim_store::Entity",
+        from = "Column::StoreKey",
+        to = "super::dim_store::Column::StoreKey"
+    )]
+    Store,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+pub fn table() -> Table {
+    Table {
+        name: "fact_payment",
+        kind: Kind::Fact,
+        source_table: "payment",
+        page_key: "payment_id",
+        select,
+        source_key_columns: 1,
+        map: mapped_by::<Entity, _>(map),
+        columns: columns_of::<Entity>(),
+        natural_key: vec![0],
+        held: Held::Own { page_key: "payment_id" },
+        needs: vec![
+            Need {
+                lookup: &CUSTOMER,
+                keys: KeysFrom::Column(1),
+            },
+            Need {
+                lookup: &STAFF_STORE,
+                keys: KeysFrom::Column(2),
+            },
+            Need {
+                lookup: &STORE,
+                keys: KeysFrom::Values(&STAFF_STORE),
+            },
+            Need {
+                lookup: &RENTAL_STORE,
+                keys: KeysFrom::Column(3),
+            },
+        ],
+        publishes: None,
+        joins: vec![Dependency {
+            on: "staff",
+            when: When::Changed,
+            affected: |members| {
+                without_item()
+                    .filter(payment::Column::StaffId.is_in(members.iter().copied()))
+                    .into_query()
+            },
+        }],
+        parents: vec![
+            Dependency {
+                on: "fact_rental",
+                when: When::Changed,
+                affected: |rentals| {
+                    payments()
+                        .filter(payment::Column::RentalId.is_in(rentals.iter().copied()))
+                        .into_query()
+                },
+            },
+            Dependency {
+                // Deleting a rental sets its payments' rental_id to NULL and leaves no trace of which they were.
+                on: "fact_rental",
+                when: When::Deleted,
+                affected: |_| payments().filter(payment::Column::RentalId.is_null()).into_query(),
+            },
+            Dependency {
+                on: "dim_customer",
+                when: When::Deleted,
+                affected: |customers| {
+                    payments()
+                        .filter(payment::Column::CustomerId.is_in(customers.iter().copied()))
+                        .into_query()
+                },
+            },
+            Dependency {
+                on: "dim_store",
+                when: When::Deleted,
+                affected: |stores| {
+                    without_item()
+                        .join(JoinType::InnerJoin, payment::Relation::Staff.def())
+                        .filter(staff::Column::StoreId.is_in(stores.iter().copied()))
+                        .into_query()
+                },
+            },
+        ],
+        references: references_of::<Entity>(),
+        date_columns: vec![1],
+        indexes: vec!["date_key_paid", "customer_key", "store_key"],
+        totals: Some(Totals {
+            source: source_totals,
+            source_date: || Expr::col((payment::Entity, payment::Column::PaymentDate)),
+            target: target_totals,
+            target_date: "date_key_paid",
+            money: true,
+        }),
+    }
+}
+
+fn select() -> SelectStatement {
+    payment::Entity::find()
+        .select_only()
+        .columns([
+            payment::Column::PaymentId,
+            payment::Column::CustomerId,
+            payment::Column::StaffId,
+            payment::Column::RentalId,
+            payment::Column::Amount,
+            payment::Column::PaymentDate,
+        ])
+        .into_query()
+}
+
+fn map(row: &SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
+    let (payment_id, customer_id, staff_id, rental_id, amount, paid): (
+        Key,
+        Key,
+        Key,
+        Option<Key>,
+        Decimal,
+        NaiveDateTime,
+    ) = row.read()?;
+    let staff_store = lookups.find(&STAFF_STORE, staff_id.0)?;
+    let store_key = match rental_id.and_then(|rental| lookups.get(&RENTAL_STORE, rental.0)) {
+        Some(REJECTED_RENTAL) => {
+            return Err(Rejection {
+                reason: "its rental is itself rejected".to_owned(),
+                missing_parent: Some("rental"),
+            });
+        }
+        Some(store_key) => store_key,
+        None => lookups.find(&STORE, staff_store)?,
+    };
+    Ok(ActiveModel {
+        fact_payment_key: NotSet,
+        payment_id: Set(payment_id.0),
+        date_key_paid: Set(date_key(paid)?),
+        customer_key: Set(lookups.find(&CUSTOMER, customer_id.0)?),
+        store_key: Set(store_key),
+        staff_id: Set(staff_id.0),
+        amount: Set(units(amount)?),
+    })
+}
+
+/// The amount as the REAL nearest to its two decimals. Beyond 2^53 cents a REAL no longer tells cents apart.
+fn units(amount: Decimal) -> Result<f64, Rejection> {
+    const LARGEST_CENTS: i64 = 1 << 53;
+    let cents = amount
+        .checked_mul(Decimal::ONE_HUNDRED)
+        .filter(Decimal::is_integer)
+        .and_then(|cents| cents.to_i64())
+        .filter(|cents| cents.abs() <= LARGEST_CENTS)
+        .ok_or_else(|| Rejection::invalid("amount is not a number of whole cents up to 2^53"))?;
+    #[expect(clippy::cast_precision_loss, reason = "at most 2^53, which a REAL holds exactly")]
+    let units = cents as f64 / 100.0;
+    Ok(units)
+}
+
+fn payments() -> Select<payment::Entity> {
+    payment::Entity::find().select_only().column(payment::Column::PaymentId)
+}
+
+/// The payments that count at their staff member's store.
+fn without_item() -> Select<payment::Entity> {
+    payments()
+        .join(JoinType::LeftJoin, payment::Relation::Rental.def())
+        .join(JoinType::LeftJoin, rental::Relation::Inventory.def())
+        .filter(inventory::Column::InventoryId.is_null())
+}
+
+fn source_totals() -> SelectStatement {
+    let paid = || Expr::col((payment::Entity, payment::Column::PaymentDate));
+    let store = || {
+        Func::coalesce([
+            Expr::col((inventory::Entity, inventory::Column::StoreId)),
+            Expr::col((staff::Entity, staff::Column::StoreId)),
+        ])
+    };
+    payment::Entity::find()
+        .select_only()
+        .expr(Func::cust("DATE").arg(paid()))
+        .expr(store())
+        .expr(Expr::col((payment::Entity, payment::Column::PaymentId)).count())
+        .expr(Expr::col((payment::Entity, payment::Column::Amount)).sum())
+        .join(JoinType::LeftJoin, payment::Relation::Rental.def())
+        .join(JoinType::LeftJoin, rental::Relation::Inventory.def())
+        .join(JoinType::LeftJoin, payment::Relation::Staff.def())
+        .group_by(Func::cust("DATE").arg(paid()))
+        .group_by(store())
+        .into_query()
+}
+
+fn target_totals() -> SelectStatement {
+    let store_id = (dim_store::Entity, dim_store::Column::StoreId);
+    let cents = Func::round(Expr::col((Entity, Column::Amount)).mul(100));
+    Query::select()
+        .column((Entity, Column::DateKeyPaid))
+        .column(store_id)
+        .expr(Expr::col((Entity, Column::PaymentId)).count())
+        .expr(Func::sum(Expr::expr(cents).cast_as("INTEGER")))
+        .from(Entity)
+        .inner_join(dim_store::Entity, Relation::Store.def())
+        .group_by_col((Entity, Column::DateKeyPaid))
+        .group_by_col(store_id)
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn amount(text: &str) -> Option<f64> {
+        units(text.parse().unwrap()).ok()
+    }
+
+    #[test]
+    #[expect(clippy::float_cmp, reason = "the nearest REAL is meant exactly")]
+    fn amounts_become_the_nearest_real_to_their_cents() {
+        assert_eq!(amount("6.99"), Some(6.99));
+        assert_eq!(amount("0.00"), Some(0.0));
+        assert_eq!(amount("-11.10"), Some(-11.1));
+        assert_eq!(amount("90071992547409.92"), Some(90_071_992_547_409.92));
+    }
+
+    #[test]
+    fn an_amount_that_cents_cannot_hold_is_rejected() {
+        assert_eq!(amount("6.995"), None);
+        assert_eq!(amount("90071992547409.93"), None);
+    }
+}

@@ -1,0 +1,288 @@
+//! `fact_rental`: one row a rental. Film and store are those of the rented inventory item.
+
+use chrono::NaiveDateTime;
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    JoinType, QuerySelect, QueryTrait,
+};
+
+use super::dim_customer::CUSTOMER;
+use super::dim_date::date_key;
+use super::dim_film::FILM;
+use super::dim_store::{self, STORE};
+use crate::engine::key::Key;
+use crate::engine::lookup::{KeysFrom, Lookup, Lookups, Need, Side};
+use crate::engine::table::{
+    Dependency, Held, Kind, Publish, Rejection, SourceRow, Table, Totals, When, columns_of, mapped_by, references_of,
+};
+use crate::sakila::source::{inventory, rental};
+use crate::sakila::source_lookups::{INVENTORY_FILM, INVENTORY_STORE, STAFF_STORE};
+
+/// One rental.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "fact_rental")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub fact_rental_key: i64,
+    #[sea_orm(unique)]
+    pub rental_id: i64,
+    pub date_key_rented: i32,
+    /// NULL while the rental is open.
+    pub date_key_returned: Option<i32>,
+    pub film_key: i64,
+    pub store_key: i64,
+    pub customer_key: i64,
+    pub staff_id: i64,
+    /// Calendar days from the rental's date to the return's (MySQL's DATEDIFF); NULL while the rental is open.
+    pub rental_duration_days: Option<i32>,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {
+    #[sea_orm(
+        belongs_to = "super::dim_date::Entity",
+        from = "Column::DateKeyRented",
+        to = "super::dim_date::Column::DateKey"
+    )]
+    DateRented,
+    #[sea_orm(
+        belongs_to = "super::dim_date::Entity",
+        from = "Column::DateKeyReturned",
+        to = "super::dim_date::Column::DateKey"
+    )]
+    DateReturned,
+    #[sea_orm(
+        belongs_to = "super::dim_film::Entity",
+        from = "Column::FilmKey",
+        to = "super::dim_film::Column::FilmKey"
+    )]
+    Film,
+    #[sea_orm(
+        belongs_to = "super::dim_store::Entity",
+        from = "Column::StoreKey",
+        to = "super::dim_store::Column::StoreKey"
+    )]
+    Store,
+    #[sea_orm(
+        belongs_to = "super::dim_customer::Entity",
+        from = "Column::CustomerKey",
+        to = "super::dim_customer::Column::CustomerKey"
+    )]
+    Customer,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// rental_id to store_key, for payments; `REJECTED_RENTAL` for a rental that could not be loaded.
+pub static RENTAL_STORE: Lookup = Lookup {
+    name: "rental",
+    side: Side::Target,
+    table: "fact_rental",
+    key: "rental_id",
+    value: "store_key",
+    published_by: Some("fact_rental"),
+};
+
+/// No surrogate key is 0.
+pub const REJECTED_RENTAL: i64 = 0;
+
+pub fn table() -> Table {
+    Table {
+        name: "fact_rental",
+        kind: Kind::Fact,
+        source_table: "rental",
+        page_key: "rental_id",
+        select,
+        source_key_columns: 1,
+        map: mapped_by::<Entity, _>(map),
+        columns: columns_of::<Entity>(),
+        natural_key: vec![0],
+        held: Held::Own { page_key: "rental_id" },
+        needs: vec![
+            Need {
+                lookup: &INVENTORY_FILM,
+                keys: KeysFrom::Column(2),
+            },
+            Need {
+                lookup: &INVENTORY_STORE,
+                keys: KeysFrom::Column(2),
+            },
+            Need {
+                lookup: &FILM,
+                keys: KeysFrom::Values(&INVENTORY_FILM),
+            },
+            Need {
+                lookup: &STORE,
+                keys: KeysFrom::Values(&INVENTORY_STORE),
+            },
+            Need {
+                lookup: &CUSTOMER,
+                keys: KeysFrom::Column(3),
+            },
+            Need {
+                lookup: &STAFF_STORE,
+                keys: KeysFrom::Column(5),
+            },
+        ],
+        publishes: Some(Publish {
+            lookup: &RENTAL_STORE,
+            key: 0,
+            value: 4,
+            // A payment of a rental without its inventory item counts at its staff member's store.
+            rejected_as: |missing_parent| (missing_parent != Some(INVENTORY_FILM.name)).then_some(REJECTED_RENTAL),
+        }),
+        joins: vec![Dependency {
+            on: "inventory",
+            when: When::Changed,
+            affected: |items| {
+                rentals()
+                    .filter(rental::Column::InventoryId.is_in(items.iter().copied()))
+                    .into_query()
+            },
+        }],
+        parents: vec![
+            Dependency {
+                on: "dim_film",
+                when: When::Deleted,
+                affected: |films| rentals_of_items(inventory::Column::FilmId, films),
+            },
+            Dependency {
+                on: "dim_store",
+                when: When::Deleted,
+                affected: |stores| rentals_of_items(inventory::Column::StoreId, stores),
+            },
+            Dependency {
+                on: "dim_customer",
+                when: When::Deleted,
+                affected: |customers| {
+                    rentals()
+                        .filter(rental::Column::CustomerId.is_in(customers.iter().copied()))
+                        .into_query()
+                },
+            },
+        ],
+        references: references_of::<Entity>(),
+        date_columns: vec![1, 2],
+        indexes: vec![
+            "date_key_rented",
+            "date_key_returned",
+            "film_key",
+            "store_key",
+            "customer_key",
+        ],
+        totals: Some(Totals {
+            source: source_totals,
+            source_date: || Expr::col((rental::Entity, rental::Column::RentalDate)),
+            target: target_totals,
+            target_date: "date_key_rented",
+            money: false,
+        }),
+    }
+}
+
+fn select() -> SelectStatement {
+    rental::Entity::find()
+        .select_only()
+        .columns([
+            rental::Column::RentalId,
+            rental::Column::RentalDate,
+            rental::Column::InventoryId,
+            rental::Column::CustomerId,
+            rental::Column::ReturnDate,
+            rental::Column::StaffId,
+        ])
+        .into_query()
+}
+
+fn map(row: &SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
+    let (rental_id, rented, inventory_id, customer_id, returned, staff_id): (
+        Key,
+        NaiveDateTime,
+        Key,
+        Key,
+        Option<NaiveDateTime>,
+        Key,
+    ) = row.read()?;
+    let film_id = lookups.find(&INVENTORY_FILM, inventory_id.0)?;
+    let store_id = lookups.find(&INVENTORY_STORE, inventory_id.0)?;
+    lookups.find(&STAFF_STORE, staff_id.0)?;
+    Ok(ActiveModel {
+        fact_rental_key: NotSet,
+        rental_id: Set(rental_id.0),
+        date_key_rented: Set(date_key(rented)?),
+        date_key_returned: Set(returned.map(date_key).transpose()?),
+        film_key: Set(lookups.find(&FILM, film_id)?),
+        store_key: Set(lookups.find(&STORE, store_id)?),
+        customer_key: Set(lookups.find(&CUSTOMER, customer_id.0)?),
+        staff_id: Set(staff_id.0),
+        rental_duration_days: Set(returned.map(|returned| calendar_days(rented, returned))),
+    })
+}
+
+/// Like MySQL's DATEDIFF: midnights passed, whatever the hours; negative if the return comes first.
+fn calendar_days(from: NaiveDateTime, to: NaiveDateTime) -> i32 {
+    let days = to.date().signed_duration_since(from.date()).num_days();
+    i32::try_from(days).expect("two days of the calendar are less than 2^31 days apart")
+}
+
+fn rentals() -> Select<rental::Entity> {
+    rental::Entity::find().select_only().column(rental::Column::RentalId)
+}
+
+fn rentals_of_items(column: inventory::Column, keys: &[i64]) -> SelectStatement {
+    rentals()
+        .join(JoinType::InnerJoin, rental::Relation::Inventory.def())
+        .filter(column.is_in(keys.iter().copied()))
+        .into_query()
+}
+
+fn source_totals() -> SelectStatement {
+    let rented = || Expr::col((rental::Entity, rental::Column::RentalDate));
+    let store = || Expr::col((inventory::Entity, inventory::Column::StoreId));
+    rental::Entity::find()
+        .select_only()
+        .expr(Func::cust("DATE").arg(rented()))
+        .expr(store())
+        .expr(Expr::col((rental::Entity, rental::Column::RentalId)).count())
+        .join(JoinType::InnerJoin, rental::Relation::Inventory.def())
+        .group_by(Func::cust("DATE").arg(rented()))
+        .group_by(store())
+        .into_query()
+}
+
+fn target_totals() -> SelectStatement {
+    let store_id = (dim_store::Entity, dim_store::Column::StoreId);
+    Query::select()
+        .column((Entity, Column::DateKeyRented))
+        .column(store_id)
+        .expr(Expr::col((Entity, Column::RentalId)).count())
+        .from(Entity)
+        .inner_join(dim_store::Entity, Relation::Store.def())
+        .group_by_col((Entity, Column::DateKeyRented))
+        .group_by_col(store_id)
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::NaiveDate;
+
+    use super::*;
+
+    fn time(year: i32, month: u32, day: u32, hour: u32) -> NaiveDateTime {
+        NaiveDate::from_ymd_opt(year, month, day)
+            .unwrap()
+            .and_hms_opt(hour, 0, 0)
+            .unwrap()
+    }
+
+    #[test]
+    fn durations_count_midnights_not_hours() {
+        assert_eq!(calendar_days(time(2005, 5, 24, 23), time(2005, 5, 25, 1)), 1);
+        assert_eq!(calendar_days(time(2005, 5, 24, 0), time(2005, 5, 24, 23)), 0);
+        assert_eq!(calendar_days(time(2004, 2, 28, 12), time(2004, 3, 1, 12)), 2);
+        assert_eq!(calendar_days(time(2005, 5, 24, 1), time(2005, 5, 23, 1)), -1);
+    }
+}

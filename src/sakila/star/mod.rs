@@ -1,0 +1,42 @@
+//! The star: one file a target table, each with its entity, its mapping from source rows and its declaration.
+//!
+//! To add a table: write its file, add it to `phases`, add a migration.
+
+use chrono::{DateTime, Utc};
+
+use crate::engine::table::Table;
+
+pub mod bridge_film_actor;
+pub mod bridge_film_category;
+pub mod dim_actor;
+pub mod dim_category;
+pub mod dim_customer;
+pub mod dim_date;
+pub mod dim_film;
+pub mod dim_store;
+pub mod fact_payment;
+pub mod fact_rental;
+
+/// What is loaded, in order: a phase may look up what the phases before it have loaded.
+pub fn phases() -> Vec<Vec<Table>> {
+    vec![
+        vec![
+            dim_film::table(),
+            dim_actor::table(),
+            dim_category::table(),
+            dim_store::table(),
+            dim_customer::table(),
+        ],
+        vec![
+            bridge_film_actor::table(),
+            bridge_film_category::table(),
+            fact_rental::table(),
+        ],
+        vec![fact_payment::table()],
+    ]
+}
+
+/// A time as the dimensions keep it: `YYYY-MM-DD HH:MM:SS` in UTC.
+fn timestamp_text(timestamp: DateTime<Utc>) -> String {
+    timestamp.format("%Y-%m-%d %H:%M:%S").to_string()
+}
