@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use sea_orm::ConnectOptions;
+use sqlx::ConnectOptions as _;
 use sqlx::mysql::MySqlConnectOptions;
 use url::Url;
 
@@ -77,7 +78,8 @@ impl SourceSettings {
         let options = match password {
             Some(password) => options.password(&password),
             None => options,
-        };
+        }
+        .disable_statement_logging();
         let address = match parameters.into_iter().find(|(name, _)| name == "socket") {
             Some((_, path)) => Address::Socket(path.into()),
             None => Address::Tcp(format!(

@@ -79,7 +79,7 @@ pub enum Error {
 }
 
 fn list(items: &[String]) -> String {
-    items.iter().map(|item| format!("\n  {item}")).collect()
+    items.iter().fold(String::new(), |list, item| list + "\n  " + item)
 }
 
 impl Error {

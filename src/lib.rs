@@ -22,4 +22,5 @@ pub mod engine;
 pub mod error;
 pub mod metrics;
 pub mod output;
+pub mod private_server;
 pub mod sakila;

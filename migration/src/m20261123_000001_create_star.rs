@@ -38,6 +38,10 @@ const TABLES: [&str; 10] = [
 ];
 
 fn tables() -> Vec<TableCreateStatement> {
+    [dimensions(), bridges(), facts()].concat()
+}
+
+fn dimensions() -> Vec<TableCreateStatement> {
     vec![
         Table::create()
             .table("dim_date")
@@ -95,6 +99,11 @@ fn tables() -> Vec<TableCreateStatement> {
             .col(string("country"))
             .col(string_null("last_update"))
             .to_owned(),
+    ]
+}
+
+fn bridges() -> Vec<TableCreateStatement> {
+    vec![
         Table::create()
             .table("bridge_film_actor")
             .col(big_integer("film_key"))
@@ -126,6 +135,11 @@ fn tables() -> Vec<TableCreateStatement> {
                 "category_key",
             ))
             .to_owned(),
+    ]
+}
+
+fn facts() -> Vec<TableCreateStatement> {
+    vec![
         Table::create()
             .table("fact_rental")
             .col(surrogate_key("fact_rental_key"))

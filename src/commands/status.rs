@@ -25,15 +25,15 @@ struct Report {
     loaded: bool,
     /// The source's clock, if it was asked and answered.
     source_clock: Option<DateTime<Utc>>,
-    markers: Vec<Marker>,
+    markers: Vec<MarkerStatus>,
     runs: Vec<sync_run::Model>,
     rejects: BTreeMap<String, u64>,
     some_rejects: Vec<sync_reject::Model>,
 }
 
 #[derive(Serialize)]
-struct Marker {
-    source_table: String,
+struct MarkerStatus {
+    table: String,
     marker: Option<String>,
     observed_at: Option<String>,
     /// The source's clock less the marker.
@@ -52,11 +52,11 @@ pub async fn run(session: &Session) -> Result<u8> {
         .sources
         .iter()
         .filter_map(|source| states.remove(source.name))
-        .map(|state| Marker {
+        .map(|state| MarkerStatus {
             lag_seconds: clock
                 .zip(state.last_updated.as_deref().and_then(state::parse_time))
                 .map(|(clock, marker)| (clock - marker).num_seconds()),
-            source_table: state.source_table,
+            table: state.source_table,
             marker: state.last_updated,
             observed_at: state.observed_at,
             loaded_upto: state.loaded_upto,
@@ -101,7 +101,7 @@ fn text(report: &Report) -> String {
     for marker in &report.markers {
         let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         markers.add_row([
-            marker.source_table.clone(),
+            marker.table.clone(),
             or_dash(&marker.marker),
             marker.lag_seconds.map_or_else(|| "-".to_owned(), duration),
             or_dash(&marker.observed_at),

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
 use tracing::{info, warn};
 
@@ -22,7 +22,7 @@ use super::run::{Context, OVERLAP_SECONDS};
 use super::scope::Scope;
 use super::source::Snapshot;
 use super::source_table::{MARKER_COLUMN, SourceTable};
-use super::state::{self, sync_state};
+use super::state::{self, States};
 use super::statement;
 use super::table::{Kind, Table, When};
 use super::target::TargetReader;
@@ -45,7 +45,7 @@ pub struct CatchUp<'a> {
     transaction: Arc<DatabaseTransaction>,
     run_id: i64,
     mode: Mode,
-    states: HashMap<String, sync_state::Model>,
+    states: States,
     deltas: HashMap<&'static str, Delta>,
     outcomes: Outcomes,
     /// Rows of dimensions that the source no longer has; deleted at the end of the pass.
@@ -199,6 +199,7 @@ impl<'a> CatchUp<'a> {
                 self.add_affected(&mut keys, parent.affected, changed).await?;
             }
         }
+        self.add_pointing_to_removed(&mut keys, table).await?;
         keys.extend(reject::page_keys(&*self.transaction, table.source_table).await?);
         // A full load that saw them missing looks again, in the snapshot.
         keys.extend(self.removed.get(table.name).into_iter().flatten());
@@ -221,6 +222,37 @@ impl<'a> CatchUp<'a> {
                 .source(doing)?;
             for row in rows {
                 keys.insert(row.try_get_by_index::<Key>(0).source(doing)?.0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the rows whose dimension is about to go. The target knows them: a changed key takes the source's rows
+    /// along by cascade, so that the source no longer tells who they were.
+    async fn add_pointing_to_removed(&self, keys: &mut BTreeSet<i64>, table: &Table) -> Result<()> {
+        let doing = || format!("looking for rows of {} without a parent", table.name);
+        for reference in &table.references {
+            let parent = self
+                .context
+                .star
+                .tables()
+                .find(|parent| parent.name == reference.parent);
+            let (Some(parent), Some(removed)) = (parent, self.removed.get(reference.parent.as_str())) else {
+                continue;
+            };
+            for scope in Scope::of_keys(removed.iter().copied(), KEYS_A_STATEMENT) {
+                let gone = Query::select()
+                    .column(Alias::new(&reference.parent_column))
+                    .from(parent.name)
+                    .cond_where(scope.contains(&parent.held_key()))
+                    .to_owned();
+                let mut select = Query::select();
+                table.from_held(select.expr(table.held_key()));
+                let column = Expr::col((Alias::new(table.name), Alias::new(&reference.column)));
+                select.and_where(column.in_subquery(gone));
+                for row in self.target().all(&select).await.target(doing)? {
+                    keys.insert(row.try_get_by_index(0).target(doing)?);
+                }
             }
         }
         Ok(())

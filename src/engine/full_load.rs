@@ -18,7 +18,7 @@ use super::pipeline::{self, Job};
 use super::plan::Intervals;
 use super::read::{LookupPlan, Reader};
 use super::run::{Context, OVERLAP_SECONDS, Report};
-use super::state::{self, Status, sync_state};
+use super::state::{self, RunCounts, Status, sync_state};
 use super::table::{Kind, Table};
 use super::target::TargetReader;
 use super::write::{Commits, Outcomes, Writer};
@@ -47,13 +47,8 @@ pub async fn run(context: &Context<'_>) -> Result<Report> {
     let run_id = state::begin_run(writer, "full-load", &context.source.server.identity).await?;
     let result = load(context, &start, run_id).await;
     if let Err(error) = &result {
-        let status = if matches!(error, Error::Stopped) {
-            Status::Stopped
-        } else {
-            Status::Failed
-        };
         // The error of the load is the one to report, even if its mark cannot be left.
-        let _ = state::finish_run(writer, run_id, status, state::RunCounts::default()).await;
+        let _ = state::finish_run(writer, run_id, Status::of(error), RunCounts::default()).await;
     }
     result
 }
@@ -116,11 +111,13 @@ async fn load(context: &Context<'_>, start: &Start, run_id: i64) -> Result<Repor
             outcomes.entry(table).or_default().add(outcome);
         }
     }
+    info!("pages written; creating the indexes that are missing");
     create_indexes(context).await?;
     if start.is_first {
         make_durable(context, run_id).await?;
     }
 
+    info!("closing pass: bringing all tables to one instant, and comparing");
     let snapshot = context.source.snapshot().await?;
     let transaction = context.target.begin().await?;
     // What the pages deleted of the dimensions is still there; the closing pass counts it when it goes.
@@ -178,6 +175,10 @@ async fn load_phase(
     reader.lookups = LookupPlan::Loaded(lookups.clone());
     reader.target = target.clone();
 
+    for table in phase {
+        let expected = context.source.estimated_rows(table.source_table).await?;
+        context.progress.table(table.name).expect(expected);
+    }
     let (sender, jobs) = pipeline::jobs(context.workers);
     let planner = tokio::spawn(plan(
         phase,

@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use super::catch_up::{CatchUp, Mode};
 use super::run::{Context, Report};
-use super::{reject, state, target};
+use super::state::{self, RunCounts, Status};
+use super::{reject, target};
 use crate::error::{Error, Result};
+
+const COMMAND: &str = "incremental";
 
 /// Loads what is new or changed since the markers, compares, and moves the markers: all or nothing.
 ///
@@ -16,9 +19,24 @@ pub async fn run(context: &Context<'_>) -> Result<Report> {
     if !state::is_loaded(&state::load(&context.target.writer).await?) {
         return Err(Error::NotLoaded);
     }
+    let result = sync(context).await;
+    if let Err(error) = &result {
+        // The run's own row went with its transaction. The error is the one to report, mark or no mark.
+        let _ = note_failure(context, error).await;
+    }
+    result
+}
+
+async fn note_failure(context: &Context<'_>, error: &Error) -> Result<()> {
+    let writer = &context.target.writer;
+    let run_id = state::begin_run(writer, COMMAND, &context.source.server.identity).await?;
+    state::finish_run(writer, run_id, Status::of(error), RunCounts::default()).await
+}
+
+async fn sync(context: &Context<'_>) -> Result<Report> {
     let snapshot = context.source.snapshot().await?;
     let transaction = context.target.begin().await?;
-    let run_id = state::begin_run(&*transaction, "incremental", &context.source.server.identity).await?;
+    let run_id = state::begin_run(&*transaction, COMMAND, &context.source.server.identity).await?;
     let pass = CatchUp::new(
         context,
         &snapshot,

@@ -37,6 +37,7 @@ impl TryGetable for Key {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "map_err hands it over")]
 fn decode_error(error: sqlx::Error) -> TryGetError {
     TryGetError::DbErr(DbErr::Type(error.to_string()))
 }

@@ -1,6 +1,6 @@
 //! How far a run is: counters that the stages add to and that the terminal and the metrics look at.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::transform::BatchCounts;
@@ -19,7 +19,6 @@ pub struct TableProgress {
     pub expected: AtomicU64,
     pub read: AtomicU64,
     pub written: AtomicU64,
-    pub finished: AtomicBool,
 }
 
 impl Progress {
@@ -34,7 +33,6 @@ impl Progress {
             expected: AtomicU64::new(0),
             read: AtomicU64::new(0),
             written: AtomicU64::new(0),
-            finished: AtomicBool::new(false),
         });
         tables.push(Arc::clone(&made));
         made
@@ -47,6 +45,10 @@ impl Progress {
 }
 
 impl TableProgress {
+    pub fn expect(&self, rows: u64) {
+        self.expected.store(rows, Ordering::Relaxed);
+    }
+
     pub fn add_read(&self, rows: u64) {
         self.read.fetch_add(rows, Ordering::Relaxed);
         metrics::rows_read(self.table, rows);

@@ -140,7 +140,7 @@ pub async fn missing_parents(
         .all(&select)
         .await?
         .iter()
-        .map(|row| row.try_get_many_by_index())
+        .map(sea_orm::QueryResult::try_get_many_by_index)
         .collect()
 }
 

@@ -68,6 +68,21 @@ impl Source {
         clock(&self.pool).await
     }
 
+    /// How many rows a table has, roughly: the server's own estimate, for progress alone.
+    pub async fn estimated_rows(&self, table: &str) -> Result<u64> {
+        let doing = || "reading information_schema.TABLES".to_owned();
+        let column = |name: &'static str| Expr::col(Alias::new(name));
+        let select = Query::select()
+            .expr(column("TABLE_ROWS").cast_as("UNSIGNED"))
+            .from((Alias::new("information_schema"), Alias::new("TABLES")))
+            .and_where(column("TABLE_SCHEMA").eq(Func::cust("DATABASE")))
+            .and_where(column("TABLE_NAME").eq(table))
+            .to_owned();
+        let row = self.pool.query_one(&select).await.source(doing)?;
+        let rows: Option<u64> = row.map_or(Ok(None), |row| row.try_get_by_index(0)).source(doing)?;
+        Ok(rows.unwrap_or(0))
+    }
+
     /// Opens a snapshot on a connection of its own.
     pub async fn snapshot(&self) -> Result<Snapshot> {
         let doing = || "opening a snapshot".to_owned();

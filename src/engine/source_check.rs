@@ -13,6 +13,12 @@ use crate::error::{Doing, Error, Result};
 pub async fn check(source: &Source, tables: &[SourceTable]) -> Result<()> {
     let found = columns(&source.pool).await?;
     let mut problems = Vec::new();
+    if is_too_old(&source.server.version, source.server.is_mariadb) {
+        problems.push(format!(
+            "server version {} is older than MySQL 8.0 or MariaDB 10.6",
+            source.server.version
+        ));
+    }
     for table in tables {
         let Some(columns) = found.get(table.name) else {
             problems.push(format!("table {} is missing, or hidden from this account", table.name));
@@ -66,4 +72,31 @@ async fn columns(connection: &DatabaseConnection) -> Result<HashMap<String, Hash
         tables.entry(table).or_default().insert(column, data_type);
     }
     Ok(tables)
+}
+
+/// Whether the version is known to be older than what is supported. One that cannot be read is let through.
+fn is_too_old(version: &str, is_mariadb: bool) -> bool {
+    // MariaDB may put 5.5.5- before its own version, for replicas that know no better.
+    let version = version.strip_prefix("5.5.5-").unwrap_or(version);
+    let mut numbers = version.split(['.', '-']).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) if is_mariadb => (major, minor) < (10, 6),
+        (Some(Ok(major)), _) => major < 8,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_older_than_what_is_tested_are_told_apart() {
+        assert!(is_too_old("5.7.44-log", false));
+        assert!(!is_too_old("8.0.36", false));
+        assert!(!is_too_old("9.7.4-2", false));
+        assert!(is_too_old("10.5.23-MariaDB", true));
+        assert!(!is_too_old("5.5.5-10.6.12-MariaDB-log", true));
+        assert!(!is_too_old("11.8.2-MariaDB", true));
+    }
 }

@@ -9,7 +9,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 use serde::Serialize;
 
 use super::source_table::SourceTable;
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Error, Result};
 
 pub mod sync_state {
     //! One row a source table.
@@ -137,8 +137,11 @@ pub async fn fill<C: ConnectionTrait>(connection: &C, tables: &[SourceTable]) ->
     Ok(count)
 }
 
-/// All of sync_state, by source table.
-pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<HashMap<String, sync_state::Model>> {
+/// sync_state, by source table.
+pub type States = HashMap<String, sync_state::Model>;
+
+/// All of sync_state.
+pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<States> {
     Ok(sync_state::Entity::find()
         .all(connection)
         .await
@@ -179,7 +182,7 @@ pub async fn save<C: ConnectionTrait>(connection: &C, state: sync_state::Model) 
 }
 
 /// Whether a full load has ever finished: incremental runs need one.
-pub fn is_loaded(states: &HashMap<String, sync_state::Model>) -> bool {
+pub fn is_loaded(states: &States) -> bool {
     !states.is_empty() && states.values().all(|state| state.observed_at.is_some())
 }
 
@@ -194,6 +197,14 @@ pub enum Status {
 }
 
 impl Status {
+    /// How a run ended that ended with this error.
+    pub fn of(error: &Error) -> Self {
+        match error {
+            Error::Stopped => Self::Stopped,
+            _ => Self::Failed,
+        }
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",

@@ -44,9 +44,9 @@ pub struct Table {
     pub publishes: Option<Publish>,
     /// Source tables besides its own that a row is made from.
     pub joins: Vec<Dependency>,
-    /// Star tables whose changed rows make rows of this one stale.
+    /// Facts whose changed rows make rows of this one stale.
     pub parents: Vec<Dependency>,
-    /// Foreign keys, for the search for orphans.
+    /// Foreign keys. A row that points to a row that goes is stale, too.
     pub references: Vec<Reference>,
     /// Positions in `columns` of date keys.
     pub date_columns: Vec<usize>,
@@ -104,9 +104,8 @@ pub struct Dependency {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// Its content is part of the row.
+    /// It was inserted, updated, deleted or rejected.
     Changed,
-    /// Only its being there matters.
     Deleted,
 }
 

@@ -1,5 +1,6 @@
 //! The only door to stdout and stderr: results as text or JSON, errors, logs.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
@@ -81,9 +82,9 @@ impl Output {
         }
         let mut text = format!("error: {error}\n");
         for cause in causes {
-            text.push_str(&format!("  caused by: {cause}\n"));
+            let _ = writeln!(text, "  caused by: {cause}");
         }
-        text.push_str(&format!("\nhint: {hint}\n"));
+        let _ = writeln!(text, "\nhint: {hint}");
         print(io::stderr(), &text);
     }
 }

@@ -7,9 +7,7 @@ use sea_orm::{ActiveValue::Set, QuerySelect, QueryTrait};
 use super::{dim_actor::ACTOR, dim_film::FILM};
 use crate::engine::key::Key;
 use crate::engine::lookup::{KeysFrom, Lookups, Need};
-use crate::engine::table::{
-    Dependency, Held, Kind, Rejection, SourceRow, Table, When, columns_of, mapped_by, references_of,
-};
+use crate::engine::table::{Held, Kind, Rejection, SourceRow, Table, columns_of, mapped_by, references_of};
 use crate::sakila::source::film_actor;
 
 /// One actor in one film.
@@ -68,18 +66,7 @@ pub fn table() -> Table {
         ],
         publishes: None,
         joins: vec![],
-        parents: vec![
-            Dependency {
-                on: "dim_actor",
-                when: When::Deleted,
-                affected: |actors| actors_where(film_actor::Column::ActorId, actors),
-            },
-            Dependency {
-                on: "dim_film",
-                when: When::Deleted,
-                affected: |films| actors_where(film_actor::Column::FilmId, films),
-            },
-        ],
+        parents: vec![],
         references: references_of::<Entity>(),
         date_columns: vec![],
         indexes: vec!["actor_key"],
@@ -100,12 +87,4 @@ fn map(row: &SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection>
         film_key: Set(lookups.find(&FILM, film_id.0)?),
         actor_key: Set(lookups.find(&ACTOR, actor_id.0)?),
     })
-}
-
-fn actors_where(column: film_actor::Column, keys: &[i64]) -> SelectStatement {
-    film_actor::Entity::find()
-        .select_only()
-        .column(film_actor::Column::ActorId)
-        .filter(column.is_in(keys.iter().copied()))
-        .into_query()
 }

@@ -7,9 +7,7 @@ use sea_orm::{ActiveValue::Set, QuerySelect, QueryTrait};
 use super::{dim_category::CATEGORY, dim_film::FILM};
 use crate::engine::key::Key;
 use crate::engine::lookup::{KeysFrom, Lookups, Need};
-use crate::engine::table::{
-    Dependency, Held, Kind, Rejection, SourceRow, Table, When, columns_of, mapped_by, references_of,
-};
+use crate::engine::table::{Held, Kind, Rejection, SourceRow, Table, columns_of, mapped_by, references_of};
 use crate::sakila::source::film_category;
 
 /// One genre of one film.
@@ -68,18 +66,7 @@ pub fn table() -> Table {
         ],
         publishes: None,
         joins: vec![],
-        parents: vec![
-            Dependency {
-                on: "dim_category",
-                when: When::Deleted,
-                affected: |categories| films_where(film_category::Column::CategoryId, categories),
-            },
-            Dependency {
-                on: "dim_film",
-                when: When::Deleted,
-                affected: |films| films_where(film_category::Column::FilmId, films),
-            },
-        ],
+        parents: vec![],
         references: references_of::<Entity>(),
         date_columns: vec![],
         indexes: vec!["category_key"],
@@ -100,12 +87,4 @@ fn map(row: &SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection>
         film_key: Set(lookups.find(&FILM, film_id.0)?),
         category_key: Set(lookups.find(&CATEGORY, category_id.0)?),
     })
-}
-
-fn films_where(column: film_category::Column, keys: &[i64]) -> SelectStatement {
-    film_category::Entity::find()
-        .select_only()
-        .column(film_category::Column::FilmId)
-        .filter(column.is_in(keys.iter().copied()))
-        .into_query()
 }

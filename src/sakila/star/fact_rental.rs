@@ -137,32 +137,14 @@ pub fn table() -> Table {
             on: "inventory",
             when: When::Changed,
             affected: |items| {
-                rentals()
+                rental::Entity::find()
+                    .select_only()
+                    .column(rental::Column::RentalId)
                     .filter(rental::Column::InventoryId.is_in(items.iter().copied()))
                     .into_query()
             },
         }],
-        parents: vec![
-            Dependency {
-                on: "dim_film",
-                when: When::Deleted,
-                affected: |films| rentals_of_items(inventory::Column::FilmId, films),
-            },
-            Dependency {
-                on: "dim_store",
-                when: When::Deleted,
-                affected: |stores| rentals_of_items(inventory::Column::StoreId, stores),
-            },
-            Dependency {
-                on: "dim_customer",
-                when: When::Deleted,
-                affected: |customers| {
-                    rentals()
-                        .filter(rental::Column::CustomerId.is_in(customers.iter().copied()))
-                        .into_query()
-                },
-            },
-        ],
+        parents: vec![],
         references: references_of::<Entity>(),
         date_columns: vec![1, 2],
         indexes: vec![
@@ -225,17 +207,6 @@ fn map(row: &SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection>
 fn calendar_days(from: NaiveDateTime, to: NaiveDateTime) -> i32 {
     let days = to.date().signed_duration_since(from.date()).num_days();
     i32::try_from(days).expect("two days of the calendar are less than 2^31 days apart")
-}
-
-fn rentals() -> Select<rental::Entity> {
-    rental::Entity::find().select_only().column(rental::Column::RentalId)
-}
-
-fn rentals_of_items(column: inventory::Column, keys: &[i64]) -> SelectStatement {
-    rentals()
-        .join(JoinType::InnerJoin, rental::Relation::Inventory.def())
-        .filter(column.is_in(keys.iter().copied()))
-        .into_query()
 }
 
 fn source_totals() -> SelectStatement {

@@ -1,0 +1,153 @@
+//! The assignment's five tests: the commands do what they are for, through the compiled binary.
+
+use crate::harness::{Sandbox, TABLES};
+
+#[test]
+fn init_creates_the_database_and_its_tables() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["init"]).succeeds();
+
+    let tables = sandbox.star("SELECT name FROM sqlite_master WHERE type = 'table'");
+    for table in TABLES
+        .iter()
+        .map(|table| table.name)
+        .chain(["sync_state", "sync_run", "sync_reject"])
+    {
+        assert!(
+            tables.iter().any(|made| made == table),
+            "{table} is missing in {tables:?}"
+        );
+    }
+    assert_eq!(sandbox.figure("SELECT COUNT(*) FROM sync_state"), "15");
+    // The rentals and payments lie between 2005-05-24 and 2006-02-14: two whole years.
+    assert_eq!(sandbox.figure("SELECT COUNT(*) FROM dim_date"), "730");
+    assert_eq!(
+        sandbox.figure("SELECT MIN(date) || ' ' || MAX(date) FROM dim_date"),
+        "2005-01-01 2006-12-31"
+    );
+}
+
+#[test]
+fn full_load_brings_all_of_sakila() {
+    let sandbox = Sandbox::loaded();
+
+    sandbox.assert_star_equals_source();
+    let figure = |sql| sandbox.figure(sql);
+    assert_eq!(
+        figure("SELECT COUNT(*) || ' ' || SUM(date_key_returned IS NULL) FROM fact_rental"),
+        "16044 183"
+    );
+    assert_eq!(figure("SELECT SUM(rental_duration_days) FROM fact_rental"), "79705");
+    assert_eq!(
+        figure("SELECT COUNT(*) || ' ' || SUM(amount = 0) FROM fact_payment"),
+        "16049 24"
+    );
+    let by_store = "SELECT store_id || ': ' || payments || ' = ' || printf('%.2f', revenue) FROM \
+                    (SELECT store_id, SUM(payments) AS payments, SUM(revenue) AS revenue \
+                     FROM revenue_by_store_and_month GROUP BY store_id)";
+    assert_eq!(sandbox.star(by_store), ["1: 7926 = 33686.76", "2: 8123 = 33729.75"]);
+    let dimensions = "SELECT (SELECT COUNT(*) FROM dim_film) || ' ' || (SELECT COUNT(*) FROM dim_actor) || ' ' || \
+                      (SELECT COUNT(*) FROM dim_category) || ' ' || (SELECT COUNT(*) FROM dim_customer) || ' ' || \
+                      (SELECT COUNT(*) FROM dim_store) || ' ' || (SELECT COUNT(*) FROM bridge_film_actor) || ' ' || \
+                      (SELECT COUNT(*) FROM bridge_film_category)";
+    assert_eq!(figure(dimensions), "1000 200 16 599 2 5462 1000");
+}
+
+#[test]
+fn incremental_brings_new_rows() {
+    let sandbox = Sandbox::loaded();
+    sandbox.change(&[
+        "INSERT INTO customer (store_id, first_name, last_name, address_id, active, create_date) \
+         VALUES (1, 'ZOË', 'ŁUKASZ', 5, 1, NOW())",
+        "SET @customer = LAST_INSERT_ID()",
+        "INSERT INTO rental (rental_date, inventory_id, customer_id, staff_id) VALUES (NOW(), 367, @customer, 1)",
+        "SET @rental = LAST_INSERT_ID()",
+        "INSERT INTO payment (customer_id, staff_id, rental_id, amount, payment_date) \
+         VALUES (@customer, 1, @rental, 6.99, NOW())",
+    ]);
+
+    let result = sandbox.json(&["incremental"]);
+    assert_eq!(result["status"], "done");
+    assert_eq!(
+        inserted(&result),
+        [("dim_customer", 1), ("fact_rental", 1), ("fact_payment", 1)]
+    );
+    assert_eq!(sandbox.figure("SELECT COUNT(*) FROM fact_rental"), "16045");
+    assert_eq!(
+        sandbox.figure("SELECT last_name FROM dim_customer WHERE first_name = 'ZOË'"),
+        "ŁUKASZ"
+    );
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn incremental_updates_changed_rows() {
+    let sandbox = Sandbox::loaded();
+    let keys = sandbox.surrogate_keys();
+    sandbox.change(&[
+        "UPDATE film SET title = 'ACADEMY DINOSAUR II', rating = NULL WHERE film_id = 1",
+        "UPDATE rental SET return_date = '2006-03-01 10:00:00' WHERE rental_id = 11496",
+        "UPDATE payment SET amount = 9.99 WHERE payment_id = 1",
+    ]);
+
+    let result = sandbox.json(&["incremental"]);
+    assert_eq!(result["status"], "done");
+    assert_eq!(
+        updated(&result),
+        [("dim_film", 1), ("fact_rental", 1), ("fact_payment", 1)]
+    );
+    assert_eq!(
+        sandbox.figure("SELECT title FROM dim_film WHERE film_id = 1"),
+        "ACADEMY DINOSAUR II"
+    );
+    // Rented on 2006-02-14.
+    assert_eq!(
+        sandbox.figure("SELECT rental_duration_days FROM fact_rental WHERE rental_id = 11496"),
+        "15"
+    );
+    assert!(sandbox.holds_all_of(&keys), "a surrogate key has changed");
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn validate_confirms_consistency_and_finds_a_planted_difference() {
+    let sandbox = Sandbox::loaded();
+    sandbox.run(&["validate", "--all"]).succeeds();
+
+    // Payment 1 is of 2005-05-25.
+    let store = &sandbox.source(
+        "SELECT CAST(store_id AS CHAR) FROM payment JOIN rental USING (rental_id) JOIN inventory USING (inventory_id) \
+         WHERE payment_id = 1",
+    )[0];
+    sandbox.tamper("UPDATE fact_payment SET amount = amount + 0.01 WHERE payment_id = 1");
+    sandbox.run(&["validate", "--all"]).ends_with_code(1);
+    let result = sandbox.json(&["validate", "--from", "2005-05-25", "--to", "2005-05-25"]);
+    assert_eq!(result["equal"], false);
+    let days = result["days"].as_array().unwrap();
+    assert_eq!(days.len(), 1, "{days:?}");
+    assert_eq!(days[0]["table"], "fact_payment");
+    assert_eq!(days[0]["measure"], "cents");
+    assert_eq!(&days[0]["store_id"].to_string(), store);
+    assert_eq!(days[0]["date_key"], 20_050_525);
+    let delta = days[0]["target"].as_i64().unwrap() - days[0]["source"].as_i64().unwrap();
+    assert_eq!(delta, 1);
+}
+
+fn inserted(result: &serde_json::Value) -> Vec<(&str, u64)> {
+    counts(result, "inserted")
+}
+
+fn updated(result: &serde_json::Value) -> Vec<(&str, u64)> {
+    counts(result, "updated")
+}
+
+/// The tables with a count that is not 0.
+fn counts<'a>(result: &'a serde_json::Value, name: &str) -> Vec<(&'a str, u64)> {
+    result["tables"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|table| (table["table"].as_str().unwrap(), table[name].as_u64().unwrap()))
+        .filter(|(_, count)| *count > 0)
+        .collect()
+}

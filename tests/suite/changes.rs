@@ -1,0 +1,261 @@
+//! Whatever changes in the source reaches every row of the star that depends on it, by one incremental run.
+
+use crate::harness::Sandbox;
+
+/// Loads, changes, syncs, and compares every row; surrogate keys that are still needed must not move.
+fn follows(statements: &[&str]) -> Sandbox {
+    let sandbox = Sandbox::loaded();
+    sandbox.change(statements);
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
+    sandbox
+}
+
+#[test]
+fn a_renamed_city_and_country_reach_customers_and_stores() {
+    // Store 1 and its staff are in city 300, Lethbridge, in country 20, Canada.
+    let sandbox = follows(&[
+        "UPDATE city SET city = 'Lethbridge on the Oldman' WHERE city_id = 300",
+        "UPDATE country SET country = 'Kanada' WHERE country_id = 20",
+    ]);
+    assert_eq!(
+        sandbox.figure("SELECT city || ', ' || country FROM dim_store WHERE store_id = 1"),
+        "Lethbridge on the Oldman, Kanada"
+    );
+}
+
+#[test]
+fn an_address_that_moves_takes_its_customers_along() {
+    follows(&["UPDATE address SET city_id = 1 WHERE address_id = 5"]);
+}
+
+#[test]
+fn a_renamed_language_reaches_every_film_in_it() {
+    let sandbox = follows(&["UPDATE language SET name = 'Deutsch' WHERE language_id = 1"]);
+    assert_eq!(
+        sandbox.figure("SELECT COUNT(*) FROM dim_film WHERE language = 'Deutsch'"),
+        "1000"
+    );
+}
+
+#[test]
+fn an_inventory_item_that_moves_takes_its_rentals_and_their_payments_along() {
+    follows(&[
+        "UPDATE inventory SET store_id = 3 - store_id WHERE inventory_id <= 50",
+        "UPDATE inventory SET film_id = 7 WHERE inventory_id = 60",
+    ]);
+}
+
+#[test]
+fn staff_who_move_take_their_payments_without_a_rental_along() {
+    let sandbox = follows(&["UPDATE staff SET store_id = 2 WHERE staff_id = 1"]);
+    let stores = "SELECT DISTINCT s.store_id FROM fact_payment p JOIN dim_store s ON s.store_key = p.store_key \
+                  WHERE p.payment_id IN (424, 7011, 10840, 14675, 15458)";
+    assert_eq!(sandbox.star(stores), ["2"]);
+}
+
+#[test]
+fn actors_categories_and_links_come_and_go() {
+    follows(&[
+        "INSERT INTO actor (first_name, last_name) VALUES ('GRETA', 'GARBO')",
+        "INSERT INTO film_actor (actor_id, film_id) SELECT LAST_INSERT_ID(), film_id FROM film WHERE film_id <= 3",
+        "UPDATE actor SET last_name = 'DEE' WHERE actor_id = 2",
+        "INSERT INTO category (name) VALUES ('Film Noir')",
+        "UPDATE film_category SET category_id = LAST_INSERT_ID() WHERE film_id IN (5, 6)",
+        "UPDATE category SET name = 'Deed' WHERE category_id = 1",
+        "DELETE FROM film_actor WHERE actor_id = 3 AND film_id = 17",
+        "UPDATE film_actor SET film_id = 999 WHERE actor_id = 4 AND film_id = 23",
+    ]);
+}
+
+#[test]
+fn customers_and_stores_change() {
+    follows(&[
+        "UPDATE customer SET active = 0, address_id = 6 WHERE customer_id = 10",
+        "UPDATE store SET address_id = 5 WHERE store_id = 2",
+        "INSERT INTO customer (store_id, first_name, last_name, address_id, create_date, last_update) \
+         VALUES (1, 'NO', 'TIME', 5, NOW(), NULL)",
+    ]);
+}
+
+#[test]
+fn deleted_rows_leave_and_their_dependants_move() {
+    let sandbox = Sandbox::loaded();
+    let keys = sandbox.surrogate_keys();
+    sandbox.change(&[
+        // Sets rental_id of the rental's payments to NULL and touches no payment's last_update.
+        "DELETE FROM rental WHERE rental_id IN (1, 2, 16049)",
+        "DELETE FROM payment WHERE payment_id IN (100, 101)",
+        "DELETE FROM film_category WHERE film_id = 1",
+    ]);
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
+    let kept = keys
+        .into_iter()
+        .filter(|key| {
+            ![
+                "rental 1=",
+                "rental 2=",
+                "rental 16049=",
+                "payment 100=",
+                "payment 101=",
+            ]
+            .iter()
+            .any(|gone| key.starts_with(gone))
+        })
+        .collect::<Vec<_>>();
+    assert!(sandbox.holds_all_of(&kept), "a surrogate key has changed");
+}
+
+#[test]
+fn a_film_with_all_that_hangs_on_it_goes() {
+    let sandbox = follows(&[
+        "DELETE p FROM payment p JOIN rental r USING (rental_id) JOIN inventory i USING (inventory_id) WHERE i.film_id = 1",
+        "DELETE r FROM rental r JOIN inventory i USING (inventory_id) WHERE i.film_id = 1",
+        "DELETE FROM inventory WHERE film_id = 1",
+        "DELETE FROM film_actor WHERE film_id = 1",
+        "DELETE FROM film_category WHERE film_id = 1",
+        "DELETE FROM film WHERE film_id = 1",
+    ]);
+    assert_eq!(sandbox.figure("SELECT COUNT(*) FROM dim_film"), "999");
+}
+
+#[test]
+fn a_changed_key_is_a_new_row_and_the_old_one_goes() {
+    follows(&[
+        "UPDATE payment SET payment_id = 60000 WHERE payment_id = 5",
+        "UPDATE customer SET customer_id = 5000 WHERE customer_id = 9",
+        "UPDATE rental SET rental_id = 200000, last_update = NOW() WHERE rental_id = 77",
+    ]);
+}
+
+#[test]
+fn a_changed_key_of_a_dimension_takes_its_facts_along_though_they_show_no_change() {
+    for key in [
+        "customer SET customer_id = 5000 WHERE customer_id = 9",
+        "film SET film_id = 5000 WHERE film_id = 9",
+    ] {
+        follows(&[&format!("UPDATE {key}")]);
+    }
+}
+
+#[test]
+fn dates_outside_the_calendar_extend_it_without_gaps() {
+    let sandbox = follows(&[
+        "UPDATE payment SET payment_date = '1999-12-31 23:59:59' WHERE payment_id = 1",
+        "UPDATE rental SET return_date = '2012-02-29 00:00:00' WHERE rental_id = 11496",
+    ]);
+    assert_eq!(
+        sandbox.figure("SELECT MIN(date_key) || ' ' || MAX(date_key) FROM dim_date"),
+        "19990101 20121231"
+    );
+    let gaps = "SELECT COUNT(*) FROM dim_date WHERE date(date, '+1 day') NOT IN (SELECT date FROM dim_date)";
+    assert_eq!(sandbox.figure(gaps), "1", "only the last day has no next one");
+}
+
+#[test]
+fn rows_that_share_a_timestamp_are_neither_lost_nor_copied_again() {
+    let sandbox = Sandbox::loaded();
+    sandbox.change(&["INSERT INTO rental (rental_date, inventory_id, customer_id, staff_id) VALUES (NOW(), 1, 1, 1)"]);
+    sandbox.run(&["incremental"]).succeeds();
+    // The same second, or one that is still within the overlap: it must be found all the same.
+    sandbox.change(&[
+        "INSERT INTO rental (rental_date, inventory_id, customer_id, staff_id, last_update) \
+         SELECT NOW(), 2, 2, 1, MAX(last_update) FROM rental",
+    ]);
+    let result = sandbox.json(&["incremental"]);
+    let rentals = result["tables"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|table| table["table"] == "fact_rental")
+        .unwrap();
+    assert_eq!(rentals["inserted"], 1);
+    assert_eq!(
+        rentals["unchanged"], 1,
+        "the row of the overlap is read again and left as it is"
+    );
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_rerun_with_nothing_changed_reads_and_writes_nothing() {
+    let sandbox = Sandbox::loaded();
+    sandbox.run(&["incremental"]).succeeds();
+    let before = sandbox.star("SELECT * FROM (SELECT payment_id || '|' || fact_payment_key FROM fact_payment)");
+    let result = sandbox.json(&["incremental"]);
+    for table in result["tables"].as_array().unwrap() {
+        for count in ["read", "inserted", "updated", "deleted"] {
+            assert_eq!(table[count], 0, "{table}");
+        }
+    }
+    assert_eq!(
+        before,
+        sandbox.star("SELECT * FROM (SELECT payment_id || '|' || fact_payment_key FROM fact_payment)")
+    );
+}
+
+#[test]
+fn a_last_update_in_the_future_holds_nothing_up() {
+    let sandbox = Sandbox::loaded();
+    sandbox.change(&["UPDATE actor SET first_name = 'SOON', last_update = '2037-01-01 00:00:00' WHERE actor_id = 1"]);
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.change(&["UPDATE actor SET first_name = 'NOW' WHERE actor_id = 2"]);
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
+    let marker = sandbox.figure("SELECT last_updated FROM sync_state WHERE source_table = 'actor'");
+    assert!(marker.as_str() < "2037", "{marker}");
+}
+
+#[test]
+fn an_orphan_is_rejected_with_its_reason_and_loads_when_its_parent_appears() {
+    let sandbox = Sandbox::loaded();
+    sandbox.change(&[
+        "SET foreign_key_checks = 0",
+        "INSERT INTO rental (rental_id, rental_date, inventory_id, customer_id, staff_id) \
+         VALUES (50000, '2005-08-01 10:00:00', 1, 7777, 1)",
+        "INSERT INTO payment (payment_id, customer_id, staff_id, rental_id, amount, payment_date) \
+         VALUES (50000, 7777, 1, 50000, 4.99, '2005-08-01 10:00:00')",
+        // Its rental does not exist: it counts at its staff member's store.
+        "INSERT INTO payment (payment_id, customer_id, staff_id, rental_id, amount, payment_date) \
+         VALUES (50001, 1, 2, 99999, 1.99, '2005-08-01 10:00:00')",
+        "SET foreign_key_checks = 1",
+    ]);
+    let result = sandbox.json(&["incremental"]);
+    assert_eq!(result["status"], "done", "{result}");
+    let rejects = sandbox.star("SELECT source_table || ' ' || key || ': ' || reason FROM sync_reject");
+    assert_eq!(
+        rejects,
+        [
+            "payment 50000: its rental is itself rejected",
+            "rental 50000: customer 7777 does not exist"
+        ]
+    );
+    sandbox.run(&["validate", "--all"]).succeeds();
+
+    sandbox.change(&[
+        "INSERT INTO customer (customer_id, store_id, first_name, last_name, address_id, create_date) \
+         VALUES (7777, 1, 'LATE', 'ARRIVAL', 5, NOW())",
+    ]);
+    sandbox.run(&["incremental"]).succeeds();
+    assert_eq!(sandbox.figure("SELECT COUNT(*) FROM sync_reject"), "0");
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_parent_that_vanishes_takes_its_facts_out_of_the_star() {
+    let sandbox = Sandbox::loaded();
+    sandbox.change(&[
+        "SET foreign_key_checks = 0",
+        "DELETE FROM customer WHERE customer_id = 5",
+        "SET foreign_key_checks = 1",
+    ]);
+    sandbox.run(&["incremental"]).succeeds();
+    let rentals = &sandbox.source("SELECT CAST(COUNT(*) AS CHAR) FROM rental WHERE customer_id = 5")[0];
+    assert_eq!(
+        &sandbox.figure("SELECT COUNT(*) FROM sync_reject WHERE source_table = 'rental'"),
+        rentals
+    );
+    sandbox.run(&["validate", "--all"]).succeeds();
+    sandbox.assert_star_equals_source();
+}

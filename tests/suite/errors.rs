@@ -1,0 +1,216 @@
+//! Every failure has its exit code, its hint, and leaves the target as it was.
+
+use std::fs;
+
+use crate::harness::{Run, Sandbox, server};
+
+impl Run {
+    /// Expects an error with this exit code whose text and hint hold these words.
+    #[track_caller]
+    fn fails(self, code: i32, words: &[&str]) {
+        let run = self.ends_with_code(code);
+        for word in words.iter().chain(&["error:", "hint:"]) {
+            assert!(run.stderr.contains(word), "no {word:?} in {run:#?}");
+        }
+        assert!(!run.stderr.contains("not-a-secret"), "{run:#?}");
+    }
+}
+
+#[test]
+fn a_source_that_cannot_be_reached_is_named_with_its_cause() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&["init"]);
+    command.env("SAKILA_SYNC_SOURCE", "mysql://reader@127.0.0.1:1/sakila");
+    Run::of(command).fails(3, &["127.0.0.1:1", "refused"]);
+    assert!(!sandbox.target().exists());
+}
+
+#[test]
+fn a_wrong_password_and_a_missing_schema_are_told_apart() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&["init"]);
+    command.env("SAKILA_SYNC_SOURCE_PASSWORD", "wrong");
+    Run::of(command).fails(3, &["check user and password"]);
+
+    let mut command = sandbox.command(&["init"]);
+    command.env("SAKILA_SYNC_SOURCE", server().url("reader", "sakila_nowhere"));
+    Run::of(command).fails(3, &["name an existing schema"]);
+    assert!(!sandbox.target().exists());
+}
+
+#[test]
+fn missing_and_retyped_columns_are_named_before_anything_is_read() {
+    let sandbox = Sandbox::new();
+    sandbox.change(&[
+        "ALTER TABLE payment MODIFY amount VARCHAR(20)",
+        "ALTER TABLE rental RENAME COLUMN return_date TO returned",
+        "RENAME TABLE language TO tongue",
+    ]);
+    sandbox.run(&["init"]).fails(
+        3,
+        &[
+            "table language is missing",
+            "column rental.return_date is missing",
+            "column payment.amount is varchar, not a DECIMAL",
+        ],
+    );
+    assert!(!sandbox.target().exists());
+}
+
+#[test]
+fn usage_is_rejected_before_anything_is_contacted() {
+    let sandbox = Sandbox::new();
+    let rejected = |arguments: &[&str]| sandbox.run(arguments).ends_with_code(2);
+    rejected(&["full-load", "--batch-size", "0"]);
+    rejected(&["full-load", "--workers", "0"]);
+    rejected(&["validate", "--from", "2005-02-30", "--to", "2005-03-01"]);
+    rejected(&["validate", "--from", "2005-03-01"]);
+    rejected(&["validate", "--days", "0"]);
+    rejected(&["validate", "--all", "--days", "3"]);
+    rejected(&["frobnicate"]);
+    sandbox
+        .run(&["validate", "--from", "2005-03-02", "--to", "2005-03-01"])
+        .fails(2, &["--from lies after --to"]);
+    sandbox
+        .run(&["init", "--source", "postgres://localhost/sakila"])
+        .fails(2, &["not a mysql:// URL"]);
+    let mut command = sandbox.command(&["init"]);
+    command.env_remove("SAKILA_SYNC_SOURCE");
+    Run::of(command).fails(2, &["no source is given"]);
+    assert!(!sandbox.target().exists());
+}
+
+#[test]
+fn a_target_that_is_not_ours_is_left_as_it_was() {
+    let sandbox = Sandbox::new();
+    fs::write(
+        sandbox.target(),
+        "dear diary, this is no database and longer than a header of one hundred bytes is, \
+                                 as everybody can see who looks at it",
+    )
+    .unwrap();
+    let diary = fs::read(sandbox.target()).unwrap();
+    for command in ["init", "full-load", "incremental", "validate", "status"] {
+        sandbox.run(&[command]).fails(3, &["not a database"]);
+    }
+    assert_eq!(fs::read(sandbox.target()).unwrap(), diary);
+
+    fs::remove_file(sandbox.target()).unwrap();
+    fs::write(sandbox.target(), "").unwrap();
+    sandbox.tamper("CREATE TABLE diary (entry TEXT)");
+    let diary = fs::read(sandbox.target()).unwrap();
+    for command in ["init", "full-load", "incremental", "validate", "status"] {
+        sandbox.run(&[command]).fails(3, &["is not a sakila-sync database"]);
+    }
+    assert_eq!(fs::read(sandbox.target()).unwrap(), diary);
+}
+
+#[test]
+fn a_target_of_another_version_is_refused_and_an_older_one_migrated() {
+    let sandbox = Sandbox::loaded();
+    sandbox.tamper("INSERT INTO seaql_migrations VALUES ('m29991231_000001_from_the_future', 0)");
+    for command in ["init", "full-load", "incremental", "validate", "status"] {
+        sandbox
+            .run(&[command])
+            .fails(3, &["newer version", "m29991231_000001_from_the_future"]);
+    }
+
+    // As if the last step, the views, had not been there yet.
+    sandbox.tamper("DELETE FROM seaql_migrations WHERE version LIKE '%future' OR version LIKE '%create_views'");
+    for view in sandbox.star("SELECT name FROM sqlite_master WHERE type = 'view'") {
+        sandbox.tamper(&format!("DROP VIEW {view}"));
+    }
+    sandbox
+        .run(&["incremental"])
+        .fails(3, &["older version", "sakila-sync init"]);
+    let init = sandbox.json(&["init"]);
+    let backup = init["backup"].as_str().unwrap();
+    assert!(fs::metadata(sandbox.folder().join(backup)).unwrap().len() > 1_000_000);
+    sandbox.run(&["incremental"]).succeeds();
+    assert_eq!(sandbox.figure("SELECT COUNT(*) FROM open_rentals"), "183");
+}
+
+#[test]
+fn an_unwritable_target_is_refused() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&["init"]);
+    command.env("SAKILA_SYNC_TARGET", "/nowhere/at/all/analytics.db");
+    Run::of(command).fails(3, &["/nowhere/at/all/analytics.db", "folder exists"]);
+}
+
+#[test]
+fn nothing_runs_before_init_and_no_incremental_before_a_full_load() {
+    let sandbox = Sandbox::new();
+    for command in ["full-load", "incremental", "validate", "status"] {
+        sandbox
+            .run(&[command])
+            .fails(3, &["does not exist", "sakila-sync init"]);
+    }
+    sandbox.run(&["init"]).succeeds();
+    for command in ["incremental", "validate"] {
+        sandbox
+            .run(&[command])
+            .fails(3, &["no finished full load", "sakila-sync full-load"]);
+    }
+    sandbox.run(&["status"]).succeeds();
+}
+
+#[test]
+fn a_second_init_changes_nothing_and_says_so() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["init"]).succeeds();
+    let before = fs::read(sandbox.target()).unwrap();
+    let run = sandbox.run(&["init"]).succeeds();
+    assert!(run.stdout.contains("nothing to do"), "{run:#?}");
+    assert_eq!(fs::read(sandbox.target()).unwrap(), before);
+}
+
+#[test]
+fn the_password_comes_from_the_url_the_environment_or_a_file_and_is_never_shown() {
+    let sandbox = Sandbox::new();
+    let secret = sandbox.folder().join("secret");
+    fs::write(&secret, "not-a-secret\n").unwrap();
+    let mut from_file = sandbox.command(&["init", "-vv"]);
+    from_file
+        .env_remove("SAKILA_SYNC_SOURCE_PASSWORD")
+        .env("SAKILA_SYNC_SOURCE_PASSWORD_FILE", &secret);
+    let mut from_url = sandbox.command(&[
+        "init",
+        "-vv",
+        "--source",
+        &sandbox.url().replace("reader@", "reader:not-a-secret@"),
+    ]);
+    from_url.env_remove("SAKILA_SYNC_SOURCE_PASSWORD");
+    let mut from_dotenv = sandbox.command(&["status"]);
+    fs::write(
+        sandbox.folder().join(".env"),
+        format!("SAKILA_SYNC_SOURCE={}\n", sandbox.url()),
+    )
+    .unwrap();
+    from_dotenv.env_remove("SAKILA_SYNC_SOURCE");
+
+    let runs = [from_file, from_url, from_dotenv].map(|command| Run::of(command).succeeds());
+    for run in &runs {
+        assert!(
+            !run.stderr.contains("not-a-secret") && !run.stdout.contains("not-a-secret"),
+            "{run:#?}"
+        );
+    }
+    assert!(
+        runs[1]
+            .stderr
+            .contains("other users of this machine can see the password"),
+        "{:#?}",
+        runs[1]
+    );
+}
+
+#[test]
+fn an_error_is_a_json_document_too() {
+    let sandbox = Sandbox::new();
+    let error = sandbox.json(&["status"]);
+    assert_eq!(error["schema_version"], 1);
+    assert_eq!(error["command"], "status");
+    assert_eq!(error["exit_code"], 3);
+    assert!(error["hint"].as_str().unwrap().contains("sakila-sync init"));
+}

@@ -1,0 +1,174 @@
+//! Full loads: again, after an interruption, on what somebody else has damaged.
+
+use crate::harness::Sandbox;
+
+#[test]
+fn a_second_full_load_writes_only_what_differs() {
+    let sandbox = Sandbox::loaded();
+    let keys = sandbox.surrogate_keys();
+    sandbox.change(&[
+        "UPDATE film SET title = 'SILENT', last_update = last_update WHERE film_id = 3",
+        "UPDATE payment SET amount = 0.01, last_update = last_update WHERE payment_id = 9",
+        "DELETE FROM payment WHERE payment_id = 10",
+    ]);
+    let result = sandbox.json(&["full-load"]);
+    let totals = |name: &str| -> u64 {
+        result["tables"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|table| table[name].as_u64().unwrap())
+            .sum()
+    };
+    assert_eq!(
+        (totals("inserted"), totals("updated"), totals("deleted")),
+        (0, 2, 1),
+        "{result}"
+    );
+    sandbox.assert_star_equals_source();
+    let kept: Vec<_> = keys.into_iter().filter(|key| !key.starts_with("payment 10=")).collect();
+    assert!(sandbox.holds_all_of(&kept), "a surrogate key has changed");
+}
+
+#[test]
+fn a_full_load_mends_a_damaged_star() {
+    let sandbox = Sandbox::loaded();
+    for statement in [
+        "DELETE FROM fact_rental WHERE rental_id % 7 = 0",
+        "UPDATE fact_payment SET amount = amount + 1 WHERE payment_id % 11 = 0",
+        "INSERT INTO fact_payment SELECT NULL, 900000 + payment_id, date_key_paid, customer_key, store_key, staff_id, \
+         amount FROM fact_payment WHERE payment_id < 50",
+        "DELETE FROM bridge_film_actor WHERE actor_key % 5 = 0",
+        "INSERT INTO dim_actor VALUES (NULL, 999999, 'NO', 'ONE', '2006-01-01 00:00:00')",
+        "UPDATE dim_customer SET city = 'Nowhere' WHERE customer_id % 3 = 0",
+    ] {
+        sandbox.tamper(statement);
+    }
+    sandbox.run(&["full-load"]).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_load_goes_on_behind_the_intervals_that_were_finished() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["init"]).succeeds();
+    // A rental that cannot be read by the reader's account from page two on: the load fails half-way.
+    sandbox.change(&["RENAME TABLE payment TO payment_away"]);
+    sandbox.run(&["full-load", "--batch-size", "1000"]).ends_with_code(3);
+    assert_eq!(sandbox.figure("SELECT COUNT(*) FROM fact_rental"), "16044");
+    sandbox.run(&["incremental"]).ends_with_code(3);
+
+    sandbox.change(&["RENAME TABLE payment_away TO payment"]);
+    let result = sandbox.json(&["full-load", "--batch-size", "1000"]);
+    let rentals = result["tables"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|table| table["table"] == "fact_rental")
+        .unwrap();
+    assert_eq!(rentals["read"], 0, "what was loaded is not loaded again");
+    sandbox.assert_star_equals_source();
+    let runs = sandbox.star("SELECT command || ' ' || status FROM sync_run WHERE command = 'full-load'");
+    assert_eq!(runs, ["full-load done", "full-load failed"]);
+}
+
+#[test]
+fn pages_of_any_size_and_any_number_of_workers_load_the_same() {
+    for arguments in [
+        ["full-load", "--batch-size", "97", "--workers", "5"],
+        ["full-load", "--batch-size", "1000000", "--workers", "1"],
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.run(&["init"]).succeeds();
+        sandbox.run(&arguments).succeeds();
+        sandbox.assert_star_equals_source();
+    }
+}
+
+#[test]
+fn wider_keys_of_either_sign_and_keys_beyond_32_bits_load() {
+    let sandbox = Sandbox::new();
+    sandbox.change(&[
+        "SET foreign_key_checks = 0",
+        "ALTER TABLE payment MODIFY payment_id BIGINT NOT NULL AUTO_INCREMENT, DROP FOREIGN KEY fk_payment_rental, \
+         MODIFY rental_id INT UNSIGNED NULL",
+        "ALTER TABLE rental MODIFY rental_id INT UNSIGNED NOT NULL AUTO_INCREMENT",
+        "UPDATE payment SET payment_id = 9000000000 WHERE payment_id = 1",
+        "UPDATE payment SET payment_id = -3 WHERE payment_id = 3",
+        "UPDATE rental SET rental_id = 4000000000 WHERE rental_id = 76",
+        "UPDATE payment SET rental_id = 4000000000 WHERE rental_id = 76",
+    ]);
+    sandbox.run(&["init"]).succeeds();
+    sandbox.run(&["full-load"]).succeeds();
+    sandbox.assert_star_equals_source();
+    sandbox.change(&["UPDATE payment SET amount = 1.23 WHERE payment_id IN (9000000000, -3)"]);
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn an_empty_sakila_loads() {
+    let sandbox = Sandbox::new();
+    sandbox.change(&["SET foreign_key_checks = 0"]);
+    for table in [
+        "payment",
+        "rental",
+        "inventory",
+        "film_actor",
+        "film_category",
+        "film",
+        "actor",
+        "category",
+        "customer",
+        "store",
+        "staff",
+        "address",
+        "city",
+        "country",
+        "language",
+    ] {
+        sandbox.change(&[&format!("DELETE FROM {table}")]);
+    }
+    sandbox.run(&["init"]).succeeds();
+    sandbox.run(&["full-load"]).succeeds();
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.run(&["validate", "--all"]).succeeds();
+    assert_eq!(sandbox.figure("SELECT COUNT(*) FROM fact_payment"), "0");
+}
+
+#[test]
+fn at_rest_the_one_file_is_the_whole_database() {
+    let sandbox = Sandbox::loaded();
+    let files: Vec<_> = sandbox
+        .folder()
+        .read_dir()
+        .unwrap()
+        .map(|file| file.unwrap().file_name())
+        .collect();
+    assert_eq!(files, ["analytics.db"]);
+    assert_eq!(sandbox.figure("PRAGMA journal_mode"), "wal");
+}
+
+#[test]
+fn the_indexes_that_reports_need_are_there_after_a_load() {
+    let sandbox = Sandbox::loaded();
+    let indexed = sandbox.star(
+        "SELECT t.name || '.' || c.name FROM sqlite_master t JOIN pragma_index_list(t.name) i \
+         JOIN pragma_index_info(i.name) c WHERE t.type = 'table' AND i.origin = 'c' AND t.name NOT LIKE 'sqlite%'",
+    );
+    assert_eq!(
+        indexed,
+        [
+            "bridge_film_actor.actor_key",
+            "bridge_film_category.category_key",
+            "fact_payment.customer_key",
+            "fact_payment.date_key_paid",
+            "fact_payment.store_key",
+            "fact_rental.customer_key",
+            "fact_rental.date_key_rented",
+            "fact_rental.date_key_returned",
+            "fact_rental.film_key",
+            "fact_rental.store_key",
+        ]
+    );
+}
