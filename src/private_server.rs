@@ -11,9 +11,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-/// Starts the server given as its arguments, waits for the end of its input, then leaves nothing behind.
-const KEEPER: &str =
-    r#"folder=$1; shift; "$@" </dev/null & server=$!; cat >/dev/null; kill -9 $server; wait $server; rm -rf "$folder""#;
+/// Starts the server given as its arguments, waits for the end of its input, then leaves nothing behind. By then
+/// nobody reads its messages any more: writing one would end it half-way.
+const KEEPER: &str = r#"folder=$1; shift; "$@" </dev/null & server=$!; cat >/dev/null; exec 2>/dev/null; kill -9 $server; wait $server; rm -rf "$folder""#;
 /// Both servers write this to their log once they listen.
 const READY: &str = "ready for connections";
 /// A server that is thrown away need not sync: starting and filling it is several times faster.

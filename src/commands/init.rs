@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::Session;
 use crate::config::target_path;
-use crate::engine::lock::Lock;
-use crate::engine::state::{self, RunCounts, Status};
-use crate::engine::target::{Creation, Target};
-use crate::engine::{calendar, source_check};
+use crate::engine::source_db::check;
+use crate::engine::target_db::lock::Lock;
+use crate::engine::target_db::state::{self, RunCounts, Status};
+use crate::engine::target_db::{Creation, Target, calendar};
 use crate::error::{Doing, Result};
 use crate::sakila;
 
@@ -33,7 +33,7 @@ pub async fn run(session: &Session) -> Result<u8> {
     let star = sakila::star();
     // The source first: if it is not fit, the target stays as it was.
     let source = session.connect().await?;
-    source_check::check(&source, &star.sources).await?;
+    check::check(&source, &star.sources).await?;
     let years = calendar::of_source(&source.pool, &star.calendar).await?;
 
     let lock = Lock::acquire(&path, "init")?;
@@ -68,7 +68,7 @@ pub async fn run(session: &Session) -> Result<u8> {
 /// Fills dim_date and sync_state, and writes the history if anything was done. Returns whether it was.
 async fn fill(target: &Target, years: calendar::Years, identity: &str, creation: &Creation) -> Result<bool> {
     let star = sakila::star();
-    let transaction = crate::engine::target::begin(&target.writer).await?;
+    let transaction = crate::engine::target_db::begin(&target.writer).await?;
     let states = state::fill(&transaction, &star.sources).await?;
     let mut known = calendar::known(&transaction, &star.calendar).await?;
     let days = match years {

@@ -4,11 +4,10 @@ use serde::Serialize;
 
 use super::Session;
 use crate::config::target_path;
-use crate::engine::lock::Lock;
-use crate::engine::run::{Context, Report};
-use crate::engine::state::Status;
-use crate::engine::target::{ForeignKeys, Target};
-use crate::engine::{full_load, incremental};
+use crate::engine::runs::{Context, Report, full_load, incremental};
+use crate::engine::target_db::lock::Lock;
+use crate::engine::target_db::state::Status;
+use crate::engine::target_db::{ForeignKeys, Target};
 use crate::error::{EXIT_DIFFERENCES, Result};
 use crate::output::human;
 use crate::output::progress::{Watcher, rate};

@@ -9,9 +9,8 @@ use tracing::warn;
 
 use super::Session;
 use crate::config::target_path;
-use crate::engine::reject;
-use crate::engine::state::{self, sync_reject, sync_run};
-use crate::engine::target::{ForeignKeys, Target};
+use crate::engine::target_db::state::{self, sync_reject, sync_run};
+use crate::engine::target_db::{ForeignKeys, Target, reject};
 use crate::error::Result;
 use crate::output::human;
 use crate::sakila;

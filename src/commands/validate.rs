@@ -3,10 +3,10 @@
 use super::Session;
 use crate::cli::{DEFAULT_DAYS, Validate};
 use crate::config::target_path;
-use crate::engine::run::Context;
-use crate::engine::target::{ForeignKeys, Target};
-use crate::engine::validate::{self, Asked};
-use crate::engine::verify::Measure;
+use crate::engine::runs::Context;
+use crate::engine::runs::validate::{self, Asked};
+use crate::engine::runs::verify::Measure;
+use crate::engine::target_db::{ForeignKeys, Target};
 use crate::error::{EXIT_DIFFERENCES, Error, Result};
 use crate::output::human;
 use crate::{metrics, sakila};

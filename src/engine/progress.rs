@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::transform::BatchCounts;
+use crate::engine::pipeline::flow::BatchCounts;
 use crate::metrics;
 
 /// The counters of one run.

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
 use super::progress::rate;
-use crate::engine::run::{Report, TableReport};
-use crate::engine::validate::Validation;
-use crate::engine::verify::{Comparison, Measure};
+use crate::engine::runs::validate::Validation;
+use crate::engine::runs::verify::{Comparison, Measure};
+use crate::engine::runs::{Report, TableReport};
 
 /// A table whose columns from the second on hold numbers.
 pub fn table(header: &[&str]) -> Table {

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::engine::table::Star;
+use crate::engine::declaration::table::Star;
 
 pub mod source;
 pub mod source_lookups;

@@ -1,6 +1,6 @@
 //! The migrated schema is the one that the entities describe.
 
-use sakila_sync::engine::state::{sync_reject, sync_run, sync_state};
+use sakila_sync::engine::target_db::state::{sync_reject, sync_run, sync_state};
 use sakila_sync::sakila::star::{
     bridge_film_actor, bridge_film_category, dim_actor, dim_category, dim_customer, dim_date, dim_film, dim_store,
     fact_payment, fact_rental,

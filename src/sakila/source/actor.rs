@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::engine::key::Key;
+use crate::engine::declaration::key::Key;
 
 /// The columns that are read.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

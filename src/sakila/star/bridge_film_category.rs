@@ -5,9 +5,10 @@ use sea_orm::sea_query::SelectStatement;
 use sea_orm::{ActiveValue::Set, QuerySelect, QueryTrait};
 
 use super::{dim_category::CATEGORY, dim_film::FILM};
-use crate::engine::key::Key;
-use crate::engine::lookup::{KeysFrom, Lookups, Need};
-use crate::engine::table::{Held, Kind, Rejection, SourceRow, Table, columns_of, mapped_by, references_of};
+use crate::engine::declaration::key::Key;
+use crate::engine::declaration::lookup::{KeysFrom, Lookups, Need};
+use crate::engine::declaration::row::{Rejection, SourceRow, columns_of, mapped_by};
+use crate::engine::declaration::table::{Held, Kind, Table, references_of};
 use crate::sakila::source::film_category;
 
 /// One genre of one film.

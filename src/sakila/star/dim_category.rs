@@ -9,9 +9,10 @@ use sea_orm::{
 };
 
 use super::timestamp_text;
-use crate::engine::key::Key;
-use crate::engine::lookup::{Lookup, Lookups, Side};
-use crate::engine::table::{Held, Kind, Rejection, SourceRow, Table, columns_of, mapped_by, references_of};
+use crate::engine::declaration::key::Key;
+use crate::engine::declaration::lookup::{Lookup, Lookups, Side};
+use crate::engine::declaration::row::{Rejection, SourceRow, columns_of, mapped_by};
+use crate::engine::declaration::table::{Held, Kind, Table, references_of};
 use crate::sakila::source::category;
 
 /// One genre.

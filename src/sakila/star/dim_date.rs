@@ -5,7 +5,8 @@ use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Query, SelectStatement};
 use sea_orm::{ActiveValue::Set, IdenStatic};
 
-use crate::engine::table::{Calendar, Rejection, cells_of, columns_of};
+use crate::engine::declaration::row::{Rejection, cells_of, columns_of};
+use crate::engine::declaration::table::Calendar;
 use crate::sakila::source::{payment, rental};
 
 /// A day outside these years is taken for a mistake of the source: its row is rejected, instead of filling

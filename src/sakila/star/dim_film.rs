@@ -9,11 +9,10 @@ use sea_orm::{
 };
 
 use super::timestamp_text;
-use crate::engine::key::Key;
-use crate::engine::lookup::{Lookup, Lookups, Side};
-use crate::engine::table::{
-    Dependency, Held, Kind, Rejection, SourceRow, Table, When, columns_of, mapped_by, references_of,
-};
+use crate::engine::declaration::key::Key;
+use crate::engine::declaration::lookup::{Lookup, Lookups, Side};
+use crate::engine::declaration::row::{Rejection, SourceRow, columns_of, mapped_by};
+use crate::engine::declaration::table::{Dependency, Held, Kind, Table, When, references_of};
 use crate::sakila::source::{film, language};
 
 /// One film.

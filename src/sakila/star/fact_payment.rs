@@ -15,11 +15,10 @@ use super::dim_customer::CUSTOMER;
 use super::dim_date::date_key;
 use super::dim_store::{self, STORE};
 use super::fact_rental::{REJECTED_RENTAL, RENTAL_STORE};
-use crate::engine::key::Key;
-use crate::engine::lookup::{KeysFrom, Lookups, Need};
-use crate::engine::table::{
-    Dependency, Held, Kind, Rejection, SourceRow, Table, Totals, When, columns_of, mapped_by, references_of,
-};
+use crate::engine::declaration::key::Key;
+use crate::engine::declaration::lookup::{KeysFrom, Lookups, Need};
+use crate::engine::declaration::row::{Rejection, SourceRow, columns_of, mapped_by};
+use crate::engine::declaration::table::{Dependency, Held, Kind, Table, Totals, When, references_of};
 use crate::sakila::source::{inventory, payment, rental, staff};
 use crate::sakila::source_lookups::STAFF_STORE;
 

@@ -12,11 +12,10 @@ use super::dim_customer::CUSTOMER;
 use super::dim_date::date_key;
 use super::dim_film::FILM;
 use super::dim_store::{self, STORE};
-use crate::engine::key::Key;
-use crate::engine::lookup::{KeysFrom, Lookup, Lookups, Need, Side};
-use crate::engine::table::{
-    Dependency, Held, Kind, Publish, Rejection, SourceRow, Table, Totals, When, columns_of, mapped_by, references_of,
-};
+use crate::engine::declaration::key::Key;
+use crate::engine::declaration::lookup::{KeysFrom, Lookup, Lookups, Need, Side};
+use crate::engine::declaration::row::{Rejection, SourceRow, columns_of, mapped_by};
+use crate::engine::declaration::table::{Dependency, Held, Kind, Publish, Table, Totals, When, references_of};
 use crate::sakila::source::{inventory, rental};
 use crate::sakila::source_lookups::{INVENTORY_FILM, INVENTORY_STORE, STAFF_STORE};
 

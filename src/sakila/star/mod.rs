@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::engine::table::Table;
+use crate::engine::declaration::table::Table;
 
 pub mod bridge_film_actor;
 pub mod bridge_film_category;

@@ -1,16 +1,17 @@
 //! The writer: the only one who changes the star. Executes batches, in transactions of a few batches each.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, Value};
 
-use super::calendar::{self, Years};
-use super::scope::Scope;
-use super::state::sync_state;
-use super::table::{Kind, Star};
-use super::transform::{Batch, BatchCounts};
-use super::{reject, statement, target};
+use crate::engine::declaration::scope::Scope;
+use crate::engine::declaration::table::{Kind, Star};
+use crate::engine::pipeline::flow::{Batch, Outcomes};
+use crate::engine::target_db;
+use crate::engine::target_db::calendar::{self, Years};
+use crate::engine::target_db::state::sync_state;
+use crate::engine::target_db::{reject, statement};
 use crate::error::{Doing, Result};
 
 /// Rows of one INSERT; more gain nothing (measured), and SQLite's limit of 32,766 bind variables is far.
@@ -41,21 +42,6 @@ pub struct Writer {
     years: Years,
     intervals: HashMap<&'static str, FinishedIntervals>,
     outcomes: Outcomes,
-}
-
-/// What was done to each table, by its name.
-pub type Outcomes = BTreeMap<&'static str, TableOutcome>;
-
-/// What was done to one table.
-#[derive(Clone, Debug, Default)]
-pub struct TableOutcome {
-    pub counts: BatchCounts,
-    /// Page keys of rows that were inserted, updated, deleted or rejected.
-    pub changed: Vec<i64>,
-    /// Natural keys of rows that are gone; a dimension's are still to be deleted.
-    pub deleted: Vec<i64>,
-    /// Days in the rows that changed.
-    pub dates: BTreeSet<i32>,
 }
 
 /// The intervals of one table that are written, up to the first gap.
@@ -130,7 +116,7 @@ impl Writer {
         match (&self.commits, &self.open) {
             (Commits::ByTheRun(transaction), _) | (_, Some(transaction)) => Ok(Arc::clone(transaction)),
             (Commits::EachFewBatches(connection), None) => {
-                let transaction = Arc::new(target::begin(connection).await?);
+                let transaction = Arc::new(target_db::begin(connection).await?);
                 self.open = Some(Arc::clone(&transaction));
                 Ok(transaction)
             }
@@ -152,7 +138,7 @@ impl Writer {
                     .target(|| format!("noting how far {source_table} is loaded"))?;
             }
         }
-        target::commit(transaction).await
+        target_db::commit(transaction).await
     }
 
     fn record(&mut self, batch: Batch) {
@@ -175,15 +161,6 @@ impl Writer {
     }
 }
 
-impl TableOutcome {
-    pub fn add(&mut self, other: Self) {
-        self.counts.add(other.counts);
-        self.changed.extend(other.changed);
-        self.deleted.extend(other.deleted);
-        self.dates.extend(other.dates);
-    }
-}
-
 impl FinishedIntervals {
     fn finish(&mut self, sequence: u64, upto: Option<i64>) {
         self.ahead.insert(sequence, upto);
@@ -192,17 +169,6 @@ impl FinishedIntervals {
             self.moved_to = Some(upto.unwrap_or(i64::MAX));
             self.next += 1;
         }
-    }
-}
-
-impl BatchCounts {
-    pub fn add(&mut self, other: Self) {
-        self.read += other.read;
-        self.inserted += other.inserted;
-        self.updated += other.updated;
-        self.deleted += other.deleted;
-        self.unchanged += other.unchanged;
-        self.rejected += other.rejected;
     }
 }
 

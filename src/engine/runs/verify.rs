@@ -10,11 +10,10 @@ use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Query, SelectStateme
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use serde::Serialize;
 
-use super::key::Key;
-use super::reject;
-use super::scope::Scope;
-use super::table::{Table, Totals};
-use super::target::TargetReader;
+use crate::engine::declaration::key::Key;
+use crate::engine::declaration::scope::Scope;
+use crate::engine::declaration::table::{Table, Totals};
+use crate::engine::target_db::{TargetReader, reject};
 use crate::error::{Doing, Result};
 
 /// One figure, from both sides.

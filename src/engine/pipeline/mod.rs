@@ -10,33 +10,31 @@
 //! the writer is. A closed channel means that there is no more work; the first error is kept, closes everything
 //! and is the one that is reported.
 
+pub mod compare;
+pub mod flow;
+pub mod plan;
+pub mod read;
+pub mod transform;
+pub mod write;
+
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::{Instrument, info_span};
 
-use super::lookup::{KeyMap, Lookup};
-use super::progress::Progress;
-use super::read::{Page, Reader};
-use super::scope::Scope;
-use super::stop::Stop;
-use super::table::Table;
-use super::transform::{Batch, transform};
-use super::write::{Outcomes, Writer};
+use crate::engine::declaration::lookup::{KeyMap, Lookup};
+use crate::engine::declaration::table::Table;
+use crate::engine::pipeline::flow::{Batch, Job, Outcomes, Page};
+use crate::engine::pipeline::read::Reader;
+use crate::engine::pipeline::transform::transform;
+use crate::engine::pipeline::write::Writer;
+use crate::engine::progress::Progress;
+use crate::engine::stop::Stop;
 use crate::error::{Error, Result};
 
 /// Pages, and batches, that wait between two stages.
 const CHANNEL_LENGTH: usize = 2;
-
-/// One unit of work: a scope of a table.
-#[derive(Clone)]
-pub struct Job {
-    pub table: &'static Table,
-    pub scope: Scope,
-    /// Its place among the intervals of its table, if what is finished is to be remembered.
-    pub sequence: Option<u64>,
-}
 
 /// The end that hands out jobs. Closed when there are no more.
 pub type Jobs = mpsc::Receiver<Job>;

@@ -5,9 +5,9 @@ use std::cmp::min;
 use sea_orm::sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 
-use super::scope::Scope;
-use super::table::Table;
-use super::target::TargetReader;
+use crate::engine::declaration::scope::Scope;
+use crate::engine::declaration::table::Table;
+use crate::engine::target_db::TargetReader;
 use crate::error::{Doing, Result};
 
 /// The intervals of one table, one after the other. Together they cover every key there is or could be.
@@ -64,9 +64,12 @@ impl<'a> Intervals<'a> {
         select.from(self.table.source_table);
         let select = self.boundary(select, &self.table.source_key());
         let row = self.source.query_one(&select).await.source(doing)?;
-        row.map(|row| row.try_get_by_index::<super::key::Key>(0).map(|key| key.0))
-            .transpose()
-            .source(doing)
+        row.map(|row| {
+            row.try_get_by_index::<crate::engine::declaration::key::Key>(0)
+                .map(|key| key.0)
+        })
+        .transpose()
+        .source(doing)
     }
 
     async fn target_boundary(&self) -> Result<Option<i64>> {

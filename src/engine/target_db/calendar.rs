@@ -6,7 +6,7 @@ use chrono::{Datelike, NaiveDateTime};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 
-use super::table::Calendar;
+use crate::engine::declaration::table::Calendar;
 use crate::error::{Doing, Result};
 
 /// The first and the last year that the calendar holds.

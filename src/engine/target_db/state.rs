@@ -8,7 +8,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::Serialize;
 
-use super::source_table::SourceTable;
+use crate::engine::declaration::source_table::SourceTable;
 use crate::error::{Doing, Error, Result};
 
 pub mod sync_state {

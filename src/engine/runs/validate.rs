@@ -6,12 +6,11 @@ use sea_orm::sea_query::{Alias, Asterisk, Condition, Expr, ExprTrait, Query};
 use serde::Serialize;
 use tracing::info;
 
-use super::run::Context;
-use super::source::Snapshot;
-use super::table::Table;
-use super::target::TargetReader;
-use super::verify::{self, Comparison, Period, Sides};
-use super::{reject, state};
+use crate::engine::declaration::table::Table;
+use crate::engine::runs::Context;
+use crate::engine::runs::verify::{self, Comparison, Period, Sides};
+use crate::engine::source_db::Snapshot;
+use crate::engine::target_db::{TargetReader, reject, state};
 use crate::error::{Doing, Error, Result};
 
 /// What was found.

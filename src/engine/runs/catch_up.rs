@@ -3,40 +3,30 @@
 //! An incremental run is this; a full load ends with it. Tables go in order, so that what changed in one reaches
 //! those that depend on it within the same pass.
 
-use std::cmp::{max, min};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
 use tracing::{info, warn};
 
-use super::calendar;
-use super::key::Key;
-use super::pipeline::{self, Job};
-use super::plan::Intervals;
-use super::read::{LookupPlan, Reader};
-use super::reject;
-use super::run::{Context, OVERLAP_SECONDS};
-use super::scope::Scope;
-use super::source::Snapshot;
-use super::source_table::{MARKER_COLUMN, SourceTable};
-use super::state::{self, States};
-use super::statement;
-use super::table::{Kind, Table, When};
-use super::target::TargetReader;
+use super::delta::Delta;
+use super::stale::{Changes, Removed};
 use super::verify::{self, Comparison, Period, Sides};
-use super::write::{Commits, Outcomes, TableOutcome, Writer};
+use super::{Context, Mode};
+use crate::engine::declaration::scope::Scope;
+use crate::engine::declaration::table::{Kind, Table};
+use crate::engine::pipeline;
+use crate::engine::pipeline::flow::{Job, Outcomes, TableOutcome};
+use crate::engine::pipeline::plan::Intervals;
+use crate::engine::pipeline::read::{LookupPlan, Reader};
+use crate::engine::pipeline::write::{Commits, Writer};
+use crate::engine::source_db::Snapshot;
+use crate::engine::target_db::state::{self, States};
+use crate::engine::target_db::{TargetReader, calendar, reject, statement};
 use crate::error::{Doing, Result};
 
-/// UPDATE_TIME has whole seconds, and a commit may show a moment before it moves: one as young as this proves
-/// nothing.
-const UPDATE_TIME_MARGIN_SECONDS: i64 = 2;
 /// Keys that one page asks for: more would make a statement too long for the server to plan well.
 const KEYS_A_PAGE: usize = 2_000;
-/// Keys that one question for dependent rows names.
-const KEYS_A_STATEMENT: usize = 1_000;
 
 /// One pass.
 pub struct CatchUp<'a> {
@@ -49,24 +39,7 @@ pub struct CatchUp<'a> {
     deltas: HashMap<&'static str, Delta>,
     outcomes: Outcomes,
     /// Rows of dimensions that the source no longer has; deleted at the end of the pass.
-    removed: HashMap<&'static str, HashSet<i64>>,
-}
-
-/// What the pass is part of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Begins at the markers; tables that have not moved are not read.
-    Incremental,
-    /// Begins where the full load began; everything is compared.
-    ClosingFullLoad,
-}
-
-/// The rows of a source table that changed since its marker.
-#[derive(Default)]
-struct Delta {
-    moved: bool,
-    keys: Vec<i64>,
-    newest: Option<DateTime<Utc>>,
+    removed: Removed,
 }
 
 impl<'a> CatchUp<'a> {
@@ -76,7 +49,7 @@ impl<'a> CatchUp<'a> {
         transaction: Arc<DatabaseTransaction>,
         run_id: i64,
         mode: Mode,
-        removed: HashMap<&'static str, HashSet<i64>>,
+        removed: Removed,
     ) -> Result<Self> {
         let states = state::load(&*transaction).await?;
         Ok(Self {
@@ -95,7 +68,8 @@ impl<'a> CatchUp<'a> {
     /// Does all of it but the commit. Returns what was done and the comparison of both sides.
     pub async fn run(mut self) -> Result<(Outcomes, Vec<Comparison>)> {
         for source_table in &self.context.star.sources {
-            let delta = self.read_delta(source_table).await?;
+            let state = self.states.get(source_table.name);
+            let delta = Delta::read(self.snapshot, source_table, state, self.mode).await?;
             self.deltas.insert(source_table.name, delta);
         }
         for table in self.context.star.tables() {
@@ -104,60 +78,20 @@ impl<'a> CatchUp<'a> {
         self.delete_removed().await?;
         let comparisons = self.compare().await?;
         self.snapshot.check().await?;
-        self.save_states().await?;
+        self.move_markers().await?;
         Ok((self.outcomes, comparisons))
     }
 
-    /// Reads which rows changed, unless the table's UPDATE_TIME proves that none did.
-    async fn read_delta(&self, table: &SourceTable) -> Result<Delta> {
-        let state = self.states.get(table.name);
-        let update_time = self.update_time(table.name);
-        if self.mode == Mode::Incremental
-            && update_time.is_some()
-            && update_time.map(|time| state::time_text(time.and_utc()))
-                == state.and_then(|state| state.update_time.clone())
-        {
-            return Ok(Delta::default());
-        }
-        let since = match self.mode {
-            Mode::Incremental => state.and_then(|state| state.last_updated.as_deref()),
-            Mode::ClosingFullLoad => state.and_then(|state| state.load_marker.as_deref()),
-        };
-        let doing = || format!("reading what changed in {}", table.name);
-        let select = table.changed_since(since.and_then(state::parse_time));
-        let mut delta = Delta {
-            moved: true,
-            ..Delta::default()
-        };
-        for row in self.snapshot.connection.query_all(&select).await.source(doing)? {
-            let (Key(key), changed): (Key, Option<DateTime<Utc>>) = row.try_get_many_by_index().source(doing)?;
-            delta.keys.push(key);
-            delta.newest = max(delta.newest, changed);
-        }
-        if self.mode == Mode::ClosingFullLoad {
-            delta.newest = self.newest(table).await?;
-        }
-        delta.keys.sort_unstable();
-        delta.keys.dedup();
-        Ok(delta)
-    }
-
-    async fn newest(&self, table: &SourceTable) -> Result<Option<DateTime<Utc>>> {
-        let doing = || format!("reading the newest change of {}", table.name);
-        let select = Query::select()
-            .expr(Expr::col(MARKER_COLUMN).max())
-            .from(table.name)
-            .to_owned();
-        let row = self.snapshot.connection.query_one(&select).await.source(doing)?;
-        row.map_or(Ok(None), |row| row.try_get_by_index(0)).source(doing)
-    }
-
-    fn update_time(&self, table: &str) -> Option<NaiveDateTime> {
-        self.snapshot.update_times.get(table).copied().flatten()
-    }
-
     async fn catch_up_table(&mut self, table: &'static Table) -> Result<()> {
-        let keys = self.stale_keys(table).await?;
+        let changes = Changes {
+            star: self.context.star,
+            source: &self.snapshot.connection,
+            transaction: &self.transaction,
+            deltas: &self.deltas,
+            outcomes: &self.outcomes,
+            removed: &self.removed,
+        };
+        let keys = changes.stale_keys(table).await?;
         let mut outcome = self.reconcile(table, Scope::of_keys(keys, self.page_size())).await?;
         if table.kind == Kind::Dimension {
             self.removed
@@ -180,81 +114,6 @@ impl<'a> CatchUp<'a> {
             }
         }
         self.outcomes.insert(table.name, outcome);
-        Ok(())
-    }
-
-    /// The page keys of all rows that may no longer be right.
-    async fn stale_keys(&self, table: &Table) -> Result<BTreeSet<i64>> {
-        let mut keys: BTreeSet<i64> = self.deltas[table.source_table].keys.iter().copied().collect();
-        for join in &table.joins {
-            self.add_affected(&mut keys, join.affected, &self.deltas[join.on].keys)
-                .await?;
-        }
-        for parent in &table.parents {
-            if let Some(outcome) = self.outcomes.get(parent.on) {
-                let changed = match parent.when {
-                    When::Changed => &outcome.changed,
-                    When::Deleted => &outcome.deleted,
-                };
-                self.add_affected(&mut keys, parent.affected, changed).await?;
-            }
-        }
-        self.add_pointing_to_removed(&mut keys, table).await?;
-        keys.extend(reject::page_keys(&*self.transaction, table.source_table).await?);
-        // A full load that saw them missing looks again, in the snapshot.
-        keys.extend(self.removed.get(table.name).into_iter().flatten());
-        Ok(keys)
-    }
-
-    async fn add_affected(
-        &self,
-        keys: &mut BTreeSet<i64>,
-        affected: fn(&[i64]) -> sea_orm::sea_query::SelectStatement,
-        changed: &[i64],
-    ) -> Result<()> {
-        let doing = || "looking for dependent rows".to_owned();
-        for chunk in changed.chunks(KEYS_A_STATEMENT) {
-            let rows = self
-                .snapshot
-                .connection
-                .query_all(&affected(chunk))
-                .await
-                .source(doing)?;
-            for row in rows {
-                keys.insert(row.try_get_by_index::<Key>(0).source(doing)?.0);
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds the rows whose dimension is about to go. The target knows them: a changed key takes the source's rows
-    /// along by cascade, so that the source no longer tells who they were.
-    async fn add_pointing_to_removed(&self, keys: &mut BTreeSet<i64>, table: &Table) -> Result<()> {
-        let doing = || format!("looking for rows of {} without a parent", table.name);
-        for reference in &table.references {
-            let parent = self
-                .context
-                .star
-                .tables()
-                .find(|parent| parent.name == reference.parent);
-            let (Some(parent), Some(removed)) = (parent, self.removed.get(reference.parent.as_str())) else {
-                continue;
-            };
-            for scope in Scope::of_keys(removed.iter().copied(), KEYS_A_STATEMENT) {
-                let gone = Query::select()
-                    .column(Alias::new(&reference.parent_column))
-                    .from(parent.name)
-                    .cond_where(scope.contains(&parent.held_key()))
-                    .to_owned();
-                let mut select = Query::select();
-                table.from_held(select.expr(table.held_key()));
-                let column = Expr::col((Alias::new(table.name), Alias::new(&reference.column)));
-                select.and_where(column.in_subquery(gone));
-                for row in self.target().all(&select).await.target(doing)? {
-                    keys.insert(row.try_get_by_index(0).target(doing)?);
-                }
-            }
-        }
         Ok(())
     }
 
@@ -390,37 +249,13 @@ impl<'a> CatchUp<'a> {
     }
 
     /// Moves the markers, within the transaction that commits the rows they stand for.
-    async fn save_states(&mut self) -> Result<()> {
-        let closed = self.snapshot.clock - TimeDelta::seconds(OVERLAP_SECONDS);
-        let proven_before = self.snapshot.clock - TimeDelta::seconds(UPDATE_TIME_MARGIN_SECONDS);
+    async fn move_markers(&mut self) -> Result<()> {
         for source_table in &self.context.star.sources {
-            let delta = &self.deltas[source_table.name];
-            let Some(mut state) = self.states.remove(source_table.name) else {
-                continue;
-            };
-            let before = match self.mode {
-                Mode::Incremental => state.last_updated.as_deref().and_then(state::parse_time),
-                Mode::ClosingFullLoad => None,
-            };
-            let newest = max(delta.newest, before);
-            if newest.is_some_and(|newest| newest > self.snapshot.clock) {
-                warn!(
-                    table = source_table.name,
-                    "a last_update lies in the source's future; the marker stays behind"
-                );
+            if let Some(state) = self.states.remove(source_table.name) {
+                let delta = &self.deltas[source_table.name];
+                let state = delta.advance(self.snapshot, source_table, state, self.mode);
+                state::save(&*self.transaction, state).await?;
             }
-            state.last_updated = newest.map(|newest| state::time_text(min(newest, closed)));
-            state.observed_at = Some(state::time_text(self.snapshot.clock));
-            state.update_time = self
-                .update_time(source_table.name)
-                .map(|time| time.and_utc())
-                .filter(|time| *time < proven_before)
-                .map(state::time_text);
-            if self.mode == Mode::ClosingFullLoad {
-                state.load_marker = None;
-                state.loaded_upto = None;
-            }
-            state::save(&*self.transaction, state).await?;
         }
         Ok(())
     }

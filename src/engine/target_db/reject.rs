@@ -6,19 +6,12 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait};
 
-use super::scope::Scope;
-use super::state::sync_reject::{ActiveModel, Column, Entity, Model};
-use super::table::{Rejection, Table};
-use super::target::TargetReader;
+use crate::engine::declaration::row::{Reject, Rejection};
+use crate::engine::declaration::scope::Scope;
+use crate::engine::declaration::table::Table;
+use crate::engine::target_db::TargetReader;
+use crate::engine::target_db::state::sync_reject::{ActiveModel, Column, Entity, Model};
 use crate::error::{Doing, Result};
-
-/// One rejected source row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reject {
-    /// The source's primary key; its parts joined by commas, the page key first.
-    pub key: String,
-    pub rejection: Rejection,
-}
 
 /// The number that the key begins with. SQLite's CAST stops at the first character that is no digit.
 fn page_key() -> Expr {

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::catch_up::{CatchUp, Mode};
-use super::run::{Context, Report};
-use super::state::{self, RunCounts, Status};
-use super::{reject, target};
+use crate::engine::runs::catch_up::CatchUp;
+use crate::engine::runs::{Context, Mode, Report};
+use crate::engine::target_db;
+use crate::engine::target_db::reject;
+use crate::engine::target_db::state::{self, RunCounts, Status};
 use crate::error::{Error, Result};
 
 const COMMAND: &str = "incremental";
@@ -50,7 +51,7 @@ async fn sync(context: &Context<'_>) -> Result<Report> {
     let rejects = reject::counts(&*transaction).await?;
     let report = Report::new(context.star, run_id, &outcomes, comparisons, rejects);
     state::finish_run(&*transaction, run_id, report.status, report.counts()).await?;
-    target::commit(transaction).await?;
+    target_db::commit(transaction).await?;
     snapshot.close().await?;
     Ok(report)
 }

@@ -1,42 +1,15 @@
 //! The transform stage: maps a page's rows on rayon and finds what the target lacks of them.
 
-use std::collections::BTreeSet;
-
 use rayon::prelude::*;
 use sea_orm::{QueryResult, Value};
 
-use super::compare::{self, NaturalKey};
-use super::key::Key;
-use super::lookup::KeyMap;
-use super::pipeline::Job;
-use super::read::Page;
-use super::reject::Reject;
-use super::table::{Cell, SourceRow, Table};
+use crate::engine::declaration::key::Key;
+use crate::engine::declaration::lookup::KeyMap;
+use crate::engine::declaration::row::{Cell, Reject, SourceRow, integer};
+use crate::engine::declaration::table::Table;
+use crate::engine::pipeline::compare;
+use crate::engine::pipeline::flow::{Batch, Page};
 use crate::error::{Doing, Result};
-
-/// What has to be done to the target to make one scope of it right.
-pub struct Batch {
-    pub job: Job,
-    /// Cells of the rows to insert or update, row after row, each as wide as the table's columns.
-    pub upserts: Vec<Value>,
-    pub deletes: Vec<NaturalKey>,
-    pub rejects: Vec<Reject>,
-    pub counts: BatchCounts,
-    /// Page keys of rows that were inserted, updated, deleted, or rejected.
-    pub changed: Vec<i64>,
-    /// Days in the rows that change, as they were and as they will be.
-    pub dates: BTreeSet<i32>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BatchCounts {
-    pub read: u64,
-    pub inserted: u64,
-    pub updated: u64,
-    pub deleted: u64,
-    pub unchanged: u64,
-    pub rejected: u64,
-}
 
 /// Maps and compares one page; adds what its table publishes to `published`.
 pub fn transform(page: Page, published: Option<&mut KeyMap>) -> Result<Batch> {
@@ -75,7 +48,7 @@ pub fn transform(page: Page, published: Option<&mut KeyMap>) -> Result<Batch> {
 fn map_row(
     table: &Table,
     row: &QueryResult,
-    lookups: &super::lookup::Lookups,
+    lookups: &crate::engine::declaration::lookup::Lookups,
 ) -> Result<(i64, std::result::Result<Vec<Value>, Reject>)> {
     let doing = || format!("reading the key of a row of {}", table.source_table);
     let Key(page_key) = row.try_get_by_index(0).source(doing)?;
@@ -111,13 +84,4 @@ fn held_cells(table: &Table, row: &QueryResult) -> Result<(i64, Vec<Value>)> {
         cells.push(cell.target(|| format!("reading {}.{}", table.name, column.name))?);
     }
     Ok((page_key, cells))
-}
-
-/// The number in an integer cell; keys and date keys are never NULL where this is asked.
-pub fn integer(cell: &Value) -> i64 {
-    match cell {
-        Value::BigInt(Some(number)) => *number,
-        Value::Int(Some(number)) => i64::from(*number),
-        _ => unreachable!("declarations name integer columns only as keys"),
-    }
 }

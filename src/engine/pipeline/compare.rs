@@ -4,13 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::Value;
 
-use super::pipeline::Job;
-use super::reject::Reject;
-use super::table::Table;
-use super::transform::{Batch, BatchCounts, integer};
-
-/// A natural key of up to two integers; the second is 0 where there is one.
-pub type NaturalKey = [i64; 2];
+use crate::engine::declaration::row::{NaturalKey, Reject, integer};
+use crate::engine::declaration::table::Table;
+use crate::engine::pipeline::flow::{Batch, BatchCounts, Job};
 
 /// A scope is authoritative: what is held and not wanted is deleted, what is equal is not written.
 pub fn compare(

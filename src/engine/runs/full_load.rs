@@ -3,7 +3,7 @@
 //! No table of the source is locked and no snapshot is held while pages are read. The marker is fixed before the
 //! first page; what changes meanwhile is brought by the closing pass, which begins there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -11,18 +11,18 @@ use sea_orm::ConnectionTrait;
 use tokio::sync::mpsc;
 use tracing::info;
 
-use super::calendar;
-use super::catch_up::{CatchUp, Mode};
-use super::lookup::Lookups;
-use super::pipeline::{self, Job};
-use super::plan::Intervals;
-use super::read::{LookupPlan, Reader};
-use super::run::{Context, OVERLAP_SECONDS, Report};
-use super::state::{self, RunCounts, Status, sync_state};
-use super::table::{Kind, Table};
-use super::target::TargetReader;
-use super::write::{Commits, Outcomes, Writer};
-use super::{reject, sql, statement, target};
+use crate::engine::declaration::lookup::Lookups;
+use crate::engine::declaration::table::{Kind, Table};
+use crate::engine::pipeline::flow::{Job, Outcomes};
+use crate::engine::pipeline::plan::Intervals;
+use crate::engine::pipeline::read::{LookupPlan, Reader};
+use crate::engine::pipeline::write::{Commits, Writer};
+use crate::engine::runs::catch_up::CatchUp;
+use crate::engine::runs::stale::Removed;
+use crate::engine::runs::{Context, Mode, OVERLAP_SECONDS, Report};
+use crate::engine::target_db::state::{self, RunCounts, Status, sync_state};
+use crate::engine::target_db::{TargetReader, calendar, reject, statement};
+use crate::engine::{pipeline, sql, target_db};
 use crate::error::{Doing, Error, Result};
 
 /// What a load starts from.
@@ -62,7 +62,7 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
     let is_fresh = states.values().all(|state| state.load_marker.is_none());
     if is_fresh {
         let marker = context.source.clock().await? - TimeDelta::seconds(OVERLAP_SECONDS);
-        let transaction = target::begin(writer).await?;
+        let transaction = target_db::begin(writer).await?;
         for (_, state) in states {
             let state = sync_state::Model {
                 load_marker: Some(state::time_text(marker)),
@@ -99,7 +99,7 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
 async fn load(context: &Context<'_>, start: &Start, run_id: i64) -> Result<Report> {
     let mut outcomes = Outcomes::new();
     let mut lookups = Lookups::default();
-    let mut removed: HashMap<&'static str, HashSet<i64>> = HashMap::new();
+    let mut removed: Removed = HashMap::new();
     for phase in &context.star.phases {
         let outcome = load_phase(context, start, run_id, phase, &mut lookups, &removed).await?;
         for table in phase.iter().filter(|table| table.kind == Kind::Dimension) {
@@ -144,7 +144,7 @@ async fn load(context: &Context<'_>, start: &Start, run_id: i64) -> Result<Repor
     let rejects = reject::counts(&*transaction).await?;
     let report = Report::new(context.star, run_id, &outcomes, comparisons, rejects);
     state::finish_run(&*transaction, run_id, report.status, report.counts()).await?;
-    target::commit(transaction).await?;
+    target_db::commit(transaction).await?;
     snapshot.close().await?;
     Ok(report)
 }
@@ -156,7 +156,7 @@ async fn load_phase(
     run_id: i64,
     phase: &'static [Table],
     lookups: &mut Lookups,
-    removed: &HashMap<&'static str, HashSet<i64>>,
+    removed: &Removed,
 ) -> Result<Outcomes> {
     let target = if start.is_first && start.is_fresh {
         TargetReader::Empty

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 
-use super::source::Source;
-use super::source_table::SourceTable;
+use crate::engine::declaration::source_table::SourceTable;
+use crate::engine::source_db::Source;
 use crate::error::{Doing, Error, Result};
 
 /// Fails with every missing or retyped table and column by name, before any row is read.

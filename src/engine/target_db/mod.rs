@@ -1,6 +1,12 @@
 //! The SQLite file: opening it, telling whose it is, its pragmas and checkpoints. Nothing else knows that the
 //! target is SQLite, but the statements' bind limit in `write` and the lock file in `lock`.
 
+pub mod calendar;
+pub mod lock;
+pub mod reject;
+pub mod state;
+pub mod statement;
+
 use std::collections::HashSet;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -16,7 +22,7 @@ use sea_orm::{
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use tracing::info;
 
-use super::sql;
+use crate::engine::sql;
 use crate::error::{Doing, Error, Result};
 
 /// How long to wait for another program that writes to the file.

@@ -1,19 +1,26 @@
 //! What every run has at hand, and the report that it ends with.
 
+pub mod catch_up;
+pub mod delta;
+pub mod full_load;
+pub mod incremental;
+pub mod stale;
+pub mod validate;
+pub mod verify;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::progress::Progress;
-use super::source::Source;
-use super::state::{RunCounts, Status};
-use super::stop::Stop;
-use super::table::Star;
-use super::target::Target;
-use super::transform::BatchCounts;
-use super::verify::Comparison;
-use super::write::Outcomes;
+use crate::engine::declaration::table::Star;
+use crate::engine::pipeline::flow::{BatchCounts, Outcomes};
+use crate::engine::progress::Progress;
+use crate::engine::runs::verify::Comparison;
+use crate::engine::source_db::Source;
+use crate::engine::stop::Stop;
+use crate::engine::target_db::Target;
+use crate::engine::target_db::state::{RunCounts, Status};
 
 /// How far the marker is held back from the source's clock, in seconds. A transaction that commits later than
 /// this after its rows were stamped could be missed by its time of change (the row counts still tell).
@@ -30,6 +37,15 @@ pub struct Context<'a> {
     pub batch_size: u64,
     pub progress: Arc<Progress>,
     pub stop: Stop,
+}
+
+/// What a pass over the changes is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Begins at the markers; tables that have not moved are not read.
+    Incremental,
+    /// Begins where the full load began; everything is compared.
+    ClosingFullLoad,
 }
 
 /// How a load ended.

@@ -5,25 +5,16 @@ use std::collections::{HashMap, HashSet};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, QueryResult};
 use tracing::debug;
 
-use super::key::Key;
-use super::lookup::{KeyMap, KeysFrom, Lookup, Lookups, Need, Side};
-use super::pipeline::Job;
-use super::reject;
-use super::scope::Scope;
-use super::table::{Star, Table};
-use super::target::TargetReader;
+use crate::engine::declaration::key::Key;
+use crate::engine::declaration::lookup::{KeyMap, KeysFrom, Lookup, Lookups, Need, Side};
+use crate::engine::declaration::scope::Scope;
+use crate::engine::declaration::table::{Star, Table};
+use crate::engine::pipeline::flow::{Job, Page};
+use crate::engine::target_db::{TargetReader, reject};
 use crate::error::{Doing, Result};
 
 /// Keys that one statement asks for.
 const KEYS_A_STATEMENT: usize = 1_000;
-
-/// Both sides of one scope, undecoded.
-pub struct Page {
-    pub job: Job,
-    pub rows: Vec<QueryResult>,
-    pub held: Vec<QueryResult>,
-    pub lookups: Lookups,
-}
 
 /// What a reader reads from.
 #[derive(Clone)]

@@ -1,5 +1,7 @@
 //! The connection to the operational database: a pool for short statements, and snapshots.
 
+pub mod check;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 use tracing::debug;
 
-use super::sql;
+use crate::engine::sql;
 use crate::error::{Doing, Error, Result};
 
 /// How long a server may take to answer a connection attempt.

@@ -5,8 +5,8 @@ use sea_orm::sea_query::{
 };
 use sea_orm::{DbBackend, Statement, Value};
 
-use super::compare::NaturalKey;
-use super::table::{Star, Table};
+use crate::engine::declaration::row::NaturalKey;
+use crate::engine::declaration::table::{Star, Table};
 
 /// Rows that one DELETE names.
 const KEYS_A_STATEMENT: usize = 1_000;

@@ -1,0 +1,8 @@
+//! What can be declared: the star, its tables, what they are made of and looked up in. Values, no deeds.
+
+pub mod key;
+pub mod lookup;
+pub mod row;
+pub mod scope;
+pub mod source_table;
+pub mod table;

@@ -1,0 +1,150 @@
+//! Rows on their way from the source to the target: what a mapping is given, what it returns, and why it may not.
+
+use sea_orm::sea_query::ColumnType;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn, PrimaryKeyTrait,
+    QueryResult, TryGetableMany, Value,
+};
+
+use super::lookup::{Lookup, Lookups};
+
+/// Maps a source row to the cells of a target row.
+pub type RowMap = Box<dyn Fn(&SourceRow<'_>, &Lookups) -> Result<Vec<Value>, Rejection> + Send + Sync>;
+
+/// One row that was read from the source.
+pub struct SourceRow<'a>(pub &'a QueryResult);
+
+/// Why a row cannot be loaded. Names keys and columns, never other values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    pub reason: String,
+    /// The table of the parent that is not there, if that is the reason.
+    pub missing_parent: Option<&'static str>,
+}
+
+/// One rejected source row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// The source's primary key; its parts joined by commas, the page key first.
+    pub key: String,
+    pub rejection: Rejection,
+}
+
+/// A natural key of up to two integers; the second is 0 where there is one.
+pub type NaturalKey = [i64; 2];
+
+/// A column of the target and how its cells are read back for comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    pub name: &'static str,
+    pub cell: Cell,
+    pub nullable: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cell {
+    BigInteger,
+    Integer,
+    Text,
+    Real,
+    Boolean,
+}
+
+/// The columns of an entity that are written, in order: all but a surrogate key.
+pub fn columns_of<E: EntityTrait>() -> Vec<Column> {
+    written::<E>()
+        .map(|column| {
+            let definition = column.def();
+            Column {
+                name: column.as_str(),
+                cell: match definition.get_column_type() {
+                    ColumnType::BigInteger => Cell::BigInteger,
+                    ColumnType::Double => Cell::Real,
+                    ColumnType::Boolean => Cell::Boolean,
+                    ColumnType::String(_) => Cell::Text,
+                    _ => Cell::Integer,
+                },
+                nullable: definition.is_null(),
+            }
+        })
+        .collect()
+}
+
+fn written<E: EntityTrait>() -> impl Iterator<Item = E::Column> {
+    let surrogate = <E::PrimaryKey as PrimaryKeyTrait>::auto_increment();
+    E::Column::iter().filter(move |column| !(surrogate && E::PrimaryKey::from_column(*column).is_some()))
+}
+
+/// Turns a typed mapping into one over cells. A mapping returns a whole `ActiveModel`, every field written out:
+/// the compiler then proves that every column is filled.
+pub fn mapped_by<E, F>(map: F) -> RowMap
+where
+    E: EntityTrait,
+    F: Fn(&SourceRow<'_>, &Lookups) -> Result<E::ActiveModel, Rejection> + Send + Sync + 'static,
+    E::ActiveModel: ActiveModelTrait<Entity = E>,
+{
+    let columns: Vec<E::Column> = written::<E>().collect();
+    Box::new(move |row, lookups| {
+        let mut model = map(row, lookups)?;
+        Ok(columns.iter().map(|column| cell(model.take(*column))).collect())
+    })
+}
+
+/// The cells of a whole model, for rows that are generated.
+pub fn cells_of<E>(mut model: E::ActiveModel) -> Vec<Value>
+where
+    E: EntityTrait,
+    E::ActiveModel: ActiveModelTrait<Entity = E>,
+{
+    written::<E>().map(|column| cell(model.take(column))).collect()
+}
+
+fn cell(value: ActiveValue<Value>) -> Value {
+    match value {
+        ActiveValue::Set(value) | ActiveValue::Unchanged(value) => value,
+        ActiveValue::NotSet => unreachable!("a mapping sets every column but the surrogate key"),
+    }
+}
+
+impl SourceRow<'_> {
+    /// The row's columns, in the order of the table's select.
+    pub fn read<T: TryGetableMany>(&self) -> Result<T, Rejection> {
+        self.0.try_get_many_by_index().map_err(|error| Rejection {
+            reason: format!("cannot be read: {error}"),
+            missing_parent: None,
+        })
+    }
+}
+
+impl Rejection {
+    pub fn missing(parent: &'static str, key: i64) -> Self {
+        Self {
+            reason: format!("{parent} {key} does not exist"),
+            missing_parent: Some(parent),
+        }
+    }
+
+    pub fn invalid(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            missing_parent: None,
+        }
+    }
+}
+
+impl Lookups {
+    /// The value of `key`, or the rejection that says its parent is not there.
+    pub fn find(&self, lookup: &'static Lookup, key: i64) -> Result<i64, Rejection> {
+        self.get(lookup, key)
+            .ok_or_else(|| Rejection::missing(lookup.name, key))
+    }
+}
+
+/// The number in an integer cell; keys and date keys are never NULL where this is asked.
+pub fn integer(cell: &Value) -> i64 {
+    match cell {
+        Value::BigInt(Some(number)) => *number,
+        Value::Int(Some(number)) => i64::from(*number),
+        _ => unreachable!("declarations name integer columns only as keys"),
+    }
+}

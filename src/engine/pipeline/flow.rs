@@ -1,0 +1,86 @@
+//! What flows through the pipeline: a job becomes a page, a page a batch, batches an outcome.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sea_orm::{QueryResult, Value};
+
+use crate::engine::declaration::lookup::Lookups;
+use crate::engine::declaration::row::{NaturalKey, Reject};
+use crate::engine::declaration::scope::Scope;
+use crate::engine::declaration::table::Table;
+
+/// One unit of work: a scope of a table.
+#[derive(Clone)]
+pub struct Job {
+    pub table: &'static Table,
+    pub scope: Scope,
+    /// Its place among the intervals of its table, if what is finished is to be remembered.
+    pub sequence: Option<u64>,
+}
+
+/// Both sides of one scope, undecoded.
+pub struct Page {
+    pub job: Job,
+    pub rows: Vec<QueryResult>,
+    pub held: Vec<QueryResult>,
+    pub lookups: Lookups,
+}
+
+/// What has to be done to the target to make one scope of it right.
+pub struct Batch {
+    pub job: Job,
+    /// Cells of the rows to insert or update, row after row, each as wide as the table's columns.
+    pub upserts: Vec<Value>,
+    pub deletes: Vec<NaturalKey>,
+    pub rejects: Vec<Reject>,
+    pub counts: BatchCounts,
+    /// Page keys of rows that were inserted, updated, deleted, or rejected.
+    pub changed: Vec<i64>,
+    /// Days in the rows that change, as they were and as they will be.
+    pub dates: BTreeSet<i32>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchCounts {
+    pub read: u64,
+    pub inserted: u64,
+    pub updated: u64,
+    pub deleted: u64,
+    pub unchanged: u64,
+    pub rejected: u64,
+}
+
+impl BatchCounts {
+    pub fn add(&mut self, other: Self) {
+        self.read += other.read;
+        self.inserted += other.inserted;
+        self.updated += other.updated;
+        self.deleted += other.deleted;
+        self.unchanged += other.unchanged;
+        self.rejected += other.rejected;
+    }
+}
+
+/// What was done to each table, by its name.
+pub type Outcomes = BTreeMap<&'static str, TableOutcome>;
+
+/// What was done to one table.
+#[derive(Clone, Debug, Default)]
+pub struct TableOutcome {
+    pub counts: BatchCounts,
+    /// Page keys of rows that were inserted, updated, deleted or rejected.
+    pub changed: Vec<i64>,
+    /// Natural keys of rows that are gone; a dimension's are still to be deleted.
+    pub deleted: Vec<i64>,
+    /// Days in the rows that changed.
+    pub dates: BTreeSet<i32>,
+}
+
+impl TableOutcome {
+    pub fn add(&mut self, other: Self) {
+        self.counts.add(other.counts);
+        self.changed.extend(other.changed);
+        self.deleted.extend(other.deleted);
+        self.dates.extend(other.dates);
+    }
+}

@@ -1,0 +1,118 @@
+//! What changed in a source table since its marker, and where the marker goes then.
+
+use std::cmp::{max, min};
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use sea_orm::ConnectionTrait;
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use tracing::warn;
+
+use super::{Mode, OVERLAP_SECONDS};
+use crate::engine::declaration::key::Key;
+use crate::engine::declaration::source_table::{MARKER_COLUMN, SourceTable};
+use crate::engine::source_db::Snapshot;
+use crate::engine::target_db::state::{self, sync_state};
+use crate::error::{Doing, Result};
+
+/// UPDATE_TIME has whole seconds, and a commit may show a moment before it moves: one as young as this proves
+/// nothing.
+const UPDATE_TIME_MARGIN_SECONDS: i64 = 2;
+
+/// The rows of a source table that changed since its marker.
+#[derive(Default)]
+pub struct Delta {
+    /// Whether the table may have changed at all. If not, it was not read.
+    pub moved: bool,
+    /// Ascending.
+    pub keys: Vec<i64>,
+    pub newest: Option<DateTime<Utc>>,
+}
+
+impl Delta {
+    /// Reads which rows changed, unless the table's UPDATE_TIME proves that none did.
+    pub async fn read(
+        snapshot: &Snapshot,
+        table: &SourceTable,
+        state: Option<&sync_state::Model>,
+        mode: Mode,
+    ) -> Result<Self> {
+        let proven = state.and_then(|state| state.update_time.clone());
+        let now = update_time(snapshot, table).map(|time| state::time_text(time.and_utc()));
+        if mode == Mode::Incremental && now.is_some() && now == proven {
+            return Ok(Self::default());
+        }
+        let since = match mode {
+            Mode::Incremental => state.and_then(|state| state.last_updated.as_deref()),
+            Mode::ClosingFullLoad => state.and_then(|state| state.load_marker.as_deref()),
+        };
+        let doing = || format!("reading what changed in {}", table.name);
+        let select = table.changed_since(since.and_then(state::parse_time));
+        let mut delta = Self {
+            moved: true,
+            ..Self::default()
+        };
+        for row in snapshot.connection.query_all(&select).await.source(doing)? {
+            let (Key(key), changed): (Key, Option<DateTime<Utc>>) = row.try_get_many_by_index().source(doing)?;
+            delta.keys.push(key);
+            delta.newest = max(delta.newest, changed);
+        }
+        if mode == Mode::ClosingFullLoad {
+            delta.newest = newest(snapshot, table).await?;
+        }
+        delta.keys.sort_unstable();
+        delta.keys.dedup();
+        Ok(delta)
+    }
+
+    /// The state of the table after a pass that brought this delta.
+    ///
+    /// The marker is the newest change that was seen, but never nearer to the source's clock than the overlap: what
+    /// is younger may still get company in the same second, or from a transaction that has not committed yet.
+    pub fn advance(
+        &self,
+        snapshot: &Snapshot,
+        table: &SourceTable,
+        before: sync_state::Model,
+        mode: Mode,
+    ) -> sync_state::Model {
+        let closed = snapshot.clock - TimeDelta::seconds(OVERLAP_SECONDS);
+        let proven_before = snapshot.clock - TimeDelta::seconds(UPDATE_TIME_MARGIN_SECONDS);
+        let marker = match mode {
+            Mode::Incremental => before.last_updated.as_deref().and_then(state::parse_time),
+            Mode::ClosingFullLoad => None,
+        };
+        let newest = max(self.newest, marker);
+        if newest.is_some_and(|newest| newest > snapshot.clock) {
+            warn!(
+                table = table.name,
+                "a last_update lies in the source's future; the marker stays behind"
+            );
+        }
+        let loading = mode == Mode::Incremental;
+        sync_state::Model {
+            source_table: before.source_table,
+            last_updated: newest.map(|newest| state::time_text(min(newest, closed))),
+            observed_at: Some(state::time_text(snapshot.clock)),
+            update_time: update_time(snapshot, table)
+                .map(|time| time.and_utc())
+                .filter(|time| *time < proven_before)
+                .map(state::time_text),
+            load_marker: before.load_marker.filter(|_| loading),
+            loaded_upto: before.loaded_upto.filter(|_| loading),
+        }
+    }
+}
+
+fn update_time(snapshot: &Snapshot, table: &SourceTable) -> Option<NaiveDateTime> {
+    snapshot.update_times.get(table.name).copied().flatten()
+}
+
+async fn newest(snapshot: &Snapshot, table: &SourceTable) -> Result<Option<DateTime<Utc>>> {
+    let doing = || format!("reading the newest change of {}", table.name);
+    let select = Query::select()
+        .expr(Expr::col(MARKER_COLUMN).max())
+        .from(table.name)
+        .to_owned();
+    let row = snapshot.connection.query_one(&select).await.source(doing)?;
+    row.map_or(Ok(None), |row| row.try_get_by_index(0)).source(doing)
+}

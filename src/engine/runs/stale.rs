@@ -1,0 +1,99 @@
+//! Which rows of a target table may no longer be right, given what changed elsewhere.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
+
+use super::delta::Delta;
+use crate::engine::declaration::key::Key;
+use crate::engine::declaration::scope::Scope;
+use crate::engine::declaration::table::{Star, Table, When};
+use crate::engine::pipeline::flow::Outcomes;
+use crate::engine::target_db::reject;
+use crate::error::{Doing, Result};
+
+/// Keys that one question for dependent rows names.
+const KEYS_A_STATEMENT: usize = 1_000;
+
+/// Rows of dimensions that are gone from the source and still to be deleted, by dimension.
+pub type Removed = HashMap<&'static str, HashSet<i64>>;
+
+/// What has changed so far in a pass.
+pub struct Changes<'a> {
+    pub star: &'static Star,
+    pub source: &'a DatabaseConnection,
+    pub transaction: &'a DatabaseTransaction,
+    /// By source table.
+    pub deltas: &'a HashMap<&'static str, Delta>,
+    /// Of the tables that come before.
+    pub outcomes: &'a Outcomes,
+    pub removed: &'a Removed,
+}
+
+impl Changes<'_> {
+    /// The page keys of all rows of `table` that may no longer be right.
+    pub async fn stale_keys(&self, table: &Table) -> Result<BTreeSet<i64>> {
+        let mut keys: BTreeSet<i64> = self.deltas[table.source_table].keys.iter().copied().collect();
+        for join in &table.joins {
+            self.add_affected(&mut keys, join.affected, &self.deltas[join.on].keys)
+                .await?;
+        }
+        for parent in &table.parents {
+            if let Some(outcome) = self.outcomes.get(parent.on) {
+                let changed = match parent.when {
+                    When::Changed => &outcome.changed,
+                    When::Deleted => &outcome.deleted,
+                };
+                self.add_affected(&mut keys, parent.affected, changed).await?;
+            }
+        }
+        self.add_pointing_to_removed(&mut keys, table).await?;
+        keys.extend(reject::page_keys(self.transaction, table.source_table).await?);
+        // A full load that saw them missing looks again, in the snapshot.
+        keys.extend(self.removed.get(table.name).into_iter().flatten());
+        Ok(keys)
+    }
+
+    async fn add_affected(
+        &self,
+        keys: &mut BTreeSet<i64>,
+        affected: fn(&[i64]) -> SelectStatement,
+        changed: &[i64],
+    ) -> Result<()> {
+        let doing = || "looking for dependent rows".to_owned();
+        for chunk in changed.chunks(KEYS_A_STATEMENT) {
+            for row in self.source.query_all(&affected(chunk)).await.source(doing)? {
+                keys.insert(row.try_get_by_index::<Key>(0).source(doing)?.0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the rows whose dimension is about to go. The target knows them: a changed key takes the source's rows
+    /// along by cascade, so that the source no longer tells who they were.
+    async fn add_pointing_to_removed(&self, keys: &mut BTreeSet<i64>, table: &Table) -> Result<()> {
+        let doing = || format!("looking for rows of {} without a parent", table.name);
+        for reference in &table.references {
+            let parent = self.star.tables().find(|parent| parent.name == reference.parent);
+            let (Some(parent), Some(removed)) = (parent, self.removed.get(reference.parent.as_str())) else {
+                continue;
+            };
+            for scope in Scope::of_keys(removed.iter().copied(), KEYS_A_STATEMENT) {
+                let gone = Query::select()
+                    .column(Alias::new(&reference.parent_column))
+                    .from(parent.name)
+                    .cond_where(scope.contains(&parent.held_key()))
+                    .to_owned();
+                let mut select = Query::select();
+                table.from_held(select.expr(table.held_key()));
+                let column = Expr::col((Alias::new(table.name), Alias::new(&reference.column)));
+                select.and_where(column.in_subquery(gone));
+                for row in self.transaction.query_all(&select).await.target(doing)? {
+                    keys.insert(row.try_get_by_index(0).target(doing)?);
+                }
+            }
+        }
+        Ok(())
+    }
+}
