@@ -22,7 +22,7 @@ struct Report {
     /// The copy that was kept of a target of an older version.
     backup: Option<PathBuf>,
     source: String,
-    source_version: String,
+    source_server: String,
     source_tables: usize,
     dim_date_first_year: Option<i32>,
     dim_date_last_year: Option<i32>,
@@ -54,7 +54,7 @@ pub async fn run(session: &Session) -> Result<u8> {
             _ => None,
         },
         source: source.server.identity.clone(),
-        source_version: source.server.version.clone(),
+        source_server: source.server.product(),
         source_tables: star.sources.len(),
         dim_date_first_year: known.map(|(first, _)| first),
         dim_date_last_year: known.map(|(_, last)| last),
@@ -100,7 +100,7 @@ fn text(report: &Report) -> String {
         None => "dim_date is empty: the source holds no dates yet".to_owned(),
     };
     format!(
-        "source {} is MySQL-compatible {}: {} tables checked and readable\n{done}\n{years}",
-        report.source, report.source_version, report.source_tables
+        "source {} runs {}: {} tables checked and readable\n{done}\n{years}",
+        report.source, report.source_server, report.source_tables
     )
 }

@@ -54,7 +54,9 @@ impl Output {
         if self.json {
             print_document(command, seconds, result);
         } else if !self.quiet {
-            print(io::stdout(), &format!("{}\n", text.trim_end()));
+            // Tables pad their last column.
+            let lines: Vec<&str> = text.trim_end().lines().map(str::trim_end).collect();
+            print(io::stdout(), &format!("{}\n", lines.join("\n")));
         }
     }
 

@@ -9,5 +9,6 @@ mod assignment;
 mod changes;
 mod errors;
 mod loads;
+mod running;
 mod schema;
 mod validation;

@@ -144,6 +144,12 @@ impl Snapshot {
 }
 
 impl Server {
+    /// Product and version, for people.
+    pub fn product(&self) -> String {
+        let product = if self.is_mariadb { "MariaDB" } else { "MySQL" };
+        format!("{product} {}", self.version.trim_end_matches("-MariaDB"))
+    }
+
     async fn describe(connection: &DatabaseConnection, identity: String) -> Result<Self> {
         let doing = || "asking the server for its version".to_owned();
         let select = Query::select()

@@ -1,0 +1,130 @@
+//! What can be seen and done while a run is under way: metrics, logs, signals, a second run.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+use crate::harness::Sandbox;
+
+/// A full load in pages so small that it takes a while.
+fn start_slow_load(sandbox: &Sandbox, arguments: &[&str]) -> Child {
+    sandbox.run(&["init"]).succeeds();
+    let mut command = sandbox.command(&["full-load", "--batch-size", "10", "--workers", "1", "-v"]);
+    command
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Reads the log until a line contains `word`; the run is then under way.
+fn wait_for(child: &mut Child, word: &str) -> BufReader<std::process::ChildStderr> {
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains(word) {
+        line.clear();
+        assert!(
+            log.read_line(&mut line).unwrap() > 0,
+            "the run ended before it said {word:?}"
+        );
+    }
+    log
+}
+
+fn get(address: &str, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+#[test]
+fn metrics_are_served_while_a_load_runs() {
+    let sandbox = Sandbox::new();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+        .to_string();
+    let mut child = start_slow_load(&sandbox, &["--metrics-addr", &port]);
+    let mut log = wait_for(&mut child, "table=\"fact_payment\"");
+
+    let metrics = get(&format!("127.0.0.1:{port}"), "/metrics").unwrap();
+    for name in [
+        "sakila_sync_rows_read_total{table=\"dim_film\"} 1000",
+        "sakila_sync_rows_inserted_total{table=\"dim_film\"} 1000",
+        "sakila_sync_rows_per_second{table=\"fact_rental\",stage=\"written\"} ",
+    ] {
+        assert!(metrics.contains(name), "no {name} in {metrics}");
+    }
+    log.read_to_string(&mut String::new()).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn an_interrupted_load_keeps_what_is_finished_and_goes_on_when_run_again() {
+    for signal in ["-INT", "-TERM"] {
+        let sandbox = Sandbox::new();
+        let mut child = start_slow_load(&sandbox, &[]);
+        let mut log = wait_for(&mut child, "table=\"fact_rental\"");
+        Command::new("kill")
+            .args([signal, &child.id().to_string()])
+            .status()
+            .unwrap();
+        let mut rest = String::new();
+        log.read_to_string(&mut rest).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+        assert_eq!(
+            sandbox.figure("SELECT status FROM sync_run WHERE command = 'full-load'"),
+            "stopped"
+        );
+        let kept: u64 = sandbox.figure("SELECT COUNT(*) FROM fact_rental").parse().unwrap();
+        assert!(kept < 16_044, "the load was over before the signal");
+
+        let result = sandbox.json(&["full-load"]);
+        let read = |table: &str| {
+            let tables = result["tables"].as_array().unwrap();
+            tables.iter().find(|line| line["table"] == table).unwrap()["read"]
+                .as_u64()
+                .unwrap()
+        };
+        assert_eq!(read("dim_customer"), 0, "what was finished is not loaded again");
+        assert!(read("fact_rental") <= 16_044 - kept + 10);
+        sandbox.assert_star_equals_source();
+    }
+}
+
+#[test]
+fn a_second_run_stops_at_once_and_says_who_is_at_work() {
+    let sandbox = Sandbox::new();
+    let mut child = start_slow_load(&sandbox, &[]);
+    let mut log = wait_for(&mut child, "page read");
+    for command in ["full-load", "incremental", "init"] {
+        let second = sandbox.run(&[command]).ends_with_code(3);
+        let holder = format!("full-load, process {}, since ", child.id());
+        assert!(second.stderr.contains(&holder), "{second:#?}");
+    }
+    // Looking is allowed.
+    sandbox.run(&["status"]).succeeds();
+    log.read_to_string(&mut String::new()).unwrap();
+    assert!(child.wait().unwrap().success());
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn logs_can_be_json_a_line_an_event() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(&["init", "--log-format", "json"]).succeeds();
+    let events: Vec<serde_json::Value> = run
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(
+        events.iter().any(|event| event["message"] == "target migrated"),
+        "{events:?}"
+    );
+}
