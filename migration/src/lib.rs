@@ -10,7 +10,11 @@ mod m20261123_000001_create_star;
 mod m20261123_000002_create_sync_tables;
 mod m20261123_000003_create_views;
 
-/// Runs the steps in order; SeaORM keeps the list of applied ones in `seaql_migrations`.
+/// Runs the steps in order, each in a transaction, so that an interrupted `init` can be run again. SeaORM keeps the
+/// list of applied ones in `seaql_migrations`.
+///
+/// A step that adds a table or a column to the star sets `observed_at` of every row of `sync_state` to NULL: then
+/// nothing but a full load, which fills it, is accepted.
 pub struct Migrator;
 
 #[async_trait::async_trait]

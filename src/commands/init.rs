@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Session;
 use crate::config::target_path;
+use crate::engine::declaration::table::Years;
 use crate::engine::source_db::check;
 use crate::engine::target_db::lock::Lock;
 use crate::engine::target_db::state::{self, RunCounts, Status};
@@ -34,7 +35,7 @@ pub async fn run(session: &Session) -> Result<u8> {
     // The source first: if it is not fit, the target stays as it was.
     let source = session.connect().await?;
     check::check(&source, &star.sources).await?;
-    let years = calendar::of_source(&source.pool, &star.calendar).await?;
+    let years = source.years(&star.calendar).await?;
 
     let lock = Lock::acquire(&path, "init")?;
     let (target, creation) = Target::create(&path).await?;
@@ -66,16 +67,13 @@ pub async fn run(session: &Session) -> Result<u8> {
 }
 
 /// Fills dim_date and sync_state, and writes the history if anything was done. Returns whether it was.
-async fn fill(target: &Target, years: calendar::Years, identity: &str, creation: &Creation) -> Result<bool> {
+async fn fill(target: &Target, years: Years, identity: &str, creation: &Creation) -> Result<bool> {
     let star = sakila::star();
     let transaction = crate::engine::target_db::begin(&target.writer).await?;
     let states = state::fill(&transaction, &star.sources).await?;
     let mut known = calendar::known(&transaction, &star.calendar).await?;
     let days = match years {
-        Some((first, last)) => {
-            let (from, to) = (first * 10_000 + 101, last * 10_000 + 1231);
-            calendar::extend(&transaction, &star.calendar, &mut known, from, to).await?
-        }
+        Some((first, last)) => calendar::extend(&transaction, &star.calendar, &mut known, (first, last)).await?,
         None => 0,
     };
     let changed = states > 0 || days > 0 || *creation != Creation::Unchanged;

@@ -34,8 +34,9 @@ pub async fn run(session: &Session, command: &str, load: Load) -> Result<u8> {
         Load::Full => ForeignKeys::CheckedAtEnd,
         Load::Incremental => ForeignKeys::Enforced,
     };
-    let target = Target::open(&path, foreign_keys, session.global.workers + 1).await?;
     let lock = Lock::acquire(&path, command)?;
+    // One reader of the target beside each reader of the source, and one for the planner.
+    let target = Target::open(&path, foreign_keys, session.global.workers + 1).await?;
     let watcher = Watcher::start(session.progress.clone(), session.global.quiet);
     let context = Context {
         star: sakila::star(),

@@ -8,7 +8,7 @@ use tracing::warn;
 
 use crate::cli::{Cli, Command, Global};
 use crate::config::{Address, SourceSettings};
-use crate::engine::progress::Progress;
+use crate::engine::pipeline::progress::Progress;
 use crate::engine::source_db::Source;
 use crate::engine::stop::{Stop, StopRequest, stop};
 use crate::error::{Error, Result};

@@ -10,8 +10,8 @@ use tracing::warn;
 use super::Session;
 use crate::config::target_path;
 use crate::engine::target_db::state::{self, sync_reject, sync_run};
-use crate::engine::target_db::{ForeignKeys, Target, reject};
-use crate::error::Result;
+use crate::engine::target_db::{open_to_read, reject};
+use crate::error::{Doing, Error, Result};
 use crate::output::human;
 use crate::sakila;
 
@@ -43,9 +43,9 @@ struct MarkerStatus {
 
 pub async fn run(session: &Session) -> Result<u8> {
     let path = target_path(&session.global)?;
-    let target = Target::open(&path, ForeignKeys::Enforced, 1).await?;
+    let target = open_to_read(&path, 1).await?;
     let clock = source_clock(session).await?;
-    let mut states = state::load(&target.readers).await?;
+    let mut states = state::load(&target).await?;
     let loaded = state::is_loaded(&states);
     let markers = sakila::star()
         .sources
@@ -65,11 +65,11 @@ pub async fn run(session: &Session) -> Result<u8> {
         loaded,
         source_clock: clock,
         markers,
-        runs: state::last_runs(&target.readers, SHOWN).await?,
-        rejects: reject::counts(&target.readers).await?,
-        some_rejects: reject::some(&target.readers, SHOWN).await?,
+        runs: state::last_runs(&target, SHOWN).await?,
+        rejects: reject::counts(&target).await?,
+        some_rejects: reject::some(&target, SHOWN).await?,
     };
-    target.close().await?;
+    target.close().await.target(|| "closing the file".to_owned())?;
     let text = text(&report);
     session.output.result("status", session.seconds(), &report, &text);
     Ok(0)
@@ -83,7 +83,7 @@ async fn source_clock(session: &Session) -> Result<Option<DateTime<Utc>>> {
     let clock = async { session.connect().await?.clock().await };
     match clock.await {
         Ok(clock) => Ok(Some(clock)),
-        Err(error) if error.exit_code() == 2 => Err(error),
+        Err(error @ Error::Setting { .. }) => Err(error),
         Err(error) => {
             warn!("the source does not answer, so there is no lag to show: {error}");
             Ok(None)

@@ -3,11 +3,10 @@
 use super::Session;
 use crate::cli::{DEFAULT_DAYS, Validate};
 use crate::config::target_path;
-use crate::engine::runs::Context;
-use crate::engine::runs::validate::{self, Asked};
+use crate::engine::runs::validate::{self, Asked, Request};
 use crate::engine::runs::verify::Measure;
-use crate::engine::target_db::{ForeignKeys, Target};
-use crate::error::{EXIT_DIFFERENCES, Error, Result};
+use crate::engine::target_db::open_to_read;
+use crate::error::{Doing, EXIT_DIFFERENCES, Error, Result};
 use crate::output::human;
 use crate::{metrics, sakila};
 
@@ -25,20 +24,17 @@ pub async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
     };
     let path = target_path(&session.global)?;
     let source = session.connect().await?;
-    let target = Target::open(&path, ForeignKeys::Enforced, 1).await?;
-    let context = Context {
+    let target = open_to_read(&path, 1).await?;
+    let validation = validate::run(Request {
         star: sakila::star(),
         source: &source,
         target: &target,
-        workers: session.workers(),
-        batch_size: session.global.batch_size,
-        progress: session.progress.clone(),
-        stop: session.stop.clone(),
-    };
-    let result = validate::run(&context, asked, arguments.tolerance).await;
-    let closed = target.close().await;
-    let validation = result?;
-    closed?;
+        asked,
+        tolerance: arguments.tolerance,
+        stop: &session.stop,
+    })
+    .await?;
+    target.close().await.target(|| "closing the file".to_owned())?;
     for figure in validate::deltas(&validation) {
         let measure = match figure.measure {
             Measure::Rows => "rows",

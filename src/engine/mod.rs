@@ -13,9 +13,7 @@
 
 pub mod declaration;
 pub mod pipeline;
-pub mod progress;
 pub mod runs;
 pub mod source_db;
-pub mod sql;
 pub mod stop;
 pub mod target_db;

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
 use super::progress::rate;
+use crate::engine::declaration::date_key;
 use crate::engine::runs::validate::Validation;
 use crate::engine::runs::verify::{Comparison, Measure};
 use crate::engine::runs::{Report, TableReport};
@@ -124,7 +125,7 @@ fn comparisons<'a>(figures: impl IntoIterator<Item = &'a Comparison>) -> Table {
             let _ = write!(name, ", store {store}");
         }
         if let Some(date_key) = figure.date_key {
-            let _ = write!(name, ", {}", date(date_key));
+            let _ = write!(name, ", {}", date_key::text(date_key));
         }
         name.push_str(match figure.measure {
             Measure::Rows => ", rows",
@@ -139,10 +140,6 @@ fn comparisons<'a>(figures: impl IntoIterator<Item = &'a Comparison>) -> Table {
         ]);
     }
     rows
-}
-
-fn date(key: i32) -> String {
-    format!("{:04}-{:02}-{:02}", key / 10_000, key / 100 % 100, key % 100)
 }
 
 /// Days that are listed one by one before the rest is only counted.

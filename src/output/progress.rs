@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::info;
 
-use crate::engine::progress::{Progress, TableProgress};
+use crate::engine::pipeline::progress::{Progress, TableProgress};
 use crate::metrics;
 
 const REDRAW: Duration = Duration::from_millis(200);

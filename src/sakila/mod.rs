@@ -17,3 +17,98 @@ pub fn star() -> &'static Star {
     });
     &STAR
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::engine::declaration::lookup::{KeysFrom, Side};
+    use crate::engine::declaration::table::{Kind, Table};
+
+    fn columns(table: &Table) -> Vec<&str> {
+        table.columns.iter().map(|column| column.name).collect()
+    }
+
+    #[test]
+    fn every_column_that_a_declaration_names_is_there() {
+        for table in star().tables() {
+            let columns = columns(table);
+            let publish = table.publishes.iter().flat_map(|publish| [publish.key, publish.value]);
+            let named = table
+                .natural_key
+                .iter()
+                .chain(&table.date_columns)
+                .chain(&table.indexes)
+                .copied()
+                .chain(publish);
+            for name in named {
+                assert!(columns.contains(&name), "{}.{name}", table.name);
+            }
+            assert!((1..=2).contains(&table.natural_key.len()), "{}", table.name);
+            for reference in &table.references {
+                assert!(columns.contains(&reference.column.as_str()), "{}", reference.column);
+            }
+        }
+    }
+
+    #[test]
+    fn source_and_target_tables_are_one_to_one_and_page_by_the_key_that_changes_are_named_by() {
+        let mut seen = HashSet::new();
+        for table in star().tables() {
+            assert!(
+                seen.insert(table.source_table),
+                "{} feeds two tables",
+                table.source_table
+            );
+            let source = star().source(table.source_table).expect(table.source_table);
+            assert_eq!(source.key, table.page_key, "{}", table.name);
+            let others = table
+                .joined
+                .iter()
+                .copied()
+                .chain(table.looked_up.iter().map(|lookup| lookup.source_table));
+            for other in others {
+                assert!(star().source(other).is_some(), "{} depends on {other}", table.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_comes_after_what_it_looks_up_follows_or_points_to() {
+        let mut loaded = HashSet::from([star().calendar.table]);
+        for phase in &star().phases {
+            for table in phase {
+                for need in &table.needs {
+                    let lookup = need.lookup;
+                    match lookup.side {
+                        Side::Target => assert!(loaded.contains(lookup.table), "{}", table.name),
+                        Side::Source => assert!(star().source(lookup.table).is_some(), "{}", table.name),
+                    }
+                    if let KeysFrom::Values(earlier) = need.keys {
+                        let is_earlier = table.needs.iter().any(|need| std::ptr::eq(need.lookup, earlier));
+                        assert!(is_earlier, "{} looks up through {}", table.name, earlier.name);
+                    }
+                }
+                for followed in &table.follows {
+                    assert!(
+                        loaded.contains(followed.fact),
+                        "{} follows {}",
+                        table.name,
+                        followed.fact
+                    );
+                }
+                for reference in &table.references {
+                    assert!(loaded.contains(reference.parent.as_str()), "{}", table.name);
+                }
+                assert_eq!(
+                    table.kind == Kind::Dimension,
+                    table.references.is_empty(),
+                    "{}",
+                    table.name
+                );
+            }
+            loaded.extend(phase.iter().map(|table| table.name));
+        }
+    }
+}

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use sea_orm::sea_query::{Expr, Query, SelectStatement};
 
+use crate::engine::declaration::row::Rejection;
 use crate::engine::declaration::scope::Scope;
 
 /// A map that mapping functions consult, declared once as a `static`.
@@ -66,6 +67,12 @@ impl Lookups {
     /// The value of `key`, if the source (or the star) has it.
     pub fn get(&self, lookup: &'static Lookup, key: i64) -> Option<i64> {
         self.map(lookup).and_then(|map| map.get(key))
+    }
+
+    /// The value of `key`, or the rejection that says its parent is not there.
+    pub fn find(&self, lookup: &'static Lookup, key: i64) -> Result<i64, Rejection> {
+        self.get(lookup, key)
+            .ok_or_else(|| Rejection::missing(lookup.name, key))
     }
 
     pub fn map(&self, lookup: &'static Lookup) -> Option<&KeyMap> {

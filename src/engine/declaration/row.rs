@@ -6,7 +6,7 @@ use sea_orm::{
     QueryResult, TryGetableMany, Value,
 };
 
-use super::lookup::{Lookup, Lookups};
+use super::lookup::Lookups;
 
 /// Maps a source row to the cells of a target row.
 pub type RowMap = Box<dyn Fn(&SourceRow<'_>, &Lookups) -> Result<Vec<Value>, Rejection> + Send + Sync>;
@@ -37,17 +37,25 @@ pub type NaturalKey = [i64; 2];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
     pub name: &'static str,
-    pub cell: Cell,
+    pub cell_type: CellType,
     pub nullable: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cell {
+pub enum CellType {
     BigInteger,
     Integer,
     Text,
     Real,
     Boolean,
+}
+
+/// Where a column stands in a list of an entity's columns.
+pub fn position<C: IdenStatic>(columns: &[C], column: C) -> usize {
+    columns
+        .iter()
+        .position(|listed| listed.as_str() == column.as_str())
+        .expect("declarations list the columns that they name; a test sees to it")
 }
 
 /// The columns of an entity that are written, in order: all but a surrogate key.
@@ -57,12 +65,12 @@ pub fn columns_of<E: EntityTrait>() -> Vec<Column> {
             let definition = column.def();
             Column {
                 name: column.as_str(),
-                cell: match definition.get_column_type() {
-                    ColumnType::BigInteger => Cell::BigInteger,
-                    ColumnType::Double => Cell::Real,
-                    ColumnType::Boolean => Cell::Boolean,
-                    ColumnType::String(_) => Cell::Text,
-                    _ => Cell::Integer,
+                cell_type: match definition.get_column_type() {
+                    ColumnType::BigInteger => CellType::BigInteger,
+                    ColumnType::Double => CellType::Real,
+                    ColumnType::Boolean => CellType::Boolean,
+                    ColumnType::String(_) => CellType::Text,
+                    _ => CellType::Integer,
                 },
                 nullable: definition.is_null(),
             }
@@ -129,14 +137,6 @@ impl Rejection {
             reason: reason.into(),
             missing_parent: None,
         }
-    }
-}
-
-impl Lookups {
-    /// The value of `key`, or the rejection that says its parent is not there.
-    pub fn find(&self, lookup: &'static Lookup, key: i64) -> Result<i64, Rejection> {
-        self.get(lookup, key)
-            .ok_or_else(|| Rejection::missing(lookup.name, key))
     }
 }
 

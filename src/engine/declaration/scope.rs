@@ -32,6 +32,16 @@ impl Scope {
         }
     }
 
+    /// Whether a key belongs to the scope.
+    pub fn holds(&self, key: i64) -> bool {
+        match self {
+            Scope::Range { after, upto } => {
+                after.is_none_or(|after| key > after) && upto.is_none_or(|upto| key <= upto)
+            }
+            Scope::Keys(keys) => keys.binary_search(&key).is_ok(),
+        }
+    }
+
     /// Cuts a set of keys into scopes of at most `size` keys.
     pub fn of_keys(keys: impl IntoIterator<Item = i64>, size: usize) -> Vec<Scope> {
         let mut keys: Vec<i64> = keys.into_iter().collect();

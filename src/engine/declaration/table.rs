@@ -21,31 +21,34 @@ pub struct Star {
 pub struct Table {
     pub name: &'static str,
     pub kind: Kind,
-    /// The source table whose rows become this table's rows, one to one.
+    /// The source table whose rows become this table's rows, one to one. No other target table has the same.
     pub source_table: &'static str,
-    /// The integer column of it that pages are cut by.
+    /// The integer column of it that pages are cut by; the one that `source_table` names its changed rows by.
     pub page_key: &'static str,
     /// Selects the source rows, unfiltered. The first columns are the source's primary key, the page key foremost.
     pub select: fn() -> SelectStatement,
     /// How many columns of `select` the source's primary key has.
-    pub source_key_columns: usize,
+    pub primary_key_columns: usize,
     /// Source row to target row, or why there is none.
     pub map: RowMap,
     /// The columns that are written: all but the surrogate key, which SQLite assigns.
     pub columns: Vec<Column>,
-    /// Positions in `columns` of the natural key; integers, at most two.
-    pub natural_key: Vec<usize>,
-    pub held: Held,
+    /// Integer columns, at most two.
+    pub natural_key: Vec<&'static str>,
+    pub target_page_key: TargetPageKey,
+    /// What the mapping looks up; tables of earlier phases or of the source.
     pub needs: Vec<Need>,
     pub publishes: Option<Publish>,
-    /// Source tables besides its own that a row is made from.
-    pub joins: Vec<Dependency>,
-    /// Facts whose changed rows make rows of this one stale.
-    pub parents: Vec<Dependency>,
-    /// Foreign keys. A row that points to a row that goes is stale, too.
+    /// Source tables that `select` joins: a change in one makes the rows stale that it is part of.
+    pub joined: Vec<&'static str>,
+    /// Source tables that the mapping looks up, with the same effect.
+    pub looked_up: Vec<LookedUp>,
+    /// Facts that decide what rows of this one look like.
+    pub follows: Vec<Follows>,
+    /// Foreign keys. A row is stale, too, when the row that it points to goes.
     pub references: Vec<Reference>,
-    /// Positions in `columns` of date keys.
-    pub date_columns: Vec<usize>,
+    /// Columns that hold date keys; the calendar is extended to them.
+    pub date_columns: Vec<&'static str>,
     /// Secondary indexes, a column each; made when the first load ends.
     pub indexes: Vec<&'static str>,
     pub totals: Option<Totals>,
@@ -58,13 +61,10 @@ pub enum Kind {
     Fact,
 }
 
-/// Where the target's own rows of a scope are found: the page key is a column of the table, or of a dimension
-/// that a bridge points to.
+/// Where the target has the page key: in the table itself, or in a dimension that a bridge points to.
 #[derive(Clone, Copy)]
-pub enum Held {
-    Own {
-        page_key: &'static str,
-    },
+pub enum TargetPageKey {
+    Own(&'static str),
     Through {
         dimension: &'static str,
         surrogate_key: &'static str,
@@ -72,12 +72,18 @@ pub enum Held {
     },
 }
 
-/// Tells which rows of this table are stale when rows elsewhere have changed.
-pub struct Dependency {
-    /// The table that changed.
-    pub on: &'static str,
-    pub when: When,
+/// A source table whose changed rows make rows of a target table stale.
+pub struct LookedUp {
+    pub source_table: &'static str,
     /// Selects the page keys, from the source, that hang on the changed keys.
+    pub affected: fn(&[i64]) -> SelectStatement,
+}
+
+/// A fact whose changed rows make rows of another one stale.
+pub struct Follows {
+    pub fact: &'static str,
+    pub when: When,
+    /// Selects the page keys, from the source, that hang on the fact's keys.
     pub affected: fn(&[i64]) -> SelectStatement,
 }
 
@@ -91,9 +97,9 @@ pub enum When {
 /// What this table's load adds to a lookup that a later phase needs.
 pub struct Publish {
     pub lookup: &'static Lookup,
-    /// Positions in `columns` of the key and the value.
-    pub key: usize,
-    pub value: usize,
+    /// The columns of the key and the value.
+    pub key: &'static str,
+    pub value: &'static str,
     /// What a row stands as that was rejected for want of this parent: `None` if dependants may treat it as missing.
     pub rejected_as: fn(Option<&str>) -> Option<i64>,
 }
@@ -106,7 +112,8 @@ pub struct Reference {
 }
 
 /// Totals that source and target must agree on, per store and day. Both selects yield
-/// (date key, store id, rows, sum), the source's sum in units as DECIMAL, the target's in whole cents.
+/// (day, store id, rows, sum). The source's day is a DATE and its sum a DECIMAL in units; the target has a date key
+/// and whole cents.
 pub struct Totals {
     pub source: fn() -> SelectStatement,
     /// The source's DATETIME that the period applies to.
@@ -116,6 +123,9 @@ pub struct Totals {
     /// Whether there is a sum of money besides the count.
     pub money: bool,
 }
+
+/// A first and a last year.
+pub type Years = Option<(i32, i32)>;
 
 /// The generated dimension of days.
 pub struct Calendar {
@@ -133,55 +143,52 @@ impl Star {
         self.phases.iter().flatten()
     }
 
-    pub fn table_of_source(&self, source_table: &str) -> Option<&Table> {
-        self.tables().find(|table| table.source_table == source_table)
+    /// The table of this name, if it is one of the star's.
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables().find(|table| table.name == name)
     }
 
-    /// The star tables in which a change of this source table can show.
-    pub fn tables_fed_by<'a>(&'a self, source_table: &'a str) -> impl Iterator<Item = &'a Table> {
-        self.tables().filter(move |table| table.is_fed_by(source_table))
+    /// The source table of this name.
+    pub fn source(&self, name: &str) -> Option<&SourceTable> {
+        self.sources.iter().find(|source| source.name == name)
     }
 }
 
 impl Table {
-    pub fn is_fed_by(&self, source_table: &str) -> bool {
-        self.source_table == source_table || self.joins.iter().any(|join| join.on == source_table)
-    }
-
-    /// The source's page key column, qualified, as conditions need it.
-    pub fn source_key(&self) -> Expr {
+    /// The page key in the source.
+    pub fn source_page_key(&self) -> Expr {
         Expr::col((self.source_table, self.page_key))
     }
 
     /// (page key, all of `columns`) of the rows that the target has, unfiltered.
-    pub fn held_rows(&self) -> SelectStatement {
+    pub fn target_rows(&self) -> SelectStatement {
         let mut select = Query::select();
-        select.expr(self.held_key());
+        select.expr(self.target_page_key());
         for column in &self.columns {
             select.column((self.name, column.name));
         }
-        self.from_held(&mut select);
+        self.from_target(&mut select);
         select
     }
 
-    /// The page key of the target's own rows.
-    pub fn held_key(&self) -> Expr {
-        match self.held {
-            Held::Own { page_key } => Expr::col((self.name, page_key)),
-            Held::Through {
+    /// The page key in the target.
+    pub fn target_page_key(&self) -> Expr {
+        match self.target_page_key {
+            TargetPageKey::Own(page_key) => Expr::col((self.name, page_key)),
+            TargetPageKey::Through {
                 dimension, page_key, ..
             } => Expr::col((dimension, page_key)),
         }
     }
 
-    /// Completes a select with the tables that `held_key` stands in.
-    pub fn from_held(&self, select: &mut SelectStatement) {
+    /// Completes a select with the tables that `target_page_key` stands in.
+    pub fn from_target(&self, select: &mut SelectStatement) {
         select.from(self.name);
-        if let Held::Through {
+        if let TargetPageKey::Through {
             dimension,
             surrogate_key,
             ..
-        } = self.held
+        } = self.target_page_key
         {
             select.inner_join(
                 dimension,
@@ -190,11 +197,16 @@ impl Table {
         }
     }
 
-    pub fn natural_key_names(&self) -> Vec<&'static str> {
-        self.natural_key
+    /// Where a column stands among `columns`.
+    pub fn position(&self, name: &str) -> usize {
+        self.columns
             .iter()
-            .map(|&position| self.columns[position].name)
-            .collect()
+            .position(|column| column.name == name)
+            .expect("declarations name their own columns; a test sees to it")
+    }
+
+    pub fn positions(&self, names: &[&str]) -> Vec<usize> {
+        names.iter().map(|name| self.position(name)).collect()
     }
 }
 

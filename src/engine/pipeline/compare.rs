@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 use sea_orm::Value;
 
 use crate::engine::declaration::row::{NaturalKey, Reject, integer};
-use crate::engine::declaration::table::Table;
 use crate::engine::pipeline::flow::{Batch, BatchCounts, Job};
 
 /// A scope is authoritative: what is held and not wanted is deleted, what is equal is not written.
@@ -15,13 +14,16 @@ pub fn compare(
     held: Vec<(i64, Vec<Value>)>,
 ) -> Batch {
     let table = job.table;
+    let positions_of_key = table.positions(&table.natural_key);
+    let date_positions = table.positions(&table.date_columns);
+    let natural_key = |cells: &[Value]| natural_key(&positions_of_key, cells);
     let mut counts = BatchCounts {
         read: wanted.len() as u64,
         ..BatchCounts::default()
     };
     let mut held: HashMap<NaturalKey, (i64, Vec<Value>)> = held
         .into_iter()
-        .map(|(page_key, cells)| (natural_key(table, &cells), (page_key, cells)))
+        .map(|(page_key, cells)| (natural_key(&cells), (page_key, cells)))
         .collect();
     let mut upserts = Vec::with_capacity(wanted.len() * table.columns.len());
     let mut rejects = Vec::new();
@@ -36,24 +38,24 @@ pub fn compare(
                 continue;
             }
         };
-        match held.remove(&natural_key(table, &cells)) {
+        match held.remove(&natural_key(&cells)) {
             Some((_, held)) if held == cells => {
                 counts.unchanged += 1;
                 continue;
             }
             Some((_, held)) => {
                 counts.updated += 1;
-                add_dates(table, &held, &mut dates);
+                add_dates(&date_positions, &held, &mut dates);
             }
             None => counts.inserted += 1,
         }
         changed.push(page_key);
-        add_dates(table, &cells, &mut dates);
+        add_dates(&date_positions, &cells, &mut dates);
         upserts.extend(cells);
     }
     let mut deletes = Vec::with_capacity(held.len());
     for (key, (page_key, cells)) in held {
-        add_dates(table, &cells, &mut dates);
+        add_dates(&date_positions, &cells, &mut dates);
         changed.push(page_key);
         deletes.push(key);
     }
@@ -70,16 +72,16 @@ pub fn compare(
     }
 }
 
-fn natural_key(table: &Table, cells: &[Value]) -> NaturalKey {
+fn natural_key(positions: &[usize], cells: &[Value]) -> NaturalKey {
     let mut key = NaturalKey::default();
-    for (part, &position) in key.iter_mut().zip(&table.natural_key) {
+    for (part, &position) in key.iter_mut().zip(positions) {
         *part = integer(&cells[position]);
     }
     key
 }
 
-fn add_dates(table: &Table, cells: &[Value], dates: &mut BTreeSet<i32>) {
-    for &position in &table.date_columns {
+fn add_dates(positions: &[usize], cells: &[Value], dates: &mut BTreeSet<i32>) {
+    for &position in positions {
         if let Value::Int(Some(date)) = cells[position] {
             dates.insert(date);
         }

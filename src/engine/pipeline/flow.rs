@@ -1,6 +1,6 @@
 //! What flows through the pipeline: a job becomes a page, a page a batch, batches an outcome.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sea_orm::{QueryResult, Value};
 
@@ -70,7 +70,7 @@ pub struct TableOutcome {
     pub counts: BatchCounts,
     /// Page keys of rows that were inserted, updated, deleted or rejected.
     pub changed: Vec<i64>,
-    /// Natural keys of rows that are gone; a dimension's are still to be deleted.
+    /// Natural keys of rows that the source no longer has.
     pub deleted: Vec<i64>,
     /// Days in the rows that changed.
     pub dates: BTreeSet<i32>,
@@ -84,3 +84,7 @@ impl TableOutcome {
         self.dates.extend(other.dates);
     }
 }
+
+/// Rows of dimensions that are gone from the source and still to be deleted: their natural keys, by dimension.
+/// They go at the end of a run, when nothing points to them any more.
+pub type Removed = HashMap<&'static str, HashSet<i64>>;

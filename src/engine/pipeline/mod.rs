@@ -12,7 +12,9 @@
 
 pub mod compare;
 pub mod flow;
+pub mod lookups;
 pub mod plan;
+pub mod progress;
 pub mod read;
 pub mod transform;
 pub mod write;
@@ -26,10 +28,10 @@ use tracing::{Instrument, info_span};
 use crate::engine::declaration::lookup::{KeyMap, Lookup};
 use crate::engine::declaration::table::Table;
 use crate::engine::pipeline::flow::{Batch, Job, Outcomes, Page};
+use crate::engine::pipeline::progress::Progress;
 use crate::engine::pipeline::read::Reader;
 use crate::engine::pipeline::transform::transform;
 use crate::engine::pipeline::write::Writer;
-use crate::engine::progress::Progress;
 use crate::engine::stop::Stop;
 use crate::error::{Error, Result};
 
@@ -79,66 +81,72 @@ pub fn jobs_of(jobs: Vec<Job>) -> Jobs {
     receiver
 }
 
-/// Runs jobs until there are no more, with `workers` readers at once.
-///
-/// After `stop` was requested no further job begins; what has begun is written, and the error is `Stopped`.
-pub async fn run(
-    jobs: Jobs,
-    workers: usize,
-    reader: Reader,
-    writer: Writer,
-    publishes: &[&'static Table],
-    progress: Arc<Progress>,
-    stop: &Stop,
-) -> Result<Outcome> {
-    let failure = Failure::default();
-    let (page_sender, pages) = mpsc::channel(CHANNEL_LENGTH);
-    let (batch_sender, batches) = crossbeam_channel::bounded(CHANNEL_LENGTH);
+/// The three stages, set up for one set of jobs.
+pub struct Pipeline<'a> {
+    /// Readers at once.
+    pub workers: usize,
+    pub reader: Reader,
+    pub writer: Writer,
+    /// Tables that are loaded whole, so that what they publish is complete.
+    pub publishes: Vec<&'static Table>,
+    pub progress: Arc<Progress>,
+    pub stop: &'a Stop,
+}
 
-    let jobs = Arc::new(tokio::sync::Mutex::new(jobs));
-    let mut readers = JoinSet::new();
-    for worker in 0..workers {
-        readers.spawn(
-            read_all(
-                Arc::clone(&jobs),
-                reader.clone(),
-                page_sender.clone(),
-                failure.clone(),
-                Arc::clone(&progress),
-                stop.clone(),
-            )
-            .instrument(info_span!("reader", worker)),
-        );
-    }
-    drop((jobs, reader, page_sender));
-    let published = publishes
-        .iter()
-        .filter_map(|table| {
-            table
-                .publishes
-                .as_ref()
-                .map(|publish| (publish.lookup, KeyMap::default()))
-        })
-        .collect();
-    let transform = spawn_transform(pages, batch_sender, published, failure.clone());
-    let writer = spawn_writer(batches, writer, failure.clone(), progress);
+impl Pipeline<'_> {
+    /// Runs jobs until there are no more.
+    ///
+    /// # Errors
+    /// The first error of any stage. After a request to stop no further job begins; what has begun is written, and
+    /// the error is `Stopped`.
+    pub async fn run(self, jobs: Jobs) -> Result<Outcome> {
+        let failure = Failure::default();
+        let (page_sender, pages) = mpsc::channel(CHANNEL_LENGTH);
+        let (batch_sender, batches) = crossbeam_channel::bounded(CHANNEL_LENGTH);
 
-    while let Some(joined) = readers.join_next().await {
-        if joined.is_err() {
-            failure.set(Error::Panicked { stage: "reader" });
+        let mut readers = JoinSet::new();
+        let task = ReaderTask {
+            jobs: Arc::new(tokio::sync::Mutex::new(jobs)),
+            reader: self.reader,
+            pages: page_sender,
+            failure: failure.clone(),
+            progress: Arc::clone(&self.progress),
+            stop: self.stop.clone(),
+        };
+        for worker in 0..self.workers {
+            readers.spawn(task.clone().run().instrument(info_span!("reader", worker)));
         }
-    }
-    let published = joined(transform.await, "transform", &failure);
-    let tables = joined(writer.await, "writer", &failure);
-    if let Some(error) = failure.take() {
-        return Err(error);
-    }
-    if stop.is_requested() {
-        return Err(Error::Stopped);
-    }
-    match (tables.flatten(), published) {
-        (Some(tables), Some(published)) => Ok(Outcome { tables, published }),
-        _ => Err(Error::Panicked { stage: "pipeline" }),
+        drop(task);
+        let published = self
+            .publishes
+            .iter()
+            .filter_map(|table| {
+                table
+                    .publishes
+                    .as_ref()
+                    .map(|publish| (publish.lookup, KeyMap::default()))
+            })
+            .collect();
+        let transform = spawn_transform(pages, batch_sender, published, failure.clone());
+        let writer = spawn_writer(batches, self.writer, failure.clone(), self.progress);
+
+        while let Some(joined) = readers.join_next().await {
+            if joined.is_err() {
+                failure.set(Error::Panicked { stage: "reader" });
+            }
+        }
+        let published = joined(transform.await, "transform", &failure);
+        let tables = joined(writer.await, "writer", &failure);
+        if let Some(error) = failure.take() {
+            return Err(error);
+        }
+        if self.stop.is_requested() {
+            return Err(Error::Stopped);
+        }
+        match (tables.flatten(), published) {
+            (Some(tables), Some(published)) => Ok(Outcome { tables, published }),
+            _ => unreachable!("a stage without a result has left its error"),
+        }
     }
 }
 
@@ -151,27 +159,33 @@ fn joined<T>(
     result.inspect_err(|_| failure.set(Error::Panicked { stage })).ok()
 }
 
-async fn read_all(
+/// One of the readers.
+#[derive(Clone)]
+struct ReaderTask {
     jobs: Arc<tokio::sync::Mutex<Jobs>>,
     reader: Reader,
     pages: mpsc::Sender<Page>,
     failure: Failure,
     progress: Arc<Progress>,
     stop: Stop,
-) {
-    while !stop.is_requested() && !failure.is_set() {
-        let Some(job) = jobs.lock().await.recv().await else {
-            return;
-        };
-        let table = job.table.name;
-        match reader.read(job).await {
-            Ok(page) => {
-                progress.table(table).add_read(page.rows.len() as u64);
-                if pages.send(page).await.is_err() {
-                    return;
+}
+
+impl ReaderTask {
+    async fn run(self) {
+        while !self.stop.is_requested() && !self.failure.is_set() {
+            let Some(job) = self.jobs.lock().await.recv().await else {
+                return;
+            };
+            let table = job.table.name;
+            match self.reader.read(job).await {
+                Ok(page) => {
+                    self.progress.table(table).add_read(page.rows.len() as u64);
+                    if self.pages.send(page).await.is_err() {
+                        return;
+                    }
                 }
+                Err(error) => return self.failure.set(error),
             }
-            Err(error) => return failure.set(error),
         }
     }
 }

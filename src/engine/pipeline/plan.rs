@@ -62,7 +62,7 @@ impl<'a> Intervals<'a> {
         let doing = || format!("planning the pages of {}", self.table.source_table);
         let mut select = Query::select();
         select.from(self.table.source_table);
-        let select = self.boundary(select, &self.table.source_key());
+        let select = self.boundary(select, &self.table.source_page_key());
         let row = self.source.query_one(&select).await.source(doing)?;
         row.map(|row| {
             row.try_get_by_index::<crate::engine::declaration::key::Key>(0)
@@ -75,8 +75,8 @@ impl<'a> Intervals<'a> {
     async fn target_boundary(&self) -> Result<Option<i64>> {
         let doing = || format!("planning the pages of {}", self.table.name);
         let mut select = Query::select();
-        self.table.from_held(&mut select);
-        let select = self.boundary(select, &self.table.held_key());
+        self.table.from_target(&mut select);
+        let select = self.boundary(select, &self.table.target_page_key());
         let rows = self.target.all(&select).await.target(doing)?;
         rows.first()
             .map(|row| row.try_get_by_index(0))

@@ -1,30 +1,20 @@
 //! The reader: fetches one scope from the source, what the target holds of it, and the lookups its rows need.
 
-use std::collections::{HashMap, HashSet};
-
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, QueryResult};
+use sea_orm::{ConnectionTrait, DatabaseConnection};
 use tracing::debug;
 
-use crate::engine::declaration::key::Key;
-use crate::engine::declaration::lookup::{KeyMap, KeysFrom, Lookup, Lookups, Need, Side};
-use crate::engine::declaration::scope::Scope;
-use crate::engine::declaration::table::{Star, Table};
-use crate::engine::pipeline::flow::{Job, Page};
-use crate::engine::target_db::{TargetReader, reject};
+use super::flow::{Job, Page};
+use super::lookups::LookupSource;
+use crate::engine::declaration::lookup::Lookups;
+use crate::engine::target_db::TargetReader;
 use crate::error::{Doing, Result};
-
-/// Keys that one statement asks for.
-const KEYS_A_STATEMENT: usize = 1_000;
 
 /// What a reader reads from.
 #[derive(Clone)]
 pub struct Reader {
-    pub star: &'static Star,
     pub source: DatabaseConnection,
     pub target: TargetReader,
     pub lookups: LookupPlan,
-    /// Rows of dimensions that are gone from the source, by dimension; deleted when nothing points to them any more.
-    pub removed: std::sync::Arc<HashMap<&'static str, HashSet<i64>>>,
 }
 
 /// How lookups come to be filled.
@@ -33,36 +23,32 @@ pub enum LookupPlan {
     /// Whole, before the first page: for loads that touch every row anyway.
     Loaded(Lookups),
     /// For each page just the keys that it refers to.
-    ByKey,
+    ByKey(LookupSource),
 }
 
 impl Reader {
     pub async fn read(&self, job: Job) -> Result<Page> {
         let table = job.table;
         let select = (table.select)()
-            .cond_where(job.scope.contains(&table.source_key()))
+            .cond_where(job.scope.contains(&table.source_page_key()))
             .to_owned();
         let rows = self
             .source
             .query_all(&select)
             .await
             .source(|| format!("reading {}, {}", table.source_table, job.scope))?;
-        let held = match &self.target {
-            TargetReader::Empty => Vec::new(),
-            target => {
-                let select = table
-                    .held_rows()
-                    .cond_where(job.scope.contains(&table.held_key()))
-                    .to_owned();
-                target
-                    .all(&select)
-                    .await
-                    .target(|| format!("reading {}, {}", table.name, job.scope))?
-            }
-        };
+        let select = table
+            .target_rows()
+            .cond_where(job.scope.contains(&table.target_page_key()))
+            .to_owned();
+        let held = self
+            .target
+            .all(&select)
+            .await
+            .target(|| format!("reading {}, {}", table.name, job.scope))?;
         let lookups = match &self.lookups {
             LookupPlan::Loaded(lookups) => lookups.clone(),
-            LookupPlan::ByKey => self.lookups_for(table, &rows).await?,
+            LookupPlan::ByKey(source) => source.of_page(table, &rows).await?,
         };
         debug!(table = table.name, scope = %job.scope, rows = rows.len(), held = held.len(), "page read");
         Ok(Page {
@@ -72,88 +58,4 @@ impl Reader {
             lookups,
         })
     }
-
-    /// Fills every lookup that `tables` need and that is not filled yet, whole.
-    pub async fn load_lookups(&self, tables: &[Table], lookups: &mut Lookups) -> Result<()> {
-        for Need { lookup, .. } in tables.iter().flat_map(|table| &table.needs) {
-            if lookups.map(lookup).is_none() {
-                let mut map = KeyMap::default();
-                self.fetch(lookup, &Scope::ALL, &mut map).await?;
-                lookups.set(lookup, map);
-            }
-        }
-        Ok(())
-    }
-
-    async fn lookups_for(&self, table: &Table, rows: &[QueryResult]) -> Result<Lookups> {
-        let mut lookups = Lookups::default();
-        for Need { lookup, keys } in &table.needs {
-            let keys: HashSet<i64> = match keys {
-                KeysFrom::Column(column) => column_keys(rows, *column),
-                KeysFrom::Values(earlier) => lookups
-                    .map(earlier)
-                    .map(|map| map.values().collect())
-                    .unwrap_or_default(),
-            };
-            let mut map = KeyMap::default();
-            for scope in Scope::of_keys(keys, KEYS_A_STATEMENT) {
-                self.fetch(lookup, &scope, &mut map).await?;
-            }
-            lookups.set(lookup, map);
-        }
-        Ok(lookups)
-    }
-
-    async fn fetch(&self, lookup: &'static Lookup, scope: &Scope, map: &mut KeyMap) -> Result<()> {
-        let select = lookup.select(scope);
-        let doing = || format!("looking up {}, {scope}", lookup.name);
-        match lookup.side {
-            Side::Source => {
-                let rows = self.source.query_all(&select).await.source(doing)?;
-                for row in &rows {
-                    let (Key(key), Key(value)) = row.try_get_many_by_index().source(doing)?;
-                    map.insert(key, value);
-                }
-            }
-            Side::Target => self.fetch_held(lookup, scope, map).await.target(doing)?,
-        }
-        Ok(())
-    }
-
-    async fn fetch_held(
-        &self,
-        lookup: &'static Lookup,
-        scope: &Scope,
-        map: &mut KeyMap,
-    ) -> std::result::Result<(), DbErr> {
-        for row in self.target.all(&lookup.select(scope)).await? {
-            let (key, value): (i64, i64) = row.try_get_many_by_index()?;
-            map.insert(key, value);
-        }
-        for key in self.removed.get(lookup.table).into_iter().flatten() {
-            map.remove(*key);
-        }
-        // Rows that could not be loaded are no strangers: their table says what dependants take them for.
-        let publisher = lookup
-            .published_by
-            .and_then(|name| self.star.tables().find(|table| table.name == name));
-        if let Some(table) = publisher
-            && let Some(publish) = &table.publishes
-        {
-            for (key, parent) in reject::missing_parents(&self.target, table.source_table, scope).await? {
-                if let Some(value) = (publish.rejected_as)(parent.as_deref()) {
-                    map.insert(key, value);
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The distinct keys in a column. A cell that cannot be read is left to the mapping, which rejects its row.
-fn column_keys(rows: &[QueryResult], column: usize) -> HashSet<i64> {
-    rows.iter()
-        .filter_map(|row| row.try_get_by_index::<Option<Key>>(column).ok().flatten())
-        .map(|key| key.0)
-        .collect()
 }

@@ -5,7 +5,7 @@ use sea_orm::{QueryResult, Value};
 
 use crate::engine::declaration::key::Key;
 use crate::engine::declaration::lookup::KeyMap;
-use crate::engine::declaration::row::{Cell, Reject, SourceRow, integer};
+use crate::engine::declaration::row::{CellType, Reject, SourceRow, integer};
 use crate::engine::declaration::table::Table;
 use crate::engine::pipeline::compare;
 use crate::engine::pipeline::flow::{Batch, Page};
@@ -30,9 +30,10 @@ pub fn transform(page: Page, published: Option<&mut KeyMap>) -> Result<Batch> {
         .collect::<Result<_>>()?;
 
     if let (Some(publish), Some(map)) = (&table.publishes, published) {
+        let (key, value) = (table.position(publish.key), table.position(publish.value));
         for (page_key, row) in &mapped {
             match row {
-                Ok(cells) => map.insert(integer(&cells[publish.key]), integer(&cells[publish.value])),
+                Ok(cells) => map.insert(integer(&cells[key]), integer(&cells[value])),
                 Err(reject) => {
                     if let Some(value) = (publish.rejected_as)(reject.rejection.missing_parent) {
                         map.insert(*page_key, value);
@@ -56,7 +57,7 @@ fn map_row(
         Ok(cells) => Ok((page_key, Ok(cells))),
         Err(rejection) => {
             let mut key = page_key.to_string();
-            for column in 1..table.source_key_columns {
+            for column in 1..table.primary_key_columns {
                 let Key(part) = row.try_get_by_index(column).source(doing)?;
                 key.push(',');
                 key.push_str(&part.to_string());
@@ -66,7 +67,7 @@ fn map_row(
     }
 }
 
-/// The cells of a row that the target holds, as `held_rows` selects them: the page key, then the columns.
+/// The cells of a row that the target holds, as `target_rows` selects them: the page key, then the columns.
 fn held_cells(table: &Table, row: &QueryResult) -> Result<(i64, Vec<Value>)> {
     let page_key = row
         .try_get_by_index(0)
@@ -74,12 +75,12 @@ fn held_cells(table: &Table, row: &QueryResult) -> Result<(i64, Vec<Value>)> {
     let mut cells = Vec::with_capacity(table.columns.len());
     for (position, column) in table.columns.iter().enumerate() {
         let index = position + 1;
-        let cell = match column.cell {
-            Cell::BigInteger => row.try_get_by_index(index).map(Value::BigInt),
-            Cell::Integer => row.try_get_by_index(index).map(Value::Int),
-            Cell::Text => row.try_get_by_index(index).map(Value::String),
-            Cell::Real => row.try_get_by_index(index).map(Value::Double),
-            Cell::Boolean => row.try_get_by_index(index).map(Value::Bool),
+        let cell = match column.cell_type {
+            CellType::BigInteger => row.try_get_by_index(index).map(Value::BigInt),
+            CellType::Integer => row.try_get_by_index(index).map(Value::Int),
+            CellType::Text => row.try_get_by_index(index).map(Value::String),
+            CellType::Real => row.try_get_by_index(index).map(Value::Double),
+            CellType::Boolean => row.try_get_by_index(index).map(Value::Bool),
         };
         cells.push(cell.target(|| format!("reading {}.{}", table.name, column.name))?);
     }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, Value};
 
+use crate::engine::declaration::date_key;
 use crate::engine::declaration::scope::Scope;
-use crate::engine::declaration::table::{Kind, Star};
+use crate::engine::declaration::table::{Kind, Star, Years};
 use crate::engine::pipeline::flow::{Batch, Outcomes};
 use crate::engine::target_db;
-use crate::engine::target_db::calendar::{self, Years};
 use crate::engine::target_db::state::sync_state;
-use crate::engine::target_db::{reject, statement};
+use crate::engine::target_db::{calendar, reject, statement};
 use crate::error::{Doing, Result};
 
 /// Rows of one INSERT; more gain nothing (measured), and SQLite's limit of 32,766 bind variables is far.
@@ -54,12 +54,13 @@ struct FinishedIntervals {
 }
 
 impl Writer {
-    pub fn new(star: &'static Star, commits: Commits, run_id: i64, collect_changes: bool, years: Years) -> Self {
+    pub fn new(star: &'static Star, commits: Commits, run_id: i64, years: Years) -> Self {
         Self {
             star,
+            // A pass over the changes is one transaction; a load has no use for what it changed: it is everything.
+            collect_changes: matches!(commits, Commits::ByTheRun(_)),
             commits,
             run_id,
-            collect_changes,
             open: None,
             batches_since_commit: 0,
             kept: HashMap::new(),
@@ -75,7 +76,13 @@ impl Writer {
         let table = batch.job.table;
         let doing = || format!("writing {}, {}", table.name, batch.job.scope);
         if let (Some(first), Some(last)) = (batch.dates.first(), batch.dates.last()) {
-            calendar::extend(&*transaction, &self.star.calendar, &mut self.years, *first, *last).await?;
+            calendar::extend(
+                &*transaction,
+                &self.star.calendar,
+                &mut self.years,
+                (date_key::year(*first), date_key::year(*last)),
+            )
+            .await?;
         }
         let width = table.columns.len();
         let mut values = std::mem::take(&mut batch.upserts).into_iter();
@@ -96,6 +103,7 @@ impl Writer {
             }
         }
         reject::replace(&*transaction, table, &batch.job.scope, &batch.rejects, self.run_id).await?;
+        // Whoever commits has to be the last to hold it.
         drop(transaction);
 
         self.record(batch);
@@ -144,7 +152,12 @@ impl Writer {
     fn record(&mut self, batch: Batch) {
         let table = batch.job.table;
         let outcome = self.outcomes.entry(table.name).or_default();
-        outcome.counts.add(batch.counts);
+        let mut counts = batch.counts;
+        if table.kind == Kind::Dimension {
+            // They are counted when they go.
+            counts.deleted = 0;
+        }
+        outcome.counts.add(counts);
         if self.collect_changes || table.kind == Kind::Dimension {
             outcome.deleted.extend(batch.deletes.iter().map(|key| key[0]));
         }

@@ -10,20 +10,22 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction};
 use tracing::{info, warn};
 
 use super::delta::Delta;
-use super::stale::{Changes, Removed};
+use super::stale::Changes;
 use super::verify::{self, Comparison, Period, Sides};
 use super::{Context, Mode};
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Kind, Table};
 use crate::engine::pipeline;
-use crate::engine::pipeline::flow::{Job, Outcomes, TableOutcome};
+use crate::engine::pipeline::Pipeline;
+use crate::engine::pipeline::flow::{Job, Outcomes, Removed, TableOutcome};
+use crate::engine::pipeline::lookups::LookupSource;
 use crate::engine::pipeline::plan::Intervals;
 use crate::engine::pipeline::read::{LookupPlan, Reader};
 use crate::engine::pipeline::write::{Commits, Writer};
 use crate::engine::source_db::Snapshot;
 use crate::engine::target_db::state::{self, States};
 use crate::engine::target_db::{TargetReader, calendar, reject, statement};
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Error, Result};
 
 /// Keys that one page asks for: more would make a statement too long for the server to plan well.
 const KEYS_A_PAGE: usize = 2_000;
@@ -73,6 +75,9 @@ impl<'a> CatchUp<'a> {
             self.deltas.insert(source_table.name, delta);
         }
         for table in self.context.star.tables() {
+            if self.context.stop.is_requested() {
+                return Err(Error::Stopped);
+            }
             self.catch_up_table(table).await?;
         }
         self.delete_removed().await?;
@@ -140,15 +145,9 @@ impl<'a> CatchUp<'a> {
         );
         let mut scopes = Vec::new();
         while let Some(scope) = intervals.next().await? {
-            let Scope::Range { after, upto } = &scope else {
-                continue;
-            };
-            let within = |key: &&i64| after.is_none_or(|after| **key > after) && upto.is_none_or(|upto| **key <= upto);
-            let pending = removed.map_or(0, |removed| removed.iter().filter(within).count()) as u64;
+            let removed = removed.map_or(0, |keys| keys.iter().filter(|key| scope.holds(**key)).count());
             let rejected = reject::count(&*self.transaction, table, &scope).await?;
-            let source = sides.source_rows(table, &scope).await?.unsigned_abs();
-            let held = sides.target_rows(table, &scope).await?.unsigned_abs();
-            if source + pending != held + rejected {
+            if sides.rows_of(table, &scope, removed as u64, rejected).await?.differs() {
                 scopes.push(scope);
             }
         }
@@ -169,31 +168,32 @@ impl<'a> CatchUp<'a> {
             })
             .collect();
         let reader = Reader {
-            star: self.context.star,
             source: self.snapshot.connection.clone(),
             target: self.target(),
-            lookups: LookupPlan::ByKey,
-            removed: Arc::new(self.removed.clone()),
+            lookups: LookupPlan::ByKey(LookupSource {
+                star: self.context.star,
+                source: self.snapshot.connection.clone(),
+                target: self.target(),
+                removed: Arc::new(self.removed.clone()),
+            }),
         };
         let years = calendar::known(&*self.transaction, &self.context.star.calendar).await?;
         let commits = Commits::ByTheRun(Arc::clone(&self.transaction));
-        let writer = Writer::new(self.context.star, commits, self.run_id, true, years);
-        let mut outcome = pipeline::run(
-            pipeline::jobs_of(jobs),
+        let pipeline = Pipeline {
             // A snapshot is one connection.
-            1,
+            workers: 1,
             reader,
-            writer,
-            &[],
-            Arc::clone(&self.context.progress),
-            &self.context.stop,
-        )
-        .await?;
+            writer: Writer::new(self.context.star, commits, self.run_id, years),
+            publishes: vec![],
+            progress: Arc::clone(&self.context.progress),
+            stop: &self.context.stop,
+        };
+        let mut outcome = pipeline.run(pipeline::jobs_of(jobs)).await?;
         Ok(outcome.tables.remove(table.name).unwrap_or_default())
     }
 
     /// Deletes the dimensions' rows that the source no longer has; no fact or bridge points to them any more.
-    async fn delete_removed(&self) -> Result<()> {
+    async fn delete_removed(&mut self) -> Result<()> {
         for table in self.context.star.tables() {
             let keys: Vec<_> = self
                 .removed
@@ -208,6 +208,8 @@ impl<'a> CatchUp<'a> {
                     .await
                     .target(|| format!("deleting from {}", table.name))?;
             }
+            let outcome = self.outcomes.entry(table.name).or_default();
+            outcome.counts.deleted += keys.len() as u64;
         }
         Ok(())
     }

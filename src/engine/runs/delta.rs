@@ -3,8 +3,9 @@
 use std::cmp::{max, min};
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
-use sea_orm::ConnectionTrait;
+use futures_util::TryStreamExt;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{ConnectionTrait, StreamTrait};
 use tracing::warn;
 
 use super::{Mode, OVERLAP_SECONDS};
@@ -51,11 +52,14 @@ impl Delta {
             moved: true,
             ..Self::default()
         };
-        for row in snapshot.connection.query_all(&select).await.source(doing)? {
+        // A bulk change may touch every row: they are streamed, and a key is all that is kept of each.
+        let mut rows = snapshot.connection.stream(&select).await.source(doing)?;
+        while let Some(row) = rows.try_next().await.source(doing)? {
             let (Key(key), changed): (Key, Option<DateTime<Utc>>) = row.try_get_many_by_index().source(doing)?;
             delta.keys.push(key);
             delta.newest = max(delta.newest, changed);
         }
+        drop(rows);
         if mode == Mode::ClosingFullLoad {
             delta.newest = newest(snapshot, table).await?;
         }

@@ -7,29 +7,28 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use sea_orm::ConnectionTrait;
 use tokio::sync::mpsc;
 use tracing::info;
 
 use crate::engine::declaration::lookup::Lookups;
 use crate::engine::declaration::table::{Kind, Table};
-use crate::engine::pipeline::flow::{Job, Outcomes};
+use crate::engine::pipeline::Pipeline;
+use crate::engine::pipeline::flow::{Job, Outcomes, Removed};
+use crate::engine::pipeline::lookups::LookupSource;
 use crate::engine::pipeline::plan::Intervals;
 use crate::engine::pipeline::read::{LookupPlan, Reader};
 use crate::engine::pipeline::write::{Commits, Writer};
 use crate::engine::runs::catch_up::CatchUp;
-use crate::engine::runs::stale::Removed;
 use crate::engine::runs::{Context, Mode, OVERLAP_SECONDS, Report};
 use crate::engine::target_db::state::{self, RunCounts, Status, sync_state};
-use crate::engine::target_db::{TargetReader, calendar, reject, statement};
-use crate::engine::{pipeline, sql, target_db};
+use crate::engine::target_db::{TargetReader, calendar, reject};
+use crate::engine::{pipeline, target_db};
 use crate::error::{Doing, Error, Result};
 
 /// What a load starts from.
 struct Start {
-    /// Nothing was ever loaded: the target need not be read, and may be written without syncing.
-    is_first: bool,
-    is_fresh: bool,
+    /// The star holds no row: it need not be read, and may be written without syncing.
+    is_empty: bool,
     /// Up to which key each source table is loaded by a load that was interrupted.
     loaded_upto: HashMap<String, i64>,
 }
@@ -41,8 +40,8 @@ struct Start {
 pub async fn run(context: &Context<'_>) -> Result<Report> {
     let writer = &context.target.writer;
     let start = prepare(context).await?;
-    if start.is_first {
-        context.target.tune_writer(sql::SYNCHRONOUS_OFF).await?;
+    if start.is_empty {
+        context.target.write_without_syncing().await?;
     }
     let run_id = state::begin_run(writer, "full-load", &context.source.server.identity).await?;
     let result = load(context, &start, run_id).await;
@@ -58,7 +57,7 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
     let writer = &context.target.writer;
     state::fill(writer, &context.star.sources).await?;
     let states = state::load(writer).await?;
-    let is_first = !state::is_loaded(&states);
+    let is_empty = context.target.is_empty(context.star).await?;
     let is_fresh = states.values().all(|state| state.load_marker.is_none());
     if is_fresh {
         let marker = context.source.clock().await? - TimeDelta::seconds(OVERLAP_SECONDS);
@@ -76,8 +75,7 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
             .await
             .target(|| "noting where the load begins".to_owned())?;
         return Ok(Start {
-            is_first,
-            is_fresh,
+            is_empty,
             loaded_upto: HashMap::new(),
         });
     }
@@ -89,11 +87,7 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
         tables = loaded_upto.len(),
         "going on with the load that was interrupted"
     );
-    Ok(Start {
-        is_first,
-        is_fresh,
-        loaded_upto,
-    })
+    Ok(Start { is_empty, loaded_upto })
 }
 
 async fn load(context: &Context<'_>, start: &Start, run_id: i64) -> Result<Report> {
@@ -112,18 +106,14 @@ async fn load(context: &Context<'_>, start: &Start, run_id: i64) -> Result<Repor
         }
     }
     info!("pages written; creating the indexes that are missing");
-    create_indexes(context).await?;
-    if start.is_first {
-        make_durable(context, run_id).await?;
+    context.target.create_indexes(context.star).await?;
+    if start.is_empty {
+        context.target.make_durable(run_id).await?;
     }
 
     info!("closing pass: bringing all tables to one instant, and comparing");
     let snapshot = context.source.snapshot().await?;
     let transaction = context.target.begin().await?;
-    // What the pages deleted of the dimensions is still there; the closing pass counts it when it goes.
-    for outcome in outcomes.values_mut() {
-        outcome.deleted.clear();
-    }
     let pass = CatchUp::new(
         context,
         &snapshot,
@@ -144,8 +134,8 @@ async fn load(context: &Context<'_>, start: &Start, run_id: i64) -> Result<Repor
     let rejects = reject::counts(&*transaction).await?;
     let report = Report::new(context.star, run_id, &outcomes, comparisons, rejects);
     state::finish_run(&*transaction, run_id, report.status, report.counts()).await?;
-    target_db::commit(transaction).await?;
     snapshot.close().await?;
+    target_db::commit(transaction).await?;
     Ok(report)
 }
 
@@ -158,23 +148,21 @@ async fn load_phase(
     lookups: &mut Lookups,
     removed: &Removed,
 ) -> Result<Outcomes> {
-    let target = if start.is_first && start.is_fresh {
-        TargetReader::Empty
-    } else {
-        TargetReader::Committed(context.target.readers.clone())
-    };
-    let mut reader = Reader {
+    let committed = TargetReader::Committed(context.target.readers.clone());
+    // Surrogate keys are looked up in what the phases before have committed.
+    let lookup_source = LookupSource {
         star: context.star,
         source: context.source.pool.clone(),
-        // Surrogate keys are looked up in what the phases before have committed.
-        target: TargetReader::Committed(context.target.readers.clone()),
-        lookups: LookupPlan::Loaded(Lookups::default()),
+        target: committed.clone(),
         removed: Arc::new(removed.clone()),
     };
-    reader.load_lookups(phase, lookups).await?;
-    reader.lookups = LookupPlan::Loaded(lookups.clone());
-    reader.target = target.clone();
-
+    lookup_source.load(phase, lookups).await?;
+    let target = if start.is_empty { TargetReader::Empty } else { committed };
+    let reader = Reader {
+        source: context.source.pool.clone(),
+        target: target.clone(),
+        lookups: LookupPlan::Loaded(lookups.clone()),
+    };
     for table in phase {
         let expected = context.source.estimated_rows(table.source_table).await?;
         context.progress.table(table.name).expect(expected);
@@ -191,20 +179,18 @@ async fn load_phase(
     let writer = &context.target.writer;
     let years = calendar::known(writer, &context.star.calendar).await?;
     let commits = Commits::EachFewBatches(writer.clone());
-    let whole: Vec<&'static Table> = phase
-        .iter()
-        .filter(|table| !start.loaded_upto.contains_key(table.source_table))
-        .collect();
-    let outcome = pipeline::run(
-        jobs,
-        context.workers,
+    let pipeline = Pipeline {
+        workers: context.workers,
         reader,
-        Writer::new(context.star, commits, run_id, false, years),
-        &whole,
-        Arc::clone(&context.progress),
-        &context.stop,
-    )
-    .await;
+        writer: Writer::new(context.star, commits, run_id, years),
+        publishes: phase
+            .iter()
+            .filter(|table| !start.loaded_upto.contains_key(table.source_table))
+            .collect(),
+        progress: Arc::clone(&context.progress),
+        stop: &context.stop,
+    };
+    let outcome = pipeline.run(jobs).await;
     let planned = planner.await.map_err(|_| Error::Panicked { stage: "planner" })?;
     let outcome = outcome?;
     planned?;
@@ -243,26 +229,4 @@ async fn plan(
         }
     }
     Ok(())
-}
-
-/// Makes the secondary indexes that are not there: a first load is faster without them.
-async fn create_indexes(context: &Context<'_>) -> Result<()> {
-    context.target.tune_writer(sql::INDEXING).await?;
-    for index in statement::indexes(context.star) {
-        context
-            .target
-            .writer
-            .execute(&index)
-            .await
-            .target(|| "creating the secondary indexes".to_owned())?;
-    }
-    Ok(())
-}
-
-/// Syncs all that was written without syncing, before anything says that the load has finished.
-async fn make_durable(context: &Context<'_>, run_id: i64) -> Result<()> {
-    context.target.tune_writer(sql::SYNCHRONOUS_NORMAL).await?;
-    // With the log empty a checkpoint would sync nothing; any write will do.
-    state::touch_run(&context.target.writer, run_id).await?;
-    context.target.checkpoint().await
 }

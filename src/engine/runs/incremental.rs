@@ -51,7 +51,7 @@ async fn sync(context: &Context<'_>) -> Result<Report> {
     let rejects = reject::counts(&*transaction).await?;
     let report = Report::new(context.star, run_id, &outcomes, comparisons, rejects);
     state::finish_run(&*transaction, run_id, report.status, report.counts()).await?;
-    target_db::commit(transaction).await?;
     snapshot.close().await?;
+    target_db::commit(transaction).await?;
     Ok(report)
 }

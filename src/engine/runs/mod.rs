@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::engine::declaration::table::Star;
 use crate::engine::pipeline::flow::{BatchCounts, Outcomes};
-use crate::engine::progress::Progress;
+use crate::engine::pipeline::progress::Progress;
 use crate::engine::runs::verify::Comparison;
 use crate::engine::source_db::Source;
 use crate::engine::stop::Stop;
@@ -70,6 +70,7 @@ pub struct TableReport {
     pub updated: u64,
     pub deleted: u64,
     pub unchanged: u64,
+    /// Rows of its source table that are in sync_reject now.
     pub rejected: u64,
 }
 
@@ -92,7 +93,8 @@ impl Report {
                         .get(table.name)
                         .map(|outcome| outcome.counts)
                         .unwrap_or_default();
-                    TableReport::new(table.name, counts)
+                    let rejected = rejects.get(table.source_table).copied().unwrap_or(0);
+                    TableReport::new(table.name, counts, rejected)
                 })
                 .collect(),
             comparisons,
@@ -116,7 +118,7 @@ impl Report {
 }
 
 impl TableReport {
-    fn new(table: &'static str, counts: BatchCounts) -> Self {
+    fn new(table: &'static str, counts: BatchCounts, rejected: u64) -> Self {
         Self {
             table,
             read: counts.read,
@@ -124,7 +126,7 @@ impl TableReport {
             updated: counts.updated,
             deleted: counts.deleted,
             unchanged: counts.unchanged,
-            rejected: counts.rejected,
+            rejected,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which rows of a target table may no longer be right, given what changed elsewhere.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
@@ -9,15 +9,12 @@ use super::delta::Delta;
 use crate::engine::declaration::key::Key;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Star, Table, When};
-use crate::engine::pipeline::flow::Outcomes;
+use crate::engine::pipeline::flow::{Outcomes, Removed};
 use crate::engine::target_db::reject;
 use crate::error::{Doing, Result};
 
 /// Keys that one question for dependent rows names.
 const KEYS_A_STATEMENT: usize = 1_000;
-
-/// Rows of dimensions that are gone from the source and still to be deleted, by dimension.
-pub type Removed = HashMap<&'static str, HashSet<i64>>;
 
 /// What has changed so far in a pass.
 pub struct Changes<'a> {
@@ -35,17 +32,28 @@ impl Changes<'_> {
     /// The page keys of all rows of `table` that may no longer be right.
     pub async fn stale_keys(&self, table: &Table) -> Result<BTreeSet<i64>> {
         let mut keys: BTreeSet<i64> = self.deltas[table.source_table].keys.iter().copied().collect();
-        for join in &table.joins {
-            self.add_affected(&mut keys, join.affected, &self.deltas[join.on].keys)
+        for source in table.joined.iter().filter_map(|name| self.star.source(name)) {
+            let affected = |changed: &[i64]| {
+                (table.select)()
+                    .clear_selects()
+                    .expr(table.source_page_key())
+                    .and_where(Expr::col((source.name, source.key)).is_in(changed.iter().copied()))
+                    .to_owned()
+            };
+            self.add_affected(&mut keys, affected, &self.deltas[source.name].keys)
                 .await?;
         }
-        for parent in &table.parents {
-            if let Some(outcome) = self.outcomes.get(parent.on) {
-                let changed = match parent.when {
+        for source in &table.looked_up {
+            self.add_affected(&mut keys, source.affected, &self.deltas[source.source_table].keys)
+                .await?;
+        }
+        for followed in &table.follows {
+            if let Some(outcome) = self.outcomes.get(followed.fact) {
+                let changed = match followed.when {
                     When::Changed => &outcome.changed,
                     When::Deleted => &outcome.deleted,
                 };
-                self.add_affected(&mut keys, parent.affected, changed).await?;
+                self.add_affected(&mut keys, followed.affected, changed).await?;
             }
         }
         self.add_pointing_to_removed(&mut keys, table).await?;
@@ -58,7 +66,7 @@ impl Changes<'_> {
     async fn add_affected(
         &self,
         keys: &mut BTreeSet<i64>,
-        affected: fn(&[i64]) -> SelectStatement,
+        affected: impl Fn(&[i64]) -> SelectStatement,
         changed: &[i64],
     ) -> Result<()> {
         let doing = || "looking for dependent rows".to_owned();
@@ -75,7 +83,7 @@ impl Changes<'_> {
     async fn add_pointing_to_removed(&self, keys: &mut BTreeSet<i64>, table: &Table) -> Result<()> {
         let doing = || format!("looking for rows of {} without a parent", table.name);
         for reference in &table.references {
-            let parent = self.star.tables().find(|parent| parent.name == reference.parent);
+            let parent = self.star.table(&reference.parent);
             let (Some(parent), Some(removed)) = (parent, self.removed.get(reference.parent.as_str())) else {
                 continue;
             };
@@ -83,10 +91,10 @@ impl Changes<'_> {
                 let gone = Query::select()
                     .column(Alias::new(&reference.parent_column))
                     .from(parent.name)
-                    .cond_where(scope.contains(&parent.held_key()))
+                    .cond_where(scope.contains(&parent.target_page_key()))
                     .to_owned();
                 let mut select = Query::select();
-                table.from_held(select.expr(table.held_key()));
+                table.from_target(select.expr(table.target_page_key()));
                 let column = Expr::col((Alias::new(table.name), Alias::new(&reference.column)));
                 select.and_where(column.in_subquery(gone));
                 for row in self.transaction.query_all(&select).await.target(doing)? {

@@ -1,15 +1,17 @@
 //! Validation: counts, integrity and totals of both sides, each read at one instant.
 
+use std::sync::Arc;
+
 use chrono::{NaiveDate, NaiveDateTime};
-use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Alias, Asterisk, Condition, Expr, ExprTrait, Query};
+use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
 use serde::Serialize;
 use tracing::info;
 
-use crate::engine::declaration::table::Table;
-use crate::engine::runs::Context;
+use crate::engine::declaration::table::{Star, Table};
 use crate::engine::runs::verify::{self, Comparison, Period, Sides};
-use crate::engine::source_db::Snapshot;
+use crate::engine::source_db::{Snapshot, Source};
+use crate::engine::stop::Stop;
 use crate::engine::target_db::{TargetReader, reject, state};
 use crate::error::{Doing, Error, Result};
 
@@ -20,7 +22,7 @@ pub struct Validation {
     pub tables: Vec<TableValidation>,
     /// Rentals and payments of the period, by store.
     pub totals: Vec<Comparison>,
-    /// The days and stores that differ, or all of them if that was asked for.
+    /// The days and stores that differ.
     pub days: Vec<Comparison>,
     /// The period's first and last day; `None` stands for no limit.
     pub from: Option<NaiveDate>,
@@ -60,18 +62,33 @@ pub enum Asked {
     Between(NaiveDate, NaiveDate),
 }
 
-/// Compares source and target. `tolerance` is the difference that is allowed in a figure.
+/// What to compare, and how closely.
+pub struct Request<'a> {
+    pub star: &'static Star,
+    pub source: &'a Source,
+    pub target: &'a DatabaseConnection,
+    pub asked: Asked,
+    /// The difference that is allowed in a figure: rows, or cents.
+    pub tolerance: u64,
+    pub stop: &'a Stop,
+}
+
+/// Compares source and target.
 ///
 /// # Errors
 /// `NotLoaded` before a full load has finished; anything that either database answers.
-pub async fn run(context: &Context<'_>, asked: Asked, tolerance: u64) -> Result<Validation> {
-    let snapshot = context.source.snapshot().await?;
+pub async fn run(request: Request<'_>) -> Result<Validation> {
+    let Request {
+        star,
+        source,
+        target,
+        asked,
+        tolerance,
+        stop,
+    } = request;
+    let snapshot = source.snapshot().await?;
     // A read transaction: all figures of the target are of one instant, too.
-    let transaction = std::sync::Arc::new(
-        sea_orm::TransactionTrait::begin(&context.target.readers)
-            .await
-            .target(|| "beginning to read".to_owned())?,
-    );
+    let transaction = Arc::new(target.begin().await.target(|| "beginning to read".to_owned())?);
     if !state::is_loaded(&state::load(&*transaction).await?) {
         return Err(Error::NotLoaded);
     }
@@ -109,7 +126,10 @@ pub async fn run(context: &Context<'_>, asked: Asked, tolerance: u64) -> Result<
         equal: true,
     };
     let within = |comparison: &Comparison| comparison.delta().unsigned_abs() <= tolerance;
-    for table in context.star.tables() {
+    for table in star.tables() {
+        if stop.is_requested() {
+            return Err(Error::Stopped);
+        }
         let checked = TableValidation {
             rows: sides.rows(table, 0).await?,
             duplicates: duplicates(table, &target).await?,
@@ -149,7 +169,7 @@ async fn count(target: &TargetReader, table: &Table, select: &sea_orm::sea_query
 }
 
 async fn duplicates(table: &Table, target: &TargetReader) -> Result<u64> {
-    let keys = table.natural_key_names().into_iter().map(Alias::new);
+    let keys = table.natural_key.clone().into_iter().map(Alias::new);
     let repeated = Query::select()
         .columns(keys.clone())
         .from(table.name)

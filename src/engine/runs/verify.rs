@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{Datelike, Days, NaiveDate};
+use chrono::{Days, NaiveDate};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use serde::Serialize;
 
+use crate::engine::declaration::date_key;
 use crate::engine::declaration::key::Key;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Table, Totals};
@@ -59,6 +60,8 @@ pub enum Period {
     Ranges(Vec<(NaiveDate, NaiveDate)>),
 }
 
+/// Keys that one statement names.
+const KEYS_A_STATEMENT: usize = 1_000;
 /// Ranges of days that one condition may name; beyond that their envelope is compared.
 const MAXIMAL_RANGES: usize = 50;
 
@@ -66,7 +69,7 @@ impl Period {
     /// The given days, as few ranges as they make.
     pub fn of_days(date_keys: impl IntoIterator<Item = i32>) -> Self {
         let mut ranges: Vec<(NaiveDate, NaiveDate)> = Vec::new();
-        for day in date_keys.into_iter().filter_map(day_of_key) {
+        for day in date_keys.into_iter().filter_map(date_key::day) {
             match ranges.last_mut() {
                 Some((_, last)) if last.checked_add_days(Days::new(1)) == Some(day) => *last = day,
                 _ => ranges.push((day, day)),
@@ -96,20 +99,16 @@ impl Period {
         match self {
             Self::All => Condition::all(),
             Self::Ranges(ranges) => ranges.iter().fold(Condition::any(), |any, (from, to)| {
-                any.add(date_key.clone().between(key_of_day(*from), key_of_day(*to)))
+                any.add(date_key.clone().between(date_key::of_day(*from), date_key::of_day(*to)))
             }),
         }
     }
 }
 
-fn day_of_key(key: i32) -> Option<NaiveDate> {
-    let (month, day) = ((key / 100 % 100).unsigned_abs(), (key % 100).unsigned_abs());
-    NaiveDate::from_ymd_opt(key / 10_000, month, day)
-}
-
-fn key_of_day(day: NaiveDate) -> i32 {
-    day.year() * 10_000 + (day.month() * 100 + day.day()).cast_signed()
-}
+/// Date key and store id.
+type DayAndStore = (i32, i64);
+type RowsAndCents = (i64, i64);
+type Figures = BTreeMap<DayAndStore, RowsAndCents>;
 
 /// Both sides of a comparison, each of one instant.
 pub struct Sides<'a> {
@@ -123,34 +122,39 @@ impl Sides<'_> {
     /// Row counts of a whole table. `pending` rows of the target are about to be deleted.
     pub async fn rows(&self, table: &Table, pending: u64) -> Result<Comparison> {
         let rejected = self.rejects.get(table.source_table).copied().unwrap_or(0);
+        self.rows_of(table, &Scope::ALL, pending, rejected).await
+    }
+
+    /// Row counts of a part of a table.
+    pub async fn rows_of(&self, table: &Table, scope: &Scope, pending: u64, rejected: u64) -> Result<Comparison> {
         Ok(Comparison {
             table: table.name,
             measure: Measure::Rows,
             store_id: None,
             date_key: None,
-            source: self.source_rows(table, &Scope::ALL).await?,
-            target: self.target_rows(table, &Scope::ALL).await? - signed(pending),
+            source: self.source_rows(table, scope).await?,
+            target: self.target_rows(table, scope).await? - signed(pending),
             rejected: signed(rejected),
         })
     }
 
-    pub async fn source_rows(&self, table: &Table, scope: &Scope) -> Result<i64> {
+    async fn source_rows(&self, table: &Table, scope: &Scope) -> Result<i64> {
         let doing = || format!("counting {}, {scope}", table.source_table);
         let select = Query::select()
             .expr(Expr::col(sea_orm::sea_query::Asterisk).count())
             .from(table.source_table)
-            .cond_where(scope.contains(&table.source_key()))
+            .cond_where(scope.contains(&table.source_page_key()))
             .to_owned();
         let row = self.source.query_one(&select).await.source(doing)?;
         row.map_or(Ok(0), |row| row.try_get_by_index(0)).source(doing)
     }
 
-    pub async fn target_rows(&self, table: &Table, scope: &Scope) -> Result<i64> {
+    async fn target_rows(&self, table: &Table, scope: &Scope) -> Result<i64> {
         let doing = || format!("counting {}, {scope}", table.name);
         let mut select = Query::select();
         select.expr(Expr::col(sea_orm::sea_query::Asterisk).count());
-        table.from_held(&mut select);
-        select.cond_where(scope.contains(&table.held_key()));
+        table.from_target(&mut select);
+        select.cond_where(scope.contains(&table.target_page_key()));
         let rows = self.target.all(&select).await.target(doing)?;
         rows.first().map_or(Ok(0), |row| row.try_get_by_index(0)).target(doing)
     }
@@ -163,7 +167,7 @@ impl Sides<'_> {
         if matches!(period, Period::Ranges(ranges) if ranges.is_empty()) {
             return Ok(Vec::new());
         }
-        let mut cells: BTreeMap<(i32, i64), [(i64, i64); 2]> = BTreeMap::new();
+        let mut cells: BTreeMap<DayAndStore, [RowsAndCents; 2]> = BTreeMap::new();
         for (key, figures) in self.source_totals(table, totals, period).await? {
             cells.entry(key).or_default()[0] = figures;
         }
@@ -189,19 +193,36 @@ impl Sides<'_> {
             .collect())
     }
 
-    async fn source_totals(
+    async fn source_totals(&self, table: &Table, totals: &Totals, period: &Period) -> Result<Figures> {
+        let mut figures: Figures = self
+            .source_totals_of(table, totals, period, &Scope::ALL)
+            .await?
+            .into_iter()
+            .collect();
+        // What was rejected is explained: its part is taken out.
+        for scope in Scope::of_keys(self.rejected_keys(table).await?, KEYS_A_STATEMENT) {
+            for (key, (rows, cents)) in self.source_totals_of(table, totals, period, &scope).await? {
+                let figure = figures.entry(key).or_default();
+                figure.0 -= rows;
+                figure.1 -= cents;
+            }
+        }
+        figures.retain(|_, figure| *figure != (0, 0));
+        Ok(figures)
+    }
+
+    async fn source_totals_of(
         &self,
         table: &Table,
         totals: &Totals,
         period: &Period,
-    ) -> Result<Vec<((i32, i64), (i64, i64))>> {
+        scope: &Scope,
+    ) -> Result<Vec<(DayAndStore, RowsAndCents)>> {
         let doing = || format!("adding up {}", table.source_table);
         let mut select = (totals.source)();
-        select.cond_where(period.of_time(&(totals.source_date)()));
-        let rejected = self.rejected_keys(table).await?;
-        if !rejected.is_empty() {
-            select.and_where(table.source_key().is_not_in(rejected));
-        }
+        select
+            .cond_where(period.of_time(&(totals.source_date)()))
+            .cond_where(scope.contains(&table.source_page_key()));
         let mut figures = Vec::new();
         for row in self.source.query_all(&select).await.source(doing)? {
             let (day, store, rows): (NaiveDate, Option<Key>, i64) = (
@@ -218,7 +239,7 @@ impl Sides<'_> {
                 .and_then(|sum| sum.checked_mul(Decimal::ONE_HUNDRED))
                 .and_then(|cents| cents.to_i64())
                 .unwrap_or(0);
-            figures.push(((key_of_day(day), store.map_or(0, |store| store.0)), (rows, cents)));
+            figures.push(((date_key::of_day(day), store.map_or(0, |store| store.0)), (rows, cents)));
         }
         Ok(figures)
     }
@@ -228,7 +249,7 @@ impl Sides<'_> {
         table: &Table,
         totals: &Totals,
         period: &Period,
-    ) -> Result<Vec<((i32, i64), (i64, i64))>> {
+    ) -> Result<Vec<(DayAndStore, RowsAndCents)>> {
         let doing = || format!("adding up {}", table.name);
         let mut select: SelectStatement = (totals.target)();
         select.cond_where(period.of_key(&Expr::col((Alias::new(table.name), Alias::new(totals.target_date)))));
@@ -304,7 +325,7 @@ mod tests {
 
     #[test]
     fn too_many_ranges_become_their_envelope() {
-        let every_other_day = (0..120).map(|n| key_of_day(day(2005, 1, 1) + Days::new(n * 2)));
+        let every_other_day = (0..120).map(|n| date_key::of_day(day(2005, 1, 1) + Days::new(n * 2)));
         let period = Period::of_days(every_other_day);
         assert_eq!(period, Period::Ranges(vec![(day(2005, 1, 1), day(2005, 8, 27))]));
     }

@@ -1,16 +1,18 @@
 //! The connection to the operational database: a pool for short statements, and snapshots.
 
 pub mod check;
+mod sql;
 
+use std::cmp::{max, min};
 use std::collections::HashMap;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 use tracing::debug;
 
-use crate::engine::sql;
+use crate::engine::declaration::table::{Calendar, Years};
 use crate::error::{Doing, Error, Result};
 
 /// How long a server may take to answer a connection attempt.
@@ -83,6 +85,24 @@ impl Source {
         let row = self.pool.query_one(&select).await.source(doing)?;
         let rows: Option<u64> = row.map_or(Ok(None), |row| row.try_get_by_index(0)).source(doing)?;
         Ok(rows.unwrap_or(0))
+    }
+
+    /// The years that the source's dates fall in.
+    pub async fn years(&self, calendar: &Calendar) -> Result<Years> {
+        let doing = || "reading the oldest and newest date".to_owned();
+        let mut years: Years = None;
+        for select in &calendar.source_range {
+            let Some(row) = self.pool.query_one(&select()).await.source(doing)? else {
+                continue;
+            };
+            let (oldest, newest): (Option<NaiveDateTime>, Option<NaiveDateTime>) =
+                row.try_get_many_by_index().source(doing)?;
+            for date in [oldest, newest].into_iter().flatten() {
+                let year = date.year();
+                years = Some(years.map_or((year, year), |(first, last)| (min(first, year), max(last, year))));
+            }
+        }
+        Ok(years)
     }
 
     /// Opens a snapshot on a connection of its own.

@@ -2,15 +2,12 @@
 
 use std::cmp::{max, min};
 
-use chrono::{Datelike, NaiveDateTime};
+use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, OnConflict, Query};
-use sea_orm::{ConnectionTrait, DatabaseConnection};
 
-use crate::engine::declaration::table::Calendar;
+use crate::engine::declaration::date_key;
+use crate::engine::declaration::table::{Calendar, Years};
 use crate::error::{Doing, Result};
-
-/// The first and the last year that the calendar holds.
-pub type Years = Option<(i32, i32)>;
 
 /// The years that the target's calendar holds.
 pub async fn known<C: ConnectionTrait>(connection: &C, calendar: &Calendar) -> Result<Years> {
@@ -26,37 +23,19 @@ pub async fn known<C: ConnectionTrait>(connection: &C, calendar: &Calendar) -> R
         Some(row) => row.try_get_many_by_index().target(doing)?,
         None => (None, None),
     };
-    Ok(first.zip(last).map(|(first, last)| (first / 10_000, last / 10_000)))
+    Ok(first
+        .zip(last)
+        .map(|(first, last)| (date_key::year(first), date_key::year(last))))
 }
 
-/// The years that the source's dates fall in.
-pub async fn of_source(source: &DatabaseConnection, calendar: &Calendar) -> Result<Years> {
-    let doing = || "reading the oldest and newest date".to_owned();
-    let mut years: Years = None;
-    for select in &calendar.source_range {
-        let Some(row) = source.query_one(&select()).await.source(doing)? else {
-            continue;
-        };
-        let (oldest, newest): (Option<NaiveDateTime>, Option<NaiveDateTime>) =
-            row.try_get_many_by_index().source(doing)?;
-        for date in [oldest, newest].into_iter().flatten() {
-            let year = date.year();
-            years = Some(years.map_or((year, year), |(first, last)| (min(first, year), max(last, year))));
-        }
-    }
-    Ok(years)
-}
-
-/// Adds the years of the date keys from `first` to `last`, and those between them and the known ones.
-/// Returns how many days were added.
+/// Adds the years from `first` to `last`, and those between them and the known ones. Returns how many days were
+/// added.
 pub async fn extend<C: ConnectionTrait>(
     connection: &C,
     calendar: &Calendar,
     known: &mut Years,
-    first: i32,
-    last: i32,
+    (mut first, mut last): (i32, i32),
 ) -> Result<u64> {
-    let (mut first, mut last) = (first / 10_000, last / 10_000);
     if let Some((known_first, known_last)) = *known {
         if known_first <= first && last <= known_last {
             return Ok(0);

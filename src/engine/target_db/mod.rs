@@ -4,25 +4,26 @@
 pub mod calendar;
 pub mod lock;
 pub mod reject;
+mod sql;
 pub mod state;
 pub mod statement;
+mod version;
 
-use std::collections::HashSet;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use migration::{Migrator, MigratorTrait};
-use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::sea_query::{Query, SelectStatement};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
-    QueryResult, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use tracing::info;
 
-use crate::engine::sql;
+use crate::engine::declaration::table::Star;
 use crate::error::{Doing, Error, Result};
 
 /// How long to wait for another program that writes to the file.
@@ -48,21 +49,12 @@ pub enum ForeignKeys {
 }
 
 impl Target {
-    /// Opens an existing database of ours, of this very version.
+    /// Opens an existing database of ours, of this very version, to read and write.
     pub async fn open(path: &Path, foreign_keys: ForeignKeys, readers: u32) -> Result<Self> {
-        if !path.exists() {
-            return Err(Error::TargetMissing { path: path.to_owned() });
-        }
-        let readers = connect(path, foreign_keys, true, readers).await?;
-        if let Some(pending) = pending_migrations(path, &readers).await?.first() {
-            return Err(Error::TargetOlder {
-                path: path.to_owned(),
-                pending: pending.clone(),
-            });
-        }
+        let readers = open_to_read(path, readers).await?;
         Ok(Self {
             path: path.to_owned(),
-            writer: connect(path, foreign_keys, false, 1).await?,
+            writer: connect(path, Access::Write(foreign_keys), 1).await?,
             readers,
         })
     }
@@ -74,11 +66,11 @@ impl Target {
             create_private_file(path)?;
         }
         let foreign_keys = ForeignKeys::CheckedAtEnd;
-        let readers = connect(path, foreign_keys, true, 1).await?;
-        let pending = pending_migrations(path, &readers).await?;
+        let readers = connect(path, Access::Read, 1).await?;
+        let pending = version::pending_migrations(path, &readers).await?;
         let target = Self {
             path: path.to_owned(),
-            writer: connect(path, foreign_keys, false, 1).await?,
+            writer: connect(path, Access::Write(foreign_keys), 1).await?,
             readers,
         };
         let creation = if pending.is_empty() {
@@ -126,8 +118,48 @@ impl Target {
         Ok(Arc::new(transaction))
     }
 
-    /// Executes PRAGMAs that concern the writing connection alone.
-    pub async fn tune_writer(&self, pragmas: &str) -> Result<()> {
+    /// Whether no table of the star holds a row.
+    pub async fn is_empty(&self, star: &Star) -> Result<bool> {
+        for table in star.tables() {
+            let select = Query::select()
+                .column(table.columns[0].name)
+                .from(table.name)
+                .limit(1)
+                .to_owned();
+            let row = self.writer.query_one(&select).await;
+            if row.target(|| format!("looking into {}", table.name))?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Writes without syncing from here on: for a first load, which is worth nothing before it has finished.
+    pub async fn write_without_syncing(&self) -> Result<()> {
+        self.tune_writer(sql::SYNCHRONOUS_OFF).await
+    }
+
+    /// Syncs all that was written without syncing, before anything says that the load has finished.
+    pub async fn make_durable(&self, run_id: i64) -> Result<()> {
+        self.tune_writer(sql::SYNCHRONOUS_NORMAL).await?;
+        // With the log empty a checkpoint would sync nothing; any write will do.
+        state::mark_running(&self.writer, run_id).await?;
+        self.checkpoint().await
+    }
+
+    /// Makes the secondary indexes that are not there.
+    pub async fn create_indexes(&self, star: &Star) -> Result<()> {
+        self.tune_writer(sql::INDEXING).await?;
+        for index in statement::indexes(star) {
+            self.writer
+                .execute(&index)
+                .await
+                .target(|| "creating the secondary indexes".to_owned())?;
+        }
+        self.tune_writer(&sql::cache_size(CACHE_KIBIBYTES)).await
+    }
+
+    async fn tune_writer(&self, pragmas: &str) -> Result<()> {
         self.writer
             .execute_unprepared(pragmas)
             .await
@@ -136,7 +168,7 @@ impl Target {
     }
 
     /// Ends a run: the log is copied into the file, so that the one file is the whole database.
-    pub async fn checkpoint(&self) -> Result<()> {
+    async fn checkpoint(&self) -> Result<()> {
         self.writer
             .execute_unprepared(sql::CHECKPOINT)
             .await
@@ -185,56 +217,6 @@ pub enum Creation {
     Migrated { backup: PathBuf },
 }
 
-/// The migrations that the file lacks. Fails, before anything is written, if the file is another program's
-/// database or of a version that this program does not know.
-async fn pending_migrations(path: &Path, connection: &DatabaseConnection) -> Result<Vec<String>> {
-    let doing = || format!("reading the header of {}", path.display());
-    let statement = sea_orm::Statement::from_string(connection.get_database_backend(), sql::READ_APPLICATION_ID);
-    let row = connection.query_one_raw(statement).await.target(doing)?;
-    let application_id: i32 = match row {
-        Some(row) => row.try_get_by_index(0).target(doing)?,
-        None => 0,
-    };
-    let tables = tables(connection).await?;
-    let is_ours = i64::from(application_id) == sql::APPLICATION_ID;
-    // A file without tables is ours too: a creation that was interrupted.
-    if !is_ours && !tables.is_empty() {
-        return Err(Error::TargetForeign { path: path.to_owned() });
-    }
-    let mut applied = HashSet::new();
-    if tables.contains("seaql_migrations") {
-        let rows = migration::seaql_migrations::Entity::find()
-            .all(connection)
-            .await
-            .target(|| "reading the list of migrations".to_owned())?;
-        applied.extend(rows.into_iter().map(|row| row.version));
-    }
-    let mut pending = Vec::new();
-    for migration in Migrator::migrations() {
-        if !applied.remove(migration.name()) {
-            pending.push(migration.name().to_owned());
-        }
-    }
-    match applied.into_iter().next() {
-        Some(unknown) => Err(Error::TargetNewer {
-            path: path.to_owned(),
-            unknown,
-        }),
-        None => Ok(pending),
-    }
-}
-
-async fn tables(connection: &DatabaseConnection) -> Result<HashSet<String>> {
-    let doing = || "listing the tables".to_owned();
-    let select = Query::select()
-        .column("name")
-        .from("sqlite_master")
-        .and_where(Expr::col("type").eq("table"))
-        .to_owned();
-    let rows = connection.query_all(&select).await.target(doing)?;
-    rows.iter().map(|row| row.try_get_by_index(0).target(doing)).collect()
-}
-
 /// Where the target's own rows are read from while it is being written to.
 #[derive(Clone)]
 pub enum TargetReader {
@@ -273,12 +255,28 @@ pub async fn commit(transaction: Arc<DatabaseTransaction>) -> Result<()> {
     transaction.commit().await.target(|| "committing".to_owned())
 }
 
-async fn connect(
-    path: &Path,
-    foreign_keys: ForeignKeys,
-    read_only: bool,
-    connections: u32,
-) -> Result<DatabaseConnection> {
+/// Opens an existing database of ours, of this very version, to look at it. Nothing is ever written through this.
+pub async fn open_to_read(path: &Path, connections: u32) -> Result<DatabaseConnection> {
+    if !path.exists() {
+        return Err(Error::TargetMissing { path: path.to_owned() });
+    }
+    let readers = connect(path, Access::Read, connections).await?;
+    match version::pending_migrations(path, &readers).await?.into_iter().next() {
+        None => Ok(readers),
+        Some(pending) => Err(Error::TargetOlder {
+            path: path.to_owned(),
+            pending,
+        }),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Access {
+    Read,
+    Write(ForeignKeys),
+}
+
+async fn connect(path: &Path, access: Access, connections: u32) -> Result<DatabaseConnection> {
     let file = path.to_owned();
     let mut options = ConnectOptions::new("sqlite::memory:");
     options
@@ -288,23 +286,20 @@ async fn connect(
         .max_lifetime(None::<Duration>)
         .test_before_acquire(false)
         .sqlx_logging(false)
-        // Readers open when they are first used: by then the writer has made the file what it is.
-        .connect_lazy(read_only)
         .map_sqlx_sqlite_opts(move |sqlite| {
             let sqlite = sqlite
                 .filename(&file)
                 .in_memory(false)
                 .shared_cache(false)
                 .create_if_missing(false)
-                .foreign_keys(foreign_keys == ForeignKeys::Enforced)
                 .busy_timeout(BUSY_TIMEOUT)
                 .pragma("cache_size", format!("-{CACHE_KIBIBYTES}"));
-            if read_only {
-                sqlite.pragma("query_only", "ON")
-            } else {
-                sqlite
+            match access {
+                Access::Read => sqlite.pragma("query_only", "ON"),
+                Access::Write(foreign_keys) => sqlite
+                    .foreign_keys(foreign_keys == ForeignKeys::Enforced)
                     .journal_mode(SqliteJournalMode::Wal)
-                    .synchronous(SqliteSynchronous::Normal)
+                    .synchronous(SqliteSynchronous::Normal),
             }
         });
     Database::connect(options)

@@ -280,8 +280,8 @@ pub async fn last_runs<C: ConnectionTrait>(connection: &C, count: u64) -> Result
         .target(|| "reading sync_run".to_owned())
 }
 
-/// Writes a run's row again as it is.
-pub async fn touch_run<C: ConnectionTrait>(connection: &C, id: i64) -> Result<()> {
+/// Says again that a run is under way.
+pub async fn mark_running<C: ConnectionTrait>(connection: &C, id: i64) -> Result<()> {
     sync_run::Entity::update_many()
         .col_expr(sync_run::Column::Status, "running".into())
         .filter(sync_run::Column::Id.eq(id))

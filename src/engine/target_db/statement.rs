@@ -20,7 +20,7 @@ pub fn upsert(table: &Table, rows: usize) -> String {
     for _ in 0..rows {
         insert.values_panic(table.columns.iter().map(|_| Expr::value(0)));
     }
-    let key = table.natural_key_names();
+    let key = table.natural_key.clone();
     let others: Vec<&str> = table
         .columns
         .iter()
@@ -44,7 +44,7 @@ pub fn bind(sql: &str, values: Vec<Value>) -> Statement {
 
 /// Deletes rows by their natural keys.
 pub fn deletes(table: &Table, keys: &[NaturalKey]) -> Vec<DeleteStatement> {
-    let names = table.natural_key_names();
+    let names = table.natural_key.clone();
     keys.chunks(KEYS_A_STATEMENT)
         .map(|keys| {
             let condition = match names[..] {

@@ -8,7 +8,7 @@ use super::{dim_actor::ACTOR, dim_film::FILM};
 use crate::engine::declaration::key::Key;
 use crate::engine::declaration::lookup::{KeysFrom, Lookups, Need};
 use crate::engine::declaration::row::{Rejection, SourceRow, columns_of, mapped_by};
-use crate::engine::declaration::table::{Held, Kind, Table, references_of};
+use crate::engine::declaration::table::{Kind, Table, TargetPageKey, references_of};
 use crate::sakila::source::film_actor;
 
 /// One actor in one film.
@@ -46,11 +46,11 @@ pub fn table() -> Table {
         source_table: "film_actor",
         page_key: "actor_id",
         select,
-        source_key_columns: 2,
+        primary_key_columns: 2,
         map: mapped_by::<Entity, _>(map),
         columns: columns_of::<Entity>(),
-        natural_key: vec![0, 1],
-        held: Held::Through {
+        natural_key: vec!["film_key", "actor_key"],
+        target_page_key: TargetPageKey::Through {
             dimension: "dim_actor",
             surrogate_key: "actor_key",
             page_key: "actor_id",
@@ -66,8 +66,9 @@ pub fn table() -> Table {
             },
         ],
         publishes: None,
-        joins: vec![],
-        parents: vec![],
+        joined: vec![],
+        looked_up: vec![],
+        follows: vec![],
         references: references_of::<Entity>(),
         date_columns: vec![],
         indexes: vec!["actor_key"],

@@ -12,7 +12,7 @@ use super::timestamp_text;
 use crate::engine::declaration::key::Key;
 use crate::engine::declaration::lookup::{Lookup, Lookups, Side};
 use crate::engine::declaration::row::{Rejection, SourceRow, columns_of, mapped_by};
-use crate::engine::declaration::table::{Held, Kind, Table, references_of};
+use crate::engine::declaration::table::{Kind, Table, TargetPageKey, references_of};
 use crate::sakila::source::category;
 
 /// One genre.
@@ -50,17 +50,16 @@ pub fn table() -> Table {
         source_table: "category",
         page_key: "category_id",
         select,
-        source_key_columns: 1,
+        primary_key_columns: 1,
         map: mapped_by::<Entity, _>(map),
         columns: columns_of::<Entity>(),
-        natural_key: vec![0],
-        held: Held::Own {
-            page_key: "category_id",
-        },
+        natural_key: vec!["category_id"],
+        target_page_key: TargetPageKey::Own("category_id"),
         needs: vec![],
         publishes: None,
-        joins: vec![],
-        parents: vec![],
+        joined: vec![],
+        looked_up: vec![],
+        follows: vec![],
         references: references_of::<Entity>(),
         date_columns: vec![],
         indexes: vec![],

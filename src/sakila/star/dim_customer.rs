@@ -12,7 +12,7 @@ use super::timestamp_text;
 use crate::engine::declaration::key::Key;
 use crate::engine::declaration::lookup::{Lookup, Lookups, Side};
 use crate::engine::declaration::row::{Rejection, SourceRow, columns_of, mapped_by};
-use crate::engine::declaration::table::{Dependency, Held, Kind, Table, When, references_of};
+use crate::engine::declaration::table::{Kind, Table, TargetPageKey, references_of};
 use crate::sakila::source::{address, city, country, customer};
 
 /// One customer.
@@ -54,33 +54,16 @@ pub fn table() -> Table {
         source_table: "customer",
         page_key: "customer_id",
         select,
-        source_key_columns: 1,
+        primary_key_columns: 1,
         map: mapped_by::<Entity, _>(map),
         columns: columns_of::<Entity>(),
-        natural_key: vec![0],
-        held: Held::Own {
-            page_key: "customer_id",
-        },
+        natural_key: vec!["customer_id"],
+        target_page_key: TargetPageKey::Own("customer_id"),
         needs: vec![],
         publishes: None,
-        joins: vec![
-            Dependency {
-                on: "address",
-                when: When::Changed,
-                affected: customers_at_addresses,
-            },
-            Dependency {
-                on: "city",
-                when: When::Changed,
-                affected: customers_in_cities,
-            },
-            Dependency {
-                on: "country",
-                when: When::Changed,
-                affected: customers_in_countries,
-            },
-        ],
-        parents: vec![],
+        joined: vec!["address", "city", "country"],
+        looked_up: vec![],
+        follows: vec![],
         references: references_of::<Entity>(),
         date_columns: vec![],
         indexes: vec![],
@@ -131,31 +114,4 @@ fn map(row: &SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
         country: Set(country.ok_or_else(missing)?),
         last_update: Set(last_update.map(timestamp_text)),
     })
-}
-
-fn customers_at_addresses(addresses: &[i64]) -> SelectStatement {
-    customer::Entity::find()
-        .select_only()
-        .column(customer::Column::CustomerId)
-        .filter(customer::Column::AddressId.is_in(addresses.iter().copied()))
-        .into_query()
-}
-
-fn customers_in_cities(cities: &[i64]) -> SelectStatement {
-    customer::Entity::find()
-        .select_only()
-        .column(customer::Column::CustomerId)
-        .join(JoinType::InnerJoin, customer::Relation::Address.def())
-        .filter(address::Column::CityId.is_in(cities.iter().copied()))
-        .into_query()
-}
-
-fn customers_in_countries(countries: &[i64]) -> SelectStatement {
-    customer::Entity::find()
-        .select_only()
-        .column(customer::Column::CustomerId)
-        .join(JoinType::InnerJoin, customer::Relation::Address.def())
-        .join(JoinType::InnerJoin, address::Relation::City.def())
-        .filter(city::Column::CountryId.is_in(countries.iter().copied()))
-        .into_query()
 }

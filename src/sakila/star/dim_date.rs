@@ -5,6 +5,7 @@ use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Query, SelectStatement};
 use sea_orm::{ActiveValue::Set, IdenStatic};
 
+use crate::engine::declaration::date_key;
 use crate::engine::declaration::row::{Rejection, cells_of, columns_of};
 use crate::engine::declaration::table::Calendar;
 use crate::sakila::source::{payment, rental};
@@ -61,9 +62,9 @@ pub fn calendar() -> Calendar {
 }
 
 /// The key of a wall-clock time's day. DATETIME has no zone: nothing is shifted.
-pub fn date_key(time: NaiveDateTime) -> Result<i32, Rejection> {
+pub fn calendar_key(time: NaiveDateTime) -> Result<i32, Rejection> {
     if (FIRST_YEAR..=LAST_YEAR).contains(&time.year()) {
-        Ok(key(time.date()))
+        Ok(date_key::of_day(time.date()))
     } else {
         Err(Rejection::invalid(format!(
             "a date lies outside the years {FIRST_YEAR} to {LAST_YEAR}"
@@ -71,14 +72,10 @@ pub fn date_key(time: NaiveDateTime) -> Result<i32, Rejection> {
     }
 }
 
-fn key(day: NaiveDate) -> i32 {
-    day.year() * 10_000 + (day.month() * 100 + day.day()).cast_signed()
-}
-
 fn row(day: NaiveDate) -> ActiveModel {
     let day_of_week = day.weekday().number_from_monday().cast_signed();
     ActiveModel {
-        date_key: Set(key(day)),
+        date_key: Set(date_key::of_day(day)),
         date: Set(day.format("%Y-%m-%d").to_string()),
         year: Set(day.year()),
         quarter: Set(day.quarter().cast_signed()),
@@ -140,8 +137,8 @@ mod tests {
                 .and_hms_opt(0, 0, 0)
                 .unwrap()
         };
-        assert!(date_key(time(1899)).is_err());
-        assert_eq!(date_key(time(2199)), Ok(21_990_601));
-        assert!(date_key(time(2200)).is_err());
+        assert!(calendar_key(time(1899)).is_err());
+        assert_eq!(calendar_key(time(2199)), Ok(21_990_601));
+        assert!(calendar_key(time(2200)).is_err());
     }
 }

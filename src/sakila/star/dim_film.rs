@@ -12,7 +12,7 @@ use super::timestamp_text;
 use crate::engine::declaration::key::Key;
 use crate::engine::declaration::lookup::{Lookup, Lookups, Side};
 use crate::engine::declaration::row::{Rejection, SourceRow, columns_of, mapped_by};
-use crate::engine::declaration::table::{Dependency, Held, Kind, Table, When, references_of};
+use crate::engine::declaration::table::{Kind, Table, TargetPageKey, references_of};
 use crate::sakila::source::{film, language};
 
 /// One film.
@@ -56,19 +56,16 @@ pub fn table() -> Table {
         source_table: "film",
         page_key: "film_id",
         select,
-        source_key_columns: 1,
+        primary_key_columns: 1,
         map: mapped_by::<Entity, _>(map),
         columns: columns_of::<Entity>(),
-        natural_key: vec![0],
-        held: Held::Own { page_key: "film_id" },
+        natural_key: vec!["film_id"],
+        target_page_key: TargetPageKey::Own("film_id"),
         needs: vec![],
         publishes: None,
-        joins: vec![Dependency {
-            on: "language",
-            when: When::Changed,
-            affected: films_of_languages,
-        }],
-        parents: vec![],
+        joined: vec!["language"],
+        looked_up: vec![],
+        follows: vec![],
         references: references_of::<Entity>(),
         date_columns: vec![],
         indexes: vec![],
@@ -121,12 +118,4 @@ fn map(row: &SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
         release_year: Set(release_year.map(i32::from)),
         last_update: Set(timestamp_text(last_update)),
     })
-}
-
-fn films_of_languages(languages: &[i64]) -> SelectStatement {
-    film::Entity::find()
-        .select_only()
-        .column(film::Column::FilmId)
-        .filter(film::Column::LanguageId.is_in(languages.iter().copied()))
-        .into_query()
 }

@@ -12,7 +12,7 @@ use super::timestamp_text;
 use crate::engine::declaration::key::Key;
 use crate::engine::declaration::lookup::{Lookup, Lookups, Side};
 use crate::engine::declaration::row::{Rejection, SourceRow, columns_of, mapped_by};
-use crate::engine::declaration::table::{Dependency, Held, Kind, Table, When, references_of};
+use crate::engine::declaration::table::{Kind, Table, TargetPageKey, references_of};
 use crate::sakila::source::{address, city, country, store};
 
 /// One store.
@@ -51,31 +51,16 @@ pub fn table() -> Table {
         source_table: "store",
         page_key: "store_id",
         select,
-        source_key_columns: 1,
+        primary_key_columns: 1,
         map: mapped_by::<Entity, _>(map),
         columns: columns_of::<Entity>(),
-        natural_key: vec![0],
-        held: Held::Own { page_key: "store_id" },
+        natural_key: vec!["store_id"],
+        target_page_key: TargetPageKey::Own("store_id"),
         needs: vec![],
         publishes: None,
-        joins: vec![
-            Dependency {
-                on: "address",
-                when: When::Changed,
-                affected: stores_at_addresses,
-            },
-            Dependency {
-                on: "city",
-                when: When::Changed,
-                affected: stores_in_cities,
-            },
-            Dependency {
-                on: "country",
-                when: When::Changed,
-                affected: stores_in_countries,
-            },
-        ],
-        parents: vec![],
+        joined: vec!["address", "city", "country"],
+        looked_up: vec![],
+        follows: vec![],
         references: references_of::<Entity>(),
         date_columns: vec![],
         indexes: vec![],
@@ -111,31 +96,4 @@ fn map(row: &SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
         country: Set(country.ok_or_else(missing)?),
         last_update: Set(timestamp_text(last_update)),
     })
-}
-
-fn stores_at_addresses(addresses: &[i64]) -> SelectStatement {
-    store::Entity::find()
-        .select_only()
-        .column(store::Column::StoreId)
-        .filter(store::Column::AddressId.is_in(addresses.iter().copied()))
-        .into_query()
-}
-
-fn stores_in_cities(cities: &[i64]) -> SelectStatement {
-    store::Entity::find()
-        .select_only()
-        .column(store::Column::StoreId)
-        .join(JoinType::InnerJoin, store::Relation::Address.def())
-        .filter(address::Column::CityId.is_in(cities.iter().copied()))
-        .into_query()
-}
-
-fn stores_in_countries(countries: &[i64]) -> SelectStatement {
-    store::Entity::find()
-        .select_only()
-        .column(store::Column::StoreId)
-        .join(JoinType::InnerJoin, store::Relation::Address.def())
-        .join(JoinType::InnerJoin, address::Relation::City.def())
-        .filter(city::Column::CountryId.is_in(countries.iter().copied()))
-        .into_query()
 }

@@ -12,13 +12,13 @@ use sea_orm::{
 };
 
 use super::dim_customer::CUSTOMER;
-use super::dim_date::date_key;
+use super::dim_date::calendar_key;
 use super::dim_store::{self, STORE};
 use super::fact_rental::{REJECTED_RENTAL, RENTAL_STORE};
 use crate::engine::declaration::key::Key;
 use crate::engine::declaration::lookup::{KeysFrom, Lookups, Need};
-use crate::engine::declaration::row::{Rejection, SourceRow, columns_of, mapped_by};
-use crate::engine::declaration::table::{Dependency, Held, Kind, Table, Totals, When, references_of};
+use crate::engine::declaration::row::{Rejection, SourceRow, columns_of, mapped_by, position};
+use crate::engine::declaration::table::{Follows, Kind, LookedUp, Table, TargetPageKey, Totals, When, references_of};
 use crate::sakila::source::{inventory, payment, rental, staff};
 use crate::sakila::source_lookups::STAFF_STORE;
 
@@ -69,19 +69,19 @@ pub fn table() -> Table {
         source_table: "payment",
         page_key: "payment_id",
         select,
-        source_key_columns: 1,
+        primary_key_columns: 1,
         map: mapped_by::<Entity, _>(map),
         columns: columns_of::<Entity>(),
-        natural_key: vec![0],
-        held: Held::Own { page_key: "payment_id" },
+        natural_key: vec!["payment_id"],
+        target_page_key: TargetPageKey::Own("payment_id"),
         needs: vec![
             Need {
                 lookup: &CUSTOMER,
-                keys: KeysFrom::Column(1),
+                keys: in_column(payment::Column::CustomerId),
             },
             Need {
                 lookup: &STAFF_STORE,
-                keys: KeysFrom::Column(2),
+                keys: in_column(payment::Column::StaffId),
             },
             Need {
                 lookup: &STORE,
@@ -89,22 +89,22 @@ pub fn table() -> Table {
             },
             Need {
                 lookup: &RENTAL_STORE,
-                keys: KeysFrom::Column(3),
+                keys: in_column(payment::Column::RentalId),
             },
         ],
         publishes: None,
-        joins: vec![Dependency {
-            on: "staff",
-            when: When::Changed,
+        joined: vec![],
+        looked_up: vec![LookedUp {
+            source_table: "staff",
             affected: |members| {
                 without_item()
                     .filter(payment::Column::StaffId.is_in(members.iter().copied()))
                     .into_query()
             },
         }],
-        parents: vec![
-            Dependency {
-                on: "fact_rental",
+        follows: vec![
+            Follows {
+                fact: "fact_rental",
                 when: When::Changed,
                 affected: |rentals| {
                     payments()
@@ -112,15 +112,15 @@ pub fn table() -> Table {
                         .into_query()
                 },
             },
-            Dependency {
+            Follows {
                 // Deleting a rental sets its payments' rental_id to NULL and leaves no trace of which they were.
-                on: "fact_rental",
+                fact: "fact_rental",
                 when: When::Deleted,
                 affected: |_| payments().filter(payment::Column::RentalId.is_null()).into_query(),
             },
         ],
         references: references_of::<Entity>(),
-        date_columns: vec![1],
+        date_columns: vec!["date_key_paid"],
         indexes: vec!["date_key_paid", "customer_key", "store_key"],
         totals: Some(Totals {
             source: source_totals,
@@ -132,18 +132,25 @@ pub fn table() -> Table {
     }
 }
 
+/// What is read of a payment, in this order.
+const SOURCE_COLUMNS: [payment::Column; 6] = [
+    payment::Column::PaymentId,
+    payment::Column::CustomerId,
+    payment::Column::StaffId,
+    payment::Column::RentalId,
+    payment::Column::Amount,
+    payment::Column::PaymentDate,
+];
+
 fn select() -> SelectStatement {
     payment::Entity::find()
         .select_only()
-        .columns([
-            payment::Column::PaymentId,
-            payment::Column::CustomerId,
-            payment::Column::StaffId,
-            payment::Column::RentalId,
-            payment::Column::Amount,
-            payment::Column::PaymentDate,
-        ])
+        .columns(SOURCE_COLUMNS)
         .into_query()
+}
+
+fn in_column(column: payment::Column) -> KeysFrom {
+    KeysFrom::Column(position(&SOURCE_COLUMNS, column))
 }
 
 fn map(row: &SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
@@ -169,7 +176,7 @@ fn map(row: &SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection>
     Ok(ActiveModel {
         fact_payment_key: NotSet,
         payment_id: Set(payment_id.0),
-        date_key_paid: Set(date_key(paid)?),
+        date_key_paid: Set(calendar_key(paid)?),
         customer_key: Set(lookups.find(&CUSTOMER, customer_id.0)?),
         store_key: Set(store_key),
         staff_id: Set(staff_id.0),

@@ -9,13 +9,13 @@ use sea_orm::{
 };
 
 use super::dim_customer::CUSTOMER;
-use super::dim_date::date_key;
+use super::dim_date::calendar_key;
 use super::dim_film::FILM;
 use super::dim_store::{self, STORE};
 use crate::engine::declaration::key::Key;
 use crate::engine::declaration::lookup::{KeysFrom, Lookup, Lookups, Need, Side};
-use crate::engine::declaration::row::{Rejection, SourceRow, columns_of, mapped_by};
-use crate::engine::declaration::table::{Dependency, Held, Kind, Publish, Table, Totals, When, references_of};
+use crate::engine::declaration::row::{Rejection, SourceRow, columns_of, mapped_by, position};
+use crate::engine::declaration::table::{Kind, LookedUp, Publish, Table, TargetPageKey, Totals, references_of};
 use crate::sakila::source::{inventory, rental};
 use crate::sakila::source_lookups::{INVENTORY_FILM, INVENTORY_STORE, STAFF_STORE};
 
@@ -94,19 +94,19 @@ pub fn table() -> Table {
         source_table: "rental",
         page_key: "rental_id",
         select,
-        source_key_columns: 1,
+        primary_key_columns: 1,
         map: mapped_by::<Entity, _>(map),
         columns: columns_of::<Entity>(),
-        natural_key: vec![0],
-        held: Held::Own { page_key: "rental_id" },
+        natural_key: vec!["rental_id"],
+        target_page_key: TargetPageKey::Own("rental_id"),
         needs: vec![
             Need {
                 lookup: &INVENTORY_FILM,
-                keys: KeysFrom::Column(2),
+                keys: in_column(rental::Column::InventoryId),
             },
             Need {
                 lookup: &INVENTORY_STORE,
-                keys: KeysFrom::Column(2),
+                keys: in_column(rental::Column::InventoryId),
             },
             Need {
                 lookup: &FILM,
@@ -118,23 +118,23 @@ pub fn table() -> Table {
             },
             Need {
                 lookup: &CUSTOMER,
-                keys: KeysFrom::Column(3),
+                keys: in_column(rental::Column::CustomerId),
             },
             Need {
                 lookup: &STAFF_STORE,
-                keys: KeysFrom::Column(5),
+                keys: in_column(rental::Column::StaffId),
             },
         ],
         publishes: Some(Publish {
             lookup: &RENTAL_STORE,
-            key: 0,
-            value: 4,
+            key: "rental_id",
+            value: "store_key",
             // A payment of a rental without its inventory item counts at its staff member's store.
             rejected_as: |missing_parent| (missing_parent != Some(INVENTORY_FILM.name)).then_some(REJECTED_RENTAL),
         }),
-        joins: vec![Dependency {
-            on: "inventory",
-            when: When::Changed,
+        joined: vec![],
+        looked_up: vec![LookedUp {
+            source_table: "inventory",
             affected: |items| {
                 rental::Entity::find()
                     .select_only()
@@ -143,9 +143,9 @@ pub fn table() -> Table {
                     .into_query()
             },
         }],
-        parents: vec![],
+        follows: vec![],
         references: references_of::<Entity>(),
-        date_columns: vec![1, 2],
+        date_columns: vec!["date_key_rented", "date_key_returned"],
         indexes: vec![
             "date_key_rented",
             "date_key_returned",
@@ -163,18 +163,25 @@ pub fn table() -> Table {
     }
 }
 
+/// What is read of a rental, in this order.
+const SOURCE_COLUMNS: [rental::Column; 6] = [
+    rental::Column::RentalId,
+    rental::Column::RentalDate,
+    rental::Column::InventoryId,
+    rental::Column::CustomerId,
+    rental::Column::ReturnDate,
+    rental::Column::StaffId,
+];
+
 fn select() -> SelectStatement {
     rental::Entity::find()
         .select_only()
-        .columns([
-            rental::Column::RentalId,
-            rental::Column::RentalDate,
-            rental::Column::InventoryId,
-            rental::Column::CustomerId,
-            rental::Column::ReturnDate,
-            rental::Column::StaffId,
-        ])
+        .columns(SOURCE_COLUMNS)
         .into_query()
+}
+
+fn in_column(column: rental::Column) -> KeysFrom {
+    KeysFrom::Column(position(&SOURCE_COLUMNS, column))
 }
 
 fn map(row: &SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
@@ -188,12 +195,13 @@ fn map(row: &SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection>
     ) = row.read()?;
     let film_id = lookups.find(&INVENTORY_FILM, inventory_id.0)?;
     let store_id = lookups.find(&INVENTORY_STORE, inventory_id.0)?;
+    // Only whether there is such a staff member matters here.
     lookups.find(&STAFF_STORE, staff_id.0)?;
     Ok(ActiveModel {
         fact_rental_key: NotSet,
         rental_id: Set(rental_id.0),
-        date_key_rented: Set(date_key(rented)?),
-        date_key_returned: Set(returned.map(date_key).transpose()?),
+        date_key_rented: Set(calendar_key(rented)?),
+        date_key_returned: Set(returned.map(calendar_key).transpose()?),
         film_key: Set(lookups.find(&FILM, film_id)?),
         store_key: Set(lookups.find(&STORE, store_id)?),
         customer_key: Set(lookups.find(&CUSTOMER, customer_id.0)?),

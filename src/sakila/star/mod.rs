@@ -1,6 +1,7 @@
 //! The star: one file a target table, each with its entity, its mapping from source rows and its declaration.
 //!
-//! To add a table: write its file, add it to `phases`, add a migration.
+//! To add a table: write its file, add it to `phases`, add a migration, and say in `tests/suite/harness/expected.rs`
+//! what it must hold. The tests of `sakila` tell what a declaration has forgotten.
 
 use chrono::{DateTime, Utc};
 
