@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sea_orm::sea_query::{Expr, Query, SelectStatement};
 
-use crate::engine::declaration::row::Rejection;
+use crate::engine::declaration::rejection::Rejection;
 use crate::engine::declaration::scope::Scope;
 
 /// A map that mapping functions consult, declared once as a `static`.

@@ -3,6 +3,7 @@
 pub mod date_key;
 pub mod key;
 pub mod lookup;
+pub mod rejection;
 pub mod row;
 pub mod scope;
 pub mod source_table;

@@ -7,28 +7,13 @@ use sea_orm::{
 };
 
 use super::lookup::Lookups;
+use crate::engine::declaration::rejection::Rejection;
 
 /// Maps a source row to the cells of a target row.
 pub type RowMap = Box<dyn Fn(&SourceRow<'_>, &Lookups) -> Result<Vec<Value>, Rejection> + Send + Sync>;
 
 /// One row that was read from the source.
 pub struct SourceRow<'a>(pub &'a QueryResult);
-
-/// Why a row cannot be loaded. Names keys and columns, never other values.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
-    pub reason: String,
-    /// The table of the parent that is not there, if that is the reason.
-    pub missing_parent: Option<&'static str>,
-}
-
-/// One rejected source row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reject {
-    /// The source's primary key; its parts joined by commas, the page key first.
-    pub key: String,
-    pub rejection: Rejection,
-}
 
 /// A natural key of up to two integers; the second is 0 where there is one.
 pub type NaturalKey = [i64; 2];
@@ -121,22 +106,6 @@ impl SourceRow<'_> {
             reason: format!("cannot be read: {error}"),
             missing_parent: None,
         })
-    }
-}
-
-impl Rejection {
-    pub fn missing(parent: &'static str, key: i64) -> Self {
-        Self {
-            reason: format!("{parent} {key} does not exist"),
-            missing_parent: Some(parent),
-        }
-    }
-
-    pub fn invalid(reason: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-            missing_parent: None,
-        }
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! Full load, incremental run and validation are uses of the same declaration. Nothing here knows Sakila.
 
+use sea_orm::ActiveModelTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{EntityTrait, Iterable, RelationDef, RelationTrait, Value};
 
-use crate::engine::declaration::lookup::{Lookup, Need};
-use crate::engine::declaration::row::{Column, RowMap};
+use crate::engine::declaration::lookup::{Lookup, Lookups, Need};
+use crate::engine::declaration::rejection::Rejection;
+use crate::engine::declaration::row::{Column, RowMap, SourceRow, columns_of, mapped_by};
 use crate::engine::declaration::source_table::SourceTable;
 
 /// The whole star: what is loaded, in which order, and from what.
@@ -155,6 +157,41 @@ impl Star {
 }
 
 impl Table {
+    /// A dimension with an integer key and nothing special; what is special is written over this.
+    pub fn dimension<E>(
+        name: &'static str,
+        source_table: &'static str,
+        key: &'static str,
+        select: fn() -> SelectStatement,
+        map: fn(&SourceRow<'_>, &Lookups) -> Result<E::ActiveModel, Rejection>,
+    ) -> Self
+    where
+        E: EntityTrait + 'static,
+        E::ActiveModel: ActiveModelTrait<Entity = E> + 'static,
+    {
+        Self {
+            name,
+            kind: Kind::Dimension,
+            source_table,
+            page_key: key,
+            select,
+            primary_key_columns: 1,
+            map: mapped_by::<E, _>(map),
+            columns: columns_of::<E>(),
+            natural_key: vec![key],
+            target_page_key: TargetPageKey::Own(key),
+            needs: vec![],
+            publishes: None,
+            joined: vec![],
+            looked_up: vec![],
+            follows: vec![],
+            references: references_of::<E>(),
+            date_columns: vec![],
+            indexes: vec![],
+            totals: None,
+        }
+    }
+
     /// The page key in the source.
     pub fn source_page_key(&self) -> Expr {
         Expr::col((self.source_table, self.page_key))

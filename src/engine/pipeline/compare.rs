@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::Value;
 
-use crate::engine::declaration::row::{NaturalKey, Reject, integer};
+use crate::engine::declaration::rejection::Reject;
+use crate::engine::declaration::row::{NaturalKey, integer};
 use crate::engine::pipeline::flow::{Batch, BatchCounts, Job};
 
 /// A scope is authoritative: what is held and not wanted is deleted, what is equal is not written.

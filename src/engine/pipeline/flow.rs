@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use sea_orm::{QueryResult, Value};
 
 use crate::engine::declaration::lookup::Lookups;
-use crate::engine::declaration::row::{NaturalKey, Reject};
+use crate::engine::declaration::rejection::Reject;
+use crate::engine::declaration::row::NaturalKey;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::Table;
 

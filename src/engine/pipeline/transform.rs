@@ -5,7 +5,8 @@ use sea_orm::{QueryResult, Value};
 
 use crate::engine::declaration::key::Key;
 use crate::engine::declaration::lookup::KeyMap;
-use crate::engine::declaration::row::{CellType, Reject, SourceRow, integer};
+use crate::engine::declaration::rejection::Reject;
+use crate::engine::declaration::row::{CellType, SourceRow, integer};
 use crate::engine::declaration::table::Table;
 use crate::engine::pipeline::compare;
 use crate::engine::pipeline::flow::{Batch, Page};

@@ -6,7 +6,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait};
 
-use crate::engine::declaration::row::{Reject, Rejection};
+use crate::engine::declaration::rejection::{Reject, Rejection};
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::Table;
 use crate::engine::target_db::TargetReader;

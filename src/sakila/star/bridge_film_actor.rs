@@ -7,7 +7,8 @@ use sea_orm::{ActiveValue::Set, QuerySelect, QueryTrait};
 use super::{dim_actor::ACTOR, dim_film::FILM};
 use crate::engine::declaration::key::Key;
 use crate::engine::declaration::lookup::{KeysFrom, Lookups, Need};
-use crate::engine::declaration::row::{Rejection, SourceRow, columns_of, mapped_by};
+use crate::engine::declaration::rejection::Rejection;
+use crate::engine::declaration::row::{SourceRow, columns_of, mapped_by};
 use crate::engine::declaration::table::{Kind, Table, TargetPageKey, references_of};
 use crate::sakila::source::film_actor;
 

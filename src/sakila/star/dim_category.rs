@@ -11,8 +11,9 @@ use sea_orm::{
 use super::timestamp_text;
 use crate::engine::declaration::key::Key;
 use crate::engine::declaration::lookup::{Lookup, Lookups, Side};
-use crate::engine::declaration::row::{Rejection, SourceRow, columns_of, mapped_by};
-use crate::engine::declaration::table::{Kind, Table, TargetPageKey, references_of};
+use crate::engine::declaration::rejection::Rejection;
+use crate::engine::declaration::row::SourceRow;
+use crate::engine::declaration::table::Table;
 use crate::sakila::source::category;
 
 /// One genre.
@@ -44,27 +45,7 @@ pub static CATEGORY: Lookup = Lookup {
 };
 
 pub fn table() -> Table {
-    Table {
-        name: "dim_category",
-        kind: Kind::Dimension,
-        source_table: "category",
-        page_key: "category_id",
-        select,
-        primary_key_columns: 1,
-        map: mapped_by::<Entity, _>(map),
-        columns: columns_of::<Entity>(),
-        natural_key: vec!["category_id"],
-        target_page_key: TargetPageKey::Own("category_id"),
-        needs: vec![],
-        publishes: None,
-        joined: vec![],
-        looked_up: vec![],
-        follows: vec![],
-        references: references_of::<Entity>(),
-        date_columns: vec![],
-        indexes: vec![],
-        totals: None,
-    }
+    Table::dimension::<Entity>("dim_category", "category", "category_id", select, map)
 }
 
 fn select() -> SelectStatement {

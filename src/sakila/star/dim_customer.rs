@@ -11,8 +11,9 @@ use sea_orm::{
 use super::timestamp_text;
 use crate::engine::declaration::key::Key;
 use crate::engine::declaration::lookup::{Lookup, Lookups, Side};
-use crate::engine::declaration::row::{Rejection, SourceRow, columns_of, mapped_by};
-use crate::engine::declaration::table::{Kind, Table, TargetPageKey, references_of};
+use crate::engine::declaration::rejection::Rejection;
+use crate::engine::declaration::row::SourceRow;
+use crate::engine::declaration::table::Table;
 use crate::sakila::source::{address, city, country, customer};
 
 /// One customer.
@@ -49,25 +50,8 @@ pub static CUSTOMER: Lookup = Lookup {
 
 pub fn table() -> Table {
     Table {
-        name: "dim_customer",
-        kind: Kind::Dimension,
-        source_table: "customer",
-        page_key: "customer_id",
-        select,
-        primary_key_columns: 1,
-        map: mapped_by::<Entity, _>(map),
-        columns: columns_of::<Entity>(),
-        natural_key: vec!["customer_id"],
-        target_page_key: TargetPageKey::Own("customer_id"),
-        needs: vec![],
-        publishes: None,
         joined: vec!["address", "city", "country"],
-        looked_up: vec![],
-        follows: vec![],
-        references: references_of::<Entity>(),
-        date_columns: vec![],
-        indexes: vec![],
-        totals: None,
+        ..Table::dimension::<Entity>("dim_customer", "customer", "customer_id", select, map)
     }
 }
 

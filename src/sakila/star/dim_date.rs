@@ -6,7 +6,8 @@ use sea_orm::sea_query::{Query, SelectStatement};
 use sea_orm::{ActiveValue::Set, IdenStatic};
 
 use crate::engine::declaration::date_key;
-use crate::engine::declaration::row::{Rejection, cells_of, columns_of};
+use crate::engine::declaration::rejection::Rejection;
+use crate::engine::declaration::row::{cells_of, columns_of};
 use crate::engine::declaration::table::Calendar;
 use crate::sakila::source::{payment, rental};
 

@@ -11,8 +11,9 @@ use sea_orm::{
 use super::timestamp_text;
 use crate::engine::declaration::key::Key;
 use crate::engine::declaration::lookup::{Lookup, Lookups, Side};
-use crate::engine::declaration::row::{Rejection, SourceRow, columns_of, mapped_by};
-use crate::engine::declaration::table::{Kind, Table, TargetPageKey, references_of};
+use crate::engine::declaration::rejection::Rejection;
+use crate::engine::declaration::row::SourceRow;
+use crate::engine::declaration::table::Table;
 use crate::sakila::source::{film, language};
 
 /// One film.
@@ -51,25 +52,8 @@ pub static FILM: Lookup = Lookup {
 
 pub fn table() -> Table {
     Table {
-        name: "dim_film",
-        kind: Kind::Dimension,
-        source_table: "film",
-        page_key: "film_id",
-        select,
-        primary_key_columns: 1,
-        map: mapped_by::<Entity, _>(map),
-        columns: columns_of::<Entity>(),
-        natural_key: vec!["film_id"],
-        target_page_key: TargetPageKey::Own("film_id"),
-        needs: vec![],
-        publishes: None,
         joined: vec!["language"],
-        looked_up: vec![],
-        follows: vec![],
-        references: references_of::<Entity>(),
-        date_columns: vec![],
-        indexes: vec![],
-        totals: None,
+        ..Table::dimension::<Entity>("dim_film", "film", "film_id", select, map)
     }
 }
 

@@ -11,8 +11,9 @@ use sea_orm::{
 use super::timestamp_text;
 use crate::engine::declaration::key::Key;
 use crate::engine::declaration::lookup::{Lookup, Lookups, Side};
-use crate::engine::declaration::row::{Rejection, SourceRow, columns_of, mapped_by};
-use crate::engine::declaration::table::{Kind, Table, TargetPageKey, references_of};
+use crate::engine::declaration::rejection::Rejection;
+use crate::engine::declaration::row::SourceRow;
+use crate::engine::declaration::table::Table;
 use crate::sakila::source::{address, city, country, store};
 
 /// One store.
@@ -46,25 +47,8 @@ pub static STORE: Lookup = Lookup {
 
 pub fn table() -> Table {
     Table {
-        name: "dim_store",
-        kind: Kind::Dimension,
-        source_table: "store",
-        page_key: "store_id",
-        select,
-        primary_key_columns: 1,
-        map: mapped_by::<Entity, _>(map),
-        columns: columns_of::<Entity>(),
-        natural_key: vec!["store_id"],
-        target_page_key: TargetPageKey::Own("store_id"),
-        needs: vec![],
-        publishes: None,
         joined: vec!["address", "city", "country"],
-        looked_up: vec![],
-        follows: vec![],
-        references: references_of::<Entity>(),
-        date_columns: vec![],
-        indexes: vec![],
-        totals: None,
+        ..Table::dimension::<Entity>("dim_store", "store", "store_id", select, map)
     }
 }
 
