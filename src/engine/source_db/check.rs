@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 
 use crate::engine::declaration::source_table::SourceTable;
@@ -11,7 +11,7 @@ use crate::error::{Doing, Error, Result};
 
 /// Fails with every missing or retyped table and column by name, before any row is read.
 pub async fn check(source: &Source, tables: &[SourceTable]) -> Result<()> {
-    let found = columns(&source.pool).await?;
+    let found = columns(&source.pool, &source.server.schema).await?;
     let mut problems = Vec::new();
     if is_too_old(&source.server.version, source.server.is_mariadb) {
         problems.push(format!(
@@ -56,7 +56,7 @@ pub async fn check(source: &Source, tables: &[SourceTable]) -> Result<()> {
 }
 
 /// Data types by table and column, as far as the account may see them.
-async fn columns(connection: &DatabaseConnection) -> Result<HashMap<String, HashMap<String, String>>> {
+async fn columns(connection: &DatabaseConnection, schema: &str) -> Result<HashMap<String, HashMap<String, String>>> {
     let doing = || "reading information_schema.COLUMNS".to_owned();
     let column = |name: &'static str| Expr::col(Alias::new(name));
     let select = Query::select()
@@ -64,7 +64,7 @@ async fn columns(connection: &DatabaseConnection) -> Result<HashMap<String, Hash
         .expr(column("COLUMN_NAME"))
         .expr(column("DATA_TYPE").cast_as("CHAR"))
         .from((Alias::new("information_schema"), Alias::new("COLUMNS")))
-        .and_where(column("TABLE_SCHEMA").eq(Func::cust("DATABASE")))
+        .and_where(column("TABLE_SCHEMA").eq(schema))
         .to_owned();
     let mut tables: HashMap<String, HashMap<String, String>> = HashMap::new();
     for row in connection.query_all(&select).await.source(doing)? {

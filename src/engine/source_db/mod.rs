@@ -79,7 +79,7 @@ impl Source {
         let select = Query::select()
             .expr(column("TABLE_ROWS").cast_as("UNSIGNED"))
             .from((Alias::new("information_schema"), Alias::new("TABLES")))
-            .and_where(column("TABLE_SCHEMA").eq(Func::cust("DATABASE")))
+            .and_where(column("TABLE_SCHEMA").eq(&self.server.schema))
             .and_where(column("TABLE_NAME").eq(table))
             .to_owned();
         let row = self.pool.query_one(&select).await.source(doing)?;
@@ -126,7 +126,7 @@ impl Source {
             .await
             .source(doing)?;
         let clock = clock(&connection).await?;
-        let update_times = update_times(&connection).await?;
+        let update_times = update_times(&connection, &self.server.schema).await?;
         connection.execute_unprepared(sql::START_SNAPSHOT).await.source(doing)?;
         let connection_id = connection_id(&connection).await?;
         Ok(Snapshot {
@@ -211,14 +211,15 @@ async fn connection_id(connection: &DatabaseConnection) -> Result<u64> {
     }
 }
 
-async fn update_times(connection: &DatabaseConnection) -> Result<HashMap<String, Option<NaiveDateTime>>> {
+/// The schema is named: with DATABASE() in its place MariaDB opens every table of every schema.
+async fn update_times(connection: &DatabaseConnection, schema: &str) -> Result<HashMap<String, Option<NaiveDateTime>>> {
     let doing = || "reading information_schema.TABLES".to_owned();
     let column = |name: &'static str| Expr::col(Alias::new(name));
     let select = Query::select()
         .expr(column("TABLE_NAME"))
         .expr(column("UPDATE_TIME").cast_as("DATETIME"))
         .from((Alias::new("information_schema"), Alias::new("TABLES")))
-        .and_where(column("TABLE_SCHEMA").eq(Func::cust("DATABASE")))
+        .and_where(column("TABLE_SCHEMA").eq(schema))
         .to_owned();
     let rows = connection.query_all(&select).await.source(doing)?;
     rows.iter()
