@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -142,11 +142,11 @@ pub struct Validate {
     pub days: Option<u64>,
 
     /// First day, YYYY-MM-DD
-    #[arg(long, value_name = "DATE", requires = "to", conflicts_with = "all")]
+    #[arg(long, value_name = "DATE", requires = "to", conflicts_with = "all", value_parser = day)]
     pub from: Option<NaiveDate>,
 
     /// Last day, YYYY-MM-DD, inclusive
-    #[arg(long, value_name = "DATE", requires = "from", conflicts_with = "all")]
+    #[arg(long, value_name = "DATE", requires = "from", conflicts_with = "all", value_parser = day)]
     pub to: Option<NaiveDate>,
 
     /// Every day
@@ -166,6 +166,14 @@ fn metrics_address(text: &str) -> Result<SocketAddr, String> {
     }
     text.parse()
         .map_err(|_| "expected ADDRESS:PORT, as in 127.0.0.1:9184, or a port".to_owned())
+}
+
+/// A day that both databases can tell.
+fn day(text: &str) -> Result<NaiveDate, String> {
+    text.parse()
+        .ok()
+        .filter(|day: &NaiveDate| (1..=9999).contains(&day.year()))
+        .ok_or_else(|| "expected a day of the years 1 to 9999 as YYYY-MM-DD".to_owned())
 }
 
 #[cfg(test)]

@@ -64,8 +64,11 @@ impl SourceSettings {
             .find(|(name, _)| !URL_PARAMETERS.contains(&name.as_str()))
         {
             return Err(Error::setting(
-                format!("--source has an unknown parameter, {unknown}"),
-                format!("known are {}", URL_PARAMETERS.join(", ")),
+                format!("--source has an unknown parameter{}", quoted_name(unknown)),
+                format!(
+                    "known are {}; in a password, write /, ? and # as %2F, %3F and %23",
+                    URL_PARAMETERS.join(", ")
+                ),
             ));
         }
         let options = MySqlConnectOptions::from_str(url.as_str())
@@ -110,6 +113,14 @@ impl std::fmt::Display for Address {
             Self::Socket(path) => write!(formatter, "{}", path.display()),
         }
     }
+}
+
+/// A parameter's name, if it can be one: anything else may be a part of a password.
+fn quoted_name(name: &str) -> String {
+    let is_name = name
+        .chars()
+        .all(|letter| letter.is_ascii_alphabetic() || letter == '-' || letter == '_');
+    if is_name { format!(", {name}") } else { String::new() }
 }
 
 fn password() -> Result<Option<String>> {
@@ -201,5 +212,10 @@ mod tests {
             "--source has an unknown parameter, timezone"
         );
         assert!(problem("sakila").starts_with("--source is no URL"));
+        // An unescaped / and ? in a password: what stands behind them is not repeated.
+        assert_eq!(
+            problem("mysql://root:12/ab?top5ecret@host"),
+            "--source has an unknown parameter"
+        );
     }
 }

@@ -51,7 +51,7 @@ pub enum Error {
         #[source]
         cause: std::io::Error,
     },
-    #[error("the target {path} does not exist", path = .path.display())]
+    #[error("the target {path} does not exist, or is empty", path = .path.display())]
     TargetMissing { path: PathBuf },
     #[error("the target {path} is not a sakila-sync database", path = .path.display())]
     TargetForeign { path: PathBuf },
@@ -61,7 +61,7 @@ pub enum Error {
     TargetOlder { path: PathBuf, pending: String },
     #[error("another run works on the target: {holder}")]
     TargetBusy { holder: String },
-    #[error("the target holds no finished full load")]
+    #[error("a full load has not finished on this target")]
     NotLoaded,
     #[error("the target would hold rows whose parents are missing:{}", list(.orphans))]
     Orphans { orphans: Vec<String> },

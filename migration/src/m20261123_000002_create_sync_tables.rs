@@ -20,6 +20,8 @@ impl MigrationTrait for Migration {
                     .col(string_null("last_updated"))
                     .col(string_null("observed_at"))
                     .col(string_null("update_time"))
+                    .col(big_integer_null("row_count"))
+                    .col(big_integer_null("highest_key"))
                     .col(string_null("load_marker"))
                     .col(big_integer_null("loaded_upto"))
                     .to_owned(),

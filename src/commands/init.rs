@@ -34,7 +34,8 @@ pub async fn run(session: &Session) -> Result<u8> {
     let star = sakila::star();
     // The source first: if it is not fit, the target stays as it was.
     let source = session.connect().await?;
-    check::check(&source, &star.sources).await?;
+    check::columns(&source, &star.sources).await?;
+    check::privileges(&source, &star.sources).await?;
     let years = source.years(&star.calendar).await?;
 
     let lock = Lock::acquire(&path, "init")?;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Session;
 use crate::config::target_path;
 use crate::engine::runs::{Context, Report, full_load, incremental};
+use crate::engine::source_db::check;
 use crate::engine::target_db::lock::Lock;
 use crate::engine::target_db::state::Status;
 use crate::engine::target_db::{ForeignKeys, Target};
@@ -30,6 +31,7 @@ struct Summary<'a> {
 pub async fn run(session: &Session, command: &str, load: Load) -> Result<u8> {
     let path = target_path(&session.global)?;
     let source = session.connect().await?;
+    check::columns(&source, &sakila::star().sources).await?;
     let foreign_keys = match load {
         Load::Full => ForeignKeys::CheckedAtEnd,
         Load::Incremental => ForeignKeys::Enforced,

@@ -9,7 +9,7 @@ use tracing::warn;
 use crate::cli::{Cli, Command, Global};
 use crate::config::{Address, SourceSettings};
 use crate::engine::pipeline::progress::Progress;
-use crate::engine::source_db::Source;
+use crate::engine::source_db::{CONNECT_TIMEOUT, Source};
 use crate::engine::stop::{Stop, StopRequest, stop};
 use crate::error::{Error, Result};
 use crate::metrics;
@@ -48,11 +48,11 @@ pub async fn run(cli: Cli) -> u8 {
             metrics::serve(address)?;
         }
         match &cli.command {
-            Command::Init => init::run(&session).await,
+            Command::Init => session.unless_stopped(init::run(&session)).await,
             Command::FullLoad => full_load::run(&session).await,
             Command::Incremental => incremental::run(&session).await,
-            Command::Validate(arguments) => validate::run(&session, arguments).await,
-            Command::Status => status::run(&session).await,
+            Command::Validate(arguments) => session.unless_stopped(validate::run(&session, arguments)).await,
+            Command::Status => session.unless_stopped(status::run(&session)).await,
         }
     }
     .await;
@@ -83,6 +83,14 @@ impl Session {
         usize::try_from(self.global.workers).expect("at most 64")
     }
 
+    /// Runs what keeps nothing when it is stopped half-way: it can be dropped at any moment.
+    async fn unless_stopped(&self, command: impl Future<Output = Result<u8>>) -> Result<u8> {
+        tokio::select! {
+            result = command => result,
+            () = self.stop.requested() => Err(Error::Stopped),
+        }
+    }
+
     /// Connects to the source.
     pub async fn connect(&self) -> Result<Source> {
         let settings = SourceSettings::new(&self.global)?;
@@ -94,14 +102,19 @@ impl Session {
 
 /// Tries the address once. The pool would go on trying a refused connection, and in the end not say why.
 async fn reach(address: &Address) -> Result<()> {
-    let tried = match address {
-        Address::Tcp(host) => TcpStream::connect(host).await.map(drop),
-        Address::Socket(path) => UnixStream::connect(path).await.map(drop),
+    let attempt = async {
+        match address {
+            Address::Tcp(host) => TcpStream::connect(host).await.map(drop),
+            Address::Socket(path) => UnixStream::connect(path).await.map(drop),
+        }
     };
-    tried.map_err(|cause| Error::Unreachable {
-        address: address.to_string(),
-        cause,
-    })
+    let tried = tokio::time::timeout(CONNECT_TIMEOUT, attempt).await;
+    tried
+        .unwrap_or_else(|elapsed| Err(elapsed.into()))
+        .map_err(|cause| Error::Unreachable {
+            address: address.to_string(),
+            cause,
+        })
 }
 
 /// The first Ctrl-C or SIGTERM asks to stop, the second ends the program at once.

@@ -15,7 +15,7 @@ use crate::error::{Doing, Error, Result};
 use crate::output::human;
 use crate::sakila;
 
-/// Runs, and rejected rows, that are shown.
+/// Runs, and rejected rows of each table, that are shown.
 const SHOWN: u64 = 10;
 
 #[derive(Serialize)]
@@ -61,13 +61,18 @@ pub async fn run(session: &Session) -> Result<u8> {
             loaded_upto: state.loaded_upto,
         })
         .collect();
+    let rejects = reject::counts(&target).await?;
+    let mut some_rejects = Vec::new();
+    for source_table in rejects.keys() {
+        some_rejects.extend(reject::some(&target, source_table, SHOWN).await?);
+    }
     let report = Report {
         loaded,
         source_clock: clock,
         markers,
         runs: state::last_runs(&target, SHOWN).await?,
-        rejects: reject::counts(&target).await?,
-        some_rejects: reject::some(&target, SHOWN).await?,
+        rejects,
+        some_rejects,
     };
     target.close().await.target(|| "closing the file".to_owned())?;
     let text = text(&report);

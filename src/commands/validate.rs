@@ -5,6 +5,7 @@ use crate::cli::{DEFAULT_DAYS, Validate};
 use crate::config::target_path;
 use crate::engine::runs::validate::{self, Asked, Request};
 use crate::engine::runs::verify::Measure;
+use crate::engine::source_db::check;
 use crate::engine::target_db::open_to_read;
 use crate::error::{Doing, EXIT_DIFFERENCES, Error, Result};
 use crate::output::human;
@@ -24,6 +25,7 @@ pub async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
     };
     let path = target_path(&session.global)?;
     let source = session.connect().await?;
+    check::columns(&source, &sakila::star().sources).await?;
     let target = open_to_read(&path, 1).await?;
     let validation = validate::run(Request {
         star: sakila::star(),

@@ -67,6 +67,7 @@ fn usage_is_rejected_before_anything_is_contacted() {
     rejected(&["validate", "--from", "2005-03-01"]);
     rejected(&["validate", "--days", "0"]);
     rejected(&["validate", "--all", "--days", "3"]);
+    rejected(&["validate", "--from", "-0001-01-01", "--to", "2005-03-01"]);
     rejected(&["frobnicate"]);
     sandbox
         .run(&["validate", "--from", "2005-03-02", "--to", "2005-03-01"])
@@ -150,7 +151,7 @@ fn nothing_runs_before_init_and_no_incremental_before_a_full_load() {
     for command in ["incremental", "validate"] {
         sandbox
             .run(&[command])
-            .fails(3, &["no finished full load", "sakila-sync full-load"]);
+            .fails(3, &["full load has not finished", "sakila-sync full-load"]);
     }
     sandbox.run(&["status"]).succeeds();
 }

@@ -52,13 +52,17 @@ fn a_full_load_mends_a_damaged_star() {
 fn a_load_goes_on_behind_the_intervals_that_were_finished() {
     let sandbox = Sandbox::new();
     sandbox.run(&["init"]).succeeds();
-    // A rental that cannot be read by the reader's account from page two on: the load fails half-way.
-    sandbox.change(&["RENAME TABLE payment TO payment_away"]);
+    // Payments that cannot be read (a subquery of many rows): the load fails after the rentals.
+    sandbox.change(&[
+        "RENAME TABLE payment TO payment_away",
+        "CREATE VIEW payment AS SELECT payment_id, customer_id, staff_id, rental_id, payment_date, last_update, \
+         (SELECT amount FROM payment_away) AS amount FROM payment_away",
+    ]);
     sandbox.run(&["full-load", "--batch-size", "1000"]).ends_with_code(3);
     assert_eq!(sandbox.figure("SELECT COUNT(*) FROM fact_rental"), "16044");
     sandbox.run(&["incremental"]).ends_with_code(3);
 
-    sandbox.change(&["RENAME TABLE payment_away TO payment"]);
+    sandbox.change(&["DROP VIEW payment", "RENAME TABLE payment_away TO payment"]);
     let result = sandbox.json(&["full-load", "--batch-size", "1000"]);
     let rentals = result["tables"]
         .as_array()
@@ -104,6 +108,65 @@ fn wider_keys_of_either_sign_and_keys_beyond_32_bits_load() {
     sandbox.change(&["UPDATE payment SET amount = 1.23 WHERE payment_id IN (9000000000, -3)"]);
     sandbox.run(&["incremental"]).succeeds();
     sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn integers_of_any_type_load_and_a_retyped_column_stops_every_run_before_it_writes() {
+    let sandbox = Sandbox::new();
+    sandbox.change(&["ALTER TABLE film MODIFY length SMALLINT, MODIFY release_year INT UNSIGNED"]);
+    sandbox.run(&["init"]).succeeds();
+    sandbox.run(&["full-load"]).succeeds();
+    sandbox.assert_star_equals_source();
+
+    sandbox.change(&[
+        "ALTER TABLE film MODIFY length VARCHAR(10)",
+        "UPDATE film SET title = 'NEW' WHERE film_id = 1",
+    ]);
+    for command in ["incremental", "full-load", "validate"] {
+        let run = sandbox.run(&[command]).ends_with_code(3);
+        assert!(
+            run.stderr.contains("column film.length is varchar, not an integer"),
+            "{run:#?}"
+        );
+    }
+    sandbox.change(&["ALTER TABLE film MODIFY length SMALLINT UNSIGNED"]);
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn an_impossible_date_is_rejected_without_its_value_and_fills_no_calendar() {
+    let sandbox = Sandbox::new();
+    sandbox.change(&[
+        "SET sql_mode = ''",
+        "UPDATE rental SET return_date = '9999-12-31' WHERE rental_id = 1",
+        "UPDATE rental SET rental_date = '2005-00-00' WHERE rental_id = 2",
+    ]);
+    sandbox.run(&["init"]).succeeds();
+    assert_eq!(
+        sandbox.figure("SELECT MIN(date) || ' ' || MAX(date) FROM dim_date"),
+        "2005-01-01 2006-12-31"
+    );
+    sandbox.run(&["full-load"]).succeeds();
+    let rejects = sandbox.star("SELECT key || ': ' || reason FROM sync_reject WHERE source_table = 'rental'");
+    assert_eq!(
+        rejects,
+        [
+            "1: a date lies outside the years 1900 to 2199",
+            "2: rental_date cannot be read"
+        ]
+    );
+}
+
+#[test]
+fn an_incremental_run_waits_for_a_full_load_to_be_finished() {
+    let sandbox = Sandbox::loaded();
+    // As an interrupted load leaves it: what it has changed so far has not reached every table.
+    sandbox.tamper("UPDATE sync_state SET load_marker = strftime('%Y-%m-%d %H:%M:%S', 'now')");
+    let run = sandbox.run(&["incremental"]).ends_with_code(3);
+    assert!(run.stderr.contains("sakila-sync full-load"), "{run:#?}");
+    sandbox.run(&["full-load"]).succeeds();
+    sandbox.run(&["incremental"]).succeeds();
 }
 
 #[test]

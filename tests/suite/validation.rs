@@ -15,6 +15,15 @@ fn a_period_without_rows_says_so_and_names_the_newest_date() {
 }
 
 #[test]
+fn a_period_may_reach_as_far_as_dates_go() {
+    let sandbox = Sandbox::loaded();
+    sandbox
+        .run(&["validate", "--from", "0001-01-01", "--to", "9999-12-31"])
+        .succeeds();
+    sandbox.run(&["validate", "--days", "1000000"]).succeeds();
+}
+
+#[test]
 fn totals_outside_the_period_are_not_counted() {
     let sandbox = Sandbox::loaded();
     sandbox.tamper("UPDATE fact_payment SET amount = amount + 1 WHERE date_key_paid = 20050525");

@@ -1,7 +1,7 @@
 //! What can be declared: the star, its tables, what they are made of and looked up in. Values, no deeds.
 
 pub mod date_key;
-pub mod key;
+pub mod integer;
 pub mod lookup;
 pub mod rejection;
 pub mod row;

@@ -5,6 +5,7 @@ use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn, PrimaryKeyTrait,
     QueryResult, TryGetableMany, Value,
 };
+use sea_orm::{DbErr, RuntimeErr};
 
 use super::lookup::Lookups;
 use crate::engine::declaration::rejection::Rejection;
@@ -100,12 +101,24 @@ fn cell(value: ActiveValue<Value>) -> Value {
 }
 
 impl SourceRow<'_> {
+    /// Which column it was; the driver's own words may hold the value.
+    fn unreadable(&self, error: &DbErr) -> String {
+        let column = match error {
+            DbErr::Query(RuntimeErr::SqlxError(error)) => match &**error {
+                sqlx::Error::ColumnDecode { index, .. } => index.parse().ok(),
+                _ => None,
+            },
+            _ => None,
+        };
+        let name = column.and_then(|index: usize| self.0.column_names().into_iter().nth(index));
+        format!("{} cannot be read", name.as_deref().unwrap_or("a column"))
+    }
+
     /// The row's columns, in the order of the table's select.
     pub fn read<T: TryGetableMany>(&self) -> Result<T, Rejection> {
-        self.0.try_get_many_by_index().map_err(|error| Rejection {
-            reason: format!("cannot be read: {error}"),
-            missing_parent: None,
-        })
+        self.0
+            .try_get_many_by_index()
+            .map_err(|error| Rejection::invalid(self.unreadable(&error)))
     }
 }
 

@@ -6,7 +6,7 @@ use sea_orm::ActiveModelTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{EntityTrait, Iterable, RelationDef, RelationTrait, Value};
 
-use crate::engine::declaration::lookup::{Lookup, Lookups, Need};
+use crate::engine::declaration::lookup::{Lookup, Lookups, Need, Side};
 use crate::engine::declaration::rejection::Rejection;
 use crate::engine::declaration::row::{Column, RowMap, SourceRow, columns_of, mapped_by};
 use crate::engine::declaration::source_table::SourceTable;
@@ -136,8 +136,8 @@ pub struct Calendar {
     pub columns: Vec<Column>,
     /// All days of a year, in order.
     pub year: fn(i32) -> Vec<Vec<Value>>,
-    /// (oldest, newest) date of the source, a pair from each select.
-    pub source_range: Vec<fn() -> SelectStatement>,
+    /// (first, last) year of the source's dates, a pair from each select.
+    pub source_years: Vec<fn() -> SelectStatement>,
 }
 
 impl Star {
@@ -190,6 +190,17 @@ impl Table {
             indexes: vec![],
             totals: None,
         }
+    }
+
+    /// Whether rows of this source table are part of rows of this table, or decide whether they can be loaded.
+    pub fn is_made_from(&self, source_table: &str) -> bool {
+        self.source_table == source_table
+            || self.joined.contains(&source_table)
+            || self.looked_up.iter().any(|lookup| lookup.source_table == source_table)
+            || self
+                .needs
+                .iter()
+                .any(|need| need.lookup.side == Side::Source && need.lookup.table == source_table)
     }
 
     /// The page key in the source.

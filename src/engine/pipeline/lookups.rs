@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, QueryResult};
 
 use super::flow::Removed;
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{KeyMap, KeysFrom, Lookup, Lookups, Need, Side};
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Star, Table};
@@ -66,8 +66,10 @@ impl LookupSource {
             Side::Source => {
                 let rows = self.source.query_all(&select).await.source(doing)?;
                 for row in &rows {
-                    let (Key(key), Key(value)) = row.try_get_many_by_index().source(doing)?;
-                    map.insert(key, value);
+                    let (Integer(key), value): (_, Option<Integer>) = row.try_get_many_by_index().source(doing)?;
+                    if let Some(Integer(value)) = value {
+                        map.insert(key, value);
+                    }
                 }
             }
             Side::Target => self.fetch_held(lookup, scope, map).await.target(doing)?,
@@ -106,7 +108,7 @@ impl LookupSource {
 /// The distinct keys in a column. A cell that cannot be read is left to the mapping, which rejects its row.
 fn column_keys(rows: &[QueryResult], column: usize) -> HashSet<i64> {
     rows.iter()
-        .filter_map(|row| row.try_get_by_index::<Option<Key>>(column).ok().flatten())
+        .filter_map(|row| row.try_get_by_index::<Option<Integer>>(column).ok().flatten())
         .map(|key| key.0)
         .collect()
 }

@@ -65,7 +65,7 @@ impl<'a> Intervals<'a> {
         let select = self.boundary(select, &self.table.source_page_key());
         let row = self.source.query_one(&select).await.source(doing)?;
         row.map(|row| {
-            row.try_get_by_index::<crate::engine::declaration::key::Key>(0)
+            row.try_get_by_index::<crate::engine::declaration::integer::Integer>(0)
                 .map(|key| key.0)
         })
         .transpose()

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use sea_orm::{QueryResult, Value};
 
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::KeyMap;
 use crate::engine::declaration::rejection::Reject;
 use crate::engine::declaration::row::{CellType, SourceRow, integer};
@@ -53,13 +53,13 @@ fn map_row(
     lookups: &crate::engine::declaration::lookup::Lookups,
 ) -> Result<(i64, std::result::Result<Vec<Value>, Reject>)> {
     let doing = || format!("reading the key of a row of {}", table.source_table);
-    let Key(page_key) = row.try_get_by_index(0).source(doing)?;
+    let Integer(page_key) = row.try_get_by_index(0).source(doing)?;
     match (table.map)(&SourceRow(row), lookups) {
         Ok(cells) => Ok((page_key, Ok(cells))),
         Err(rejection) => {
             let mut key = page_key.to_string();
             for column in 1..table.primary_key_columns {
-                let Key(part) = row.try_get_by_index(column).source(doing)?;
+                let Integer(part) = row.try_get_by_index(column).source(doing)?;
                 key.push(',');
                 key.push_str(&part.to_string());
             }

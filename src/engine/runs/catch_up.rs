@@ -71,7 +71,12 @@ impl<'a> CatchUp<'a> {
     pub async fn run(mut self) -> Result<(Outcomes, Vec<Comparison>)> {
         for source_table in &self.context.star.sources {
             let state = self.states.get(source_table.name);
-            let delta = Delta::read(self.snapshot, source_table, state, self.mode).await?;
+            let is_star_table = self
+                .context
+                .star
+                .tables()
+                .any(|table| table.source_table == source_table.name);
+            let delta = Delta::read(self.snapshot, source_table, state, self.mode, is_star_table).await?;
             self.deltas.insert(source_table.name, delta);
         }
         for table in self.context.star.tables() {
@@ -98,11 +103,18 @@ impl<'a> CatchUp<'a> {
         };
         let keys = changes.stale_keys(table).await?;
         let mut outcome = self.reconcile(table, Scope::of_keys(keys, self.page_size())).await?;
-        if table.kind == Kind::Dimension {
-            self.removed
-                .insert(table.name, outcome.deleted.iter().copied().collect());
-        }
-        if self.deltas[table.source_table].moved {
+        self.removed.remove(table.name);
+        self.add_removed(table, &outcome);
+        let unexplained = self
+            .deltas
+            .iter()
+            .find(|(source_table, delta)| delta.is_unexplained && table.is_made_from(source_table));
+        if let Some((source_table, _)) = unexplained {
+            info!(table = table.name, because_of = source_table, "comparing row by row");
+            let found = self.reconcile(table, self.intervals(table).await?).await?;
+            self.add_removed(table, &found);
+            outcome.add(found);
+        } else if self.deltas[table.source_table].moved {
             let scopes = self.miscounted(table).await?;
             if !scopes.is_empty() {
                 info!(
@@ -111,10 +123,7 @@ impl<'a> CatchUp<'a> {
                     "row counts differ: comparing row by row"
                 );
                 let found = self.reconcile(table, scopes).await?;
-                if table.kind == Kind::Dimension {
-                    let removed = self.removed.entry(table.name).or_default();
-                    removed.extend(found.deleted.iter().copied());
-                }
+                self.add_removed(table, &found);
                 outcome.add(found);
             }
         }
@@ -136,15 +145,8 @@ impl<'a> CatchUp<'a> {
         if !sides.rows(table, pending).await?.differs() {
             return Ok(Vec::new());
         }
-        let mut intervals = Intervals::new(
-            table,
-            self.snapshot.connection.clone(),
-            target.clone(),
-            self.context.batch_size,
-            None,
-        );
         let mut scopes = Vec::new();
-        while let Some(scope) = intervals.next().await? {
+        for scope in self.intervals(table).await? {
             let removed = removed.map_or(0, |keys| keys.iter().filter(|key| scope.holds(**key)).count());
             let rejected = reject::count(&*self.transaction, table, &scope).await?;
             if sides.rows_of(table, &scope, removed as u64, rejected).await?.differs() {
@@ -152,6 +154,24 @@ impl<'a> CatchUp<'a> {
             }
         }
         Ok(scopes)
+    }
+
+    /// All intervals of a table.
+    async fn intervals(&self, table: &Table) -> Result<Vec<Scope>> {
+        let source = self.snapshot.connection.clone();
+        let mut intervals = Intervals::new(table, source, self.target(), self.context.batch_size, None);
+        let mut scopes = Vec::new();
+        while let Some(scope) = intervals.next().await? {
+            scopes.push(scope);
+        }
+        Ok(scopes)
+    }
+
+    fn add_removed(&mut self, table: &Table, outcome: &TableOutcome) {
+        if table.kind == Kind::Dimension {
+            let removed = self.removed.entry(table.name).or_default();
+            removed.extend(outcome.deleted.iter().copied());
+        }
     }
 
     /// Makes the given scopes of a table equal to the source, within the run's transaction.
@@ -237,6 +257,7 @@ impl<'a> CatchUp<'a> {
             };
             let daily = sides.totals(table, &period).await?;
             comparisons.extend(verify::by_store(&daily));
+            comparisons.extend(daily.into_iter().filter(Comparison::differs));
         }
         for comparison in comparisons.iter().filter(|comparison| comparison.differs()) {
             warn!(

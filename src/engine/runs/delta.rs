@@ -4,12 +4,12 @@ use std::cmp::{max, min};
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use futures_util::TryStreamExt;
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, StreamTrait};
 use tracing::warn;
 
 use super::{Mode, OVERLAP_SECONDS};
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::source_table::{MARKER_COLUMN, SourceTable};
 use crate::engine::source_db::Snapshot;
 use crate::engine::target_db::state::{self, sync_state};
@@ -27,6 +27,17 @@ pub struct Delta {
     /// Ascending.
     pub keys: Vec<i64>,
     pub newest: Option<DateTime<Utc>>,
+    /// Of a table that is no star table's own: how many rows it has, and their highest key.
+    extent: Option<Extent>,
+    /// Whether rows came or went that no time of change tells of: then everything made from the table is compared.
+    pub is_unexplained: bool,
+}
+
+/// How many rows a table has, and their highest key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Extent {
+    rows: i64,
+    highest_key: Option<i64>,
 }
 
 impl Delta {
@@ -36,6 +47,7 @@ impl Delta {
         table: &SourceTable,
         state: Option<&sync_state::Model>,
         mode: Mode,
+        is_star_table: bool,
     ) -> Result<Self> {
         let proven = state.and_then(|state| state.update_time.clone());
         let now = update_time(snapshot, table).map(|time| state::time_text(time.and_utc()));
@@ -55,7 +67,8 @@ impl Delta {
         // A bulk change may touch every row: they are streamed, and a key is all that is kept of each.
         let mut rows = snapshot.connection.stream(&select).await.source(doing)?;
         while let Some(row) = rows.try_next().await.source(doing)? {
-            let (Key(key), changed): (Key, Option<DateTime<Utc>>) = row.try_get_many_by_index().source(doing)?;
+            let (Integer(key), changed): (Integer, Option<DateTime<Utc>>) =
+                row.try_get_many_by_index().source(doing)?;
             delta.keys.push(key);
             delta.newest = max(delta.newest, changed);
         }
@@ -65,7 +78,26 @@ impl Delta {
         }
         delta.keys.sort_unstable();
         delta.keys.dedup();
+        if !is_star_table {
+            let extent = Extent::read(snapshot, table).await?;
+            delta.is_unexplained = mode == Mode::Incremental && !delta.explains(state, extent);
+            delta.extent = Some(extent);
+        }
         Ok(delta)
+    }
+
+    /// Whether the changed rows account for the number of rows. New rows have keys above all earlier ones; where a
+    /// key was chosen by hand this errs on the side of comparing too much.
+    fn explains(&self, state: Option<&sync_state::Model>, extent: Extent) -> bool {
+        let Some((before, highest_key)) = state.and_then(|state| Some((state.row_count?, state.highest_key))) else {
+            return false;
+        };
+        let new = self
+            .keys
+            .iter()
+            .filter(|key| highest_key.is_none_or(|highest| **key > highest))
+            .count();
+        extent.rows == before + i64::try_from(new).unwrap_or(i64::MAX)
     }
 
     /// The state of the table after a pass that brought this delta.
@@ -92,7 +124,7 @@ impl Delta {
                 "a last_update lies in the source's future; the marker stays behind"
             );
         }
-        let loading = mode == Mode::Incremental;
+        let keep_load = mode == Mode::Incremental;
         sync_state::Model {
             source_table: before.source_table,
             last_updated: newest.map(|newest| state::time_text(min(newest, closed))),
@@ -101,9 +133,31 @@ impl Delta {
                 .map(|time| time.and_utc())
                 .filter(|time| *time < proven_before)
                 .map(state::time_text),
-            load_marker: before.load_marker.filter(|_| loading),
-            loaded_upto: before.loaded_upto.filter(|_| loading),
+            row_count: self.extent.map_or(before.row_count, |extent| Some(extent.rows)),
+            highest_key: self.extent.map_or(before.highest_key, |extent| extent.highest_key),
+            load_marker: before.load_marker.filter(|_| keep_load),
+            loaded_upto: before.loaded_upto.filter(|_| keep_load),
         }
+    }
+}
+
+impl Extent {
+    async fn read(snapshot: &Snapshot, table: &SourceTable) -> Result<Self> {
+        let doing = || format!("counting {}", table.name);
+        let select = Query::select()
+            .expr(Expr::col(Asterisk).count())
+            .expr(Expr::col(table.key).max())
+            .from(table.name)
+            .to_owned();
+        let row = snapshot.connection.query_one(&select).await.source(doing)?;
+        let (rows, highest_key): (i64, Option<Integer>) = match row {
+            Some(row) => row.try_get_many_by_index().source(doing)?,
+            None => (0, None),
+        };
+        Ok(Self {
+            rows,
+            highest_key: highest_key.map(|key| key.0),
+        })
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::mpsc;
 use tracing::info;
 
@@ -20,10 +20,15 @@ use crate::engine::pipeline::read::{LookupPlan, Reader};
 use crate::engine::pipeline::write::{Commits, Writer};
 use crate::engine::runs::catch_up::CatchUp;
 use crate::engine::runs::{Context, Mode, OVERLAP_SECONDS, Report};
-use crate::engine::target_db::state::{self, RunCounts, Status, sync_state};
+use crate::engine::target_db::state::{self, RunCounts, States, Status, sync_state};
 use crate::engine::target_db::{TargetReader, calendar, reject};
 use crate::engine::{pipeline, target_db};
 use crate::error::{Doing, Error, Result};
+
+const COMMAND: &str = "full-load";
+/// A load that was interrupted longer ago begins anew: a row that changed since without a time of change would
+/// never be looked at again.
+const HOURS_TO_GO_ON: i64 = 6;
 
 /// What a load starts from.
 struct Start {
@@ -43,7 +48,7 @@ pub async fn run(context: &Context<'_>) -> Result<Report> {
     if start.is_empty {
         context.target.write_without_syncing().await?;
     }
-    let run_id = state::begin_run(writer, "full-load", &context.source.server.identity).await?;
+    let run_id = state::begin_run(writer, COMMAND, &context.source.server.identity).await?;
     let result = load(context, &start, run_id).await;
     if let Err(error) = &result {
         // The error of the load is the one to report, even if its mark cannot be left.
@@ -58,36 +63,50 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
     state::fill(writer, &context.star.sources).await?;
     let states = state::load(writer).await?;
     let is_empty = context.target.is_empty(context.star).await?;
-    let is_fresh = states.values().all(|state| state.load_marker.is_none());
-    if is_fresh {
-        let marker = context.source.clock().await? - TimeDelta::seconds(OVERLAP_SECONDS);
-        let transaction = target_db::begin(writer).await?;
-        for (_, state) in states {
-            let state = sync_state::Model {
-                load_marker: Some(state::time_text(marker)),
-                loaded_upto: None,
-                ..state
-            };
-            state::save(&transaction, state).await?;
-        }
-        transaction
-            .commit()
-            .await
-            .target(|| "noting where the load begins".to_owned())?;
-        return Ok(Start {
-            is_empty,
-            loaded_upto: HashMap::new(),
-        });
+    let clock = context.source.clock().await?;
+    if can_go_on(context, &states, clock).await? {
+        let loaded_upto: HashMap<String, i64> = states
+            .into_values()
+            .filter_map(|state| state.loaded_upto.map(|upto| (state.source_table, upto)))
+            .collect();
+        info!(
+            tables = loaded_upto.len(),
+            "going on with the load that was interrupted"
+        );
+        return Ok(Start { is_empty, loaded_upto });
     }
-    let loaded_upto: HashMap<String, i64> = states
-        .into_values()
-        .filter_map(|state| state.loaded_upto.map(|upto| (state.source_table, upto)))
-        .collect();
-    info!(
-        tables = loaded_upto.len(),
-        "going on with the load that was interrupted"
-    );
-    Ok(Start { is_empty, loaded_upto })
+    let transaction = target_db::begin(writer).await?;
+    for (_, state) in states {
+        let state = sync_state::Model {
+            load_marker: Some(state::time_text(clock - TimeDelta::seconds(OVERLAP_SECONDS))),
+            loaded_upto: None,
+            ..state
+        };
+        state::save(&transaction, state).await?;
+    }
+    transaction
+        .commit()
+        .await
+        .target(|| "noting where the load begins".to_owned())?;
+    Ok(Start {
+        is_empty,
+        loaded_upto: HashMap::new(),
+    })
+}
+
+/// Whether an interrupted load is there, of this source, and young enough for its pages still to be trusted.
+async fn can_go_on(context: &Context<'_>, states: &States, clock: DateTime<Utc>) -> Result<bool> {
+    if !state::is_loading(states) {
+        return Ok(false);
+    }
+    let oldest = states
+        .values()
+        .filter_map(|state| state.load_marker.as_deref().and_then(state::parse_time))
+        .min();
+    let is_young = oldest.is_some_and(|began| clock - began < TimeDelta::hours(HOURS_TO_GO_ON));
+    let run = state::last_run_of(&context.target.writer, COMMAND).await?;
+    let is_same = run.is_some_and(|run| run.source_identity == context.source.server.identity);
+    Ok(is_young && is_same)
 }
 
 async fn load(context: &Context<'_>, start: &Start, run_id: i64) -> Result<Report> {

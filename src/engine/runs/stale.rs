@@ -1,14 +1,14 @@
 //! Which rows of a target table may no longer be right, given what changed elsewhere.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
 
 use super::delta::Delta;
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::scope::Scope;
-use crate::engine::declaration::table::{Star, Table, When};
+use crate::engine::declaration::table::{Star, Table, TargetPageKey, When};
 use crate::engine::pipeline::flow::{Outcomes, Removed};
 use crate::engine::target_db::reject;
 use crate::error::{Doing, Result};
@@ -29,9 +29,9 @@ pub struct Changes<'a> {
 }
 
 impl Changes<'_> {
-    /// The page keys of all rows of `table` that may no longer be right.
-    pub async fn stale_keys(&self, table: &Table) -> Result<BTreeSet<i64>> {
-        let mut keys: BTreeSet<i64> = self.deltas[table.source_table].keys.iter().copied().collect();
+    /// The page keys of all rows of `table` that may no longer be right, in no order, some of them twice.
+    pub async fn stale_keys(&self, table: &Table) -> Result<Vec<i64>> {
+        let mut keys = self.deltas[table.source_table].keys.clone();
         for source in table.joined.iter().filter_map(|name| self.star.source(name)) {
             let affected = |changed: &[i64]| {
                 (table.select)()
@@ -56,6 +56,12 @@ impl Changes<'_> {
                 self.add_affected(&mut keys, followed.affected, changed).await?;
             }
         }
+        if let TargetPageKey::Through { dimension, .. } = table.target_page_key
+            && let Some(outcome) = self.outcomes.get(dimension)
+        {
+            // A dimension's key that changed took its bridge rows along, and they show no change.
+            keys.extend(&outcome.changed);
+        }
         self.add_pointing_to_removed(&mut keys, table).await?;
         keys.extend(reject::page_keys(self.transaction, table.source_table).await?);
         // A full load that saw them missing looks again, in the snapshot.
@@ -65,14 +71,14 @@ impl Changes<'_> {
 
     async fn add_affected(
         &self,
-        keys: &mut BTreeSet<i64>,
+        keys: &mut Vec<i64>,
         affected: impl Fn(&[i64]) -> SelectStatement,
         changed: &[i64],
     ) -> Result<()> {
         let doing = || "looking for dependent rows".to_owned();
         for chunk in changed.chunks(KEYS_A_STATEMENT) {
             for row in self.source.query_all(&affected(chunk)).await.source(doing)? {
-                keys.insert(row.try_get_by_index::<Key>(0).source(doing)?.0);
+                keys.push(row.try_get_by_index::<Integer>(0).source(doing)?.0);
             }
         }
         Ok(())
@@ -80,7 +86,7 @@ impl Changes<'_> {
 
     /// Adds the rows whose dimension is about to go. The target knows them: a changed key takes the source's rows
     /// along by cascade, so that the source no longer tells who they were.
-    async fn add_pointing_to_removed(&self, keys: &mut BTreeSet<i64>, table: &Table) -> Result<()> {
+    async fn add_pointing_to_removed(&self, keys: &mut Vec<i64>, table: &Table) -> Result<()> {
         let doing = || format!("looking for rows of {} without a parent", table.name);
         for reference in &table.references {
             let parent = self.star.table(&reference.parent);
@@ -98,7 +104,7 @@ impl Changes<'_> {
                 let column = Expr::col((Alias::new(table.name), Alias::new(&reference.column)));
                 select.and_where(column.in_subquery(gone));
                 for row in self.transaction.query_all(&select).await.target(doing)? {
-                    keys.insert(row.try_get_by_index(0).target(doing)?);
+                    keys.push(row.try_get_by_index(0).target(doing)?);
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! Validation: counts, integrity and totals of both sides, each read at one instant.
 
+use std::cmp::max;
 use std::sync::Arc;
 
 use chrono::{NaiveDate, NaiveDateTime};
@@ -99,7 +100,10 @@ pub async fn run(request: Request<'_>) -> Result<Validation> {
             let today = snapshot.clock.date_naive();
             let back = chrono::Days::new(days.saturating_sub(1));
             (
-                Some(today.checked_sub_days(back).unwrap_or(NaiveDate::MIN)),
+                Some(max(
+                    today.checked_sub_days(back).unwrap_or_default(),
+                    NaiveDate::default(),
+                )),
                 Some(today),
             )
         }

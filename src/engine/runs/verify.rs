@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{Days, NaiveDate};
+use chrono::{Datelike, Days, NaiveDate, NaiveTime};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Query, SelectStatement};
@@ -11,7 +11,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection};
 use serde::Serialize;
 
 use crate::engine::declaration::date_key;
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Table, Totals};
 use crate::engine::target_db::{TargetReader, reject};
@@ -87,9 +87,13 @@ impl Period {
         match self {
             Self::All => Condition::all(),
             Self::Ranges(ranges) => ranges.iter().fold(Condition::any(), |any, (from, to)| {
-                let midnight = |day: NaiveDate| day.and_time(chrono::NaiveTime::MIN);
-                let after = to.checked_add_days(Days::new(1)).unwrap_or(NaiveDate::MAX);
-                any.add(time.clone().gte(midnight(*from)).and(time.clone().lt(midnight(after))))
+                let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN);
+                // The last day of all has no next one, to the server.
+                let after = to.checked_add_days(Days::new(1)).filter(|day| day.year() <= 9999);
+                let range = Condition::all()
+                    .add(time.clone().gte(midnight(*from)))
+                    .add_option(after.map(|after| time.clone().lt(midnight(after))));
+                any.add(range)
             }),
         }
     }
@@ -225,8 +229,9 @@ impl Sides<'_> {
             .cond_where(scope.contains(&table.source_page_key()));
         let mut figures = Vec::new();
         for row in self.source.query_all(&select).await.source(doing)? {
-            let (day, store, rows): (NaiveDate, Option<Key>, i64) = (
-                row.try_get_by_index(0).source(doing)?,
+            // A date that is none, such as 2005-00-00: such rows are rejected, and their part is taken out.
+            let day: Option<NaiveDate> = row.try_get_by_index(0).ok();
+            let (store, rows): (Option<Integer>, i64) = (
                 row.try_get_by_index(1).source(doing)?,
                 row.try_get_by_index(2).source(doing)?,
             );
@@ -239,7 +244,10 @@ impl Sides<'_> {
                 .and_then(|sum| sum.checked_mul(Decimal::ONE_HUNDRED))
                 .and_then(|cents| cents.to_i64())
                 .unwrap_or(0);
-            figures.push(((date_key::of_day(day), store.map_or(0, |store| store.0)), (rows, cents)));
+            figures.push((
+                (day.map_or(0, date_key::of_day), store.map_or(0, |store| store.0)),
+                (rows, cents),
+            ));
         }
         Ok(figures)
     }

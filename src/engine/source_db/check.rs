@@ -10,8 +10,8 @@ use crate::engine::source_db::Source;
 use crate::error::{Doing, Error, Result};
 
 /// Fails with every missing or retyped table and column by name, before any row is read.
-pub async fn check(source: &Source, tables: &[SourceTable]) -> Result<()> {
-    let found = columns(&source.pool, &source.server.schema).await?;
+pub async fn columns(source: &Source, tables: &[SourceTable]) -> Result<()> {
+    let found = data_types(&source.pool, &source.server.schema).await?;
     let mut problems = Vec::new();
     if is_too_old(&source.server.version, source.server.is_mariadb) {
         problems.push(format!(
@@ -37,9 +37,15 @@ pub async fn check(source: &Source, tables: &[SourceTable]) -> Result<()> {
             }
         }
     }
-    if !problems.is_empty() {
-        return Err(Error::SourceUnfit { problems });
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::SourceUnfit { problems })
     }
+}
+
+/// Fails if the account may not read one of the columns.
+pub async fn privileges(source: &Source, tables: &[SourceTable]) -> Result<()> {
     for table in tables {
         let select = Query::select()
             .columns(table.columns.iter().map(|column| column.name))
@@ -56,7 +62,7 @@ pub async fn check(source: &Source, tables: &[SourceTable]) -> Result<()> {
 }
 
 /// Data types by table and column, as far as the account may see them.
-async fn columns(connection: &DatabaseConnection, schema: &str) -> Result<HashMap<String, HashMap<String, String>>> {
+async fn data_types(connection: &DatabaseConnection, schema: &str) -> Result<HashMap<String, HashMap<String, String>>> {
     let doing = || "reading information_schema.COLUMNS".to_owned();
     let column = |name: &'static str| Expr::col(Alias::new(name));
     let select = Query::select()

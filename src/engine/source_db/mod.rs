@@ -7,16 +7,17 @@ use std::cmp::{max, min};
 use std::collections::HashMap;
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
 use tracing::debug;
 
+use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::table::{Calendar, Years};
 use crate::error::{Doing, Error, Result};
 
 /// How long a server may take to answer a connection attempt.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An open source.
 pub struct Source {
@@ -91,14 +92,15 @@ impl Source {
     pub async fn years(&self, calendar: &Calendar) -> Result<Years> {
         let doing = || "reading the oldest and newest date".to_owned();
         let mut years: Years = None;
-        for select in &calendar.source_range {
+        for select in &calendar.source_years {
             let Some(row) = self.pool.query_one(&select()).await.source(doing)? else {
                 continue;
             };
-            let (oldest, newest): (Option<NaiveDateTime>, Option<NaiveDateTime>) =
-                row.try_get_many_by_index().source(doing)?;
-            for date in [oldest, newest].into_iter().flatten() {
-                let year = date.year();
+            let (first, last): (Option<Integer>, Option<Integer>) = row.try_get_many_by_index().source(doing)?;
+            for Integer(year) in [first, last].into_iter().flatten() {
+                let year = i32::try_from(year)
+                    .map_err(|error| DbErr::Type(error.to_string()))
+                    .source(doing)?;
                 years = Some(years.map_or((year, year), |(first, last)| (min(first, year), max(last, year))));
             }
         }

@@ -21,7 +21,9 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock of `target`, or says who has it.
     pub fn acquire(target: &Path, command: &str) -> Result<Self> {
-        let mut path = target.as_os_str().to_owned();
+        // By its real name: a link to the target is the target.
+        let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
+        let mut path = target.into_os_string();
         path.push(".lock");
         let path = PathBuf::from(path);
         let failed = |cause| Error::TargetFile {

@@ -261,7 +261,11 @@ pub async fn open_to_read(path: &Path, connections: u32) -> Result<DatabaseConne
         return Err(Error::TargetMissing { path: path.to_owned() });
     }
     let readers = connect(path, Access::Read, connections).await?;
-    match version::pending_migrations(path, &readers).await?.into_iter().next() {
+    let pending = version::pending_migrations(path, &readers).await?;
+    if pending.len() == Migrator::migrations().len() {
+        return Err(Error::TargetMissing { path: path.to_owned() });
+    }
+    match pending.into_iter().next() {
         None => Ok(readers),
         Some(pending) => Err(Error::TargetOlder {
             path: path.to_owned(),

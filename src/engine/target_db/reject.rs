@@ -137,9 +137,10 @@ pub async fn missing_parents(
         .collect()
 }
 
-/// A few rejected rows, for people to read.
-pub async fn some<C: ConnectionTrait>(connection: &C, limit: u64) -> Result<Vec<Model>> {
+/// A few rejected rows of a source table, for people to read.
+pub async fn some<C: ConnectionTrait>(connection: &C, source_table: &str, limit: u64) -> Result<Vec<Model>> {
     Entity::find()
+        .filter(Column::SourceTable.eq(source_table))
         .limit(limit)
         .all(connection)
         .await

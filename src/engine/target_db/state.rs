@@ -27,6 +27,9 @@ pub mod sync_state {
         pub observed_at: Option<String>,
         /// UPDATE_TIME then; NULL if it cannot prove that nothing has changed since.
         pub update_time: Option<String>,
+        /// Rows then, and their highest key; kept of tables that are no star table's own.
+        pub row_count: Option<i64>,
+        pub highest_key: Option<i64>,
         /// Where the closing pass of an unfinished full load has to begin.
         pub load_marker: Option<String>,
         /// Page keys up to here are loaded by an unfinished full load.
@@ -123,6 +126,8 @@ pub async fn fill<C: ConnectionTrait>(connection: &C, tables: &[SourceTable]) ->
             last_updated: Set(None),
             observed_at: Set(None),
             update_time: Set(None),
+            row_count: Set(None),
+            highest_key: Set(None),
             load_marker: Set(None),
             loaded_upto: Set(None),
         })
@@ -160,6 +165,8 @@ pub async fn save<C: ConnectionTrait>(connection: &C, state: sync_state::Model) 
         last_updated: Set(state.last_updated),
         observed_at: Set(state.observed_at),
         update_time: Set(state.update_time),
+        row_count: Set(state.row_count),
+        highest_key: Set(state.highest_key),
         load_marker: Set(state.load_marker),
         loaded_upto: Set(state.loaded_upto),
     };
@@ -170,6 +177,8 @@ pub async fn save<C: ConnectionTrait>(connection: &C, state: sync_state::Model) 
                     Column::LastUpdated,
                     Column::ObservedAt,
                     Column::UpdateTime,
+                    Column::RowCount,
+                    Column::HighestKey,
                     Column::LoadMarker,
                     Column::LoadedUpto,
                 ])
@@ -181,9 +190,14 @@ pub async fn save<C: ConnectionTrait>(connection: &C, state: sync_state::Model) 
     Ok(())
 }
 
-/// Whether a full load has ever finished: incremental runs need one.
+/// Whether a full load has ever finished.
 pub fn is_loaded(states: &States) -> bool {
     !states.is_empty() && states.values().all(|state| state.observed_at.is_some())
+}
+
+/// Whether a full load has begun and not finished: what it has changed so far has not reached every table.
+pub fn is_loading(states: &States) -> bool {
+    states.values().any(|state| state.load_marker.is_some())
 }
 
 /// How a run ended.
@@ -276,6 +290,16 @@ pub async fn last_runs<C: ConnectionTrait>(connection: &C, count: u64) -> Result
         .order_by_desc(sync_run::Column::Id)
         .limit(count)
         .all(connection)
+        .await
+        .target(|| "reading sync_run".to_owned())
+}
+
+/// The newest run of a command.
+pub async fn last_run_of<C: ConnectionTrait>(connection: &C, command: &str) -> Result<Option<sync_run::Model>> {
+    sync_run::Entity::find()
+        .filter(sync_run::Column::Command.eq(command))
+        .order_by_desc(sync_run::Column::Id)
+        .one(connection)
         .await
         .target(|| "reading sync_run".to_owned())
 }

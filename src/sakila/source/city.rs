@@ -2,16 +2,16 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 
 /// The columns that are read.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "city")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub city_id: Key,
+    pub city_id: Integer,
     pub city: String,
-    pub country_id: Key,
+    pub country_id: Integer,
     pub last_update: DateTimeUtc,
 }
 

@@ -2,17 +2,17 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 
 /// The columns that are read.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "customer")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub customer_id: Key,
+    pub customer_id: Integer,
     pub first_name: String,
     pub last_name: String,
-    pub address_id: Key,
+    pub address_id: Integer,
     pub active: bool,
     pub last_update: Option<DateTimeUtc>,
 }

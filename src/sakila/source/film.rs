@@ -2,18 +2,18 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 
 /// The columns that are read.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "film")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub film_id: Key,
+    pub film_id: Integer,
     pub title: String,
-    pub release_year: Option<u16>,
-    pub language_id: Key,
-    pub length: Option<u32>,
+    pub release_year: Option<Integer>,
+    pub language_id: Integer,
+    pub length: Option<Integer>,
     pub rating: Option<String>,
     pub last_update: DateTimeUtc,
 }

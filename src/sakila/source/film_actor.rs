@@ -2,16 +2,16 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 
 /// The columns that are read.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "film_actor")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub actor_id: Key,
+    pub actor_id: Integer,
     #[sea_orm(primary_key, auto_increment = false)]
-    pub film_id: Key,
+    pub film_id: Integer,
     pub last_update: DateTimeUtc,
 }
 

@@ -2,14 +2,14 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 
 /// The columns that are read.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "language")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub language_id: Key,
+    pub language_id: Integer,
     pub name: String,
     pub last_update: DateTimeUtc,
 }

@@ -2,17 +2,17 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 
 /// The columns that are read.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "payment")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub payment_id: Key,
-    pub customer_id: Key,
-    pub staff_id: Key,
-    pub rental_id: Option<Key>,
+    pub payment_id: Integer,
+    pub customer_id: Integer,
+    pub staff_id: Integer,
+    pub rental_id: Option<Integer>,
     pub amount: Decimal,
     pub payment_date: DateTime,
     pub last_update: Option<DateTimeUtc>,

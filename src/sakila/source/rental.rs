@@ -2,19 +2,19 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 
 /// The columns that are read.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "rental")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub rental_id: Key,
+    pub rental_id: Integer,
     pub rental_date: DateTime,
-    pub inventory_id: Key,
-    pub customer_id: Key,
+    pub inventory_id: Integer,
+    pub customer_id: Integer,
     pub return_date: Option<DateTime>,
-    pub staff_id: Key,
+    pub staff_id: Integer,
     pub last_update: DateTimeUtc,
 }
 

@@ -2,15 +2,15 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 
 /// The columns that are read.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "staff")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub staff_id: Key,
-    pub store_id: Key,
+    pub staff_id: Integer,
+    pub store_id: Integer,
     pub last_update: DateTimeUtc,
 }
 

@@ -2,15 +2,15 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 
 /// The columns that are read.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "store")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub store_id: Key,
-    pub address_id: Key,
+    pub store_id: Integer,
+    pub address_id: Integer,
     pub last_update: DateTimeUtc,
 }
 

@@ -5,7 +5,7 @@ use sea_orm::sea_query::SelectStatement;
 use sea_orm::{ActiveValue::Set, QuerySelect, QueryTrait};
 
 use super::{dim_category::CATEGORY, dim_film::FILM};
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{KeysFrom, Lookups, Need};
 use crate::engine::declaration::rejection::Rejection;
 use crate::engine::declaration::row::{SourceRow, columns_of, mapped_by};
@@ -85,7 +85,7 @@ fn select() -> SelectStatement {
 }
 
 fn map(row: &SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
-    let (film_id, category_id): (Key, Key) = row.read()?;
+    let (film_id, category_id): (Integer, Integer) = row.read()?;
     Ok(ActiveModel {
         film_key: Set(lookups.find(&FILM, film_id.0)?),
         category_key: Set(lookups.find(&CATEGORY, category_id.0)?),

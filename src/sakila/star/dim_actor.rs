@@ -9,7 +9,7 @@ use sea_orm::{
 };
 
 use super::timestamp_text;
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{Lookup, Lookups, Side};
 use crate::engine::declaration::rejection::Rejection;
 use crate::engine::declaration::row::SourceRow;
@@ -62,7 +62,7 @@ fn select() -> SelectStatement {
 }
 
 fn map(row: &SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
-    let (actor_id, first_name, last_name, last_update): (Key, String, String, DateTime<Utc>) = row.read()?;
+    let (actor_id, first_name, last_name, last_update): (Integer, String, String, DateTime<Utc>) = row.read()?;
     Ok(ActiveModel {
         actor_key: NotSet,
         actor_id: Set(actor_id.0),

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 
 use super::timestamp_text;
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{Lookup, Lookups, Side};
 use crate::engine::declaration::rejection::Rejection;
 use crate::engine::declaration::row::SourceRow;
@@ -60,7 +60,7 @@ fn select() -> SelectStatement {
 }
 
 fn map(row: &SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
-    let (category_id, name, last_update): (Key, String, DateTime<Utc>) = row.read()?;
+    let (category_id, name, last_update): (Integer, String, DateTime<Utc>) = row.read()?;
     Ok(ActiveModel {
         category_key: NotSet,
         category_id: Set(category_id.0),

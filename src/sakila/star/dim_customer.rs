@@ -9,7 +9,7 @@ use sea_orm::{
 };
 
 use super::timestamp_text;
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{Lookup, Lookups, Side};
 use crate::engine::declaration::rejection::Rejection;
 use crate::engine::declaration::row::SourceRow;
@@ -75,11 +75,11 @@ fn select() -> SelectStatement {
 }
 
 type Source = (
-    Key,
+    Integer,
     String,
     String,
     bool,
-    Key,
+    Integer,
     Option<DateTime<Utc>>,
     Option<String>,
     Option<String>,

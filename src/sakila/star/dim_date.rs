@@ -1,8 +1,8 @@
 //! `dim_date`: every day of the years that the source's dates fall in. Generated, without gaps.
 
-use chrono::{Datelike, NaiveDate, NaiveDateTime};
+use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{Query, SelectStatement};
+use sea_orm::sea_query::{Func, Query, SelectStatement};
 use sea_orm::{ActiveValue::Set, IdenStatic};
 
 use crate::engine::declaration::date_key;
@@ -54,10 +54,10 @@ pub fn calendar() -> Calendar {
                 .map(|day| cells_of::<Entity>(row(day)))
                 .collect()
         },
-        source_range: vec![
-            || range_of(rental::Entity, rental::Column::RentalDate),
-            || range_of(rental::Entity, rental::Column::ReturnDate),
-            || range_of(payment::Entity, payment::Column::PaymentDate),
+        source_years: vec![
+            || years_of(rental::Entity, rental::Column::RentalDate),
+            || years_of(rental::Entity, rental::Column::ReturnDate),
+            || years_of(payment::Entity, payment::Column::PaymentDate),
         ],
     }
 }
@@ -87,11 +87,20 @@ fn row(day: NaiveDate) -> ActiveModel {
     }
 }
 
-fn range_of(table: impl EntityTrait, column: impl ColumnTrait) -> SelectStatement {
+fn midnight(year: i32) -> NaiveDateTime {
+    NaiveDate::from_yo_opt(year, 1)
+        .expect("every year has a first day")
+        .and_time(NaiveTime::MIN)
+}
+
+fn years_of(table: impl EntityTrait, column: impl ColumnTrait) -> SelectStatement {
     Query::select()
-        .expr(column.min())
-        .expr(column.max())
+        .expr(Func::cust("YEAR").arg(column.min()))
+        .expr(Func::cust("YEAR").arg(column.max()))
         .from(table)
+        // What lies outside is rejected, and must not hide the oldest and newest day that are not.
+        .and_where(column.gte(midnight(FIRST_YEAR)))
+        .and_where(column.lt(midnight(LAST_YEAR + 1)))
         .to_owned()
 }
 

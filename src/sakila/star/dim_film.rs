@@ -9,7 +9,7 @@ use sea_orm::{
 };
 
 use super::timestamp_text;
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{Lookup, Lookups, Side};
 use crate::engine::declaration::rejection::Rejection;
 use crate::engine::declaration::row::SourceRow;
@@ -75,12 +75,12 @@ fn select() -> SelectStatement {
 }
 
 type Source = (
-    Key,
+    Integer,
     String,
     Option<String>,
-    Option<u32>,
-    Key,
-    Option<u16>,
+    Option<Integer>,
+    Integer,
+    Option<Integer>,
     DateTime<Utc>,
     Option<String>,
 );
@@ -88,18 +88,21 @@ type Source = (
 fn map(row: &SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
     let (film_id, title, rating, length, language_id, release_year, last_update, language): Source = row.read()?;
     let language = language.ok_or_else(|| Rejection::missing("language", language_id.0))?;
-    let length = length
-        .map(i32::try_from)
-        .transpose()
-        .map_err(|_| Rejection::invalid("length is beyond 2^31 - 1"))?;
     Ok(ActiveModel {
         film_key: NotSet,
         film_id: Set(film_id.0),
         title: Set(title),
         rating: Set(rating),
-        length: Set(length),
+        length: Set(small("length", length)?),
         language: Set(language.trim_end_matches(' ').to_owned()),
-        release_year: Set(release_year.map(i32::from)),
+        release_year: Set(small("release_year", release_year)?),
         last_update: Set(timestamp_text(last_update)),
     })
+}
+
+fn small(column: &str, number: Option<Integer>) -> Result<Option<i32>, Rejection> {
+    number
+        .map(|Integer(number)| i32::try_from(number))
+        .transpose()
+        .map_err(|_| Rejection::invalid(format!("{column} is beyond 32 bits")))
 }

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 
 use super::timestamp_text;
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{Lookup, Lookups, Side};
 use crate::engine::declaration::rejection::Rejection;
 use crate::engine::declaration::row::SourceRow;
@@ -68,7 +68,7 @@ fn select() -> SelectStatement {
         .into_query()
 }
 
-type Source = (Key, Key, DateTime<Utc>, Option<String>, Option<String>);
+type Source = (Integer, Integer, DateTime<Utc>, Option<String>, Option<String>);
 
 fn map(row: &SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
     let (store_id, address_id, last_update, city, country): Source = row.read()?;

@@ -15,7 +15,7 @@ use super::dim_customer::CUSTOMER;
 use super::dim_date::calendar_key;
 use super::dim_store::{self, STORE};
 use super::fact_rental::{REJECTED_RENTAL, RENTAL_STORE};
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{KeysFrom, Lookups, Need};
 use crate::engine::declaration::rejection::Rejection;
 use crate::engine::declaration::row::{SourceRow, columns_of, mapped_by, position};
@@ -156,10 +156,10 @@ fn in_column(column: payment::Column) -> KeysFrom {
 
 fn map(row: &SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
     let (payment_id, customer_id, staff_id, rental_id, amount, paid): (
-        Key,
-        Key,
-        Key,
-        Option<Key>,
+        Integer,
+        Integer,
+        Integer,
+        Option<Integer>,
         Decimal,
         NaiveDateTime,
     ) = row.read()?;

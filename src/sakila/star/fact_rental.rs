@@ -12,7 +12,7 @@ use super::dim_customer::CUSTOMER;
 use super::dim_date::calendar_key;
 use super::dim_film::FILM;
 use super::dim_store::{self, STORE};
-use crate::engine::declaration::key::Key;
+use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{KeysFrom, Lookup, Lookups, Need, Side};
 use crate::engine::declaration::rejection::Rejection;
 use crate::engine::declaration::row::{SourceRow, columns_of, mapped_by, position};
@@ -187,12 +187,12 @@ fn in_column(column: rental::Column) -> KeysFrom {
 
 fn map(row: &SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
     let (rental_id, rented, inventory_id, customer_id, returned, staff_id): (
-        Key,
+        Integer,
         NaiveDateTime,
-        Key,
-        Key,
+        Integer,
+        Integer,
         Option<NaiveDateTime>,
-        Key,
+        Integer,
     ) = row.read()?;
     let film_id = lookups.find(&INVENTORY_FILM, inventory_id.0)?;
     let store_id = lookups.find(&INVENTORY_STORE, inventory_id.0)?;

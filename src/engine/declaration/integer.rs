@@ -1,26 +1,26 @@
-//! The key of a source row, whatever integer type its column has.
+//! An integer of the source, whatever type its column has.
 //!
-//! The official Sakila uses TINYINT to INT, a scaled-up one INT UNSIGNED or BIGINT. The driver decodes unsigned
-//! columns to unsigned integers only and signed ones to signed only; `Key` asks the column which it is.
+//! The official Sakila's keys are TINYINT to INT, a scaled-up one's INT UNSIGNED or BIGINT. The driver decodes
+//! unsigned columns to unsigned integers only and signed ones to signed only; `Integer` asks the column which it is.
 
 use sea_orm::sea_query::{ArrayType, ColumnType, Nullable, ValueType, ValueTypeErr};
 use sea_orm::{ColIdx, DbErr, QueryResult, TryFromU64, TryGetError, TryGetable, Value};
 use sqlx::{MySql, Row, Type, ValueRef};
 
-/// An integer key of any width and signedness, up to `i64::MAX`.
+/// An integer of any width and signedness, up to `i64::MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key(pub i64);
+pub struct Integer(pub i64);
 
-impl From<Key> for Value {
-    fn from(key: Key) -> Self {
+impl From<Integer> for Value {
+    fn from(key: Integer) -> Self {
         Value::BigInt(Some(key.0))
     }
 }
 
-impl TryGetable for Key {
+impl TryGetable for Integer {
     fn try_get_by<I: ColIdx>(result: &QueryResult, index: I) -> Result<Self, TryGetError> {
         let Some(row) = result.try_as_mysql_row() else {
-            return i64::try_get_by(result, index).map(Key);
+            return i64::try_get_by(result, index).map(Integer);
         };
         let raw = row.try_get_raw(index.as_sqlx_mysql_index()).map_err(decode_error)?;
         if raw.is_null() {
@@ -29,10 +29,12 @@ impl TryGetable for Key {
         if <u64 as Type<MySql>>::compatible(&raw.type_info()) {
             let key: u64 = row.try_get(index.as_sqlx_mysql_index()).map_err(decode_error)?;
             let key = <i64 as TryFrom<u64>>::try_from(key)
-                .map_err(|_| TryGetError::DbErr(DbErr::Type("key beyond 2^63 - 1".to_owned())))?;
-            Ok(Key(key))
+                .map_err(|_| TryGetError::DbErr(DbErr::Type("integer beyond 2^63 - 1".to_owned())))?;
+            Ok(Integer(key))
         } else {
-            row.try_get(index.as_sqlx_mysql_index()).map(Key).map_err(decode_error)
+            row.try_get(index.as_sqlx_mysql_index())
+                .map(Integer)
+                .map_err(decode_error)
         }
     }
 }
@@ -42,13 +44,13 @@ fn decode_error(error: sqlx::Error) -> TryGetError {
     TryGetError::DbErr(DbErr::Type(error.to_string()))
 }
 
-impl ValueType for Key {
+impl ValueType for Integer {
     fn try_from(value: Value) -> Result<Self, ValueTypeErr> {
-        <i64 as ValueType>::try_from(value).map(Key)
+        <i64 as ValueType>::try_from(value).map(Integer)
     }
 
     fn type_name() -> String {
-        "Key".to_owned()
+        "Integer".to_owned()
     }
 
     fn array_type() -> ArrayType {
@@ -60,16 +62,16 @@ impl ValueType for Key {
     }
 }
 
-impl Nullable for Key {
+impl Nullable for Integer {
     fn null() -> Value {
         Value::BigInt(None)
     }
 }
 
-impl TryFromU64 for Key {
+impl TryFromU64 for Integer {
     fn try_from_u64(number: u64) -> Result<Self, DbErr> {
         <i64 as TryFrom<u64>>::try_from(number)
-            .map(Key)
-            .map_err(|_| DbErr::Type("key beyond 2^63 - 1".to_owned()))
+            .map(Integer)
+            .map_err(|_| DbErr::Type("integer beyond 2^63 - 1".to_owned()))
     }
 }
