@@ -15,5 +15,6 @@ pub mod declaration;
 pub mod pipeline;
 pub mod runs;
 pub mod source_db;
+pub mod sql;
 pub mod stop;
 pub mod target_db;

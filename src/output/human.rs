@@ -214,12 +214,13 @@ pub fn validation(validation: &Validation, seconds: f64) -> String {
     text
 }
 
+/// Whole rows per second.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "rows per second are few and not negative"
 )]
-fn rate_of(rows: u64, seconds: f64) -> u64 {
+pub fn rate_of(rows: u64, seconds: f64) -> u64 {
     rate(rows, seconds).round() as u64
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::info;
 
+use super::human;
 use crate::engine::pipeline::progress::{Progress, TableProgress};
 use crate::metrics;
 
@@ -82,18 +83,31 @@ async fn watch(progress: Arc<Progress>, bars: bool, mut finished: oneshot::Recei
 }
 
 fn bar(table: &TableProgress) -> ProgressBar {
-    let style = "{prefix:22} {bar:30} {human_pos:>10} rows {per_sec:>14}  {eta} left";
+    let style = "{prefix:22} {bar:30} {human_pos:>12} rows  {msg}";
     let style = ProgressStyle::with_template(style).expect("the template is sound");
-    let bar = ProgressBar::new(table.expected.load(Ordering::Relaxed)).with_style(style);
+    // Added first: a bar that stands alone would draw itself somewhere else.
+    let bar = BARS.add(ProgressBar::no_length());
+    bar.set_style(style);
     bar.set_prefix(table.table);
-    BARS.add(bar)
+    bar
 }
 
 fn draw(bar: &ProgressBar, table: &TableProgress) {
+    if bar.is_finished() {
+        return;
+    }
     let read = table.read.load(Ordering::Relaxed);
     // The expectation is the server's estimate.
     bar.set_length(table.expected.load(Ordering::Relaxed).max(read));
     bar.set_position(read);
+    let average = human::rate_of(read, bar.elapsed().as_secs_f64());
+    let rate = human::grouped(average);
+    if table.is_finished.load(Ordering::Relaxed) {
+        bar.set_length(read);
+        bar.finish_with_message(format!("{rate} rows/s"));
+    } else {
+        bar.set_message(format!("{rate} rows/s, {} s left", bar.eta().as_secs()));
+    }
 }
 
 /// Rows per second between two looks.

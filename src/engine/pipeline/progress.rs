@@ -1,6 +1,6 @@
 //! How far a run is: counters that the stages add to and that the terminal and the metrics look at.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::engine::pipeline::flow::BatchCounts;
@@ -19,6 +19,7 @@ pub struct TableProgress {
     pub expected: AtomicU64,
     pub read: AtomicU64,
     pub written: AtomicU64,
+    pub is_finished: AtomicBool,
 }
 
 impl Progress {
@@ -33,6 +34,7 @@ impl Progress {
             expected: AtomicU64::new(0),
             read: AtomicU64::new(0),
             written: AtomicU64::new(0),
+            is_finished: AtomicBool::new(false),
         });
         tables.push(Arc::clone(&made));
         made
@@ -45,6 +47,10 @@ impl Progress {
 }
 
 impl TableProgress {
+    pub fn finish(&self) {
+        self.is_finished.store(true, Ordering::Relaxed);
+    }
+
     pub fn expect(&self, rows: u64) {
         self.expected.store(rows, Ordering::Relaxed);
     }

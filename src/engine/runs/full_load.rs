@@ -213,6 +213,9 @@ async fn load_phase(
     let planned = planner.await.map_err(|_| Error::Panicked { stage: "planner" })?;
     let outcome = outcome?;
     planned?;
+    for table in phase {
+        context.progress.table(table.name).finish();
+    }
     for (lookup, map) in outcome.published {
         lookups.set(lookup, map);
     }

@@ -1,7 +1,6 @@
 //! The connection to the operational database: a pool for short statements, and snapshots.
 
 pub mod check;
-mod sql;
 
 use std::cmp::{max, min};
 use std::collections::HashMap;
@@ -14,6 +13,7 @@ use tracing::debug;
 
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::table::{Calendar, Years};
+use crate::engine::sql;
 use crate::error::{Doing, Error, Result};
 
 /// How long a server may take to answer a connection attempt.

@@ -4,7 +4,6 @@
 pub mod calendar;
 pub mod lock;
 pub mod reject;
-mod sql;
 pub mod state;
 pub mod statement;
 mod version;
@@ -24,6 +23,7 @@ use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use tracing::info;
 
 use crate::engine::declaration::table::Star;
+use crate::engine::sql;
 use crate::error::{Doing, Error, Result};
 
 /// How long to wait for another program that writes to the file.

@@ -7,7 +7,7 @@ use migration::{Migrator, MigratorTrait};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, Statement};
 
-use super::sql;
+use crate::engine::sql;
 use crate::error::{Doing, Error, Result};
 
 /// The migrations that the file lacks. Fails, before anything is written, if the file is another program's

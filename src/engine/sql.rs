@@ -1,8 +1,20 @@
-//! SQL text for the target: PRAGMAs, which are SQLite's own and no part of any query builder. Each with its reason.
+//! All SQL text of our own: what the ORM has no way to say, each piece with its reason. (The views, which it cannot
+//! say either, are in the migration that makes them.)
+
+/// The snapshot has to begin with this very statement: after a plain BEGIN the first read would fix it. MySQL
+/// refuses to prepare it, so it goes out unprepared.
+pub const START_SNAPSHOT: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
+/// A consistent snapshot exists under this isolation level only.
+pub const REPEATABLE_READ: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+/// SeaORM did not begin the snapshot, so it cannot end it.
+pub const END_SNAPSHOT: &str = "COMMIT";
+/// MySQL 8 caches UPDATE_TIME for a day otherwise. MariaDB has no such cache and no such variable.
+pub const FRESH_UPDATE_TIMES: &str = "SET SESSION information_schema_stats_expiry = 0";
 
 /// Marks a SQLite file as ours, in its header: "SkSy".
 pub const APPLICATION_ID: i64 = 0x536B_5379;
 
+// PRAGMAs are SQLite's own and no part of any query builder.
 pub const READ_APPLICATION_ID: &str = "PRAGMA application_id";
 pub fn write_application_id() -> String {
     format!("PRAGMA application_id = {APPLICATION_ID}")
