@@ -156,7 +156,11 @@ fn server_error_number(error: &DbErr) -> Option<u16> {
 fn source_hint(cause: &DbErr) -> String {
     match server_error_number(cause) {
         Some(1045 | 1698) => "check user and password in --source, or SAKILA_SYNC_SOURCE_PASSWORD",
-        Some(1044 | 1142 | 1143) => "GRANT SELECT on the schema to the account; nothing more is needed",
+        // What the server says to an account without rights, whether or not the schema exists.
+        Some(1044) => {
+            "check the schema's name at the end of --source; if it is right, GRANT SELECT on it to the account"
+        }
+        Some(1142 | 1143) => "GRANT SELECT on the schema to the account; nothing more is needed",
         Some(1049) => "name an existing schema at the end of --source: mysql://user@host:3306/sakila",
         Some(1040 | 1203) => "the server has no connection to spare; lower --workers or raise max_connections",
         Some(1820 | 1862) => "the account's password has expired; set a new one on the server",

@@ -77,6 +77,24 @@ fn a_load_goes_on_behind_the_intervals_that_were_finished() {
 }
 
 #[test]
+fn the_first_error_of_the_writer_stops_all_stages_and_names_table_and_keys() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["init"]).succeeds();
+    sandbox.tamper(
+        "CREATE TRIGGER refuse BEFORE INSERT ON fact_rental WHEN NEW.rental_id = 5000 \
+         BEGIN SELECT RAISE(ABORT, 'refused'); END",
+    );
+    let arguments = ["full-load", "--batch-size", "100", "--workers", "4"];
+    let run = sandbox.run(&arguments).ends_with_code(3);
+    for word in ["writing fact_rental, keys (", "refused", "hint:"] {
+        assert!(run.stderr.contains(word), "no {word:?} in {run:#?}");
+    }
+    sandbox.tamper("DROP TRIGGER refuse");
+    sandbox.run(&arguments).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
 fn pages_of_any_size_and_any_number_of_workers_load_the_same() {
     for arguments in [
         ["full-load", "--batch-size", "97", "--workers", "5"],

@@ -88,7 +88,8 @@ impl<'a> CatchUp<'a> {
         self.delete_removed().await?;
         let comparisons = self.compare().await?;
         self.snapshot.check().await?;
-        self.move_markers().await?;
+        let agrees = !comparisons.iter().any(Comparison::differs);
+        self.move_markers(agrees).await?;
         Ok((self.outcomes, comparisons))
     }
 
@@ -272,11 +273,15 @@ impl<'a> CatchUp<'a> {
     }
 
     /// Moves the markers, within the transaction that commits the rows they stand for.
-    async fn move_markers(&mut self) -> Result<()> {
+    async fn move_markers(&mut self, agrees: bool) -> Result<()> {
         for source_table in &self.context.star.sources {
             if let Some(state) = self.states.remove(source_table.name) {
                 let delta = &self.deltas[source_table.name];
-                let state = delta.advance(self.snapshot, source_table, state, self.mode);
+                let mut state = delta.advance(self.snapshot, source_table, state, self.mode);
+                if !agrees {
+                    // What differs is looked at again in the next run, whether or not the source moves.
+                    state.update_time = None;
+                }
                 state::save(&*self.transaction, state).await?;
             }
         }

@@ -15,7 +15,8 @@ const COMMAND: &str = "incremental";
 /// Loads what is new or changed since the markers, compares, and moves the markers: all or nothing.
 ///
 /// # Errors
-/// `NotLoaded` before a full load has finished, and while a later one is unfinished; anything that either database answers, with nothing kept.
+/// `NotLoaded` before a full load has finished, and while a later one is unfinished; anything that either database
+/// answers, with nothing kept.
 pub async fn run(context: &Context<'_>) -> Result<Report> {
     let states = state::load(&context.target.writer).await?;
     if !state::is_loaded(&states) || state::is_loading(&states) {

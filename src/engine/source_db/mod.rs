@@ -169,7 +169,8 @@ impl Server {
     /// Product and version, for people.
     pub fn product(&self) -> String {
         let product = if self.is_mariadb { "MariaDB" } else { "MySQL" };
-        format!("{product} {}", self.version.trim_end_matches("-MariaDB"))
+        let version = self.version.split("-MariaDB").next().unwrap_or_default();
+        format!("{product} {version}")
     }
 
     async fn describe(connection: &DatabaseConnection, identity: String) -> Result<Self> {
