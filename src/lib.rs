@@ -8,12 +8,13 @@
 //!  └───────────────────┘        └─────────┘       └───────────┘         └────────────┘
 //! ```
 //!
-//! One idea carries it: a target table is a value (`engine::table::Table`), declared once in a file of
+//! One idea carries it: a target table is a value (`engine::declaration::table::Table`), declared once in a file of
 //! `sakila::star`. Full load, incremental run and validation are uses of the same declaration.
 //!
 //! Who may import whom, downwards only:
-//! `main` → `commands` → `sakila`, `engine`, `output` → `config`, `cli` → `metrics`, `error`.
-//! The engine never imports `sakila`, `commands`, `cli`, `config` or `output`.
+//! `main` → `commands` → `sakila`, `output` → `engine` → `metrics`, `error`; `commands` and `output` also read
+//! `config` and `cli`. The engine never imports `sakila`, `commands`, `cli`, `config` or `output`, and of `engine`
+//! `sakila` sees `declaration` alone. `private_server` stands apart: throw-away servers for the tests.
 
 pub mod cli;
 pub mod commands;

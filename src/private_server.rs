@@ -1,4 +1,4 @@
-//! A throw-away MySQL or MariaDB server in a temporary folder, for tests and the demo.
+//! A throw-away MySQL or MariaDB server in a temporary folder, for tests.
 //!
 //! It listens on a socket and on a free loopback port, needs no rights on the machine, and is gone with the
 //! program: a shell holds the other end of a pipe, and when the pipe closes, however the program ended, it kills

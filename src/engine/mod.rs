@@ -9,6 +9,7 @@
 //! | `pipeline` | readers, the transform stage, the writer |
 //! | `runs` | what a whole run does: full load, incremental, validate |
 //!
+//! Beside them: `sql`, the few statements that the ORM cannot say, and `stop`, the request to end early.
 //! Imports go up in this list: `runs` → `pipeline` → `source_db`, `target_db` → `declaration`.
 
 pub mod declaration;

@@ -1,5 +1,5 @@
-//! The SQLite file: opening it, telling whose it is, its pragmas and checkpoints. Nothing else knows that the
-//! target is SQLite, but the statements' bind limit in `write` and the lock file in `lock`.
+//! The SQLite file: opening it, its pragmas and checkpoints; beside it whose file it is (`version`), who may write
+//! to it (`lock`), and what the sync remembers in it. Outside this room nothing needs to know that it is SQLite.
 
 pub mod calendar;
 pub mod lock;
