@@ -35,8 +35,8 @@ pub enum Error {
     },
     #[error("the source is not a Sakila that can be read:{}", list(.problems))]
     SourceUnfit { problems: Vec<String> },
-    #[error("the connection that held the snapshot was lost while {doing}")]
-    SnapshotLost { doing: String },
+    #[error("the connection that held the snapshot was lost on the way")]
+    SnapshotLost,
 
     #[error("the target failed while {doing}")]
     Target {
@@ -113,7 +113,7 @@ impl Error {
                  there but hidden from it"
                     .to_owned()
             }
-            Self::SnapshotLost { .. } => "nothing of this run was kept; run the command again".to_owned(),
+            Self::SnapshotLost => "nothing of this run was kept; run the command again".to_owned(),
             Self::Target { cause, .. } => target_hint(cause),
             Self::TargetFile { .. } => {
                 "check that the folder exists, that it is writable by this user and that the disk has room".to_owned()

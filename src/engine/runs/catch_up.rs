@@ -134,13 +134,7 @@ impl<'a> CatchUp<'a> {
 
     /// The key ranges in which source and target hold different numbers of rows.
     async fn miscounted(&self, table: &'static Table) -> Result<Vec<Scope>> {
-        let rejects = reject::counts(&*self.transaction).await?;
-        let target = self.target();
-        let sides = Sides {
-            source: &self.snapshot.connection,
-            target: &target,
-            rejects: &rejects,
-        };
+        let sides = self.sides().await?;
         let removed = self.removed.get(table.name);
         let pending = removed.map_or(0, HashSet::len) as u64;
         if !sides.rows(table, pending).await?.differs() {
@@ -155,6 +149,15 @@ impl<'a> CatchUp<'a> {
             }
         }
         Ok(scopes)
+    }
+
+    /// Both sides as they are now, within the snapshot and the transaction.
+    async fn sides(&self) -> Result<Sides<'_>> {
+        Ok(Sides {
+            source: &self.snapshot.connection,
+            target: self.target(),
+            rejects: reject::counts(&*self.transaction).await?,
+        })
     }
 
     /// All intervals of a table.
@@ -237,13 +240,7 @@ impl<'a> CatchUp<'a> {
 
     /// Row counts of the tables that moved; totals over the days that were touched, or all after a full load.
     async fn compare(&self) -> Result<Vec<Comparison>> {
-        let rejects = reject::counts(&*self.transaction).await?;
-        let target = self.target();
-        let sides = Sides {
-            source: &self.snapshot.connection,
-            target: &target,
-            rejects: &rejects,
-        };
+        let sides = self.sides().await?;
         let mut comparisons = Vec::new();
         for table in self.context.star.tables() {
             if self.deltas[table.source_table].moved {

@@ -116,8 +116,8 @@ pub async fn run(request: Request<'_>) -> Result<Validation> {
     let target = TargetReader::Within(transaction);
     let sides = Sides {
         source: &snapshot.connection,
-        target: &target,
-        rejects: &rejects,
+        target: target.clone(),
+        rejects,
     };
     let mut validation = Validation {
         tables: Vec::new(),

@@ -117,9 +117,9 @@ type Figures = BTreeMap<DayAndStore, RowsAndCents>;
 /// Both sides of a comparison, each of one instant.
 pub struct Sides<'a> {
     pub source: &'a DatabaseConnection,
-    pub target: &'a TargetReader,
+    pub target: TargetReader,
     /// Rejects by source table.
-    pub rejects: &'a BTreeMap<String, u64>,
+    pub rejects: BTreeMap<String, u64>,
 }
 
 impl Sides<'_> {
@@ -282,7 +282,7 @@ impl Sides<'_> {
         if self.rejects.get(table.source_table).is_none_or(|count| *count == 0) {
             return Ok(Vec::new());
         }
-        let rows = reject::missing_parents(self.target, table.source_table, &Scope::ALL)
+        let rows = reject::missing_parents(&self.target, table.source_table, &Scope::ALL)
             .await
             .target(|| format!("reading the rejects of {}", table.source_table))?;
         Ok(rows.into_iter().map(|(key, _)| key).collect())

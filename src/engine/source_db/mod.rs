@@ -158,9 +158,7 @@ impl Snapshot {
         if connection_id(&self.connection).await? == self.connection_id {
             Ok(())
         } else {
-            Err(Error::SnapshotLost {
-                doing: "reading".to_owned(),
-            })
+            Err(Error::SnapshotLost)
         }
     }
 }

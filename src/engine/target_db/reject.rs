@@ -18,14 +18,14 @@ fn page_key() -> Expr {
     Expr::col(Column::Key).cast_as("INTEGER")
 }
 
-/// Makes sync_reject say of `scope` just what `found` says. Returns whether anything had to be written.
+/// Makes sync_reject say of `scope` just what `found` says.
 pub async fn replace<C: ConnectionTrait>(
     connection: &C,
     table: &Table,
     scope: &Scope,
     found: &[Reject],
     run_id: i64,
-) -> Result<bool> {
+) -> Result<()> {
     let doing = || format!("writing the rejects of {}, {scope}", table.source_table);
     let held: HashMap<String, String> = Entity::find()
         .filter(Column::SourceTable.eq(table.source_table))
@@ -52,7 +52,6 @@ pub async fn replace<C: ConnectionTrait>(
             missing_parent: Set(rejection.missing_parent.map(str::to_owned)),
         })
         .collect();
-    let changed = !gone.is_empty() || !new.is_empty();
     for keys in gone.chunks(KEYS_A_STATEMENT) {
         Entity::delete_many()
             .filter(Column::SourceTable.eq(table.source_table))
@@ -72,7 +71,7 @@ pub async fn replace<C: ConnectionTrait>(
             .await
             .target(doing)?;
     }
-    Ok(changed)
+    Ok(())
 }
 
 const KEYS_A_STATEMENT: usize = 1_000;
