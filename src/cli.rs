@@ -1,17 +1,25 @@
 //! The command line: clap types only. What the values mean is checked in `config`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::{Datelike, NaiveDate};
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::seed::MAXIMAL_SCALE;
+
 /// Rows a page, and so a batch: the smallest size that reads at nearly full speed.
 pub const DEFAULT_BATCH_SIZE: u64 = 20_000;
+/// Longer than transactions of a shop take, and short enough that little is read again.
+pub const DEFAULT_OVERLAP_SECONDS: u32 = 120;
 /// Two readers keep the one writer busy.
 pub const DEFAULT_WORKERS: u32 = 2;
 pub const DEFAULT_TARGET: &str = "analytics.db";
 pub const DEFAULT_DAYS: u64 = 30;
+/// Named so that it is no file of anybody else's.
+const DEMO_FILE: &str = "sakila-demo.db";
 
 /// Keeps a SQLite star schema in step with an operational MySQL database (Sakila).
 #[derive(Debug, Parser)]
@@ -35,6 +43,7 @@ pub struct Cli {
 
 /// Options of every command. Each can come from the environment, or from a `.env` file in the working folder.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// The source: mysql://USER@HOST:PORT/SCHEMA, with ?socket=PATH for a Unix socket and ?ssl-mode=... for TLS
     ///
@@ -62,6 +71,14 @@ pub struct Global {
     #[arg(long, global = true, env = "SAKILA_SYNC_BATCH_SIZE", value_name = "ROWS", default_value_t = DEFAULT_BATCH_SIZE,
           value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub batch_size: u64,
+
+    /// How far markers stay behind the source's clock, in seconds
+    ///
+    /// Rows that are younger are read again in the next run and compared. A transaction that commits later than this
+    /// after it has stamped its rows is seen in time only if the account may see open transactions (PROCESS).
+    #[arg(long, global = true, env = "SAKILA_SYNC_OVERLAP", value_name = "SECONDS", default_value_t = DEFAULT_OVERLAP_SECONDS,
+          value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub overlap: u32,
 
     /// Serve Prometheus metrics during the run: ADDRESS:PORT, or a port on the loopback address
     #[arg(long, global = true, env = "SAKILA_SYNC_METRICS_ADDR", value_name = "ADDR", value_parser = metrics_address)]
@@ -112,7 +129,7 @@ pub enum Command {
     /// On a target that already holds data it writes only what differs and deletes what the source no longer has;
     /// surrogate keys stay. Stopped half-way, it goes on where it stopped when run again.
     #[command(after_help = "Example:\n  sakila-sync full-load --workers 4 --batch-size 50000")]
-    FullLoad,
+    FullLoad(FullLoad),
     /// Load what is new or changed since the last run, then compare
     ///
     /// One snapshot of the source, one transaction on the target: rows and markers together, or nothing.
@@ -132,6 +149,103 @@ pub enum Command {
     /// Without --source, or while it cannot be reached, it shows what the target knows.
     #[command(after_help = "Example:\n  sakila-sync status --target analytics.db")]
     Status,
+    /// Fill an empty MySQL schema with a Sakila of our own making
+    ///
+    /// The official tables, indexes and foreign keys, with rows that follow from scale, seed and date alone. Scale 1
+    /// has the official numbers of rows (16,044 rentals, 599 customers, 1,000 films); customers, rentals and payments
+    /// grow with the scale, films and actors from scale 10 on with a tenth of it. Needs an account with all privileges
+    /// on the schema. Refuses a schema that holds anything that seed has not made.
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:\n  sakila-sync seed --source mysql://root@localhost/sakila\n  sakila-sync seed --scale 100 --replace\n  sakila-sync seed --until 2026-01-01 --seed 7\n  sakila-sync seed mutate --every 5"
+    )]
+    Seed(Seed),
+    /// A tour: all of it on a throw-away server, step by step
+    ///
+    /// Starts a private MySQL or MariaDB server in a temporary folder, seeds it, and runs init, full-load, validate, a
+    /// day of business, incremental and validate, printing each command before its result. The SQLite file is kept.
+    #[command(
+        after_help = "Examples:\n  sakila-sync demo\n  sakila-sync demo --scale 10 --serve\n  sakila-sync demo --mysqld /usr/sbin/mariadbd"
+    )]
+    Demo(Demo),
+    /// Print the completions of a shell
+    #[command(
+        after_help = "Examples:\n  sakila-sync completions bash > ~/.local/share/bash-completion/completions/sakila-sync\n  sakila-sync completions zsh > ~/.zfunc/_sakila-sync"
+    )]
+    Completions { shell: clap_complete::Shell },
+    /// Print the man page, or that of a command
+    #[command(
+        after_help = "Examples:\n  sakila-sync man | man -l -\n  sakila-sync man full-load > sakila-sync-full-load.1"
+    )]
+    Man {
+        /// As it is typed, as in: seed mutate
+        #[arg(value_name = "COMMAND", num_args = 0..)]
+        command: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct FullLoad {
+    /// Take the source as it is now: another server or schema, other types of columns, an older copy
+    #[arg(long)]
+    pub accept_source: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Seed {
+    /// How many times the official number of customers, rentals and payments
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAXIMAL_SCALE)))]
+    pub scale: u32,
+
+    /// Another number, other rows
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+
+    /// History ends the day before [default: today by the source's clock]
+    #[arg(long, value_name = "DATE", value_parser = last_day)]
+    pub until: Option<NaiveDate>,
+
+    /// First drop what an earlier seed has made
+    #[arg(long)]
+    pub replace: bool,
+
+    #[command(subcommand)]
+    pub then: Option<SeedCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SeedCommand {
+    /// Let a day of business pass in a seeded schema
+    ///
+    /// New customers, films, rentals and payments; returns; corrected prices; a renamed city and language; customers
+    /// who move; copies that change store; deletions: in one transaction. What changes follows from the seed and the
+    /// number of the day. Dates go on where history ends, but never into the future: once they have come to today,
+    /// every day is today, and its times of day follow the clock.
+    #[command(after_help = "Examples:\n  sakila-sync seed mutate\n  sakila-sync seed mutate --every 5")]
+    Mutate {
+        /// Go on: another day every so many seconds (or 500ms, 2m), until it is stopped
+        #[arg(long, value_name = "SECONDS", value_parser = interval)]
+        every: Option<Duration>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// How large the Sakila is that is synced
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAXIMAL_SCALE)))]
+    pub scale: u32,
+
+    /// Leave the server running at the end, until Ctrl-C
+    #[arg(long)]
+    pub serve: bool,
+
+    /// The server to start [default: mysqld or mariadbd on the PATH]
+    #[arg(long, value_name = "PATH", env = "SAKILA_SYNC_MYSQLD")]
+    pub mysqld: Option<PathBuf>,
+
+    /// Where the SQLite file is kept; one of an earlier sync is overwritten
+    #[arg(long, value_name = "PATH", default_value = DEMO_FILE)]
+    pub keep: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -168,6 +282,25 @@ fn metrics_address(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| "expected ADDRESS:PORT, as in 127.0.0.1:9184, or a port".to_owned())
 }
 
+/// A number of seconds, or a number with its unit.
+fn interval(text: &str) -> Result<Duration, String> {
+    let parsed = match text.parse::<u32>() {
+        Ok(seconds) => Some(Duration::from_secs(seconds.into())),
+        Err(_) => humantime::parse_duration(text).ok(),
+    };
+    parsed
+        .filter(|interval| !interval.is_zero())
+        .ok_or_else(|| "expected a number of seconds, or one with its unit, as in 30s, 500ms or 2m".to_owned())
+}
+
+/// A day with four years before it that a TIMESTAMP column can hold.
+fn last_day(text: &str) -> Result<NaiveDate, String> {
+    day(text).and_then(|day| match day.year() {
+        1975..=2037 => Ok(day),
+        _ => Err("expected a day of the years 1975 to 2037: TIMESTAMP columns hold no others".to_owned()),
+    })
+}
+
 /// A day that both databases can tell.
 fn day(text: &str) -> Result<NaiveDate, String> {
     text.parse()
@@ -185,6 +318,14 @@ mod tests {
     #[test]
     fn the_declarations_are_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_interval_is_seconds_unless_it_says_otherwise() {
+        assert_eq!(interval("5"), Ok(Duration::from_secs(5)));
+        assert_eq!(interval("500ms"), Ok(Duration::from_millis(500)));
+        assert!(interval("0").is_err());
+        assert!(interval("soon").is_err());
     }
 
     #[test]

@@ -47,7 +47,8 @@ impl SourceSettings {
         Self::parse(text, password)
     }
 
-    fn parse(text: &str, password: Option<String>) -> Result<Self> {
+    /// The same of a URL of one's own.
+    pub fn parse(text: &str, password: Option<String>) -> Result<Self> {
         // The parser's message may quote the URL, password and all: it is not passed on.
         let mut url =
             Url::parse(text).map_err(|error| Error::setting(format!("--source is no URL: {error}"), URL_FORM))?;

@@ -35,6 +35,8 @@ pub enum Error {
     },
     #[error("the source is not a Sakila that can be read:{}", list(.problems))]
     SourceUnfit { problems: Vec<String> },
+    #[error("the source is not the one that the star was made from:{}", list(.evidence))]
+    SourceChanged { evidence: Vec<String> },
     #[error("the connection that held the snapshot was lost on the way")]
     SnapshotLost,
 
@@ -66,6 +68,24 @@ pub enum Error {
     #[error("the target would hold rows whose parents are missing:{}", list(.orphans))]
     Orphans { orphans: Vec<String> },
 
+    #[error("the schema could not be filled: {doing} failed")]
+    Seed {
+        doing: String,
+        #[source]
+        cause: DbErr,
+    },
+    #[error("{why}")]
+    SeedRefused { why: String, hint: String },
+    #[error("the demonstration failed while {doing}")]
+    Demo {
+        doing: String,
+        #[source]
+        cause: std::io::Error,
+        hint: String,
+    },
+    #[error("no MySQL or MariaDB server is installed here")]
+    NoServer,
+
     #[error("the metrics endpoint cannot listen on {address}")]
     Metrics {
         address: std::net::SocketAddr,
@@ -76,6 +96,14 @@ pub enum Error {
     Panicked { stage: &'static str },
     #[error("stopped")]
     Stopped,
+    /// The same of what keeps nothing, or what it says.
+    #[error("stopped")]
+    Interrupted { hint: &'static str },
+    #[error("the result cannot be printed")]
+    Output {
+        #[source]
+        cause: std::io::Error,
+    },
 }
 
 fn list(items: &[String]) -> String {
@@ -93,7 +121,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Setting { .. } => EXIT_REJECTED,
-            Self::Stopped => EXIT_STOPPED,
+            Self::Stopped | Self::Interrupted { .. } => EXIT_STOPPED,
             _ => EXIT_FAILED,
         }
     }
@@ -101,7 +129,7 @@ impl Error {
     /// What the reader can do about it.
     pub fn hint(&self) -> String {
         match self {
-            Self::Setting { hint, .. } => hint.clone(),
+            Self::Setting { hint, .. } | Self::SeedRefused { hint, .. } | Self::Demo { hint, .. } => hint.clone(),
             Self::Unreachable { .. } => {
                 "check that the server runs, that host and port (or ?socket=PATH) in --source are right, and that \
                  no firewall stands between"
@@ -111,6 +139,11 @@ impl Error {
             Self::SourceUnfit { .. } => {
                 "name the Sakila schema in --source; GRANT SELECT ON sakila.* to the account if the tables are \
                  there but hidden from it"
+                    .to_owned()
+            }
+            Self::SourceChanged { .. } => {
+                "nothing was changed; if this is meant, `sakila-sync full-load --accept-source` compares everything and \
+                 takes the source as it is now"
                     .to_owned()
             }
             Self::SnapshotLost => "nothing of this run was kept; run the command again".to_owned(),
@@ -130,17 +163,25 @@ impl Error {
                 "nothing of this transaction was kept; run `sakila-sync full-load`, and report this: it is a defect"
                     .to_owned()
             }
+            Self::Seed { cause, .. } => seed_hint(cause),
+            Self::NoServer => {
+                "it need not run: `apt-get install mariadb-server-core mariadb-client-core`, `scripts/install-mysql`, or name a mysqld with \
+                 --mysqld"
+                    .to_owned()
+            }
             Self::Metrics { .. } => "choose a free port with --metrics-addr".to_owned(),
             Self::Panicked { .. } => {
                 "nothing unfinished was kept; run the command again, and report this: it is a defect".to_owned()
             }
+            Self::Interrupted { hint } => (*hint).to_owned(),
+            Self::Output { .. } => "check where stdout goes: a full disk, perhaps".to_owned(),
             Self::Stopped => "what was finished is kept; run the command again to go on".to_owned(),
         }
     }
 }
 
 /// The MySQL error number, if the server sent one.
-fn server_error_number(error: &DbErr) -> Option<u16> {
+pub fn server_error_number(error: &DbErr) -> Option<u16> {
     let (DbErr::Conn(RuntimeErr::SqlxError(error))
     | DbErr::Exec(RuntimeErr::SqlxError(error))
     | DbErr::Query(RuntimeErr::SqlxError(error))) = error
@@ -173,6 +214,24 @@ fn source_hint(cause: &DbErr) -> String {
     .to_owned()
 }
 
+/// Seeding writes; the account that the sync reads with may not.
+fn seed_hint(cause: &DbErr) -> String {
+    match server_error_number(cause) {
+        Some(1044 | 1142 | 1143 | 1227 | 1370) => {
+            "seed writes: name an account in --source that has all privileges on this schema (GRANT ALL ON it)"
+                .to_owned()
+        }
+        Some(1290 | 1792 | 1836) => "the server is read-only; name another one in --source".to_owned(),
+        Some(1205 | 1213) => "somebody else holds these rows; run the command again".to_owned(),
+        Some(167 | 1062 | 1264 | 1467) => {
+            "a key has come to the end of its official type; `sakila-sync seed --replace` begins anew, and larger \
+             scales have wider keys"
+                .to_owned()
+        }
+        _ => source_hint(cause),
+    }
+}
+
 fn target_hint(cause: &DbErr) -> String {
     let text = cause.to_string();
     if text.contains("disk is full") {
@@ -193,6 +252,7 @@ fn target_hint(cause: &DbErr) -> String {
 pub trait Doing<T> {
     fn source(self, doing: impl FnOnce() -> String) -> Result<T>;
     fn target(self, doing: impl FnOnce() -> String) -> Result<T>;
+    fn seed(self, doing: impl FnOnce() -> String) -> Result<T>;
 }
 
 impl<T> Doing<T> for std::result::Result<T, DbErr> {
@@ -202,5 +262,9 @@ impl<T> Doing<T> for std::result::Result<T, DbErr> {
 
     fn target(self, doing: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|cause| Error::Target { doing: doing(), cause })
+    }
+
+    fn seed(self, doing: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|cause| Error::Seed { doing: doing(), cause })
     }
 }

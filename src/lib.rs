@@ -14,7 +14,8 @@
 //! Who may import whom, downwards only:
 //! `main` → `commands` → `sakila`, `output` → `engine` → `metrics`, `error`; `commands` and `output` also read
 //! `config` and `cli`. The engine never imports `sakila`, `commands`, `cli`, `config` or `output`, and of `engine`
-//! `sakila` sees `declaration` alone. `private_server` stands apart: throw-away servers for the tests.
+//! `sakila` sees `declaration` alone. `seed` fills a source of our own making and sees `source_db` of the engine alone.
+//! `private_server` stands apart: throw-away servers for the demonstration and the tests.
 
 pub mod cli;
 pub mod commands;
@@ -25,3 +26,4 @@ pub mod metrics;
 pub mod output;
 pub mod private_server;
 pub mod sakila;
+pub mod seed;

@@ -1,41 +1,102 @@
-//! A throw-away MySQL or MariaDB server in a temporary folder, for tests.
+//! A throw-away MySQL or MariaDB server in a temporary folder, for the demonstration and for tests.
 //!
 //! It listens on a socket and on a free loopback port, needs no rights on the machine, and is gone with the
-//! program: a shell holds the other end of a pipe, and when the pipe closes, however the program ended, it kills
-//! the server and removes the folder.
+//! program: a janitor, a shell, holds the other end of a pipe, and when the pipe closes, however the program ended,
+//! it kills the server and removes the folder.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::{env, fs};
 
-/// Starts the server given as its arguments, waits for the end of its input, then leaves nothing behind. By then
-/// nobody reads its messages any more: writing one would end it half-way.
-const KEEPER: &str = r#"folder=$1; shift; "$@" </dev/null & server=$!; cat >/dev/null; exec 2>/dev/null; kill -9 $server; wait $server; rm -rf "$folder""#;
+/// Reads process groups, a line each, until its input ends; kills the last one it was told of and removes the
+/// folder. What is being killed may still make files in it: it is removed again until it is gone.
+const JANITOR: &str = r#"
+folder=$1 group=
+while read -r line; do group=$line; done
+[ -z "$group" ] || kill -9 "-$group" 2>/dev/null
+tries=0
+until rm -rf "$folder" 2>/dev/null || [ $tries -ge 50 ]; do sleep 0.1; tries=$((tries + 1)); done
+"#;
 /// Both servers write this to their log once they listen.
 const READY: &str = "ready for connections";
+/// The path of a socket may have 107 characters.
+const LONGEST_FOLDER: usize = 95;
 /// A server that is thrown away need not sync: starting and filling it is several times faster.
-const SPEED: [&str; 6] = [
+const SPEED: [&str; 7] = [
     "--innodb-flush-method=nosync",
     // A full log makes everybody wait while pages are flushed at the rate of a slow disk.
     "--innodb-io-capacity=20000",
     "--innodb-io-capacity-max=40000",
     "--innodb-flush-log-at-trx-commit=0",
     "--innodb-doublewrite=0",
+    "--innodb-buffer-pool-size=512M",
     "--skip-log-bin",
 ];
 
-/// A running server. Its account `root` has no password.
+/// A running server.
 #[derive(Debug)]
 pub struct PrivateServer {
     pub port: u16,
-    pub socket: PathBuf,
     pub is_mariadb: bool,
-    /// Closing it stops the server.
+    /// Of the account `root`, over TCP. The socket lies in a folder that nobody else can enter.
+    password: String,
+    server: Child,
+    janitor: Janitor,
+}
+
+/// Keeps a folder and what runs in it from outliving the program.
+#[derive(Debug)]
+struct Janitor {
+    folder: PathBuf,
+    /// Closing it starts the cleaning.
     lifeline: Option<ChildStdin>,
-    keeper: Child,
+    process: Child,
+}
+
+impl Janitor {
+    fn hire() -> io::Result<Self> {
+        let prefix = "sakila-sync-server-";
+        let mut folder = tempfile::Builder::new().prefix(prefix).tempdir()?;
+        let path = folder.path().to_string_lossy().into_owned();
+        // Servers take no relative path, MariaDB's set-up none with a space, sockets none that is long.
+        if !path.starts_with('/') || path.contains(' ') || path.len() > LONGEST_FOLDER {
+            folder = tempfile::Builder::new().prefix(prefix).tempdir_in("/tmp")?;
+        }
+        let mut process = Command::new("sh")
+            .args(["-c", JANITOR, "janitor"])
+            .arg(folder.path())
+            .stdin(Stdio::piped())
+            // Ctrl-C is for the program; its end is what the janitor waits for.
+            .process_group(0)
+            .spawn()?;
+        Ok(Self {
+            lifeline: process.stdin.take(),
+            process,
+            // From here on it is the janitor that removes it.
+            folder: folder.keep(),
+        })
+    }
+
+    /// Starts a command in a process group of its own, which the janitor will kill.
+    fn spawn(&mut self, command: &mut Command) -> io::Result<Child> {
+        let child = command.process_group(0).spawn()?;
+        if let Some(lifeline) = &mut self.lifeline {
+            writeln!(lifeline, "{}", child.id())?;
+        }
+        Ok(child)
+    }
+}
+
+impl Drop for Janitor {
+    fn drop(&mut self) {
+        drop(self.lifeline.take());
+        // If waiting fails, the work is done all the same.
+        let _ = self.process.wait();
+    }
 }
 
 impl PrivateServer {
@@ -45,47 +106,43 @@ impl PrivateServer {
     /// If the binary cannot be run or the server ends before it listens; the error holds the end of its log.
     pub fn start(binary: &Path, options: &[&str]) -> io::Result<Self> {
         let is_mariadb = is_mariadb(binary)?;
-        let folder = tempfile::Builder::new().prefix("sakila-sync-server-").tempdir()?;
-        let data = folder.path().join("data");
-        initialize(binary, &data, is_mariadb)?;
+        let mut janitor = Janitor::hire()?;
+        let data = janitor.folder.join("data");
+        initialize(&mut janitor, binary, &data, is_mariadb)?;
+        let password = random_password()?;
+        let accounts = janitor.folder.join("accounts.sql");
+        fs::write(&accounts, accounts_of(&password))?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let socket = folder.path().join("socket");
-        let mut server = Command::new("sh");
-        server
-            .args(["-c", KEEPER, "keeper"])
-            .arg(folder.path())
-            .arg(binary)
+        let socket = janitor.folder.join("socket");
+        let mut command = Command::new(binary);
+        command
             .args(no_defaults(binary)?)
             .args(as_this_user())
             .arg(option("datadir", &data))
             .arg(option("socket", &socket))
-            .arg(option("pid-file", &folder.path().join("pid")))
+            .arg(option("pid-file", &janitor.folder.join("pid")))
             .arg(format!("--port={port}"))
-            .args(["--bind-address=127.0.0.1"])
-            .args(SPEED);
-        server.args(if is_mariadb {
-            ["--sync-frm=OFF", "--innodb-log-file-size=1G"]
-        } else {
-            ["--mysqlx=OFF", "--innodb-redo-log-capacity=1G"]
-        });
-        let mut keeper = server
+            .args(["--bind-address=127.0.0.1", "--skip-name-resolve"])
+            .arg(option("init-file", &accounts))
+            .arg(option("secure-file-priv", &janitor.folder))
+            .args(SPEED)
+            .args(if is_mariadb {
+                ["--sync-frm=OFF", "--innodb-log-file-size=1G"]
+            } else {
+                ["--mysqlx=OFF", "--innodb-redo-log-capacity=1G"]
+            })
             .args(options)
-            .stdin(Stdio::piped())
+            .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            // Ctrl-C is for the program; the server ends with it, not before.
-            .process_group(0)
-            .spawn()?;
-        // From here on the keeper removes the folder.
-        let _ = folder.keep();
-        let lifeline = keeper.stdin.take();
-        let log = keeper.stderr.take();
+            .stderr(Stdio::piped());
+        let mut server = janitor.spawn(&mut command)?;
+        let log = server.stderr.take();
         let server = Self {
             port,
-            socket,
             is_mariadb,
-            lifeline,
-            keeper,
+            password,
+            server,
+            janitor,
         };
         if let Some(log) = log {
             wait_until_ready(BufReader::new(log))?;
@@ -93,18 +150,64 @@ impl PrivateServer {
         Ok(server)
     }
 
-    /// The URL of a schema for an account.
+    /// The folder that goes with the server; what is put beside its data goes too.
+    pub fn folder(&self) -> &Path {
+        &self.janitor.folder
+    }
+
+    /// The URL of a schema for an account without a password.
     pub fn url(&self, user: &str, schema: &str) -> String {
         format!("mysql://{user}@127.0.0.1:{}/{schema}", self.port)
+    }
+
+    /// The URL of a schema for the account that may do everything.
+    pub fn administrator_url(&self, schema: &str) -> String {
+        format!("mysql://root:{}@127.0.0.1:{}/{schema}", self.password, self.port)
     }
 }
 
 impl Drop for PrivateServer {
     fn drop(&mut self) {
-        drop(self.lifeline.take());
-        // If waiting fails, the keeper still does its work.
-        let _ = self.keeper.wait();
+        // The janitor would kill it too, and goes on to remove the folder; here it is only told earlier, so that it
+        // does not stay in the table of processes.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
     }
+}
+
+/// The server to use: the one that is named, else the first mysqld or mariadbd on the PATH, or where Debian keeps
+/// them, or where `scripts/install-mysql` does.
+pub fn find(named: Option<&Path>) -> Option<PathBuf> {
+    if let Some(path) = named {
+        return Some(path.to_owned());
+    }
+    let cache = env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::home_dir().map(|home| home.join(".cache")));
+    let folders: Vec<PathBuf> = env::split_paths(&env::var_os("PATH").unwrap_or_default())
+        .chain([PathBuf::from("/usr/sbin")])
+        .chain(cache.map(|cache| cache.join("sakila-sync/mysql/bin")))
+        .collect();
+    ["mysqld", "mariadbd"]
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
+        .find(|path| fs::metadata(path).is_ok_and(|file| file.is_file()))
+}
+
+/// Other users of the machine can reach the port too, and root may write files: it gets a password. Without name
+/// resolution the accounts of localhost are those of the socket alone.
+fn accounts_of(password: &str) -> String {
+    format!(
+        "DROP USER IF EXISTS root@'127.0.0.1', root@'::1';\n\
+         CREATE USER root@'%' IDENTIFIED BY '{password}';\n\
+         GRANT ALL ON *.* TO root@'%' WITH GRANT OPTION;\n"
+    )
+}
+
+fn random_password() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))
 }
 
 fn is_mariadb(binary: &Path) -> io::Result<bool> {
@@ -112,7 +215,7 @@ fn is_mariadb(binary: &Path) -> io::Result<bool> {
     Ok(String::from_utf8_lossy(&version.stdout).contains("MariaDB"))
 }
 
-fn initialize(binary: &Path, data: &Path, is_mariadb: bool) -> io::Result<()> {
+fn initialize(janitor: &mut Janitor, binary: &Path, data: &Path, is_mariadb: bool) -> io::Result<()> {
     let mut command = if is_mariadb {
         let mut command = Command::new(beside(binary, "mariadb-install-db"));
         command.args([
@@ -126,12 +229,24 @@ fn initialize(binary: &Path, data: &Path, is_mariadb: bool) -> io::Result<()> {
         command.args(no_defaults(binary)?).arg("--initialize-insecure");
         command
     };
-    let output = command.args(as_this_user()).arg(option("datadir", data)).output()?;
+    command
+        .args(as_this_user())
+        .arg(option("datadir", data))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let output = janitor.spawn(&mut command)?.wait_with_output()?;
     if output.status.success() {
         return Ok(());
     }
-    let log = String::from_utf8_lossy(&output.stderr).into_owned();
-    Err(io::Error::other(format!("the data folder could not be made: {log}")))
+    // One server writes its reasons here, the other there.
+    let (log, more) = (
+        String::from_utf8_lossy(&output.stderr),
+        String::from_utf8_lossy(&output.stdout),
+    );
+    Err(io::Error::other(format!(
+        "the data folder could not be made: {log}{more}"
+    )))
 }
 
 /// A program in the binary's folder, or in `bin` beside its `sbin`; else the one on the PATH.

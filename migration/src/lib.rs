@@ -9,6 +9,8 @@ pub use sea_orm_migration::{MigratorTrait, seaql_migrations};
 mod m20261123_000001_create_star;
 mod m20261123_000002_create_sync_tables;
 mod m20261123_000003_create_views;
+mod m20261123_000004_tell_what_holds_markers_back;
+mod m20261123_000005_remember_the_source;
 
 /// Runs the steps in order, each in a transaction, so that an interrupted `init` can be run again. SeaORM keeps the
 /// list of applied ones in `seaql_migrations`.
@@ -24,6 +26,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000001_create_star::Migration),
             Box::new(m20261123_000002_create_sync_tables::Migration),
             Box::new(m20261123_000003_create_views::Migration),
+            Box::new(m20261123_000004_tell_what_holds_markers_back::Migration),
+            Box::new(m20261123_000005_remember_the_source::Migration),
         ]
     }
 }

@@ -2,8 +2,16 @@
 
 use super::Session;
 use super::load::{self, Load};
+use crate::cli::FullLoad;
 use crate::error::Result;
 
-pub async fn run(session: &Session) -> Result<u8> {
-    load::run(session, "full-load", Load::Full).await
+pub async fn run(session: &Session, arguments: &FullLoad) -> Result<u8> {
+    load::run(
+        session,
+        "full-load",
+        Load::Full {
+            accept_source: arguments.accept_source,
+        },
+    )
+    .await
 }

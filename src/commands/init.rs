@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::Session;
+use super::status::what_is_seen;
 use crate::config::target_path;
 use crate::engine::declaration::table::Years;
 use crate::engine::source_db::check;
+use crate::engine::source_db::open_work::OpenWork;
 use crate::engine::target_db::lock::Lock;
 use crate::engine::target_db::state::{self, RunCounts, Status};
 use crate::engine::target_db::{Creation, Target, calendar};
@@ -25,6 +27,8 @@ struct Report {
     source: String,
     source_server: String,
     source_tables: usize,
+    /// Whether the account may see open transactions, so that they hold markers back.
+    sees_open_transactions: bool,
     dim_date_first_year: Option<i32>,
     dim_date_last_year: Option<i32>,
 }
@@ -58,12 +62,13 @@ pub async fn run(session: &Session) -> Result<u8> {
         source: source.server.identity.clone(),
         source_server: source.server.product(),
         source_tables: star.sources.len(),
+        sees_open_transactions: source.open_work().await? != OpenWork::Hidden,
         dim_date_first_year: known.map(|(first, _)| first),
         dim_date_last_year: known.map(|(_, last)| last),
         target: path,
     };
     let text = text(&report);
-    session.output.result("init", session.seconds(), &report, &text);
+    session.output.result("init", session.seconds(), &report, &text)?;
     Ok(0)
 }
 
@@ -99,7 +104,10 @@ fn text(report: &Report) -> String {
         None => "dim_date is empty: the source holds no dates yet".to_owned(),
     };
     format!(
-        "source {} runs {}: {} tables checked and readable\n{done}\n{years}",
-        report.source, report.source_server, report.source_tables
+        "source {} runs {}: {} tables checked and readable\n{}\n{done}\n{years}",
+        report.source,
+        report.source_server,
+        report.source_tables,
+        what_is_seen(report.sees_open_transactions)
     )
 }

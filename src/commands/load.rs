@@ -1,5 +1,6 @@
 //! What `full-load` and `incremental` share: the lock, both connections, progress, the summary.
 
+use chrono::TimeDelta;
 use serde::Serialize;
 
 use super::Session;
@@ -11,13 +12,16 @@ use crate::engine::target_db::state::Status;
 use crate::engine::target_db::{ForeignKeys, Target};
 use crate::error::{EXIT_DIFFERENCES, Result};
 use crate::output::human;
-use crate::output::progress::{Watcher, rate};
+use crate::output::progress::Watcher;
 use crate::sakila;
 
 /// Which of the two.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Load {
-    Full,
+    Full {
+        /// Even if the source is not the one that the star was made from.
+        accept_source: bool,
+    },
     Incremental,
 }
 
@@ -31,9 +35,9 @@ struct Summary<'a> {
 pub async fn run(session: &Session, command: &str, load: Load) -> Result<u8> {
     let path = target_path(&session.global)?;
     let source = session.connect().await?;
-    check::columns(&source, &sakila::star().sources).await?;
+    let source_columns = check::columns(&source, &sakila::star().sources).await?;
     let foreign_keys = match load {
-        Load::Full => ForeignKeys::CheckedAtEnd,
+        Load::Full { .. } => ForeignKeys::CheckedAtEnd,
         Load::Incremental => ForeignKeys::Enforced,
     };
     let lock = Lock::acquire(&path, command)?;
@@ -44,13 +48,15 @@ pub async fn run(session: &Session, command: &str, load: Load) -> Result<u8> {
         star: sakila::star(),
         source: &source,
         target: &target,
+        source_columns: &source_columns,
         workers: session.workers(),
         batch_size: session.global.batch_size,
+        overlap: TimeDelta::seconds(session.global.overlap.into()),
         progress: session.progress.clone(),
         stop: session.stop.clone(),
     };
     let result = match load {
-        Load::Full => full_load::run(&context).await,
+        Load::Full { accept_source } => full_load::run(&context, accept_source).await,
         Load::Incremental => incremental::run(&context).await,
     };
     watcher.finish().await;
@@ -61,11 +67,11 @@ pub async fn run(session: &Session, command: &str, load: Load) -> Result<u8> {
 
     let seconds = session.seconds();
     let summary = Summary {
-        rows_per_second: rate(report.counts().read, seconds).round(),
+        rows_per_second: human::rate(report.counts().read, seconds).round(),
         report: &report,
     };
     let text = human::report(command, &report, seconds);
-    session.output.result(command, seconds, &summary, &text);
+    session.output.result(command, seconds, &summary, &text)?;
     Ok(if report.status == Status::Differences {
         EXIT_DIFFERENCES
     } else {

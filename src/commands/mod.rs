@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio::net::{TcpStream, UnixStream};
 use tracing::warn;
 
-use crate::cli::{Cli, Command, Global};
+use crate::cli::{Cli, Command, Global, SeedCommand};
 use crate::config::{Address, SourceSettings};
 use crate::engine::pipeline::progress::Progress;
 use crate::engine::source_db::{CONNECT_TIMEOUT, Source};
@@ -15,12 +15,18 @@ use crate::error::{Error, Result};
 use crate::metrics;
 use crate::output::Output;
 
+mod demo;
 mod full_load;
 mod incremental;
 mod init;
 mod load;
+mod manual;
+mod seed;
 mod status;
 mod validate;
+
+/// The hint of commands that leave nothing half-done when they are stopped.
+const AGAIN: &str = "it can be run again at any time";
 
 /// What every command is given.
 pub struct Session {
@@ -48,11 +54,19 @@ pub async fn run(cli: Cli) -> u8 {
             metrics::serve(address)?;
         }
         match &cli.command {
-            Command::Init => session.unless_stopped(init::run(&session)).await,
-            Command::FullLoad => full_load::run(&session).await,
+            Command::Init => session.unless_stopped(AGAIN, init::run(&session)).await,
+            Command::FullLoad(arguments) => full_load::run(&session, arguments).await,
             Command::Incremental => incremental::run(&session).await,
-            Command::Validate(arguments) => session.unless_stopped(validate::run(&session, arguments)).await,
-            Command::Status => session.unless_stopped(status::run(&session)).await,
+            Command::Validate(arguments) => session.unless_stopped(AGAIN, validate::run(&session, arguments)).await,
+            Command::Status => session.unless_stopped(AGAIN, status::run(&session)).await,
+            Command::Seed(arguments) => {
+                session
+                    .unless_stopped(seed::stopped_hint(arguments), seed::run(&session, arguments))
+                    .await
+            }
+            Command::Demo(arguments) => demo::run(&session, arguments).await,
+            Command::Completions { shell } => manual::completions(*shell),
+            Command::Man { command } => manual::page(command),
         }
     }
     .await;
@@ -66,10 +80,17 @@ pub async fn run(cli: Cli) -> u8 {
 pub fn name(command: &Command) -> &'static str {
     match command {
         Command::Init => "init",
-        Command::FullLoad => "full-load",
+        Command::FullLoad(_) => "full-load",
         Command::Incremental => "incremental",
         Command::Validate(_) => "validate",
         Command::Status => "status",
+        Command::Seed(arguments) => match &arguments.then {
+            Some(SeedCommand::Mutate { .. }) => "seed mutate",
+            None => "seed",
+        },
+        Command::Demo(_) => "demo",
+        Command::Completions { .. } => "completions",
+        Command::Man { .. } => "man",
     }
 }
 
@@ -84,10 +105,12 @@ impl Session {
     }
 
     /// Runs what keeps nothing when it is stopped half-way: it can be dropped at any moment.
-    async fn unless_stopped(&self, command: impl Future<Output = Result<u8>>) -> Result<u8> {
+    /// The hint says what that means.
+    async fn unless_stopped<T>(&self, hint: &'static str, command: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
+            biased;
             result = command => result,
-            () = self.stop.requested() => Err(Error::Stopped),
+            () = self.stop.requested() => Err(Error::Interrupted { hint }),
         }
     }
 

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
+use comfy_table::CellAlignment;
 use serde::Serialize;
 use tracing::warn;
 
 use super::Session;
 use crate::config::target_path;
+use crate::engine::source_db::open_work::OpenWork;
 use crate::engine::target_db::state::{self, sync_reject, sync_run};
 use crate::engine::target_db::{open_to_read, reject};
 use crate::error::{Doing, Error, Result};
@@ -24,6 +26,8 @@ struct Report {
     loaded: bool,
     /// The source's clock, if it was asked and answered.
     source_clock: Option<DateTime<Utc>>,
+    /// Whether the account may see open transactions, so that they hold markers back.
+    sees_open_transactions: Option<bool>,
     markers: Vec<MarkerStatus>,
     runs: Vec<sync_run::Model>,
     rejects: BTreeMap<String, u64>,
@@ -37,6 +41,8 @@ struct MarkerStatus {
     observed_at: Option<String>,
     /// The source's clock less the marker.
     lag_seconds: Option<i64>,
+    /// What keeps the marker from the newest change that was seen.
+    held_back_by: Option<String>,
     /// Where an unfinished full load has come to.
     loaded_upto: Option<i64>,
 }
@@ -44,7 +50,7 @@ struct MarkerStatus {
 pub async fn run(session: &Session) -> Result<u8> {
     let path = target_path(&session.global)?;
     let target = open_to_read(&path, 1).await?;
-    let clock = source_clock(session).await?;
+    let (clock, open_work) = ask_source(session).await?.unzip();
     let mut states = state::load(&target).await?;
     let loaded = state::is_loaded(&states);
     let markers = sakila::star()
@@ -58,6 +64,7 @@ pub async fn run(session: &Session) -> Result<u8> {
             table: state.source_table,
             marker: state.last_updated,
             observed_at: state.observed_at,
+            held_back_by: state.held_back_by,
             loaded_upto: state.loaded_upto,
         })
         .collect();
@@ -69,6 +76,7 @@ pub async fn run(session: &Session) -> Result<u8> {
     let report = Report {
         loaded,
         source_clock: clock,
+        sees_open_transactions: open_work.map(|open_work| open_work != OpenWork::Hidden),
         markers,
         runs: state::last_runs(&target, SHOWN).await?,
         rejects,
@@ -76,18 +84,22 @@ pub async fn run(session: &Session) -> Result<u8> {
     };
     target.close().await.target(|| "closing the file".to_owned())?;
     let text = text(&report);
-    session.output.result("status", session.seconds(), &report, &text);
+    session.output.result("status", session.seconds(), &report, &text)?;
     Ok(0)
 }
 
-/// The source's clock. A source that does not answer is no failure here: the target's part is shown all the same.
-async fn source_clock(session: &Session) -> Result<Option<DateTime<Utc>>> {
+/// The source's clock and what is open there. A source that does not answer is no failure here: the target's part
+/// is shown all the same.
+async fn ask_source(session: &Session) -> Result<Option<(DateTime<Utc>, OpenWork)>> {
     if session.global.source.is_none() {
         return Ok(None);
     }
-    let clock = async { session.connect().await?.clock().await };
-    match clock.await {
-        Ok(clock) => Ok(Some(clock)),
+    let answer = async {
+        let source = session.connect().await?;
+        Ok((source.clock().await?, source.open_work().await?))
+    };
+    match answer.await {
+        Ok(answer) => Ok(Some(answer)),
         Err(error @ Error::Setting { .. }) => Err(error),
         Err(error) => {
             warn!("the source does not answer, so there is no lag to show: {error}");
@@ -101,7 +113,7 @@ fn text(report: &Report) -> String {
     if !report.loaded {
         text.push_str("no full load has finished yet\n");
     }
-    let mut markers = human::table(&["source table", "marker", "lag", "last in step"]);
+    let mut markers = human::table(&["source table", "marker", "lag", "last in step", "held back by"]);
     for marker in &report.markers {
         let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         markers.add_row([
@@ -109,9 +121,16 @@ fn text(report: &Report) -> String {
             or_dash(&marker.marker),
             marker.lag_seconds.map_or_else(|| "-".to_owned(), duration),
             or_dash(&marker.observed_at),
+            or_dash(&marker.held_back_by),
         ]);
     }
+    if let Some(column) = markers.column_mut(4) {
+        column.set_cell_alignment(CellAlignment::Left);
+    }
     let _ = writeln!(text, "{markers}\n");
+    if let Some(sees) = report.sees_open_transactions {
+        let _ = writeln!(text, "{}\n", what_is_seen(sees));
+    }
     let mut runs = human::table(&[
         "run", "command", "started", "status", "read", "inserted", "updated", "deleted", "rejected",
     ]);
@@ -148,6 +167,15 @@ fn text(report: &Report) -> String {
         }
     }
     text
+}
+
+/// What keeps markers safe from transactions that commit late.
+pub fn what_is_seen(sees_open_transactions: bool) -> &'static str {
+    if sees_open_transactions {
+        "markers stay behind open transactions, which this account may see (PROCESS)"
+    } else {
+        "markers stay behind the clock by --overlap alone: open transactions are seen with GRANT PROCESS ON *.*"
+    }
 }
 
 /// Seconds as people say them.

@@ -46,6 +46,6 @@ pub async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
     }
     let seconds = session.seconds();
     let text = human::validation(&validation, seconds);
-    session.output.result("validate", seconds, &validation, &text);
+    session.output.result("validate", seconds, &validation, &text)?;
     Ok(if validation.equal { 0 } else { EXIT_DIFFERENCES })
 }

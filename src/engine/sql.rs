@@ -8,6 +8,10 @@ pub const START_SNAPSHOT: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, RE
 pub const REPEATABLE_READ: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
 /// SeaORM did not begin the snapshot, so it cannot end it.
 pub const END_SNAPSHOT: &str = "COMMIT";
+// System variables are no columns to the query builder. MariaDB has no identifier of its own; these four are another
+// server's together.
+pub const MYSQL_ID: &str = "@@server_uuid";
+pub const MARIADB_ID: &str = "CONCAT_WS(' ', @@hostname, @@port, @@server_id, @@datadir)";
 /// MySQL 8 caches UPDATE_TIME for a day otherwise. MariaDB has no such cache and no such variable.
 pub const FRESH_UPDATE_TIMES: &str = "SET SESSION information_schema_stats_expiry = 0";
 

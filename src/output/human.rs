@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
-use super::progress::rate;
 use crate::engine::declaration::date_key;
 use crate::engine::runs::validate::Validation;
 use crate::engine::runs::verify::{Comparison, Measure};
@@ -212,6 +211,12 @@ pub fn validation(validation: &Validation, seconds: f64) -> String {
     };
     let _ = writeln!(text, "\nvalidate: {verdict}{tolerance} ({seconds:.2} s)");
     text
+}
+
+/// Rows per second, for people.
+#[expect(clippy::cast_precision_loss, reason = "a rate is read to three digits")]
+pub fn rate(rows: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { rows as f64 / seconds } else { 0.0 }
 }
 
 /// Whole rows per second.

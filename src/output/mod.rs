@@ -8,8 +8,9 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::cli::{Global, LogFormat};
-use crate::error::Error;
+use crate::error::{Error, Result};
 
+pub mod chart;
 pub mod human;
 pub mod progress;
 
@@ -49,15 +50,33 @@ impl Output {
         }
     }
 
-    /// Prints a command's result.
-    pub fn result<T: Serialize>(&self, command: &str, seconds: f64, result: &T, text: &str) {
+    /// Prints a command's result. Returns whether somebody still reads.
+    ///
+    /// # Errors
+    /// If it cannot be written; a reader that has gone (`| head`) is no error.
+    pub fn result<T: Serialize>(&self, command: &str, seconds: f64, result: &T, text: &str) -> Result<bool> {
         if self.json {
-            print_document(command, seconds, result);
-        } else if !self.quiet {
+            write(document(command, seconds, result).as_bytes())
+        } else if self.quiet {
+            Ok(true)
+        } else {
             // Tables pad their last column.
             let lines: Vec<&str> = text.trim_end().lines().map(str::trim_end).collect();
-            print(io::stdout(), &format!("{}\n", lines.join("\n")));
+            self.text(&lines.join("\n"))
         }
+    }
+
+    /// Prints a line of what is going on.
+    pub fn text(&self, text: &str) -> Result<bool> {
+        if self.quiet {
+            return Ok(true);
+        }
+        write(format!("{text}\n").as_bytes())
+    }
+
+    /// Prints a file's contents, whatever the options say.
+    pub fn file(bytes: &[u8]) -> Result<bool> {
+        write(bytes)
     }
 
     /// Prints an error with its causes and what to do: to stderr, and as the document where JSON was asked for.
@@ -80,18 +99,19 @@ impl Output {
                 hint: &hint,
                 exit_code: error.exit_code(),
             };
-            print_document(command, seconds, &failure);
+            // Where stdout is what has failed, stderr still tells.
+            let _ = write(document(command, seconds, &failure).as_bytes());
         }
         let mut text = format!("error: {error}\n");
         for cause in causes {
             let _ = writeln!(text, "  caused by: {cause}");
         }
         let _ = writeln!(text, "\nhint: {hint}");
-        print(io::stderr(), &text);
+        let _ = io::stderr().write_all(text.as_bytes());
     }
 }
 
-fn print_document<T: Serialize>(command: &str, seconds: f64, result: &T) {
+fn document<T: Serialize>(command: &str, seconds: f64, result: &T) -> String {
     let document = Document {
         schema_version: SCHEMA_VERSION,
         command,
@@ -99,12 +119,16 @@ fn print_document<T: Serialize>(command: &str, seconds: f64, result: &T) {
         result,
     };
     let text = serde_json::to_string_pretty(&document).expect("reports are plain data");
-    print(io::stdout(), &format!("{text}\n"));
+    format!("{text}\n")
 }
 
-/// A reader that has gone (`| head`) is no failure of ours.
-fn print(mut stream: impl Write, text: &str) {
-    let _ = stream.write_all(text.as_bytes());
+fn write(bytes: &[u8]) -> Result<bool> {
+    let mut stdout = io::stdout();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(true),
+        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(cause) => Err(Error::Output { cause }),
+    }
 }
 
 /// Sends logs to stderr, past the progress bars. `RUST_LOG` overrides the level.

@@ -57,7 +57,7 @@ async fn watch(progress: Arc<Progress>, bars: bool, mut finished: oneshot::Recei
         rates.look(&progress);
         if bars {
             for table in progress.tables() {
-                draw(drawn.entry(table.table).or_insert_with(|| bar(&table)), &table);
+                draw(drawn.entry(table.table).or_insert_with(|| table_bar(&table)), &table);
             }
         } else if last_log.elapsed() >= LOG_EVERY {
             last_log = Instant::now();
@@ -82,7 +82,21 @@ async fn watch(progress: Arc<Progress>, bars: bool, mut finished: oneshot::Recei
     }
 }
 
-fn bar(table: &TableProgress) -> ProgressBar {
+/// One bar of its own for `rows` rows; nothing where nobody looks.
+pub fn bar(name: &'static str, rows: u64, quiet: bool) -> ProgressBar {
+    if quiet || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = "{prefix:22} {bar:30} {human_pos:>12} rows  {eta} left  {msg}";
+    let style = ProgressStyle::with_template(style).expect("the template is sound");
+    let bar = BARS.add(ProgressBar::new(rows));
+    bar.set_style(style);
+    bar.set_prefix(name);
+    bar.enable_steady_tick(REDRAW);
+    bar
+}
+
+fn table_bar(table: &TableProgress) -> ProgressBar {
     let style = "{prefix:22} {bar:30} {human_pos:>12} rows  {msg}";
     let style = ProgressStyle::with_template(style).expect("the template is sound");
     // Added first: a bar that stands alone would draw itself somewhere else.
@@ -124,15 +138,9 @@ impl Rates {
             let written = table.written.load(Ordering::Relaxed);
             if let Some((then, read_then, written_then)) = self.last.insert(table.table, (now, read, written)) {
                 let seconds = now.duration_since(then).as_secs_f64();
-                metrics::rows_per_second(table.table, "read", rate(read - read_then, seconds));
-                metrics::rows_per_second(table.table, "written", rate(written - written_then, seconds));
+                metrics::rows_per_second(table.table, "read", human::rate(read - read_then, seconds));
+                metrics::rows_per_second(table.table, "written", human::rate(written - written_then, seconds));
             }
         }
     }
-}
-
-/// Rows per second, for people.
-#[expect(clippy::cast_precision_loss, reason = "a rate is read to three digits")]
-pub fn rate(rows: u64, seconds: f64) -> f64 {
-    if seconds > 0.0 { rows as f64 / seconds } else { 0.0 }
 }

@@ -128,7 +128,8 @@ fn a_target_of_another_version_is_refused_and_an_older_one_migrated() {
     let backup = init["backup"].as_str().unwrap();
     assert!(fs::metadata(sandbox.folder().join(backup)).unwrap().len() > 1_000_000);
     sandbox.run(&["incremental"]).succeeds();
-    assert_eq!(sandbox.figure("SELECT COUNT(*) FROM open_rentals"), "183");
+    let open = sandbox.source_figure("SELECT CAST(COUNT(*) AS CHAR) FROM rental WHERE return_date IS NULL");
+    assert_eq!(sandbox.figure("SELECT COUNT(*) FROM open_rentals"), open);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The migrated schema is the one that the entities describe.
 
+use sakila_sync::engine::target_db::source_record::sync_source;
 use sakila_sync::engine::target_db::state::{sync_reject, sync_run, sync_state};
 use sakila_sync::sakila::star::{
     bridge_film_actor, bridge_film_category, dim_actor, dim_category, dim_customer, dim_date, dim_film, dim_store,
@@ -46,6 +47,7 @@ fn the_migrated_schema_is_what_the_entities_would_create() {
         create(&connection, sync_state::Entity).await;
         create(&connection, sync_run::Entity).await;
         create(&connection, sync_reject::Entity).await;
+        create(&connection, sync_source::Entity).await;
         connection.close().await.unwrap();
         by_entities
     });

@@ -6,11 +6,15 @@ use crate::harness::Sandbox;
 fn a_period_without_rows_says_so_and_names_the_newest_date() {
     let sandbox = Sandbox::loaded();
     let run = sandbox.run(&["validate"]).succeeds();
-    for newest in [
-        "fact_rental: its newest date is 2006-02-14",
-        "fact_payment: its newest date is 2006-02-14",
+    for (fact, newest) in [
+        ("fact_rental", "SELECT CAST(DATE(MAX(rental_date)) AS CHAR) FROM rental"),
+        (
+            "fact_payment",
+            "SELECT CAST(DATE(MAX(payment_date)) AS CHAR) FROM payment",
+        ),
     ] {
-        assert!(run.stdout.contains(newest), "{run:#?}");
+        let newest = format!("{fact}: its newest date is {}", sandbox.source_figure(newest));
+        assert!(run.stdout.contains(&newest), "{run:#?}");
     }
 }
 
@@ -26,12 +30,12 @@ fn a_period_may_reach_as_far_as_dates_go() {
 #[test]
 fn totals_outside_the_period_are_not_counted() {
     let sandbox = Sandbox::loaded();
-    sandbox.tamper("UPDATE fact_payment SET amount = amount + 1 WHERE date_key_paid = 20050525");
+    sandbox.tamper("UPDATE fact_payment SET amount = amount + 1 WHERE date_key_paid = 20240615");
     sandbox
-        .run(&["validate", "--from", "2005-05-26", "--to", "2006-02-14"])
+        .run(&["validate", "--from", "2024-06-16", "--to", "2025-12-31"])
         .succeeds();
     sandbox
-        .run(&["validate", "--from", "2005-05-25", "--to", "2005-05-25"])
+        .run(&["validate", "--from", "2024-06-15", "--to", "2024-06-15"])
         .ends_with_code(1);
 }
 
@@ -57,36 +61,6 @@ fn missing_rows_orphans_and_nulls_are_found() {
         sandbox.tamper(damage);
         sandbox.run(&["validate", "--days", "1"]).ends_with_code(1);
     }
-}
-
-#[test]
-fn the_figures_of_the_official_sakila_stand_side_by_side() {
-    let sandbox = Sandbox::loaded();
-    let result = sandbox.json(&["validate", "--all"]);
-    let totals: Vec<String> = result["totals"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|total| {
-            assert_eq!(total["source"], total["target"]);
-            format!(
-                "{} {} {}: {}",
-                total["table"], total["measure"], total["store_id"], total["source"]
-            )
-            .replace('"', "")
-        })
-        .collect();
-    assert_eq!(
-        totals,
-        [
-            "fact_rental rows 1: 7923",
-            "fact_rental rows 2: 8121",
-            "fact_payment rows 1: 7926",
-            "fact_payment rows 2: 8123",
-            "fact_payment cents 1: 3368676",
-            "fact_payment cents 2: 3372975",
-        ]
-    );
 }
 
 #[test]

@@ -23,6 +23,7 @@ use crate::engine::pipeline::plan::Intervals;
 use crate::engine::pipeline::read::{LookupPlan, Reader};
 use crate::engine::pipeline::write::{Commits, Writer};
 use crate::engine::source_db::Snapshot;
+use crate::engine::target_db::source_record::{self, SourceRecord};
 use crate::engine::target_db::state::{self, States};
 use crate::engine::target_db::{TargetReader, calendar, reject, statement};
 use crate::error::{Doing, Error, Result};
@@ -269,12 +270,14 @@ impl<'a> CatchUp<'a> {
         Ok(comparisons)
     }
 
-    /// Moves the markers, within the transaction that commits the rows they stand for.
+    /// Moves the markers, within the transaction that commits the rows they stand for, and remembers whose they are.
     async fn move_markers(&mut self, agrees: bool) -> Result<()> {
+        let record = SourceRecord::of(self.context.source, self.context.source_columns);
+        source_record::save(&*self.transaction, record).await?;
         for source_table in &self.context.star.sources {
             if let Some(state) = self.states.remove(source_table.name) {
                 let delta = &self.deltas[source_table.name];
-                let mut state = delta.advance(self.snapshot, source_table, state, self.mode);
+                let mut state = delta.advance(self.snapshot, source_table, state, self.mode, self.context.overlap);
                 if !agrees {
                     // What differs is looked at again in the next run, whether or not the source moves.
                     state.update_time = None;

@@ -8,10 +8,11 @@ use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, StreamTrait};
 use tracing::warn;
 
-use super::{Mode, OVERLAP_SECONDS};
+use super::Mode;
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::source_table::{MARKER_COLUMN, SourceTable};
 use crate::engine::source_db::Snapshot;
+use crate::engine::source_db::open_work::OpenWork;
 use crate::engine::target_db::state::{self, sync_state};
 use crate::error::{Doing, Result};
 
@@ -102,16 +103,17 @@ impl Delta {
 
     /// The state of the table after a pass that brought this delta.
     ///
-    /// The marker is the newest change that was seen, but never nearer to the source's clock than the overlap: what
-    /// is younger may still get company in the same second, or from a transaction that has not committed yet.
+    /// The marker is the newest change that was seen, but never beyond what is closed: what is younger may still get
+    /// company in the same second, or from a transaction that has not committed yet.
     pub fn advance(
         &self,
         snapshot: &Snapshot,
         table: &SourceTable,
         before: sync_state::Model,
         mode: Mode,
+        overlap: TimeDelta,
     ) -> sync_state::Model {
-        let closed = snapshot.clock - TimeDelta::seconds(OVERLAP_SECONDS);
+        let closed = snapshot.closed_until(overlap);
         let proven_before = snapshot.clock - TimeDelta::seconds(UPDATE_TIME_MARGIN_SECONDS);
         let marker = match mode {
             Mode::Incremental => before.last_updated.as_deref().and_then(state::parse_time),
@@ -128,6 +130,7 @@ impl Delta {
         sync_state::Model {
             source_table: before.source_table,
             last_updated: newest.map(|newest| state::time_text(min(newest, closed))),
+            held_back_by: newest.and_then(|newest| held_back_by(newest, closed, snapshot)),
             observed_at: Some(state::time_text(snapshot.clock)),
             update_time: update_time(snapshot, table)
                 .map(|time| time.and_utc())
@@ -158,6 +161,26 @@ impl Extent {
             rows,
             highest_key: highest_key.map(|key| key.0),
         })
+    }
+}
+
+/// Why a marker is not the newest change that was seen; `None` if it is.
+fn held_back_by(newest: DateTime<Utc>, closed: DateTime<Utc>, snapshot: &Snapshot) -> Option<String> {
+    if newest <= closed {
+        return None;
+    }
+    if newest > snapshot.clock {
+        return Some("a last_update in the future".to_owned());
+    }
+    // Work that has just begun is no reason: without it the overlap would hold the marker at the same place.
+    let a_moment = TimeDelta::seconds(2);
+    match snapshot.open_work {
+        OpenWork::Seen(Some(oldest)) if oldest.since + a_moment < snapshot.clock => Some(format!(
+            "connection {}, open since {}",
+            oldest.connection_id,
+            state::time_text(oldest.since)
+        )),
+        _ => Some("the overlap".to_owned()),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::engine::pipeline::plan::Intervals;
 use crate::engine::pipeline::read::{LookupPlan, Reader};
 use crate::engine::pipeline::write::{Commits, Writer};
 use crate::engine::runs::catch_up::CatchUp;
-use crate::engine::runs::{Context, Mode, OVERLAP_SECONDS, Report};
+use crate::engine::runs::{Context, Mode, Report, identity};
 use crate::engine::target_db::state::{self, RunCounts, States, Status, sync_state};
 use crate::engine::target_db::{TargetReader, calendar, reject};
 use crate::engine::{pipeline, target_db};
@@ -38,12 +38,17 @@ struct Start {
     loaded_upto: HashMap<String, i64>,
 }
 
-/// Makes the star equal to the source.
+/// Makes the star equal to the source. With `accept_source` whatever the source is now, else only if it is the one
+/// that the star was made from.
 ///
 /// # Errors
+/// `SourceChanged` if it is another one.
 /// Anything that either database answers. What was committed stays, and the next full load goes on behind it.
-pub async fn run(context: &Context<'_>) -> Result<Report> {
+pub async fn run(context: &Context<'_>, accept_source: bool) -> Result<Report> {
     let writer = &context.target.writer;
+    if !accept_source {
+        identity::check(context, &state::load(writer).await?).await?;
+    }
     let start = prepare(context).await?;
     if start.is_empty {
         context.target.write_without_syncing().await?;
@@ -75,10 +80,11 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
         );
         return Ok(Start { is_empty, loaded_upto });
     }
+    let marker = context.source.open_work().await?.closed_until(clock, context.overlap);
     let transaction = target_db::begin(writer).await?;
     for (_, state) in states {
         let state = sync_state::Model {
-            load_marker: Some(state::time_text(clock - TimeDelta::seconds(OVERLAP_SECONDS))),
+            load_marker: Some(state::time_text(marker)),
             loaded_upto: None,
             ..state
         };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::engine::runs::catch_up::CatchUp;
-use crate::engine::runs::{Context, Mode, Report};
+use crate::engine::runs::{Context, Mode, Report, identity};
 use crate::engine::target_db;
 use crate::engine::target_db::reject;
 use crate::engine::target_db::state::{self, RunCounts, Status};
@@ -22,6 +22,7 @@ pub async fn run(context: &Context<'_>) -> Result<Report> {
     if !state::is_loaded(&states) || state::is_loading(&states) {
         return Err(Error::NotLoaded);
     }
+    identity::check(context, &states).await?;
     let result = sync(context).await;
     if let Err(error) = &result {
         // The run's own row went with its transaction. The error is the one to report, mark or no mark.

@@ -3,6 +3,7 @@
 pub mod catch_up;
 pub mod delta;
 pub mod full_load;
+pub mod identity;
 pub mod incremental;
 pub mod stale;
 pub mod validate;
@@ -11,6 +12,7 @@ pub mod verify;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use serde::Serialize;
 
 use crate::engine::declaration::table::Star;
@@ -22,19 +24,19 @@ use crate::engine::stop::Stop;
 use crate::engine::target_db::Target;
 use crate::engine::target_db::state::{RunCounts, Status};
 
-/// How far the marker is held back from the source's clock, in seconds. A transaction that commits later than
-/// this after its rows were stamped could be missed by its time of change (the row counts still tell).
-pub const OVERLAP_SECONDS: i64 = 120;
-
 /// Both databases and how to work on them.
 pub struct Context<'a> {
     pub star: &'static Star,
     pub source: &'a Source,
     pub target: &'a Target,
+    /// Data types of the columns that are read, by `table.column`.
+    pub source_columns: &'a BTreeMap<String, String>,
     /// Concurrent connections to the source.
     pub workers: usize,
     /// Rows a page, and so a batch.
     pub batch_size: u64,
+    /// How far markers stay behind the source's clock and behind the oldest work that is open there.
+    pub overlap: TimeDelta,
     pub progress: Arc<Progress>,
     pub stop: Stop,
 }

@@ -1,6 +1,6 @@
 //! Whether the source is what the entities describe: every table and column, its type, and the right to read it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
@@ -9,10 +9,12 @@ use crate::engine::declaration::source_table::SourceTable;
 use crate::engine::source_db::Source;
 use crate::error::{Doing, Error, Result};
 
-/// Fails with every missing or retyped table and column by name, before any row is read.
-pub async fn columns(source: &Source, tables: &[SourceTable]) -> Result<()> {
+/// Fails with every missing or retyped table and column by name, before any row is read. Returns the data types of
+/// the columns that are read, by `table.column`.
+pub async fn columns(source: &Source, tables: &[SourceTable]) -> Result<BTreeMap<String, String>> {
     let found = data_types(&source.pool, &source.server.schema).await?;
     let mut problems = Vec::new();
+    let mut read = BTreeMap::new();
     if is_too_old(&source.server.version, source.server.is_mariadb) {
         problems.push(format!(
             "server version {} is older than MySQL 8.0 or MariaDB 10.6",
@@ -33,12 +35,14 @@ pub async fn columns(source: &Source, tables: &[SourceTable]) -> Result<()> {
                     column.name,
                     column.family.expectation()
                 )),
-                Some(_) => {}
+                Some(found) => {
+                    read.insert(format!("{}.{}", table.name, column.name), found.clone());
+                }
             }
         }
     }
     if problems.is_empty() {
-        Ok(())
+        Ok(read)
     } else {
         Err(Error::SourceUnfit { problems })
     }

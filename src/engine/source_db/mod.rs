@@ -1,18 +1,20 @@
 //! The connection to the operational database: a pool for short statements, and snapshots.
 
 pub mod check;
+pub mod open_work;
 
 use std::cmp::{max, min};
 use std::collections::HashMap;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
 use tracing::debug;
 
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::table::{Calendar, Years};
+use crate::engine::source_db::open_work::OpenWork;
 use crate::engine::sql;
 use crate::error::{Doing, Error, Result};
 
@@ -34,6 +36,8 @@ pub struct Server {
     pub schema: String,
     /// Names server and schema, for the run history.
     pub identity: String,
+    /// What the server calls itself, however it is reached.
+    pub id: String,
 }
 
 /// One connection inside one REPEATABLE READ transaction: everything read through it is of one instant.
@@ -43,6 +47,8 @@ pub struct Snapshot {
     pub clock: DateTime<Utc>,
     /// `information_schema`'s UPDATE_TIME by table, read before the snapshot began: what is committed later moves it.
     pub update_times: HashMap<String, Option<NaiveDateTime>>,
+    /// What was open on the server just before the snapshot began.
+    pub open_work: OpenWork,
     connection_id: u64,
 }
 
@@ -71,6 +77,18 @@ impl Source {
     /// The source's clock; no other clock counts.
     pub async fn clock(&self) -> Result<DateTime<Utc>> {
         clock(&self.pool).await
+    }
+
+    /// What is open on the server.
+    pub async fn open_work(&self) -> Result<OpenWork> {
+        let connection_id = connection_id(&self.pool).await?;
+        OpenWork::look(&self.pool, self.clock().await?, connection_id).await
+    }
+
+    /// The names of everything in the schema, views included.
+    pub async fn table_names(&self) -> Result<Vec<String>> {
+        let update_times = update_times(&self.pool, &self.server.schema).await?;
+        Ok(update_times.into_keys().collect())
     }
 
     /// How many rows a table has, roughly: the server's own estimate, for progress alone.
@@ -127,20 +145,28 @@ impl Source {
             .execute_unprepared(sql::REPEATABLE_READ)
             .await
             .source(doing)?;
+        let connection_id = connection_id(&connection).await?;
+        // In this order: what begins, stamps or commits after it was looked at is younger than the clock.
         let clock = clock(&connection).await?;
+        let open_work = OpenWork::look(&connection, clock, connection_id).await?;
         let update_times = update_times(&connection, &self.server.schema).await?;
         connection.execute_unprepared(sql::START_SNAPSHOT).await.source(doing)?;
-        let connection_id = connection_id(&connection).await?;
         Ok(Snapshot {
             connection,
             clock,
             update_times,
+            open_work,
             connection_id,
         })
     }
 }
 
 impl Snapshot {
+    /// Up to when every stamp is committed.
+    pub fn closed_until(&self, overlap: TimeDelta) -> DateTime<Utc> {
+        self.open_work.closed_until(self.clock, overlap)
+    }
+
     /// Ends the snapshot. An error if the driver replaced its connection on the way, because then what was read
     /// is not of one instant.
     pub async fn close(self) -> Result<()> {
@@ -182,8 +208,15 @@ impl Server {
             Some(row) => row.try_get_many_by_index().source(doing)?,
             None => (String::new(), None),
         };
+        let is_mariadb = version.contains("MariaDB");
+        let id = if is_mariadb { sql::MARIADB_ID } else { sql::MYSQL_ID };
+        let select = Query::select().expr(Expr::cust(id)).to_owned();
+        let row = connection.query_one(&select).await.source(doing)?;
         Ok(Self {
-            is_mariadb: version.contains("MariaDB"),
+            is_mariadb,
+            id: row
+                .map_or(Ok(String::new()), |row| row.try_get_by_index(0))
+                .source(doing)?,
             schema: schema.unwrap_or_default(),
             version,
             identity,

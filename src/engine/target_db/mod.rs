@@ -4,6 +4,7 @@
 pub mod calendar;
 pub mod lock;
 pub mod reject;
+pub mod source_record;
 pub mod state;
 pub mod statement;
 mod version;

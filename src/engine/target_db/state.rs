@@ -34,6 +34,8 @@ pub mod sync_state {
         pub load_marker: Option<String>,
         /// Page keys up to here are loaded by an unfinished full load.
         pub loaded_upto: Option<i64>,
+        /// What keeps the marker from the newest change that was seen; NULL if nothing does.
+        pub held_back_by: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -130,6 +132,7 @@ pub async fn fill<C: ConnectionTrait>(connection: &C, tables: &[SourceTable]) ->
             highest_key: Set(None),
             load_marker: Set(None),
             loaded_upto: Set(None),
+            held_back_by: Set(None),
         })
         .collect();
     let count = missing.len();
@@ -169,6 +172,7 @@ pub async fn save<C: ConnectionTrait>(connection: &C, state: sync_state::Model) 
         highest_key: Set(state.highest_key),
         load_marker: Set(state.load_marker),
         loaded_upto: Set(state.loaded_upto),
+        held_back_by: Set(state.held_back_by),
     };
     sync_state::Entity::insert(model)
         .on_conflict(
@@ -181,6 +185,7 @@ pub async fn save<C: ConnectionTrait>(connection: &C, state: sync_state::Model) 
                     Column::HighestKey,
                     Column::LoadMarker,
                     Column::LoadedUpto,
+                    Column::HeldBackBy,
                 ])
                 .to_owned(),
         )

@@ -4,8 +4,10 @@ mod expected;
 mod sakila;
 mod server;
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
+use std::time::Duration;
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
@@ -29,16 +31,37 @@ pub struct Run {
 }
 
 impl Sandbox {
-    /// The official Sakila, nothing synced yet.
+    /// A seeded Sakila, nothing synced yet.
     pub fn new() -> Self {
+        Self::of(async |schema: &str| sakila::seed(schema).await)
+    }
+
+    /// An empty schema.
+    pub fn empty() -> Self {
+        Self::of(async |schema: &str| sakila::create(schema).await.close().await.unwrap())
+    }
+
+    /// The official Sakila. None, said past the capture of a passing test's output, where its dump is not present.
+    pub fn official(test: &str) -> Option<Self> {
+        if !sakila::has_dump() {
+            let _ = writeln!(
+                io::stderr(),
+                "NOT RUN: {test}: the official dump is not here; name its folder in SAKILA_DUMP_DIR"
+            );
+            return None;
+        }
+        Some(Self::of(async |schema: &str| sakila::load_dump(schema).await))
+    }
+
+    fn of(fill: impl AsyncFnOnce(&str)) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
         let schema = server::new_schema_name();
         let admin = runtime.block_on(async {
-            sakila::load(&schema).await;
-            connect(&server().url("root", &schema)).await
+            fill(&schema).await;
+            connect(&server().administrator_url(&schema)).await
         });
         Self {
             runtime,
@@ -48,12 +71,17 @@ impl Sandbox {
         }
     }
 
-    /// The official Sakila after `init` and `full-load`.
+    /// A seeded Sakila after `init` and `full-load`.
     pub fn loaded() -> Self {
         let sandbox = Self::new();
-        sandbox.run(&["init"]).succeeds();
-        sandbox.run(&["full-load"]).succeeds();
+        sandbox.load();
         sandbox
+    }
+
+    /// `init` and `full-load`.
+    pub fn load(&self) {
+        self.run(&["init"]).succeeds();
+        self.run(&["full-load"]).succeeds();
     }
 
     pub fn target(&self) -> PathBuf {
@@ -84,6 +112,19 @@ impl Sandbox {
         command
     }
 
+    /// A command with the account that may do everything.
+    pub fn as_administrator(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(arguments);
+        command
+            .env("SAKILA_SYNC_SOURCE", server().administrator_url(&self.schema))
+            .env_remove("SAKILA_SYNC_SOURCE_PASSWORD");
+        command
+    }
+
+    pub fn administer(&self, arguments: &[&str]) -> Run {
+        Run::of(self.as_administrator(arguments))
+    }
+
     pub fn run(&self, arguments: &[&str]) -> Run {
         Run::of(self.command(arguments))
     }
@@ -98,14 +139,29 @@ impl Sandbox {
 
     /// Changes the source, statement by statement, in one session.
     pub fn change(&self, statements: &[&str]) {
-        self.runtime.block_on(async {
-            for statement in statements {
-                self.admin
-                    .execute_unprepared(statement)
-                    .await
-                    .unwrap_or_else(|error| panic!("{error} in {statement}"));
-            }
-        });
+        self.runtime.block_on(execute(&self.admin, statements));
+    }
+
+    /// Another session with the source, for transactions that stay open.
+    pub fn open_session(&self) -> Session<'_> {
+        Session {
+            sandbox: self,
+            connection: self
+                .runtime
+                .block_on(connect(&server().administrator_url(&self.schema))),
+        }
+    }
+
+    /// Waits until every table's time of change lies so far back that it proves the table to be at rest.
+    pub fn wait_until_at_rest(&self) {
+        if !server().is_mariadb {
+            self.change(&["SET SESSION information_schema_stats_expiry = 0"]);
+        }
+        let young = "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() \
+                     AND UPDATE_TIME > NOW() - INTERVAL 3 SECOND";
+        while !self.source(young).is_empty() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// The first column of a query on the source, as text.
@@ -139,6 +195,13 @@ impl Sandbox {
             connection.execute_unprepared(statement).await.unwrap();
             connection.close().await.unwrap();
         });
+    }
+
+    /// The one figure that a query on the source yields.
+    pub fn source_figure(&self, sql: &str) -> String {
+        let rows = self.source(sql);
+        assert_eq!(rows.len(), 1, "{sql}");
+        rows[0].clone()
     }
 
     /// The one figure that a query on the target yields.
@@ -193,6 +256,33 @@ impl Sandbox {
     }
 }
 
+/// A session of its own with a sandbox's source.
+pub struct Session<'a> {
+    sandbox: &'a Sandbox,
+    connection: DatabaseConnection,
+}
+
+impl Session<'_> {
+    pub fn change(&self, statements: &[&str]) {
+        self.sandbox.runtime.block_on(execute(&self.connection, statements));
+    }
+
+    /// What the server calls it.
+    pub fn id(&self) -> String {
+        let rows = texts(&self.connection, "SELECT CAST(CONNECTION_ID() AS CHAR)");
+        self.sandbox.runtime.block_on(rows).remove(0)
+    }
+}
+
+async fn execute(connection: &DatabaseConnection, statements: &[&str]) {
+    for statement in statements {
+        connection
+            .execute_unprepared(statement)
+            .await
+            .unwrap_or_else(|error| panic!("{error} in {statement}"));
+    }
+}
+
 impl Run {
     pub fn of(mut command: Command) -> Self {
         let Output { status, stdout, stderr } = command.output().unwrap();
@@ -213,6 +303,12 @@ impl Run {
         assert_eq!(self.code, code, "{self:#?}");
         self
     }
+}
+
+/// Sends a signal, as in `-INT`. The shell's own kill is on every machine.
+pub fn send(signal: &str, child: &Child) {
+    let kill = format!("kill {signal} {}", child.id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
 }
 
 async fn connect(url: &str) -> DatabaseConnection {

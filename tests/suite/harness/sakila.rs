@@ -1,68 +1,59 @@
-//! Loads the official Sakila into a schema: once from its dump, then table by table from that first copy.
+//! Where a test's Sakila comes from: seeded by ourselves, or the official dump where it is present.
 
 use std::env;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use chrono::NaiveDate;
+use sakila_sync::config::SourceSettings;
+use sakila_sync::engine::source_db::Source;
+use sakila_sync::seed;
+use sakila_sync::seed::world::Settings;
 use sea_orm::{ConnectionTrait, DatabaseConnection};
-use tokio::sync::OnceCell;
 
 use super::{connect, server};
 
-const TEMPLATE: &str = "sakila_template";
+/// The tests' Sakila has the official numbers of rows, and dates from 2022-01-01 to 2025-12-31.
+const SEED: u64 = 1;
 
-/// The tables that hold rows.
-const TABLES: [&str; 16] = [
-    "actor",
-    "address",
-    "category",
-    "city",
-    "country",
-    "customer",
-    "film",
-    "film_actor",
-    "film_category",
-    "film_text",
-    "inventory",
-    "language",
-    "payment",
-    "rental",
-    "staff",
-    "store",
-];
+pub fn settings() -> Settings {
+    Settings {
+        scale: 1,
+        seed: SEED,
+        until: NaiveDate::from_ymd_opt(2026, 1, 1).unwrap(),
+    }
+}
 
-/// Makes `schema` a copy of the official Sakila, with its keys, triggers and views.
-pub async fn load(schema: &str) {
-    static DUMPED: OnceCell<()> = OnceCell::const_new();
-    DUMPED
-        .get_or_init(|| async {
-            let connection = create(TEMPLATE).await;
-            execute_dump(&connection, "sakila-schema.sql").await;
-            execute_dump(&connection, "sakila-data.sql").await;
-            connection.close().await.unwrap();
-        })
-        .await;
+/// Fills an empty schema with rows of our own making.
+pub async fn seed(schema: &str) {
+    create(schema).await.close().await.unwrap();
+    let settings = SourceSettings::parse(&server().administrator_url(schema), None).unwrap();
+    let source = Source::connect(settings.options, settings.identity, 2).await.unwrap();
+    seed::seed(&source, self::settings(), false, 2, Arc::new(|_| ()))
+        .await
+        .unwrap();
+    source.pool.close().await.unwrap();
+}
+
+/// Fills an empty schema from the official dump, with its keys, triggers and views.
+pub async fn load_dump(schema: &str) {
     let connection = create(schema).await;
     execute_dump(&connection, "sakila-schema.sql").await;
-    execute(&connection, "SET foreign_key_checks = 0, unique_checks = 0").await;
-    for table in TABLES {
-        // film_text is filled by film's triggers.
-        if table != "film_text" {
-            execute(
-                &connection,
-                &format!("INSERT INTO {table} SELECT * FROM {TEMPLATE}.{table}"),
-            )
-            .await;
-        }
-    }
+    execute_dump(&connection, "sakila-data.sql").await;
     connection.close().await.unwrap();
 }
 
-async fn create(schema: &str) -> DatabaseConnection {
-    let connection = connect(&server().url("root", "mysql")).await;
+/// Whether the dump is there.
+pub fn has_dump() -> bool {
+    folder().join("sakila-data.sql").exists()
+}
+
+pub async fn create(schema: &str) -> DatabaseConnection {
+    let connection = connect(&server().administrator_url("mysql")).await;
     execute(&connection, &format!("DROP SCHEMA IF EXISTS {schema}")).await;
     execute(&connection, &format!("CREATE SCHEMA {schema}")).await;
     connection.close().await.unwrap();
-    connect(&server().url("root", schema)).await
+    connect(&server().administrator_url(schema)).await
 }
 
 async fn execute(connection: &DatabaseConnection, statement: &str) {
@@ -75,12 +66,7 @@ async fn execute(connection: &DatabaseConnection, statement: &str) {
 /// Executes a dump in the connection's own schema instead of the one that it names.
 async fn execute_dump(connection: &DatabaseConnection, file: &str) {
     let path = folder().join(file);
-    let dump = std::fs::read(&path).unwrap_or_else(|error| {
-        panic!(
-            "{error}: the official Sakila is not at {}; name its folder in SAKILA_DUMP_DIR",
-            path.display()
-        )
-    });
+    let dump = std::fs::read(&path).unwrap_or_else(|error| panic!("{error}: {}", path.display()));
     let dump = String::from_utf8(dump).unwrap();
     for statement in statements(&dump) {
         let names_a_schema = ["DROP SCHEMA", "CREATE SCHEMA", "USE "]

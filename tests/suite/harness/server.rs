@@ -1,30 +1,30 @@
 //! The one server that all tests share, and the account that the binary uses.
 
 use std::env;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sakila_sync::private_server::PrivateServer;
+use sakila_sync::private_server::{self, PrivateServer};
 use sea_orm::ConnectionTrait;
 
 /// May only SELECT: nothing of the sync needs more.
 pub const READER: &str = "reader";
 pub const READER_PASSWORD: &str = "not-a-secret";
 
-const MISSING: &str = "no MySQL server to test with: name a mysqld in SAKILA_SYNC_TEST_MYSQLD, or \
-                       `apt-get install mariadb-server` (it need not run)";
+const MISSING: &str = "no MySQL server to test with: `scripts/test` installs one, or name a mysqld in \
+                       SAKILA_SYNC_MYSQLD";
 
 /// Started by the first test that asks; it ends with the test process, see `PrivateServer`.
 pub fn server() -> &'static PrivateServer {
     static SERVER: OnceLock<PrivateServer> = OnceLock::new();
     SERVER.get_or_init(|| {
-        let binary = binary().expect(MISSING);
+        let named = env::var_os("SAKILA_SYNC_MYSQLD");
+        let binary = private_server::find(named.as_deref().map(Path::new)).expect(MISSING);
         // A time zone with an odd offset: whatever takes local time for UTC shows.
         let options = ["--default-time-zone=+05:30", "--max-connections=400"];
         let server = PrivateServer::start(&binary, &options).expect("the server starts");
-        let url = server.url("root", "mysql");
+        let url = server.administrator_url("mysql");
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -52,22 +52,4 @@ async fn make_reader(url: &str) {
         admin.execute_unprepared(&statement).await.unwrap();
     }
     admin.close().await.unwrap();
-}
-
-fn binary() -> Option<PathBuf> {
-    if let Some(path) = env::var_os("SAKILA_SYNC_TEST_MYSQLD") {
-        return Some(path.into());
-    }
-    let folders: Vec<PathBuf> = env::split_paths(&env::var_os("PATH")?)
-        .chain([PathBuf::from("/usr/sbin")])
-        .collect();
-    ["mysqld", "mariadbd"]
-        .iter()
-        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
-        .find(|path| {
-            Command::new(path)
-                .arg("--version")
-                .output()
-                .is_ok_and(|run| run.status.success())
-        })
 }

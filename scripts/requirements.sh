@@ -1,0 +1,75 @@
+# What scripts/demo and scripts/test need, and how it is installed. Sourced by them, after `set -euo pipefail`.
+#
+# Debian and Ubuntu packages are installed with apt-get, as root or through sudo; a MySQL is unpacked beside the
+# system (scripts/install-mysql). Everything is said before it is done, and what is there already is left alone.
+
+say() { echo "${0##*/}: $*" >&2; }
+fail() { say "$@"; exit 1; }
+
+# The Rust that Cargo.toml asks for.
+require_rust() {
+  local needed found
+  needed=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+  # Where rustup puts it, for a shell that was opened before.
+  if ! command -v cargo >/dev/null && [ -r "${HOME:-}/.cargo/env" ]; then . "$HOME/.cargo/env"; fi
+  command -v cargo >/dev/null || fail "Rust is missing: install $needed or newer from https://rustup.rs"
+  found=$(rustc --version | cut -d' ' -f2)
+  [ "$(printf '%s\n' "$needed" "$found" | sort -V | head -1)" = "$needed" ] ||
+    fail "Rust $found is too old: install $needed or newer from https://rustup.rs, or run \`rustup update\`"
+}
+
+# Installs Debian packages, or says what to install where that cannot be done from here.
+install_packages() {
+  local why=$1 root=()
+  shift
+  if ! command -v apt-get >/dev/null; then
+    say "$why is missing, and this is neither Debian nor Ubuntu. Install it and run this again:"
+    say "  Fedora: sudo dnf install gcc mariadb-server    Arch: sudo pacman -S gcc mariadb    macOS: brew install mysql"
+    return 1
+  fi
+  if [ "$(id -u)" != 0 ]; then
+    if ! command -v sudo >/dev/null; then
+      say "$why is missing, and there is neither root nor sudo. As root: apt-get install --no-install-recommends $*"
+      return 1
+    fi
+    root=(sudo)
+  fi
+  say "$why is missing; installing with ${root[*]:+${root[*]} }apt-get: $*"
+  if ! "${root[@]}" apt-get update -q >&2 ||
+    ! "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q --yes --no-install-recommends "$@" >&2; then
+    say "that failed. As root: apt-get install --no-install-recommends $*"
+    return 1
+  fi
+}
+
+# The C compiler that SQLite is built with, and the linker.
+require_compiler() {
+  command -v cc >/dev/null || install_packages "a C compiler" gcc libc6-dev || exit 1
+}
+
+is_mysql() { [ -x "$1" ] && "$1" --version 2>/dev/null | grep -qv MariaDB; }
+is_mariadb() { [ -x "$1" ] && "$1" --version 2>/dev/null | grep -q MariaDB; }
+on_path() { PATH=$PATH:/usr/sbin:/usr/local/sbin command -v "$1" || true; }
+
+# Prints the path of a MySQL server that runs from any folder, installing one if need be; prints nothing if that
+# fails. Ubuntu's own confines mysqld to its own folders, so there it is always ours.
+mysql_server() {
+  local system
+  system=$(on_path mysqld)
+  if [ ! -e /etc/apparmor.d/usr.sbin.mysqld ] && [ -n "$system" ] && is_mysql "$system"; then
+    echo "$system"
+  else
+    scripts/install-mysql || true
+  fi
+}
+
+# The same for MariaDB. The packages are the bare server, and the one whose my_print_defaults the script that makes a
+# data folder calls: no service is started.
+mariadb_server() {
+  local server
+  server=$(on_path mariadbd)
+  if [ -z "$server" ] || [ -z "$(on_path my_print_defaults)" ]; then
+    if install_packages "MariaDB" mariadb-server-core mariadb-client-core; then server=$(on_path mariadbd); fi
+  fi
+  if [ -n "$server" ] && is_mariadb "$server"; then echo "$server"; fi
+}

@@ -1,0 +1,309 @@
+//! `demo`: the tour. Every step is this program itself, run as a user would run it, against a server of its own.
+//!
+//! Everything lies in the server's folder, which goes when this program ends, however it ends; only the finished
+//! SQLite file is taken out of it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, Query};
+use sea_orm::{ConnectionTrait, DbErr};
+use serde::Serialize;
+use tokio::process::Command;
+
+use super::Session;
+use crate::cli::Demo;
+use crate::config::SourceSettings;
+use crate::engine::source_db::Source;
+use crate::engine::target_db::open_to_read;
+use crate::error::{Doing, Error, Result};
+use crate::output::chart::{Bar, chart};
+use crate::private_server::{self, PrivateServer};
+use crate::seed;
+
+const SCHEMA: &str = "sakila";
+/// The account that may only read, which is all that the sync needs.
+const READER: &str = "reader";
+const STOPPED_HINT: &str = "nothing of it is left";
+/// Months that the chart shows.
+const MONTHS: u64 = 12;
+
+/// Three questions to try.
+const QUERIES: [(&str, &str); 3] = [
+    (
+        "the films that are rented most",
+        "SELECT title, count(*) AS rentals FROM fact_rental JOIN dim_film USING (film_key) GROUP BY film_key ORDER BY 2 DESC LIMIT 5",
+    ),
+    (
+        "rentals by weekday, Monday 1 to Sunday 7",
+        "SELECT day_of_week, count(*) AS rentals FROM fact_rental JOIN dim_date ON date_key = date_key_rented GROUP BY 1",
+    ),
+    (
+        "what has been out for longest",
+        "SELECT rented, title, first_name, last_name FROM open_rentals ORDER BY rented LIMIT 5",
+    ),
+];
+
+#[derive(Serialize)]
+struct Report {
+    server: String,
+    /// The commands, as they would be typed.
+    steps: Vec<String>,
+    /// The SQLite file.
+    file: PathBuf,
+    /// The source's URL, where the server stays.
+    source: Option<String>,
+}
+
+pub async fn run(session: &Session, arguments: &Demo) -> Result<u8> {
+    // Once the tour is over a request to stop is no interruption: it is what the server stays up for.
+    let server = session.unless_stopped(STOPPED_HINT, tour(session, arguments)).await?;
+    if arguments.serve {
+        session.stop.requested().await;
+    }
+    drop(server);
+    Ok(0)
+}
+
+/// All of it but the waiting; returns the server that it has run on.
+async fn tour(session: &Session, arguments: &Demo) -> Result<PrivateServer> {
+    let binary = private_server::find(arguments.mysqld.as_deref()).ok_or(Error::NoServer)?;
+    let kept = std::path::absolute(&arguments.keep).map_err(|cause| cannot_keep(&arguments.keep, cause))?;
+    may_keep(&kept).await?;
+    let server = tokio::task::spawn_blocking(move || PrivateServer::start(&binary, &[]))
+        .await
+        .map_err(|_| Error::Panicked { stage: "server" })?
+        .map_err(|cause| failed("starting a private server", cause))?;
+    let source = make_schema(&server).await?;
+    let mut tour = Tour {
+        session,
+        file: server.folder().join("analytics.db"),
+        server,
+        steps: Vec::new(),
+    };
+    let product = source.server.product();
+    tour.say(&format!(
+        "A private {product} server runs on port {}; it goes when this ends.",
+        tour.server.port
+    ))?;
+
+    let scale = arguments.scale.to_string();
+    let administrator = tour.server.administrator_url(SCHEMA);
+    let reader = tour.server.url(READER, SCHEMA);
+    tour.say("\nFirst a Sakila is made, by an account that may do everything in its schema:")?;
+    tour.step(&administrator, &["seed", "--scale", &scale]).await?;
+    tour.say("\nFrom here on the account may SELECT and nothing else. The star is created and filled:")?;
+    tour.step(&reader, &["init"]).await?;
+    tour.step(&reader, &["full-load"]).await?;
+    tour.step(&reader, &["validate"]).await?;
+    tour.say("\nA day passes in the shops:")?;
+    tour.step(&administrator, &["seed", "mutate"]).await?;
+    tour.say("\nThe star follows:")?;
+    tour.step(&reader, &["incremental"]).await?;
+    tour.step(&reader, &["validate"]).await?;
+
+    let revenue = revenue(&tour.file).await?;
+    keep(&tour.file, &kept)?;
+    let star = quoted(&kept.display().to_string());
+    tour.say(&format!("\nRevenue by store and month:\n\n{}", chart(&revenue)))?;
+    tour.say(&format!("The star is in {}. Try, with sqlite3:\n", kept.display()))?;
+    for (what, query) in QUERIES {
+        tour.say(&format!("  # {what}\n  sqlite3 -box {star} \"{query}\"\n"))?;
+    }
+    let report = Report {
+        server: product,
+        steps: std::mem::take(&mut tour.steps),
+        file: kept,
+        source: arguments.serve.then(|| reader.clone()),
+    };
+    if session.output.json {
+        session.output.result("demo", session.seconds(), &report, "")?;
+    }
+    if arguments.serve {
+        let program = std::env::args().next().unwrap_or_else(|| "sakila-sync".to_owned());
+        tour.say(&format!(
+            "The server stays until Ctrl-C. In another terminal, a day passes every five seconds:\n\n  \
+             SAKILA_SYNC_SOURCE={administrator} {program} seed mutate --every 5\n\nand in a third one the star \
+             follows:\n\n  export SAKILA_SYNC_SOURCE={reader} SAKILA_SYNC_TARGET={star}\n  {program} incremental\n"
+        ))?;
+    }
+    Ok(tour.server)
+}
+
+struct Tour<'a> {
+    session: &'a Session,
+    server: PrivateServer,
+    /// The SQLite file while the tour goes on.
+    file: PathBuf,
+    /// What has been run.
+    steps: Vec<String>,
+}
+
+impl Tour<'_> {
+    fn say(&self, text: &str) -> Result<()> {
+        if !self.session.output.json {
+            self.session.output.text(text)?;
+        }
+        Ok(())
+    }
+
+    /// Runs a command of this program and shows it with what it prints.
+    async fn step(&mut self, source: &str, arguments: &[&str]) -> Result<()> {
+        let shown = format!("sakila-sync {}", arguments.join(" "));
+        self.say(&format!("\n$ {shown}"))?;
+        let program = std::env::current_exe().map_err(|cause| failed("finding this program", cause))?;
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("SAKILA_SYNC_") {
+                command.env_remove(name);
+            }
+        }
+        let global = &self.session.global;
+        command
+            .args(arguments)
+            .args(["--workers", &global.workers.to_string()])
+            .args(["--batch-size", &global.batch_size.to_string()])
+            .env("SAKILA_SYNC_SOURCE", source)
+            .env("SAKILA_SYNC_TARGET", &self.file)
+            // No .env of the user's is read there.
+            .current_dir(self.server.folder())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        if global.quiet {
+            command.arg("--quiet");
+        }
+        // What is worth knowing stands in the results; whoever wants the logs too asks for them.
+        if global.verbose > 0 {
+            command.arg("-v");
+        } else if std::env::var_os("RUST_LOG").is_none() {
+            command.env("RUST_LOG", "warn");
+        }
+        if self.session.output.json {
+            command.stdout(Stdio::null());
+        }
+        let status = command.status().await.map_err(|cause| failed(&shown, cause))?;
+        if !status.success() {
+            // Ctrl-C is for the step too.
+            if status.code() == Some(i32::from(Error::Stopped.exit_code())) {
+                return Err(Error::Interrupted { hint: STOPPED_HINT });
+            }
+            let cause = io::Error::other(status.to_string());
+            return Err(failed(&format!("running {shown}"), cause));
+        }
+        self.steps.push(shown);
+        Ok(())
+    }
+}
+
+fn failed(doing: &str, cause: io::Error) -> Error {
+    Error::Demo {
+        doing: doing.to_owned(),
+        cause,
+        hint: "the messages above say more; another server can be named with --mysqld".to_owned(),
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-".contains(letter);
+    if word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// Creates the schema and the account that reads it.
+async fn make_schema(server: &PrivateServer) -> Result<Source> {
+    let settings = SourceSettings::parse(&server.administrator_url("mysql"), None)?;
+    let source = Source::connect(settings.options, settings.identity, 1).await?;
+    seed::make_schema(&source, SCHEMA, READER).await?;
+    Ok(source)
+}
+
+/// The last months' revenue, from the star.
+async fn revenue(file: &Path) -> Result<Vec<Bar>> {
+    let doing = || "reading revenue_by_store_and_month".to_owned();
+    let target = open_to_read(file, 1).await?;
+    let first_shown = Query::select()
+        .distinct()
+        .expr(month())
+        .from("revenue_by_store_and_month")
+        .order_by_expr(month(), Order::Desc)
+        .limit(MONTHS)
+        .to_owned();
+    let select = Query::select()
+        .expr(month())
+        .column("store_id")
+        .expr(Func::round(Expr::col("revenue")).cast_as("INTEGER"))
+        .from("revenue_by_store_and_month")
+        .and_where(month().in_subquery(first_shown))
+        .order_by_expr(month(), Order::Asc)
+        .order_by("store_id", Order::Asc)
+        .to_owned();
+    let rows = target.query_all(&select).await.target(doing)?;
+    let bars: std::result::Result<Vec<Bar>, DbErr> = rows
+        .iter()
+        .map(|row| {
+            let (month, store, revenue): (i64, i64, i64) = row.try_get_many_by_index()?;
+            Ok(Bar {
+                group: format!("{}-{:02}", month / 100, month % 100),
+                name: format!("store {store}"),
+                value: revenue,
+            })
+        })
+        .collect();
+    target.close().await.target(doing)?;
+    bars.target(doing)
+}
+
+/// Year and month in one number.
+fn month() -> Expr {
+    Expr::col("year").mul(100).add(Expr::col("month"))
+}
+
+/// Finds out before the tour whether its file can be kept: only a star is overwritten.
+async fn may_keep(kept: &Path) -> Result<()> {
+    if kept.exists() {
+        let target = open_to_read(kept, 1).await?;
+        target.close().await.target(|| "closing the file".to_owned())?;
+    }
+    let beside = beside(kept);
+    std::fs::write(&beside, [])
+        .and_then(|()| std::fs::remove_file(&beside))
+        .map_err(|cause| cannot_keep(kept, cause))
+}
+
+/// Takes the finished file out of the folder that goes. It takes the place of an earlier one whole.
+fn keep(file: &Path, kept: &Path) -> Result<()> {
+    let beside = beside(kept);
+    std::fs::copy(file, &beside)
+        .and_then(|_| std::fs::rename(&beside, kept))
+        .map_err(|cause| cannot_keep(kept, cause))
+}
+
+fn beside(kept: &Path) -> PathBuf {
+    let mut name = kept.as_os_str().to_owned();
+    name.push(".part");
+    name.into()
+}
+
+fn cannot_keep(kept: &Path, cause: io::Error) -> Error {
+    Error::TargetFile {
+        path: kept.to_owned(),
+        verb: "written",
+        cause,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_take_them_apart() {
+        assert_eq!(quoted("/tmp/sakila-demo.db"), "/tmp/sakila-demo.db");
+        assert_eq!(quoted("/tmp/my star's.db"), r"'/tmp/my star'\''s.db'");
+    }
+}

@@ -1,0 +1,34 @@
+//! `completions` and `man`: what the command line says of itself, for shells and for man.
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use crate::cli::Cli;
+use crate::error::{Error, Result};
+use crate::output::Output;
+
+pub fn completions(shell: Shell) -> Result<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "sakila-sync", &mut script);
+    Output::file(&script)?;
+    Ok(0)
+}
+
+/// The page of a command, named as it is typed, or that of the program.
+pub fn page(words: &[String]) -> Result<u8> {
+    let mut described = Cli::command();
+    described.build();
+    for word in words {
+        let known: Vec<&str> = described.get_subcommands().map(clap::Command::get_name).collect();
+        let hint = format!("the commands are {}", known.join(", "));
+        let command = described.find_subcommand(word).cloned();
+        described = command.ok_or_else(|| Error::setting(format!("there is no command {word}"), hint))?;
+    }
+    let mut page = Vec::new();
+    Man::new(described)
+        .render(&mut page)
+        .expect("writing to memory does not fail");
+    Output::file(&page)?;
+    Ok(0)
+}

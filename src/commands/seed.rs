@@ -1,0 +1,135 @@
+//! `seed` and `seed mutate`: a Sakila of our own making, and a day of business in it.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::MissedTickBehavior;
+
+use super::Session;
+use crate::cli::{self, SeedCommand};
+use crate::error::{Error, Result};
+use crate::output::human::{grouped, rate_of, table};
+use crate::output::progress;
+use crate::seed;
+use crate::seed::business_day::{BusinessDay, business_day};
+use crate::seed::world::Settings;
+
+#[derive(Serialize)]
+struct Report {
+    source: String,
+    scale: u32,
+    seed: u64,
+    until: chrono::NaiveDate,
+    tables: Vec<TableRows>,
+}
+
+#[derive(Serialize)]
+struct TableRows {
+    table: &'static str,
+    rows: u64,
+}
+
+/// What it means if the command is stopped.
+pub fn stopped_hint(arguments: &cli::Seed) -> &'static str {
+    match arguments.then {
+        None => "the schema is half-made; `sakila-sync seed --replace` makes it anew",
+        Some(SeedCommand::Mutate { .. }) => "every day that was printed is kept, and nothing of the one at work",
+    }
+}
+
+pub async fn run(session: &Session, arguments: &cli::Seed) -> Result<u8> {
+    match arguments.then {
+        None => fill(session, arguments).await,
+        Some(SeedCommand::Mutate { every }) => mutate(session, every).await,
+    }
+}
+
+async fn fill(session: &Session, arguments: &cli::Seed) -> Result<u8> {
+    let source = session.connect().await?;
+    let today = source.clock().await?.date_naive();
+    let until = arguments.until.unwrap_or(today);
+    if until > today {
+        return Err(Error::SeedRefused {
+            why: format!("--until lies in the future: it is {today} by the source's clock"),
+            hint: "nothing was changed; leave it out for a history up to yesterday".to_owned(),
+        });
+    }
+    let settings = Settings {
+        scale: arguments.scale,
+        seed: arguments.seed,
+        until,
+    };
+    let bar = progress::bar("seed", seed::rows(settings), session.global.quiet);
+    let on_rows = {
+        let bar = bar.clone();
+        Arc::new(move |rows| {
+            bar.inc(rows);
+            if bar.length() == Some(bar.position()) {
+                bar.set_message("building indexes");
+            }
+        })
+    };
+    let made = seed::seed(&source, settings, arguments.replace, session.workers(), on_rows).await;
+    bar.finish_and_clear();
+    let tables = made?
+        .into_iter()
+        .map(|(table, rows)| TableRows { table, rows })
+        .collect();
+    let report = Report {
+        source: source.server.identity.clone(),
+        scale: settings.scale,
+        seed: settings.seed,
+        until,
+        tables,
+    };
+    let text = text(&report, session.seconds());
+    session.output.result("seed", session.seconds(), &report, &text)?;
+    Ok(0)
+}
+
+fn text(report: &Report, seconds: f64) -> String {
+    let mut rows = table(&["table", "rows"]);
+    for line in &report.tables {
+        rows.add_row([line.table.to_owned(), grouped(line.rows)]);
+    }
+    let all = report.tables.iter().map(|line| line.rows).sum();
+    format!(
+        "{rows}\nseeded {} at scale {} with history until {}: {} rows in {seconds:.1} s ({} rows/s)",
+        report.source,
+        report.scale,
+        report.until,
+        grouped(all),
+        grouped(rate_of(all, seconds)),
+    )
+}
+
+/// One day, or one after the other at a fixed pace until the program is stopped.
+async fn mutate(session: &Session, every: Option<Duration>) -> Result<u8> {
+    let source = session.connect().await?;
+    let Some(every) = every else {
+        let day = business_day(&source).await?;
+        print_day(session, &day)?;
+        return Ok(0);
+    };
+    let mut ticks = tokio::time::interval(every);
+    // A day that takes longer than the pace delays the next one; days are not made up for.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let day = business_day(&source).await?;
+        // Without a reader nobody would ever stop it.
+        if !print_day(session, &day)? {
+            return Ok(0);
+        }
+    }
+}
+
+fn print_day(session: &Session, day: &BusinessDay) -> Result<bool> {
+    let mut text = format!("business day {}, {}\n", day.number, day.date);
+    for change in &day.changes {
+        let _ = writeln!(text, "  {:>6}  {}", grouped(change.rows), change.what);
+    }
+    session.output.result("seed mutate", session.seconds(), day, &text)
+}

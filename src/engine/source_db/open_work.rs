@@ -1,0 +1,107 @@
+//! The oldest work that is still open on the server: what it has stamped may be committed after everybody else's.
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
+
+use crate::error::{Doing, Result, server_error_number};
+
+/// "You need the PROCESS privilege."
+const NOT_ALLOWED: u16 = 1227;
+/// Commands of connections that execute something, as the process list names them.
+const EXECUTING: [&str; 2] = ["Query", "Execute"];
+
+/// What is open on the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenWork {
+    /// The account may not see it: it lacks PROCESS.
+    Hidden,
+    /// The oldest piece, if there is any.
+    Seen(Option<Oldest>),
+}
+
+/// A transaction that has changed rows, or a statement that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Oldest {
+    pub since: DateTime<Utc>,
+    pub connection_id: u64,
+}
+
+impl OpenWork {
+    /// Looks at the transactions that have changed rows and at the statements of other connections.
+    ///
+    /// It has to be asked before the snapshot begins: what is open then and not seen here began later than the clock
+    /// that was read before.
+    pub async fn look(connection: &DatabaseConnection, clock: DateTime<Utc>, own_id: u64) -> Result<Self> {
+        let transaction = match oldest_transaction(connection).await {
+            Err(error) if server_error_number(&error) == Some(NOT_ALLOWED) => return Ok(Self::Hidden),
+            found => found.source(|| "reading information_schema.INNODB_TRX".to_owned())?,
+        };
+        let statement = oldest_statement(connection, clock, own_id)
+            .await
+            .source(|| "reading information_schema.PROCESSLIST".to_owned())?;
+        let oldest = [transaction, statement].into_iter().flatten();
+        Ok(Self::Seen(oldest.min_by_key(|oldest| oldest.since)))
+    }
+
+    /// Up to when every stamp is committed: `clock`, which was read before this was looked at, or the start of the
+    /// oldest work, less a margin for work that cannot be seen and for stamps older than the work they belong to.
+    pub fn closed_until(self, clock: DateTime<Utc>, overlap: TimeDelta) -> DateTime<Utc> {
+        let open_since = match self {
+            Self::Hidden => clock,
+            Self::Seen(oldest) => oldest.map_or(clock, |oldest| oldest.since),
+        };
+        Ord::min(open_since, clock) - overlap
+    }
+}
+
+fn column(name: &'static str) -> Expr {
+    Expr::col(Alias::new(name))
+}
+
+/// A transaction that only reads holds nothing back: whatever it stamps later gets a later time.
+async fn oldest_transaction(connection: &DatabaseConnection) -> std::result::Result<Option<Oldest>, DbErr> {
+    // The column is in the zone of the server's machine, whatever the session's is (MySQL 9.7, MariaDB 10.11).
+    let started = Func::cust("CONVERT_TZ").args([column("trx_started"), Expr::val("SYSTEM"), Expr::val("+00:00")]);
+    let select = Query::select()
+        .expr_as(Expr::expr(started).cast_as("DATETIME"), "began")
+        .expr(column("trx_mysql_thread_id").cast_as("UNSIGNED"))
+        .from((Alias::new("information_schema"), Alias::new("INNODB_TRX")))
+        .and_where(column("trx_rows_modified").gt(0))
+        .order_by("began", sea_orm::Order::Asc)
+        .limit(1)
+        .to_owned();
+    let row = connection.query_one(&select).await?;
+    row.map(|row| {
+        let (began, connection_id): (NaiveDateTime, u64) = row.try_get_many_by_index()?;
+        Ok(Oldest {
+            since: began.and_utc(),
+            connection_id,
+        })
+    })
+    .transpose()
+}
+
+async fn oldest_statement(
+    connection: &DatabaseConnection,
+    clock: DateTime<Utc>,
+    own_id: u64,
+) -> std::result::Result<Option<Oldest>, DbErr> {
+    let select = Query::select()
+        .expr_as(column("TIME").cast_as("SIGNED"), "seconds")
+        .expr(column("ID").cast_as("UNSIGNED"))
+        .from((Alias::new("information_schema"), Alias::new("PROCESSLIST")))
+        .and_where(column("COMMAND").is_in(EXECUTING))
+        .and_where(column("ID").ne(own_id))
+        .order_by("seconds", sea_orm::Order::Desc)
+        .limit(1)
+        .to_owned();
+    let row = connection.query_one(&select).await?;
+    row.map(|row| {
+        let (seconds, connection_id): (i64, u64) = row.try_get_many_by_index()?;
+        // Whole seconds, rounded down.
+        let since = clock - TimeDelta::seconds(Ord::max(seconds, 0) + 1);
+        Ok(Oldest { since, connection_id })
+    })
+    .transpose()
+}

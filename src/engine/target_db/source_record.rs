@@ -1,0 +1,98 @@
+//! What is remembered of the source: which server and schema it is, and the types of the columns that are read.
+
+use std::collections::BTreeMap;
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ConnectionTrait, EntityTrait};
+
+use crate::engine::source_db::Source;
+use crate::error::{Doing, Result};
+
+pub mod sync_source {
+    //! One row.
+    use sea_orm::entity::prelude::*;
+
+    /// The source that the star was made from.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "sync_source")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: i32,
+        /// What the server calls itself, however it is reached.
+        pub server: String,
+        pub schema: String,
+        /// Every column that is read, as `table.column type`, a line each.
+        pub columns: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+const ID: i32 = 1;
+
+/// A source, as it is or as it was.
+pub struct SourceRecord {
+    pub server: String,
+    pub schema: String,
+    /// Data types by `table.column`.
+    pub columns: BTreeMap<String, String>,
+}
+
+impl SourceRecord {
+    pub fn of(source: &Source, columns: &BTreeMap<String, String>) -> Self {
+        Self {
+            server: source.server.id.clone(),
+            schema: source.server.schema.clone(),
+            columns: columns.clone(),
+        }
+    }
+}
+
+/// What is remembered, if any load has finished since there is a place for it.
+pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<Option<SourceRecord>> {
+    let doing = || "reading sync_source".to_owned();
+    let row = sync_source::Entity::find_by_id(ID)
+        .one(connection)
+        .await
+        .target(doing)?;
+    Ok(row.map(|row| SourceRecord {
+        server: row.server,
+        schema: row.schema,
+        columns: row
+            .columns
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .map(|(column, data_type)| (column.to_owned(), data_type.to_owned()))
+            .collect(),
+    }))
+}
+
+/// Remembers the source as it is now.
+pub async fn save<C: ConnectionTrait>(connection: &C, record: SourceRecord) -> Result<()> {
+    use sync_source::Column;
+    let columns: Vec<String> = record
+        .columns
+        .iter()
+        .map(|(column, data_type)| format!("{column} {data_type}"))
+        .collect();
+    let row = sync_source::ActiveModel {
+        id: Set(ID),
+        server: Set(record.server),
+        schema: Set(record.schema),
+        columns: Set(columns.join("\n")),
+    };
+    sync_source::Entity::insert(row)
+        .on_conflict(
+            OnConflict::column(Column::Id)
+                .update_columns([Column::Server, Column::Schema, Column::Columns])
+                .to_owned(),
+        )
+        .exec_without_returning(connection)
+        .await
+        .target(|| "writing sync_source".to_owned())?;
+    Ok(())
+}

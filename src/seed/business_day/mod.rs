@@ -1,0 +1,128 @@
+//! A day of business in a seeded schema: what happens in a video shop, a little of everything.
+//!
+//! Which rows change follows from the seed, the number of the day and what the schema holds. It is one transaction.
+
+mod arrivals;
+mod changes;
+
+use chrono::{Days, NaiveDate, NaiveDateTime, TimeDelta};
+use sea_orm::sea_query::{Func, Query};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, TransactionTrait};
+
+use super::marker;
+use super::rows::{Done, Rows};
+use super::world::{Random, Settings, World};
+use crate::engine::source_db::Source;
+use crate::error::{Doing, Error, Result};
+
+/// What happened on a day.
+#[derive(Debug, serde::Serialize)]
+pub struct BusinessDay {
+    /// Counted from 1, the first day after the seeded history.
+    pub number: u32,
+    pub date: NaiveDate,
+    pub changes: Vec<Change>,
+}
+
+/// One thing that happened, and how many rows of the source it touched.
+#[derive(Debug, serde::Serialize)]
+pub struct Change {
+    pub what: &'static str,
+    pub rows: u64,
+}
+
+/// Lets one day pass. Its date follows the last one's, but never lies in the future.
+///
+/// # Errors
+/// If the schema was not made by `seed`.
+pub async fn business_day(source: &Source) -> Result<BusinessDay> {
+    if !marker::is_seeded(source).await? {
+        return Err(Error::SeedRefused {
+            why: "the schema was not made by seed".to_owned(),
+            hint: "nothing was changed; name a seeded schema in --source".to_owned(),
+        });
+    }
+    let transaction = source.pool.begin().await.seed(|| "beginning".to_owned())?;
+    let marker = marker::lock(&transaction).await?;
+    let number = marker.business_days + 1;
+    let doing = || format!("writing business day {number}");
+    let now = now(&transaction).await.seed(doing)?;
+    let day = Day::new(&transaction, marker.settings(), number, now);
+    let date = day.date;
+    let changes = day.pass().await.seed(doing)?;
+    marker::count_day(&transaction, number).await?;
+    transaction.commit().await.seed(doing)?;
+    Ok(BusinessDay { number, date, changes })
+}
+
+async fn now(transaction: &DatabaseTransaction) -> std::result::Result<NaiveDateTime, DbErr> {
+    let select = Query::select().expr(Func::cust("UTC_TIMESTAMP")).to_owned();
+    let row = transaction.query_one(&select).await?;
+    row.map_or(Ok(NaiveDateTime::default()), |row| row.try_get_by_index(0))
+}
+
+struct Day<'a> {
+    rows: Rows<'a>,
+    date: NaiveDate,
+    /// The first second of business and how many there are.
+    opens: NaiveDateTime,
+    open_seconds: u64,
+    /// About how many rentals a day of this scale has.
+    rentals: u64,
+    random: Random,
+}
+
+impl<'a> Day<'a> {
+    fn new(source: &'a DatabaseTransaction, settings: Settings, number: u32, now: NaiveDateTime) -> Self {
+        let world = World::new(settings);
+        let next = settings.until + Days::new(u64::from(number) - 1);
+        let date = Ord::min(next, now.date());
+        let midnight = NaiveDateTime::from(date);
+        let (opens, open_seconds) = if date < now.date() {
+            (midnight + TimeDelta::hours(9), 14 * 3_600)
+        } else {
+            (midnight, Ord::max((now - midnight).num_seconds(), 1).cast_unsigned())
+        };
+        Self {
+            rows: Rows(source),
+            date,
+            opens,
+            open_seconds,
+            rentals: Ord::max(world.rentals_a_day(), 4),
+            random: world.random("business day", number.into()),
+        }
+    }
+
+    async fn pass(mut self) -> Done<Vec<Change>> {
+        let some = 1 + self.rentals / 20;
+        let mut changes = Vec::new();
+        let mut happened = |what, rows| changes.push(Change { what, rows });
+        happened("new customers", self.new_customers(some).await?);
+        happened("new films", self.new_films(1 + some / 10).await?);
+        happened("returned rentals", self.returns().await?);
+        happened("new rentals", self.new_rentals().await?);
+        happened("corrected payments", self.correct_payments(2 + some).await?);
+        happened("films at a new price", self.reprice_films(some).await?);
+        happened("renamed cities", self.rename_city().await?);
+        happened("renamed languages", self.rename_language().await?);
+        happened("customers who moved", self.move_customers(some).await?);
+        happened("copies that changed store", self.move_copies(1 + some).await?);
+        happened(
+            "deleted payments",
+            self.rows.delete_one(&mut self.random, "payment", "payment_id").await?,
+        );
+        happened(
+            "deleted rentals",
+            self.rows.delete_one(&mut self.random, "rental", "rental_id").await?,
+        );
+        happened(
+            "actors struck off a film",
+            self.rows.delete_one(&mut self.random, "film_actor", "actor_id").await?,
+        );
+        Ok(changes)
+    }
+
+    fn moment(&mut self) -> NaiveDateTime {
+        self.opens + TimeDelta::seconds(self.random.below(self.open_seconds).cast_signed())
+    }
+}

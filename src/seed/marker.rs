@@ -1,0 +1,187 @@
+//! The table in a seeded schema that says what it was made from, and that `seed` has made it.
+
+use chrono::NaiveDate;
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Query};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, QuerySelect, Schema, Set, TransactionTrait};
+
+use super::schema;
+use super::table::SeedTable;
+use super::world::Settings;
+use crate::engine::source_db::Source;
+use crate::error::{self, Doing, Error, server_error_number};
+
+pub const TABLE: &str = "sakila_sync_seed";
+const ID: i32 = 1;
+const UNKNOWN_COLUMN: u16 = 1054;
+/// Of what makes the rows; it grows when the same settings would give others.
+const GENERATOR: i32 = 1;
+
+/// The one row.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "sakila_sync_seed")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: i32,
+    pub generator: i32,
+    pub scale: u32,
+    pub seed: u64,
+    pub history_until: NaiveDate,
+    /// Set when all rows, indexes and foreign keys are there.
+    pub is_complete: bool,
+    /// How many days have passed since.
+    pub business_days: u32,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Model {
+    pub fn settings(&self) -> Settings {
+        Settings {
+            scale: self.scale,
+            seed: self.seed,
+            until: self.history_until,
+        }
+    }
+}
+
+/// Makes sure that everything in the schema is ours, drops it if it is to be replaced, and leaves an empty schema
+/// with our mark in it.
+pub async fn claim(
+    source: &Source,
+    settings: Settings,
+    tables: &[impl AsRef<SeedTable>],
+    replace: bool,
+) -> error::Result<()> {
+    let mut found = source.table_names().await?;
+    // Our mark last: until it is dropped the schema can be told to be ours.
+    found.sort_unstable_by_key(|name| (name == TABLE, name.clone()));
+    let is_ours = found.iter().any(|name| name == TABLE);
+    let others: Vec<&str> = found
+        .iter()
+        .map(String::as_str)
+        .filter(|name| {
+            // An earlier seed may have been killed while it probed.
+            let made_by_us =
+                [TABLE, schema::PROBE].contains(name) || tables.iter().any(|table| table.as_ref().name == *name);
+            !(is_ours && made_by_us)
+        })
+        .collect();
+    if !others.is_empty() {
+        return Err(Error::SeedRefused {
+            why: format!("the schema holds what seed did not make: {}", some_of(&others)),
+            hint: "nothing was changed; name an empty schema in --source".to_owned(),
+        });
+    }
+    if is_ours {
+        let row = Entity::find().one(&source.pool).await;
+        let row = row.map_err(|cause| match server_error_number(&cause) {
+            Some(UNKNOWN_COLUMN) => Error::SeedRefused {
+                why: format!("the schema has a table {TABLE} that seed did not make"),
+                hint: "nothing was changed; name an empty schema in --source".to_owned(),
+            },
+            _ => Error::Seed {
+                doing: format!("reading {TABLE}"),
+                cause,
+            },
+        })?;
+        if !replace {
+            let why = match row {
+                Some(marker) if marker.is_complete => "the schema has been seeded before",
+                _ => "an earlier seed of this schema did not finish",
+            };
+            return Err(Error::SeedRefused {
+                why: why.to_owned(),
+                hint: "nothing was changed; --replace drops what was seeded and makes it anew".to_owned(),
+            });
+        }
+        schema::drop(&source.pool, &found).await?;
+    }
+    let create = Schema::new(source.pool.get_database_backend()).create_table_from_entity(Entity);
+    let doing = || format!("creating {TABLE}");
+    source.pool.execute(&create).await.seed(doing)?;
+    let row = ActiveModel {
+        id: Set(ID),
+        generator: Set(GENERATOR),
+        scale: Set(settings.scale),
+        seed: Set(settings.seed),
+        history_until: Set(settings.until),
+        is_complete: Set(false),
+        business_days: Set(0),
+    };
+    Entity::insert(row).exec(&source.pool).await.seed(doing)?;
+    Ok(())
+}
+
+fn some_of(names: &[&str]) -> String {
+    const SHOWN: usize = 3;
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        hidden => format!("{shown} and {hidden} more"),
+    }
+}
+
+/// Keeps others from seeding the schema for as long as the returned session lives.
+///
+/// # Errors
+/// If somebody else is at it.
+pub async fn lock_out_others(source: &Source) -> error::Result<DatabaseTransaction> {
+    let doing = || "locking the schema".to_owned();
+    // A transaction for its one connection: the lock is the session's.
+    let session = source.pool.begin().await.seed(doing)?;
+    let name: String = format!("{TABLE}:{}", source.server.schema).chars().take(64).collect();
+    let lock = Func::cust("GET_LOCK").args([Expr::val(name), Expr::val(0)]);
+    let select = Query::select().expr(Expr::expr(lock).cast_as("SIGNED")).to_owned();
+    let row = session.query_one(&select).await.seed(doing)?;
+    let got: Option<i64> = row.map_or(Ok(None), |row| row.try_get_by_index(0)).seed(doing)?;
+    if got != Some(1) {
+        return Err(Error::SeedRefused {
+            why: "another seed works on this schema".to_owned(),
+            hint: "wait for it to finish, or stop it".to_owned(),
+        });
+    }
+    Ok(session)
+}
+
+/// All is there.
+pub async fn complete(database: &DatabaseConnection) -> error::Result<()> {
+    Entity::update_many()
+        .col_expr(Column::IsComplete, Expr::value(true))
+        .exec(database)
+        .await
+        .seed(|| format!("writing {TABLE}"))?;
+    Ok(())
+}
+
+/// Whether the schema is a seeded one, whole or not.
+pub async fn is_seeded(source: &Source) -> error::Result<bool> {
+    Ok(source.table_names().await?.iter().any(|name| name == TABLE))
+}
+
+/// The mark, locked until the transaction ends: whoever wants to change a seeded schema waits here.
+pub async fn lock(transaction: &DatabaseTransaction) -> error::Result<Model> {
+    let row = Entity::find()
+        .lock_exclusive()
+        .one(transaction)
+        .await
+        .seed(|| format!("reading {TABLE}"))?;
+    row.filter(|marker| marker.is_complete && marker.generator == GENERATOR)
+        .ok_or_else(|| Error::SeedRefused {
+            why: "the schema was seeded by another version, or not to the end".to_owned(),
+            hint: "`sakila-sync seed --replace` makes it anew".to_owned(),
+        })
+}
+
+/// One more day has passed.
+pub async fn count_day(transaction: &DatabaseTransaction, days: u32) -> error::Result<()> {
+    Entity::update_many()
+        .col_expr(Column::BusinessDays, Expr::value(days))
+        .exec(transaction)
+        .await
+        .seed(|| format!("writing {TABLE}"))?;
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! A Sakila of our own making, for those who have none at hand: for the demo, for tests, for benchmarks at any size.
+//!
+//! `seed` fills an empty schema; the same scale, seed and date give the same rows. `business_day` then lets a day
+//! pass in it. Both write to a MySQL schema, which nothing else here does, and only to one that `seed` has made:
+//! the `marker` in it says so. A table is a value (`table::SeedTable`), declared in `tables` with its layout and the
+//! function that makes row number n.
+
+use std::sync::Arc;
+
+use sea_orm::ConnectionTrait;
+
+use crate::engine::source_db::Source;
+use crate::error::{Doing, Result};
+
+pub mod business_day;
+mod fill;
+mod marker;
+mod rows;
+mod schema;
+mod sql;
+mod table;
+mod tables;
+mod words;
+pub mod world;
+
+use world::{Settings, World};
+
+/// The largest scale: 16 million rentals. It is what was tried.
+pub const MAXIMAL_SCALE: u32 = 1_000;
+
+/// Called with the rows that have been written since it was called last.
+pub type OnRows = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// What was made: each table and its rows.
+pub type Made = Vec<(&'static str, u64)>;
+
+/// How many rows `seed` will make.
+pub fn rows(settings: Settings) -> u64 {
+    let tables = tables::all(&World::new(settings));
+    tables.iter().map(|table| table.rows).sum()
+}
+
+/// Fills an empty schema on `writers` connections; with `replace`, first drops what an earlier call has made.
+///
+/// # Errors
+/// If the schema holds anything that `seed` has not made, or if it holds its own and is not to be replaced.
+pub async fn seed(source: &Source, settings: Settings, replace: bool, writers: usize, on_rows: OnRows) -> Result<Made> {
+    let world = Arc::new(World::new(settings));
+    let tables: Vec<Arc<table::SeedTable>> = tables::all(&world).into_iter().map(Arc::new).collect();
+    let database = &source.pool;
+    let session = marker::lock_out_others(source).await?;
+    marker::claim(source, settings, &tables, replace).await?;
+    schema::probe(database).await?;
+    schema::create(database, &tables).await?;
+    fill::rows(database, &world, &tables, writers, on_rows).await?;
+    fill::indexes(database, &tables, writers).await?;
+    schema::add_foreign_keys(database, &tables).await?;
+    marker::complete(database).await?;
+    session.commit().await.seed(|| "unlocking the schema".to_owned())?;
+    Ok(tables.iter().map(|table| (table.name, table.rows)).collect())
+}
+
+/// Creates an empty schema on a server of one's own, and an account without a password that may only read it.
+pub async fn make_schema(source: &Source, schema: &str, reader: &str) -> Result<()> {
+    for statement in [
+        sql::create_schema(schema),
+        sql::create_account(reader),
+        sql::grant_select(schema, reader),
+    ] {
+        let made = source.pool.execute_unprepared(&statement).await;
+        made.seed(|| format!("creating the schema {schema}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! Creating and dropping the seeded tables.
+
+use sea_orm::sea_query::{Alias, ColumnDef, ForeignKey, Index, Table};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, TransactionTrait};
+
+use super::sql;
+use super::table::SeedTable;
+use crate::error::{Doing, Result};
+
+/// The table that `probe` makes and drops.
+pub const PROBE: &str = "sakila_sync_probe";
+
+/// Does on a small table of its own what the others will need at the end, when all rows are written: it would be a
+/// pity to find out only then that the account may not.
+pub async fn probe(database: &DatabaseConnection) -> Result<()> {
+    let doing = || "trying what the account may do".to_owned();
+    let create = Table::create()
+        .table(PROBE)
+        .col(ColumnDef::new("id").integer().not_null().primary_key())
+        .col(ColumnDef::new("parent").integer())
+        .take();
+    database.execute(&create).await.seed(doing)?;
+    let index = Index::create().name("parent").table(PROBE).col("parent").take();
+    let reference = ForeignKey::create().from(PROBE, "parent").to(PROBE, "id").take();
+    let indexed = database.execute(&index).await.seed(doing);
+    let referred = database.execute(&reference).await.seed(doing);
+    database.execute(&Table::drop().table(PROBE).take()).await.seed(doing)?;
+    indexed?;
+    referred?;
+    Ok(())
+}
+
+/// Creates the tables with their primary keys alone.
+pub async fn create(database: &DatabaseConnection, tables: &[impl AsRef<SeedTable>]) -> Result<()> {
+    for table in tables {
+        let table = table.as_ref();
+        database
+            .execute(&table.create)
+            .await
+            .seed(|| format!("creating {}", table.name))?;
+    }
+    Ok(())
+}
+
+/// Adds the foreign keys. The rows need no check: they were made to fit.
+pub async fn add_foreign_keys(database: &DatabaseConnection, tables: &[impl AsRef<SeedTable>]) -> Result<()> {
+    let backend = database.get_database_backend();
+    let statements = tables.iter().map(AsRef::as_ref).flat_map(|table| {
+        let doing = format!("adding the foreign keys of {}", table.name);
+        let keys = table.foreign_keys.iter();
+        keys.map(move |key| (doing.clone(), backend.build(key)))
+    });
+    unchecked(database, statements.collect()).await
+}
+
+/// Drops tables in this order, whatever refers to them.
+pub async fn drop(database: &DatabaseConnection, names: &[String]) -> Result<()> {
+    let backend = database.get_database_backend();
+    let statements = names.iter().map(|name| {
+        let statement = backend.build(&Table::drop().table(Alias::new(name)).take());
+        (format!("dropping {name}"), statement)
+    });
+    unchecked(database, statements.collect()).await
+}
+
+/// Executes statements, each with what it does, without foreign-key checks.
+async fn unchecked(database: &DatabaseConnection, statements: Vec<(String, Statement)>) -> Result<()> {
+    // A transaction for its one connection: statements that change tables commit by themselves.
+    let session = database.begin().await.seed(|| "beginning".to_owned())?;
+    let switching = || "switching foreign-key checks".to_owned();
+    session
+        .execute_unprepared(sql::FOREIGN_KEY_CHECKS_OFF)
+        .await
+        .seed(switching)?;
+    for (doing, statement) in statements {
+        session.execute_raw(statement).await.seed(|| doing)?;
+    }
+    session
+        .execute_unprepared(sql::FOREIGN_KEY_CHECKS_ON)
+        .await
+        .seed(switching)?;
+    session.commit().await.seed(|| "committing".to_owned())
+}

@@ -1,0 +1,85 @@
+//! The shape of every `--json` document, which docs/json.md describes, as snapshots (`cargo insta review` shows what
+//! has changed). A field that goes or changes its meaning raises `schema_version`.
+
+use serde_json::{Value, json};
+
+use crate::harness::Sandbox;
+
+/// Fields whose values differ from run to run.
+const VARYING: [&str; 16] = [
+    "file",
+    "finished",
+    "from",
+    "lag_seconds",
+    "marker",
+    "observed_at",
+    "rows_per_second",
+    "seconds",
+    "server",
+    "source_clock",
+    "source_identity",
+    "source_server",
+    "started",
+    "target",
+    "to",
+    "until",
+];
+
+/// The document with its varying values replaced by their types, and lists cut to their first item.
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| {
+                let varies = VARYING.contains(&name.as_str()) && !value.is_null();
+                // In comparisons `target` is a number that stays.
+                let value = match value {
+                    Value::String(_) if varies => json!("<text>"),
+                    Value::Number(_) if varies && name != "target" => json!("<number>"),
+                    // Names of files and servers.
+                    Value::String(text) if text.contains('/') => json!("<text>"),
+                    value => shape(value),
+                };
+                (name.clone(), value)
+            })
+            .collect(),
+        Value::Array(items) if items.len() > 1 => {
+            json!([shape(&items[0]), format!("<and {} more>", items.len() - 1)])
+        }
+        Value::Array(items) => items.iter().map(shape).collect(),
+        value => value.clone(),
+    }
+}
+
+#[test]
+fn the_documents_keep_their_shape() {
+    let sandbox = Sandbox::new();
+    sandbox.wait_until_at_rest();
+    insta::assert_json_snapshot!("error", shape(&sandbox.json(&["status"])));
+    insta::assert_json_snapshot!("init", shape(&sandbox.json(&["init"])));
+    insta::assert_json_snapshot!("full_load", shape(&sandbox.json(&["full-load"])));
+    sandbox.change(&[
+        "UPDATE payment SET amount = 1.23 WHERE payment_id = 1",
+        "SET foreign_key_checks = 0",
+        "INSERT INTO rental (rental_id, rental_date, inventory_id, customer_id, staff_id) \
+         VALUES (50000, '2025-08-01 10:00:00', 1, 7777, 1)",
+    ]);
+    insta::assert_json_snapshot!("incremental", shape(&sandbox.json(&["incremental"])));
+    insta::assert_json_snapshot!("status", shape(&sandbox.json(&["status"])));
+    sandbox.tamper("UPDATE fact_payment SET amount = amount + 0.01 WHERE payment_id = 1");
+    insta::assert_json_snapshot!("validate", shape(&sandbox.json(&["validate", "--all"])));
+    // The seeded history ends before the last 30 days.
+    insta::assert_json_snapshot!("validate_empty_period", shape(&sandbox.json(&["validate"])));
+}
+
+#[test]
+fn the_documents_of_seed_keep_their_shape() {
+    let sandbox = Sandbox::empty();
+    let document = |arguments: &[&str]| {
+        let run = sandbox.administer(arguments).succeeds();
+        shape(&serde_json::from_str(&run.stdout).unwrap())
+    };
+    insta::assert_json_snapshot!("seed", document(&["seed", "--until", "2026-01-01", "--json"]));
+    insta::assert_json_snapshot!("demo", shape(&crate::tour::demo_document()));
+    insta::assert_json_snapshot!("seed_mutate", document(&["seed", "mutate", "--json"]));
+}

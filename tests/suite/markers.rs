@@ -1,0 +1,147 @@
+//! Markers never pass a change that is not committed yet, and say what keeps them back.
+
+use std::io::Read;
+use std::process::{Command, Stdio};
+
+use crate::harness::{Run, Sandbox};
+use crate::running::wait_for;
+
+/// An account that may see open transactions beside reading the tests' schemas.
+const OBSERVER: &str = "observer";
+
+impl Sandbox {
+    fn make_observer(&self) {
+        self.change(&[
+            "CREATE USER IF NOT EXISTS observer@'%'",
+            "GRANT PROCESS ON *.* TO observer@'%'",
+            "GRANT SELECT ON `sakila\\_%`.* TO observer@'%'",
+        ]);
+    }
+
+    fn observe(&self, arguments: &[&str]) -> Run {
+        Run::of(self.observing(arguments))
+    }
+
+    fn observing(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(arguments);
+        command
+            .env(
+                "SAKILA_SYNC_SOURCE",
+                self.url().replace("reader@", &format!("{OBSERVER}@")),
+            )
+            .env_remove("SAKILA_SYNC_SOURCE_PASSWORD");
+        command
+    }
+
+    /// Waits until the source's clock has moved on by so many seconds.
+    fn let_seconds_pass(&self, seconds: u32) {
+        self.change(&[&format!("DO SLEEP({seconds})")]);
+    }
+}
+
+#[test]
+fn a_transaction_that_commits_long_after_it_stamped_its_rows_is_not_lost() {
+    let sandbox = Sandbox::loaded();
+    sandbox.make_observer();
+    sandbox.observe(&["incremental"]).succeeds();
+    let late = sandbox.open_session();
+    late.change(&["BEGIN", "UPDATE customer SET first_name = 'LATE' WHERE customer_id = 1"]);
+    sandbox.let_seconds_pass(3);
+    sandbox.change(&["UPDATE customer SET first_name = 'EARLY' WHERE customer_id = 2"]);
+    sandbox.let_seconds_pass(3);
+
+    // By the clock alone the marker would now stand behind EARLY, and so behind LATE too.
+    sandbox.observe(&["incremental", "--overlap", "1"]).succeeds();
+    assert_eq!(
+        sandbox.figure("SELECT first_name FROM dim_customer WHERE customer_id = 2"),
+        "EARLY"
+    );
+    let held = sandbox.figure("SELECT held_back_by FROM sync_state WHERE source_table = 'customer'");
+    assert!(held.contains("connection "), "{held}");
+    assert!(held.contains(", open since "), "{held}");
+
+    late.change(&["COMMIT"]);
+    sandbox.observe(&["incremental", "--overlap", "1"]).succeeds();
+    assert_eq!(
+        sandbox.figure("SELECT first_name FROM dim_customer WHERE customer_id = 1"),
+        "LATE"
+    );
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_transaction_that_commits_while_a_full_load_runs_is_not_lost() {
+    let sandbox = Sandbox::new();
+    sandbox.make_observer();
+    sandbox.run(&["init"]).succeeds();
+    let late = sandbox.open_session();
+    late.change(&["BEGIN", "UPDATE film SET title = 'LATE' WHERE film_id = 1"]);
+    sandbox.let_seconds_pass(3);
+    let arguments = [
+        "full-load",
+        "--overlap",
+        "1",
+        "--batch-size",
+        "10",
+        "--workers",
+        "1",
+        "-v",
+    ];
+    let mut load = sandbox
+        .observing(&arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Film 1 has been read by then, as it was.
+    let mut log = wait_for(&mut load, "table=\"dim_actor\"");
+    late.change(&["COMMIT"]);
+    log.read_to_string(&mut String::new()).unwrap();
+    assert!(load.wait().unwrap().success());
+    assert_eq!(sandbox.figure("SELECT title FROM dim_film WHERE film_id = 1"), "LATE");
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_transaction_that_only_reads_holds_nothing_back() {
+    let sandbox = Sandbox::loaded();
+    sandbox.make_observer();
+    let reader = sandbox.open_session();
+    reader.change(&[
+        "START TRANSACTION WITH CONSISTENT SNAPSHOT",
+        "SELECT COUNT(*) FROM film",
+    ]);
+    sandbox.change(&["UPDATE film SET title = 'NEW' WHERE film_id = 1"]);
+    sandbox.let_seconds_pass(3);
+    sandbox.observe(&["incremental", "--overlap", "1"]).succeeds();
+    // Other tests work on the same server, and may well hold it back.
+    let held = sandbox.figure("SELECT COALESCE(held_back_by, 'nothing') FROM sync_state WHERE source_table = 'film'");
+    assert!(!held.starts_with(&format!("connection {},", reader.id())), "{held}");
+    reader.change(&["COMMIT"]);
+}
+
+#[test]
+fn init_and_status_say_what_markers_are_held_back_by() {
+    let sandbox = Sandbox::new();
+    sandbox.make_observer();
+    for (run, words) in [
+        (sandbox.run(&["init"]), "GRANT PROCESS"),
+        (
+            sandbox.observe(&["init"]),
+            "open transactions, which this account may see",
+        ),
+    ] {
+        assert!(run.succeeds().stdout.contains(words), "no {words:?}");
+    }
+    sandbox.run(&["full-load"]).succeeds();
+    sandbox.change(&["UPDATE film SET title = 'NEW' WHERE film_id = 1"]);
+    sandbox.run(&["incremental"]).succeeds();
+    let status = sandbox.run(&["status"]).succeeds();
+    assert!(status.stdout.contains("GRANT PROCESS"), "{status:#?}");
+    let film = status
+        .stdout
+        .lines()
+        .find(|line| line.trim().starts_with("film "))
+        .unwrap();
+    assert!(film.ends_with("the overlap"), "{film}");
+}

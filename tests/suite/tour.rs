@@ -1,0 +1,220 @@
+//! What a newcomer types first: the demonstration, the help, completions and man pages.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::harness::{Run, Sandbox, send};
+
+const COMMANDS: [&str; 10] = [
+    "init",
+    "full-load",
+    "incremental",
+    "validate",
+    "status",
+    "seed",
+    "seed mutate",
+    "demo",
+    "completions",
+    "man",
+];
+
+/// The demonstration in a folder of its own, which also is where it makes its temporary files.
+fn demo(folder: &Path, arguments: &[&str]) -> Command {
+    // The server that the tests run on is the one that it starts.
+    let binary = std::env::var_os("SAKILA_SYNC_MYSQLD");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sakila-sync"));
+    command
+        .current_dir(folder)
+        .env("TMPDIR", folder)
+        .arg("demo")
+        .args(arguments);
+    if let Some(binary) = binary {
+        command.arg("--mysqld").arg(binary);
+    }
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// What the demonstration prints with --json.
+pub fn demo_document() -> serde_json::Value {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Run::of(demo(folder.path(), &["--json"])).succeeds();
+    serde_json::from_str(&run.stdout).unwrap()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    folder.read_dir().unwrap().map(|file| file.unwrap().path()).collect()
+}
+
+/// Reads the output until a line contains `word`.
+fn wait_for(child: &mut Child, word: &str) -> BufReader<std::process::ChildStdout> {
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains(word) {
+        line.clear();
+        assert!(output.read_line(&mut line).unwrap() > 0, "it ended before {word:?}");
+    }
+    output
+}
+
+#[test]
+fn the_demonstration_shows_each_command_and_keeps_nothing_but_the_star() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Run::of(demo(folder.path(), &[])).succeeds();
+    let shown: Vec<&str> = run.stdout.lines().filter(|line| line.starts_with("$ ")).collect();
+    assert_eq!(
+        shown,
+        [
+            "$ sakila-sync seed --scale 1",
+            "$ sakila-sync init",
+            "$ sakila-sync full-load",
+            "$ sakila-sync validate",
+            "$ sakila-sync seed mutate",
+            "$ sakila-sync incremental",
+            "$ sakila-sync validate",
+        ]
+    );
+    assert_eq!(run.stdout.matches("validate: source and target agree").count(), 2);
+    let bars = run
+        .stdout
+        .lines()
+        .filter(|line| line.contains(" store ") && line.contains('█'));
+    assert_eq!(bars.count(), 24, "twelve months, two stores");
+    let star = folder.path().join("sakila-demo.db");
+    assert!(run.stdout.contains(&star.display().to_string()), "{run:#?}");
+    assert_eq!(files(folder.path()), std::slice::from_ref(&star));
+
+    // The queries to try work as printed.
+    let sandbox = Sandbox::empty();
+    let typed = format!("sqlite3 -box {} \"", star.display());
+    let queries: Vec<&str> = run
+        .stdout
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix(&typed)?.strip_suffix('"'))
+        .collect();
+    assert_eq!(queries.len(), 3);
+    for query in queries {
+        assert!(!sandbox.query(&star, query).is_empty(), "{query}");
+    }
+}
+
+#[test]
+fn a_stopped_demonstration_leaves_no_server_and_no_folder_behind() {
+    for (word, signal, code) in [
+        ("A private", "-INT", Some(130)),
+        ("$ sakila-sync full-load", "-TERM", Some(130)),
+        ("$ sakila-sync incremental", "-KILL", None),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = demo(folder.path(), &[]).spawn().unwrap();
+        let output = wait_for(&mut child, word);
+        assert_eq!(files(folder.path()).len(), 1, "the server's folder");
+        send(signal, &child);
+        assert_eq!(child.wait().unwrap().code(), code, "{signal}");
+        drop(output);
+        // Whoever cleans up after a killed program holds its log until then.
+        wait_until_closed(child);
+        assert_eq!(files(folder.path()), Vec::<PathBuf>::new(), "{signal}");
+        assert_eq!(processes_that_name(folder.path()), Vec::<String>::new(), "{signal}");
+    }
+}
+
+/// The command lines of this machine's processes that name a folder.
+fn processes_that_name(folder: &Path) -> Vec<String> {
+    let folder = folder.to_str().unwrap();
+    Path::new("/proc")
+        .read_dir()
+        .unwrap()
+        .filter_map(|process| std::fs::read_to_string(process.ok()?.path().join("cmdline")).ok())
+        .filter(|command| command.contains(folder))
+        .collect()
+}
+
+/// Waits until every process that inherited stderr has ended.
+fn wait_until_closed(mut child: Child) {
+    std::io::copy(&mut child.stderr.take().unwrap(), &mut std::io::sink()).unwrap();
+}
+
+#[test]
+fn a_demonstration_that_serves_leaves_its_server_up_until_it_is_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = demo(folder.path(), &["--serve"]).spawn().unwrap();
+    let mut output = wait_for(&mut child, "The server stays until Ctrl-C");
+    let mut url = String::new();
+    while !url.contains("export SAKILA_SYNC_SOURCE=") {
+        url.clear();
+        output.read_line(&mut url).unwrap();
+    }
+    let url = url.trim().trim_start_matches("export SAKILA_SYNC_SOURCE=");
+    let (url, target) = url.split_once(" SAKILA_SYNC_TARGET=").unwrap();
+    let mut incremental = Command::new(env!("CARGO_BIN_EXE_sakila-sync"));
+    incremental
+        .current_dir(folder.path())
+        .args(["incremental", "--source", url, "--target", target]);
+    Run::of(incremental).succeeds();
+    send("-INT", &child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(files(folder.path()), [folder.path().join("sakila-demo.db")]);
+}
+
+#[test]
+fn a_server_that_cannot_be_started_is_named_with_its_cause() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sakila-sync"));
+    command
+        .current_dir(folder.path())
+        .env("TMPDIR", folder.path())
+        .args(["demo", "--mysqld", "/nowhere/mysqld"]);
+    let run = Run::of(command).ends_with_code(3);
+    for word in ["starting a private server", "No such file", "hint:"] {
+        assert!(run.stderr.contains(word), "no {word} in {run:#?}");
+    }
+    assert_eq!(files(folder.path()), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn only_a_star_is_overwritten_and_that_is_known_before_the_tour() {
+    let folder = tempfile::tempdir().unwrap();
+    let notes = folder.path().join("notes.txt");
+    std::fs::write(&notes, "precious, and longer than the header of a database: ".repeat(3)).unwrap();
+    for (keep, word) in [
+        ("notes.txt", "not a database"),
+        ("nowhere/star.db", "cannot be written"),
+    ] {
+        let run = Run::of(demo(folder.path(), &["--keep", keep])).ends_with_code(3);
+        assert!(run.stderr.contains(word), "{run:#?}");
+        assert!(!run.stdout.contains("$ sakila-sync"), "{run:#?}");
+    }
+    assert!(std::fs::read_to_string(notes).unwrap().starts_with("precious"));
+}
+
+#[test]
+fn every_command_has_help_with_an_example_a_man_page_and_completions() {
+    let sandbox = Sandbox::empty();
+    for command in COMMANDS {
+        let words: Vec<&str> = command.split(' ').collect();
+        let help = sandbox.run(&[words.as_slice(), &["--help"]].concat()).succeeds();
+        assert!(help.stdout.contains("Example"), "{command}");
+        let page = sandbox.run(&[&["man"], words.as_slice()].concat()).succeeds();
+        let title = format!(".TH sakila-sync-{} 1", command.replace(' ', "-"));
+        assert!(page.stdout.contains(&title), "{page:#?}");
+        assert!(page.stdout.contains("SAKILA_SYNC_SOURCE"), "{command}");
+    }
+    let page = sandbox.run(&["man"]).succeeds();
+    for command in COMMANDS.iter().filter(|command| !command.contains(' ')) {
+        let listed = format!("sakila\\-sync\\-{}(1)", command.replace('-', "\\-"));
+        assert!(page.stdout.contains(&listed), "no {listed} in {}", page.stdout);
+    }
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = sandbox.run(&["completions", shell]).succeeds();
+        for word in ["full-load", "mutate", "--batch-size"] {
+            assert!(
+                script.stdout.contains(word.trim_start_matches('-')),
+                "{word} in {shell}"
+            );
+        }
+    }
+    let run = sandbox.run(&["man", "frobnicate"]).ends_with_code(2);
+    assert!(run.stderr.contains("full-load"), "{run:#?}");
+}
