@@ -14,6 +14,10 @@ use crate::seed::MAXIMAL_SCALE;
 pub const DEFAULT_BATCH_SIZE: u64 = 20_000;
 /// Longer than transactions of a shop take, and short enough that little is read again.
 pub const DEFAULT_OVERLAP_SECONDS: u32 = 120;
+/// What an incremental run may spend on finding changes that nothing tells of.
+pub const DEFAULT_VERIFY_BUDGET_SECONDS: u32 = 10;
+/// Rows that differ, a table, which a deep comparison describes.
+pub const DEFAULT_LIMIT: usize = 10;
 /// Two readers keep the one writer busy.
 pub const DEFAULT_WORKERS: u32 = 2;
 pub const DEFAULT_TARGET: &str = "analytics.db";
@@ -132,16 +136,24 @@ pub enum Command {
     FullLoad(FullLoad),
     /// Load what is new or changed since the last run, then compare
     ///
-    /// One snapshot of the source, one transaction on the target: rows and markers together, or nothing.
+    /// One snapshot of the source, one transaction on the target: rows and markers together, or nothing. A table that
+    /// has moved is also compared row by row, within --verify-budget: that finds deletes, cascades and updates that
+    /// leave no trace in last_update.
     #[command(
-        after_help = "Example, every minute from cron:\n  * * * * *  cd /srv/analytics && sakila-sync --quiet incremental"
+        after_help = "Examples:\n  sakila-sync incremental --dry-run\n\nEvery minute from cron:\n  * * * * *  cd /srv/analytics && sakila-sync --quiet incremental"
     )]
-    Incremental,
+    Incremental(Incremental),
+    /// Compare every row with the source and write those that differ
+    ///
+    /// What `validate --deep` finds, this mends, and with it whatever an incremental run would bring. Surrogate keys
+    /// stay, and what is equal is not written.
+    #[command(after_help = "Examples:\n  sakila-sync repair --dry-run\n  sakila-sync repair --workers 4")]
+    Repair(Repair),
     /// Compare counts, totals and integrity of source and target over a period
     ///
     /// The period applies to rentals and payments; dimensions and bridges are compared whole.
     #[command(
-        after_help = "Examples:\n  sakila-sync validate --days 7\n  sakila-sync validate --from 2005-05-24 --to 2005-08-31\n  sakila-sync validate --all --json"
+        after_help = "Examples:\n  sakila-sync validate --days 7\n  sakila-sync validate --from 2005-05-24 --to 2005-08-31\n  sakila-sync validate --all --json\n  sakila-sync validate --all --deep --limit 5"
     )]
     Validate(Validate),
     /// Show markers, their lag, the last runs and rejected rows
@@ -149,6 +161,14 @@ pub enum Command {
     /// Without --source, or while it cannot be reached, it shows what the target knows.
     #[command(after_help = "Example:\n  sakila-sync status --target analytics.db")]
     Status,
+    /// Tell what one row of the star is made of, and whether it is right
+    ///
+    /// Prints the source rows behind it, the row itself, the run that last wrote it with the marker then, and whether
+    /// and why both sides differ. KEY is the source's key: a film_id, a payment_id.
+    #[command(
+        after_help = "Examples:\n  sakila-sync explain fact_payment 424\n  sakila-sync explain dim_customer 1 --json"
+    )]
+    Explain(Explain),
     /// Fill an empty MySQL schema with a Sakila of our own making
     ///
     /// The official tables, indexes and foreign keys, with rows that follow from scale, seed and date alone. Scale 1
@@ -189,6 +209,37 @@ pub struct FullLoad {
     /// Take the source as it is now: another server or schema, other types of columns, an older copy
     #[arg(long)]
     pub accept_source: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Incremental {
+    /// How long to compare, row by row, what has moved, in seconds; 0 switches it off
+    ///
+    /// Ranges whose row counts or sums differ come first, then those that were compared longest ago; the next run
+    /// goes on where this one stopped.
+    #[arg(long, env = "SAKILA_SYNC_VERIFY_BUDGET", value_name = "SECONDS", default_value_t = DEFAULT_VERIFY_BUDGET_SECONDS,
+          value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub verify_budget: u32,
+
+    /// Print what a run would do and how the totals would move, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Repair {
+    /// Print what would be written, and write nothing; exit code 1 if there is anything
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A dimension or a fact of the star, as in fact_payment
+    pub table: String,
+    /// The source's key of the row
+    #[arg(allow_negative_numbers = true)]
+    pub key: i64,
 }
 
 #[derive(Debug, Args)]
@@ -270,6 +321,14 @@ pub struct Validate {
     /// Allow a figure to differ by this many rows, or cents
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub tolerance: u64,
+
+    /// Compare every row, too: dimensions and bridges whole, facts of the period
+    #[arg(long)]
+    pub deep: bool,
+
+    /// Describe this many rows that differ, a table
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT, requires = "deep")]
+    pub limit: usize,
 }
 
 /// ADDRESS:PORT, or just a port, which then is the loopback address's.

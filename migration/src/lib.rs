@@ -11,6 +11,8 @@ mod m20261123_000002_create_sync_tables;
 mod m20261123_000003_create_views;
 mod m20261123_000004_tell_what_holds_markers_back;
 mod m20261123_000005_remember_the_source;
+mod m20261125_000006_prove_key_ranges;
+mod m20261125_000007_note_the_run_of_each_row;
 
 /// Runs the steps in order, each in a transaction, so that an interrupted `init` can be run again. SeaORM keeps the
 /// list of applied ones in `seaql_migrations`.
@@ -28,6 +30,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000003_create_views::Migration),
             Box::new(m20261123_000004_tell_what_holds_markers_back::Migration),
             Box::new(m20261123_000005_remember_the_source::Migration),
+            Box::new(m20261125_000006_prove_key_ranges::Migration),
+            Box::new(m20261125_000007_note_the_run_of_each_row::Migration),
         ]
     }
 }

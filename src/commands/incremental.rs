@@ -2,8 +2,13 @@
 
 use super::Session;
 use super::load::{self, Load};
+use crate::cli::Incremental;
 use crate::error::Result;
 
-pub async fn run(session: &Session) -> Result<u8> {
-    load::run(session, "incremental", Load::Incremental).await
+pub async fn run(session: &Session, arguments: &Incremental) -> Result<u8> {
+    let load = Load::Incremental {
+        dry_run: arguments.dry_run,
+        verify_budget_seconds: arguments.verify_budget,
+    };
+    load::run(session, "incremental", load).await
 }

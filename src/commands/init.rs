@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::Session;
+use super::advice::{self, Advice};
 use super::status::what_is_seen;
 use crate::config::target_path;
 use crate::engine::declaration::table::Years;
 use crate::engine::source_db::check;
 use crate::engine::source_db::open_work::OpenWork;
+use crate::engine::target_db::history::{self, RunCounts, Status};
 use crate::engine::target_db::lock::Lock;
-use crate::engine::target_db::state::{self, RunCounts, Status};
+use crate::engine::target_db::state;
 use crate::engine::target_db::{Creation, Target, calendar};
 use crate::error::{Doing, Result};
 use crate::sakila;
@@ -31,6 +33,8 @@ struct Report {
     sees_open_transactions: bool,
     dim_date_first_year: Option<i32>,
     dim_date_last_year: Option<i32>,
+    /// Indexes that the source lacks.
+    advice: Vec<Advice>,
 }
 
 pub async fn run(session: &Session) -> Result<u8> {
@@ -63,6 +67,7 @@ pub async fn run(session: &Session) -> Result<u8> {
         source_server: source.server.product(),
         source_tables: star.sources.len(),
         sees_open_transactions: source.open_work().await? != OpenWork::Hidden,
+        advice: advice::find(&source, None).await?,
         dim_date_first_year: known.map(|(first, _)| first),
         dim_date_last_year: known.map(|(_, last)| last),
         target: path,
@@ -84,8 +89,8 @@ async fn fill(target: &Target, years: Years, identity: &str, creation: &Creation
     };
     let changed = states > 0 || days > 0 || *creation != Creation::Unchanged;
     if changed {
-        let run_id = state::begin_run(&transaction, "init", identity).await?;
-        state::finish_run(&transaction, run_id, Status::Done, RunCounts::default()).await?;
+        let run_id = history::begin_run(&transaction, "init", identity).await?;
+        history::finish_run(&transaction, run_id, Status::Done, RunCounts::default()).await?;
         transaction.commit().await.target(|| "committing".to_owned())?;
     }
     Ok(changed)
@@ -104,10 +109,11 @@ fn text(report: &Report) -> String {
         None => "dim_date is empty: the source holds no dates yet".to_owned(),
     };
     format!(
-        "source {} runs {}: {} tables checked and readable\n{}\n{done}\n{years}",
+        "source {} runs {}: {} tables checked and readable\n{}\n{done}\n{years}\n{}",
         report.source,
         report.source_server,
         report.source_tables,
-        what_is_seen(report.sees_open_transactions)
+        what_is_seen(report.sees_open_transactions),
+        advice::text(&report.advice)
     )
 }

@@ -1,28 +1,37 @@
-//! What `full-load` and `incremental` share: the lock, both connections, progress, the summary.
+//! What `full-load`, `incremental` and `repair` share: the lock, both connections, progress, the summary.
+
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde::Serialize;
 
 use super::Session;
 use crate::config::target_path;
-use crate::engine::runs::{Context, Report, full_load, incremental};
-use crate::engine::source_db::check;
+use crate::engine::runs::report::Report;
+use crate::engine::runs::{Context, full_load, incremental, repair};
+use crate::engine::source_db::{check, indexes};
+use crate::engine::target_db::history::Status;
 use crate::engine::target_db::lock::Lock;
-use crate::engine::target_db::state::Status;
 use crate::engine::target_db::{ForeignKeys, Target};
 use crate::error::{EXIT_DIFFERENCES, Result};
-use crate::output::human;
 use crate::output::progress::Watcher;
+use crate::output::{self, human};
 use crate::sakila;
 
-/// Which of the two.
+/// Which of the three.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Load {
     Full {
         /// Even if the source is not the one that the star was made from.
         accept_source: bool,
     },
-    Incremental,
+    Incremental {
+        dry_run: bool,
+        verify_budget_seconds: u32,
+    },
+    Repair {
+        dry_run: bool,
+    },
 }
 
 #[derive(Serialize)]
@@ -36,28 +45,32 @@ pub async fn run(session: &Session, command: &str, load: Load) -> Result<u8> {
     let path = target_path(&session.global)?;
     let source = session.connect().await?;
     let source_columns = check::columns(&source, &sakila::star().sources).await?;
+    let indexed = indexes::on_marker(&source).await?;
     let foreign_keys = match load {
         Load::Full { .. } => ForeignKeys::CheckedAtEnd,
-        Load::Incremental => ForeignKeys::Enforced,
+        Load::Incremental { .. } | Load::Repair { .. } => ForeignKeys::Enforced,
+    };
+    let verify_budget = match load {
+        Load::Incremental {
+            verify_budget_seconds, ..
+        } => Duration::from_secs(verify_budget_seconds.into()),
+        Load::Full { .. } | Load::Repair { .. } => Duration::ZERO,
     };
     let lock = Lock::acquire(&path, command)?;
-    // One reader of the target beside each reader of the source, and one for the planner.
     let target = Target::open(&path, foreign_keys, session.global.workers + 1).await?;
     let watcher = Watcher::start(session.progress.clone(), session.global.quiet);
     let context = Context {
-        star: sakila::star(),
-        source: &source,
+        look: session.look(&source, target.readers.clone()),
         target: &target,
         source_columns: &source_columns,
-        workers: session.workers(),
-        batch_size: session.global.batch_size,
+        indexed: &indexed,
         overlap: TimeDelta::seconds(session.global.overlap.into()),
-        progress: session.progress.clone(),
-        stop: session.stop.clone(),
+        verify_budget,
     };
     let result = match load {
         Load::Full { accept_source } => full_load::run(&context, accept_source).await,
-        Load::Incremental => incremental::run(&context).await,
+        Load::Incremental { dry_run, .. } => incremental::run(&context, dry_run).await,
+        Load::Repair { dry_run } => repair::run(&context, dry_run).await,
     };
     watcher.finish().await;
     let closed = target.close().await;
@@ -70,9 +83,10 @@ pub async fn run(session: &Session, command: &str, load: Load) -> Result<u8> {
         rows_per_second: human::rate(report.counts().read, seconds).round(),
         report: &report,
     };
-    let text = human::report(command, &report, seconds);
+    let text = output::report::text(command, &report, seconds);
     session.output.result(command, seconds, &summary, &text)?;
-    Ok(if report.status == Status::Differences {
+    let would_repair = matches!(load, Load::Repair { dry_run: true }) && report.changes();
+    Ok(if report.status == Status::Differences || would_repair {
         EXIT_DIFFERENCES
     } else {
         0

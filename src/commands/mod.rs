@@ -3,24 +3,30 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use sea_orm::DatabaseConnection;
 use tokio::net::{TcpStream, UnixStream};
 use tracing::warn;
 
 use crate::cli::{Cli, Command, Global, SeedCommand};
 use crate::config::{Address, SourceSettings};
 use crate::engine::pipeline::progress::Progress;
+use crate::engine::runs::Look;
 use crate::engine::source_db::{CONNECT_TIMEOUT, Source};
 use crate::engine::stop::{Stop, StopRequest, stop};
 use crate::error::{Error, Result};
 use crate::metrics;
 use crate::output::Output;
+use crate::sakila;
 
+mod advice;
 mod demo;
+mod explain;
 mod full_load;
 mod incremental;
 mod init;
 mod load;
 mod manual;
+mod repair;
 mod seed;
 mod status;
 mod validate;
@@ -56,7 +62,9 @@ pub async fn run(cli: Cli) -> u8 {
         match &cli.command {
             Command::Init => session.unless_stopped(AGAIN, init::run(&session)).await,
             Command::FullLoad(arguments) => full_load::run(&session, arguments).await,
-            Command::Incremental => incremental::run(&session).await,
+            Command::Incremental(arguments) => incremental::run(&session, arguments).await,
+            Command::Repair(arguments) => repair::run(&session, arguments).await,
+            Command::Explain(arguments) => session.unless_stopped(AGAIN, explain::run(&session, arguments)).await,
             Command::Validate(arguments) => session.unless_stopped(AGAIN, validate::run(&session, arguments)).await,
             Command::Status => session.unless_stopped(AGAIN, status::run(&session)).await,
             Command::Seed(arguments) => {
@@ -81,7 +89,9 @@ pub fn name(command: &Command) -> &'static str {
     match command {
         Command::Init => "init",
         Command::FullLoad(_) => "full-load",
-        Command::Incremental => "incremental",
+        Command::Incremental(_) => "incremental",
+        Command::Repair(_) => "repair",
+        Command::Explain(_) => "explain",
         Command::Validate(_) => "validate",
         Command::Status => "status",
         Command::Seed(arguments) => match &arguments.then {
@@ -111,6 +121,19 @@ impl Session {
             biased;
             result = command => result,
             () = self.stop.requested() => Err(Error::Interrupted { hint }),
+        }
+    }
+
+    /// What it takes to look at both databases.
+    pub fn look<'a>(&self, source: &'a Source, readers: DatabaseConnection) -> Look<'a> {
+        Look {
+            star: sakila::star(),
+            source,
+            readers,
+            workers: self.workers(),
+            batch_size: self.global.batch_size,
+            progress: self.progress.clone(),
+            stop: self.stop.clone(),
         }
     }
 

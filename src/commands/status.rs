@@ -9,12 +9,16 @@ use serde::Serialize;
 use tracing::warn;
 
 use super::Session;
+use super::advice::{self, Advice};
 use crate::config::target_path;
+use crate::engine::runs::report::Proof;
 use crate::engine::source_db::open_work::OpenWork;
-use crate::engine::target_db::state::{self, sync_reject, sync_run};
-use crate::engine::target_db::{open_to_read, reject};
+use crate::engine::target_db::history::{self, sync_run};
+use crate::engine::target_db::reject::sync_reject;
+use crate::engine::target_db::state::{self, States};
+use crate::engine::target_db::{open_to_read, proof, reject};
 use crate::error::{Doing, Error, Result};
-use crate::output::human;
+use crate::output::{self, human};
 use crate::sakila;
 
 /// Runs, and rejected rows of each table, that are shown.
@@ -29,6 +33,9 @@ struct Report {
     /// Whether the account may see open transactions, so that they hold markers back.
     sees_open_transactions: Option<bool>,
     markers: Vec<MarkerStatus>,
+    proof: Proof,
+    /// Indexes that the source lacks, if it was asked.
+    advice: Vec<Advice>,
     runs: Vec<sync_run::Model>,
     rejects: BTreeMap<String, u64>,
     some_rejects: Vec<sync_reject::Model>,
@@ -50,8 +57,13 @@ struct MarkerStatus {
 pub async fn run(session: &Session) -> Result<u8> {
     let path = target_path(&session.global)?;
     let target = open_to_read(&path, 1).await?;
-    let (clock, open_work) = ask_source(session).await?.unzip();
     let mut states = state::load(&target).await?;
+    let answer = ask_source(session, &states).await?;
+    let clock = answer.as_ref().map(|answer| answer.clock);
+    let (sees_open_transactions, advice) = answer.map_or((None, Vec::new()), |answer| {
+        (Some(answer.sees_open_transactions), answer.advice)
+    });
+    let summary = proof::sum_up_all(sakila::star(), &proof::load(&target).await?, &states);
     let loaded = state::is_loaded(&states);
     let markers = sakila::star()
         .sources
@@ -76,9 +88,11 @@ pub async fn run(session: &Session) -> Result<u8> {
     let report = Report {
         loaded,
         source_clock: clock,
-        sees_open_transactions: open_work.map(|open_work| open_work != OpenWork::Hidden),
+        sees_open_transactions,
         markers,
-        runs: state::last_runs(&target, SHOWN).await?,
+        proof: Proof::of(&summary, clock.unwrap_or_else(Utc::now)),
+        advice,
+        runs: history::last_runs(&target, SHOWN).await?,
         rejects,
         some_rejects,
     };
@@ -88,15 +102,25 @@ pub async fn run(session: &Session) -> Result<u8> {
     Ok(0)
 }
 
-/// The source's clock and what is open there. A source that does not answer is no failure here: the target's part
-/// is shown all the same.
-async fn ask_source(session: &Session) -> Result<Option<(DateTime<Utc>, OpenWork)>> {
+/// What the source has to say.
+struct Answer {
+    clock: DateTime<Utc>,
+    sees_open_transactions: bool,
+    advice: Vec<Advice>,
+}
+
+/// Asks the source. One that does not answer is no failure here: the target's part is shown all the same.
+async fn ask_source(session: &Session, states: &States) -> Result<Option<Answer>> {
     if session.global.source.is_none() {
         return Ok(None);
     }
     let answer = async {
         let source = session.connect().await?;
-        Ok((source.clock().await?, source.open_work().await?))
+        Ok(Answer {
+            clock: source.clock().await?,
+            sees_open_transactions: source.open_work().await? != OpenWork::Hidden,
+            advice: advice::find(&source, Some(states)).await?,
+        })
     };
     match answer.await {
         Ok(answer) => Ok(Some(answer)),
@@ -119,7 +143,7 @@ fn text(report: &Report) -> String {
         markers.add_row([
             marker.table.clone(),
             or_dash(&marker.marker),
-            marker.lag_seconds.map_or_else(|| "-".to_owned(), duration),
+            marker.lag_seconds.map_or_else(|| "-".to_owned(), human::duration),
             or_dash(&marker.observed_at),
             or_dash(&marker.held_back_by),
         ]);
@@ -130,6 +154,17 @@ fn text(report: &Report) -> String {
     let _ = writeln!(text, "{markers}\n");
     if let Some(sees) = report.sees_open_transactions {
         let _ = writeln!(text, "{}\n", what_is_seen(sees));
+    }
+    let proof = output::report::proof(&report.proof);
+    let proven = if proof.is_empty() && report.proof.ranges > 0 {
+        let ranges = human::grouped(report.proof.ranges);
+        format!("all {ranges} key ranges are compared row by row, as of the last run\n")
+    } else {
+        proof
+    };
+    let _ = writeln!(text, "{proven}");
+    if !report.advice.is_empty() {
+        let _ = writeln!(text, "{}\n", advice::text(&report.advice));
     }
     let mut runs = human::table(&[
         "run", "command", "started", "status", "read", "inserted", "updated", "deleted", "rejected",
@@ -175,15 +210,5 @@ pub fn what_is_seen(sees_open_transactions: bool) -> &'static str {
         "markers stay behind open transactions, which this account may see (PROCESS)"
     } else {
         "markers stay behind the clock by --overlap alone: open transactions are seen with GRANT PROCESS ON *.*"
-    }
-}
-
-/// Seconds as people say them.
-fn duration(seconds: i64) -> String {
-    match seconds {
-        ..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", human::grouped(seconds / 86_400)),
     }
 }

@@ -3,12 +3,12 @@
 use super::Session;
 use crate::cli::{DEFAULT_DAYS, Validate};
 use crate::config::target_path;
+use crate::engine::runs::figures::Measure;
 use crate::engine::runs::validate::{self, Asked, Request};
-use crate::engine::runs::verify::Measure;
 use crate::engine::source_db::check;
 use crate::engine::target_db::open_to_read;
 use crate::error::{Doing, EXIT_DIFFERENCES, Error, Result};
-use crate::output::human;
+use crate::output;
 use crate::{metrics, sakila};
 
 pub async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
@@ -26,14 +26,12 @@ pub async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
     let path = target_path(&session.global)?;
     let source = session.connect().await?;
     check::columns(&source, &sakila::star().sources).await?;
-    let target = open_to_read(&path, 1).await?;
+    let target = open_to_read(&path, session.global.workers + 1).await?;
     let validation = validate::run(Request {
-        star: sakila::star(),
-        source: &source,
-        target: &target,
+        look: session.look(&source, target.clone()),
         asked,
         tolerance: arguments.tolerance,
-        stop: &session.stop,
+        deep: arguments.deep.then_some(arguments.limit),
     })
     .await?;
     target.close().await.target(|| "closing the file".to_owned())?;
@@ -45,7 +43,7 @@ pub async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
         metrics::validation_delta(figure.table, measure, figure.store_id, figure.delta());
     }
     let seconds = session.seconds();
-    let text = human::validation(&validation, seconds);
+    let text = output::validation::text(&validation, seconds);
     session.output.result("validate", seconds, &validation, &text)?;
     Ok(if validation.equal { 0 } else { EXIT_DIFFERENCES })
 }

@@ -11,8 +11,11 @@ use crate::cli::{Global, LogFormat};
 use crate::error::{Error, Result};
 
 pub mod chart;
+pub mod explanation;
 pub mod human;
 pub mod progress;
+pub mod report;
+pub mod validation;
 
 /// The version of the JSON documents' shape; it grows when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;

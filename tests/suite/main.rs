@@ -8,6 +8,7 @@ mod harness;
 
 mod assignment;
 mod changes;
+mod deep;
 mod errors;
 mod identity;
 mod json;
@@ -18,5 +19,6 @@ mod readme;
 mod running;
 mod schema;
 mod seed;
+mod silent;
 mod tour;
 mod validation;

@@ -32,11 +32,6 @@ impl Sandbox {
             .env_remove("SAKILA_SYNC_SOURCE_PASSWORD");
         command
     }
-
-    /// Waits until the source's clock has moved on by so many seconds.
-    fn let_seconds_pass(&self, seconds: u32) {
-        self.change(&[&format!("DO SLEEP({seconds})")]);
-    }
 }
 
 #[test]

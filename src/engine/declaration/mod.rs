@@ -3,6 +3,7 @@
 pub mod date_key;
 pub mod integer;
 pub mod lookup;
+pub mod period;
 pub mod rejection;
 pub mod row;
 pub mod scope;

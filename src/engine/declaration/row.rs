@@ -19,6 +19,9 @@ pub struct SourceRow<'a>(pub &'a QueryResult);
 /// A natural key of up to two integers; the second is 0 where there is one.
 pub type NaturalKey = [i64; 2];
 
+/// The column that says which run last wrote a row. The writer fills it; it is no part of what is compared.
+pub const RUN_COLUMN: &str = "run_id";
+
 /// A column of the target and how its cells are read back for comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
@@ -44,7 +47,7 @@ pub fn position<C: IdenStatic>(columns: &[C], column: C) -> usize {
         .expect("declarations list the columns that they name; a test sees to it")
 }
 
-/// The columns of an entity that are written, in order: all but a surrogate key.
+/// The columns of an entity that a mapping fills, in order: all but a surrogate key and the run's.
 pub fn columns_of<E: EntityTrait>() -> Vec<Column> {
     written::<E>()
         .map(|column| {
@@ -66,7 +69,14 @@ pub fn columns_of<E: EntityTrait>() -> Vec<Column> {
 
 fn written<E: EntityTrait>() -> impl Iterator<Item = E::Column> {
     let surrogate = <E::PrimaryKey as PrimaryKeyTrait>::auto_increment();
-    E::Column::iter().filter(move |column| !(surrogate && E::PrimaryKey::from_column(*column).is_some()))
+    E::Column::iter()
+        .filter(move |column| !(surrogate && E::PrimaryKey::from_column(*column).is_some()))
+        .filter(|column| column.as_str() != RUN_COLUMN)
+}
+
+/// Whether an entity's rows say which run last wrote them.
+pub fn notes_its_run<E: EntityTrait>() -> bool {
+    E::Column::iter().any(|column| column.as_str() == RUN_COLUMN)
 }
 
 /// Turns a typed mapping into one over cells. A mapping returns a whole `ActiveModel`, every field written out:
@@ -96,7 +106,7 @@ where
 fn cell(value: ActiveValue<Value>) -> Value {
     match value {
         ActiveValue::Set(value) | ActiveValue::Unchanged(value) => value,
-        ActiveValue::NotSet => unreachable!("a mapping sets every column but the surrogate key"),
+        ActiveValue::NotSet => unreachable!("a mapping sets every column but the surrogate key and the run's"),
     }
 }
 

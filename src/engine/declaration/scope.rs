@@ -42,6 +42,14 @@ impl Scope {
         }
     }
 
+    /// (after, upto) of a range; a set of keys has no ends to speak of.
+    pub fn ends(&self) -> (Option<i64>, Option<i64>) {
+        match self {
+            Scope::Range { after, upto } => (*after, *upto),
+            Scope::Keys(_) => (None, None),
+        }
+    }
+
     /// Cuts a set of keys into scopes of at most `size` keys.
     pub fn of_keys(keys: impl IntoIterator<Item = i64>, size: usize) -> Vec<Scope> {
         let mut keys: Vec<i64> = keys.into_iter().collect();

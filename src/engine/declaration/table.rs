@@ -4,11 +4,12 @@
 
 use sea_orm::ActiveModelTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
-use sea_orm::{EntityTrait, Iterable, RelationDef, RelationTrait, Value};
+use sea_orm::{Condition, EntityTrait, Iterable, RelationDef, RelationTrait, Value};
 
 use crate::engine::declaration::lookup::{Lookup, Lookups, Need, Side};
+use crate::engine::declaration::period::Period;
 use crate::engine::declaration::rejection::Rejection;
-use crate::engine::declaration::row::{Column, RowMap, SourceRow, columns_of, mapped_by};
+use crate::engine::declaration::row::{Column, RowMap, SourceRow, columns_of, mapped_by, notes_its_run};
 use crate::engine::declaration::source_table::SourceTable;
 
 /// The whole star: what is loaded, in which order, and from what.
@@ -33,8 +34,10 @@ pub struct Table {
     pub primary_key_columns: usize,
     /// Source row to target row, or why there is none.
     pub map: RowMap,
-    /// The columns that are written: all but the surrogate key, which SQLite assigns.
+    /// The columns that are compared and written: all but the surrogate key, which SQLite assigns, and the run's.
     pub columns: Vec<Column>,
+    /// Whether each row says which run last wrote it.
+    pub notes_run: bool,
     /// Integer columns, at most two.
     pub natural_key: Vec<&'static str>,
     pub target_page_key: TargetPageKey,
@@ -53,7 +56,16 @@ pub struct Table {
     pub date_columns: Vec<&'static str>,
     /// Secondary indexes, a column each; made when the first load ends.
     pub indexes: Vec<&'static str>,
+    /// What tells cheaply, beside the row count, that a range of keys differs.
+    pub sums: Vec<Sum>,
     pub totals: Option<Totals>,
+}
+
+/// A sum over the rows of a key range that both sides must agree on, in whole numbers: one expression for each side's
+/// own columns. NULL adds nothing.
+pub struct Sum {
+    pub source: fn() -> Expr,
+    pub target: fn() -> Expr,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,6 +190,7 @@ impl Table {
             primary_key_columns: 1,
             map: mapped_by::<E, _>(map),
             columns: columns_of::<E>(),
+            notes_run: notes_its_run::<E>(),
             natural_key: vec![key],
             target_page_key: TargetPageKey::Own(key),
             needs: vec![],
@@ -188,6 +201,7 @@ impl Table {
             references: references_of::<E>(),
             date_columns: vec![],
             indexes: vec![],
+            sums: vec![],
             totals: None,
         }
     }
@@ -201,6 +215,19 @@ impl Table {
                 .needs
                 .iter()
                 .any(|need| need.lookup.side == Side::Source && need.lookup.table == source_table)
+    }
+
+    /// A period as a condition on the source rows; it applies to tables with totals.
+    pub fn source_in(&self, period: &Period) -> Condition {
+        let totals = self.totals.as_ref();
+        totals.map_or_else(Condition::all, |totals| period.of_time(&(totals.source_date)()))
+    }
+
+    /// A period as a condition on the target's rows.
+    pub fn target_in(&self, period: &Period) -> Condition {
+        let date = |totals: &Totals| Expr::col((self.name, totals.target_date));
+        let totals = self.totals.as_ref();
+        totals.map_or_else(Condition::all, |totals| period.of_key(&date(totals)))
     }
 
     /// The page key in the source.

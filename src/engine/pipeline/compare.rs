@@ -6,11 +6,14 @@ use sea_orm::Value;
 
 use crate::engine::declaration::rejection::Reject;
 use crate::engine::declaration::row::{NaturalKey, integer};
-use crate::engine::pipeline::flow::{Batch, BatchCounts, Job};
+use crate::engine::declaration::table::Table;
+use crate::engine::pipeline::flow::{Batch, BatchCounts, ColumnDifference, Difference, DifferenceKind, Job};
 
-/// A scope is authoritative: what is held and not wanted is deleted, what is equal is not written.
+/// A scope is authoritative: what is held and not wanted is deleted, what is equal is not written. Up to
+/// `described` differing rows are described.
 pub fn compare(
     job: Job,
+    described: usize,
     wanted: Vec<(i64, std::result::Result<Vec<Value>, Reject>)>,
     held: Vec<(i64, Vec<Value>)>,
 ) -> Batch {
@@ -30,6 +33,13 @@ pub fn compare(
     let mut rejects = Vec::new();
     let mut changed = Vec::new();
     let mut dates = BTreeSet::new();
+    let mut differences = Vec::new();
+    let mut describe = |key, kind, source: Option<&[Value]>, target: Option<&[Value]>| {
+        if differences.len() < described {
+            let columns = columns_that_differ(table, source, target);
+            differences.push(Difference { key, kind, columns });
+        }
+    };
     for (page_key, row) in wanted {
         let cells = match row {
             Ok(cells) => cells,
@@ -46,9 +56,13 @@ pub fn compare(
             }
             Some((_, held)) => {
                 counts.updated += 1;
+                describe(page_key, DifferenceKind::Different, Some(&cells), Some(&held));
                 add_dates(&date_positions, &held, &mut dates);
             }
-            None => counts.inserted += 1,
+            None => {
+                counts.inserted += 1;
+                describe(page_key, DifferenceKind::Missing, Some(&cells), None);
+            }
         }
         changed.push(page_key);
         add_dates(&date_positions, &cells, &mut dates);
@@ -56,6 +70,7 @@ pub fn compare(
     }
     let mut deletes = Vec::with_capacity(held.len());
     for (key, (page_key, cells)) in held {
+        describe(page_key, DifferenceKind::Extra, None, Some(&cells));
         add_dates(&date_positions, &cells, &mut dates);
         changed.push(page_key);
         deletes.push(key);
@@ -70,6 +85,35 @@ pub fn compare(
         counts,
         changed,
         dates,
+        differences,
+    }
+}
+
+fn columns_that_differ(table: &Table, source: Option<&[Value]>, target: Option<&[Value]>) -> Vec<ColumnDifference> {
+    let cell = |cells: Option<&[Value]>, position: usize| cells.map(|cells| cells[position].clone());
+    table
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(position, column)| (column, cell(source, position), cell(target, position)))
+        .filter(|(_, source, target)| source != target)
+        .map(|(column, source, target)| ColumnDifference {
+            column: column.name,
+            source: source.as_ref().and_then(text),
+            target: target.as_ref().and_then(text),
+        })
+        .collect()
+}
+
+/// A cell as people read it; `None` for NULL.
+pub fn text(cell: &Value) -> Option<String> {
+    match cell {
+        Value::BigInt(number) => number.map(|number| number.to_string()),
+        Value::Int(number) => number.map(|number| number.to_string()),
+        Value::Double(number) => number.map(|number| number.to_string()),
+        Value::Bool(flag) => flag.map(|flag| i32::from(flag).to_string()),
+        Value::String(text) => text.clone(),
+        _ => unreachable!("the star has cells of no other type"),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sea_orm::{QueryResult, Value};
+use serde::Serialize;
 
 use crate::engine::declaration::lookup::Lookups;
 use crate::engine::declaration::rejection::Reject;
@@ -39,6 +40,36 @@ pub struct Batch {
     pub changed: Vec<i64>,
     /// Days in the rows that change, as they were and as they will be.
     pub dates: BTreeSet<i32>,
+    /// Some of the rows that differ, where they are asked for.
+    pub differences: Vec<Difference>,
+}
+
+/// A row that differs, for people to read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The page key: the source's key, or for a bridge the half of it that pages are cut by.
+    pub key: i64,
+    pub kind: DifferenceKind,
+    /// The columns that differ; all of them where one side has no such row.
+    pub columns: Vec<ColumnDifference>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DifferenceKind {
+    /// The target lacks the row.
+    Missing,
+    /// The source has no such row, or one that cannot be loaded.
+    Extra,
+    Different,
+}
+
+/// One cell, as the source would have it and as the target has it; no text for NULL or where there is no row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ColumnDifference {
+    pub column: &'static str,
+    pub source: Option<String>,
+    pub target: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,20 +100,33 @@ pub type Outcomes = BTreeMap<&'static str, TableOutcome>;
 #[derive(Clone, Debug, Default)]
 pub struct TableOutcome {
     pub counts: BatchCounts,
+    /// Of rows that were read only to be compared, row by row, and what they led to.
+    pub compared: BatchCounts,
     /// Page keys of rows that were inserted, updated, deleted or rejected.
     pub changed: Vec<i64>,
     /// Natural keys of rows that the source no longer has.
     pub deleted: Vec<i64>,
     /// Days in the rows that changed.
     pub dates: BTreeSet<i32>,
+    /// Some of the rows that differ, where they are asked for.
+    pub differences: Vec<Difference>,
 }
 
 impl TableOutcome {
     pub fn add(&mut self, other: Self) {
         self.counts.add(other.counts);
+        self.compared.add(other.compared);
         self.changed.extend(other.changed);
         self.deleted.extend(other.deleted);
         self.dates.extend(other.dates);
+        self.differences.extend(other.differences);
+    }
+
+    /// The same outcome, of rows that were read only to be compared.
+    #[must_use]
+    pub fn of_comparing(mut self) -> Self {
+        self.compared.add(std::mem::take(&mut self.counts));
+        self
     }
 }
 

@@ -24,6 +24,8 @@ pub struct LookupSource {
     pub target: TargetReader,
     /// These rows of dimensions are still there, but count as gone.
     pub removed: Arc<Removed>,
+    /// What is known better than the target has it.
+    pub corrected: Lookups,
 }
 
 impl LookupSource {
@@ -51,8 +53,13 @@ impl LookupSource {
                     .unwrap_or_default(),
             };
             let mut map = KeyMap::default();
-            for scope in Scope::of_keys(keys, KEYS_A_STATEMENT) {
+            for scope in Scope::of_keys(keys.iter().copied(), KEYS_A_STATEMENT) {
                 self.fetch(lookup, &scope, &mut map).await?;
+            }
+            for key in keys {
+                if let Some(value) = self.corrected.get(lookup, key) {
+                    map.insert(key, value);
+                }
             }
             lookups.set(lookup, map);
         }

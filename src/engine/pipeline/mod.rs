@@ -89,6 +89,8 @@ pub struct Pipeline<'a> {
     pub writer: Writer,
     /// Tables that are loaded whole, so that what they publish is complete.
     pub publishes: Vec<&'static Table>,
+    /// Rows that differ, a page, to describe.
+    pub described: usize,
     pub progress: Arc<Progress>,
     pub stop: &'a Stop,
 }
@@ -127,7 +129,7 @@ impl Pipeline<'_> {
                     .map(|publish| (publish.lookup, KeyMap::default()))
             })
             .collect();
-        let transform = spawn_transform(pages, batch_sender, published, failure.clone());
+        let transform = spawn_transform(pages, batch_sender, published, self.described, failure.clone());
         let writer = spawn_writer(batches, self.writer, failure.clone(), self.progress);
 
         while let Some(joined) = readers.join_next().await {
@@ -194,6 +196,7 @@ fn spawn_transform(
     mut pages: mpsc::Receiver<Page>,
     batches: crossbeam_channel::Sender<Batch>,
     mut published: Vec<(&'static Lookup, KeyMap)>,
+    described: usize,
     failure: Failure,
 ) -> JoinHandle<Vec<(&'static Lookup, KeyMap)>> {
     tokio::task::spawn_blocking(move || {
@@ -203,7 +206,7 @@ fn spawn_transform(
                 .iter_mut()
                 .find(|(of, _)| lookup.is_some_and(|lookup| std::ptr::eq(*of, lookup)))
                 .map(|(_, map)| map);
-            match transform(page, map) {
+            match transform(page, map, described) {
                 Ok(batch) => {
                     if batches.send(batch).is_err() {
                         break;

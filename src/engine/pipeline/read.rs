@@ -6,6 +6,7 @@ use tracing::debug;
 use super::flow::{Job, Page};
 use super::lookups::LookupSource;
 use crate::engine::declaration::lookup::Lookups;
+use crate::engine::declaration::period::Period;
 use crate::engine::target_db::TargetReader;
 use crate::error::{Doing, Result};
 
@@ -15,6 +16,7 @@ pub struct Reader {
     pub source: DatabaseConnection,
     pub target: TargetReader,
     pub lookups: LookupPlan,
+    pub period: Period,
 }
 
 /// How lookups come to be filled.
@@ -31,6 +33,7 @@ impl Reader {
         let table = job.table;
         let select = (table.select)()
             .cond_where(job.scope.contains(&table.source_page_key()))
+            .cond_where(table.source_in(&self.period))
             .to_owned();
         let rows = self
             .source
@@ -40,6 +43,7 @@ impl Reader {
         let select = table
             .target_rows()
             .cond_where(job.scope.contains(&table.target_page_key()))
+            .cond_where(table.target_in(&self.period))
             .to_owned();
         let held = self
             .target

@@ -12,8 +12,9 @@ use crate::engine::pipeline::compare;
 use crate::engine::pipeline::flow::{Batch, Page};
 use crate::error::{Doing, Result};
 
-/// Maps and compares one page; adds what its table publishes to `published`.
-pub fn transform(page: Page, published: Option<&mut KeyMap>) -> Result<Batch> {
+/// Maps and compares one page; adds what its table publishes to `published`, and describes up to `described` rows
+/// that differ.
+pub fn transform(page: Page, published: Option<&mut KeyMap>, described: usize) -> Result<Batch> {
     let Page {
         job,
         rows,
@@ -44,10 +45,10 @@ pub fn transform(page: Page, published: Option<&mut KeyMap>) -> Result<Batch> {
         }
     }
 
-    Ok(compare::compare(job, mapped, held))
+    Ok(compare::compare(job, described, mapped, held))
 }
 
-fn map_row(
+pub fn map_row(
     table: &Table,
     row: &QueryResult,
     lookups: &crate::engine::declaration::lookup::Lookups,
@@ -69,7 +70,7 @@ fn map_row(
 }
 
 /// The cells of a row that the target holds, as `target_rows` selects them: the page key, then the columns.
-fn held_cells(table: &Table, row: &QueryResult) -> Result<(i64, Vec<Value>)> {
+pub fn held_cells(table: &Table, row: &QueryResult) -> Result<(i64, Vec<Value>)> {
     let page_key = row
         .try_get_by_index(0)
         .target(|| format!("reading the key of a row of {}", table.name))?;

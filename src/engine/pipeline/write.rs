@@ -26,6 +26,8 @@ pub enum Commits {
     EachFewBatches(DatabaseConnection),
     /// The run does: all of it is one transaction.
     ByTheRun(Arc<DatabaseTransaction>),
+    /// Nobody: batches are taken note of and not written.
+    Never,
 }
 
 /// Executes batches.
@@ -57,8 +59,8 @@ impl Writer {
     pub fn new(star: &'static Star, commits: Commits, run_id: i64, years: Years) -> Self {
         Self {
             star,
-            // A pass over the changes is one transaction; a load has no use for what it changed: it is everything.
-            collect_changes: matches!(commits, Commits::ByTheRun(_)),
+            // A load has no use for what it changed: it is everything.
+            collect_changes: !matches!(commits, Commits::EachFewBatches(_)),
             commits,
             run_id,
             open: None,
@@ -72,7 +74,10 @@ impl Writer {
 
     /// Writes one batch.
     pub async fn write(&mut self, mut batch: Batch) -> Result<()> {
-        let transaction = self.transaction().await?;
+        let Some(transaction) = self.transaction().await? else {
+            self.record(batch);
+            return Ok(());
+        };
         let table = batch.job.table;
         let doing = || format!("writing {}, {}", table.name, batch.job.scope);
         if let (Some(first), Some(last)) = (batch.dates.first(), batch.dates.last()) {
@@ -92,7 +97,7 @@ impl Writer {
             let sql = self
                 .kept
                 .entry((table.name, rows))
-                .or_insert_with(|| statement::upsert(table, rows));
+                .or_insert_with(|| statement::upsert(table, rows, self.run_id));
             let statement = statement::bind(sql, cells);
             transaction.execute_raw(statement).await.target(doing)?;
         }
@@ -120,13 +125,14 @@ impl Writer {
         Ok(self.outcomes)
     }
 
-    async fn transaction(&mut self) -> Result<Arc<DatabaseTransaction>> {
+    async fn transaction(&mut self) -> Result<Option<Arc<DatabaseTransaction>>> {
         match (&self.commits, &self.open) {
-            (Commits::ByTheRun(transaction), _) | (_, Some(transaction)) => Ok(Arc::clone(transaction)),
+            (Commits::Never, _) => Ok(None),
+            (Commits::ByTheRun(transaction), _) | (_, Some(transaction)) => Ok(Some(Arc::clone(transaction))),
             (Commits::EachFewBatches(connection), None) => {
                 let transaction = Arc::new(target_db::begin(connection).await?);
                 self.open = Some(Arc::clone(&transaction));
-                Ok(transaction)
+                Ok(Some(transaction))
             }
         }
     }
@@ -153,7 +159,7 @@ impl Writer {
         let table = batch.job.table;
         let outcome = self.outcomes.entry(table.name).or_default();
         let mut counts = batch.counts;
-        if table.kind == Kind::Dimension {
+        if table.kind == Kind::Dimension && !matches!(self.commits, Commits::Never) {
             // They are counted when they go.
             counts.deleted = 0;
         }
@@ -164,6 +170,7 @@ impl Writer {
         if self.collect_changes {
             outcome.changed.extend(batch.changed);
             outcome.dates.extend(batch.dates);
+            outcome.differences.extend(batch.differences);
         }
         if let (Some(sequence), Scope::Range { upto, .. }) = (batch.job.sequence, &batch.job.scope) {
             self.intervals

@@ -9,40 +9,87 @@ use std::sync::Arc;
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
 use tracing::{info, warn};
 
-use super::delta::Delta;
+use super::delta::{Advance, Delta};
+use super::figures::{self, Comparison, Sides};
+use super::report::Proof;
 use super::stale::Changes;
-use super::verify::{self, Comparison, Period, Sides};
 use super::{Context, Mode};
+use crate::engine::declaration::lookup::Lookups;
+use crate::engine::declaration::period::Period;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Kind, Table};
-use crate::engine::pipeline;
-use crate::engine::pipeline::Pipeline;
 use crate::engine::pipeline::flow::{Job, Outcomes, Removed, TableOutcome};
 use crate::engine::pipeline::lookups::LookupSource;
 use crate::engine::pipeline::plan::Intervals;
 use crate::engine::pipeline::read::{LookupPlan, Reader};
 use crate::engine::pipeline::write::{Commits, Writer};
+use crate::engine::pipeline::{self, Jobs, Pipeline};
 use crate::engine::source_db::Snapshot;
+use crate::engine::target_db::proof::Range;
 use crate::engine::target_db::source_record::{self, SourceRecord};
 use crate::engine::target_db::state::{self, States};
-use crate::engine::target_db::{TargetReader, calendar, reject, statement};
+use crate::engine::target_db::{TargetReader, calendar, history, reject, statement};
 use crate::error::{Doing, Error, Result};
 
 /// Keys that one page asks for: more would make a statement too long for the server to plan well.
 const KEYS_A_PAGE: usize = 2_000;
 
+/// What a pass begins with.
+pub struct Start {
+    pub mode: Mode,
+    /// Rows of dimensions that were seen to be gone from the source.
+    pub removed: Removed,
+    /// Page keys, by star table, of rows that seemed to differ when the pages were compared.
+    pub suspects: HashMap<&'static str, Vec<i64>>,
+    /// What the run has done before the pass.
+    pub before: Outcomes,
+    /// The pages that the run has gone through before the pass.
+    pub walked: Option<WalkedBefore>,
+}
+
+/// Pages that were compared with the source before a pass.
+pub struct WalkedBefore {
+    pub intervals: HashMap<&'static str, Vec<Scope>>,
+    /// When each source table had last changed before the first page was read, where that had settled.
+    pub update_times: HashMap<String, String>,
+}
+
+impl Start {
+    /// A pass with nothing before it.
+    pub fn of(mode: Mode) -> Self {
+        Self {
+            mode,
+            removed: Removed::new(),
+            suspects: HashMap::new(),
+            before: Outcomes::new(),
+            walked: None,
+        }
+    }
+}
+
+/// What a pass has done.
+pub struct Passed {
+    pub outcomes: Outcomes,
+    pub comparisons: Vec<Comparison>,
+    pub proof: Proof,
+}
+
 /// One pass.
 pub struct CatchUp<'a> {
-    context: &'a Context<'a>,
-    snapshot: &'a Snapshot,
-    transaction: Arc<DatabaseTransaction>,
-    run_id: i64,
-    mode: Mode,
-    states: States,
-    deltas: HashMap<&'static str, Delta>,
-    outcomes: Outcomes,
+    pub(super) context: &'a Context<'a>,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) transaction: Arc<DatabaseTransaction>,
+    pub(super) run_id: i64,
+    start: Start,
+    pub(super) states: States,
+    pub(super) deltas: HashMap<&'static str, Delta>,
+    pub(super) outcomes: Outcomes,
     /// Rows of dimensions that the source no longer has; deleted at the end of the pass.
-    removed: Removed,
+    pub(super) removed: Removed,
+    /// How many rows the source has of each table, where they were counted.
+    source_rows: HashMap<&'static str, i64>,
+    /// When each source table had last changed before the pages of this run were read, if there were any.
+    pub(super) update_times_before_pages: Option<HashMap<String, String>>,
 }
 
 impl<'a> CatchUp<'a> {
@@ -51,8 +98,7 @@ impl<'a> CatchUp<'a> {
         snapshot: &'a Snapshot,
         transaction: Arc<DatabaseTransaction>,
         run_id: i64,
-        mode: Mode,
-        removed: Removed,
+        mut start: Start,
     ) -> Result<Self> {
         let states = state::load(&*transaction).await?;
         Ok(Self {
@@ -60,100 +106,149 @@ impl<'a> CatchUp<'a> {
             snapshot,
             transaction,
             run_id,
-            mode,
             states,
             deltas: HashMap::new(),
             outcomes: Outcomes::new(),
-            removed,
+            removed: std::mem::take(&mut start.removed),
+            source_rows: HashMap::new(),
+            update_times_before_pages: None,
+            start,
         })
     }
 
     /// Does all of it but the commit. Returns what was done and the comparison of both sides.
-    pub async fn run(mut self) -> Result<(Outcomes, Vec<Comparison>)> {
-        for source_table in &self.context.star.sources {
+    pub async fn run(mut self) -> Result<Passed> {
+        for source_table in &self.context.look.star.sources {
             let state = self.states.get(source_table.name);
             let is_star_table = self
                 .context
+                .look
                 .star
                 .tables()
                 .any(|table| table.source_table == source_table.name);
-            let delta = Delta::read(self.snapshot, source_table, state, self.mode, is_star_table).await?;
+            let delta = Delta::read(self.snapshot, source_table, state, self.start.mode, is_star_table).await?;
             self.deltas.insert(source_table.name, delta);
         }
-        for table in self.context.star.tables() {
-            if self.context.stop.is_requested() {
+        for table in self.context.look.star.tables() {
+            if self.context.look.stop.is_requested() {
                 return Err(Error::Stopped);
             }
             self.catch_up_table(table).await?;
+        }
+        for state in self.states.values_mut() {
+            if self
+                .deltas
+                .get(state.source_table.as_str())
+                .is_some_and(|delta| delta.moved)
+            {
+                state.moved_run = Some(self.run_id);
+            }
+        }
+        match self.start.walked.take() {
+            Some(walked) => self.note_walked(walked).await?,
+            None => self.prove().await?,
         }
         self.delete_removed().await?;
         let comparisons = self.compare().await?;
         self.snapshot.check().await?;
         let agrees = !comparisons.iter().any(Comparison::differs);
+        let proof = self.sum_up_proof().await?;
         self.move_markers(agrees).await?;
-        Ok((self.outcomes, comparisons))
+        let mut outcomes = self.start.before;
+        for (table, outcome) in self.outcomes {
+            outcomes.entry(table).or_default().add(outcome);
+        }
+        Ok(Passed {
+            outcomes,
+            comparisons,
+            proof,
+        })
     }
 
     async fn catch_up_table(&mut self, table: &'static Table) -> Result<()> {
-        let changes = Changes {
-            star: self.context.star,
-            source: &self.snapshot.connection,
-            transaction: &self.transaction,
-            deltas: &self.deltas,
-            outcomes: &self.outcomes,
-            removed: &self.removed,
-        };
-        let keys = changes.stale_keys(table).await?;
-        let mut outcome = self.reconcile(table, Scope::of_keys(keys, self.page_size())).await?;
+        let keys = self.changes(&self.deltas, &self.outcomes).stale_keys(table).await?;
+        let seen: HashSet<i64> = keys.iter().copied().collect();
+        let outcome = self.reconcile(table, Scope::of_keys(keys, self.page_size())).await?;
         self.removed.remove(table.name);
         self.add_removed(table, &outcome);
+        self.outcomes.entry(table.name).or_default().add(outcome);
+        let suspects = self.start.suspects.remove(table.name).unwrap_or_default();
+        let suspects = suspects.into_iter().filter(|key| !seen.contains(key));
+        self.compare_rows(table, Scope::of_keys(suspects, self.page_size()))
+            .await?;
         let unexplained = self
             .deltas
             .iter()
             .find(|(source_table, delta)| delta.is_unexplained && table.is_made_from(source_table));
-        if let Some((source_table, _)) = unexplained {
-            info!(table = table.name, because_of = source_table, "comparing row by row");
-            let found = self.reconcile(table, self.intervals(table).await?).await?;
-            self.add_removed(table, &found);
-            outcome.add(found);
+        let ranges = if let Some((source_table, _)) = unexplained {
+            info!(
+                table = table.name,
+                because_of = source_table,
+                "rows came or went unseen"
+            );
+            self.ranges(table).await?
         } else if self.deltas[table.source_table].moved {
-            let scopes = self.miscounted(table).await?;
-            if !scopes.is_empty() {
-                info!(
-                    table = table.name,
-                    ranges = scopes.len(),
-                    "row counts differ: comparing row by row"
-                );
-                let found = self.reconcile(table, scopes).await?;
-                self.add_removed(table, &found);
-                outcome.add(found);
-            }
+            self.miscounted(table).await?
+        } else {
+            Vec::new()
+        };
+        if !ranges.is_empty() {
+            info!(table = table.name, ranges = ranges.len(), "comparing row by row");
+            let ends: Vec<_> = ranges.iter().map(|range| range.upto).collect();
+            self.compare_rows(table, ranges.iter().map(Range::scope).collect())
+                .await?;
+            self.note_compared(table.name, &ends).await?;
         }
-        self.outcomes.insert(table.name, outcome);
         Ok(())
     }
 
+    /// Makes scopes equal to the source that nothing but their comparison may find to differ.
+    async fn compare_rows(&mut self, table: &'static Table, scopes: Vec<Scope>) -> Result<()> {
+        let found = self.reconcile(table, scopes).await?;
+        self.add_removed(table, &found);
+        self.outcomes.entry(table.name).or_default().add(found.of_comparing());
+        Ok(())
+    }
+
+    /// What has changed so far, for the question what depends on it.
+    pub(super) fn changes<'b>(
+        &'b self,
+        deltas: &'b HashMap<&'static str, Delta>,
+        outcomes: &'b Outcomes,
+    ) -> Changes<'b> {
+        Changes {
+            star: self.context.look.star,
+            source: &self.snapshot.connection,
+            target: self.target(),
+            deltas,
+            outcomes,
+            removed: &self.removed,
+        }
+    }
+
     /// The key ranges in which source and target hold different numbers of rows.
-    async fn miscounted(&self, table: &'static Table) -> Result<Vec<Scope>> {
+    async fn miscounted(&mut self, table: &'static Table) -> Result<Vec<Range>> {
         let sides = self.sides().await?;
         let removed = self.removed.get(table.name);
-        let pending = removed.map_or(0, HashSet::len) as u64;
-        if !sides.rows(table, pending).await?.differs() {
-            return Ok(Vec::new());
-        }
-        let mut scopes = Vec::new();
-        for scope in self.intervals(table).await? {
-            let removed = removed.map_or(0, |keys| keys.iter().filter(|key| scope.holds(**key)).count());
-            let rejected = reject::count(&*self.transaction, table, &scope).await?;
-            if sides.rows_of(table, &scope, removed as u64, rejected).await?.differs() {
-                scopes.push(scope);
+        let gone = removed.map_or(0, HashSet::len) as u64;
+        let rows = sides.rows(table, gone).await?;
+        let mut miscounted = Vec::new();
+        if rows.differs() {
+            for range in self.ranges(table).await? {
+                let scope = range.scope();
+                let gone = removed.map_or(0, |keys| keys.iter().filter(|key| scope.holds(**key)).count());
+                let rejected = reject::count(&*self.transaction, table, &scope).await?;
+                if sides.rows_of(table, &scope, gone as u64, rejected).await?.differs() {
+                    miscounted.push(range);
+                }
             }
         }
-        Ok(scopes)
+        self.source_rows.insert(table.source_table, rows.source);
+        Ok(miscounted)
     }
 
     /// Both sides as they are now, within the snapshot and the transaction.
-    async fn sides(&self) -> Result<Sides<'_>> {
+    pub(super) async fn sides(&self) -> Result<Sides<'_>> {
         Ok(Sides {
             source: &self.snapshot.connection,
             target: self.target(),
@@ -161,10 +256,10 @@ impl<'a> CatchUp<'a> {
         })
     }
 
-    /// All intervals of a table.
-    async fn intervals(&self, table: &Table) -> Result<Vec<Scope>> {
+    /// The intervals of a table behind `after`.
+    pub(super) async fn intervals(&self, table: &Table, after: Option<i64>) -> Result<Vec<Scope>> {
         let source = self.snapshot.connection.clone();
-        let mut intervals = Intervals::new(table, source, self.target(), self.context.batch_size, None);
+        let mut intervals = Intervals::new(table, source, self.target(), self.context.look.batch_size, after);
         let mut scopes = Vec::new();
         while let Some(scope) = intervals.next().await? {
             scopes.push(scope);
@@ -172,7 +267,7 @@ impl<'a> CatchUp<'a> {
         Ok(scopes)
     }
 
-    fn add_removed(&mut self, table: &Table, outcome: &TableOutcome) {
+    pub(super) fn add_removed(&mut self, table: &Table, outcome: &TableOutcome) {
         if table.kind == Kind::Dimension {
             let removed = self.removed.entry(table.name).or_default();
             removed.extend(outcome.deleted.iter().copied());
@@ -180,7 +275,7 @@ impl<'a> CatchUp<'a> {
     }
 
     /// Makes the given scopes of a table equal to the source, within the run's transaction.
-    async fn reconcile(&self, table: &'static Table, scopes: Vec<Scope>) -> Result<TableOutcome> {
+    pub(super) async fn reconcile(&self, table: &'static Table, scopes: Vec<Scope>) -> Result<TableOutcome> {
         if scopes.is_empty() {
             return Ok(TableOutcome::default());
         }
@@ -192,34 +287,47 @@ impl<'a> CatchUp<'a> {
                 sequence: None,
             })
             .collect();
-        let reader = Reader {
+        let lookups = LookupPlan::ByKey(self.lookup_source());
+        let mut outcomes = self.pass(pipeline::jobs_of(jobs), lookups).await?;
+        Ok(outcomes.remove(table.name).unwrap_or_default())
+    }
+
+    pub(super) fn lookup_source(&self) -> LookupSource {
+        LookupSource {
+            star: self.context.look.star,
             source: self.snapshot.connection.clone(),
             target: self.target(),
-            lookups: LookupPlan::ByKey(LookupSource {
-                star: self.context.star,
-                source: self.snapshot.connection.clone(),
-                target: self.target(),
-                removed: Arc::new(self.removed.clone()),
-            }),
-        };
-        let years = calendar::known(&*self.transaction, &self.context.star.calendar).await?;
+            removed: Arc::new(self.removed.clone()),
+            corrected: Lookups::default(),
+        }
+    }
+
+    /// Makes the scopes of all jobs equal to the source, within the run's transaction.
+    pub(super) async fn pass(&self, jobs: Jobs, lookups: LookupPlan) -> Result<Outcomes> {
+        let look = &self.context.look;
+        let years = calendar::known(&*self.transaction, &look.star.calendar).await?;
         let commits = Commits::ByTheRun(Arc::clone(&self.transaction));
         let pipeline = Pipeline {
             // A snapshot is one connection.
             workers: 1,
-            reader,
-            writer: Writer::new(self.context.star, commits, self.run_id, years),
+            reader: Reader {
+                source: self.snapshot.connection.clone(),
+                target: self.target(),
+                lookups,
+                period: Period::All,
+            },
+            writer: Writer::new(look.star, commits, self.run_id, years),
             publishes: vec![],
-            progress: Arc::clone(&self.context.progress),
-            stop: &self.context.stop,
+            described: 0,
+            progress: Arc::clone(&look.progress),
+            stop: &look.stop,
         };
-        let mut outcome = pipeline.run(pipeline::jobs_of(jobs)).await?;
-        Ok(outcome.tables.remove(table.name).unwrap_or_default())
+        Ok(pipeline.run(jobs).await?.tables)
     }
 
     /// Deletes the dimensions' rows that the source no longer has; no fact or bridge points to them any more.
     async fn delete_removed(&mut self) -> Result<()> {
-        for table in self.context.star.tables() {
+        for table in self.context.look.star.tables() {
             let keys: Vec<_> = self
                 .removed
                 .get(table.name)
@@ -243,19 +351,19 @@ impl<'a> CatchUp<'a> {
     async fn compare(&self) -> Result<Vec<Comparison>> {
         let sides = self.sides().await?;
         let mut comparisons = Vec::new();
-        for table in self.context.star.tables() {
+        for table in self.context.look.star.tables() {
             if self.deltas[table.source_table].moved {
                 comparisons.push(sides.rows(table, 0).await?);
             }
-            let period = match self.mode {
+            let period = match self.start.mode {
                 Mode::ClosingFullLoad => Period::All,
-                Mode::Incremental => {
+                Mode::Incremental | Mode::ClosingRepair => {
                     let dates = self.outcomes.get(table.name).map(|outcome| &outcome.dates);
                     Period::of_days(dates.into_iter().flatten().copied())
                 }
             };
-            let daily = sides.totals(table, &period).await?;
-            comparisons.extend(verify::by_store(&daily));
+            let daily = sides.totals(table, &period, &[]).await?;
+            comparisons.extend(figures::by_store(&daily));
             comparisons.extend(daily.into_iter().filter(Comparison::differs));
         }
         for comparison in comparisons.iter().filter(|comparison| comparison.differs()) {
@@ -272,28 +380,49 @@ impl<'a> CatchUp<'a> {
 
     /// Moves the markers, within the transaction that commits the rows they stand for, and remembers whose they are.
     async fn move_markers(&mut self, agrees: bool) -> Result<()> {
-        let record = SourceRecord::of(self.context.source, self.context.source_columns);
+        let record = SourceRecord::of(self.context.look.source, self.context.source_columns);
         source_record::save(&*self.transaction, record).await?;
-        for source_table in &self.context.star.sources {
-            if let Some(state) = self.states.remove(source_table.name) {
-                let delta = &self.deltas[source_table.name];
-                let mut state = delta.advance(self.snapshot, source_table, state, self.mode, self.context.overlap);
-                if !agrees {
-                    // What differs is looked at again in the next run, whether or not the source moves.
-                    state.update_time = None;
-                }
-                state::save(&*self.transaction, state).await?;
+        let mut markers = Vec::new();
+        for source_table in &self.context.look.star.sources {
+            let Some(state) = self.states.remove(source_table.name) else {
+                continue;
+            };
+            let delta = &self.deltas[source_table.name];
+            let is_indexed = self.context.indexed.contains(source_table.name);
+            let all_rows = self.source_rows.get(source_table.name).copied().or(delta.rows());
+            let advance = Advance {
+                snapshot: self.snapshot,
+                run_id: self.run_id,
+                mode: self.start.mode,
+                overlap: self.context.overlap,
+                before_pages: self.update_times_before_pages.as_ref(),
+                rows_scanned: if is_indexed {
+                    i64::try_from(delta.keys.len()).ok()
+                } else {
+                    all_rows
+                },
+            };
+            let mut state = delta.advance(source_table, state, &advance);
+            if !agrees {
+                // What differs is looked at again in the next run, whether or not the source moves.
+                state.update_time = None;
             }
+            if delta.moved
+                && let Some(marker) = &state.last_updated
+            {
+                markers.push((source_table.name, marker.clone()));
+            }
+            state::save(&*self.transaction, state).await?;
         }
-        Ok(())
+        history::note_markers(&*self.transaction, self.run_id, &markers).await
     }
 
-    fn target(&self) -> TargetReader {
+    pub(super) fn target(&self) -> TargetReader {
         TargetReader::Within(Arc::clone(&self.transaction))
     }
 
-    fn page_size(&self) -> usize {
-        usize::try_from(self.context.batch_size)
+    pub(super) fn page_size(&self) -> usize {
+        usize::try_from(self.context.look.batch_size)
             .unwrap_or(usize::MAX)
             .min(KEYS_A_PAGE)
     }

@@ -1,8 +1,9 @@
 //! What changed in a source table since its marker, and where the marker goes then.
 
 use std::cmp::{max, min};
+use std::collections::HashMap;
 
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::TryStreamExt;
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, StreamTrait};
@@ -16,10 +17,6 @@ use crate::engine::source_db::open_work::OpenWork;
 use crate::engine::target_db::state::{self, sync_state};
 use crate::error::{Doing, Result};
 
-/// UPDATE_TIME has whole seconds, and a commit may show a moment before it moves: one as young as this proves
-/// nothing.
-const UPDATE_TIME_MARGIN_SECONDS: i64 = 2;
-
 /// The rows of a source table that changed since its marker.
 #[derive(Default)]
 pub struct Delta {
@@ -32,6 +29,18 @@ pub struct Delta {
     extent: Option<Extent>,
     /// Whether rows came or went that no time of change tells of: then everything made from the table is compared.
     pub is_unexplained: bool,
+}
+
+/// What the state after a run depends on beside the delta.
+pub struct Advance<'a> {
+    pub snapshot: &'a Snapshot,
+    pub run_id: i64,
+    pub mode: Mode,
+    pub overlap: TimeDelta,
+    /// UPDATE_TIME as it was before the pages of this run were read, where it had settled; none if there were no pages.
+    pub before_pages: Option<&'a HashMap<String, String>>,
+    /// Rows that had to be gone through to find the delta.
+    pub rows_scanned: Option<i64>,
 }
 
 /// How many rows a table has, and their highest key.
@@ -51,12 +60,12 @@ impl Delta {
         is_star_table: bool,
     ) -> Result<Self> {
         let proven = state.and_then(|state| state.update_time.clone());
-        let now = update_time(snapshot, table).map(|time| state::time_text(time.and_utc()));
-        if mode == Mode::Incremental && now.is_some() && now == proven {
+        let now = snapshot.update_time(table.name).map(state::time_text);
+        if mode != Mode::ClosingFullLoad && now.is_some() && now == proven {
             return Ok(Self::default());
         }
         let since = match mode {
-            Mode::Incremental => state.and_then(|state| state.last_updated.as_deref()),
+            Mode::Incremental | Mode::ClosingRepair => state.and_then(|state| state.last_updated.as_deref()),
             Mode::ClosingFullLoad => state.and_then(|state| state.load_marker.as_deref()),
         };
         let doing = || format!("reading what changed in {}", table.name);
@@ -81,7 +90,7 @@ impl Delta {
         delta.keys.dedup();
         if !is_star_table {
             let extent = Extent::read(snapshot, table).await?;
-            delta.is_unexplained = mode == Mode::Incremental && !delta.explains(state, extent);
+            delta.is_unexplained = mode != Mode::ClosingFullLoad && !delta.explains(state, extent);
             delta.extent = Some(extent);
         }
         Ok(delta)
@@ -105,20 +114,15 @@ impl Delta {
     ///
     /// The marker is the newest change that was seen, but never beyond what is closed: what is younger may still get
     /// company in the same second, or from a transaction that has not committed yet.
-    pub fn advance(
-        &self,
-        snapshot: &Snapshot,
-        table: &SourceTable,
-        before: sync_state::Model,
-        mode: Mode,
-        overlap: TimeDelta,
-    ) -> sync_state::Model {
-        let closed = snapshot.closed_until(overlap);
-        let proven_before = snapshot.clock - TimeDelta::seconds(UPDATE_TIME_MARGIN_SECONDS);
-        let marker = match mode {
-            Mode::Incremental => before.last_updated.as_deref().and_then(state::parse_time),
-            Mode::ClosingFullLoad => None,
-        };
+    pub fn advance(&self, table: &SourceTable, before: sync_state::Model, after: &Advance<'_>) -> sync_state::Model {
+        let snapshot = after.snapshot;
+        let closed = snapshot.closed_until(after.overlap);
+        let closes_load = after.mode == Mode::ClosingFullLoad;
+        let marker = before
+            .last_updated
+            .as_deref()
+            .and_then(state::parse_time)
+            .filter(|_| !closes_load);
         let newest = max(self.newest, marker);
         if newest.is_some_and(|newest| newest > snapshot.clock) {
             warn!(
@@ -126,21 +130,40 @@ impl Delta {
                 "a last_update lies in the source's future; the marker stays behind"
             );
         }
-        let keep_load = mode == Mode::Incremental;
+        let update_time = match after.before_pages {
+            None => snapshot.settled_update_time(table.name).map(state::time_text),
+            // What moved while the pages were read may have changed rows behind their back: the next run looks again.
+            Some(before_pages) => {
+                let now = snapshot.update_time(table.name).map(state::time_text);
+                now.filter(|now| before_pages.get(table.name) == Some(now))
+            }
+        };
         sync_state::Model {
             source_table: before.source_table,
             last_updated: newest.map(|newest| state::time_text(min(newest, closed))),
             held_back_by: newest.and_then(|newest| held_back_by(newest, closed, snapshot)),
             observed_at: Some(state::time_text(snapshot.clock)),
-            update_time: update_time(snapshot, table)
-                .map(|time| time.and_utc())
-                .filter(|time| *time < proven_before)
-                .map(state::time_text),
+            update_time,
             row_count: self.extent.map_or(before.row_count, |extent| Some(extent.rows)),
             highest_key: self.extent.map_or(before.highest_key, |extent| extent.highest_key),
-            load_marker: before.load_marker.filter(|_| keep_load),
-            loaded_upto: before.loaded_upto.filter(|_| keep_load),
+            load_marker: before.load_marker.filter(|_| !closes_load),
+            loaded_upto: before.loaded_upto.filter(|_| !closes_load),
+            moved_run: if self.moved {
+                Some(after.run_id)
+            } else {
+                before.moved_run
+            },
+            rows_scanned: if self.moved {
+                after.rows_scanned
+            } else {
+                before.rows_scanned
+            },
         }
+    }
+
+    /// Rows of a table that is no star table's own.
+    pub fn rows(&self) -> Option<i64> {
+        self.extent.map(|extent| extent.rows)
     }
 }
 
@@ -182,10 +205,6 @@ fn held_back_by(newest: DateTime<Utc>, closed: DateTime<Utc>, snapshot: &Snapsho
         )),
         _ => Some("the overlap".to_owned()),
     }
-}
-
-fn update_time(snapshot: &Snapshot, table: &SourceTable) -> Option<NaiveDateTime> {
-    snapshot.update_times.get(table.name).copied().flatten()
 }
 
 async fn newest(snapshot: &Snapshot, table: &SourceTable) -> Result<Option<DateTime<Utc>>> {

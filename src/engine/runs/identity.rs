@@ -19,7 +19,7 @@ const CLOCK_CORRECTION_SECONDS: i64 = 5;
 /// `SourceChanged` with all that differs.
 pub async fn check(context: &Context<'_>, states: &States) -> Result<()> {
     let mut evidence = Vec::new();
-    let now = SourceRecord::of(context.source, context.source_columns);
+    let now = SourceRecord::of(context.look.source, context.source_columns);
     if let Some(then) = source_record::load(&context.target.writer).await? {
         let mut compare = |what: &str, then: &str, now: &str| {
             if then != now {
@@ -34,7 +34,7 @@ pub async fn check(context: &Context<'_>, states: &States) -> Result<()> {
             }
         }
     }
-    let clock = context.source.clock().await?;
+    let clock = context.look.source.clock().await?;
     let observed = states
         .values()
         .filter_map(|state| state.observed_at.as_deref().and_then(state::parse_time))

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
+use sea_orm::{ConnectionTrait, DatabaseConnection};
 
 use super::delta::Delta;
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Star, Table, TargetPageKey, When};
 use crate::engine::pipeline::flow::{Outcomes, Removed};
-use crate::engine::target_db::reject;
+use crate::engine::target_db::{TargetReader, reject};
 use crate::error::{Doing, Result};
 
 /// Keys that one question for dependent rows names.
@@ -20,8 +20,8 @@ const KEYS_A_STATEMENT: usize = 1_000;
 pub struct Changes<'a> {
     pub star: &'static Star,
     pub source: &'a DatabaseConnection,
-    pub transaction: &'a DatabaseTransaction,
-    /// By source table.
+    pub target: TargetReader,
+    /// By source table; none of a table in which nothing has changed.
     pub deltas: &'a HashMap<&'static str, Delta>,
     /// Of the tables that come before.
     pub outcomes: &'a Outcomes,
@@ -31,7 +31,7 @@ pub struct Changes<'a> {
 impl Changes<'_> {
     /// The page keys of all rows of `table` that may no longer be right, in no order, some of them twice.
     pub async fn stale_keys(&self, table: &Table) -> Result<Vec<i64>> {
-        let mut keys = self.deltas[table.source_table].keys.clone();
+        let mut keys = self.changed_in(table.source_table).to_vec();
         for source in table.joined.iter().filter_map(|name| self.star.source(name)) {
             let affected = |changed: &[i64]| {
                 (table.select)()
@@ -40,11 +40,11 @@ impl Changes<'_> {
                     .and_where(Expr::col((source.name, source.key)).is_in(changed.iter().copied()))
                     .to_owned()
             };
-            self.add_affected(&mut keys, affected, &self.deltas[source.name].keys)
+            self.add_affected(&mut keys, affected, self.changed_in(source.name))
                 .await?;
         }
         for source in &table.looked_up {
-            self.add_affected(&mut keys, source.affected, &self.deltas[source.source_table].keys)
+            self.add_affected(&mut keys, source.affected, self.changed_in(source.source_table))
                 .await?;
         }
         for followed in &table.follows {
@@ -63,10 +63,14 @@ impl Changes<'_> {
             keys.extend(&outcome.changed);
         }
         self.add_pointing_to_removed(&mut keys, table).await?;
-        keys.extend(reject::page_keys(self.transaction, table.source_table).await?);
+        keys.extend(reject::page_keys(&self.target, table.source_table).await?);
         // A full load that saw them missing looks again, in the snapshot.
         keys.extend(self.removed.get(table.name).into_iter().flatten());
         Ok(keys)
+    }
+
+    fn changed_in(&self, source_table: &str) -> &[i64] {
+        self.deltas.get(source_table).map_or(&[], |delta| &delta.keys)
     }
 
     async fn add_affected(
@@ -103,7 +107,7 @@ impl Changes<'_> {
                 table.from_target(select.expr(table.target_page_key()));
                 let column = Expr::col((Alias::new(table.name), Alias::new(&reference.column)));
                 select.and_where(column.in_subquery(gone));
-                for row in self.transaction.query_all(&select).await.target(doing)? {
+                for row in self.target.all(&select).await.target(doing)? {
                     keys.push(row.try_get_by_index(0).target(doing)?);
                 }
             }

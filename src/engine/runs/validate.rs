@@ -4,15 +4,19 @@ use std::cmp::max;
 use std::sync::Arc;
 
 use chrono::{NaiveDate, NaiveDateTime};
-use sea_orm::sea_query::{Alias, Asterisk, Condition, Expr, ExprTrait, Query};
-use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
+use sea_orm::sea_query::{ExprTrait, Query};
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde::Serialize;
 use tracing::info;
 
-use crate::engine::declaration::table::{Star, Table};
-use crate::engine::runs::verify::{self, Comparison, Period, Sides};
-use crate::engine::source_db::{Snapshot, Source};
-use crate::engine::stop::Stop;
+use crate::engine::declaration::period::Period;
+use crate::engine::declaration::table::Table;
+use crate::engine::runs::Look;
+use crate::engine::runs::deep::{self, Recheck, TableDifferences};
+use crate::engine::runs::figures::{self, Comparison, Sides};
+use crate::engine::runs::pending::Pending;
+use crate::engine::runs::soundness::Soundness;
+use crate::engine::source_db::Snapshot;
 use crate::engine::target_db::{TargetReader, reject, state};
 use crate::error::{Doing, Error, Result};
 
@@ -32,6 +36,9 @@ pub struct Validation {
     pub newest: Vec<Newest>,
     /// Differences up to this many rows, or cents, are allowed.
     pub tolerance: u64,
+    /// Where every row was compared: what differs, by table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deep: Option<Vec<TableDifferences>>,
     pub equal: bool,
 }
 
@@ -39,12 +46,8 @@ pub struct Validation {
 #[derive(Clone, Debug, Serialize)]
 pub struct TableValidation {
     pub rows: Comparison,
-    /// Natural keys that occur more than once.
-    pub duplicates: u64,
-    /// Rows that point to a parent that is not there.
-    pub orphans: u64,
-    /// Empty cells where none may be.
-    pub nulls: u64,
+    #[serde(flatten)]
+    pub soundness: Soundness,
 }
 
 /// The newest row of a fact in the source.
@@ -65,13 +68,12 @@ pub enum Asked {
 
 /// What to compare, and how closely.
 pub struct Request<'a> {
-    pub star: &'static Star,
-    pub source: &'a Source,
-    pub target: &'a DatabaseConnection,
+    pub look: Look<'a>,
     pub asked: Asked,
     /// The difference that is allowed in a figure: rows, or cents.
     pub tolerance: u64,
-    pub stop: &'a Stop,
+    /// Whether every row is compared too, and how many that differ are then described, a table.
+    pub deep: Option<usize>,
 }
 
 /// Compares source and target.
@@ -79,46 +81,31 @@ pub struct Request<'a> {
 /// # Errors
 /// `NotLoaded` before a full load has finished; anything that either database answers.
 pub async fn run(request: Request<'_>) -> Result<Validation> {
-    let Request {
-        star,
-        source,
-        target,
-        asked,
-        tolerance,
-        stop,
-    } = request;
-    let snapshot = source.snapshot().await?;
-    // A read transaction: all figures of the target are of one instant, too.
-    let transaction = Arc::new(target.begin().await.target(|| "beginning to read".to_owned())?);
-    if !state::is_loaded(&state::load(&*transaction).await?) {
-        return Err(Error::NotLoaded);
-    }
-    let (from, to) = match asked {
-        Asked::All => (None, None),
-        Asked::Between(from, to) => (Some(from), Some(to)),
-        Asked::Days(days) => {
-            let today = snapshot.clock.date_naive();
-            let back = chrono::Days::new(days.saturating_sub(1));
-            (
-                Some(max(
-                    today.checked_sub_days(back).unwrap_or_default(),
-                    NaiveDate::default(),
-                )),
-                Some(today),
-            )
-        }
-    };
+    let look = &request.look;
+    let (from, to) = request.asked.days(look.source.clock().await?.date_naive());
     let period = match from.zip(to) {
         Some(range) => Period::Ranges(vec![range]),
         None => Period::All,
     };
-    let rejects = reject::counts(&*transaction).await?;
-    let target = TargetReader::Within(transaction);
+    let suspects = match request.deep {
+        Some(_) => Some(deep::suspects(look, &period).await?),
+        None => None,
+    };
+    // All figures of the target are of one instant, and the source's are no older: what it has more is pending.
+    let transaction = look.readers.begin().await.target(|| "beginning to read".to_owned())?;
+    let states = state::load(&transaction).await?;
+    if !state::is_loaded(&states) {
+        return Err(Error::NotLoaded);
+    }
+    let rejects = reject::counts(&transaction).await?;
+    let target = TargetReader::Within(Arc::new(transaction));
+    let snapshot = look.source.snapshot().await?;
     let sides = Sides {
         source: &snapshot.connection,
         target: target.clone(),
         rejects,
     };
+    let pending = Pending::find(look, &snapshot, &sides, &states).await?;
     let mut validation = Validation {
         tables: Vec::new(),
         totals: Vec::new(),
@@ -126,24 +113,22 @@ pub async fn run(request: Request<'_>) -> Result<Validation> {
         from,
         to,
         newest: Vec::new(),
-        tolerance,
+        tolerance: request.tolerance,
+        deep: None,
         equal: true,
     };
-    let within = |comparison: &Comparison| comparison.delta().unsigned_abs() <= tolerance;
-    for table in star.tables() {
-        if stop.is_requested() {
+    let within = |comparison: &Comparison| comparison.delta().unsigned_abs() <= request.tolerance;
+    for table in look.star.tables() {
+        if look.stop.is_requested() {
             return Err(Error::Stopped);
         }
-        let checked = TableValidation {
-            rows: sides.rows(table, 0).await?,
-            duplicates: duplicates(table, &target).await?,
-            orphans: orphans(table, &target).await?,
-            nulls: nulls(table, &target).await?,
-        };
-        validation.equal &= within(&checked.rows) && checked.is_sound();
-        validation.tables.push(checked);
-        let daily = sides.totals(table, &period).await?;
-        let totals = verify::by_store(&daily);
+        let mut rows = sides.rows(table, 0).await?;
+        rows.pending = pending.rows(table, &sides).await?;
+        let soundness = Soundness::of(table, &target).await?;
+        validation.equal &= within(&rows) && soundness.is_sound();
+        validation.tables.push(TableValidation { rows, soundness });
+        let daily = sides.totals(table, &period, &pending.scopes(table)).await?;
+        let totals = figures::by_store(&daily);
         validation.equal &= totals.iter().chain(&daily).all(within);
         if table.totals.is_some() && daily.iter().all(|day| day.source == 0) {
             validation.newest.push(newest(table, &snapshot).await?);
@@ -152,72 +137,35 @@ pub async fn run(request: Request<'_>) -> Result<Validation> {
         validation.days.extend(daily.into_iter().filter(Comparison::differs));
         info!(table = table.name, "validated");
     }
+    if let (Some(suspects), Some(described)) = (suspects, request.deep) {
+        let recheck = Recheck {
+            look,
+            snapshot: &snapshot,
+            target,
+            pending: &pending,
+            described,
+        };
+        let tables = recheck.run(suspects).await?;
+        validation.equal &= tables.iter().all(TableDifferences::is_equal);
+        validation.deep = Some(tables);
+    }
     snapshot.close().await?;
     Ok(validation)
 }
 
-impl TableValidation {
-    pub fn is_sound(&self) -> bool {
-        self.duplicates == 0 && self.orphans == 0 && self.nulls == 0
+impl Asked {
+    /// The first and the last day; none for all days.
+    fn days(self, today: NaiveDate) -> (Option<NaiveDate>, Option<NaiveDate>) {
+        match self {
+            Self::All => (None, None),
+            Self::Between(from, to) => (Some(from), Some(to)),
+            Self::Days(days) => {
+                let back = chrono::Days::new(days.saturating_sub(1));
+                let from = today.checked_sub_days(back).unwrap_or_default();
+                (Some(max(from, NaiveDate::default())), Some(today))
+            }
+        }
     }
-}
-
-async fn count(target: &TargetReader, table: &Table, select: &sea_orm::sea_query::SelectStatement) -> Result<u64> {
-    let doing = || format!("checking {}", table.name);
-    let rows = target.all(select).await.target(doing)?;
-    let count: i64 = rows
-        .first()
-        .map_or(Ok(0), |row| row.try_get_by_index(0))
-        .target(doing)?;
-    Ok(count.unsigned_abs())
-}
-
-async fn duplicates(table: &Table, target: &TargetReader) -> Result<u64> {
-    let keys = table.natural_key.clone().into_iter().map(Alias::new);
-    let repeated = Query::select()
-        .columns(keys.clone())
-        .from(table.name)
-        .group_by_columns(keys)
-        .and_having(Expr::col(Asterisk).count().gt(1))
-        .to_owned();
-    let select = Query::select()
-        .expr(Expr::col(Asterisk).count())
-        .from_subquery(repeated, "repeated")
-        .to_owned();
-    count(target, table, &select).await
-}
-
-async fn orphans(table: &Table, target: &TargetReader) -> Result<u64> {
-    let mut sum = 0;
-    for reference in &table.references {
-        let column = Expr::col((Alias::new(table.name), Alias::new(&reference.column)));
-        let parent = Expr::col((Alias::new(&reference.parent), Alias::new(&reference.parent_column)));
-        let select = Query::select()
-            .expr(Expr::col(Asterisk).count())
-            .from(table.name)
-            .left_join(Alias::new(&reference.parent), column.clone().eq(parent.clone()))
-            .and_where(column.is_not_null())
-            .and_where(parent.is_null())
-            .to_owned();
-        sum += count(target, table, &select).await?;
-    }
-    Ok(sum)
-}
-
-async fn nulls(table: &Table, target: &TargetReader) -> Result<u64> {
-    let condition = table
-        .columns
-        .iter()
-        .filter(|column| !column.nullable)
-        .fold(Condition::any(), |any, column| {
-            any.add(Expr::col(column.name).is_null())
-        });
-    let select = Query::select()
-        .expr(Expr::col(Asterisk).count())
-        .from(table.name)
-        .cond_where(condition)
-        .to_owned();
-    count(target, table, &select).await
 }
 
 async fn newest(table: &Table, snapshot: &Snapshot) -> Result<Newest> {

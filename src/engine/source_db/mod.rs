@@ -1,6 +1,7 @@
 //! The connection to the operational database: a pool for short statements, and snapshots.
 
 pub mod check;
+pub mod indexes;
 pub mod open_work;
 
 use std::cmp::{max, min};
@@ -20,6 +21,10 @@ use crate::error::{Doing, Error, Result};
 
 /// How long a server may take to answer a connection attempt.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// UPDATE_TIME has whole seconds, and a commit may show a moment before it moves: one as young as this proves
+/// nothing.
+const UPDATE_TIME_MARGIN_SECONDS: i64 = 2;
 
 /// An open source.
 pub struct Source {
@@ -46,7 +51,7 @@ pub struct Snapshot {
     /// The source's clock just before the snapshot began.
     pub clock: DateTime<Utc>,
     /// `information_schema`'s UPDATE_TIME by table, read before the snapshot began: what is committed later moves it.
-    pub update_times: HashMap<String, Option<NaiveDateTime>>,
+    update_times: HashMap<String, Option<NaiveDateTime>>,
     /// What was open on the server just before the snapshot began.
     pub open_work: OpenWork,
     connection_id: u64,
@@ -162,6 +167,22 @@ impl Source {
 }
 
 impl Snapshot {
+    /// When a table last changed, if that can be told: the server does not always know, and a change as young as the
+    /// margin may have company that does not show yet.
+    pub fn settled_update_time(&self, table: &str) -> Option<DateTime<Utc>> {
+        let settled_before = self.clock - TimeDelta::seconds(UPDATE_TIME_MARGIN_SECONDS);
+        self.update_time(table).filter(|time| *time < settled_before)
+    }
+
+    /// When a table last changed, as far as the server knows.
+    pub fn update_time(&self, table: &str) -> Option<DateTime<Utc>> {
+        self.update_times
+            .get(table)
+            .copied()
+            .flatten()
+            .map(|time| time.and_utc())
+    }
+
     /// Up to when every stamp is committed.
     pub fn closed_until(&self, overlap: TimeDelta) -> DateTime<Utc> {
         self.open_work.closed_until(self.clock, overlap)

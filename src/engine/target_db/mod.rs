@@ -2,7 +2,9 @@
 //! to it (`lock`), and what the sync remembers in it. Outside this room nothing needs to know that it is SQLite.
 
 pub mod calendar;
+pub mod history;
 pub mod lock;
+pub mod proof;
 pub mod reject;
 pub mod source_record;
 pub mod state;
@@ -144,7 +146,7 @@ impl Target {
     pub async fn make_durable(&self, run_id: i64) -> Result<()> {
         self.tune_writer(sql::SYNCHRONOUS_NORMAL).await?;
         // With the log empty a checkpoint would sync nothing; any write will do.
-        state::mark_running(&self.writer, run_id).await?;
+        history::mark_running(&self.writer, run_id).await?;
         self.checkpoint().await
     }
 
@@ -254,6 +256,12 @@ pub async fn begin(writer: &DatabaseConnection) -> Result<DatabaseTransaction> {
 pub async fn commit(transaction: Arc<DatabaseTransaction>) -> Result<()> {
     let transaction = Arc::try_unwrap(transaction).map_err(|_| Error::Panicked { stage: "commit" })?;
     transaction.commit().await.target(|| "committing".to_owned())
+}
+
+/// Takes back the transaction of a run; every other holder must have let go of it.
+pub async fn roll_back(transaction: Arc<DatabaseTransaction>) -> Result<()> {
+    let transaction = Arc::try_unwrap(transaction).map_err(|_| Error::Panicked { stage: "rollback" })?;
+    transaction.rollback().await.target(|| "rolling back".to_owned())
 }
 
 /// Opens an existing database of ours, of this very version, to look at it. Nothing is ever written through this.

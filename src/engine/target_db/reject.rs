@@ -10,8 +10,35 @@ use crate::engine::declaration::rejection::{Reject, Rejection};
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::Table;
 use crate::engine::target_db::TargetReader;
-use crate::engine::target_db::state::sync_reject::{ActiveModel, Column, Entity, Model};
 use crate::error::{Doing, Result};
+use sync_reject::{ActiveModel, Column, Entity, Model};
+
+pub mod sync_reject {
+    //! One row a source row that could not be loaded.
+    use sea_orm::entity::prelude::*;
+    use serde::Serialize;
+
+    /// A rejected row; it leaves when it loads.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize)]
+    #[sea_orm(table_name = "sync_reject")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub source_table: String,
+        /// The source's primary key; its parts joined by commas, the page key first.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub key: String,
+        pub reason: String,
+        /// The run that found it.
+        pub run_id: i64,
+        /// The table of the parent that is not there, if that is the reason.
+        pub missing_parent: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
 
 /// The number that the key begins with. SQLite's CAST stops at the first character that is no digit.
 fn page_key() -> Expr {
@@ -104,15 +131,10 @@ pub async fn count<C: ConnectionTrait>(connection: &C, table: &Table, scope: &Sc
 }
 
 /// The page keys of the rejected rows of a source table.
-pub async fn page_keys<C: ConnectionTrait>(connection: &C, source_table: &str) -> Result<Vec<i64>> {
-    Entity::find()
-        .select_only()
-        .expr(page_key())
-        .filter(Column::SourceTable.eq(source_table))
-        .into_tuple()
-        .all(connection)
-        .await
-        .target(|| format!("reading the rejects of {source_table}"))
+pub async fn page_keys(target: &TargetReader, source_table: &str) -> Result<Vec<i64>> {
+    let doing = || format!("reading the rejects of {source_table}");
+    let keys = missing_parents(target, source_table, &Scope::ALL).await.target(doing)?;
+    Ok(keys.into_iter().map(|(key, _)| key).collect())
 }
 
 /// (page key, missing parent) of the rejected rows of a source table in `scope`.

@@ -1,15 +1,14 @@
-//! What the sync remembers in the target: markers, the history of runs, rejected rows. Entities and their access.
+//! What the sync remembers of each source table: the marker, and what tells whether it has moved since.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
-use serde::Serialize;
+use sea_orm::{ConnectionTrait, EntityTrait};
 
 use crate::engine::declaration::source_table::SourceTable;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Result};
 
 pub mod sync_state {
     //! One row a source table.
@@ -36,65 +35,10 @@ pub mod sync_state {
         pub loaded_upto: Option<i64>,
         /// What keeps the marker from the newest change that was seen; NULL if nothing does.
         pub held_back_by: Option<String>,
-    }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-pub mod sync_run {
-    //! One row a run.
-    use sea_orm::entity::prelude::*;
-    use serde::Serialize;
-
-    /// A run of `init`, `full-load` or `incremental`. Times are UTC, by this machine's clock.
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize)]
-    #[sea_orm(table_name = "sync_run")]
-    pub struct Model {
-        #[sea_orm(primary_key)]
-        pub id: i64,
-        pub command: String,
-        pub started: String,
-        pub finished: Option<String>,
-        /// `running` (or killed), `done`, `differences`, `failed`, `stopped`.
-        pub status: String,
-        pub rows_read: i64,
-        pub rows_inserted: i64,
-        pub rows_updated: i64,
-        pub rows_deleted: i64,
-        /// Rows in sync_reject when the run ended.
-        pub rows_rejected: i64,
-        /// Server and schema.
-        pub source_identity: String,
-    }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-pub mod sync_reject {
-    //! One row a source row that could not be loaded.
-    use sea_orm::entity::prelude::*;
-    use serde::Serialize;
-
-    /// A rejected row; it leaves when it loads.
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize)]
-    #[sea_orm(table_name = "sync_reject")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub source_table: String,
-        /// The source's primary key; its parts joined by commas, the page key first.
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub key: String,
-        pub reason: String,
-        /// The run that found it.
-        pub run_id: i64,
-        /// The table of the parent that is not there, if that is the reason.
-        pub missing_parent: Option<String>,
+        /// The last run that found the table moved: ranges proven before it are no longer proven.
+        pub moved_run: Option<i64>,
+        /// Rows that the last look for changes had to go through; NULL if it never looked.
+        pub rows_scanned: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -133,6 +77,8 @@ pub async fn fill<C: ConnectionTrait>(connection: &C, tables: &[SourceTable]) ->
             load_marker: Set(None),
             loaded_upto: Set(None),
             held_back_by: Set(None),
+            moved_run: Set(None),
+            rows_scanned: Set(None),
         })
         .collect();
     let count = missing.len();
@@ -173,6 +119,8 @@ pub async fn save<C: ConnectionTrait>(connection: &C, state: sync_state::Model) 
         load_marker: Set(state.load_marker),
         loaded_upto: Set(state.loaded_upto),
         held_back_by: Set(state.held_back_by),
+        moved_run: Set(state.moved_run),
+        rows_scanned: Set(state.rows_scanned),
     };
     sync_state::Entity::insert(model)
         .on_conflict(
@@ -186,6 +134,8 @@ pub async fn save<C: ConnectionTrait>(connection: &C, state: sync_state::Model) 
                     Column::LoadMarker,
                     Column::LoadedUpto,
                     Column::HeldBackBy,
+                    Column::MovedRun,
+                    Column::RowsScanned,
                 ])
                 .to_owned(),
         )
@@ -203,119 +153,4 @@ pub fn is_loaded(states: &States) -> bool {
 /// Whether a full load has begun and not finished: what it has changed so far has not reached every table.
 pub fn is_loading(states: &States) -> bool {
     states.values().any(|state| state.load_marker.is_some())
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    Done,
-    Differences,
-    Failed,
-    Stopped,
-}
-
-impl Status {
-    /// How a run ended that ended with this error.
-    pub fn of(error: &Error) -> Self {
-        match error {
-            Error::Stopped => Self::Stopped,
-            _ => Self::Failed,
-        }
-    }
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Differences => "differences",
-            Self::Failed => "failed",
-            Self::Stopped => "stopped",
-        }
-    }
-}
-
-/// Rows of a whole run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct RunCounts {
-    pub read: u64,
-    pub inserted: u64,
-    pub updated: u64,
-    pub deleted: u64,
-    pub rejected: u64,
-}
-
-/// Opens the history's row of a run; returns its id.
-pub async fn begin_run<C: ConnectionTrait>(connection: &C, command: &str, source_identity: &str) -> Result<i64> {
-    let run = sync_run::ActiveModel {
-        id: NotSet,
-        command: Set(command.to_owned()),
-        started: Set(time_text(Utc::now())),
-        finished: Set(None),
-        status: Set("running".to_owned()),
-        rows_read: Set(0),
-        rows_inserted: Set(0),
-        rows_updated: Set(0),
-        rows_deleted: Set(0),
-        rows_rejected: Set(0),
-        source_identity: Set(source_identity.to_owned()),
-    };
-    let inserted = sync_run::Entity::insert(run)
-        .exec(connection)
-        .await
-        .target(|| "writing sync_run".to_owned())?;
-    Ok(inserted.last_insert_id)
-}
-
-/// Closes the history's row of a run.
-pub async fn finish_run<C: ConnectionTrait>(connection: &C, id: i64, status: Status, counts: RunCounts) -> Result<()> {
-    let signed = |count: u64| Set(i64::try_from(count).unwrap_or(i64::MAX));
-    let run = sync_run::ActiveModel {
-        id: Set(id),
-        command: NotSet,
-        started: NotSet,
-        finished: Set(Some(time_text(Utc::now()))),
-        status: Set(status.as_str().to_owned()),
-        rows_read: signed(counts.read),
-        rows_inserted: signed(counts.inserted),
-        rows_updated: signed(counts.updated),
-        rows_deleted: signed(counts.deleted),
-        rows_rejected: signed(counts.rejected),
-        source_identity: NotSet,
-    };
-    sync_run::Entity::update(run)
-        .exec(connection)
-        .await
-        .target(|| "writing sync_run".to_owned())?;
-    Ok(())
-}
-
-/// The newest runs, newest first.
-pub async fn last_runs<C: ConnectionTrait>(connection: &C, count: u64) -> Result<Vec<sync_run::Model>> {
-    sync_run::Entity::find()
-        .order_by_desc(sync_run::Column::Id)
-        .limit(count)
-        .all(connection)
-        .await
-        .target(|| "reading sync_run".to_owned())
-}
-
-/// The newest run of a command.
-pub async fn last_run_of<C: ConnectionTrait>(connection: &C, command: &str) -> Result<Option<sync_run::Model>> {
-    sync_run::Entity::find()
-        .filter(sync_run::Column::Command.eq(command))
-        .order_by_desc(sync_run::Column::Id)
-        .one(connection)
-        .await
-        .target(|| "reading sync_run".to_owned())
-}
-
-/// Says again that a run is under way.
-pub async fn mark_running<C: ConnectionTrait>(connection: &C, id: i64) -> Result<()> {
-    sync_run::Entity::update_many()
-        .col_expr(sync_run::Column::Status, "running".into())
-        .filter(sync_run::Column::Id.eq(id))
-        .exec(connection)
-        .await
-        .target(|| "writing sync_run".to_owned())?;
-    Ok(())
 }

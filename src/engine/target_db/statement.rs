@@ -5,28 +5,25 @@ use sea_orm::sea_query::{
 };
 use sea_orm::{DbBackend, Statement, Value};
 
-use crate::engine::declaration::row::NaturalKey;
+use crate::engine::declaration::row::{NaturalKey, RUN_COLUMN};
 use crate::engine::declaration::table::{Star, Table};
 
 /// Rows that one DELETE names.
 const KEYS_A_STATEMENT: usize = 1_000;
 
-/// The INSERT of `rows` rows that overwrites rows with the same natural key, so that surrogate keys stay.
-pub fn upsert(table: &Table, rows: usize) -> String {
+/// The INSERT of `rows` rows that overwrites rows with the same natural key, so that surrogate keys stay. The run is
+/// part of the text: it is the same for all that a writer writes.
+pub fn upsert(table: &Table, rows: usize, run_id: i64) -> String {
+    let run = table.notes_run.then_some(RUN_COLUMN);
+    let names: Vec<&str> = table.columns.iter().map(|column| column.name).chain(run).collect();
     let mut insert = Query::insert();
-    insert
-        .into_table(table.name)
-        .columns(table.columns.iter().map(|column| column.name));
+    insert.into_table(table.name).columns(names.iter().copied());
     for _ in 0..rows {
-        insert.values_panic(table.columns.iter().map(|_| Expr::value(0)));
+        let cells = table.columns.iter().map(|_| Expr::value(0));
+        insert.values_panic(cells.chain(run.map(|_| Expr::cust(run_id.to_string()))));
     }
     let key = table.natural_key.clone();
-    let others: Vec<&str> = table
-        .columns
-        .iter()
-        .map(|column| column.name)
-        .filter(|name| !key.contains(name))
-        .collect();
+    let others: Vec<&str> = names.into_iter().filter(|name| !key.contains(name)).collect();
     let mut on_conflict = OnConflict::columns(key);
     if others.is_empty() {
         on_conflict.do_nothing();

@@ -8,7 +8,7 @@ use super::{dim_category::CATEGORY, dim_film::FILM};
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{KeysFrom, Lookups, Need};
 use crate::engine::declaration::rejection::Rejection;
-use crate::engine::declaration::row::{SourceRow, columns_of, mapped_by};
+use crate::engine::declaration::row::{SourceRow, columns_of, mapped_by, notes_its_run};
 use crate::engine::declaration::table::{Kind, Table, TargetPageKey, references_of};
 use crate::sakila::source::film_category;
 
@@ -50,6 +50,7 @@ pub fn table() -> Table {
         primary_key_columns: 2,
         map: mapped_by::<Entity, _>(map),
         columns: columns_of::<Entity>(),
+        notes_run: notes_its_run::<Entity>(),
         natural_key: vec!["film_key", "category_key"],
         target_page_key: TargetPageKey::Through {
             dimension: "dim_film",
@@ -73,6 +74,7 @@ pub fn table() -> Table {
         references: references_of::<Entity>(),
         date_columns: vec![],
         indexes: vec!["category_key"],
+        sums: vec![],
         totals: None,
     }
 }

@@ -28,6 +28,9 @@ pub struct Model {
     pub last_name: String,
     /// The actor's own, UTC.
     pub last_update: String,
+    /// The run that last wrote the row.
+    #[sea_orm(default_value = 0)]
+    pub run_id: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -69,5 +72,6 @@ fn map(row: &SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
         first_name: Set(first_name),
         last_name: Set(last_name),
         last_update: Set(timestamp_text(last_update)),
+        run_id: NotSet,
     })
 }

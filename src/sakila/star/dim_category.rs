@@ -27,6 +27,9 @@ pub struct Model {
     pub name: String,
     /// The category's own, UTC.
     pub last_update: String,
+    /// The run that last wrote the row.
+    #[sea_orm(default_value = 0)]
+    pub run_id: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -66,5 +69,6 @@ fn map(row: &SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
         category_id: Set(category_id.0),
         name: Set(name),
         last_update: Set(timestamp_text(last_update)),
+        run_id: NotSet,
     })
 }

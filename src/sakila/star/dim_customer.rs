@@ -31,6 +31,9 @@ pub struct Model {
     pub country: String,
     /// The customer's own, UTC; the source allows NULL.
     pub last_update: Option<String>,
+    /// The run that last wrote the row.
+    #[sea_orm(default_value = 0)]
+    pub run_id: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -97,5 +100,6 @@ fn map(row: &SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
         city: Set(city.ok_or_else(missing)?),
         country: Set(country.ok_or_else(missing)?),
         last_update: Set(last_update.map(timestamp_text)),
+        run_id: NotSet,
     })
 }

@@ -33,6 +33,9 @@ pub struct Model {
     pub release_year: Option<i32>,
     /// The film's own, UTC.
     pub last_update: String,
+    /// The run that last wrote the row.
+    #[sea_orm(default_value = 0)]
+    pub run_id: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -97,6 +100,7 @@ fn map(row: &SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
         language: Set(language.trim_end_matches(' ').to_owned()),
         release_year: Set(small("release_year", release_year)?),
         last_update: Set(timestamp_text(last_update)),
+        run_id: NotSet,
     })
 }
 

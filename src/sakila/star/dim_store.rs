@@ -28,6 +28,9 @@ pub struct Model {
     pub country: String,
     /// The store's own, UTC.
     pub last_update: String,
+    /// The run that last wrote the row.
+    #[sea_orm(default_value = 0)]
+    pub run_id: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -79,5 +82,6 @@ fn map(row: &SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
         city: Set(city.ok_or_else(missing)?),
         country: Set(country.ok_or_else(missing)?),
         last_update: Set(timestamp_text(last_update)),
+        run_id: NotSet,
     })
 }

@@ -18,8 +18,10 @@ use super::fact_rental::{REJECTED_RENTAL, RENTAL_STORE};
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{KeysFrom, Lookups, Need};
 use crate::engine::declaration::rejection::Rejection;
-use crate::engine::declaration::row::{SourceRow, columns_of, mapped_by, position};
-use crate::engine::declaration::table::{Follows, Kind, LookedUp, Table, TargetPageKey, Totals, When, references_of};
+use crate::engine::declaration::row::{SourceRow, columns_of, mapped_by, notes_its_run, position};
+use crate::engine::declaration::table::{
+    Follows, Kind, LookedUp, Sum, Table, TargetPageKey, Totals, When, references_of,
+};
 use crate::sakila::source::{inventory, payment, rental, staff};
 use crate::sakila::source_lookups::STAFF_STORE;
 
@@ -37,6 +39,9 @@ pub struct Model {
     pub staff_id: i64,
     /// Units with two decimals, as the nearest REAL; sum it in whole cents.
     pub amount: f64,
+    /// The run that last wrote the row.
+    #[sea_orm(default_value = 0)]
+    pub run_id: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -73,6 +78,7 @@ pub fn table() -> Table {
         primary_key_columns: 1,
         map: mapped_by::<Entity, _>(map),
         columns: columns_of::<Entity>(),
+        notes_run: notes_its_run::<Entity>(),
         natural_key: vec!["payment_id"],
         target_page_key: TargetPageKey::Own("payment_id"),
         needs: vec![
@@ -123,6 +129,16 @@ pub fn table() -> Table {
         references: references_of::<Entity>(),
         date_columns: vec!["date_key_paid"],
         indexes: vec!["date_key_paid", "customer_key", "store_key"],
+        sums: vec![
+            Sum {
+                source: || Expr::col((payment::Entity, payment::Column::StaffId)),
+                target: || Expr::col((Entity, Column::StaffId)),
+            },
+            Sum {
+                source: || Expr::col((payment::Entity, payment::Column::Amount)).mul(100),
+                target: cents,
+            },
+        ],
         totals: Some(Totals {
             source: source_totals,
             source_date: || Expr::col((payment::Entity, payment::Column::PaymentDate)),
@@ -182,6 +198,7 @@ fn map(row: &SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection>
         store_key: Set(store_key),
         staff_id: Set(staff_id.0),
         amount: Set(units(amount)?),
+        run_id: NotSet,
     })
 }
 
@@ -233,14 +250,19 @@ fn source_totals() -> SelectStatement {
         .into_query()
 }
 
+/// The target's amount in whole cents.
+fn cents() -> Expr {
+    let cents = Func::round(Expr::col((Entity, Column::Amount)).mul(100));
+    Expr::expr(cents).cast_as("INTEGER")
+}
+
 fn target_totals() -> SelectStatement {
     let store_id = (dim_store::Entity, dim_store::Column::StoreId);
-    let cents = Func::round(Expr::col((Entity, Column::Amount)).mul(100));
     Query::select()
         .column((Entity, Column::DateKeyPaid))
         .column(store_id)
         .expr(Expr::col((Entity, Column::PaymentId)).count())
-        .expr(Func::sum(Expr::expr(cents).cast_as("INTEGER")))
+        .expr(Func::sum(cents()))
         .from(Entity)
         .inner_join(dim_store::Entity, Relation::Store.def())
         .group_by_col((Entity, Column::DateKeyPaid))

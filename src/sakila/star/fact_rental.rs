@@ -15,8 +15,8 @@ use super::dim_store::{self, STORE};
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{KeysFrom, Lookup, Lookups, Need, Side};
 use crate::engine::declaration::rejection::Rejection;
-use crate::engine::declaration::row::{SourceRow, columns_of, mapped_by, position};
-use crate::engine::declaration::table::{Kind, LookedUp, Publish, Table, TargetPageKey, Totals, references_of};
+use crate::engine::declaration::row::{SourceRow, columns_of, mapped_by, notes_its_run, position};
+use crate::engine::declaration::table::{Kind, LookedUp, Publish, Sum, Table, TargetPageKey, Totals, references_of};
 use crate::sakila::source::{inventory, rental};
 use crate::sakila::source_lookups::{INVENTORY_FILM, INVENTORY_STORE, STAFF_STORE};
 
@@ -37,6 +37,9 @@ pub struct Model {
     pub staff_id: i64,
     /// Calendar days from the rental's date to the return's (MySQL's DATEDIFF); NULL while the rental is open.
     pub rental_duration_days: Option<i32>,
+    /// The run that last wrote the row.
+    #[sea_orm(default_value = 0)]
+    pub run_id: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -98,6 +101,7 @@ pub fn table() -> Table {
         primary_key_columns: 1,
         map: mapped_by::<Entity, _>(map),
         columns: columns_of::<Entity>(),
+        notes_run: notes_its_run::<Entity>(),
         natural_key: vec!["rental_id"],
         target_page_key: TargetPageKey::Own("rental_id"),
         needs: vec![
@@ -154,6 +158,21 @@ pub fn table() -> Table {
             "store_key",
             "customer_key",
         ],
+        sums: vec![
+            Sum {
+                source: || Expr::col((rental::Entity, rental::Column::StaffId)),
+                target: || Expr::col((Entity, Column::StaffId)),
+            },
+            Sum {
+                source: || {
+                    let day = |column| Expr::col((rental::Entity, column));
+                    Func::cust("DATEDIFF")
+                        .args([day(rental::Column::ReturnDate), day(rental::Column::RentalDate)])
+                        .into()
+                },
+                target: || Expr::col((Entity, Column::RentalDurationDays)),
+            },
+        ],
         totals: Some(Totals {
             source: source_totals,
             source_date: || Expr::col((rental::Entity, rental::Column::RentalDate)),
@@ -208,6 +227,7 @@ fn map(row: &SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection>
         customer_key: Set(lookups.find(&CUSTOMER, customer_id.0)?),
         staff_id: Set(staff_id.0),
         rental_duration_days: Set(returned.map(|returned| calendar_days(rented, returned))),
+        run_id: NotSet,
     })
 }
 

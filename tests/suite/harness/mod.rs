@@ -152,6 +152,11 @@ impl Sandbox {
         }
     }
 
+    /// Waits until the source's clock has moved on by so many seconds.
+    pub fn let_seconds_pass(&self, seconds: u32) {
+        self.change(&[&format!("DO SLEEP({seconds})")]);
+    }
+
     /// Waits until every table's time of change lies so far back that it proves the table to be at rest.
     pub fn wait_until_at_rest(&self) {
         if !server().is_mariadb {

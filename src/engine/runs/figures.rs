@@ -3,17 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{Datelike, Days, NaiveDate, NaiveTime};
+use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
-use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use serde::Serialize;
 
 use crate::engine::declaration::date_key;
 use crate::engine::declaration::integer::Integer;
+use crate::engine::declaration::period::Period;
 use crate::engine::declaration::scope::Scope;
-use crate::engine::declaration::table::{Table, Totals};
+use crate::engine::declaration::table::{Star, Table, Totals};
+use crate::engine::pipeline::flow::Outcomes;
+use crate::engine::runs::report::Move;
 use crate::engine::target_db::{TargetReader, reject};
 use crate::error::{Doing, Result};
 
@@ -32,6 +35,8 @@ pub struct Comparison {
     pub target: i64,
     /// Source rows that are in sync_reject: they explain as much of the difference.
     pub rejected: i64,
+    /// What the next incremental run adds to the target, by what has changed in the source since the last one.
+    pub pending: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -43,9 +48,9 @@ pub enum Measure {
 }
 
 impl Comparison {
-    /// Target less source, less what the rejects explain.
+    /// Target less source, less what rejects and pending changes explain.
     pub fn delta(&self) -> i64 {
-        self.target + self.rejected - self.source
+        self.target + self.rejected + self.pending - self.source
     }
 
     pub fn differs(&self) -> bool {
@@ -53,66 +58,20 @@ impl Comparison {
     }
 }
 
-/// Which days the totals are of; all inclusive.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Period {
-    All,
-    Ranges(Vec<(NaiveDate, NaiveDate)>),
-}
-
 /// Keys that one statement names.
 const KEYS_A_STATEMENT: usize = 1_000;
-/// Ranges of days that one condition may name; beyond that their envelope is compared.
-const MAXIMAL_RANGES: usize = 50;
-
-impl Period {
-    /// The given days, as few ranges as they make.
-    pub fn of_days(date_keys: impl IntoIterator<Item = i32>) -> Self {
-        let mut ranges: Vec<(NaiveDate, NaiveDate)> = Vec::new();
-        for day in date_keys.into_iter().filter_map(date_key::day) {
-            match ranges.last_mut() {
-                Some((_, last)) if last.checked_add_days(Days::new(1)) == Some(day) => *last = day,
-                _ => ranges.push((day, day)),
-            }
-        }
-        if ranges.len() > MAXIMAL_RANGES {
-            let envelope = (ranges[0].0, ranges[ranges.len() - 1].1);
-            ranges = vec![envelope];
-        }
-        Self::Ranges(ranges)
-    }
-
-    /// The period as a condition on a wall-clock time.
-    fn of_time(&self, time: &Expr) -> Condition {
-        match self {
-            Self::All => Condition::all(),
-            Self::Ranges(ranges) => ranges.iter().fold(Condition::any(), |any, (from, to)| {
-                let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN);
-                // The last day of all has no next one, to the server.
-                let after = to.checked_add_days(Days::new(1)).filter(|day| day.year() <= 9999);
-                let range = Condition::all()
-                    .add(time.clone().gte(midnight(*from)))
-                    .add_option(after.map(|after| time.clone().lt(midnight(after))));
-                any.add(range)
-            }),
-        }
-    }
-
-    /// The period as a condition on a date key.
-    fn of_key(&self, date_key: &Expr) -> Condition {
-        match self {
-            Self::All => Condition::all(),
-            Self::Ranges(ranges) => ranges.iter().fold(Condition::any(), |any, (from, to)| {
-                any.add(date_key.clone().between(date_key::of_day(*from), date_key::of_day(*to)))
-            }),
-        }
-    }
-}
-
 /// Date key and store id.
 type DayAndStore = (i32, i64);
 type RowsAndCents = (i64, i64);
 type Figures = BTreeMap<DayAndStore, RowsAndCents>;
+
+/// Both sides of one day and store, and what is pending there.
+#[derive(Default)]
+struct Cell {
+    source: RowsAndCents,
+    target: RowsAndCents,
+    pending: RowsAndCents,
+}
 
 /// Both sides of a comparison, each of one instant.
 pub struct Sides<'a> {
@@ -123,22 +82,23 @@ pub struct Sides<'a> {
 }
 
 impl Sides<'_> {
-    /// Row counts of a whole table. `pending` rows of the target are about to be deleted.
-    pub async fn rows(&self, table: &Table, pending: u64) -> Result<Comparison> {
+    /// Row counts of a whole table. `removed` rows of the target are about to be deleted.
+    pub async fn rows(&self, table: &Table, removed: u64) -> Result<Comparison> {
         let rejected = self.rejects.get(table.source_table).copied().unwrap_or(0);
-        self.rows_of(table, &Scope::ALL, pending, rejected).await
+        self.rows_of(table, &Scope::ALL, removed, rejected).await
     }
 
     /// Row counts of a part of a table.
-    pub async fn rows_of(&self, table: &Table, scope: &Scope, pending: u64, rejected: u64) -> Result<Comparison> {
+    pub async fn rows_of(&self, table: &Table, scope: &Scope, removed: u64, rejected: u64) -> Result<Comparison> {
         Ok(Comparison {
             table: table.name,
             measure: Measure::Rows,
             store_id: None,
             date_key: None,
             source: self.source_rows(table, scope).await?,
-            target: self.target_rows(table, scope).await? - signed(pending),
+            target: self.target_rows(table, scope).await? - signed(removed),
             rejected: signed(rejected),
+            pending: 0,
         })
     }
 
@@ -163,25 +123,36 @@ impl Sides<'_> {
         rows.first().map_or(Ok(0), |row| row.try_get_by_index(0)).target(doing)
     }
 
-    /// Counts and sums by store and day, over the period; empty for a table without totals.
-    pub async fn totals(&self, table: &Table, period: &Period) -> Result<Vec<Comparison>> {
+    /// Counts and sums by store and day, over the period; empty for a table without totals. What the rows named by
+    /// `pending` differ by counts as pending.
+    pub async fn totals(&self, table: &Table, period: &Period, pending: &[Scope]) -> Result<Vec<Comparison>> {
         let Some(totals) = &table.totals else {
             return Ok(Vec::new());
         };
         if matches!(period, Period::Ranges(ranges) if ranges.is_empty()) {
             return Ok(Vec::new());
         }
-        let mut cells: BTreeMap<DayAndStore, [RowsAndCents; 2]> = BTreeMap::new();
+        let mut cells: BTreeMap<DayAndStore, Cell> = BTreeMap::new();
         for (key, figures) in self.source_totals(table, totals, period).await? {
-            cells.entry(key).or_default()[0] = figures;
+            cells.entry(key).or_default().source = figures;
         }
-        for (key, figures) in self.target_totals(table, totals, period).await? {
-            cells.entry(key).or_default()[1] = figures;
+        for (key, figures) in target_totals(&self.target, table, totals, period, &Scope::ALL).await? {
+            cells.entry(key).or_default().target = figures;
+        }
+        for scope in pending {
+            for (key, (rows, cents)) in self.source_totals_of(table, totals, period, scope).await? {
+                let pending = &mut cells.entry(key).or_default().pending;
+                *pending = (pending.0 + rows, pending.1 + cents);
+            }
+            for (key, (rows, cents)) in target_totals(&self.target, table, totals, period, scope).await? {
+                let pending = &mut cells.entry(key).or_default().pending;
+                *pending = (pending.0 - rows, pending.1 - cents);
+            }
         }
         Ok(cells
             .into_iter()
-            .flat_map(|((date_key, store_id), [source, target])| {
-                let comparison = |measure, source, target| Comparison {
+            .flat_map(|((date_key, store_id), cell)| {
+                let comparison = |measure, source, target, pending| Comparison {
                     table: table.name,
                     measure,
                     store_id: Some(store_id),
@@ -189,9 +160,12 @@ impl Sides<'_> {
                     source,
                     target,
                     rejected: 0,
+                    pending,
                 };
-                let rows = comparison(Measure::Rows, source.0, target.0);
-                let cents = totals.money.then(|| comparison(Measure::Cents, source.1, target.1));
+                let rows = comparison(Measure::Rows, cell.source.0, cell.target.0, cell.pending.0);
+                let cents = totals
+                    .money
+                    .then(|| comparison(Measure::Cents, cell.source.1, cell.target.1, cell.pending.1));
                 [Some(rows), cents].into_iter().flatten()
             })
             .collect())
@@ -225,7 +199,7 @@ impl Sides<'_> {
         let doing = || format!("adding up {}", table.source_table);
         let mut select = (totals.source)();
         select
-            .cond_where(period.of_time(&(totals.source_date)()))
+            .cond_where(table.source_in(period))
             .cond_where(scope.contains(&table.source_page_key()));
         let mut figures = Vec::new();
         for row in self.source.query_all(&select).await.source(doing)? {
@@ -252,41 +226,76 @@ impl Sides<'_> {
         Ok(figures)
     }
 
-    async fn target_totals(
-        &self,
-        table: &Table,
-        totals: &Totals,
-        period: &Period,
-    ) -> Result<Vec<(DayAndStore, RowsAndCents)>> {
-        let doing = || format!("adding up {}", table.name);
-        let mut select: SelectStatement = (totals.target)();
-        select.cond_where(period.of_key(&Expr::col((Alias::new(table.name), Alias::new(totals.target_date)))));
-        let mut figures = Vec::new();
-        for row in self.target.all(&select).await.target(doing)? {
-            let (date_key, store, rows): (i32, i64, i64) = (
-                row.try_get_by_index(0).target(doing)?,
-                row.try_get_by_index(1).target(doing)?,
-                row.try_get_by_index(2).target(doing)?,
-            );
-            let cents = if totals.money {
-                row.try_get_by_index(3).target(doing)?
-            } else {
-                0
-            };
-            figures.push(((date_key, store), (rows, cents)));
-        }
-        Ok(figures)
-    }
-
     async fn rejected_keys(&self, table: &Table) -> Result<Vec<i64>> {
         if self.rejects.get(table.source_table).is_none_or(|count| *count == 0) {
             return Ok(Vec::new());
         }
-        let rows = reject::missing_parents(&self.target, table.source_table, &Scope::ALL)
-            .await
-            .target(|| format!("reading the rejects of {}", table.source_table))?;
-        Ok(rows.into_iter().map(|(key, _)| key).collect())
+        reject::page_keys(&self.target, table.source_table).await
     }
+}
+
+async fn target_totals(
+    target: &TargetReader,
+    table: &Table,
+    totals: &Totals,
+    period: &Period,
+    scope: &Scope,
+) -> Result<Vec<(DayAndStore, RowsAndCents)>> {
+    let doing = || format!("adding up {}", table.name);
+    let mut select: SelectStatement = (totals.target)();
+    select
+        .cond_where(table.target_in(period))
+        .cond_where(scope.contains(&table.target_page_key()));
+    let mut figures = Vec::new();
+    for row in target.all(&select).await.target(doing)? {
+        let (date_key, store, rows): (i32, i64, i64) = (
+            row.try_get_by_index(0).target(doing)?,
+            row.try_get_by_index(1).target(doing)?,
+            row.try_get_by_index(2).target(doing)?,
+        );
+        let cents = if totals.money {
+            row.try_get_by_index(3).target(doing)?
+        } else {
+            0
+        };
+        figures.push(((date_key, store), (rows, cents)));
+    }
+    Ok(figures)
+}
+
+/// How the totals of the days that a run has touched moved from what is committed to what it has written.
+pub async fn moves(
+    star: &Star,
+    outcomes: &Outcomes,
+    committed: &TargetReader,
+    written: &TargetReader,
+) -> Result<Vec<Move>> {
+    let mut moves = Vec::new();
+    for table in star.tables() {
+        let (Some(totals), Some(outcome)) = (&table.totals, outcomes.get(table.name)) else {
+            continue;
+        };
+        let period = Period::of_days(outcome.dates.iter().copied());
+        if period == Period::Ranges(Vec::new()) {
+            continue;
+        }
+        let mut stores: BTreeMap<i64, [RowsAndCents; 2]> = BTreeMap::new();
+        for (side, target) in [committed, written].into_iter().enumerate() {
+            for ((_, store), (rows, cents)) in target_totals(target, table, totals, &period, &Scope::ALL).await? {
+                let sum = &mut stores.entry(store).or_default()[side];
+                *sum = (sum.0 + rows, sum.1 + cents);
+            }
+        }
+        moves.extend(stores.into_iter().map(|(store_id, [before, after])| Move {
+            table: table.name,
+            store_id,
+            rows_before: before.0,
+            rows_after: after.0,
+            cents_before: before.1,
+            cents_after: after.1,
+        }));
+    }
+    Ok(moves)
 }
 
 /// Adds figures up over the days, so that each store has one a measure.
@@ -298,6 +307,7 @@ pub fn by_store(daily: &[Comparison]) -> Vec<Comparison> {
             .and_modify(|sum| {
                 sum.source += figure.source;
                 sum.target += figure.target;
+                sum.pending += figure.pending;
             })
             .or_insert_with(|| Comparison {
                 date_key: None,
@@ -309,32 +319,4 @@ pub fn by_store(daily: &[Comparison]) -> Vec<Comparison> {
 
 fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn day(year: i32, month: u32, day: u32) -> NaiveDate {
-        NaiveDate::from_ymd_opt(year, month, day).unwrap()
-    }
-
-    #[test]
-    fn neighbouring_days_become_one_range_across_the_turn_of_the_year() {
-        let period = Period::of_days([20_051_231, 20_060_101, 20_060_103]);
-        assert_eq!(
-            period,
-            Period::Ranges(vec![
-                (day(2005, 12, 31), day(2006, 1, 1)),
-                (day(2006, 1, 3), day(2006, 1, 3)),
-            ])
-        );
-    }
-
-    #[test]
-    fn too_many_ranges_become_their_envelope() {
-        let every_other_day = (0..120).map(|n| date_key::of_day(day(2005, 1, 1) + Days::new(n * 2)));
-        let period = Period::of_days(every_other_day);
-        assert_eq!(period, Period::Ranges(vec![(day(2005, 1, 1), day(2005, 8, 27))]));
-    }
 }

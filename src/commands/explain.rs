@@ -1,0 +1,37 @@
+//! `explain`: what one row of the star is made of, and whether it is right.
+
+use super::Session;
+use crate::cli::Explain;
+use crate::config::target_path;
+use crate::engine::declaration::table::Kind;
+use crate::engine::runs::explain::{self, Verdict};
+use crate::engine::source_db::check;
+use crate::engine::target_db::open_to_read;
+use crate::error::{Doing, EXIT_DIFFERENCES, Error, Result};
+use crate::output::explanation;
+use crate::sakila;
+
+pub async fn run(session: &Session, arguments: &Explain) -> Result<u8> {
+    let explained = || sakila::star().tables().filter(|table| table.kind != Kind::Bridge);
+    let Some(table) = explained().find(|table| table.name == arguments.table) else {
+        let names: Vec<&str> = explained().map(|table| table.name).collect();
+        return Err(Error::setting(
+            format!("there is no dimension or fact {}", arguments.table),
+            format!("name one of {}", names.join(", ")),
+        ));
+    };
+    let path = target_path(&session.global)?;
+    let source = session.connect().await?;
+    check::columns(&source, &sakila::star().sources).await?;
+    let target = open_to_read(&path, 2).await?;
+    let explanation = explain::run(&session.look(&source, target.clone()), table, arguments.key).await?;
+    target.close().await.target(|| "closing the file".to_owned())?;
+    let text = explanation::text(&explanation);
+    session
+        .output
+        .result("explain", session.seconds(), &explanation, &text)?;
+    Ok(match explanation.verdict {
+        Verdict::Silent | Verdict::Unexplained => EXIT_DIFFERENCES,
+        Verdict::Equal | Verdict::Nowhere | Verdict::Rejected | Verdict::Pending => 0,
+    })
+}

@@ -1,0 +1,13 @@
+//! `repair`: every row compared, those that differ written.
+
+use super::Session;
+use super::load::{self, Load};
+use crate::cli::Repair;
+use crate::error::Result;
+
+pub async fn run(session: &Session, arguments: &Repair) -> Result<u8> {
+    let load = Load::Repair {
+        dry_run: arguments.dry_run,
+    };
+    load::run(session, "repair", load).await
+}

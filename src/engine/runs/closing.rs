@@ -1,0 +1,83 @@
+//! The end of every run that writes: a pass over the changes in one snapshot of the source and one transaction on the
+//! target, the comparison of both sides, and then the commit of rows and markers together; of a dry run, the rollback.
+
+use std::sync::Arc;
+
+use sea_orm::DatabaseTransaction;
+
+use crate::engine::runs::catch_up::{CatchUp, Passed, Start};
+use crate::engine::runs::figures::{self, Comparison};
+use crate::engine::runs::report::{self, Report};
+use crate::engine::runs::{Context, Mode};
+use crate::engine::source_db::Snapshot;
+use crate::engine::target_db::history::{self, Status};
+use crate::engine::target_db::{self, TargetReader, reject};
+use crate::error::{Error, Result};
+
+/// One snapshot and one transaction.
+pub struct Closing<'a> {
+    pub context: &'a Context<'a>,
+    pub snapshot: Snapshot,
+    pub transaction: Arc<DatabaseTransaction>,
+    pub run_id: i64,
+    /// Whether nothing is to be kept.
+    pub dry_run: bool,
+}
+
+impl Closing<'_> {
+    /// Runs the pass and ends the run.
+    ///
+    /// # Errors
+    /// Anything that either database answers, with nothing of the pass kept.
+    pub async fn close(self, start: Start) -> Result<Report> {
+        let star = self.context.look.star;
+        let mode = start.mode;
+        let pass = CatchUp::new(
+            self.context,
+            &self.snapshot,
+            Arc::clone(&self.transaction),
+            self.run_id,
+            start,
+        )
+        .await?;
+        let Passed {
+            outcomes,
+            comparisons,
+            proof,
+        } = pass.run().await?;
+        if mode == Mode::ClosingFullLoad {
+            // Its pages were written without SQLite looking at foreign keys.
+            let orphans = self.context.target.orphans(&self.transaction).await?;
+            if !orphans.is_empty() {
+                return Err(Error::Orphans { orphans });
+            }
+        }
+        let moves = if self.dry_run {
+            let committed = TargetReader::Committed(self.context.look.readers.clone());
+            let written = TargetReader::Within(Arc::clone(&self.transaction));
+            figures::moves(star, &outcomes, &committed, &written).await?
+        } else {
+            Vec::new()
+        };
+        let differs = comparisons.iter().any(Comparison::differs);
+        let rejects = reject::counts(&*self.transaction).await?;
+        let report = Report {
+            status: if differs { Status::Differences } else { Status::Done },
+            run_id: self.run_id,
+            dry_run: self.dry_run,
+            tables: report::tables(star, &outcomes, &rejects),
+            comparisons,
+            rejects,
+            proof,
+            moves,
+        };
+        history::finish_run(&*self.transaction, self.run_id, report.status, report.counts()).await?;
+        self.snapshot.close().await?;
+        if self.dry_run {
+            target_db::roll_back(self.transaction).await?;
+        } else {
+            target_db::commit(self.transaction).await?;
+        }
+        Ok(report)
+    }
+}

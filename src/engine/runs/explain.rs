@@ -1,0 +1,325 @@
+//! What one row of the star is made of, who wrote it and when, and whether it is right.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::{ConnectionTrait, QueryResult, TransactionTrait};
+use serde::{Serialize, Serializer};
+
+use crate::engine::declaration::integer::Integer;
+use crate::engine::declaration::lookup::{KeysFrom, Lookup, Lookups, Side};
+use crate::engine::declaration::period::Period;
+use crate::engine::declaration::row::RUN_COLUMN;
+use crate::engine::declaration::scope::Scope;
+use crate::engine::declaration::source_table::{MARKER_COLUMN, SourceTable};
+use crate::engine::declaration::table::{Kind, Table};
+use crate::engine::pipeline::flow::{Difference, Job, Page, Removed};
+use crate::engine::pipeline::lookups::LookupSource;
+use crate::engine::pipeline::read::{LookupPlan, Reader};
+use crate::engine::pipeline::transform::transform;
+use crate::engine::runs::Look;
+use crate::engine::runs::pending::{self, Moved};
+use crate::engine::source_db::Snapshot;
+use crate::engine::target_db::history::{self, sync_run};
+use crate::engine::target_db::state::{self, States};
+use crate::engine::target_db::{TargetReader, reject};
+use crate::error::{Doing, Error, Result};
+
+/// Column names and what they hold; none for NULL.
+#[derive(Clone, Debug)]
+pub struct Cells(pub Vec<(String, Option<String>)>);
+
+impl Cells {
+    fn get(&self, column: &str) -> Option<&String> {
+        let (_, cell) = self.0.iter().find(|(name, _)| name == column)?;
+        cell.as_ref()
+    }
+}
+
+impl Serialize for Cells {
+    /// As an object, a field a column.
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, cell)| (name, cell)))
+    }
+}
+
+/// All there is to tell of one row.
+#[derive(Debug, Serialize)]
+pub struct Explanation {
+    pub table: &'static str,
+    pub key: i64,
+    /// The row's own source row first.
+    pub source: Vec<RowBehind>,
+    /// The row in the star.
+    pub star: Option<Cells>,
+    /// The run that last wrote it, if it was noted.
+    pub run: Option<sync_run::Model>,
+    /// The marker of the row's source table after that run, and now.
+    pub marker_then: Option<String>,
+    pub marker: Option<String>,
+    /// Why the source row cannot be loaded.
+    pub rejected: Option<String>,
+    pub difference: Option<Difference>,
+    pub verdict: Verdict,
+}
+
+/// A source row that the star's row is made of, or that decides whether it can be loaded.
+#[derive(Debug, Serialize)]
+pub struct RowBehind {
+    pub table: &'static str,
+    pub columns: Cells,
+    /// Whether its last_update lies behind the table's marker: the next run looks at it.
+    pub is_newer_than_marker: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Both sides agree.
+    Equal,
+    /// Neither side has such a row.
+    Nowhere,
+    /// The row cannot be loaded, and the star has none.
+    Rejected,
+    /// Changed in the source since the last sync.
+    Pending,
+    /// The source has moved since the last sync, but no last_update behind the row tells of it.
+    Silent,
+    /// Nothing behind the row has moved since the last sync: the star was changed, or an earlier change left no trace.
+    Unexplained,
+}
+
+/// Explains the row of `table` with the source's key `key`.
+///
+/// # Errors
+/// `NotLoaded` before a full load has finished; anything that either database answers.
+pub async fn run(look: &Look<'_>, table: &'static Table, key: i64) -> Result<Explanation> {
+    let transaction = look.readers.begin().await.target(|| "beginning to read".to_owned())?;
+    let states = state::load(&transaction).await?;
+    if !state::is_loaded(&states) {
+        return Err(Error::NotLoaded);
+    }
+    let target = TargetReader::Within(Arc::new(transaction));
+    let snapshot = look.source.snapshot().await?;
+    let mut search = Search {
+        look,
+        snapshot: &snapshot,
+        target: &target,
+        states: &states,
+        seen: HashSet::new(),
+        found: Vec::new(),
+    };
+    let page = search.behind(table, key).await?;
+    let source = search.found;
+    let has_source = !page.rows.is_empty();
+    let mut batch = transform(page, None, 1)?;
+    let rejected = batch.rejects.pop().map(|reject| reject.rejection.reason);
+    let difference = batch.differences.pop();
+    let star = held(&target, table, key).await?;
+    let run_id = star.as_ref().and_then(|cells| cells.get(RUN_COLUMN)?.parse().ok());
+    let (run, marker_then) = match run_id {
+        Some(id) => (
+            history::find(&look.readers, id).await?,
+            history::marker_after(&look.readers, id, table.source_table).await?,
+        ),
+        None => (None, None),
+    };
+    let verdict = match (&difference, &rejected) {
+        (None, None) if !has_source => Verdict::Nowhere,
+        (None, None) => Verdict::Equal,
+        (None, Some(_)) if is_noted(&target, table, key).await? => Verdict::Rejected,
+        _ if source.iter().any(|row| row.is_newer_than_marker) => Verdict::Pending,
+        _ if has_moved(look, table, &snapshot, &states) => Verdict::Silent,
+        _ => Verdict::Unexplained,
+    };
+    snapshot.close().await?;
+    Ok(Explanation {
+        table: table.name,
+        key,
+        source,
+        star,
+        run,
+        marker_then,
+        marker: states
+            .get(table.source_table)
+            .and_then(|state| state.last_updated.clone()),
+        rejected,
+        difference,
+        verdict,
+    })
+}
+
+/// Whether anything that the table is made from has moved since the last sync.
+fn has_moved(look: &Look<'_>, table: &Table, snapshot: &Snapshot, states: &States) -> bool {
+    look.star
+        .sources
+        .iter()
+        .filter(|source| table.is_made_from(source.name))
+        .any(|source| pending::since_last_sync(snapshot, source.name, states) != Moved::No)
+}
+
+async fn is_noted(target: &TargetReader, table: &Table, key: i64) -> Result<bool> {
+    let rejected = reject::page_keys(target, table.source_table).await?;
+    Ok(rejected.contains(&key))
+}
+
+/// The row of the star, every column of it.
+async fn held(target: &TargetReader, table: &Table, key: i64) -> Result<Option<Cells>> {
+    let doing = || format!("reading {} {key}", table.name);
+    let select = Query::select()
+        .column(Asterisk)
+        .from(table.name)
+        .and_where(table.target_page_key().eq(key))
+        .to_owned();
+    let rows = target.all(&select).await.target(doing)?;
+    Ok(rows.first().map(|row| {
+        let names = row.column_names().into_iter().enumerate();
+        Cells(names.map(|(position, name)| (name, text(row, position))).collect())
+    }))
+}
+
+/// A cell as text, whatever its type.
+fn text(row: &QueryResult, position: usize) -> Option<String> {
+    let integer = || {
+        row.try_get_by_index::<Option<i64>>(position)
+            .map(|cell| cell.map(|cell| cell.to_string()))
+    };
+    let real = || {
+        row.try_get_by_index::<Option<f64>>(position)
+            .map(|cell| cell.map(|cell| cell.to_string()))
+    };
+    let text = || row.try_get_by_index::<Option<String>>(position);
+    integer().or_else(|_| real()).or_else(|_| text()).ok().flatten()
+}
+
+/// The way from a row of the star to the source rows behind it.
+struct Search<'a> {
+    look: &'a Look<'a>,
+    snapshot: &'a Snapshot,
+    target: &'a TargetReader,
+    states: &'a States,
+    seen: HashSet<(&'static str, i64)>,
+    found: Vec<RowBehind>,
+}
+
+impl Search<'_> {
+    /// Finds the rows behind one row of `table`; returns both sides of it.
+    async fn behind(&mut self, table: &'static Table, key: i64) -> Result<Page> {
+        let only_this = |select: &mut SelectStatement| select.and_where(table.source_page_key().eq(key)).to_owned();
+        let mut from = Query::select();
+        self.add(table.source_table, only_this(from.from(table.source_table)), key)
+            .await?;
+        for joined in &table.joined {
+            let mut select = (table.select)();
+            self.add(joined, only_this(select.clear_selects()), key).await?;
+        }
+        let page = self.page(table, key).await?;
+        let Some(row) = page.rows.first() else {
+            return Ok(page);
+        };
+        let mut keys: Vec<(&'static Lookup, i64)> = Vec::new();
+        for need in &table.needs {
+            let looked_up = match need.keys {
+                KeysFrom::Column(column) => {
+                    let cell: Option<Integer> = row.try_get_by_index(column).ok().flatten();
+                    cell.map(|key| key.0)
+                }
+                KeysFrom::Values(earlier) => {
+                    let of_earlier = keys.iter().find(|(lookup, _)| std::ptr::eq(*lookup, earlier));
+                    of_earlier.and_then(|(_, key)| page.lookups.get(earlier, *key))
+                }
+            };
+            if let Some(looked_up) = looked_up {
+                keys.push((need.lookup, looked_up));
+            }
+        }
+        for (lookup, key) in keys {
+            match (lookup.side, self.look.star.table(lookup.table)) {
+                // A fact's row is made of its own rows in turn.
+                (Side::Target, Some(other)) if other.kind == Kind::Fact => {
+                    Box::pin(self.behind(other, key)).await?;
+                }
+                (Side::Target, Some(other)) => self.add_by_key(other.source_table, other.page_key, key).await?,
+                _ => self.add_by_key(lookup.table, lookup.key, key).await?,
+            }
+        }
+        Ok(page)
+    }
+
+    async fn add_by_key(&mut self, source_table: &'static str, column: &'static str, key: i64) -> Result<()> {
+        let select = Query::select()
+            .from(source_table)
+            .and_where(Expr::col((source_table, column)).eq(key))
+            .to_owned();
+        self.add(source_table, select, key).await
+    }
+
+    /// Adds the row that `select` finds, columns aside.
+    async fn add(&mut self, source_table: &str, mut select: SelectStatement, key: i64) -> Result<()> {
+        let Some(source) = self.look.star.source(source_table) else {
+            return Ok(());
+        };
+        if !self.seen.insert((source.name, key)) {
+            return Ok(());
+        }
+        for column in &source.columns {
+            select.expr(Expr::col((source.name, Alias::new(column.name))).cast_as("CHAR"));
+        }
+        let doing = || format!("reading the row of {source_table} behind key {key}");
+        if let Some(row) = self.snapshot.connection.query_one(&select).await.source(doing)? {
+            let cells = source.columns.iter().enumerate().map(|(position, column)| {
+                let cell = row.try_get_by_index(position).unwrap_or(None);
+                (column.name.to_owned(), cell)
+            });
+            let columns = Cells(cells.collect());
+            self.found.push(RowBehind {
+                table: source.name,
+                is_newer_than_marker: self.is_newer_than_marker(source, &columns),
+                columns,
+            });
+        }
+        Ok(())
+    }
+
+    fn is_newer_than_marker(&self, source: &SourceTable, columns: &Cells) -> bool {
+        let changed = columns.get(MARKER_COLUMN);
+        let marker = self
+            .states
+            .get(source.name)
+            .and_then(|state| state.last_updated.as_ref());
+        match (changed, marker) {
+            // Both are YYYY-MM-DD HH:MM:SS in UTC. What the overlap reads again was seen by the last run.
+            (Some(changed), Some(marker)) => {
+                let observed = self
+                    .states
+                    .get(source.name)
+                    .and_then(|state| state.observed_at.as_ref());
+                changed > marker && observed.is_none_or(|observed| changed > observed)
+            }
+            _ => false,
+        }
+    }
+
+    async fn page(&self, table: &'static Table, key: i64) -> Result<Page> {
+        let reader = Reader {
+            source: self.snapshot.connection.clone(),
+            target: self.target.clone(),
+            lookups: LookupPlan::ByKey(LookupSource {
+                star: self.look.star,
+                source: self.snapshot.connection.clone(),
+                target: self.target.clone(),
+                removed: Arc::new(Removed::new()),
+                corrected: Lookups::default(),
+            }),
+            period: Period::All,
+        };
+        let scope = Scope::Keys(vec![key]);
+        let job = Job {
+            table,
+            scope,
+            sequence: None,
+        };
+        reader.read(job).await
+    }
+}

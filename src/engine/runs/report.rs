@@ -1,0 +1,130 @@
+//! What a run that writes has to tell.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::engine::declaration::table::Star;
+use crate::engine::pipeline::flow::{Outcomes, TableOutcome};
+use crate::engine::runs::figures::Comparison;
+use crate::engine::target_db::history::{RunCounts, Status};
+use crate::engine::target_db::proof::Summary;
+use crate::engine::target_db::state;
+
+/// How a load ended.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub status: Status,
+    pub run_id: i64,
+    /// Whether it was only tried: then nothing was written.
+    pub dry_run: bool,
+    /// In the order of loading.
+    pub tables: Vec<TableReport>,
+    /// The comparison that closes the load, differences and all.
+    pub comparisons: Vec<Comparison>,
+    /// Rows in sync_reject, by source table.
+    pub rejects: BTreeMap<String, u64>,
+    pub proof: Proof,
+    /// Of a dry run: how the facts' totals would move, by store, over the days that it touches.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<Move>,
+}
+
+/// What was done to one target table.
+#[derive(Clone, Debug, Serialize)]
+pub struct TableReport {
+    pub table: &'static str,
+    /// Source rows read because something said that they might have changed.
+    pub read: u64,
+    pub inserted: u64,
+    pub updated: u64,
+    pub deleted: u64,
+    /// Of the rows read: left as they were, such as those within the overlap that are read again.
+    pub unchanged: u64,
+    /// Source rows read only to be compared, row by row.
+    pub compared: u64,
+    /// Of the rows inserted, updated and deleted: those that only this comparison found.
+    pub found: u64,
+    /// Rows of its source table that are in sync_reject now.
+    pub rejected: u64,
+}
+
+/// How much of the star is proven to equal the source, row by row.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Proof {
+    /// Key ranges, and how many of them hold rows that something may have changed unseen since they were compared.
+    pub ranges: u64,
+    pub unproven: u64,
+    /// The age of the oldest of those, by the source's clock; none if there is none, or if it was never compared.
+    pub oldest_unproven_seconds: Option<i64>,
+}
+
+impl Proof {
+    pub fn of(summary: &Summary, clock: DateTime<Utc>) -> Self {
+        let oldest = summary.oldest.clone().flatten();
+        Self {
+            ranges: summary.ranges,
+            unproven: summary.unproven,
+            oldest_unproven_seconds: oldest
+                .and_then(|at| state::parse_time(&at))
+                .map(|at| (clock - at).num_seconds()),
+        }
+    }
+}
+
+/// A total before and after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Move {
+    pub table: &'static str,
+    pub store_id: i64,
+    pub rows_before: i64,
+    pub rows_after: i64,
+    /// Whole cents; 0 where there is no money.
+    pub cents_before: i64,
+    pub cents_after: i64,
+}
+
+/// The lines of all tables, in the order of loading.
+pub fn tables(star: &Star, outcomes: &Outcomes, rejects: &BTreeMap<String, u64>) -> Vec<TableReport> {
+    let nothing = TableOutcome::default();
+    star.tables()
+        .map(|table| {
+            let outcome = outcomes.get(table.name).unwrap_or(&nothing);
+            let (seen, found) = (outcome.counts, outcome.compared);
+            TableReport {
+                table: table.name,
+                read: seen.read,
+                inserted: seen.inserted + found.inserted,
+                updated: seen.updated + found.updated,
+                deleted: seen.deleted + found.deleted,
+                unchanged: seen.unchanged,
+                compared: found.read,
+                found: found.inserted + found.updated + found.deleted,
+                rejected: rejects.get(table.source_table).copied().unwrap_or(0),
+            }
+        })
+        .collect()
+}
+
+impl Report {
+    pub fn counts(&self) -> RunCounts {
+        let mut counts = RunCounts {
+            rejected: self.rejects.values().sum(),
+            ..RunCounts::default()
+        };
+        for table in &self.tables {
+            counts.read += table.read + table.compared;
+            counts.inserted += table.inserted;
+            counts.updated += table.updated;
+            counts.deleted += table.deleted;
+        }
+        counts
+    }
+
+    /// Whether the run has changed the star, or would.
+    pub fn changes(&self) -> bool {
+        let counts = self.counts();
+        counts.inserted + counts.updated + counts.deleted > 0
+    }
+}

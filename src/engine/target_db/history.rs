@@ -1,0 +1,202 @@
+//! The history of runs: one row a run, kept for `status` and for whoever asks what wrote a row.
+
+use chrono::Utc;
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use serde::Serialize;
+
+use crate::engine::target_db::state::time_text;
+use crate::error::{Doing, Error, Result};
+
+pub mod sync_run {
+    //! One row a run.
+    use sea_orm::entity::prelude::*;
+    use serde::Serialize;
+
+    /// A run of `init`, `full-load` or `incremental`. Times are UTC, by this machine's clock.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize)]
+    #[sea_orm(table_name = "sync_run")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub command: String,
+        pub started: String,
+        pub finished: Option<String>,
+        /// `running` (or killed), `done`, `differences`, `failed`, `stopped`.
+        pub status: String,
+        pub rows_read: i64,
+        pub rows_inserted: i64,
+        pub rows_updated: i64,
+        pub rows_deleted: i64,
+        /// Rows in sync_reject when the run ended.
+        pub rows_rejected: i64,
+        /// Server and schema.
+        pub source_identity: String,
+        /// The markers of the tables that had moved, as `table marker`, a line each.
+        #[serde(skip)]
+        pub markers: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    Done,
+    Differences,
+    Failed,
+    Stopped,
+}
+
+impl Status {
+    /// How a run ended that ended with this error.
+    pub fn of(error: &Error) -> Self {
+        match error {
+            Error::Stopped => Self::Stopped,
+            _ => Self::Failed,
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Differences => "differences",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// Rows of a whole run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RunCounts {
+    pub read: u64,
+    pub inserted: u64,
+    pub updated: u64,
+    pub deleted: u64,
+    pub rejected: u64,
+}
+
+/// Opens the history's row of a run; returns its id.
+pub async fn begin_run<C: ConnectionTrait>(connection: &C, command: &str, source_identity: &str) -> Result<i64> {
+    let run = sync_run::ActiveModel {
+        id: NotSet,
+        command: Set(command.to_owned()),
+        started: Set(time_text(Utc::now())),
+        finished: Set(None),
+        status: Set("running".to_owned()),
+        rows_read: Set(0),
+        rows_inserted: Set(0),
+        rows_updated: Set(0),
+        rows_deleted: Set(0),
+        rows_rejected: Set(0),
+        source_identity: Set(source_identity.to_owned()),
+        markers: Set(None),
+    };
+    let inserted = sync_run::Entity::insert(run)
+        .exec(connection)
+        .await
+        .target(|| "writing sync_run".to_owned())?;
+    Ok(inserted.last_insert_id)
+}
+
+/// Closes the history's row of a run.
+pub async fn finish_run<C: ConnectionTrait>(connection: &C, id: i64, status: Status, counts: RunCounts) -> Result<()> {
+    let signed = |count: u64| Set(i64::try_from(count).unwrap_or(i64::MAX));
+    let run = sync_run::ActiveModel {
+        id: Set(id),
+        command: NotSet,
+        started: NotSet,
+        finished: Set(Some(time_text(Utc::now()))),
+        status: Set(status.as_str().to_owned()),
+        rows_read: signed(counts.read),
+        rows_inserted: signed(counts.inserted),
+        rows_updated: signed(counts.updated),
+        rows_deleted: signed(counts.deleted),
+        rows_rejected: signed(counts.rejected),
+        source_identity: NotSet,
+        markers: NotSet,
+    };
+    sync_run::Entity::update(run)
+        .exec(connection)
+        .await
+        .target(|| "writing sync_run".to_owned())?;
+    Ok(())
+}
+
+/// The newest runs, newest first.
+pub async fn last_runs<C: ConnectionTrait>(connection: &C, count: u64) -> Result<Vec<sync_run::Model>> {
+    sync_run::Entity::find()
+        .order_by_desc(sync_run::Column::Id)
+        .limit(count)
+        .all(connection)
+        .await
+        .target(|| "reading sync_run".to_owned())
+}
+
+/// The newest run of a command.
+pub async fn last_run_of<C: ConnectionTrait>(connection: &C, command: &str) -> Result<Option<sync_run::Model>> {
+    sync_run::Entity::find()
+        .filter(sync_run::Column::Command.eq(command))
+        .order_by_desc(sync_run::Column::Id)
+        .one(connection)
+        .await
+        .target(|| "reading sync_run".to_owned())
+}
+
+/// Says again that a run is under way.
+pub async fn mark_running<C: ConnectionTrait>(connection: &C, id: i64) -> Result<()> {
+    sync_run::Entity::update_many()
+        .col_expr(sync_run::Column::Status, "running".into())
+        .filter(sync_run::Column::Id.eq(id))
+        .exec(connection)
+        .await
+        .target(|| "writing sync_run".to_owned())?;
+    Ok(())
+}
+
+/// Notes how far the markers of the tables that had moved are after a run.
+pub async fn note_markers<C: ConnectionTrait>(connection: &C, id: i64, markers: &[(&str, String)]) -> Result<()> {
+    let lines: Vec<String> = markers
+        .iter()
+        .map(|(table, marker)| format!("{table} {marker}"))
+        .collect();
+    sync_run::Entity::update_many()
+        .col_expr(sync_run::Column::Markers, lines.join("\n").into())
+        .filter(sync_run::Column::Id.eq(id))
+        .exec(connection)
+        .await
+        .target(|| "writing sync_run".to_owned())?;
+    Ok(())
+}
+
+/// The run of this number, while the history goes back that far.
+pub async fn find<C: ConnectionTrait>(connection: &C, id: i64) -> Result<Option<sync_run::Model>> {
+    sync_run::Entity::find_by_id(id)
+        .one(connection)
+        .await
+        .target(|| "reading sync_run".to_owned())
+}
+
+/// Where the marker of a source table stood after a run: it is noted in the runs that found the table moved.
+pub async fn marker_after<C: ConnectionTrait>(connection: &C, id: i64, source_table: &str) -> Result<Option<String>> {
+    let beginning = format!("{source_table} ");
+    let runs = sync_run::Entity::find()
+        .filter(sync_run::Column::Id.lte(id))
+        .filter(sync_run::Column::Markers.contains(&beginning))
+        .order_by_desc(sync_run::Column::Id)
+        .limit(1)
+        .all(connection)
+        .await
+        .target(|| "reading sync_run".to_owned())?;
+    let markers = runs.into_iter().find_map(|run| run.markers);
+    Ok(markers.and_then(|markers| {
+        let line = markers.lines().find_map(|line| line.strip_prefix(&beginning))?;
+        Some(line.to_owned())
+    }))
+}

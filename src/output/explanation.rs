@@ -1,0 +1,81 @@
+//! What one row of the star is made of, as text.
+
+use std::fmt::Write;
+
+use super::validation::difference_text;
+use crate::engine::runs::explain::{Cells, Explanation, Verdict};
+
+pub fn text(explanation: &Explanation) -> String {
+    let Explanation { table, key, .. } = explanation;
+    let mut text = String::from("source rows behind it:\n");
+    for row in &explanation.source {
+        let newer = if row.is_newer_than_marker {
+            "  (changed since the last sync)"
+        } else {
+            ""
+        };
+        let _ = writeln!(text, "  {}: {}{newer}", row.table, cells(&row.columns));
+    }
+    if explanation.source.is_empty() {
+        text.push_str("  none\n");
+    }
+    match &explanation.star {
+        Some(star) => {
+            let _ = writeln!(text, "the row in the star:\n  {table}: {}", cells(star));
+        }
+        None => text.push_str("the row in the star:\n  none\n"),
+    }
+    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    if let Some(run) = &explanation.run {
+        let _ = writeln!(
+            text,
+            "written by run {}, {} of {} UTC; the marker was {} then and is {} now",
+            run.id,
+            run.command,
+            run.started,
+            or_dash(&explanation.marker_then),
+            or_dash(&explanation.marker)
+        );
+    } else if explanation.star.is_some() {
+        let _ = writeln!(
+            text,
+            "written by a run that is no longer known; the marker is {} now",
+            or_dash(&explanation.marker)
+        );
+    }
+    if let Some(reason) = &explanation.rejected {
+        let _ = writeln!(text, "it cannot be loaded: {reason}");
+    }
+    if let Some(difference) = &explanation.difference {
+        let _ = writeln!(
+            text,
+            "both sides differ:\n{}",
+            difference_text(table, difference).trim_end()
+        );
+    }
+    let verdict = match explanation.verdict {
+        Verdict::Equal => "source and star agree",
+        Verdict::Nowhere => "neither the source nor the star has such a row",
+        Verdict::Rejected => "it waits in sync_reject until its parent appears",
+        Verdict::Pending => "it has changed since the last sync; the next incremental run brings it",
+        Verdict::Silent => {
+            "the source has moved since the last sync, but no last_update behind the row tells of it; the next \
+             incremental run compares what has moved"
+        }
+        Verdict::Unexplained => {
+            "nothing behind the row has moved since the last sync: the star was changed by somebody else, or an \
+             earlier change left no trace; `sakila-sync repair` mends it"
+        }
+    };
+    let _ = writeln!(text, "\n{table} {key}: {verdict}");
+    text
+}
+
+fn cells(cells: &Cells) -> String {
+    let shown: Vec<String> = cells
+        .0
+        .iter()
+        .map(|(name, value)| format!("{name}={}", value.as_deref().unwrap_or("NULL")))
+        .collect();
+    shown.join(" ")
+}

@@ -1,0 +1,122 @@
+//! What a run that writes has done, as text.
+
+use std::fmt::Write;
+
+use super::human::{comparisons, duration, grouped, rate_of, table, units};
+use crate::engine::runs::figures::Comparison;
+use crate::engine::runs::report::{Move, Proof, Report, TableReport};
+
+/// What a load did, and the comparison that closed it.
+pub fn text(command: &str, report: &Report, seconds: f64) -> String {
+    let mut text = String::new();
+    let lines: Vec<&TableReport> = report
+        .tables
+        .iter()
+        .filter(|line| line.read + line.compared + line.deleted > 0)
+        .collect();
+    let has_compared = lines.iter().any(|line| line.compared + line.found > 0);
+    if lines.is_empty() {
+        text.push_str("nothing has changed in the source\n");
+    } else {
+        let mut header = vec!["table", "read", "inserted", "updated", "deleted", "unchanged"];
+        if has_compared {
+            header.extend(["compared", "found"]);
+        }
+        header.push("rejected");
+        let mut rows = table(&header);
+        for line in &lines {
+            rows.add_row(counts(line, has_compared));
+        }
+        let _ = writeln!(text, "{rows}");
+    }
+    let read = report.counts().read;
+    let rate = grouped(rate_of(read, seconds));
+    let (what, run) = if report.dry_run {
+        ("dry run, nothing was written: ", String::new())
+    } else {
+        ("", format!(", run {}", report.run_id))
+    };
+    let _ = writeln!(
+        text,
+        "{command}: {what}{} rows read in {seconds:.2} s ({rate} rows/s){run}",
+        grouped(read)
+    );
+    let found: u64 = report.tables.iter().map(|table| table.found).sum();
+    if found > 0 {
+        let _ = writeln!(
+            text,
+            "{} changes were found by comparing alone: nothing in the source told of them",
+            grouped(found)
+        );
+    }
+    text.push_str(&proof(&report.proof));
+    if !report.moves.is_empty() {
+        let _ = writeln!(text, "\ntotals of the days it touches:\n{}\n", moves(&report.moves));
+    }
+    for (table, count) in &report.rejects {
+        let _ = writeln!(
+            text,
+            "{} rows of {table} are rejected: see sync_reject",
+            grouped(*count)
+        );
+    }
+    let differences: Vec<&Comparison> = report
+        .comparisons
+        .iter()
+        .filter(|comparison| comparison.differs())
+        .collect();
+    if differences.is_empty() {
+        let _ = writeln!(text, "source and target agree in {} figures", report.comparisons.len());
+    } else {
+        let _ = writeln!(text, "source and target DIFFER:\n{}", comparisons(differences));
+    }
+    text
+}
+
+/// What is left to be compared; nothing if nothing is.
+pub fn proof(proof: &Proof) -> String {
+    if proof.unproven == 0 {
+        return String::new();
+    }
+    let age = match proof.oldest_unproven_seconds {
+        Some(seconds) => format!("the oldest was compared {} ago", duration(seconds)),
+        None => "some never were".to_owned(),
+    };
+    format!(
+        "{} of {} key ranges are still to be compared row by row; {age}\n",
+        grouped(proof.unproven),
+        grouped(proof.ranges)
+    )
+}
+
+fn counts(line: &TableReport, has_compared: bool) -> Vec<String> {
+    let mut cells = vec![line.table.to_owned()];
+    cells.extend([line.read, line.inserted, line.updated, line.deleted, line.unchanged].map(grouped));
+    if has_compared {
+        cells.extend([line.compared, line.found].map(grouped));
+    }
+    cells.push(grouped(line.rejected));
+    cells
+}
+
+fn moves(moves: &[Move]) -> comfy_table::Table {
+    let mut rows = table(&["figure", "before", "after", "change"]);
+    for line in moves {
+        let name = format!("{}, store {}", line.table, line.store_id);
+        rows.add_row([
+            format!("{name}, rows"),
+            grouped(line.rows_before),
+            grouped(line.rows_after),
+            grouped(line.rows_after - line.rows_before),
+        ]);
+        if line.cents_before != 0 || line.cents_after != 0 {
+            rows.add_row([
+                format!("{name}, total"),
+                units(line.cents_before),
+                units(line.cents_after),
+                units(line.cents_after - line.cents_before),
+            ]);
+        }
+    }
+    rows
+}

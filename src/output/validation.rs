@@ -1,0 +1,133 @@
+//! Both sides of a validation, as text.
+
+use std::fmt::Write;
+
+use super::human::{comparisons, grouped, table};
+use crate::engine::pipeline::flow::{ColumnDifference, Difference, DifferenceKind};
+use crate::engine::runs::deep::TableDifferences;
+use crate::engine::runs::validate::Validation;
+
+/// Days that are listed one by one before the rest is only counted.
+const MAXIMAL_DAYS: usize = 20;
+
+/// Both sides side by side.
+pub fn text(validation: &Validation, seconds: f64) -> String {
+    let mut text = String::new();
+    let mut rows = table(&[
+        "table",
+        "source",
+        "target",
+        "rejected",
+        "pending",
+        "delta",
+        "duplicates",
+        "orphans",
+        "nulls",
+    ]);
+    for line in &validation.tables {
+        rows.add_row([
+            line.rows.table.to_owned(),
+            grouped(line.rows.source),
+            grouped(line.rows.target),
+            grouped(line.rows.rejected),
+            grouped(line.rows.pending),
+            grouped(line.rows.delta()),
+            grouped(line.soundness.duplicates),
+            grouped(line.soundness.orphans),
+            grouped(line.soundness.nulls),
+        ]);
+    }
+    let _ = writeln!(text, "{rows}");
+    let period = match validation.from.zip(validation.to) {
+        Some((from, to)) => format!("{from} to {to}"),
+        None => "all days".to_owned(),
+    };
+    let _ = writeln!(text, "\nperiod: {period}");
+    if !validation.totals.is_empty() {
+        let _ = writeln!(text, "{}", comparisons(&validation.totals));
+    }
+    for newest in &validation.newest {
+        match newest.date {
+            Some(date) => {
+                let _ = writeln!(
+                    text,
+                    "the period holds no rows of {}: its newest date is {date}",
+                    newest.table
+                );
+            }
+            None => {
+                let _ = writeln!(text, "{} has no rows at all in the source", newest.table);
+            }
+        }
+    }
+    if !validation.days.is_empty() {
+        let shown = comparisons(validation.days.iter().take(MAXIMAL_DAYS));
+        let _ = writeln!(text, "\ndays that differ:\n{shown}");
+        let hidden = validation.days.len().saturating_sub(MAXIMAL_DAYS);
+        if hidden > 0 {
+            let _ = writeln!(text, "and {hidden} more; --json lists them all");
+        }
+    }
+    if let Some(tables) = &validation.deep {
+        let _ = writeln!(text, "\nrow by row:\n{}", deep(tables));
+        for table in tables {
+            text.push_str(&described(table));
+        }
+    }
+    let verdict = if validation.equal {
+        "source and target agree"
+    } else {
+        "source and target DIFFER"
+    };
+    let tolerance = match validation.tolerance {
+        0 => String::new(),
+        tolerance => format!(" within a tolerance of {tolerance}"),
+    };
+    let _ = writeln!(text, "\nvalidate: {verdict}{tolerance} ({seconds:.2} s)");
+    text
+}
+
+fn deep(tables: &[TableDifferences]) -> comfy_table::Table {
+    let mut rows = table(&["table", "compared", "missing", "extra", "different", "pending"]);
+    for line in tables {
+        let mut cells = vec![line.table.to_owned()];
+        cells.extend([line.compared, line.missing, line.extra, line.different, line.pending].map(grouped));
+        rows.add_row(cells);
+    }
+    rows
+}
+
+/// The first rows that differ, and how many more there are.
+fn described(table: &TableDifferences) -> String {
+    let mut text = String::new();
+    for difference in &table.first {
+        text.push_str(&difference_text(table.table, difference));
+    }
+    let all = table.missing + table.extra + table.different;
+    let hidden = all.saturating_sub(table.first.len() as u64);
+    if hidden > 0 {
+        let _ = writeln!(text, "  and {} more of {}", grouped(hidden), table.table);
+    }
+    text
+}
+
+/// One row that differs, column by column.
+pub fn difference_text(table: &str, difference: &Difference) -> String {
+    let key = difference.key;
+    let mut text = match difference.kind {
+        DifferenceKind::Missing => format!("  {table} {key} is missing in the star\n"),
+        DifferenceKind::Extra => format!("  {table} {key} is in the star and should not be\n"),
+        DifferenceKind::Different => format!("  {table} {key} differs\n"),
+    };
+    for ColumnDifference { column, source, target } in &difference.columns {
+        let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".to_owned());
+        let _ = match difference.kind {
+            DifferenceKind::Missing => writeln!(text, "    {column}: source {}", shown(source)),
+            DifferenceKind::Extra => writeln!(text, "    {column}: star {}", shown(target)),
+            DifferenceKind::Different => {
+                writeln!(text, "    {column}: source {}, star {}", shown(source), shown(target))
+            }
+        };
+    }
+    text
+}

@@ -1,0 +1,187 @@
+//! Every row compared: `validate --deep` tells, `repair` mends, `incremental --dry-run` and `repair --dry-run` foretell.
+
+use serde_json::Value;
+
+use crate::harness::Sandbox;
+
+const DAMAGE: [&str; 7] = [
+    "UPDATE fact_payment SET amount = amount + 1 WHERE payment_id = 11",
+    "UPDATE fact_rental SET store_key = 3 - store_key WHERE rental_id = 12",
+    "DELETE FROM fact_payment WHERE payment_id = 13",
+    "INSERT INTO fact_payment SELECT NULL, 64000, date_key_paid, customer_key, store_key, staff_id, amount, 0 \
+     FROM fact_payment WHERE payment_id = 14",
+    "UPDATE dim_customer SET city = 'Nowhere' WHERE customer_id = 15",
+    "DELETE FROM bridge_film_category WHERE film_key = 16",
+    "UPDATE dim_film SET length = NULL WHERE film_id = 17",
+];
+
+fn table<'a>(list: &'a Value, name: &str) -> &'a Value {
+    let tables = list.as_array().unwrap();
+    tables.iter().find(|table| table["table"] == name).unwrap()
+}
+
+fn damaged() -> Sandbox {
+    let sandbox = Sandbox::loaded();
+    sandbox.wait_until_at_rest();
+    sandbox.run(&["incremental"]).succeeds();
+    for statement in DAMAGE {
+        sandbox.tamper(statement);
+    }
+    sandbox
+}
+
+#[test]
+fn a_deep_validation_names_every_difference_by_key_and_column() {
+    let sandbox = damaged();
+    let amount = sandbox.source_figure("SELECT CAST(amount AS CHAR) FROM payment WHERE payment_id = 11");
+    let run = sandbox
+        .run(&["validate", "--deep", "--all", "--workers", "3", "--batch-size", "500"])
+        .ends_with_code(1);
+    for words in [
+        "fact_payment 11 differs".to_owned(),
+        format!("amount: source {}", amount.trim_end_matches('0').trim_end_matches('.')),
+        "fact_rental 12 differs".to_owned(),
+        "fact_payment 13 is missing in the star".to_owned(),
+        "fact_payment 64000 is in the star and should not be".to_owned(),
+        "dim_customer 15 differs".to_owned(),
+        "star Nowhere".to_owned(),
+        "bridge_film_category 16 is missing in the star".to_owned(),
+        "dim_film 17 differs".to_owned(),
+    ] {
+        assert!(run.stdout.contains(&words), "no {words:?} in {run:#?}");
+    }
+    let report = sandbox.json(&["validate", "--deep", "--all", "--limit", "1"]);
+    let payment = table(&report["deep"], "fact_payment");
+    assert_eq!(
+        [
+            &payment["missing"],
+            &payment["extra"],
+            &payment["different"],
+            &payment["pending"]
+        ],
+        [1, 1, 1, 0]
+    );
+    assert_eq!(payment["first"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        payment["compared"].to_string(),
+        sandbox.source_figure("SELECT COUNT(*) FROM payment")
+    );
+    // What a rental's store is wrong about does not make its payment wrong.
+    assert_eq!(table(&report["deep"], "fact_rental")["different"], 1);
+}
+
+#[test]
+fn a_deep_validation_of_a_period_compares_the_facts_of_that_period() {
+    let sandbox = Sandbox::loaded();
+    sandbox.wait_until_at_rest();
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.tamper("UPDATE fact_rental SET staff_id = 77 WHERE date_key_rented = 20251101");
+    let planted = sandbox.figure("SELECT COUNT(*) FROM fact_rental WHERE staff_id = 77");
+    let report = sandbox.json(&["validate", "--deep", "--from", "2025-11-01", "--to", "2025-11-01"]);
+    let rental = table(&report["deep"], "fact_rental");
+    assert_eq!(
+        (rental["different"].to_string(), rental["compared"].to_string()),
+        (planted.clone(), planted)
+    );
+    let elsewhere = ["validate", "--deep", "--from", "2025-11-02", "--to", "2025-12-31"];
+    sandbox.run(&elsewhere).succeeds();
+}
+
+#[test]
+fn what_has_changed_since_the_last_sync_is_pending_and_no_difference() {
+    let sandbox = Sandbox::loaded();
+    sandbox.wait_until_at_rest();
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.let_seconds_pass(1);
+    sandbox.change(&[
+        "UPDATE payment SET amount = amount + 5 WHERE payment_id = 21",
+        "INSERT INTO payment (payment_id, customer_id, staff_id, amount, payment_date) \
+         VALUES (63000, 1, 1, 3.33, '2025-05-05 10:00:00')",
+        "DELETE FROM payment WHERE payment_id = 22",
+        "UPDATE city SET city = 'Elsewhere' WHERE city_id < 100",
+        "UPDATE inventory SET store_id = 3 - store_id WHERE inventory_id < 30",
+    ]);
+    for arguments in [&["validate", "--all"][..], &["validate", "--all", "--deep"]] {
+        let run = sandbox.run(arguments).succeeds();
+        assert!(run.stdout.contains("source and target agree"), "{run:#?}");
+    }
+    let report = sandbox.json(&["validate", "--all", "--deep"]);
+    assert_eq!(table(&report["deep"], "fact_payment")["different"], 0);
+    assert!(table(&report["deep"], "fact_payment")["pending"].as_u64().unwrap() >= 3);
+    assert!(table(&report["deep"], "dim_customer")["pending"].as_u64().unwrap() > 0);
+    // A difference beside them is none the less found.
+    sandbox.tamper("UPDATE fact_payment SET amount = amount + 1 WHERE payment_id = 11");
+    sandbox.run(&["validate", "--all"]).ends_with_code(1);
+    sandbox.run(&["validate", "--all", "--deep"]).ends_with_code(1);
+}
+
+#[test]
+fn a_repair_writes_exactly_the_rows_that_differ() {
+    let sandbox = damaged();
+    let dry = sandbox.run(&["repair", "--dry-run"]).ends_with_code(1);
+    assert!(dry.stdout.contains("nothing was written"), "{dry:#?}");
+    sandbox.run(&["validate", "--all"]).ends_with_code(1);
+
+    let before = sandbox.surrogate_keys();
+    let run_before = sandbox.figure("SELECT MAX(id) FROM sync_run");
+    sandbox
+        .run(&["repair", "--workers", "3", "--batch-size", "500"])
+        .succeeds();
+    sandbox.assert_star_equals_source();
+    let run = sandbox.figure("SELECT MAX(id) FROM sync_run");
+    assert_ne!(run, run_before);
+    let written = sandbox.star(&format!(
+        "SELECT 'payment ' || payment_id FROM fact_payment WHERE run_id = {run} \
+         UNION ALL SELECT 'rental ' || rental_id FROM fact_rental WHERE run_id = {run} \
+         UNION ALL SELECT 'customer ' || customer_id FROM dim_customer WHERE run_id = {run} \
+         UNION ALL SELECT 'film ' || film_id FROM dim_film WHERE run_id = {run}"
+    ));
+    assert_eq!(
+        written,
+        ["customer 15", "film 17", "payment 11", "payment 13", "rental 12"]
+    );
+    let kept: Vec<String> = before
+        .into_iter()
+        .filter(|key| !key.starts_with("payment 64000="))
+        .collect();
+    assert!(sandbox.holds_all_of(&kept));
+    sandbox.run(&["repair", "--dry-run"]).succeeds();
+    sandbox.run(&["validate", "--all", "--deep"]).succeeds();
+}
+
+#[test]
+fn a_dry_run_foretells_what_a_run_does_and_writes_nothing() {
+    let sandbox = Sandbox::loaded();
+    sandbox.wait_until_at_rest();
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.change(&[
+        "UPDATE payment SET amount = amount + 5 WHERE payment_id = 21",
+        "DELETE FROM payment WHERE payment_id = 22",
+        "INSERT INTO actor (actor_id, first_name, last_name) VALUES (999, 'NEW', 'ONE')",
+    ]);
+    let all = "SELECT COUNT(*) || ' ' || SUM(amount) || ' ' || (SELECT COUNT(*) FROM dim_actor) || ' ' \
+               || (SELECT COUNT(*) FROM sync_run) || ' ' || (SELECT GROUP_CONCAT(last_updated) FROM sync_state) FROM fact_payment";
+    let before = sandbox.figure(all);
+    let foretold = sandbox.json(&["incremental", "--dry-run"]);
+    assert_eq!(sandbox.figure(all), before);
+    let done = sandbox.json(&["incremental"]);
+    assert_eq!(foretold["tables"], done["tables"]);
+    assert_eq!(foretold["dry_run"], true);
+    let payment = table(&foretold["tables"], "fact_payment");
+    assert_eq!(
+        [&payment["inserted"], &payment["updated"], &payment["deleted"]],
+        [0, 1, 1]
+    );
+    assert_eq!(table(&foretold["tables"], "dim_actor")["inserted"], 1);
+    let moved: i64 = foretold["moves"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line["cents_after"].as_i64().unwrap() - line["cents_before"].as_i64().unwrap())
+        .sum();
+    let total = |amounts: &str| amounts.split(' ').nth(1).unwrap().parse::<f64>().unwrap() * 100.0;
+    #[expect(clippy::cast_precision_loss, reason = "a few dollars")]
+    let moved = moved as f64;
+    assert!((total(&sandbox.figure(all)) - total(&before) - moved).abs() < 0.5);
+    sandbox.assert_star_equals_source();
+}
