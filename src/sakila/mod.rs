@@ -20,7 +20,9 @@ pub fn star() -> &'static Star {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::{BTreeSet, HashSet};
+
+    use sea_orm::sea_query::MysqlQueryBuilder;
 
     use super::*;
     use crate::engine::declaration::lookup::{KeysFrom, Side};
@@ -71,6 +73,21 @@ mod tests {
             for other in others {
                 assert!(star().source(other).is_some(), "{} depends on {other}", table.name);
             }
+        }
+    }
+
+    #[test]
+    fn every_table_whose_columns_a_select_reads_makes_its_rows_stale() {
+        for table in star().tables() {
+            let sql = (table.select)().to_string(MysqlQueryBuilder);
+            let read: BTreeSet<&str> = star()
+                .sources
+                .iter()
+                .map(|source| source.name)
+                .filter(|name| sql.contains(&format!("`{name}`.")))
+                .collect();
+            let stale: BTreeSet<&str> = table.joined.iter().copied().chain([table.source_table]).collect();
+            assert_eq!(read, stale, "{}", table.name);
         }
     }
 

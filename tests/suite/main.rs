@@ -6,10 +6,12 @@
 
 mod harness;
 
+mod advice;
 mod assignment;
 mod changes;
 mod deep;
 mod errors;
+mod explain;
 mod identity;
 mod json;
 mod loads;

@@ -6,12 +6,14 @@ use std::process::{Child, Command, Stdio};
 
 use crate::harness::{Run, Sandbox, send};
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 12] = [
     "init",
     "full-load",
     "incremental",
+    "repair",
     "validate",
     "status",
+    "explain",
     "seed",
     "seed mutate",
     "demo",

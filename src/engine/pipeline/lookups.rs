@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, QueryResult};
+use sea_orm::sea_query::{Order, SelectStatement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult};
 
 use super::flow::Removed;
 use crate::engine::declaration::integer::Integer;
@@ -13,8 +14,10 @@ use crate::engine::declaration::table::{Star, Table};
 use crate::engine::target_db::{TargetReader, reject};
 use crate::error::{Doing, Result};
 
-/// Keys that one statement asks for.
+/// Keys that one statement names.
 const KEYS_A_STATEMENT: usize = 1_000;
+/// Keys that one statement brings, where a lookup is filled whole.
+const KEYS_A_PAGE: u64 = 20_000;
 
 /// Where lookups are filled from.
 #[derive(Clone)]
@@ -29,14 +32,27 @@ pub struct LookupSource {
 }
 
 impl LookupSource {
-    /// Fills every lookup that `tables` need and that is not filled yet, whole.
+    /// Fills every lookup that `tables` need and that is not filled yet, whole, in keyset pages: a map is small, the
+    /// rows that it is made from are not.
     pub async fn load(&self, tables: &[Table], lookups: &mut Lookups) -> Result<()> {
         for Need { lookup, .. } in tables.iter().flat_map(|table| &table.needs) {
-            if lookups.map(lookup).is_none() {
-                let mut map = KeyMap::default();
-                self.fetch(lookup, &Scope::ALL, &mut map).await?;
-                lookups.set(lookup, map);
+            if lookups.map(lookup).is_some() {
+                continue;
             }
+            let mut map = KeyMap::default();
+            let mut after = None;
+            loop {
+                let behind = Scope::Range { after, upto: None };
+                let mut page = lookup.select(&behind);
+                page.order_by(lookup.key, Order::Asc).limit(KEYS_A_PAGE);
+                let fetched = self.fetch(lookup, &page, &behind, &mut map).await?;
+                if fetched.rows < KEYS_A_PAGE {
+                    break;
+                }
+                after = fetched.last_key;
+            }
+            self.correct(lookup, &Scope::ALL, &mut map).await?;
+            lookups.set(lookup, map);
         }
         Ok(())
     }
@@ -54,7 +70,8 @@ impl LookupSource {
             };
             let mut map = KeyMap::default();
             for scope in Scope::of_keys(keys.iter().copied(), KEYS_A_STATEMENT) {
-                self.fetch(lookup, &scope, &mut map).await?;
+                self.fetch(lookup, &lookup.select(&scope), &scope, &mut map).await?;
+                self.correct(lookup, &scope, &mut map).await?;
             }
             for key in keys {
                 if let Some(value) = self.corrected.get(lookup, key) {
@@ -66,49 +83,73 @@ impl LookupSource {
         Ok(lookups)
     }
 
-    async fn fetch(&self, lookup: &'static Lookup, scope: &Scope, map: &mut KeyMap) -> Result<()> {
-        let select = lookup.select(scope);
+    /// Fetches the (key, value) pairs that `select` asks for.
+    async fn fetch(
+        &self,
+        lookup: &'static Lookup,
+        select: &SelectStatement,
+        scope: &Scope,
+        map: &mut KeyMap,
+    ) -> Result<Fetched> {
         let doing = || format!("looking up {}, {scope}", lookup.name);
+        let mut fetched = Fetched::default();
         match lookup.side {
             Side::Source => {
-                let rows = self.source.query_all(&select).await.source(doing)?;
-                for row in &rows {
+                for row in &self.source.query_all(select).await.source(doing)? {
                     let (Integer(key), value): (_, Option<Integer>) = row.try_get_many_by_index().source(doing)?;
+                    fetched.count(key);
                     if let Some(Integer(value)) = value {
                         map.insert(key, value);
                     }
                 }
             }
-            Side::Target => self.fetch_held(lookup, scope, map).await.target(doing)?,
+            Side::Target => {
+                for row in &self.target.all(select).await.target(doing)? {
+                    let (key, value): (i64, i64) = row.try_get_many_by_index().target(doing)?;
+                    fetched.count(key);
+                    map.insert(key, value);
+                }
+            }
         }
-        Ok(())
+        Ok(fetched)
     }
 
-    async fn fetch_held(
-        &self,
-        lookup: &'static Lookup,
-        scope: &Scope,
-        map: &mut KeyMap,
-    ) -> std::result::Result<(), DbErr> {
-        for row in self.target.all(&lookup.select(scope)).await? {
-            let (key, value): (i64, i64) = row.try_get_many_by_index()?;
-            map.insert(key, value);
+    /// Takes out what counts as gone and puts in what could not be loaded: rejected rows are no strangers, their table
+    /// says what dependants take them for.
+    async fn correct(&self, lookup: &'static Lookup, scope: &Scope, map: &mut KeyMap) -> Result<()> {
+        if lookup.side == Side::Source {
+            return Ok(());
         }
         for key in self.removed.get(lookup.table).into_iter().flatten() {
             map.remove(*key);
         }
-        // Rows that could not be loaded are no strangers: their table says what dependants take them for.
         let publisher = lookup.published_by.and_then(|name| self.star.table(name));
         if let Some(table) = publisher
             && let Some(publish) = &table.publishes
         {
-            for (key, parent) in reject::missing_parents(&self.target, table.source_table, scope).await? {
+            let doing = || format!("looking up rejected rows of {}, {scope}", table.source_table);
+            let rejected = reject::missing_parents(&self.target, table.source_table, scope).await;
+            for (key, parent) in rejected.target(doing)? {
                 if let Some(value) = (publish.rejected_as)(parent.as_deref()) {
                     map.insert(key, value);
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// How many pairs came, and the key of the last.
+#[derive(Default)]
+struct Fetched {
+    rows: u64,
+    last_key: Option<i64>,
+}
+
+impl Fetched {
+    fn count(&mut self, key: i64) {
+        self.rows += 1;
+        self.last_key = Some(key);
     }
 }
 
