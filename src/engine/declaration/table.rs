@@ -272,6 +272,11 @@ impl Table {
         }
     }
 
+    /// Whether the natural key is the page key alone, as it is but for bridges.
+    pub fn is_keyed_by_page_key(&self) -> bool {
+        self.natural_key == [self.page_key]
+    }
+
     /// Where a column stands among `columns`.
     pub fn position(&self, name: &str) -> usize {
         self.columns

@@ -8,14 +8,17 @@ use crate::engine::declaration::rejection::Reject;
 use crate::engine::declaration::row::{NaturalKey, integer};
 use crate::engine::declaration::table::Table;
 use crate::engine::pipeline::flow::{Batch, BatchCounts, ColumnDifference, Difference, DifferenceKind, Job};
+use crate::engine::pipeline::lookups::Late;
 
 /// A scope is authoritative: what is held and not wanted is deleted, what is equal is not written. Up to
-/// `described` differing rows are described.
+/// `described` differing rows are described. A row that is rejected for want of its parent goes from the target only
+/// if the lookups are current; else it stays as it is, for the pass that looks again at all rejects.
 pub fn compare(
     job: Job,
     described: usize,
     wanted: Vec<(i64, std::result::Result<Vec<Value>, Reject>)>,
     held: Vec<(i64, Vec<Value>)>,
+    are_lookups_current: bool,
 ) -> Batch {
     let table = job.table;
     let positions_of_key = table.positions(&table.natural_key);
@@ -44,6 +47,9 @@ pub fn compare(
         let cells = match row {
             Ok(cells) => cells,
             Err(reject) => {
+                if !are_lookups_current && reject.rejection.missing_parent.is_some() && table.is_keyed_by_page_key() {
+                    held.remove(&[page_key, 0]);
+                }
                 rejects.push(reject);
                 changed.push(page_key);
                 continue;
@@ -86,6 +92,7 @@ pub fn compare(
         changed,
         dates,
         differences,
+        late: Late::new(),
     }
 }
 

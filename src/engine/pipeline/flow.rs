@@ -10,6 +10,7 @@ use crate::engine::declaration::rejection::Reject;
 use crate::engine::declaration::row::NaturalKey;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::Table;
+use crate::engine::pipeline::lookups::Late;
 
 /// One unit of work: a scope of a table.
 #[derive(Clone)]
@@ -26,6 +27,10 @@ pub struct Page {
     pub rows: Vec<QueryResult>,
     pub held: Vec<QueryResult>,
     pub lookups: Lookups,
+    /// Rows of dimensions that have to be fetched first.
+    pub late: Late,
+    /// Whether a parent that the lookups lack really is not there: those that were loaded before may have missed it.
+    pub are_lookups_current: bool,
 }
 
 /// What has to be done to the target to make one scope of it right.
@@ -42,6 +47,8 @@ pub struct Batch {
     pub dates: BTreeSet<i32>,
     /// Some of the rows that differ, where they are asked for.
     pub differences: Vec<Difference>,
+    /// Rows of dimensions that have to be fetched first: then nothing of the batch is written.
+    pub late: Late,
 }
 
 /// A row that differs, for people to read.
@@ -110,6 +117,9 @@ pub struct TableOutcome {
     pub dates: BTreeSet<i32>,
     /// Some of the rows that differ, where they are asked for.
     pub differences: Vec<Difference>,
+    /// Scopes that were left alone because rows of dimensions have to be fetched first.
+    pub deferred: Vec<Scope>,
+    pub late: Late,
 }
 
 impl TableOutcome {
@@ -120,6 +130,8 @@ impl TableOutcome {
         self.deleted.extend(other.deleted);
         self.dates.extend(other.dates);
         self.differences.extend(other.differences);
+        self.deferred.extend(other.deferred);
+        self.late.extend(other.late);
     }
 
     /// The same outcome, of rows that were read only to be compared.

@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use sea_orm::sea_query::{Order, SelectStatement};
+use sea_orm::sea_query::{Order, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult};
 
 use super::flow::Removed;
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{KeyMap, KeysFrom, Lookup, Lookups, Need, Side};
 use crate::engine::declaration::scope::Scope;
-use crate::engine::declaration::table::{Star, Table};
+use crate::engine::declaration::table::{Kind, Star, Table};
 use crate::engine::target_db::{TargetReader, reject};
 use crate::error::{Doing, Result};
 
@@ -29,7 +29,12 @@ pub struct LookupSource {
     pub removed: Arc<Removed>,
     /// What is known better than the target has it.
     pub corrected: Lookups,
+    /// Whether to tell which dimensions' rows the source has and the target lacks.
+    pub looks_for_late: bool,
 }
+
+/// Rows of dimensions that the source has and the target lacks: late arrivals, by dimension.
+pub type Late = Vec<(&'static str, Vec<i64>)>;
 
 impl LookupSource {
     /// Fills every lookup that `tables` need and that is not filled yet, whole, in keyset pages: a map is small, the
@@ -58,8 +63,9 @@ impl LookupSource {
     }
 
     /// Fills the lookups of one page with just the keys that its rows refer to.
-    pub async fn of_page(&self, table: &Table, rows: &[QueryResult]) -> Result<Lookups> {
+    pub async fn of_page(&self, table: &Table, rows: &[QueryResult]) -> Result<(Lookups, Late)> {
         let mut lookups = Lookups::default();
+        let mut late = Late::new();
         for Need { lookup, keys } in &table.needs {
             let keys: HashSet<i64> = match keys {
                 KeysFrom::Column(column) => column_keys(rows, *column),
@@ -73,14 +79,46 @@ impl LookupSource {
                 self.fetch(lookup, &lookup.select(&scope), &scope, &mut map).await?;
                 self.correct(lookup, &scope, &mut map).await?;
             }
-            for key in keys {
-                if let Some(value) = self.corrected.get(lookup, key) {
-                    map.insert(key, value);
+            for key in &keys {
+                if let Some(value) = self.corrected.get(lookup, *key) {
+                    map.insert(*key, value);
                 }
+            }
+            if self.looks_for_late {
+                let missing = keys.into_iter().filter(|key| map.get(*key).is_none());
+                late.extend(self.late(lookup, missing).await?);
             }
             lookups.set(lookup, map);
         }
-        Ok(lookups)
+        Ok((lookups, late))
+    }
+
+    /// Which of the missing keys of a dimension's lookup the source has.
+    async fn late(
+        &self,
+        lookup: &'static Lookup,
+        missing: impl Iterator<Item = i64>,
+    ) -> Result<Option<(&'static str, Vec<i64>)>> {
+        let dimension = self
+            .star
+            .table(lookup.table)
+            .filter(|table| lookup.side == Side::Target && table.kind == Kind::Dimension);
+        let Some(dimension) = dimension else {
+            return Ok(None);
+        };
+        let doing = || format!("looking for late rows of {}", dimension.source_table);
+        let mut late = Vec::new();
+        for scope in Scope::of_keys(missing, KEYS_A_STATEMENT) {
+            let select = Query::select()
+                .expr(dimension.source_page_key())
+                .from(dimension.source_table)
+                .cond_where(scope.contains(&dimension.source_page_key()))
+                .to_owned();
+            for row in self.source.query_all(&select).await.source(doing)? {
+                late.push(row.try_get_by_index::<Integer>(0).source(doing)?.0);
+            }
+        }
+        Ok((!late.is_empty()).then_some((dimension.name, late)))
     }
 
     /// Fetches the (key, value) pairs that `select` asks for.

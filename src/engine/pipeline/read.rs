@@ -4,7 +4,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection};
 use tracing::debug;
 
 use super::flow::{Job, Page};
-use super::lookups::LookupSource;
+use super::lookups::{Late, LookupSource};
 use crate::engine::declaration::lookup::Lookups;
 use crate::engine::declaration::period::Period;
 use crate::engine::target_db::TargetReader;
@@ -50,9 +50,12 @@ impl Reader {
             .all(&select)
             .await
             .target(|| format!("reading {}, {}", table.name, job.scope))?;
-        let lookups = match &self.lookups {
-            LookupPlan::Loaded(lookups) => lookups.clone(),
-            LookupPlan::ByKey(source) => source.of_page(table, &rows).await?,
+        let (lookups, late, are_lookups_current) = match &self.lookups {
+            LookupPlan::Loaded(lookups) => (lookups.clone(), Late::new(), false),
+            LookupPlan::ByKey(source) => {
+                let (lookups, late) = source.of_page(table, &rows).await?;
+                (lookups, late, true)
+            }
         };
         debug!(table = table.name, scope = %job.scope, rows = rows.len(), held = held.len(), "page read");
         Ok(Page {
@@ -60,6 +63,8 @@ impl Reader {
             rows,
             held,
             lookups,
+            late,
+            are_lookups_current,
         })
     }
 }

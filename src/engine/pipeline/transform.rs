@@ -20,6 +20,8 @@ pub fn transform(page: Page, published: Option<&mut KeyMap>, described: usize) -
         rows,
         held,
         lookups,
+        late,
+        are_lookups_current,
     } = page;
     let table = job.table;
     let mapped: Vec<(i64, std::result::Result<Vec<Value>, Reject>)> = rows
@@ -45,7 +47,9 @@ pub fn transform(page: Page, published: Option<&mut KeyMap>, described: usize) -
         }
     }
 
-    Ok(compare::compare(job, described, mapped, held))
+    let mut batch = compare::compare(job, described, mapped, held, are_lookups_current);
+    batch.late = late;
+    Ok(batch)
 }
 
 pub fn map_row(

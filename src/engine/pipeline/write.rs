@@ -74,6 +74,12 @@ impl Writer {
 
     /// Writes one batch.
     pub async fn write(&mut self, mut batch: Batch) -> Result<()> {
+        if !batch.late.is_empty() {
+            let outcome = self.outcomes.entry(batch.job.table.name).or_default();
+            outcome.deferred.push(batch.job.scope);
+            outcome.late.extend(batch.late);
+            return Ok(());
+        }
         let Some(transaction) = self.transaction().await? else {
             self.record(batch);
             return Ok(());

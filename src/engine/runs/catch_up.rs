@@ -274,8 +274,34 @@ impl<'a> CatchUp<'a> {
         }
     }
 
-    /// Makes the given scopes of a table equal to the source, within the run's transaction.
-    pub(super) async fn reconcile(&self, table: &'static Table, scopes: Vec<Scope>) -> Result<TableOutcome> {
+    /// Makes the given scopes of a table equal to the source, within the run's transaction. A dimension's row that the
+    /// source has and the star lacks is fetched first: else its facts would go and come back under other keys.
+    pub(super) async fn reconcile(&mut self, table: &'static Table, scopes: Vec<Scope>) -> Result<TableOutcome> {
+        let mut outcome = self.reconcile_once(table, scopes, true).await?;
+        let late = std::mem::take(&mut outcome.late);
+        let deferred = std::mem::take(&mut outcome.deferred);
+        for (dimension, keys) in late {
+            let Some(dimension) = self.context.look.star.table(dimension) else {
+                continue;
+            };
+            info!(table = dimension.name, rows = keys.len(), "fetching late rows");
+            let scopes = Scope::of_keys(keys, self.page_size());
+            let found = self.reconcile_once(dimension, scopes, false).await?;
+            self.outcomes
+                .entry(dimension.name)
+                .or_default()
+                .add(found.of_comparing());
+        }
+        outcome.add(self.reconcile_once(table, deferred, false).await?);
+        Ok(outcome)
+    }
+
+    async fn reconcile_once(
+        &self,
+        table: &'static Table,
+        scopes: Vec<Scope>,
+        looks_for_late: bool,
+    ) -> Result<TableOutcome> {
         if scopes.is_empty() {
             return Ok(TableOutcome::default());
         }
@@ -287,11 +313,15 @@ impl<'a> CatchUp<'a> {
                 sequence: None,
             })
             .collect();
-        let lookups = LookupPlan::ByKey(self.lookup_source());
+        let lookups = LookupPlan::ByKey(LookupSource {
+            looks_for_late,
+            ..self.lookup_source()
+        });
         let mut outcomes = self.pass(pipeline::jobs_of(jobs), lookups).await?;
         Ok(outcomes.remove(table.name).unwrap_or_default())
     }
 
+    /// Lookups of what the snapshot and the transaction hold now, with an eye on late rows.
     pub(super) fn lookup_source(&self) -> LookupSource {
         LookupSource {
             star: self.context.look.star,
@@ -299,6 +329,7 @@ impl<'a> CatchUp<'a> {
             target: self.target(),
             removed: Arc::new(self.removed.clone()),
             corrected: Lookups::default(),
+            looks_for_late: true,
         }
     }
 

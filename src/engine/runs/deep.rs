@@ -127,6 +127,7 @@ impl Recheck<'_> {
                     target: self.target.clone(),
                     removed: Arc::new(Removed::new()),
                     corrected: corrected.clone(),
+                    looks_for_late: false,
                 }),
                 period: Period::All,
             },

@@ -87,6 +87,7 @@ impl Pages<'_> {
             target: committed.clone(),
             removed: Arc::new(walked.removed.clone()),
             corrected: Lookups::default(),
+            looks_for_late: false,
         };
         let target = if self.is_target_empty {
             TargetReader::Empty

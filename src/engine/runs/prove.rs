@@ -68,7 +68,16 @@ impl CatchUp<'_> {
         let feeder = tokio::spawn(feed(candidates, began + budget, sender, stop));
         let found = self.pass(jobs, lookups).await;
         let compared = feeder.await.map_err(|_| Error::Panicked { stage: "planner" })?;
-        let found = found?;
+        let mut found = found?;
+        for (name, outcome) in &mut found {
+            let deferred = std::mem::take(&mut outcome.deferred);
+            if let Some(table) = self.context.look.star.table(name)
+                && !deferred.is_empty()
+            {
+                outcome.late.clear();
+                outcome.add(self.reconcile(table, deferred).await?);
+            }
+        }
         self.note(&compared).await?;
         info!(
             ranges = compared.len(),
