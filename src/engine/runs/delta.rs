@@ -131,7 +131,9 @@ impl Delta {
             );
         }
         let update_time = match after.before_pages {
-            None => snapshot.settled_update_time(table.name).map(state::time_text),
+            None => snapshot
+                .settled_update_time(table.name, after.overlap)
+                .map(state::time_text),
             // What moved while the pages were read may have changed rows behind their back: the next run looks again.
             Some(before_pages) => {
                 let now = snapshot.update_time(table.name).map(state::time_text);

@@ -94,7 +94,9 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
     };
     let transaction = target_db::begin(writer).await?;
     for (table, state) in states {
-        let update_time = before.settled_update_time(&table).map(state::time_text);
+        let update_time = before
+            .settled_update_time(&table, context.overlap)
+            .map(state::time_text);
         let state = sync_state::Model {
             load_marker: Some(state::time_text(marker)),
             loaded_upto: None,

@@ -45,12 +45,20 @@ pub(super) enum Moved {
 }
 
 pub(super) fn since_last_sync(snapshot: &Snapshot, source_table: &str, states: &States) -> Moved {
-    let observed = states
-        .get(source_table)
-        .and_then(|state| state.observed_at.as_deref().and_then(state::parse_time));
-    match (snapshot.update_time(source_table), observed) {
-        (Some(updated), Some(observed)) if updated < observed => Moved::No,
-        (Some(updated), Some(observed)) if updated > observed => Moved::Yes,
+    let (Some(state), Some(updated)) = (states.get(source_table), snapshot.update_time(source_table)) else {
+        return Moved::Perhaps;
+    };
+    // A time that had settled at the last sync tells for certain.
+    if let Some(settled) = &state.update_time {
+        return if *settled == state::time_text(updated) {
+            Moved::No
+        } else {
+            Moved::Yes
+        };
+    }
+    match state.observed_at.as_deref().and_then(state::parse_time) {
+        Some(observed) if updated < observed => Moved::No,
+        Some(observed) if updated > observed => Moved::Yes,
         _ => Moved::Perhaps,
     }
 }

@@ -78,7 +78,9 @@ async fn settled_update_times(context: &Context<'_>) -> Result<HashMap<String, S
     let snapshot = context.look.source.snapshot().await?;
     let mut times = HashMap::new();
     for table in &context.look.star.sources {
-        let time = snapshot.settled_update_time(table.name).map(state::time_text);
+        let time = snapshot
+            .settled_update_time(table.name, context.overlap)
+            .map(state::time_text);
         times.extend(time.map(|time| (table.name.to_owned(), time)));
     }
     snapshot.close().await?;

@@ -54,6 +54,7 @@ pub struct Snapshot {
     update_times: HashMap<String, Option<NaiveDateTime>>,
     /// What was open on the server just before the snapshot began.
     pub open_work: OpenWork,
+    is_mariadb: bool,
     connection_id: u64,
 }
 
@@ -161,16 +162,22 @@ impl Source {
             clock,
             update_times,
             open_work,
+            is_mariadb: self.server.is_mariadb,
             connection_id,
         })
     }
 }
 
 impl Snapshot {
-    /// When a table last changed, if that can be told: the server does not always know, and a change as young as the
-    /// margin may have company that does not show yet.
-    pub fn settled_update_time(&self, table: &str) -> Option<DateTime<Utc>> {
-        let settled_before = self.clock - TimeDelta::seconds(UPDATE_TIME_MARGIN_SECONDS);
+    /// When a table last changed, if that can be told: the server does not always know, and a time as young as this
+    /// may get company that does not show yet. MySQL notes when a transaction is committed, MariaDB when it began: one
+    /// that is still open will not move a time of the same second.
+    pub fn settled_update_time(&self, table: &str, overlap: TimeDelta) -> Option<DateTime<Utc>> {
+        let settled_before = if self.is_mariadb {
+            self.closed_until(overlap)
+        } else {
+            self.clock - TimeDelta::seconds(UPDATE_TIME_MARGIN_SECONDS)
+        };
         self.update_time(table).filter(|time| *time < settled_before)
     }
 
