@@ -21,6 +21,7 @@ mod readme;
 mod running;
 mod schema;
 mod seed;
+mod sequences;
 mod silent;
 mod tour;
 mod validation;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::time::Duration;
 
+use sakila_sync::error::server_error_number;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
 pub use expected::TABLES;
@@ -39,6 +40,11 @@ impl Sandbox {
     /// An empty schema.
     pub fn empty() -> Self {
         Self::of(async |schema: &str| sakila::create(schema).await.close().await.unwrap())
+    }
+
+    /// Another Sakila with the tables and rows of this one, nothing synced yet.
+    pub fn copy(&self) -> Self {
+        Self::of(async |schema: &str| sakila::copy(&self.schema, schema).await)
     }
 
     /// The official Sakila. None, said past the capture of a passing test's output, where its dump is not present.
@@ -166,11 +172,20 @@ impl Sandbox {
         if !server().is_mariadb {
             self.change(&["SET SESSION information_schema_stats_expiry = 0"]);
         }
-        let young = "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() \
-                     AND UPDATE_TIME > NOW() - INTERVAL 3 SECOND";
-        while !self.source(young).is_empty() {
+        // With DATABASE() in its place MariaDB opens every table of every schema.
+        let young = format!(
+            "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{}' \
+             AND UPDATE_TIME > NOW() - INTERVAL 3 SECOND",
+            self.schema
+        );
+        while !self.source(&young).is_empty() {
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// Makes room on the server, where a test has many sandboxes.
+    pub fn drop_schema(&self) {
+        self.change(&[&format!("DROP SCHEMA {}", self.schema)]);
     }
 
     /// The first column of a query on the source, as text.
@@ -274,6 +289,15 @@ pub struct Session<'a> {
 impl Session<'_> {
     pub fn change(&self, statements: &[&str]) {
         self.sandbox.runtime.block_on(execute(&self.connection, statements));
+    }
+
+    /// Executes a statement that the server may refuse. Returns how many rows it was about, or the error's number.
+    pub fn attempt(&self, statement: &str) -> Result<u64, u16> {
+        let executed = self.connection.execute_unprepared(statement);
+        match self.sandbox.runtime.block_on(executed) {
+            Ok(done) => Ok(done.rows_affected()),
+            Err(error) => Err(server_error_number(&error).unwrap_or_else(|| panic!("{error} in {statement}"))),
+        }
     }
 
     /// What the server calls it.

@@ -9,9 +9,9 @@ use sakila_sync::config::SourceSettings;
 use sakila_sync::engine::source_db::Source;
 use sakila_sync::seed;
 use sakila_sync::seed::world::Settings;
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
-use super::{connect, server};
+use super::{connect, server, texts};
 
 /// The tests' Sakila has the official numbers of rows, and dates from 2022-01-01 to 2025-12-31.
 const SEED: u64 = 1;
@@ -33,6 +33,24 @@ pub async fn seed(schema: &str) {
         .await
         .unwrap();
     source.pool.close().await.unwrap();
+}
+
+/// Fills an empty schema with the tables and rows of another one.
+pub async fn copy(from: &str, to: &str) {
+    let connection = create(to).await;
+    execute(&connection, "SET foreign_key_checks = 0").await;
+    let tables = format!("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{from}'");
+    for table in texts(&connection, &tables).await {
+        let definition = Statement::from_string(DbBackend::MySql, format!("SHOW CREATE TABLE {from}.{table}"));
+        let row = connection.query_one_raw(definition).await.unwrap().unwrap();
+        execute(&connection, &row.try_get_by_index::<String>(1).unwrap()).await;
+        execute(
+            &connection,
+            &format!("INSERT INTO {table} SELECT * FROM {from}.{table}"),
+        )
+        .await;
+    }
+    connection.close().await.unwrap();
 }
 
 /// Fills an empty schema from the official dump, with its keys, triggers and views.

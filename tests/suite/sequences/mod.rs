@@ -1,0 +1,164 @@
+//! Whatever is done to the source, in whatever order, the star follows: sequences of changes that chance makes, with
+//! an incremental run now and then.
+//!
+//! `SAKILA_SYNC_SEQUENCES=200 scripts/test sequences` tries so many. One that fails prints its seed and all that it
+//! did; `SAKILA_SYNC_SEQUENCE=SEED` repeats it alone.
+
+mod keys;
+mod odds;
+mod operations;
+mod random;
+mod rows;
+mod sequence;
+mod star;
+mod template;
+
+use std::env;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use keys::Keys;
+use sequence::{Sequence, Step};
+use star::SurrogateKeys;
+
+use crate::harness::Sandbox;
+
+/// Longer than any session of a sequence stays open: its account may not see what is.
+const INCREMENTAL: [&str; 3] = ["incremental", "--overlap", "120"];
+
+/// As many as a suite of tests has the time for.
+const SEQUENCES: u64 = 24;
+/// More than there are processors, for they wait now and then: for the server's clock, and for each other's locks.
+const THREADS: usize = 4;
+/// What the server may say: there is such a row, somebody else holds it, other rows need it, or it needs others. Then
+/// a statement changes nothing. (MySQL 9.7 says nothing where somebody else holds a row that a cascade comes to, changes
+/// some of the others and leaves the rest: a source with orphans, and nothing that tells of them.)
+const REFUSALS: [u16; 6] = [1062, 1205, 1213, 1451, 1452, 1761];
+
+#[test]
+fn any_sequence_of_changes_ends_in_the_star_that_a_load_from_nothing_makes() {
+    let (first, last) = match (number("SAKILA_SYNC_SEQUENCE"), number("SAKILA_SYNC_SEQUENCES")) {
+        (Some(seed), _) => (seed, seed),
+        (None, count) => (1, count.unwrap_or(SEQUENCES)),
+    };
+    let template = template::small_sakila();
+    let keys = Keys::of(&template);
+    let next = AtomicU64::new(first);
+    let has_failed = AtomicBool::new(false);
+    let play_some = || {
+        while !has_failed.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed > last {
+                break;
+            }
+            let mut replay = Replay {
+                seed,
+                lines: Vec::new(),
+                has_failed: &has_failed,
+            };
+            play(&template.copy(), &Sequence::of(seed, &keys), &mut replay);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(play_some);
+        }
+    });
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let value = env::var(variable).ok()?;
+    Some(value.parse().unwrap_or_else(|error| panic!("{variable}: {error}")))
+}
+
+/// What has been done, to be shown if it ends badly.
+struct Replay<'a> {
+    seed: u64,
+    lines: Vec<String>,
+    has_failed: &'a AtomicBool,
+}
+
+impl Replay<'_> {
+    fn note(&mut self, step: &Step) {
+        self.lines.push(step.to_string());
+    }
+
+    /// Adds to the last line what came of it.
+    fn note_outcome(&mut self, outcome: Result<u64, u16>) {
+        let line = self.lines.last_mut().unwrap();
+        let outcome = match outcome {
+            Ok(rows) => format!(" -- {rows} rows"),
+            Err(error) if REFUSALS.contains(&error) => format!(" -- refused: error {error}"),
+            Err(error) => panic!("error {error} in {line}"),
+        };
+        line.push_str(&outcome);
+    }
+}
+
+impl Drop for Replay<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.has_failed.store(true, Ordering::Relaxed);
+            let (seed, lines) = (self.seed, self.lines.join("\n"));
+            eprintln!("SAKILA_SYNC_SEQUENCE={seed} repeats what has failed here:\n{lines}");
+        }
+    }
+}
+
+fn play(sandbox: &Sandbox, sequence: &Sequence, replay: &mut Replay<'_>) {
+    let options = sequence.options;
+    replay.lines.push(format!(
+        "-- {}",
+        [&["full-load", "--overlap", "120"], options].concat().join(" ")
+    ));
+    sandbox.run(&["init"]).succeeds();
+    sandbox
+        .run(&[&["full-load", "--overlap", "120"], options].concat())
+        .succeeds();
+    let mut surrogate_keys = SurrogateKeys::default();
+    surrogate_keys.see(sandbox);
+    let [main, late] = [sandbox.open_session(), sandbox.open_session()];
+    for session in [&main, &late] {
+        session.change(&[
+            "SET SESSION innodb_lock_wait_timeout = 1",
+            // It locks fewer rows.
+            "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        ]);
+    }
+    for step in &sequence.steps {
+        replay.note(step);
+        match step {
+            Step::Main(statement) => replay.note_outcome(main.attempt(statement)),
+            Step::Late(statement) => replay.note_outcome(late.attempt(statement)),
+            Step::Sync { at_rest } => {
+                if *at_rest {
+                    sandbox.wait_until_at_rest();
+                }
+                sandbox.run(&[&INCREMENTAL, options].concat()).succeeds();
+                sandbox.assert_star_equals_source();
+                surrogate_keys.see(sandbox);
+            }
+        }
+    }
+    assert_equals_new_star(sandbox, options);
+    sandbox.drop_schema();
+}
+
+/// Loads the source into another file, and compares every row.
+fn assert_equals_new_star(sandbox: &Sandbox, options: &[&str]) {
+    let file = sandbox.folder().join("new.db");
+    let target = ["--target", file.to_str().unwrap()];
+    sandbox.run(&[&["init"], &target[..]].concat()).succeeds();
+    sandbox.run(&[&["full-load"], &target[..], options].concat()).succeeds();
+    let (grown, new) = (star::rows(sandbox, &sandbox.target()), star::rows(sandbox, &file));
+    for (table, new) in &new {
+        let grown = &grown[table];
+        let missing: Vec<_> = new.iter().filter(|row| !grown.contains(row)).collect();
+        let extra: Vec<_> = grown.iter().filter(|row| !new.contains(row)).collect();
+        assert!(
+            missing.is_empty() && extra.is_empty(),
+            "{table}: a new star also has {missing:#?}, and lacks {extra:#?}"
+        );
+        assert_eq!(grown.len(), new.len(), "{table} holds rows twice");
+    }
+}

@@ -1,0 +1,114 @@
+//! How often what happens, and to which tables.
+
+/// Which tables rows come to, and change in: each as often as the number says.
+pub const TABLES: [(u64, &str); 13] = [
+    (6, "rental"),
+    (6, "payment"),
+    (5, "customer"),
+    (4, "film"),
+    (4, "inventory"),
+    (2, "actor"),
+    (2, "address"),
+    (2, "city"),
+    (2, "staff"),
+    (1, "category"),
+    (1, "store"),
+    (1, "country"),
+    (1, "language"),
+];
+/// Whose rows go, unless others need them.
+pub const DELETED: [(u64, &str); 7] = [
+    (6, "payment"),
+    (6, "rental"),
+    (2, "customer"),
+    (1, "inventory"),
+    (1, "film"),
+    (1, "actor"),
+    (1, "city"),
+];
+/// Whose rows go with all that refers to them, which these statements see to first.
+pub const DELETED_WHOLE: [(&str, &[&str]); 5] = [
+    (
+        "customer",
+        &[
+            "DELETE FROM payment WHERE customer_id = ?",
+            "DELETE FROM rental WHERE customer_id = ?",
+        ],
+    ),
+    (
+        "film",
+        &[
+            "DELETE p FROM payment p JOIN rental USING (rental_id) JOIN inventory USING (inventory_id) WHERE film_id = ?",
+            "DELETE r FROM rental r JOIN inventory USING (inventory_id) WHERE film_id = ?",
+            "DELETE FROM inventory WHERE film_id = ?",
+            "DELETE FROM film_actor WHERE film_id = ?",
+            "DELETE FROM film_category WHERE film_id = ?",
+        ],
+    ),
+    ("inventory", &["DELETE FROM rental WHERE inventory_id = ?"]),
+    ("actor", &["DELETE FROM film_actor WHERE actor_id = ?"]),
+    ("category", &["DELETE FROM film_category WHERE category_id = ?"]),
+];
+/// Who refers to whom, where the parent may never have been there.
+pub const ORPHANS: [(&str, &str); 8] = [
+    ("rental", "customer"),
+    ("rental", "inventory"),
+    ("rental", "staff"),
+    ("payment", "rental"),
+    ("payment", "customer"),
+    ("inventory", "film"),
+    ("customer", "address"),
+    ("film", "language"),
+];
+/// Who may vanish and leave orphans.
+pub const VANISHING: [(u64, &str); 11] = [
+    (4, "rental"),
+    (4, "customer"),
+    (4, "inventory"),
+    (2, "film"),
+    (2, "actor"),
+    (1, "category"),
+    (1, "staff"),
+    (1, "store"),
+    (1, "address"),
+    (1, "city"),
+    (1, "language"),
+];
+
+/// How often what happens. Silent kinds leave neither a time nor, most of them, a number of rows that tells of them.
+pub const KINDS: [(u64, Kind); 15] = [
+    (12, Kind::Insert),
+    (12, Kind::Update),
+    (6, Kind::Delete),
+    (2, Kind::DeleteWhole),
+    (4, Kind::ChangeKey),
+    (4, Kind::Link),
+    (4, Kind::Unlink),
+    (2, Kind::Vanish),
+    (2, Kind::Orphan),
+    (5, Kind::BringBack),
+    (10, Kind::SilentUpdate),
+    (5, Kind::SilentInsert),
+    (5, Kind::SilentExchange),
+    (3, Kind::SilentKeyChange),
+    (3, Kind::SilentSwap),
+];
+
+#[derive(Clone, Copy)]
+pub enum Kind {
+    Insert,
+    Update,
+    Delete,
+    DeleteWhole,
+    ChangeKey,
+    Link,
+    Unlink,
+    Vanish,
+    Orphan,
+    BringBack,
+    SilentUpdate,
+    SilentInsert,
+    SilentExchange,
+    SilentKeyChange,
+    SilentSwap,
+}
