@@ -13,6 +13,8 @@ const ROWS_UPDATED: &str = "sakila_sync_rows_updated_total";
 const ROWS_DELETED: &str = "sakila_sync_rows_deleted_total";
 const ROWS_REJECTED: &str = "sakila_sync_rows_rejected_total";
 const ROWS_PER_SECOND: &str = "sakila_sync_rows_per_second";
+const UNPROVEN_RANGES: &str = "sakila_sync_unproven_ranges";
+const OLDEST_UNPROVEN: &str = "sakila_sync_oldest_unproven_range_age_seconds";
 const VALIDATION_DELTA: &str = "sakila_sync_validation_delta";
 
 /// Serves `/metrics` on `address` until the program ends.
@@ -37,6 +39,14 @@ pub fn serve(address: SocketAddr) -> Result<()> {
         "Rows per second since the last look, by target table and stage (read, written)"
     );
     describe_gauge!(
+        UNPROVEN_RANGES,
+        "Key ranges in which something may have changed unseen since they were compared with the source"
+    );
+    describe_gauge!(
+        OLDEST_UNPROVEN,
+        "Age of the oldest of them since it was compared, by the source's clock; 0 if there is none"
+    );
+    describe_gauge!(
         VALIDATION_DELTA,
         "Target less source, by table, measure (rows, cents) and store; 0 when they agree"
     );
@@ -59,6 +69,14 @@ pub fn rows_rejected(table: &'static str, rows: u64) {
 
 pub fn rows_per_second(table: &'static str, stage: &'static str, rate: f64) {
     gauge!(ROWS_PER_SECOND, "table" => table, "stage" => stage).set(rate);
+}
+
+/// How much of the star is still to be compared. A range that never was has no age.
+pub fn unproven(ranges: u64, oldest_seconds: Option<i64>) {
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; these numbers are small")]
+    let (ranges, oldest) = (ranges as f64, oldest_seconds.unwrap_or(0) as f64);
+    gauge!(UNPROVEN_RANGES).set(ranges);
+    gauge!(OLDEST_UNPROVEN).set(oldest);
 }
 
 /// `store_id` is empty for a figure that is no store's.

@@ -32,6 +32,11 @@ pub fn wait_for(child: &mut Child, word: &str) -> BufReader<std::process::ChildS
     log
 }
 
+fn free_port() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port().to_string()
+}
+
 fn get(address: &str, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
@@ -43,12 +48,7 @@ fn get(address: &str, path: &str) -> std::io::Result<String> {
 #[test]
 fn metrics_are_served_while_a_load_runs() {
     let sandbox = Sandbox::new();
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-        .to_string();
+    let port = free_port();
     let mut child = start_slow_load(&sandbox, &["--metrics-addr", &port]);
     let mut log = wait_for(&mut child, "table=\"fact_payment\"");
 
@@ -62,6 +62,37 @@ fn metrics_are_served_while_a_load_runs() {
     }
     log.read_to_string(&mut String::new()).unwrap();
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn metrics_tell_what_is_still_to_be_compared() {
+    let sandbox = Sandbox::loaded();
+    sandbox.run(&["full-load", "--batch-size", "20"]).succeeds();
+    sandbox.wait_until_at_rest();
+    sandbox.change(&["UPDATE payment SET amount = amount + 1, last_update = last_update WHERE payment_id = 1"]);
+    let port = free_port();
+    let arguments = ["incremental", "--metrics-addr", &port, "-v"];
+    let mut command = sandbox.command(&arguments);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A page that is a range of keys is one that is compared.
+    let mut log = wait_for(&mut child, "scope=keys (");
+    let metrics = get(&format!("127.0.0.1:{port}"), "/metrics").unwrap();
+    let value = |name: &str| -> f64 {
+        let line = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in {metrics}"))
+            .parse()
+            .unwrap()
+    };
+    assert!(value("sakila_sync_unproven_ranges") > 100.0, "{metrics}");
+    assert!(
+        value("sakila_sync_oldest_unproven_range_age_seconds") > 0.0,
+        "{metrics}"
+    );
+    log.read_to_string(&mut String::new()).unwrap();
+    assert!(child.wait().unwrap().success());
+    sandbox.assert_star_equals_source();
 }
 
 #[test]
@@ -98,7 +129,8 @@ fn an_interrupted_load_keeps_what_is_finished_and_goes_on_when_run_again() {
 fn a_second_run_stops_at_once_and_says_who_is_at_work() {
     let sandbox = Sandbox::new();
     let mut child = start_slow_load(&sandbox, &[]);
-    let mut log = wait_for(&mut child, "page read");
+    // A page that is a range of keys is one that is compared.
+    let mut log = wait_for(&mut child, "scope=keys (");
     for command in ["full-load", "incremental", "init"] {
         let second = sandbox.run(&[command]).ends_with_code(3);
         let holder = format!("full-load, process {}, since ", child.id());

@@ -23,6 +23,7 @@ use crate::engine::stop::Stop;
 use crate::engine::target_db::proof::{self, Range};
 use crate::engine::target_db::state;
 use crate::error::{Doing, Error, Result};
+use crate::metrics;
 
 /// Ranges from which on lookups are loaded whole instead of key by key.
 const RANGES_TO_LOAD_LOOKUPS: usize = 8;
@@ -47,6 +48,7 @@ impl CatchUp<'_> {
         if candidates.is_empty() {
             return Ok(());
         }
+        self.sum_up_proof().await?;
         // Looking at the sums is worth less than comparing: it gets half of the time at most.
         self.look_at_sums(&mut candidates, began + budget / 2).await?;
         candidates.sort_by_key(|candidate| (!candidate.differs, candidate.range.proven_run));
@@ -245,10 +247,13 @@ impl CatchUp<'_> {
         Ok(())
     }
 
+    /// How much of the star is proven by now; the metrics tell it, too.
     pub(super) async fn sum_up_proof(&self) -> Result<Proof> {
         let ranges = proof::load(&*self.transaction).await?;
         let summary = proof::sum_up_all(self.context.look.star, &ranges, &self.states);
-        Ok(Proof::of(&summary, self.snapshot.clock))
+        let proof = Proof::of(&summary, self.snapshot.clock);
+        metrics::unproven(proof.unproven, proof.oldest_unproven_seconds);
+        Ok(proof)
     }
 }
 
