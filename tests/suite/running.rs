@@ -70,6 +70,7 @@ fn metrics_tell_what_is_still_to_be_compared() {
     sandbox.run(&["full-load", "--batch-size", "20"]).succeeds();
     sandbox.wait_until_at_rest();
     sandbox.change(&["UPDATE payment SET amount = amount + 1, last_update = last_update WHERE payment_id = 1"]);
+    sandbox.let_seconds_pass(1);
     let port = free_port();
     let arguments = ["incremental", "--metrics-addr", &port, "-v"];
     let mut command = sandbox.command(&arguments);
