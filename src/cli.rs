@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::seed::MAXIMAL_SCALE;
 
 /// Rows a page, and so a batch: the smallest size that reads at nearly full speed.
-pub const DEFAULT_BATCH_SIZE: u64 = 20_000;
+pub const DEFAULT_BATCH_SIZE: u64 = 10_000;
 /// Longer than transactions of a shop take, and short enough that little is read again.
 pub const DEFAULT_OVERLAP_SECONDS: u32 = 120;
 /// What an incremental run may spend on finding changes that nothing tells of.

@@ -160,7 +160,7 @@ impl Error {
             Self::TargetBusy { .. } => "wait for it to finish, or stop it".to_owned(),
             Self::NotLoaded => "run `sakila-sync full-load` first".to_owned(),
             Self::Orphans { .. } => {
-                "nothing of this transaction was kept; run `sakila-sync full-load`, and report this: it is a defect"
+                "the load counts as unfinished; run `sakila-sync full-load` again, and report this: it is a defect"
                     .to_owned()
             }
             Self::Seed { cause, .. } => seed_hint(cause),

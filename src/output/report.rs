@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::human::{comparisons, duration, grouped, rate_of, table, units};
+use crate::engine::pipeline::stages::{self, StageSeconds};
 use crate::engine::runs::figures::Comparison;
 use crate::engine::runs::report::{Move, Proof, Report, TableReport};
 
@@ -49,6 +50,9 @@ pub fn text(command: &str, report: &Report, seconds: f64) -> String {
             grouped(found)
         );
     }
+    if read > 0 {
+        text.push_str(&stages(&report.stages));
+    }
     text.push_str(&proof(&report.proof));
     if !report.moves.is_empty() {
         let _ = writeln!(text, "\ntotals of the days it touches:\n{}\n", moves(&report.moves));
@@ -71,6 +75,25 @@ pub fn text(command: &str, report: &Report, seconds: f64) -> String {
         let _ = writeln!(text, "source and target DIFFER:\n{}", comparisons(differences));
     }
     text
+}
+
+/// Where the time went, and which stage holds the run up.
+fn stages(stages: &[StageSeconds]) -> String {
+    let Some(bottleneck) = stages::bottleneck(stages) else {
+        return String::new();
+    };
+    let parts: Vec<String> = stages
+        .iter()
+        .map(|seconds| {
+            let name = seconds.stage.name();
+            if seconds.waiting > 0.0 {
+                format!("{name} busy {:.0}%", seconds.share() * 100.0)
+            } else {
+                format!("{name} {:.2} s", seconds.working)
+            }
+        })
+        .collect();
+    format!("stages: {}; bottleneck: {}\n", parts.join(", "), bottleneck.name())
 }
 
 /// What is left to be compared; nothing if nothing is.

@@ -31,3 +31,13 @@ pub static STAFF_STORE: Lookup = Lookup {
     value: "store_id",
     published_by: None,
 };
+
+/// rental_id to inventory_id.
+pub static RENTAL_ITEM: Lookup = Lookup {
+    name: "rental",
+    side: Side::Source,
+    table: "rental",
+    key: "rental_id",
+    value: "inventory_id",
+    published_by: None,
+};

@@ -39,6 +39,9 @@ fn masked(text: &str) -> String {
         (ADDRESS, "ADDRESS"),
         (r"(MySQL|MariaDB) [0-9][-.\w]*", "SERVER"),
         (r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}", "TIME"),
+        (r"stages: .*", "STAGES"),
+        // Pages are written in the order in which they come.
+        (r"fact_payment_key=[0-9]+", "SURROGATE"),
         (r"[0-9.]+ s\b", "SECONDS"),
         (r"[0-9,]+ rows/s", "RATE"),
         (r"[0-9,]+ (days|h|min|s)\b", "LAG"),

@@ -3,9 +3,11 @@
 //! The official Sakila's keys are TINYINT to INT, a scaled-up one's INT UNSIGNED or BIGINT. The driver decodes
 //! unsigned columns to unsigned integers only and signed ones to signed only; `Integer` asks the column which it is.
 
+use std::sync::Arc;
+
 use sea_orm::sea_query::{ArrayType, ColumnType, Nullable, ValueType, ValueTypeErr};
-use sea_orm::{ColIdx, DbErr, QueryResult, TryFromU64, TryGetError, TryGetable, Value};
-use sqlx::{MySql, Row, Type, ValueRef};
+use sea_orm::{ColIdx, DbErr, QueryResult, RuntimeErr, TryFromU64, TryGetError, TryGetable, Value};
+use sqlx::{Decode, MySql, Row, Type, ValueRef};
 
 /// An integer of any width and signedness, up to `i64::MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,22 +28,26 @@ impl TryGetable for Integer {
         if raw.is_null() {
             return Err(TryGetError::Null(format!("{index:?}")));
         }
-        if <u64 as Type<MySql>>::compatible(&raw.type_info()) {
-            let key: u64 = row.try_get(index.as_sqlx_mysql_index()).map_err(decode_error)?;
-            let key = <i64 as TryFrom<u64>>::try_from(key)
-                .map_err(|_| TryGetError::DbErr(DbErr::Type("integer beyond 2^63 - 1".to_owned())))?;
-            Ok(Integer(key))
+        let column = raw.type_info();
+        // The column is asked here, once; a second check, in the row, would take as long as the decoding.
+        let decoded = if <u64 as Type<MySql>>::compatible(&column) {
+            <u64 as Decode<MySql>>::decode(raw.clone()).and_then(|key| Ok(<i64 as TryFrom<u64>>::try_from(key)?))
+        } else if <i64 as Type<MySql>>::compatible(&column) {
+            <i64 as Decode<MySql>>::decode(raw.clone())
         } else {
-            row.try_get(index.as_sqlx_mysql_index())
-                .map(Integer)
-                .map_err(decode_error)
-        }
+            Err(format!("{column} is no integer").into())
+        };
+        decoded.map(Integer).map_err(|source| {
+            decode_error(sqlx::Error::ColumnDecode {
+                index: format!("{index:?}"),
+                source,
+            })
+        })
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "map_err hands it over")]
 fn decode_error(error: sqlx::Error) -> TryGetError {
-    TryGetError::DbErr(DbErr::Type(error.to_string()))
+    TryGetError::DbErr(DbErr::Query(RuntimeErr::SqlxError(Arc::new(error))))
 }
 
 impl ValueType for Integer {

@@ -33,6 +33,21 @@ impl Period {
         Self::Ranges(ranges)
     }
 
+    /// Whether it holds no day at all.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Ranges(ranges) if ranges.is_empty())
+    }
+
+    /// Whether it holds the day of a date key.
+    pub fn holds(&self, date_key: i32) -> bool {
+        match self {
+            Self::All => true,
+            Self::Ranges(ranges) => ranges
+                .iter()
+                .any(|(from, to)| (date_key::of_day(*from)..=date_key::of_day(*to)).contains(&date_key)),
+        }
+    }
+
     /// The period as a condition on a wall-clock time.
     pub fn of_time(&self, time: &Expr) -> Condition {
         match self {

@@ -3,15 +3,15 @@
 use sea_orm::sea_query::ColumnType;
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn, PrimaryKeyTrait,
-    QueryResult, TryGetableMany, Value,
+    QueryResult, TryGetable, TryGetableMany, Value,
 };
 use sea_orm::{DbErr, RuntimeErr};
 
 use super::lookup::Lookups;
 use crate::engine::declaration::rejection::Rejection;
 
-/// Maps a source row to the cells of a target row.
-pub type RowMap = Box<dyn Fn(&SourceRow<'_>, &Lookups) -> Result<Vec<Value>, Rejection> + Send + Sync>;
+/// Maps a source row to the cells of a target row and adds them to those of the rows before; none of a rejected row.
+pub type RowMap = Box<dyn Fn(&SourceRow<'_>, &Lookups, &mut Vec<Value>) -> Result<(), Rejection> + Send + Sync>;
 
 /// One row that was read from the source.
 pub struct SourceRow<'a>(pub &'a QueryResult);
@@ -37,6 +37,26 @@ pub enum CellType {
     Text,
     Real,
     Boolean,
+}
+
+/// Columns of a table, by their positions: bit n is set for the nth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Columns(u64);
+
+impl Columns {
+    pub const ALL: Self = Self(u64::MAX);
+
+    /// The columns in which two rows differ.
+    pub fn that_differ(one: &[Value], other: &[Value]) -> Self {
+        let bits = one.iter().zip(other).enumerate();
+        Self(bits.fold(0, |bits, (position, (one, other))| {
+            bits | u64::from(one != other) << position
+        }))
+    }
+
+    pub fn contains(self, position: usize) -> bool {
+        self.0 >> position & 1 == 1
+    }
 }
 
 /// Where a column stands in a list of an entity's columns.
@@ -88,9 +108,10 @@ where
     E::ActiveModel: ActiveModelTrait<Entity = E>,
 {
     let columns: Vec<E::Column> = written::<E>().collect();
-    Box::new(move |row, lookups| {
+    Box::new(move |row, lookups, cells| {
         let mut model = map(row, lookups)?;
-        Ok(columns.iter().map(|column| cell(model.take(*column))).collect())
+        cells.extend(columns.iter().map(|column| cell(model.take(*column))));
+        Ok(())
     })
 }
 
@@ -129,6 +150,11 @@ impl SourceRow<'_> {
         self.0
             .try_get_many_by_index()
             .map_err(|error| Rejection::invalid(self.unreadable(&error)))
+    }
+
+    /// One column; nothing for NULL and for what cannot be read as a `T`, such as a date that is none.
+    pub fn cell<T: TryGetable>(&self, column: usize) -> Option<T> {
+        self.0.try_get_by_index::<Option<T>>(column).ok().flatten()
     }
 }
 

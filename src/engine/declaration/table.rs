@@ -125,17 +125,43 @@ pub struct Reference {
     pub parent_column: String,
 }
 
-/// Totals that source and target must agree on, per store and day. Both selects yield
-/// (day, store id, rows, sum). The source's day is a DATE and its sum a DECIMAL in units; the target has a date key
-/// and whole cents.
+/// Totals that source and target must agree on, per store and day. The target adds them up itself. Of the source they
+/// are added up row by row, by a join in memory: joining millions of rows for totals takes a server many times longer
+/// than handing them out. Nothing of the mapping that loads is used for them.
 pub struct Totals {
+    /// Selects what the totals are made of, unfiltered: of each row of the source table its page key, its last change,
+    /// and then what `entry` reads.
     pub source: fn() -> SelectStatement,
+    /// What `entry` looks up, in tables of the source alone.
+    pub needs: Vec<Need>,
+    /// What one of these rows adds to the totals.
+    pub entry: fn(&SourceRow<'_>, &Lookups) -> Entry,
+    /// A lookup that later tables' totals need and that these rows are all it takes to fill.
+    pub fills: Option<Fill>,
     /// The source's DATETIME that the period applies to.
     pub source_date: fn() -> Expr,
+    /// Selects (date key, store id, rows, whole cents) from the target.
     pub target: fn() -> SelectStatement,
     pub target_date: &'static str,
     /// Whether there is a sum of money besides the count.
     pub money: bool,
+}
+
+/// What one source row adds to the totals, beside its count of one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// 0 where the source's date is none.
+    pub date_key: i32,
+    /// 0 where the store cannot be found.
+    pub store_id: i64,
+    pub cents: i64,
+}
+
+/// A lookup, and in which columns of a select its key and its value stand.
+pub struct Fill {
+    pub lookup: &'static Lookup,
+    pub key: usize,
+    pub value: usize,
 }
 
 /// A first and a last year.

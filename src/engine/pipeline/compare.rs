@@ -1,14 +1,19 @@
 //! Finds what differs between the rows that the target should hold of a scope and those that it does.
 
-use std::collections::{BTreeSet, HashMap};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use sea_orm::Value;
+use rayon::prelude::*;
+use sea_orm::{QueryResult, Value};
 
-use crate::engine::declaration::rejection::Reject;
-use crate::engine::declaration::row::{NaturalKey, integer};
+use crate::engine::declaration::row::{Columns, NaturalKey, integer};
 use crate::engine::declaration::table::Table;
-use crate::engine::pipeline::flow::{Batch, BatchCounts, ColumnDifference, Difference, DifferenceKind, Job};
+use crate::engine::pipeline::flow::{
+    Batch, BatchCounts, ColumnDifference, Difference, DifferenceKind, Job, Upserts, Wanted,
+};
+use crate::engine::pipeline::held;
 use crate::engine::pipeline::lookups::Late;
+use crate::error::Result;
 
 /// A scope is authoritative: what is held and not wanted is deleted, what is equal is not written. Up to
 /// `described` differing rows are described. A row that is rejected for want of its parent goes from the target only
@@ -16,83 +21,184 @@ use crate::engine::pipeline::lookups::Late;
 pub fn compare(
     job: Job,
     described: usize,
-    wanted: Vec<(i64, std::result::Result<Vec<Value>, Reject>)>,
-    held: Vec<(i64, Vec<Value>)>,
+    wanted: Wanted,
+    held: &[QueryResult],
     are_lookups_current: bool,
-) -> Batch {
+) -> Result<Batch> {
     let table = job.table;
-    let positions_of_key = table.positions(&table.natural_key);
-    let date_positions = table.positions(&table.date_columns);
-    let natural_key = |cells: &[Value]| natural_key(&positions_of_key, cells);
-    let mut counts = BatchCounts {
-        read: wanted.len() as u64,
-        ..BatchCounts::default()
+    let Wanted {
+        page_keys,
+        cells,
+        rejects,
+    } = wanted;
+    let width = table.columns.len();
+    let row = |position: usize| &cells[position * width..(position + 1) * width];
+    let matched = if held.is_empty() {
+        Matched {
+            missing: (0..page_keys.len()).collect(),
+            ..Matched::default()
+        }
+    } else {
+        Matched::of(table, &cells, held)?
     };
-    let mut held: HashMap<NaturalKey, (i64, Vec<Value>)> = held
-        .into_iter()
-        .map(|(page_key, cells)| (natural_key(&cells), (page_key, cells)))
+    let are_equal: Vec<bool> = matched
+        .both
+        .par_iter()
+        .map(|(wanted, position)| held::equals(table, &held[*position], row(*wanted)))
+        .collect::<Result<_>>()?;
+
+    let mut found = Found::new(table, described);
+    for ((wanted, position), _) in matched.both.iter().zip(&are_equal).filter(|(_, equal)| !**equal) {
+        let before = held::cells(table, &held[*position])?;
+        found.add(page_keys[*wanted], Some(row(*wanted)), Some(&before));
+    }
+    for wanted in &matched.missing {
+        found.add(page_keys[*wanted], Some(row(*wanted)), None);
+    }
+    // What stays although its source row is rejected.
+    let left_alone: HashSet<i64> = rejects
+        .iter()
+        .filter(|(_, reject)| !are_lookups_current && reject.rejection.missing_parent.is_some())
+        .filter(|_| table.is_keyed_by_page_key())
+        .map(|(page_key, _)| *page_key)
         .collect();
-    let mut upserts = Vec::with_capacity(wanted.len() * table.columns.len());
-    let mut rejects = Vec::new();
-    let mut changed = Vec::new();
-    let mut dates = BTreeSet::new();
-    let mut differences = Vec::new();
-    let mut describe = |key, kind, source: Option<&[Value]>, target: Option<&[Value]>| {
-        if differences.len() < described {
-            let columns = columns_that_differ(table, source, target);
-            differences.push(Difference { key, kind, columns });
+    let mut deletes = Vec::with_capacity(matched.extra.len());
+    for (key, position) in matched.extra {
+        if !left_alone.contains(&key[0]) {
+            let before = held::cells(table, &held[position])?;
+            found.add(held::page_key(table, &held[position])?, None, Some(&before));
+            deletes.push(key);
         }
+    }
+    let counts = BatchCounts {
+        read: (page_keys.len() + rejects.len()) as u64,
+        inserted: matched.missing.len() as u64,
+        updated: are_equal.iter().filter(|equal| !**equal).count() as u64,
+        deleted: deletes.len() as u64,
+        unchanged: are_equal.iter().filter(|equal| **equal).count() as u64,
+        rejected: rejects.len() as u64,
     };
-    for (page_key, row) in wanted {
-        let cells = match row {
-            Ok(cells) => cells,
-            Err(reject) => {
-                if !are_lookups_current && reject.rejection.missing_parent.is_some() && table.is_keyed_by_page_key() {
-                    held.remove(&[page_key, 0]);
-                }
-                rejects.push(reject);
-                changed.push(page_key);
-                continue;
-            }
-        };
-        match held.remove(&natural_key(&cells)) {
-            Some((_, held)) if held == cells => {
-                counts.unchanged += 1;
-                continue;
-            }
-            Some((_, held)) => {
-                counts.updated += 1;
-                describe(page_key, DifferenceKind::Different, Some(&cells), Some(&held));
-                add_dates(&date_positions, &held, &mut dates);
-            }
-            None => {
-                counts.inserted += 1;
-                describe(page_key, DifferenceKind::Missing, Some(&cells), None);
-            }
-        }
-        changed.push(page_key);
-        add_dates(&date_positions, &cells, &mut dates);
-        upserts.extend(cells);
-    }
-    let mut deletes = Vec::with_capacity(held.len());
-    for (key, (page_key, cells)) in held {
-        describe(page_key, DifferenceKind::Extra, None, Some(&cells));
-        add_dates(&date_positions, &cells, &mut dates);
-        changed.push(page_key);
-        deletes.push(key);
-    }
-    counts.deleted = deletes.len() as u64;
-    counts.rejected = rejects.len() as u64;
-    Batch {
+    let upserts = if matched.both.is_empty() {
+        BTreeMap::from([(Columns::ALL, cells)])
+    } else {
+        found.upserts
+    };
+    let upserts = upserts.into_iter().map(|(columns, cells)| Upserts { columns, cells });
+    let (rejected_keys, rejects): (Vec<i64>, Vec<_>) = rejects.into_iter().unzip();
+    found.changed.extend(rejected_keys);
+    Ok(Batch {
         job,
-        upserts,
+        upserts: upserts.collect(),
         deletes,
         rejects,
         counts,
-        changed,
-        dates,
-        differences,
+        changed: found.changed,
+        dates: found.dates,
+        differences: found.differences,
         late: Late::new(),
+    })
+}
+
+/// Positions of rows, matched by their natural keys.
+#[derive(Default)]
+struct Matched {
+    /// Wanted, and held.
+    both: Vec<(usize, usize)>,
+    /// Wanted, and not held.
+    missing: Vec<usize>,
+    /// Held, and not wanted.
+    extra: Vec<(NaturalKey, usize)>,
+}
+
+impl Matched {
+    /// Goes through both sides in the order of their keys.
+    fn of(table: &Table, cells: &[Value], held: &[QueryResult]) -> Result<Self> {
+        let positions = table.positions(&table.natural_key);
+        let mut wanted: Vec<(NaturalKey, usize)> = cells
+            .chunks_exact(table.columns.len())
+            .map(|cells| natural_key(&positions, cells))
+            .zip(0..)
+            .collect();
+        let mut held: Vec<(NaturalKey, usize)> = held
+            .par_iter()
+            .map(|row| held::natural_key(table, &positions, row))
+            .collect::<Result<Vec<_>>>()?
+            .into_iter()
+            .zip(0..)
+            .collect();
+        wanted.sort_unstable();
+        held.sort_unstable();
+        let mut matched = Self::default();
+        let (mut wanted, mut held) = (wanted.into_iter().peekable(), held.into_iter().peekable());
+        loop {
+            let order = match (wanted.peek(), held.peek()) {
+                (Some((wanted, _)), Some((held, _))) => wanted.cmp(held),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => return Ok(matched),
+            };
+            match order {
+                Ordering::Less => matched.missing.extend(wanted.next().map(|(_, position)| position)),
+                Ordering::Greater => matched.extra.extend(held.next()),
+                Ordering::Equal => {
+                    let pair = wanted.next().zip(held.next());
+                    matched.both.extend(pair.map(|((_, wanted), (_, held))| (wanted, held)));
+                }
+            }
+        }
+    }
+}
+
+/// What the rows that differ come down to.
+struct Found<'a> {
+    table: &'a Table,
+    described: usize,
+    date_positions: Vec<usize>,
+    /// Cells of rows, by the columns that they differ in.
+    upserts: BTreeMap<Columns, Vec<Value>>,
+    changed: Vec<i64>,
+    dates: BTreeSet<i32>,
+    differences: Vec<Difference>,
+}
+
+impl<'a> Found<'a> {
+    fn new(table: &'a Table, described: usize) -> Self {
+        Self {
+            table,
+            described,
+            date_positions: table.positions(&table.date_columns),
+            upserts: BTreeMap::new(),
+            changed: Vec::new(),
+            dates: BTreeSet::new(),
+            differences: Vec::new(),
+        }
+    }
+
+    /// Takes note of a row that is one thing in the source and another in the target.
+    fn add(&mut self, page_key: i64, source: Option<&[Value]>, target: Option<&[Value]>) {
+        if self.differences.len() < self.described {
+            self.differences.push(Difference {
+                key: page_key,
+                kind: match (source, target) {
+                    (Some(_), Some(_)) => DifferenceKind::Different,
+                    (Some(_), None) => DifferenceKind::Missing,
+                    (None, _) => DifferenceKind::Extra,
+                },
+                columns: columns_that_differ(self.table, source, target),
+            });
+        }
+        self.changed.push(page_key);
+        for cells in [source, target].into_iter().flatten() {
+            for &position in &self.date_positions {
+                if let Value::Int(Some(date)) = cells[position] {
+                    self.dates.insert(date);
+                }
+            }
+        }
+        if let Some(source) = source {
+            let columns = target.map_or(Columns::ALL, |target| Columns::that_differ(source, target));
+            self.upserts.entry(columns).or_default().extend_from_slice(source);
+        }
     }
 }
 
@@ -113,7 +219,7 @@ fn columns_that_differ(table: &Table, source: Option<&[Value]>, target: Option<&
 }
 
 /// A cell as people read it; `None` for NULL.
-pub fn text(cell: &Value) -> Option<String> {
+fn text(cell: &Value) -> Option<String> {
     match cell {
         Value::BigInt(number) => number.map(|number| number.to_string()),
         Value::Int(number) => number.map(|number| number.to_string()),
@@ -130,12 +236,4 @@ fn natural_key(positions: &[usize], cells: &[Value]) -> NaturalKey {
         *part = integer(&cells[position]);
     }
     key
-}
-
-fn add_dates(positions: &[usize], cells: &[Value], dates: &mut BTreeSet<i32>) {
-    for &position in positions {
-        if let Value::Int(Some(date)) = cells[position] {
-            dates.insert(date);
-        }
-    }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::engine::declaration::lookup::Lookups;
 use crate::engine::declaration::rejection::Reject;
-use crate::engine::declaration::row::NaturalKey;
+use crate::engine::declaration::row::{Columns, NaturalKey};
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::Table;
 use crate::engine::pipeline::lookups::Late;
@@ -33,11 +33,46 @@ pub struct Page {
     pub are_lookups_current: bool,
 }
 
+/// The rows of one scope as the target should hold them.
+#[derive(Default)]
+pub struct Wanted {
+    /// Of each row that can be loaded.
+    pub page_keys: Vec<i64>,
+    /// Its cells, row after row, each as wide as the table's columns.
+    pub cells: Vec<Value>,
+    /// The rows that cannot be loaded, with their page keys.
+    pub rejects: Vec<(i64, Reject)>,
+}
+
+impl Wanted {
+    pub fn with_capacity(rows: usize, width: usize) -> Self {
+        Self {
+            page_keys: Vec::with_capacity(rows),
+            cells: Vec::with_capacity(rows * width),
+            rejects: Vec::new(),
+        }
+    }
+
+    /// All rows, in order.
+    pub fn join(parts: Vec<Self>) -> Self {
+        let mut joined = Self {
+            page_keys: Vec::with_capacity(parts.iter().map(|part| part.page_keys.len()).sum()),
+            cells: Vec::with_capacity(parts.iter().map(|part| part.cells.len()).sum()),
+            rejects: Vec::new(),
+        };
+        for mut part in parts {
+            joined.page_keys.append(&mut part.page_keys);
+            joined.cells.append(&mut part.cells);
+            joined.rejects.append(&mut part.rejects);
+        }
+        joined
+    }
+}
+
 /// What has to be done to the target to make one scope of it right.
 pub struct Batch {
     pub job: Job,
-    /// Cells of the rows to insert or update, row after row, each as wide as the table's columns.
-    pub upserts: Vec<Value>,
+    pub upserts: Vec<Upserts>,
     pub deletes: Vec<NaturalKey>,
     pub rejects: Vec<Reject>,
     pub counts: BatchCounts,
@@ -49,6 +84,13 @@ pub struct Batch {
     pub differences: Vec<Difference>,
     /// Rows of dimensions that have to be fetched first: then nothing of the batch is written.
     pub late: Late,
+}
+
+/// Rows to insert or update that differ in the same columns: an index whose columns stay as they are is not touched.
+pub struct Upserts {
+    pub columns: Columns,
+    /// Row after row, each as wide as the table's columns.
+    pub cells: Vec<Value>,
 }
 
 /// A row that differs, for people to read.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use sea_orm::sea_query::{Order, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult};
 
@@ -10,9 +11,9 @@ use super::flow::Removed;
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{KeyMap, KeysFrom, Lookup, Lookups, Need, Side};
 use crate::engine::declaration::scope::Scope;
-use crate::engine::declaration::table::{Kind, Star, Table};
+use crate::engine::declaration::table::{Kind, Star};
 use crate::engine::target_db::{TargetReader, reject};
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Error, Result};
 
 /// Keys that one statement names.
 const KEYS_A_STATEMENT: usize = 1_000;
@@ -37,36 +38,47 @@ pub struct LookupSource {
 pub type Late = Vec<(&'static str, Vec<i64>)>;
 
 impl LookupSource {
-    /// Fills every lookup that `tables` need and that is not filled yet, whole, in keyset pages: a map is small, the
-    /// rows that it is made from are not.
-    pub async fn load(&self, tables: &[Table], lookups: &mut Lookups) -> Result<()> {
-        for Need { lookup, .. } in tables.iter().flat_map(|table| &table.needs) {
-            if lookups.map(lookup).is_some() {
-                continue;
+    /// Fills every lookup that is needed and not filled yet, whole, in keyset pages: a map is small, the rows that it
+    /// is made from are not.
+    pub async fn load(&self, needs: impl IntoIterator<Item = &Need>, lookups: &mut Lookups) -> Result<()> {
+        let mut missing: Vec<&'static Lookup> = Vec::new();
+        for Need { lookup, .. } in needs {
+            if lookups.map(lookup).is_none() && !missing.iter().any(|other| std::ptr::eq(*other, *lookup)) {
+                missing.push(lookup);
             }
-            let mut map = KeyMap::default();
-            let mut after = None;
-            loop {
-                let behind = Scope::Range { after, upto: None };
-                let mut page = lookup.select(&behind);
-                page.order_by(lookup.key, Order::Asc).limit(KEYS_A_PAGE);
-                let fetched = self.fetch(lookup, &page, &behind, &mut map).await?;
-                if fetched.rows < KEYS_A_PAGE {
-                    break;
-                }
-                after = fetched.last_key;
-            }
-            self.correct(lookup, &Scope::ALL, &mut map).await?;
+        }
+        let filled = try_join_all(missing.into_iter().map(async |lookup| {
+            let map = self.load_whole(lookup).await?;
+            Ok::<_, Error>((lookup, map))
+        }));
+        for (lookup, map) in filled.await? {
             lookups.set(lookup, map);
         }
         Ok(())
     }
 
+    async fn load_whole(&self, lookup: &'static Lookup) -> Result<KeyMap> {
+        let mut map = KeyMap::default();
+        let mut after = None;
+        loop {
+            let behind = Scope::Range { after, upto: None };
+            let mut page = lookup.select(&behind);
+            page.order_by(lookup.key, Order::Asc).limit(KEYS_A_PAGE);
+            let fetched = self.fetch(lookup, &page, &behind, &mut map).await?;
+            if fetched.rows < KEYS_A_PAGE {
+                break;
+            }
+            after = fetched.last_key;
+        }
+        self.correct(lookup, &Scope::ALL, &mut map).await?;
+        Ok(map)
+    }
+
     /// Fills the lookups of one page with just the keys that its rows refer to.
-    pub async fn of_page(&self, table: &Table, rows: &[QueryResult]) -> Result<(Lookups, Late)> {
+    pub async fn of_page(&self, needs: &[Need], rows: &[QueryResult]) -> Result<(Lookups, Late)> {
         let mut lookups = Lookups::default();
         let mut late = Late::new();
-        for Need { lookup, keys } in &table.needs {
+        for Need { lookup, keys } in needs {
             let keys: HashSet<i64> = match keys {
                 KeysFrom::Column(column) => column_keys(rows, *column),
                 KeysFrom::Values(earlier) => lookups

@@ -12,10 +12,12 @@
 
 pub mod compare;
 pub mod flow;
+pub mod held;
 pub mod lookups;
 pub mod plan;
 pub mod progress;
 pub mod read;
+pub mod stages;
 pub mod transform;
 pub mod write;
 
@@ -30,6 +32,7 @@ use crate::engine::declaration::table::Table;
 use crate::engine::pipeline::flow::{Batch, Job, Outcomes, Page};
 use crate::engine::pipeline::progress::Progress;
 use crate::engine::pipeline::read::Reader;
+use crate::engine::pipeline::stages::{Lap, Stage};
 use crate::engine::pipeline::transform::transform;
 use crate::engine::pipeline::write::Writer;
 use crate::engine::stop::Stop;
@@ -129,7 +132,8 @@ impl Pipeline<'_> {
                     .map(|publish| (publish.lookup, KeyMap::default()))
             })
             .collect();
-        let transform = spawn_transform(pages, batch_sender, published, self.described, failure.clone());
+        let lap = Lap::begin(Arc::clone(&self.progress.stages), Stage::Transform);
+        let transform = spawn_transform(pages, batch_sender, published, self.described, failure.clone(), lap);
         let writer = spawn_writer(batches, self.writer, failure.clone(), self.progress);
 
         while let Some(joined) = readers.join_next().await {
@@ -174,17 +178,21 @@ struct ReaderTask {
 
 impl ReaderTask {
     async fn run(self) {
+        let mut lap = Lap::begin(Arc::clone(&self.progress.stages), Stage::Reader);
         while !self.stop.is_requested() && !self.failure.is_set() {
             let Some(job) = self.jobs.lock().await.recv().await else {
                 return;
             };
+            lap.waited();
             let table = job.table.name;
             match self.reader.read(job).await {
                 Ok(page) => {
+                    lap.worked();
                     self.progress.table(table).add_read(page.rows.len() as u64);
                     if self.pages.send(page).await.is_err() {
                         return;
                     }
+                    lap.waited();
                 }
                 Err(error) => return self.failure.set(error),
             }
@@ -198,9 +206,11 @@ fn spawn_transform(
     mut published: Vec<(&'static Lookup, KeyMap)>,
     described: usize,
     failure: Failure,
+    mut lap: Lap,
 ) -> JoinHandle<Vec<(&'static Lookup, KeyMap)>> {
     tokio::task::spawn_blocking(move || {
         while let Some(page) = pages.blocking_recv() {
+            lap.waited();
             let lookup = page.job.table.publishes.as_ref().map(|publish| publish.lookup);
             let map = published
                 .iter_mut()
@@ -208,9 +218,11 @@ fn spawn_transform(
                 .map(|(_, map)| map);
             match transform(page, map, described) {
                 Ok(batch) => {
+                    lap.worked();
                     if batches.send(batch).is_err() {
                         break;
                     }
+                    lap.waited();
                 }
                 Err(error) => {
                     failure.set(error);
@@ -230,15 +242,21 @@ fn spawn_writer(
 ) -> JoinHandle<Option<Outcomes>> {
     let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || {
+        let mut lap = Lap::begin(Arc::clone(&progress.stages), Stage::Writer);
         let write_all = || -> Result<Outcomes> {
             for batch in batches {
+                lap.waited();
                 let table = progress.table(batch.job.table.name);
                 let counts = batch.counts;
                 runtime.block_on(writer.write(batch))?;
                 table.add_written(counts);
+                lap.worked();
             }
+            lap.waited();
             // What is finished is committed even if another stage has failed: each batch stands for itself.
-            runtime.block_on(writer.finish())
+            let outcomes = runtime.block_on(writer.finish());
+            lap.worked();
+            outcomes
         };
         write_all().map_err(|error| failure.set(error)).ok()
     })

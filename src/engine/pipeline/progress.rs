@@ -4,11 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::engine::pipeline::flow::BatchCounts;
+use crate::engine::pipeline::stages::Stages;
 use crate::metrics;
 
 /// The counters of one run.
 #[derive(Default)]
 pub struct Progress {
+    pub stages: Arc<Stages>,
     tables: Mutex<Vec<Arc<TableProgress>>>,
 }
 

@@ -53,7 +53,7 @@ impl Reader {
         let (lookups, late, are_lookups_current) = match &self.lookups {
             LookupPlan::Loaded(lookups) => (lookups.clone(), Late::new(), false),
             LookupPlan::ByKey(source) => {
-                let (lookups, late) = source.of_page(table, &rows).await?;
+                let (lookups, late) = source.of_page(&table.needs, &rows).await?;
                 (lookups, late, true)
             }
         };

@@ -1,16 +1,19 @@
 //! The transform stage: maps a page's rows on rayon and finds what the target lacks of them.
 
 use rayon::prelude::*;
-use sea_orm::{QueryResult, Value};
+use sea_orm::QueryResult;
 
 use crate::engine::declaration::integer::Integer;
-use crate::engine::declaration::lookup::KeyMap;
+use crate::engine::declaration::lookup::{KeyMap, Lookups};
 use crate::engine::declaration::rejection::Reject;
-use crate::engine::declaration::row::{CellType, SourceRow, integer};
+use crate::engine::declaration::row::{SourceRow, integer};
 use crate::engine::declaration::table::Table;
 use crate::engine::pipeline::compare;
-use crate::engine::pipeline::flow::{Batch, Page};
+use crate::engine::pipeline::flow::{Batch, Page, Wanted};
 use crate::error::{Doing, Result};
+
+/// Rows that one rayon task maps: enough of them to be worth a task, and few enough to keep all threads busy.
+const ROWS_A_TASK: usize = 1_000;
 
 /// Maps and compares one page; adds what its table publishes to `published`, and describes up to `described` rows
 /// that differ.
@@ -24,71 +27,49 @@ pub fn transform(page: Page, published: Option<&mut KeyMap>, described: usize) -
         are_lookups_current,
     } = page;
     let table = job.table;
-    let mapped: Vec<(i64, std::result::Result<Vec<Value>, Reject>)> = rows
-        .par_iter()
-        .map(|row| map_row(table, row, &lookups))
+    let parts: Vec<Wanted> = rows
+        .par_chunks(ROWS_A_TASK)
+        .map(|rows| map_rows(table, rows, &lookups))
         .collect::<Result<_>>()?;
-    let held: Vec<(i64, Vec<Value>)> = held
-        .par_iter()
-        .map(|row| held_cells(table, row))
-        .collect::<Result<_>>()?;
-
+    let wanted = Wanted::join(parts);
     if let (Some(publish), Some(map)) = (&table.publishes, published) {
         let (key, value) = (table.position(publish.key), table.position(publish.value));
-        for (page_key, row) in &mapped {
-            match row {
-                Ok(cells) => map.insert(integer(&cells[key]), integer(&cells[value])),
-                Err(reject) => {
-                    if let Some(value) = (publish.rejected_as)(reject.rejection.missing_parent) {
-                        map.insert(*page_key, value);
-                    }
-                }
+        for cells in wanted.cells.chunks_exact(table.columns.len()) {
+            map.insert(integer(&cells[key]), integer(&cells[value]));
+        }
+        for (page_key, reject) in &wanted.rejects {
+            if let Some(value) = (publish.rejected_as)(reject.rejection.missing_parent) {
+                map.insert(*page_key, value);
             }
         }
     }
-
-    let mut batch = compare::compare(job, described, mapped, held, are_lookups_current);
+    let mut batch = compare::compare(job, described, wanted, &held, are_lookups_current)?;
     batch.late = late;
+    // A row is many allocations: giving them back takes as long as mapping it.
+    rayon::join(
+        || rows.into_par_iter().for_each(drop),
+        || held.into_par_iter().for_each(drop),
+    );
     Ok(batch)
 }
 
-pub fn map_row(
-    table: &Table,
-    row: &QueryResult,
-    lookups: &crate::engine::declaration::lookup::Lookups,
-) -> Result<(i64, std::result::Result<Vec<Value>, Reject>)> {
+fn map_rows(table: &Table, rows: &[QueryResult], lookups: &Lookups) -> Result<Wanted> {
     let doing = || format!("reading the key of a row of {}", table.source_table);
-    let Integer(page_key) = row.try_get_by_index(0).source(doing)?;
-    match (table.map)(&SourceRow(row), lookups) {
-        Ok(cells) => Ok((page_key, Ok(cells))),
-        Err(rejection) => {
-            let mut key = page_key.to_string();
-            for column in 1..table.primary_key_columns {
-                let Integer(part) = row.try_get_by_index(column).source(doing)?;
-                key.push(',');
-                key.push_str(&part.to_string());
+    let mut wanted = Wanted::with_capacity(rows.len(), table.columns.len());
+    for row in rows {
+        let Integer(page_key) = row.try_get_by_index(0).source(doing)?;
+        match (table.map)(&SourceRow(row), lookups, &mut wanted.cells) {
+            Ok(()) => wanted.page_keys.push(page_key),
+            Err(rejection) => {
+                let mut key = page_key.to_string();
+                for column in 1..table.primary_key_columns {
+                    let Integer(part) = row.try_get_by_index(column).source(doing)?;
+                    key.push(',');
+                    key.push_str(&part.to_string());
+                }
+                wanted.rejects.push((page_key, Reject { key, rejection }));
             }
-            Ok((page_key, Err(Reject { key, rejection })))
         }
     }
-}
-
-/// The cells of a row that the target holds, as `target_rows` selects them: the page key, then the columns.
-pub fn held_cells(table: &Table, row: &QueryResult) -> Result<(i64, Vec<Value>)> {
-    let page_key = row
-        .try_get_by_index(0)
-        .target(|| format!("reading the key of a row of {}", table.name))?;
-    let mut cells = Vec::with_capacity(table.columns.len());
-    for (position, column) in table.columns.iter().enumerate() {
-        let index = position + 1;
-        let cell = match column.cell_type {
-            CellType::BigInteger => row.try_get_by_index(index).map(Value::BigInt),
-            CellType::Integer => row.try_get_by_index(index).map(Value::Int),
-            CellType::Text => row.try_get_by_index(index).map(Value::String),
-            CellType::Real => row.try_get_by_index(index).map(Value::Double),
-            CellType::Boolean => row.try_get_by_index(index).map(Value::Bool),
-        };
-        cells.push(cell.target(|| format!("reading {}.{}", table.name, column.name))?);
-    }
-    Ok((page_key, cells))
+    Ok(wanted)
 }

@@ -6,16 +6,19 @@ use std::sync::Arc;
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, Value};
 
 use crate::engine::declaration::date_key;
+use crate::engine::declaration::row::Columns;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Kind, Star, Years};
-use crate::engine::pipeline::flow::{Batch, Outcomes};
+use crate::engine::pipeline::flow::{Batch, Outcomes, Upserts};
 use crate::engine::target_db;
 use crate::engine::target_db::state::sync_state;
 use crate::engine::target_db::{calendar, reject, statement};
 use crate::error::{Doing, Result};
 
-/// Rows of one INSERT; more gain nothing (measured), and SQLite's limit of 32,766 bind variables is far.
-const ROWS_A_STATEMENT: usize = 100;
+/// Rows of one INSERT. Each is handed to SQLite's thread and waited for, so few large ones are better; beyond 500 they
+/// gain nothing (docs/performance.md), and SQLite's limit of 32,766 bind variables is far. What is left over goes in
+/// ever smaller ones, so that there are few different statements and all of them are kept prepared.
+const ROWS_A_STATEMENT: [usize; 5] = [500, 100, 20, 4, 1];
 /// Batches of one transaction, where the writer commits by itself.
 const BATCHES_A_COMMIT: usize = 8;
 
@@ -39,8 +42,8 @@ pub struct Writer {
     collect_changes: bool,
     open: Option<Arc<DatabaseTransaction>>,
     batches_since_commit: usize,
-    /// INSERT statements by table and number of rows: building one costs more than executing it.
-    kept: HashMap<(&'static str, usize), String>,
+    /// INSERT statements by table, columns to overwrite and number of rows: building one costs more than executing it.
+    kept: HashMap<(&'static str, Columns, usize), String>,
     years: Years,
     intervals: HashMap<&'static str, FinishedIntervals>,
     outcomes: Outcomes,
@@ -96,16 +99,18 @@ impl Writer {
             .await?;
         }
         let width = table.columns.len();
-        let mut values = std::mem::take(&mut batch.upserts).into_iter();
-        while values.len() > 0 {
-            let rows = ROWS_A_STATEMENT.min(values.len() / width);
-            let cells: Vec<Value> = values.by_ref().take(rows * width).collect();
-            let sql = self
-                .kept
-                .entry((table.name, rows))
-                .or_insert_with(|| statement::upsert(table, rows, self.run_id));
-            let statement = statement::bind(sql, cells);
-            transaction.execute_raw(statement).await.target(doing)?;
+        for Upserts { columns, cells } in std::mem::take(&mut batch.upserts) {
+            let mut cells = cells.into_iter();
+            while cells.len() > 0 {
+                let rows = rows_of_next(cells.len() / width);
+                let values: Vec<Value> = cells.by_ref().take(rows * width).collect();
+                let sql = self
+                    .kept
+                    .entry((table.name, columns, rows))
+                    .or_insert_with(|| statement::upsert(table, columns, rows, self.run_id));
+                let statement = statement::bind(sql, values);
+                transaction.execute_raw(statement).await.target(doing)?;
+            }
         }
         // A dimension's row goes when nothing points to it any more: at the end of the run.
         if table.kind != Kind::Dimension {
@@ -185,6 +190,11 @@ impl Writer {
                 .finish(sequence, *upto);
         }
     }
+}
+
+/// How many of the rows that are left the next statement takes.
+fn rows_of_next(left: usize) -> usize {
+    ROWS_A_STATEMENT.into_iter().find(|rows| *rows <= left).unwrap_or(left)
 }
 
 impl FinishedIntervals {

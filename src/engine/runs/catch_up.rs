@@ -7,28 +7,24 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
-use tracing::{info, warn};
+use tracing::{debug, info};
 
 use super::delta::{Advance, Delta};
-use super::figures::{self, Comparison, Sides};
+use super::figures::{Comparison, Sides};
 use super::report::Proof;
 use super::stale::Changes;
+use super::survey::Survey;
+use super::totals::Figures;
 use super::{Context, Mode};
-use crate::engine::declaration::lookup::Lookups;
-use crate::engine::declaration::period::Period;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Kind, Table};
-use crate::engine::pipeline::flow::{Job, Outcomes, Removed, TableOutcome};
-use crate::engine::pipeline::lookups::LookupSource;
+use crate::engine::pipeline::flow::{Outcomes, Removed, TableOutcome};
 use crate::engine::pipeline::plan::Intervals;
-use crate::engine::pipeline::read::{LookupPlan, Reader};
-use crate::engine::pipeline::write::{Commits, Writer};
-use crate::engine::pipeline::{self, Jobs, Pipeline};
 use crate::engine::source_db::Snapshot;
 use crate::engine::target_db::proof::Range;
 use crate::engine::target_db::source_record::{self, SourceRecord};
 use crate::engine::target_db::state::{self, States};
-use crate::engine::target_db::{TargetReader, calendar, history, reject, statement};
+use crate::engine::target_db::{TargetReader, history, reject, statement};
 use crate::error::{Doing, Error, Result};
 
 /// Keys that one page asks for: more would make a statement too long for the server to plan well.
@@ -45,6 +41,10 @@ pub struct Start {
     pub before: Outcomes,
     /// The pages that the run has gone through before the pass.
     pub walked: Option<WalkedBefore>,
+    /// What the snapshot holds of the facts, by star table, where it was looked through before the pass.
+    pub surveys: HashMap<&'static str, Survey>,
+    /// The target's totals just before the pass, where they were added up.
+    pub target_totals: HashMap<&'static str, Figures>,
 }
 
 /// Pages that were compared with the source before a pass.
@@ -63,6 +63,8 @@ impl Start {
             suspects: HashMap::new(),
             before: Outcomes::new(),
             walked: None,
+            surveys: HashMap::new(),
+            target_totals: HashMap::new(),
         }
     }
 }
@@ -87,7 +89,10 @@ pub struct CatchUp<'a> {
     /// Rows of dimensions that the source no longer has; deleted at the end of the pass.
     pub(super) removed: Removed,
     /// How many rows the source has of each table, where they were counted.
-    source_rows: HashMap<&'static str, i64>,
+    pub(super) source_rows: HashMap<&'static str, i64>,
+    /// The source's totals, and the target's just before the pass, where they were added up then.
+    pub(super) surveyed_totals: HashMap<&'static str, Figures>,
+    pub(super) target_totals_before: HashMap<&'static str, Figures>,
     /// When each source table had last changed before the pages of this run were read, if there were any.
     pub(super) update_times_before_pages: Option<HashMap<String, String>>,
 }
@@ -111,6 +116,8 @@ impl<'a> CatchUp<'a> {
             outcomes: Outcomes::new(),
             removed: std::mem::take(&mut start.removed),
             source_rows: HashMap::new(),
+            surveyed_totals: HashMap::new(),
+            target_totals_before: std::mem::take(&mut start.target_totals),
             update_times_before_pages: None,
             start,
         })
@@ -118,7 +125,17 @@ impl<'a> CatchUp<'a> {
 
     /// Does all of it but the commit. Returns what was done and the comparison of both sides.
     pub async fn run(mut self) -> Result<Passed> {
+        for table in self.context.look.star.tables() {
+            if let Some(survey) = self.start.surveys.remove(table.name) {
+                self.deltas.insert(table.source_table, survey.delta);
+                self.source_rows.insert(table.source_table, survey.rows);
+                self.surveyed_totals.insert(table.name, survey.totals);
+            }
+        }
         for source_table in &self.context.look.star.sources {
+            if self.deltas.contains_key(source_table.name) {
+                continue;
+            }
             let state = self.states.get(source_table.name);
             let is_star_table = self
                 .context
@@ -134,6 +151,7 @@ impl<'a> CatchUp<'a> {
                 return Err(Error::Stopped);
             }
             self.catch_up_table(table).await?;
+            debug!(table = table.name, "caught up");
         }
         for state in self.states.values_mut() {
             if self
@@ -150,6 +168,7 @@ impl<'a> CatchUp<'a> {
         }
         self.delete_removed().await?;
         let comparisons = self.compare().await?;
+        debug!("compared");
         self.snapshot.check().await?;
         let agrees = !comparisons.iter().any(Comparison::differs);
         let proof = self.sum_up_proof().await?;
@@ -202,14 +221,6 @@ impl<'a> CatchUp<'a> {
         Ok(())
     }
 
-    /// Makes scopes equal to the source that nothing but their comparison may find to differ.
-    async fn compare_rows(&mut self, table: &'static Table, scopes: Vec<Scope>) -> Result<()> {
-        let found = self.reconcile(table, scopes).await?;
-        self.add_removed(table, &found);
-        self.outcomes.entry(table.name).or_default().add(found.of_comparing());
-        Ok(())
-    }
-
     /// What has changed so far, for the question what depends on it.
     pub(super) fn changes<'b>(
         &'b self,
@@ -226,27 +237,6 @@ impl<'a> CatchUp<'a> {
         }
     }
 
-    /// The key ranges in which source and target hold different numbers of rows.
-    async fn miscounted(&mut self, table: &'static Table) -> Result<Vec<Range>> {
-        let sides = self.sides().await?;
-        let removed = self.removed.get(table.name);
-        let gone = removed.map_or(0, HashSet::len) as u64;
-        let rows = sides.rows(table, gone).await?;
-        let mut miscounted = Vec::new();
-        if rows.differs() {
-            for range in self.ranges(table).await? {
-                let scope = range.scope();
-                let gone = removed.map_or(0, |keys| keys.iter().filter(|key| scope.holds(**key)).count());
-                let rejected = reject::count(&*self.transaction, table, &scope).await?;
-                if sides.rows_of(table, &scope, gone as u64, rejected).await?.differs() {
-                    miscounted.push(range);
-                }
-            }
-        }
-        self.source_rows.insert(table.source_table, rows.source);
-        Ok(miscounted)
-    }
-
     /// Both sides as they are now, within the snapshot and the transaction.
     pub(super) async fn sides(&self) -> Result<Sides<'_>> {
         Ok(Sides {
@@ -258,13 +248,11 @@ impl<'a> CatchUp<'a> {
 
     /// The intervals of a table behind `after`.
     pub(super) async fn intervals(&self, table: &Table, after: Option<i64>) -> Result<Vec<Scope>> {
-        let source = self.snapshot.connection.clone();
-        let mut intervals = Intervals::new(table, source, self.target(), self.context.look.batch_size, after);
-        let mut scopes = Vec::new();
-        while let Some(scope) = intervals.next().await? {
-            scopes.push(scope);
-        }
-        Ok(scopes)
+        let look = &self.context.look;
+        let planner = look
+            .planner(table, self.snapshot.connection.clone(), self.target())
+            .await?;
+        Intervals::new(table, planner, after).all().await
     }
 
     pub(super) fn add_removed(&mut self, table: &Table, outcome: &TableOutcome) {
@@ -272,88 +260,6 @@ impl<'a> CatchUp<'a> {
             let removed = self.removed.entry(table.name).or_default();
             removed.extend(outcome.deleted.iter().copied());
         }
-    }
-
-    /// Makes the given scopes of a table equal to the source, within the run's transaction. A dimension's row that the
-    /// source has and the star lacks is fetched first: else its facts would go and come back under other keys.
-    pub(super) async fn reconcile(&mut self, table: &'static Table, scopes: Vec<Scope>) -> Result<TableOutcome> {
-        let mut outcome = self.reconcile_once(table, scopes, true).await?;
-        let late = std::mem::take(&mut outcome.late);
-        let deferred = std::mem::take(&mut outcome.deferred);
-        for (dimension, keys) in late {
-            let Some(dimension) = self.context.look.star.table(dimension) else {
-                continue;
-            };
-            info!(table = dimension.name, rows = keys.len(), "fetching late rows");
-            let scopes = Scope::of_keys(keys, self.page_size());
-            let found = self.reconcile_once(dimension, scopes, false).await?;
-            self.outcomes
-                .entry(dimension.name)
-                .or_default()
-                .add(found.of_comparing());
-        }
-        outcome.add(self.reconcile_once(table, deferred, false).await?);
-        Ok(outcome)
-    }
-
-    async fn reconcile_once(
-        &self,
-        table: &'static Table,
-        scopes: Vec<Scope>,
-        looks_for_late: bool,
-    ) -> Result<TableOutcome> {
-        if scopes.is_empty() {
-            return Ok(TableOutcome::default());
-        }
-        let jobs = scopes
-            .into_iter()
-            .map(|scope| Job {
-                table,
-                scope,
-                sequence: None,
-            })
-            .collect();
-        let lookups = LookupPlan::ByKey(LookupSource {
-            looks_for_late,
-            ..self.lookup_source()
-        });
-        let mut outcomes = self.pass(pipeline::jobs_of(jobs), lookups).await?;
-        Ok(outcomes.remove(table.name).unwrap_or_default())
-    }
-
-    /// Lookups of what the snapshot and the transaction hold now, with an eye on late rows.
-    pub(super) fn lookup_source(&self) -> LookupSource {
-        LookupSource {
-            star: self.context.look.star,
-            source: self.snapshot.connection.clone(),
-            target: self.target(),
-            removed: Arc::new(self.removed.clone()),
-            corrected: Lookups::default(),
-            looks_for_late: true,
-        }
-    }
-
-    /// Makes the scopes of all jobs equal to the source, within the run's transaction.
-    pub(super) async fn pass(&self, jobs: Jobs, lookups: LookupPlan) -> Result<Outcomes> {
-        let look = &self.context.look;
-        let years = calendar::known(&*self.transaction, &look.star.calendar).await?;
-        let commits = Commits::ByTheRun(Arc::clone(&self.transaction));
-        let pipeline = Pipeline {
-            // A snapshot is one connection.
-            workers: 1,
-            reader: Reader {
-                source: self.snapshot.connection.clone(),
-                target: self.target(),
-                lookups,
-                period: Period::All,
-            },
-            writer: Writer::new(look.star, commits, self.run_id, years),
-            publishes: vec![],
-            described: 0,
-            progress: Arc::clone(&look.progress),
-            stop: &look.stop,
-        };
-        Ok(pipeline.run(jobs).await?.tables)
     }
 
     /// Deletes the dimensions' rows that the source no longer has; no fact or bridge points to them any more.
@@ -376,37 +282,6 @@ impl<'a> CatchUp<'a> {
             outcome.counts.deleted += keys.len() as u64;
         }
         Ok(())
-    }
-
-    /// Row counts of the tables that moved; totals over the days that were touched, or all after a full load.
-    async fn compare(&self) -> Result<Vec<Comparison>> {
-        let sides = self.sides().await?;
-        let mut comparisons = Vec::new();
-        for table in self.context.look.star.tables() {
-            if self.deltas[table.source_table].moved {
-                comparisons.push(sides.rows(table, 0).await?);
-            }
-            let period = match self.start.mode {
-                Mode::ClosingFullLoad => Period::All,
-                Mode::Incremental | Mode::ClosingRepair => {
-                    let dates = self.outcomes.get(table.name).map(|outcome| &outcome.dates);
-                    Period::of_days(dates.into_iter().flatten().copied())
-                }
-            };
-            let daily = sides.totals(table, &period, &[]).await?;
-            comparisons.extend(figures::by_store(&daily));
-            comparisons.extend(daily.into_iter().filter(Comparison::differs));
-        }
-        for comparison in comparisons.iter().filter(|comparison| comparison.differs()) {
-            warn!(
-                table = comparison.table,
-                measure = ?comparison.measure,
-                store = comparison.store_id,
-                delta = comparison.delta(),
-                "source and target differ"
-            );
-        }
-        Ok(comparisons)
     }
 
     /// Moves the markers, within the transaction that commits the rows they stand for, and remembers whose they are.

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use sea_orm::DatabaseTransaction;
 
+use crate::engine::pipeline::stages::{Lap, Stage};
 use crate::engine::runs::catch_up::{CatchUp, Passed, Start};
-use crate::engine::runs::figures::{self, Comparison};
+use crate::engine::runs::figures::Comparison;
 use crate::engine::runs::report::{self, Report};
-use crate::engine::runs::{Context, Mode};
+use crate::engine::runs::{Context, totals};
 use crate::engine::source_db::Snapshot;
 use crate::engine::target_db::history::{self, Status};
 use crate::engine::target_db::{self, TargetReader, reject};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// One snapshot and one transaction.
 pub struct Closing<'a> {
@@ -31,7 +32,7 @@ impl Closing<'_> {
     /// Anything that either database answers, with nothing of the pass kept.
     pub async fn close(self, start: Start) -> Result<Report> {
         let star = self.context.look.star;
-        let mode = start.mode;
+        let mut lap = Lap::begin(Arc::clone(&self.context.look.progress.stages), Stage::Closing);
         let pass = CatchUp::new(
             self.context,
             &self.snapshot,
@@ -45,22 +46,16 @@ impl Closing<'_> {
             comparisons,
             proof,
         } = pass.run().await?;
-        if mode == Mode::ClosingFullLoad {
-            // Its pages were written without SQLite looking at foreign keys.
-            let orphans = self.context.target.orphans(&self.transaction).await?;
-            if !orphans.is_empty() {
-                return Err(Error::Orphans { orphans });
-            }
-        }
         let moves = if self.dry_run {
             let committed = TargetReader::Committed(self.context.look.readers.clone());
             let written = TargetReader::Within(Arc::clone(&self.transaction));
-            figures::moves(star, &outcomes, &committed, &written).await?
+            totals::moves(star, &outcomes, &committed, &written).await?
         } else {
             Vec::new()
         };
         let differs = comparisons.iter().any(Comparison::differs);
         let rejects = reject::counts(&*self.transaction).await?;
+        lap.worked();
         let report = Report {
             status: if differs { Status::Differences } else { Status::Done },
             run_id: self.run_id,
@@ -69,6 +64,7 @@ impl Closing<'_> {
             comparisons,
             rejects,
             proof,
+            stages: self.context.look.progress.stages.seconds(),
             moves,
         };
         history::finish_run(&*self.transaction, self.run_id, report.status, report.counts()).await?;

@@ -96,6 +96,17 @@ impl Delta {
         Ok(delta)
     }
 
+    /// The delta of a table all of whose rows were looked at.
+    pub fn surveyed(mut keys: Vec<i64>, newest: Option<DateTime<Utc>>) -> Self {
+        keys.sort_unstable();
+        Self {
+            moved: true,
+            keys,
+            newest,
+            ..Self::default()
+        }
+    }
+
     /// Whether the changed rows account for the number of rows. New rows have keys above all earlier ones; where a
     /// key was chosen by hand this errs on the side of comparing too much.
     fn explains(&self, state: Option<&sync_state::Model>, extent: Extent) -> bool {

@@ -4,24 +4,28 @@
 //! first page; what changes meanwhile is brought by the closing pass, which begins there.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tracing::info;
+use tokio::task::JoinSet;
+use tracing::{debug, info};
 
 use crate::engine::declaration::period::Period;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::Table;
 use crate::engine::pipeline::plan::Intervals;
+use crate::engine::pipeline::stages::{Lap, Stage};
 use crate::engine::pipeline::write::Commits;
 use crate::engine::runs::catch_up::{self, WalkedBefore};
 use crate::engine::runs::closing::Closing;
 use crate::engine::runs::pages::{Pages, Walked};
 use crate::engine::runs::report::Report;
-use crate::engine::runs::{Context, Mode, identity};
+use crate::engine::runs::totals::{self, Figures};
+use crate::engine::runs::{Context, Mode, identity, soundness, survey};
 use crate::engine::target_db::history::{self, RunCounts, Status};
 use crate::engine::target_db::state::{self, States, sync_state};
 use crate::engine::target_db::{self, TargetReader};
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Error, Result};
 
 const COMMAND: &str = "full-load";
 /// A load that was interrupted longer ago begins anew: a row that changed since without a time of change would
@@ -145,15 +149,21 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
         }
     }
     info!("pages written; creating the indexes that are missing");
-    context.target.create_indexes(context.look.star).await?;
-    if start.is_empty {
-        context.target.make_durable(run_id).await?;
-    }
+    let snapshot = context.look.source.snapshot().await?;
+    let states = state::load(&context.target.writer).await?;
+    // While SQLite sorts, the source is looked through and the target's totals are added up.
+    let figures = async {
+        let surveys = survey::facts(&context.look, &snapshot, &states).await?;
+        Ok((surveys, written_totals(context).await?))
+    };
+    let ((surveys, target_totals), ()) = tokio::try_join!(figures, complete(context, start.is_empty, run_id))?;
 
     info!("closing pass: bringing all tables to one instant, and comparing");
+    // The pages were written without SQLite looking at foreign keys; from here on it does.
+    context.target.enforce_foreign_keys().await?;
     let closing = Closing {
         context,
-        snapshot: context.look.source.snapshot().await?,
+        snapshot,
         transaction: context.target.begin().await?,
         run_id,
         dry_run: false,
@@ -165,9 +175,52 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
             intervals: walked.intervals,
             update_times: start.update_times,
         }),
+        surveys,
+        target_totals,
         ..catch_up::Start::of(Mode::ClosingFullLoad)
     };
     closing.close(start).await
+}
+
+/// Creates the indexes that are missing, looks whether all rows point to rows that are there, which is short work with
+/// the indexes in place, and syncs what was written without syncing.
+async fn complete(context: &Context<'_>, was_empty: bool, run_id: i64) -> Result<()> {
+    let mut lap = Lap::begin(Arc::clone(&context.look.progress.stages), Stage::Index);
+    let committed = TargetReader::Committed(context.look.readers.clone());
+    let mut checks = JoinSet::new();
+    for table in context.look.star.tables() {
+        context.target.create_indexes(table).await?;
+        let committed = committed.clone();
+        // Beside the indexes of the next table.
+        checks.spawn(async move { Ok((table.name, soundness::orphans(table, &committed).await?)) });
+    }
+    let mut orphans = Vec::new();
+    while let Some(check) = checks.join_next().await {
+        let (table, rows) = check.map_err(|_| Error::Panicked { stage: "check" })??;
+        if rows > 0 {
+            orphans.push(format!("{rows} of {table}"));
+        }
+    }
+    if !orphans.is_empty() {
+        return Err(Error::Orphans { orphans });
+    }
+    if was_empty {
+        context.target.make_durable(run_id).await?;
+    }
+    lap.worked();
+    Ok(())
+}
+
+/// The totals of all that the pages have written.
+async fn written_totals(context: &Context<'_>) -> Result<HashMap<&'static str, Figures>> {
+    let committed = TargetReader::Committed(context.look.readers.clone());
+    let mut figures = HashMap::new();
+    for table in context.look.star.tables() {
+        let totals = totals::of_target(&committed, table, &Period::All, &Scope::ALL).await?;
+        debug!(table = table.name, "totals added up");
+        figures.insert(table.name, totals);
+    }
+    Ok(figures)
 }
 
 /// Adds the intervals that an interrupted load has done, so that what is proven is known of all keys.
@@ -179,7 +232,8 @@ async fn add_intervals_before(
 ) -> Result<()> {
     let look = &context.look;
     let target = TargetReader::Committed(look.readers.clone());
-    let mut intervals = Intervals::new(table, look.source.pool.clone(), target, look.batch_size, None);
+    let planner = look.planner(table, look.source.pool.clone(), target).await?;
+    let mut intervals = Intervals::new(table, planner, None);
     let mut done = Vec::new();
     while let Some(scope) = intervals.next().await? {
         let (after, end) = scope.ends();

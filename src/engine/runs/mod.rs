@@ -1,5 +1,6 @@
 //! What every run has at hand: both databases, and how to work on them.
 
+pub mod agreement;
 pub mod catch_up;
 pub mod closing;
 pub mod deep;
@@ -12,10 +13,13 @@ pub mod incremental;
 pub mod pages;
 pub mod pending;
 pub mod prove;
+pub mod reconcile;
 pub mod repair;
 pub mod report;
 pub mod soundness;
 pub mod stale;
+pub mod survey;
+pub mod totals;
 pub mod validate;
 
 use std::collections::{BTreeMap, HashSet};
@@ -25,11 +29,13 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use sea_orm::DatabaseConnection;
 
-use crate::engine::declaration::table::Star;
+use crate::engine::declaration::table::{Star, Table};
+use crate::engine::pipeline::plan::Planner;
 use crate::engine::pipeline::progress::Progress;
 use crate::engine::source_db::Source;
 use crate::engine::stop::Stop;
-use crate::engine::target_db::Target;
+use crate::engine::target_db::{Target, TargetReader};
+use crate::error::Result;
 
 /// Both databases, to look at: nothing is written through this.
 pub struct Look<'a> {
@@ -43,6 +49,18 @@ pub struct Look<'a> {
     pub batch_size: u64,
     pub progress: Arc<Progress>,
     pub stop: Stop,
+}
+
+impl Look<'_> {
+    /// Cuts a table into intervals of a page each, as these two have it.
+    pub async fn planner(&self, table: &Table, source: DatabaseConnection, target: TargetReader) -> Result<Planner> {
+        Ok(Planner {
+            source,
+            target,
+            estimated_rows: self.source.estimated_rows(table.source_table).await?,
+            rows: self.batch_size,
+        })
+    }
 }
 
 /// What a run that writes has at hand besides.

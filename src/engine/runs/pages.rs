@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tracing::debug;
 
 use crate::engine::declaration::lookup::Lookups;
 use crate::engine::declaration::period::Period;
@@ -16,7 +17,7 @@ use crate::engine::declaration::table::{Kind, Table};
 use crate::engine::pipeline;
 use crate::engine::pipeline::flow::{Job, Outcomes, Removed};
 use crate::engine::pipeline::lookups::LookupSource;
-use crate::engine::pipeline::plan::Intervals;
+use crate::engine::pipeline::plan::{Intervals, Planner};
 use crate::engine::pipeline::read::{LookupPlan, Reader};
 use crate::engine::pipeline::write::{Commits, Writer};
 use crate::engine::pipeline::{Outcome, Pipeline};
@@ -55,6 +56,7 @@ impl Pages<'_> {
         let mut walked = Walked::default();
         let mut lookups = Lookups::default();
         for phase in &self.look.star.phases {
+            debug!(first = phase.first().map(|table| table.name), "phase begins");
             let tables = self.walk_phase(phase, &mut lookups, &mut walked).await?;
             for (table, outcome) in tables {
                 let is_dimension = self
@@ -99,7 +101,8 @@ impl Pages<'_> {
             target: target.clone(),
             lookups: match self.period {
                 Period::All => {
-                    lookup_source.load(phase, lookups).await?;
+                    let needs = phase.iter().flat_map(|table| &table.needs);
+                    lookup_source.load(needs, lookups).await?;
                     LookupPlan::Loaded(lookups.clone())
                 }
                 // What few rows refer to lies outside the period, too.
@@ -107,19 +110,15 @@ impl Pages<'_> {
             },
             period: self.period.clone(),
         };
+        let mut planners = Vec::new();
         for table in phase {
-            let expected = look.source.estimated_rows(table.source_table).await?;
-            look.progress.table(table.name).expect(expected);
+            let planner = look.planner(table, look.source.pool.clone(), target.clone()).await?;
+            look.progress.table(table.name).expect(planner.estimated_rows);
+            planners.push((table, planner));
         }
         let (sender, jobs) = pipeline::jobs(look.workers);
-        let planner = tokio::spawn(plan(
-            phase,
-            look.source.pool.clone(),
-            target,
-            look.batch_size,
-            self.done_upto.clone(),
-            sender,
-        ));
+        let planner = tokio::spawn(plan(planners, self.done_upto.clone(), sender));
+        debug!("lookups loaded");
         let years = calendar::known(&look.readers, &look.star.calendar).await?;
         let pipeline = Pipeline {
             workers: look.workers,
@@ -149,20 +148,17 @@ impl Pages<'_> {
 
 /// Hands out the intervals of the tables, one table after the other. Returns those that were handed out.
 async fn plan(
-    tables: &'static [Table],
-    source: sea_orm::DatabaseConnection,
-    target: TargetReader,
-    rows: u64,
+    planners: Vec<(&'static Table, Planner)>,
     done_upto: HashMap<String, i64>,
     jobs: mpsc::Sender<Job>,
 ) -> Result<HashMap<&'static str, Vec<Scope>>> {
     let mut planned: HashMap<&'static str, Vec<Scope>> = HashMap::new();
-    for table in tables {
+    for (table, planner) in planners {
         let after = done_upto.get(table.source_table).copied();
         if after == Some(i64::MAX) {
             continue;
         }
-        let mut intervals = Intervals::new(table, source.clone(), target.clone(), rows, after);
+        let mut intervals = Intervals::new(table, planner, after);
         while let Some(scope) = intervals.next().await? {
             let of_table = planned.entry(table.name).or_default();
             let job = Job {

@@ -95,7 +95,7 @@ impl Pending {
             if moved == Moved::Yes {
                 // What the stamps do not explain of the row counts is rows that are gone.
                 let stamped = added(table, sides, changed.iter().copied()).await?;
-                let surplus = sides.rows(table, 0).await?.delta() + stamped;
+                let surplus = sides.rows(table, 0, None).await?.delta() + stamped;
                 if surplus != 0 {
                     deleted = gone(look, snapshot, sides, table).await?;
                     changed.extend(&deleted);
@@ -163,8 +163,10 @@ async fn added(table: &Table, sides: &Sides<'_>, keys: impl Iterator<Item = i64>
 /// The page keys of which the target holds more rows than the source.
 async fn gone(look: &Look<'_>, snapshot: &Snapshot, sides: &Sides<'_>, table: &Table) -> Result<Vec<i64>> {
     let mut gone = Vec::new();
-    let source = snapshot.connection.clone();
-    let mut intervals = Intervals::new(table, source, sides.target.clone(), look.batch_size, None);
+    let planner = look
+        .planner(table, snapshot.connection.clone(), sides.target.clone())
+        .await?;
+    let mut intervals = Intervals::new(table, planner, None);
     while let Some(scope) = intervals.next().await? {
         let mut more: BTreeMap<i64, i64> = BTreeMap::new();
         for key in target_keys(sides, table, &scope).await? {

@@ -59,7 +59,7 @@ impl CatchUp<'_> {
             let source = self.lookup_source();
             for table in self.context.look.star.tables() {
                 if candidates.iter().any(|candidate| candidate.table.name == table.name) {
-                    source.load(std::slice::from_ref(table), &mut lookups).await?;
+                    source.load(&table.needs, &mut lookups).await?;
                 }
             }
             LookupPlan::Loaded(lookups)

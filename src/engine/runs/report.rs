@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::engine::declaration::table::Star;
 use crate::engine::pipeline::flow::{Outcomes, TableOutcome};
+use crate::engine::pipeline::stages::StageSeconds;
 use crate::engine::runs::figures::Comparison;
 use crate::engine::target_db::history::{RunCounts, Status};
 use crate::engine::target_db::proof::Summary;
@@ -26,6 +27,8 @@ pub struct Report {
     /// Rows in sync_reject, by source table.
     pub rejects: BTreeMap<String, u64>,
     pub proof: Proof,
+    /// Where the run's time went.
+    pub stages: Vec<StageSeconds>,
     /// Of a dry run: how the facts' totals would move, by store, over the days that it touches.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub moves: Vec<Move>,

@@ -57,7 +57,8 @@ async fn duplicates(table: &Table, target: &TargetReader) -> Result<u64> {
     count(target, table, &select).await
 }
 
-async fn orphans(table: &Table, target: &TargetReader) -> Result<u64> {
+/// Rows that point to a parent that is not there.
+pub async fn orphans(table: &Table, target: &TargetReader) -> Result<u64> {
     let mut sum = 0;
     for reference in &table.references {
         let column = Expr::col((Alias::new(table.name), Alias::new(&reference.column)));

@@ -10,12 +10,14 @@ use serde::Serialize;
 use tracing::info;
 
 use crate::engine::declaration::period::Period;
+use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::Table;
 use crate::engine::runs::Look;
 use crate::engine::runs::deep::{self, Recheck, TableDifferences};
 use crate::engine::runs::figures::{self, Comparison, Sides};
 use crate::engine::runs::pending::Pending;
 use crate::engine::runs::soundness::Soundness;
+use crate::engine::runs::totals::{self, Figures, SourceTotals};
 use crate::engine::source_db::Snapshot;
 use crate::engine::target_db::{TargetReader, reject, state};
 use crate::error::{Doing, Error, Result};
@@ -118,24 +120,26 @@ pub async fn run(request: Request<'_>) -> Result<Validation> {
         equal: true,
     };
     let within = |comparison: &Comparison| comparison.delta().unsigned_abs() <= request.tolerance;
-    for table in look.star.tables() {
-        if look.stop.is_requested() {
-            return Err(Error::Stopped);
-        }
-        let mut rows = sides.rows(table, 0).await?;
-        rows.pending = pending.rows(table, &sides).await?;
-        let soundness = Soundness::of(table, &target).await?;
+    // Each side is one connection: they work at the same time.
+    let (of_source, of_target) = tokio::try_join!(
+        source_side(look, &sides, &period, &pending),
+        target_side(look, &sides, &period)
+    )?;
+    for (table, (source, target)) in look.star.tables().zip(of_source.into_iter().zip(of_target)) {
+        let rejected = sides.rejects.get(table.source_table).copied().unwrap_or(0);
+        let mut rows = Comparison::of_rows(table, source.rows, target.rows, rejected);
+        rows.pending = source.pending_rows;
+        let soundness = target.soundness;
         validation.equal &= within(&rows) && soundness.is_sound();
         validation.tables.push(TableValidation { rows, soundness });
-        let daily = sides.totals(table, &period, &pending.scopes(table)).await?;
-        let totals = figures::by_store(&daily);
-        validation.equal &= totals.iter().chain(&daily).all(within);
+        let daily = totals::compare(table, &source.totals, &target.totals, &source.pending_totals);
+        let by_store = figures::by_store(&daily);
+        validation.equal &= by_store.iter().chain(&daily).all(within);
         if table.totals.is_some() && daily.iter().all(|day| day.source == 0) {
             validation.newest.push(newest(table, &snapshot).await?);
         }
-        validation.totals.extend(totals);
+        validation.totals.extend(by_store);
         validation.days.extend(daily.into_iter().filter(Comparison::differs));
-        info!(table = table.name, "validated");
     }
     if let (Some(suspects), Some(described)) = (suspects, request.deep) {
         let recheck = Recheck {
@@ -166,6 +170,57 @@ impl Asked {
             }
         }
     }
+}
+
+/// One table in the source.
+struct SourceFigures {
+    rows: i64,
+    totals: Figures,
+    pending_rows: i64,
+    pending_totals: Figures,
+}
+
+/// One table in the target.
+struct TargetFigures {
+    rows: i64,
+    soundness: Soundness,
+    totals: Figures,
+}
+
+async fn source_side(
+    look: &Look<'_>,
+    sides: &Sides<'_>,
+    period: &Period,
+    pending: &Pending,
+) -> Result<Vec<SourceFigures>> {
+    let mut source_totals = SourceTotals::new(look, sides.source);
+    let mut tables = Vec::new();
+    for table in look.star.tables() {
+        let mut totals = source_totals.of_period(table, period).await?;
+        let rejected = totals::rejected(&sides.target, table, &sides.rejects).await?;
+        source_totals.take_out(table, period, &rejected, &mut totals).await?;
+        let scopes = pending.scopes(table);
+        tables.push(SourceFigures {
+            rows: sides.source_rows(table, &Scope::ALL).await?,
+            totals,
+            pending_rows: pending.rows(table, sides).await?,
+            pending_totals: totals::pending(&source_totals, &sides.target, table, period, &scopes).await?,
+        });
+    }
+    Ok(tables)
+}
+
+async fn target_side(look: &Look<'_>, sides: &Sides<'_>, period: &Period) -> Result<Vec<TargetFigures>> {
+    let mut tables = Vec::new();
+    for table in look.star.tables() {
+        tables.push(TargetFigures {
+            rows: sides.target_rows(table, &Scope::ALL).await?,
+            soundness: Soundness::of(table, &sides.target).await?,
+            totals: totals::of_target(&sides.target, table, period, &Scope::ALL).await?,
+        });
+        info!(table = table.name, "validated");
+    }
+    Ok(tables)
 }
 
 async fn newest(table: &Table, snapshot: &Snapshot) -> Result<Newest> {

@@ -5,15 +5,15 @@ use sea_orm::sea_query::{
 };
 use sea_orm::{DbBackend, Statement, Value};
 
-use crate::engine::declaration::row::{NaturalKey, RUN_COLUMN};
-use crate::engine::declaration::table::{Star, Table};
+use crate::engine::declaration::row::{Columns, NaturalKey, RUN_COLUMN};
+use crate::engine::declaration::table::Table;
 
 /// Rows that one DELETE names.
 const KEYS_A_STATEMENT: usize = 1_000;
 
-/// The INSERT of `rows` rows that overwrites rows with the same natural key, so that surrogate keys stay. The run is
-/// part of the text: it is the same for all that a writer writes.
-pub fn upsert(table: &Table, rows: usize, run_id: i64) -> String {
+/// The INSERT of `rows` rows that overwrites `columns` of rows with the same natural key, so that surrogate keys stay.
+/// The run is part of the text: it is the same for all that a writer writes.
+pub fn upsert(table: &Table, columns: Columns, rows: usize, run_id: i64) -> String {
     let run = table.notes_run.then_some(RUN_COLUMN);
     let names: Vec<&str> = table.columns.iter().map(|column| column.name).chain(run).collect();
     let mut insert = Query::insert();
@@ -23,7 +23,12 @@ pub fn upsert(table: &Table, rows: usize, run_id: i64) -> String {
         insert.values_panic(cells.chain(run.map(|_| Expr::cust(run_id.to_string()))));
     }
     let key = table.natural_key.clone();
-    let others: Vec<&str> = names.into_iter().filter(|name| !key.contains(name)).collect();
+    let others: Vec<&str> = names
+        .into_iter()
+        .enumerate()
+        .filter(|(position, name)| !key.contains(name) && (columns.contains(*position) || *name == RUN_COLUMN))
+        .map(|(_, name)| name)
+        .collect();
     let mut on_conflict = OnConflict::columns(key);
     if others.is_empty() {
         on_conflict.do_nothing();
@@ -55,16 +60,17 @@ pub fn deletes(table: &Table, keys: &[NaturalKey]) -> Vec<DeleteStatement> {
         .collect()
 }
 
-/// The secondary indexes of the whole star.
-pub fn indexes(star: &Star) -> Vec<IndexCreateStatement> {
-    star.tables()
-        .flat_map(|table| table.indexes.iter().map(move |column| (table.name, *column)))
-        .map(|(table, column)| {
+/// The secondary indexes of a table.
+pub fn indexes(table: &Table) -> Vec<IndexCreateStatement> {
+    table
+        .indexes
+        .iter()
+        .map(|column| {
             Index::create()
                 .if_not_exists()
-                .name(format!("idx_{table}_{column}"))
-                .table(table)
-                .col(Alias::new(column))
+                .name(format!("idx_{}_{column}", table.name))
+                .table(table.name)
+                .col(Alias::new(*column))
                 .to_owned()
         })
         .collect()

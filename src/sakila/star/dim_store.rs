@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::SelectStatement;
+use sea_orm::sea_query::{Expr, ExprTrait, SelectStatement};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     JoinType, QuerySelect, QueryTrait,
@@ -47,6 +47,12 @@ pub static STORE: Lookup = Lookup {
     value: "store_key",
     published_by: None,
 };
+
+/// A store and a day as one number: SQLite sorts by one in half of the time that two columns take.
+pub fn with_day(date_key: Expr) -> Expr {
+    const STORES: i64 = 10_000_000_000;
+    date_key.mul(STORES).add(Expr::col((Entity, Column::StoreId)))
+}
 
 pub fn table() -> Table {
     Table {

@@ -15,15 +15,16 @@ use super::dim_customer::CUSTOMER;
 use super::dim_date::calendar_key;
 use super::dim_store::{self, STORE};
 use super::fact_rental::{REJECTED_RENTAL, RENTAL_STORE};
+use crate::engine::declaration::date_key;
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{KeysFrom, Lookups, Need};
 use crate::engine::declaration::rejection::Rejection;
 use crate::engine::declaration::row::{SourceRow, columns_of, mapped_by, notes_its_run, position};
 use crate::engine::declaration::table::{
-    Follows, Kind, LookedUp, Sum, Table, TargetPageKey, Totals, When, references_of,
+    Entry, Follows, Kind, LookedUp, Sum, Table, TargetPageKey, Totals, When, references_of,
 };
-use crate::sakila::source::{inventory, payment, rental, staff};
-use crate::sakila::source_lookups::STAFF_STORE;
+use crate::sakila::source::{inventory, payment, rental};
+use crate::sakila::source_lookups::{INVENTORY_STORE, RENTAL_ITEM, STAFF_STORE};
 
 /// One payment.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -139,13 +140,38 @@ pub fn table() -> Table {
                 target: cents,
             },
         ],
-        totals: Some(Totals {
-            source: source_totals,
-            source_date: || Expr::col((payment::Entity, payment::Column::PaymentDate)),
-            target: target_totals,
-            target_date: "date_key_paid",
-            money: true,
-        }),
+        totals: Some(totals()),
+    }
+}
+
+fn totals() -> Totals {
+    Totals {
+        source: || {
+            payment::Entity::find()
+                .select_only()
+                .columns(TOTALS_COLUMNS)
+                .into_query()
+        },
+        needs: vec![
+            Need {
+                lookup: &RENTAL_ITEM,
+                keys: KeysFrom::Column(position(&TOTALS_COLUMNS, payment::Column::RentalId)),
+            },
+            Need {
+                lookup: &INVENTORY_STORE,
+                keys: KeysFrom::Values(&RENTAL_ITEM),
+            },
+            Need {
+                lookup: &STAFF_STORE,
+                keys: KeysFrom::Column(position(&TOTALS_COLUMNS, payment::Column::StaffId)),
+            },
+        ],
+        entry,
+        fills: None,
+        source_date: || Expr::col((payment::Entity, payment::Column::PaymentDate)),
+        target: target_totals,
+        target_date: "date_key_paid",
+        money: true,
     }
 }
 
@@ -228,26 +254,31 @@ fn without_item() -> Select<payment::Entity> {
         .filter(inventory::Column::InventoryId.is_null())
 }
 
-fn source_totals() -> SelectStatement {
-    let paid = || Expr::col((payment::Entity, payment::Column::PaymentDate));
-    let store = || {
-        Func::coalesce([
-            Expr::col((inventory::Entity, inventory::Column::StoreId)),
-            Expr::col((staff::Entity, staff::Column::StoreId)),
-        ])
-    };
-    payment::Entity::find()
-        .select_only()
-        .expr(Func::cust("DATE").arg(paid()))
-        .expr(store())
-        .expr(Expr::col((payment::Entity, payment::Column::PaymentId)).count())
-        .expr(Expr::col((payment::Entity, payment::Column::Amount)).sum())
-        .join(JoinType::LeftJoin, payment::Relation::Rental.def())
-        .join(JoinType::LeftJoin, rental::Relation::Inventory.def())
-        .join(JoinType::LeftJoin, payment::Relation::Staff.def())
-        .group_by(Func::cust("DATE").arg(paid()))
-        .group_by(store())
-        .into_query()
+/// What a payment's part in the totals is read from, in this order.
+const TOTALS_COLUMNS: [payment::Column; 6] = [
+    payment::Column::PaymentId,
+    payment::Column::LastUpdate,
+    payment::Column::RentalId,
+    payment::Column::StaffId,
+    payment::Column::PaymentDate,
+    payment::Column::Amount,
+];
+
+fn entry(row: &SourceRow<'_>, lookups: &Lookups) -> Entry {
+    let (rental, staff): (Option<Integer>, Option<Integer>) = (row.cell(2), row.cell(3));
+    let (paid, amount): (Option<NaiveDateTime>, Option<Decimal>) = (row.cell(4), row.cell(5));
+    let store_of_item = rental
+        .and_then(|Integer(rental)| lookups.get(&RENTAL_ITEM, rental))
+        .and_then(|item| lookups.get(&INVENTORY_STORE, item));
+    let store = store_of_item.or_else(|| lookups.get(&STAFF_STORE, staff?.0));
+    Entry {
+        date_key: paid.map_or(0, |paid| date_key::of_day(paid.date())),
+        store_id: store.unwrap_or(0),
+        cents: amount
+            .and_then(|amount| amount.checked_mul(Decimal::ONE_HUNDRED))
+            .and_then(|cents| cents.to_i64())
+            .unwrap_or(0),
+    }
 }
 
 /// The target's amount in whole cents.
@@ -265,8 +296,7 @@ fn target_totals() -> SelectStatement {
         .expr(Func::sum(cents()))
         .from(Entity)
         .inner_join(dim_store::Entity, Relation::Store.def())
-        .group_by_col((Entity, Column::DateKeyPaid))
-        .group_by_col(store_id)
+        .add_group_by([dim_store::with_day(Expr::col((Entity, Column::DateKeyPaid)))])
         .to_owned()
 }
 

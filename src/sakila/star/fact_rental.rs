@@ -5,20 +5,23 @@ use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    JoinType, QuerySelect, QueryTrait,
+    QuerySelect, QueryTrait,
 };
 
 use super::dim_customer::CUSTOMER;
 use super::dim_date::calendar_key;
 use super::dim_film::FILM;
 use super::dim_store::{self, STORE};
+use crate::engine::declaration::date_key;
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{KeysFrom, Lookup, Lookups, Need, Side};
 use crate::engine::declaration::rejection::Rejection;
 use crate::engine::declaration::row::{SourceRow, columns_of, mapped_by, notes_its_run, position};
-use crate::engine::declaration::table::{Kind, LookedUp, Publish, Sum, Table, TargetPageKey, Totals, references_of};
-use crate::sakila::source::{inventory, rental};
-use crate::sakila::source_lookups::{INVENTORY_FILM, INVENTORY_STORE, STAFF_STORE};
+use crate::engine::declaration::table::{
+    Entry, Fill, Kind, LookedUp, Publish, Sum, Table, TargetPageKey, Totals, references_of,
+};
+use crate::sakila::source::rental;
+use crate::sakila::source_lookups::{INVENTORY_FILM, INVENTORY_STORE, RENTAL_ITEM, STAFF_STORE};
 
 /// One rental.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -173,13 +176,32 @@ pub fn table() -> Table {
                 target: || Expr::col((Entity, Column::RentalDurationDays)),
             },
         ],
-        totals: Some(Totals {
-            source: source_totals,
-            source_date: || Expr::col((rental::Entity, rental::Column::RentalDate)),
-            target: target_totals,
-            target_date: "date_key_rented",
-            money: false,
+        totals: Some(totals()),
+    }
+}
+
+fn totals() -> Totals {
+    Totals {
+        source: || {
+            rental::Entity::find()
+                .select_only()
+                .columns(TOTALS_COLUMNS)
+                .into_query()
+        },
+        needs: vec![Need {
+            lookup: &INVENTORY_STORE,
+            keys: KeysFrom::Column(position(&TOTALS_COLUMNS, rental::Column::InventoryId)),
+        }],
+        entry,
+        fills: Some(Fill {
+            lookup: &RENTAL_ITEM,
+            key: position(&TOTALS_COLUMNS, rental::Column::RentalId),
+            value: position(&TOTALS_COLUMNS, rental::Column::InventoryId),
         }),
+        source_date: || Expr::col((rental::Entity, rental::Column::RentalDate)),
+        target: target_totals,
+        target_date: "date_key_rented",
+        money: false,
     }
 }
 
@@ -237,18 +259,24 @@ fn calendar_days(from: NaiveDateTime, to: NaiveDateTime) -> i32 {
     i32::try_from(days).expect("two days of the calendar are less than 2^31 days apart")
 }
 
-fn source_totals() -> SelectStatement {
-    let rented = || Expr::col((rental::Entity, rental::Column::RentalDate));
-    let store = || Expr::col((inventory::Entity, inventory::Column::StoreId));
-    rental::Entity::find()
-        .select_only()
-        .expr(Func::cust("DATE").arg(rented()))
-        .expr(store())
-        .expr(Expr::col((rental::Entity, rental::Column::RentalId)).count())
-        .join(JoinType::InnerJoin, rental::Relation::Inventory.def())
-        .group_by(Func::cust("DATE").arg(rented()))
-        .group_by(store())
-        .into_query()
+/// What a rental's part in the totals is read from, in this order.
+const TOTALS_COLUMNS: [rental::Column; 4] = [
+    rental::Column::RentalId,
+    rental::Column::LastUpdate,
+    rental::Column::InventoryId,
+    rental::Column::RentalDate,
+];
+
+fn entry(row: &SourceRow<'_>, lookups: &Lookups) -> Entry {
+    let rented: Option<NaiveDateTime> = row.cell(3);
+    let store = row
+        .cell(2)
+        .and_then(|Integer(item)| lookups.get(&INVENTORY_STORE, item));
+    Entry {
+        date_key: rented.map_or(0, |rented| date_key::of_day(rented.date())),
+        store_id: store.unwrap_or(0),
+        cents: 0,
+    }
 }
 
 fn target_totals() -> SelectStatement {
@@ -259,8 +287,7 @@ fn target_totals() -> SelectStatement {
         .expr(Expr::col((Entity, Column::RentalId)).count())
         .from(Entity)
         .inner_join(dim_store::Entity, Relation::Store.def())
-        .group_by_col((Entity, Column::DateKeyRented))
-        .group_by_col(store_id)
+        .add_group_by([dim_store::with_day(Expr::col((Entity, Column::DateKeyRented)))])
         .to_owned()
 }
 

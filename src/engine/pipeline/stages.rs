@@ -1,0 +1,168 @@
+//! How long each stage of a run worked and how long it waited for another: what tells which of them holds it up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use serde::Serialize;
+
+/// Something that a run spends its time on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Waiting for the source's rows and taking them in.
+    Reader,
+    Transform,
+    Writer,
+    /// Creating the secondary indexes; a full load's alone.
+    Index,
+    /// What comes after the pages: the pass over the changes and the comparison.
+    Closing,
+}
+
+impl Stage {
+    pub const ALL: [Stage; 5] = [
+        Stage::Reader,
+        Stage::Transform,
+        Stage::Writer,
+        Stage::Index,
+        Stage::Closing,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Reader => "reader",
+            Stage::Transform => "transform",
+            Stage::Writer => "writer",
+            Stage::Index => "index",
+            Stage::Closing => "closing",
+        }
+    }
+}
+
+/// The time spent so far.
+#[derive(Default)]
+pub struct Stages([Clock; Stage::ALL.len()]);
+
+#[derive(Default)]
+struct Clock {
+    working_microseconds: AtomicU64,
+    waiting_microseconds: AtomicU64,
+}
+
+/// The time of one stage.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct StageSeconds {
+    pub stage: Stage,
+    /// Of all its tasks together, as there are several readers.
+    pub working: f64,
+    pub waiting: f64,
+}
+
+impl StageSeconds {
+    /// The part of its time, from 0 to 1, that the stage worked.
+    pub fn share(&self) -> f64 {
+        self.working / (self.working + self.waiting)
+    }
+}
+
+/// The stage that holds a run up: the longest of those that follow one another, which are the pages, the indexes and
+/// the closing; of the pages' own stages, which work at the same time, the one that waits least.
+pub fn bottleneck(stages: &[StageSeconds]) -> Option<Stage> {
+    let (of_pages, alone): (Vec<&StageSeconds>, Vec<_>) = stages
+        .iter()
+        .partition(|seconds| matches!(seconds.stage, Stage::Reader | Stage::Transform | Stage::Writer));
+    let pages = of_pages.iter().find(|seconds| seconds.stage == Stage::Writer);
+    let pages_seconds = pages.map_or(0.0, |writer| writer.working + writer.waiting);
+    let longest_alone = alone.into_iter().max_by(|a, b| a.working.total_cmp(&b.working));
+    match longest_alone {
+        Some(alone) if alone.working > pages_seconds => Some(alone.stage),
+        _ => of_pages
+            .into_iter()
+            .max_by(|a, b| a.share().total_cmp(&b.share()))
+            .map(|seconds| seconds.stage),
+    }
+}
+
+impl Stages {
+    /// The stages that did anything, in the order in which rows go through them.
+    pub fn seconds(&self) -> Vec<StageSeconds> {
+        let seconds = |microseconds: &AtomicU64| {
+            let microseconds = microseconds.load(Ordering::Relaxed);
+            std::time::Duration::from_micros(microseconds).as_secs_f64()
+        };
+        Stage::ALL
+            .iter()
+            .zip(&self.0)
+            .map(|(stage, clock)| StageSeconds {
+                stage: *stage,
+                working: seconds(&clock.working_microseconds),
+                waiting: seconds(&clock.waiting_microseconds),
+            })
+            .filter(|stage| stage.working + stage.waiting > 0.0)
+            .collect()
+    }
+}
+
+/// Measures a stage lap by lap: each call accounts for the time since the one before it.
+pub struct Lap {
+    stages: Arc<Stages>,
+    stage: Stage,
+    since: Instant,
+}
+
+impl Lap {
+    pub fn begin(stages: Arc<Stages>, stage: Stage) -> Self {
+        Self {
+            stages,
+            stage,
+            since: Instant::now(),
+        }
+    }
+
+    pub fn worked(&mut self) {
+        let elapsed = self.elapsed();
+        let clock = &self.stages.0[self.stage as usize];
+        clock.working_microseconds.fetch_add(elapsed, Ordering::Relaxed);
+    }
+
+    pub fn waited(&mut self) {
+        let elapsed = self.elapsed();
+        let clock = &self.stages.0[self.stage as usize];
+        clock.waiting_microseconds.fetch_add(elapsed, Ordering::Relaxed);
+    }
+
+    fn elapsed(&mut self) -> u64 {
+        let elapsed = self.since.elapsed();
+        self.since += elapsed;
+        u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(stage: Stage, working: f64, waiting: f64) -> StageSeconds {
+        StageSeconds {
+            stage,
+            working,
+            waiting,
+        }
+    }
+
+    #[test]
+    fn of_the_stages_that_work_at_once_the_one_that_waits_least_holds_a_run_up() {
+        let pages = [
+            seconds(Stage::Reader, 6.0, 6.0),
+            seconds(Stage::Transform, 1.0, 5.0),
+            seconds(Stage::Writer, 5.9, 0.1),
+        ];
+        assert_eq!(bottleneck(&pages), Some(Stage::Writer));
+        let short = [pages.as_slice(), &[seconds(Stage::Index, 4.0, 0.0)]].concat();
+        assert_eq!(bottleneck(&short), Some(Stage::Writer));
+        let long = [pages.as_slice(), &[seconds(Stage::Index, 7.0, 0.0)]].concat();
+        assert_eq!(bottleneck(&long), Some(Stage::Index));
+        assert_eq!(bottleneck(&[]), None);
+    }
+}

@@ -1,0 +1,156 @@
+//! Where source and target disagree in their figures: which key ranges to compare row by row, and the comparison that
+//! ends every pass.
+
+use std::collections::HashSet;
+
+use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query};
+use tracing::warn;
+
+use crate::engine::declaration::period::Period;
+use crate::engine::declaration::scope::Scope;
+use crate::engine::declaration::table::Table;
+use crate::engine::runs::catch_up::CatchUp;
+use crate::engine::runs::figures::{self, Comparison};
+use crate::engine::runs::totals::{self, Figures, SourceTotals};
+use crate::engine::target_db::proof::Range;
+use crate::engine::target_db::reject;
+use crate::error::{Doing, Result};
+
+/// The days that a run has touched are compared whole, unless they hold more rows than this, and many times more than
+/// it has changed: then the rows that it has changed are. Where a percent of all rows changed, a whole comparison
+/// would take longer than all the rest of the run.
+const ROWS_OF_TOUCHED_DAYS: i64 = 50_000;
+const ROWS_OF_TOUCHED_DAYS_A_CHANGE: i64 = 4;
+/// Keys that one statement names.
+const KEYS_A_STATEMENT: usize = 1_000;
+
+impl CatchUp<'_> {
+    /// The key ranges in which source and target hold different numbers of rows.
+    pub(super) async fn miscounted(&mut self, table: &'static Table) -> Result<Vec<Range>> {
+        let sides = self.sides().await?;
+        let removed = self.removed.get(table.name);
+        let gone = removed.map_or(0, HashSet::len) as u64;
+        let rows = sides
+            .rows(table, gone, self.source_rows.get(table.source_table).copied())
+            .await?;
+        let mut miscounted = Vec::new();
+        if rows.differs() {
+            for range in self.ranges(table).await? {
+                let scope = range.scope();
+                let gone = removed.map_or(0, |keys| keys.iter().filter(|key| scope.holds(**key)).count());
+                let rejected = reject::count(&*self.transaction, table, &scope).await?;
+                if sides.rows_of(table, &scope, gone as u64, rejected).await?.differs() {
+                    miscounted.push(range);
+                }
+            }
+        }
+        self.source_rows.insert(table.source_table, rows.source);
+        Ok(miscounted)
+    }
+
+    /// Row counts of the tables that moved; totals over the days that were touched, or all after a full load.
+    pub(super) async fn compare(&self) -> Result<Vec<Comparison>> {
+        let sides = self.sides().await?;
+        let mut comparisons = Vec::new();
+        let mut source_totals = SourceTotals::new(&self.context.look, sides.source);
+        for table in self.context.look.star.tables() {
+            if self.deltas[table.source_table].moved {
+                let known = self.source_rows.get(table.source_table).copied();
+                comparisons.push(sides.rows(table, 0, known).await?);
+            }
+            if table.totals.is_none() {
+                continue;
+            }
+            let rejected = totals::rejected(&sides.target, table, &sides.rejects).await?;
+            let (source, target) = if let Some(surveyed) = self.surveyed_totals.get(table.name) {
+                let mut source = surveyed.clone();
+                source_totals
+                    .take_out(table, &Period::All, &rejected, &mut source)
+                    .await?;
+                (source, self.all_target_totals(table).await?)
+            } else {
+                self.touched_totals(table, &mut source_totals, &rejected).await?
+            };
+            let daily = totals::compare(table, &source, &target, &Figures::new());
+            comparisons.extend(figures::by_store(&daily));
+            comparisons.extend(daily.into_iter().filter(Comparison::differs));
+        }
+        for comparison in comparisons.iter().filter(|comparison| comparison.differs()) {
+            warn!(
+                table = comparison.table,
+                measure = ?comparison.measure,
+                store = comparison.store_id,
+                delta = comparison.delta(),
+                "source and target differ"
+            );
+        }
+        Ok(comparisons)
+    }
+
+    /// The target's totals of all days: those that were added up before the pass, but for the days it has touched.
+    async fn all_target_totals(&self, table: &'static Table) -> Result<Figures> {
+        let target = self.target();
+        let Some(mut figures) = self.target_totals_before.get(table.name).cloned() else {
+            return totals::of_target(&target, table, &Period::All, &Scope::ALL).await;
+        };
+        let touched = self.touched_days(table);
+        figures.retain(|(date_key, _), _| !touched.holds(*date_key));
+        figures.extend(totals::of_target(&target, table, &touched, &Scope::ALL).await?);
+        Ok(figures)
+    }
+
+    /// Both sides' totals of the days that the pass has touched, or of the rows that it has changed.
+    async fn touched_totals(
+        &self,
+        table: &'static Table,
+        source_totals: &mut SourceTotals<'_>,
+        rejected: &[i64],
+    ) -> Result<(Figures, Figures)> {
+        let target = self.target();
+        let touched = self.touched_days(table);
+        let changed = self
+            .outcomes
+            .get(table.name)
+            .map_or(&[][..], |outcome| &outcome.changed);
+        let held = self.rows_held(table, &touched).await?;
+        let by_days = held <= ROWS_OF_TOUCHED_DAYS
+            || held / ROWS_OF_TOUCHED_DAYS_A_CHANGE <= i64::try_from(changed.len()).unwrap_or(i64::MAX);
+        if by_days {
+            let mut source = source_totals.of_period(table, &touched).await?;
+            source_totals.take_out(table, &touched, rejected, &mut source).await?;
+            let target = totals::of_target(&target, table, &touched, &Scope::ALL).await?;
+            return Ok((source, target));
+        }
+        let (mut of_source, mut of_target) = (Figures::new(), Figures::new());
+        let rejected: HashSet<i64> = rejected.iter().copied().collect();
+        let changed = changed.iter().copied().filter(|key| !rejected.contains(key));
+        for scope in Scope::of_keys(changed, KEYS_A_STATEMENT) {
+            let source = source_totals.of_scope(table, &Period::All, &scope).await?;
+            totals::add_all(&mut of_source, source);
+            let target = totals::of_target(&target, table, &Period::All, &scope).await?;
+            totals::add_all(&mut of_target, target);
+        }
+        Ok((of_source, of_target))
+    }
+
+    /// The days in the rows that the pass has changed.
+    fn touched_days(&self, table: &Table) -> Period {
+        let dates = self.outcomes.get(table.name).map(|outcome| &outcome.dates);
+        Period::of_days(dates.into_iter().flatten().copied())
+    }
+
+    /// How many rows the target holds of a period.
+    async fn rows_held(&self, table: &Table, period: &Period) -> Result<i64> {
+        let doing = || format!("counting {}", table.name);
+        if period.is_empty() {
+            return Ok(0);
+        }
+        let select = Query::select()
+            .expr(Expr::col(Asterisk).count())
+            .from(table.name)
+            .cond_where(table.target_in(period))
+            .to_owned();
+        let rows = self.target().all(&select).await.target(doing)?;
+        rows.first().map_or(Ok(0), |row| row.try_get_by_index(0)).target(doing)
+    }
+}

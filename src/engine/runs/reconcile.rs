@@ -1,0 +1,112 @@
+//! Makes parts of a table equal to the source, within a pass: what its changes, its comparing and its proving come
+//! down to.
+
+use std::sync::Arc;
+
+use tracing::info;
+
+use crate::engine::declaration::lookup::Lookups;
+use crate::engine::declaration::period::Period;
+use crate::engine::declaration::scope::Scope;
+use crate::engine::declaration::table::Table;
+use crate::engine::pipeline::flow::{Job, Outcomes, TableOutcome};
+use crate::engine::pipeline::lookups::LookupSource;
+use crate::engine::pipeline::read::{LookupPlan, Reader};
+use crate::engine::pipeline::write::{Commits, Writer};
+use crate::engine::pipeline::{self, Jobs, Pipeline};
+use crate::engine::runs::catch_up::CatchUp;
+use crate::engine::target_db::calendar;
+use crate::error::Result;
+
+impl CatchUp<'_> {
+    /// Makes scopes equal to the source that nothing but their comparison may find to differ.
+    pub(super) async fn compare_rows(&mut self, table: &'static Table, scopes: Vec<Scope>) -> Result<()> {
+        let found = self.reconcile(table, scopes).await?;
+        self.add_removed(table, &found);
+        self.outcomes.entry(table.name).or_default().add(found.of_comparing());
+        Ok(())
+    }
+
+    /// Makes the given scopes of a table equal to the source, within the run's transaction. A dimension's row that the
+    /// source has and the star lacks is fetched first: else its facts would go and come back under other keys.
+    pub(super) async fn reconcile(&mut self, table: &'static Table, scopes: Vec<Scope>) -> Result<TableOutcome> {
+        let mut outcome = self.reconcile_once(table, scopes, true).await?;
+        let late = std::mem::take(&mut outcome.late);
+        let deferred = std::mem::take(&mut outcome.deferred);
+        for (dimension, keys) in late {
+            let Some(dimension) = self.context.look.star.table(dimension) else {
+                continue;
+            };
+            info!(table = dimension.name, rows = keys.len(), "fetching late rows");
+            let scopes = Scope::of_keys(keys, self.page_size());
+            let found = self.reconcile_once(dimension, scopes, false).await?;
+            self.outcomes
+                .entry(dimension.name)
+                .or_default()
+                .add(found.of_comparing());
+        }
+        outcome.add(self.reconcile_once(table, deferred, false).await?);
+        Ok(outcome)
+    }
+
+    async fn reconcile_once(
+        &self,
+        table: &'static Table,
+        scopes: Vec<Scope>,
+        looks_for_late: bool,
+    ) -> Result<TableOutcome> {
+        if scopes.is_empty() {
+            return Ok(TableOutcome::default());
+        }
+        let jobs = scopes
+            .into_iter()
+            .map(|scope| Job {
+                table,
+                scope,
+                sequence: None,
+            })
+            .collect();
+        let lookups = LookupPlan::ByKey(LookupSource {
+            looks_for_late,
+            ..self.lookup_source()
+        });
+        let mut outcomes = self.pass(pipeline::jobs_of(jobs), lookups).await?;
+        Ok(outcomes.remove(table.name).unwrap_or_default())
+    }
+
+    /// Lookups of what the snapshot and the transaction hold now, with an eye on late rows.
+    pub(super) fn lookup_source(&self) -> LookupSource {
+        LookupSource {
+            star: self.context.look.star,
+            source: self.snapshot.connection.clone(),
+            target: self.target(),
+            removed: Arc::new(self.removed.clone()),
+            corrected: Lookups::default(),
+            looks_for_late: true,
+        }
+    }
+
+    /// Makes the scopes of all jobs equal to the source, within the run's transaction.
+    pub(super) async fn pass(&self, jobs: Jobs, lookups: LookupPlan) -> Result<Outcomes> {
+        let look = &self.context.look;
+        let years = calendar::known(&*self.transaction, &look.star.calendar).await?;
+        let commits = Commits::ByTheRun(Arc::clone(&self.transaction));
+        let pipeline = Pipeline {
+            // A snapshot is one connection, and the run's transaction another: one reader asks the one while another
+            // asks the other.
+            workers: 2,
+            reader: Reader {
+                source: self.snapshot.connection.clone(),
+                target: self.target(),
+                lookups,
+                period: Period::All,
+            },
+            writer: Writer::new(look.star, commits, self.run_id, years),
+            publishes: vec![],
+            described: 0,
+            progress: Arc::clone(&look.progress),
+            stop: &look.stop,
+        };
+        Ok(pipeline.run(jobs).await?.tables)
+    }
+}

@@ -1,0 +1,331 @@
+//! The facts' totals by day and store, of either side: what both must agree on, to the cent.
+//!
+//! The target's are its own SQL. The source's are added up here from the rows that the declaration selects, with
+//! lookups of their own, page by page; the code that loads has no part in them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult};
+
+use crate::engine::declaration::integer::Integer;
+use crate::engine::declaration::lookup::{KeyMap, Lookups, Need};
+use crate::engine::declaration::period::Period;
+use crate::engine::declaration::row::SourceRow;
+use crate::engine::declaration::scope::Scope;
+use crate::engine::declaration::table::{Star, Table, Totals};
+use crate::engine::pipeline::flow::{Outcomes, Removed};
+use crate::engine::pipeline::lookups::LookupSource;
+use crate::engine::pipeline::plan::Intervals;
+use crate::engine::runs::Look;
+use crate::engine::runs::figures::{Comparison, Measure};
+use crate::engine::runs::report::Move;
+use crate::engine::target_db::{TargetReader, reject};
+use crate::error::{Doing, Error, Result};
+
+/// Keys that one statement names.
+const KEYS_A_STATEMENT: usize = 1_000;
+
+/// Date key and store id.
+pub type DayAndStore = (i32, i64);
+pub type RowsAndCents = (i64, i64);
+pub type Figures = HashMap<DayAndStore, RowsAndCents>;
+
+/// Adds up the source's side, of one instant. Tables have to come in the star's order: the rows of one may fill the
+/// lookups of the next.
+pub struct SourceTotals<'a> {
+    look: &'a Look<'a>,
+    source: DatabaseConnection,
+    lookups: Lookups,
+}
+
+impl<'a> SourceTotals<'a> {
+    pub fn new(look: &'a Look<'a>, source: &DatabaseConnection) -> Self {
+        Self {
+            look,
+            source: source.clone(),
+            lookups: Lookups::default(),
+        }
+    }
+
+    /// The totals of a period, of all rows that the source has.
+    pub async fn of_period(&mut self, table: &'static Table, period: &Period) -> Result<Figures> {
+        match (&table.totals, period) {
+            (None, _) => Ok(Figures::new()),
+            (Some(_), Period::All) => self.of_all(table, |_| Ok(())).await,
+            (Some(_), period) if period.is_empty() => Ok(Figures::new()),
+            (Some(_), Period::Ranges(_)) => {
+                let mut figures = Figures::new();
+                for scope in self.intervals(table).await? {
+                    self.add_scope(table, period, &scope, &mut figures).await?;
+                }
+                Ok(figures)
+            }
+        }
+    }
+
+    /// The totals of all rows. Each of them is shown to `also`, as the declaration selects it.
+    pub async fn of_all(
+        &mut self,
+        table: &'static Table,
+        mut also: impl FnMut(&QueryResult) -> Result<()>,
+    ) -> Result<Figures> {
+        let Some(totals) = &table.totals else {
+            return Ok(Figures::new());
+        };
+        self.load(&totals.needs).await?;
+        let mut figures = Figures::new();
+        let mut filled = KeyMap::default();
+        // The next page is on its way while this one is added up.
+        let mut scopes = self.intervals(table).await?.into_iter();
+        let mut coming = scopes.next().map(|scope| self.fetch(table, &Period::All, scope));
+        while let Some(page) = coming {
+            let rows = page.await.map_err(|_| Error::Panicked { stage: "reader" })??;
+            coming = scopes.next().map(|scope| self.fetch(table, &Period::All, scope));
+            for row in &rows {
+                add(totals, row, &self.lookups, &mut figures);
+                if let Some(fill) = &totals.fills {
+                    let doing = || format!("adding up {}", table.source_table);
+                    let key: Integer = row.try_get_by_index(fill.key).source(doing)?;
+                    let value: Option<Integer> = row.try_get_by_index(fill.value).source(doing)?;
+                    if let Some(value) = value {
+                        filled.insert(key.0, value.0);
+                    }
+                }
+                also(row)?;
+            }
+            if self.look.stop.is_requested() {
+                return Err(Error::Stopped);
+            }
+        }
+        if let Some(fill) = &totals.fills {
+            self.lookups.set(fill.lookup, filled);
+        }
+        Ok(figures)
+    }
+
+    /// The totals of the rows in `scope`, within the period.
+    pub async fn of_scope(&self, table: &'static Table, period: &Period, scope: &Scope) -> Result<Figures> {
+        let mut figures = Figures::new();
+        self.add_scope(table, period, scope, &mut figures).await?;
+        Ok(figures)
+    }
+
+    /// Takes out what rejected rows have added: they explain themselves.
+    pub async fn take_out(
+        &self,
+        table: &'static Table,
+        period: &Period,
+        rejected: &[i64],
+        figures: &mut Figures,
+    ) -> Result<()> {
+        for scope in Scope::of_keys(rejected.iter().copied(), KEYS_A_STATEMENT) {
+            subtract_all(figures, self.of_scope(table, period, &scope).await?);
+        }
+        figures.retain(|_, figure| *figure != (0, 0));
+        Ok(())
+    }
+
+    async fn add_scope(
+        &self,
+        table: &'static Table,
+        period: &Period,
+        scope: &Scope,
+        figures: &mut Figures,
+    ) -> Result<()> {
+        let Some(totals) = &table.totals else {
+            return Ok(());
+        };
+        let page = self.fetch(table, period, scope.clone());
+        let rows = page.await.map_err(|_| Error::Panicked { stage: "reader" })??;
+        let (lookups, _) = self.lookup_source().of_page(&totals.needs, &rows).await?;
+        for row in &rows {
+            add(totals, row, &lookups, figures);
+        }
+        Ok(())
+    }
+
+    /// Begins to read the rows of `scope`.
+    fn fetch(
+        &self,
+        table: &'static Table,
+        period: &Period,
+        scope: Scope,
+    ) -> tokio::task::JoinHandle<Result<Vec<QueryResult>>> {
+        let source = self.source.clone();
+        let select = table.totals.as_ref().map(|totals| {
+            (totals.source)()
+                .cond_where(table.source_in(period))
+                .cond_where(scope.contains(&table.source_page_key()))
+                .to_owned()
+        });
+        tokio::spawn(async move {
+            let doing = || format!("adding up {}, {scope}", table.source_table);
+            match select {
+                Some(select) => source.query_all(&select).await.source(doing),
+                None => Ok(Vec::new()),
+            }
+        })
+    }
+
+    async fn intervals(&self, table: &Table) -> Result<Vec<Scope>> {
+        let planner = self
+            .look
+            .planner(table, self.source.clone(), TargetReader::Empty)
+            .await?;
+        Intervals::new(table, planner, None).all().await
+    }
+
+    async fn load(&mut self, needs: &[Need]) -> Result<()> {
+        let source = self.lookup_source();
+        source.load(needs, &mut self.lookups).await
+    }
+
+    fn lookup_source(&self) -> LookupSource {
+        LookupSource {
+            star: self.look.star,
+            source: self.source.clone(),
+            target: TargetReader::Empty,
+            removed: Arc::new(Removed::new()),
+            corrected: Lookups::default(),
+            looks_for_late: false,
+        }
+    }
+}
+
+fn add(totals: &Totals, row: &QueryResult, lookups: &Lookups, figures: &mut Figures) {
+    let entry = (totals.entry)(&SourceRow(row), lookups);
+    let figure = figures.entry((entry.date_key, entry.store_id)).or_default();
+    *figure = (figure.0 + 1, figure.1 + entry.cents);
+}
+
+pub fn add_all(figures: &mut Figures, others: Figures) {
+    for (key, (rows, cents)) in others {
+        let figure = figures.entry(key).or_default();
+        *figure = (figure.0 + rows, figure.1 + cents);
+    }
+}
+
+fn subtract_all(figures: &mut Figures, others: Figures) {
+    for (key, (rows, cents)) in others {
+        let figure = figures.entry(key).or_default();
+        *figure = (figure.0 - rows, figure.1 - cents);
+    }
+}
+
+/// The totals of the rows that the target has in `scope`, within the period.
+pub async fn of_target(target: &TargetReader, table: &Table, period: &Period, scope: &Scope) -> Result<Figures> {
+    let Some(totals) = &table.totals else {
+        return Ok(Figures::new());
+    };
+    if period.is_empty() {
+        return Ok(Figures::new());
+    }
+    let doing = || format!("adding up {}", table.name);
+    let mut select = (totals.target)();
+    select
+        .cond_where(table.target_in(period))
+        .cond_where(scope.contains(&table.target_page_key()));
+    let mut figures = Figures::new();
+    for row in target.all(&select).await.target(doing)? {
+        let (date_key, store, rows): (i32, i64, i64) = (
+            row.try_get_by_index(0).target(doing)?,
+            row.try_get_by_index(1).target(doing)?,
+            row.try_get_by_index(2).target(doing)?,
+        );
+        let cents = if totals.money {
+            row.try_get_by_index(3).target(doing)?
+        } else {
+            0
+        };
+        figures.insert((date_key, store), (rows, cents));
+    }
+    Ok(figures)
+}
+
+/// What the rows named by `scopes` will add to the target's totals when they are brought up to date.
+pub async fn pending(
+    source: &SourceTotals<'_>,
+    target: &TargetReader,
+    table: &'static Table,
+    period: &Period,
+    scopes: &[Scope],
+) -> Result<Figures> {
+    let mut pending = Figures::new();
+    for scope in scopes {
+        add_all(&mut pending, source.of_scope(table, period, scope).await?);
+        subtract_all(&mut pending, of_target(target, table, period, scope).await?);
+    }
+    Ok(pending)
+}
+
+/// Both sides day by day and store by store, and what is pending there.
+pub fn compare(table: &'static Table, source: &Figures, target: &Figures, pending: &Figures) -> Vec<Comparison> {
+    let money = table.totals.as_ref().is_some_and(|totals| totals.money);
+    let mut keys: Vec<DayAndStore> = [source, target, pending]
+        .into_iter()
+        .flat_map(HashMap::keys)
+        .copied()
+        .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let of = |figures: &Figures, key| figures.get(key).copied().unwrap_or_default();
+    keys.iter()
+        .flat_map(|key| {
+            let comparison = |measure, source, target, pending| Comparison {
+                table: table.name,
+                measure,
+                store_id: Some(key.1),
+                date_key: Some(key.0),
+                source,
+                target,
+                rejected: 0,
+                pending,
+            };
+            let (source, target, pending) = (of(source, key), of(target, key), of(pending, key));
+            let rows = comparison(Measure::Rows, source.0, target.0, pending.0);
+            let cents = money.then(|| comparison(Measure::Cents, source.1, target.1, pending.1));
+            [Some(rows), cents].into_iter().flatten()
+        })
+        .collect()
+}
+
+/// How the totals of the days that a run has touched moved from what is committed to what it has written.
+pub async fn moves(
+    star: &Star,
+    outcomes: &Outcomes,
+    committed: &TargetReader,
+    written: &TargetReader,
+) -> Result<Vec<Move>> {
+    let mut moves = Vec::new();
+    for table in star.tables() {
+        let Some(outcome) = outcomes.get(table.name) else {
+            continue;
+        };
+        let period = Period::of_days(outcome.dates.iter().copied());
+        let mut stores: BTreeMap<i64, [RowsAndCents; 2]> = BTreeMap::new();
+        for (side, target) in [committed, written].into_iter().enumerate() {
+            for ((_, store), (rows, cents)) in of_target(target, table, &period, &Scope::ALL).await? {
+                let sum = &mut stores.entry(store).or_default()[side];
+                *sum = (sum.0 + rows, sum.1 + cents);
+            }
+        }
+        moves.extend(stores.into_iter().map(|(store_id, [before, after])| Move {
+            table: table.name,
+            store_id,
+            rows_before: before.0,
+            rows_after: after.0,
+            cents_before: before.1,
+            cents_after: after.1,
+        }));
+    }
+    Ok(moves)
+}
+
+/// The page keys of the rejected rows of a table.
+pub async fn rejected(target: &TargetReader, table: &Table, counts: &BTreeMap<String, u64>) -> Result<Vec<i64>> {
+    if counts.get(table.source_table).is_none_or(|count| *count == 0) {
+        return Ok(Vec::new());
+    }
+    reject::page_keys(target, table.source_table).await
+}
