@@ -261,15 +261,25 @@ impl Table {
         Expr::col((self.source_table, self.page_key))
     }
 
-    /// (page key, all of `columns`) of the rows that the target has, unfiltered.
+    /// All of `columns` of the rows that the target has, unfiltered; then the page key, where it is in another table.
     pub fn target_rows(&self) -> SelectStatement {
         let mut select = Query::select();
-        select.expr(self.target_page_key());
         for column in &self.columns {
             select.column((self.name, column.name));
         }
+        if let TargetPageKey::Through { .. } = self.target_page_key {
+            select.expr(self.target_page_key());
+        }
         self.from_target(&mut select);
         select
+    }
+
+    /// Where the page key stands in `target_rows`.
+    pub fn page_key_position(&self) -> usize {
+        match self.target_page_key {
+            TargetPageKey::Own(page_key) => self.position(page_key),
+            TargetPageKey::Through { .. } => self.columns.len(),
+        }
     }
 
     /// The page key in the target.

@@ -1,4 +1,4 @@
-//! Rows that the target holds, as `Table::target_rows` selects them: the page key, then the table's columns.
+//! Rows that the target holds, as `Table::target_rows` selects them.
 
 use sea_orm::{QueryResult, TryGetable, Value};
 
@@ -7,7 +7,7 @@ use crate::engine::declaration::table::Table;
 use crate::error::{Doing, Result};
 
 pub fn page_key(table: &Table, row: &QueryResult) -> Result<i64> {
-    row.try_get_by_index(0)
+    row.try_get_by_index(table.page_key_position())
         .target(|| format!("reading the key of a row of {}", table.name))
 }
 
@@ -50,5 +50,5 @@ fn cell(table: &Table, row: &QueryResult, position: usize) -> Result<Value> {
 }
 
 fn get<T: TryGetable>(row: &QueryResult, position: usize) -> std::result::Result<Option<T>, sea_orm::DbErr> {
-    row.try_get_by_index(position + 1)
+    row.try_get_by_index(position)
 }

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
 use sea_orm::sea_query::{Order, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult};
 
@@ -13,7 +12,7 @@ use crate::engine::declaration::lookup::{KeyMap, KeysFrom, Lookup, Lookups, Need
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Kind, Star};
 use crate::engine::target_db::{TargetReader, reject};
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Result};
 
 /// Keys that one statement names.
 const KEYS_A_STATEMENT: usize = 1_000;
@@ -41,18 +40,10 @@ impl LookupSource {
     /// Fills every lookup that is needed and not filled yet, whole, in keyset pages: a map is small, the rows that it
     /// is made from are not.
     pub async fn load(&self, needs: impl IntoIterator<Item = &Need>, lookups: &mut Lookups) -> Result<()> {
-        let mut missing: Vec<&'static Lookup> = Vec::new();
         for Need { lookup, .. } in needs {
-            if lookups.map(lookup).is_none() && !missing.iter().any(|other| std::ptr::eq(*other, *lookup)) {
-                missing.push(lookup);
+            if lookups.map(lookup).is_none() {
+                lookups.set(lookup, self.load_whole(lookup).await?);
             }
-        }
-        let filled = try_join_all(missing.into_iter().map(async |lookup| {
-            let map = self.load_whole(lookup).await?;
-            Ok::<_, Error>((lookup, map))
-        }));
-        for (lookup, map) in filled.await? {
-            lookups.set(lookup, map);
         }
         Ok(())
     }

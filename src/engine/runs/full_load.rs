@@ -151,12 +151,21 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
     info!("pages written; creating the indexes that are missing");
     let snapshot = context.look.source.snapshot().await?;
     let states = state::load(&context.target.writer).await?;
-    // While SQLite sorts, the source is looked through and the target's totals are added up.
+    // While SQLite sorts, the source is looked through, and then the target's totals are added up; at the same time
+    // where there is nothing to sort.
     let figures = async {
-        let surveys = survey::facts(&context.look, &snapshot, &states).await?;
-        Ok((surveys, written_totals(context).await?))
+        let surveys = survey::facts(&context.look, &snapshot, &states);
+        if start.is_empty {
+            Ok((surveys.await?, written_totals(context).await?))
+        } else {
+            tokio::try_join!(surveys, written_totals(context))
+        }
     };
-    let ((surveys, target_totals), ()) = tokio::try_join!(figures, complete(context, start.is_empty, run_id))?;
+    let ((surveys, target_totals), ()) = tokio::try_join!(figures, complete(context))?;
+    if start.is_empty {
+        // Now that nobody reads: a checkpoint copies no more than readers allow.
+        context.target.make_durable(run_id).await?;
+    }
 
     info!("closing pass: bringing all tables to one instant, and comparing");
     // The pages were written without SQLite looking at foreign keys; from here on it does.
@@ -182,9 +191,9 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
     closing.close(start).await
 }
 
-/// Creates the indexes that are missing, looks whether all rows point to rows that are there, which is short work with
-/// the indexes in place, and syncs what was written without syncing.
-async fn complete(context: &Context<'_>, was_empty: bool, run_id: i64) -> Result<()> {
+/// Creates the indexes that are missing, and looks whether all rows point to rows that are there, which is short work
+/// with the indexes in place.
+async fn complete(context: &Context<'_>) -> Result<()> {
     let mut lap = Lap::begin(Arc::clone(&context.look.progress.stages), Stage::Index);
     let committed = TargetReader::Committed(context.look.readers.clone());
     let mut checks = JoinSet::new();
@@ -203,9 +212,6 @@ async fn complete(context: &Context<'_>, was_empty: bool, run_id: i64) -> Result
     }
     if !orphans.is_empty() {
         return Err(Error::Orphans { orphans });
-    }
-    if was_empty {
-        context.target.make_durable(run_id).await?;
     }
     lap.worked();
     Ok(())

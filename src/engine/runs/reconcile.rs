@@ -92,9 +92,8 @@ impl CatchUp<'_> {
         let years = calendar::known(&*self.transaction, &look.star.calendar).await?;
         let commits = Commits::ByTheRun(Arc::clone(&self.transaction));
         let pipeline = Pipeline {
-            // A snapshot is one connection, and the run's transaction another: one reader asks the one while another
-            // asks the other.
-            workers: 2,
+            // A snapshot is one connection.
+            workers: 1,
             reader: Reader {
                 source: self.snapshot.connection.clone(),
                 target: self.target(),

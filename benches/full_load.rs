@@ -1,0 +1,250 @@
+//! How fast `full-load` is: over a grid of `--workers` and `--batch-size`, and as the source grows.
+//!
+//! ```text
+//! SAKILA_SYNC_MYSQLD=mysqld cargo bench --bench full_load -- --scales 10 --workers 1,2,4 --batch-sizes 5000,10000,20000
+//! cargo bench --bench full_load -- --source mysql://USER@HOST/SCHEMA
+//! ```
+//!
+//! Every load is checked before it counts: its own comparison, the rows of both facts, and the total of the payments.
+//! The floors, what reading, writing and indexing cost at least, are measured between the loads. It prints a table and
+//! writes `full_load.json` and plots to `--output`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use support::floors::Floors;
+use support::measure::{self, Run};
+use support::plot::{self, Line};
+use support::source::{Servers, Source};
+
+mod support;
+
+#[derive(Parser)]
+struct Options {
+    /// Loads from here instead of from a server of its own; then there is one scale only, the source's
+    #[arg(long)]
+    source: Option<String>,
+    #[arg(long, value_delimiter = ',', default_value = "10")]
+    scales: Vec<u32>,
+    #[arg(long, value_delimiter = ',', default_value = "2")]
+    workers: Vec<u32>,
+    #[arg(long, value_delimiter = ',', default_value = "10000")]
+    batch_sizes: Vec<u32>,
+    /// Loads of each kind; the median counts
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+    #[arg(long, default_value = "target/bench")]
+    output: PathBuf,
+    /// Given by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// One cell of the grid.
+struct Measured {
+    scale: u32,
+    workers: u32,
+    batch_size: u32,
+    rows: i64,
+    run: Run,
+    floors: Floors,
+}
+
+fn main() {
+    let options = Options::parse();
+    fs::create_dir_all(&options.output).expect("the folder for results can be made");
+    let servers = Servers::start(options.source.as_deref());
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+    let mut measured = Vec::new();
+    print_header();
+    for scale in &options.scales {
+        let source = runtime.block_on(servers.source(options.source.as_deref(), *scale));
+        for (workers, batch_size) in grid(&options) {
+            let folder = tempfile::tempdir().expect("there is room for a star");
+            let runs = (0..options.runs)
+                .map(|number| {
+                    load(
+                        &source,
+                        &folder.path().join(format!("{number}.db")),
+                        workers,
+                        batch_size,
+                    )
+                })
+                .collect();
+            let floors = runtime.block_on(Floors::measure(&source, &folder.path().join("0.db")));
+            let cell = Measured {
+                scale: *scale,
+                workers,
+                batch_size,
+                rows: source.rentals + source.payments,
+                run: measure::median(runs),
+                floors,
+            };
+            print(&cell);
+            measured.push(cell);
+        }
+    }
+    write_results(&options.output, &measured);
+    plot_results(&options.output, &measured);
+    println!("\nwritten to {}", options.output.display());
+}
+
+fn grid(options: &Options) -> impl Iterator<Item = (u32, u32)> + '_ {
+    options
+        .workers
+        .iter()
+        .flat_map(|workers| options.batch_sizes.iter().map(|batch_size| (*workers, *batch_size)))
+}
+
+/// One load into an empty file, checked.
+fn load(source: &Source, target: &Path, workers: u32, batch_size: u32) -> Run {
+    measure::run(&source.url, target, &["init"]);
+    let (workers, batch_size) = (workers.to_string(), batch_size.to_string());
+    let arguments = ["full-load", "--workers", &workers, "--batch-size", &batch_size];
+    let run = measure::run(&source.url, target, &arguments);
+    assert_eq!(run.result["status"], "done");
+    let star = Connection::open(target).expect("the star can be opened");
+    let figure = |sql: &str| {
+        star.query_row(sql, [], |row| row.get::<_, i64>(0))
+            .expect("the star can be read")
+    };
+    assert_eq!(figure("SELECT COUNT(*) FROM fact_rental"), source.rentals);
+    assert_eq!(figure("SELECT COUNT(*) FROM fact_payment"), source.payments);
+    assert_eq!(
+        figure("SELECT SUM(CAST(ROUND(amount * 100) AS INTEGER)) FROM fact_payment"),
+        source.cents
+    );
+    run
+}
+
+#[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
+fn rate(cell: &Measured) -> f64 {
+    cell.rows as f64 / cell.run.wall_seconds
+}
+
+fn print_header() {
+    println!(
+        "| scale | workers | batch | wall s | rows/s | cpu s | peak MB | reader | transform | writer | index s | closing s \
+         | floors: read s | write s | index s |"
+    );
+    println!("|{}", "---:|".repeat(15));
+}
+
+fn print(cell: &Measured) {
+    let stage = |name: &str, field: &str| {
+        let stages = cell.run.result["stages"].as_array().into_iter().flatten();
+        let found = stages
+            .filter(|stage| stage["stage"] == name)
+            .map(|stage| stage[field].as_f64());
+        found.flatten().sum::<f64>()
+    };
+    let share = |name: &str| {
+        let (working, waiting) = (stage(name, "working"), stage(name, "waiting"));
+        working / (working + waiting) * 100.0
+    };
+    println!(
+        "| {} | {} | {} | {:.2} | {:.0} | {:.1} | {:.0} | {:.0}% | {:.0}% | {:.0}% | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} |",
+        cell.scale,
+        cell.workers,
+        cell.batch_size,
+        cell.run.wall_seconds,
+        rate(cell),
+        cell.run.cpu_seconds,
+        cell.run.peak_megabytes,
+        share("reader"),
+        share("transform"),
+        share("writer"),
+        stage("index", "working"),
+        stage("closing", "working"),
+        cell.floors.read,
+        cell.floors.write,
+        cell.floors.index,
+    );
+}
+
+fn write_results(folder: &Path, measured: &[Measured]) {
+    let cells: Vec<Value> = measured
+        .iter()
+        .map(|cell| {
+            json!({
+                "scale": cell.scale,
+                "workers": cell.workers,
+                "batch_size": cell.batch_size,
+                "fact_rows": cell.rows,
+                "wall_seconds": cell.run.wall_seconds,
+                "rows_per_second": rate(cell),
+                "cpu_seconds": cell.run.cpu_seconds,
+                "peak_megabytes": cell.run.peak_megabytes,
+                "stages": cell.run.result["stages"],
+                "floor_seconds": {
+                    "read": cell.floors.read,
+                    "write": cell.floors.write,
+                    "index": cell.floors.index,
+                },
+            })
+        })
+        .collect();
+    let text = serde_json::to_string_pretty(&cells).expect("numbers can be written");
+    fs::write(folder.join("full_load.json"), text).expect("results can be written");
+}
+
+/// One plot of the grid, a line a number of workers, and one of the growth, where there is more than one scale.
+fn plot_results(folder: &Path, measured: &[Measured]) {
+    let line = |name: String, cells: Vec<&Measured>, x: fn(&Measured) -> f64, y: fn(&Measured) -> f64| Line {
+        name,
+        points: cells.into_iter().map(|cell| (x(cell), y(cell))).collect(),
+    };
+    let Some(last) = measured.last() else {
+        return;
+    };
+    let mut workers: Vec<u32> = measured.iter().map(|cell| cell.workers).collect();
+    workers.dedup();
+    let by_workers: Vec<Line> = workers
+        .iter()
+        .map(|workers| {
+            let cells = measured
+                .iter()
+                .filter(|cell| cell.workers == *workers && cell.scale == last.scale);
+            line(
+                format!("{workers} workers"),
+                cells.collect(),
+                |cell| f64::from(cell.batch_size),
+                rate,
+            )
+        })
+        .collect();
+    let title = format!("full-load at scale {}", last.scale);
+    plot::lines(
+        &folder.join("grid.svg"),
+        &title,
+        "rows a page (--batch-size)",
+        "facts per second",
+        &by_workers,
+    );
+    let of_last_kind = |cell: &&Measured| cell.workers == last.workers && cell.batch_size == last.batch_size;
+    let growing: Vec<&Measured> = measured.iter().filter(of_last_kind).collect();
+    if growing.len() > 1 {
+        let seconds = line(
+            "seconds".to_owned(),
+            growing.clone(),
+            |cell| f64::from(cell.scale),
+            |cell| cell.run.wall_seconds,
+        );
+        let memory = line(
+            "peak memory, 10 MB".to_owned(),
+            growing,
+            |cell| f64::from(cell.scale),
+            |cell| cell.run.peak_megabytes / 10.0,
+        );
+        plot::lines(
+            &folder.join("growth.svg"),
+            "full-load as the source grows",
+            "scale",
+            "",
+            &[seconds, memory],
+        );
+    }
+}

@@ -1,0 +1,51 @@
+//! One run of the program: its result as JSON, and what the kernel says that it cost.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use serde_json::Value;
+use wait4::Wait4;
+
+/// What a run of the program cost.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub wall_seconds: f64,
+    /// User and system time of the program, without the server's.
+    pub cpu_seconds: f64,
+    /// The largest resident set.
+    pub peak_megabytes: f64,
+    pub result: Value,
+}
+
+/// Runs `sakila-sync` with `arguments` and `--json`. Panics with what it said if it fails.
+pub fn run(source: &str, target: &Path, arguments: &[&str]) -> Run {
+    let began = Instant::now();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sakila-sync"))
+        .args(arguments)
+        .args(["--json", "--quiet"])
+        .env("SAKILA_SYNC_SOURCE", source)
+        .env("SAKILA_SYNC_TARGET", target)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program is built with its benches");
+    let output = child.stdout.take().expect("stdout is piped");
+    let text = std::io::read_to_string(output).expect("the program prints UTF-8");
+    let ended = child.wait4().expect("a child can be waited for");
+    let wall_seconds = began.elapsed().as_secs_f64();
+    assert!(ended.status.success(), "{arguments:?} failed: {text}");
+    #[expect(clippy::cast_precision_loss, reason = "sizes of memory are far below 2^53")]
+    let peak_megabytes = ended.rusage.maxrss as f64 / 1_000_000.0;
+    Run {
+        wall_seconds,
+        cpu_seconds: (ended.rusage.utime + ended.rusage.stime).as_secs_f64(),
+        peak_megabytes,
+        result: serde_json::from_str(&text).expect("--json prints one document"),
+    }
+}
+
+/// The run whose wall time is the median.
+pub fn median(mut runs: Vec<Run>) -> Run {
+    runs.sort_by(|one, other| one.wall_seconds.total_cmp(&other.wall_seconds));
+    runs.swap_remove(runs.len() / 2)
+}
