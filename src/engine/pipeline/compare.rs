@@ -48,9 +48,12 @@ pub fn compare(
         .collect::<Result<_>>()?;
 
     let mut found = Found::new(table, described);
+    let mut upserts: BTreeMap<Columns, Vec<Value>> = BTreeMap::new();
     for ((wanted, position), _) in matched.both.iter().zip(&are_equal).filter(|(_, equal)| !**equal) {
-        let before = held::cells(table, &held[*position])?;
-        found.add(page_keys[*wanted], Some(row(*wanted)), Some(&before));
+        let (after, before) = (row(*wanted), held::cells(table, &held[*position])?);
+        found.add(page_keys[*wanted], Some(after), Some(&before));
+        let columns = Columns::that_differ(after, &before);
+        upserts.entry(columns).or_default().extend_from_slice(after);
     }
     for wanted in &matched.missing {
         found.add(page_keys[*wanted], Some(row(*wanted)), None);
@@ -70,19 +73,22 @@ pub fn compare(
             deletes.push(key);
         }
     }
+    let unchanged = are_equal.iter().filter(|equal| **equal).count();
     let counts = BatchCounts {
         read: (page_keys.len() + rejects.len()) as u64,
         inserted: matched.missing.len() as u64,
-        updated: are_equal.iter().filter(|equal| !**equal).count() as u64,
+        updated: (matched.both.len() - unchanged) as u64,
         deleted: deletes.len() as u64,
-        unchanged: are_equal.iter().filter(|equal| **equal).count() as u64,
+        unchanged: unchanged as u64,
         rejected: rejects.len() as u64,
     };
-    let upserts = if matched.both.is_empty() {
-        BTreeMap::from([(Columns::ALL, cells)])
+    if matched.both.is_empty() {
+        // All of them are new, as in every page of a first load: they need not be copied.
+        upserts.insert(Columns::ALL, cells);
     } else {
-        found.upserts
-    };
+        let new = matched.missing.iter().flat_map(|wanted| row(*wanted));
+        upserts.entry(Columns::ALL).or_default().extend(new.cloned());
+    }
     let upserts = upserts.into_iter().map(|(columns, cells)| Upserts { columns, cells });
     let (rejected_keys, rejects): (Vec<i64>, Vec<_>) = rejects.into_iter().unzip();
     found.changed.extend(rejected_keys);
@@ -154,8 +160,6 @@ struct Found<'a> {
     table: &'a Table,
     described: usize,
     date_positions: Vec<usize>,
-    /// Cells of rows, by the columns that they differ in.
-    upserts: BTreeMap<Columns, Vec<Value>>,
     changed: Vec<i64>,
     dates: BTreeSet<i32>,
     differences: Vec<Difference>,
@@ -167,7 +171,6 @@ impl<'a> Found<'a> {
             table,
             described,
             date_positions: table.positions(&table.date_columns),
-            upserts: BTreeMap::new(),
             changed: Vec::new(),
             dates: BTreeSet::new(),
             differences: Vec::new(),
@@ -194,10 +197,6 @@ impl<'a> Found<'a> {
                     self.dates.insert(date);
                 }
             }
-        }
-        if let Some(source) = source {
-            let columns = target.map_or(Columns::ALL, |target| Columns::that_differ(source, target));
-            self.upserts.entry(columns).or_default().extend_from_slice(source);
         }
     }
 }

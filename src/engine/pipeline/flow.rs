@@ -21,6 +21,17 @@ pub struct Job {
     pub sequence: Option<u64>,
 }
 
+impl Job {
+    /// A scope that nothing has to be remembered of.
+    pub fn of(table: &'static Table, scope: Scope) -> Self {
+        Self {
+            table,
+            scope,
+            sequence: None,
+        }
+    }
+}
+
 /// Both sides of one scope, undecoded.
 pub struct Page {
     pub job: Job,

@@ -28,6 +28,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tracing::{Instrument, info_span};
 
 use crate::engine::declaration::lookup::{KeyMap, Lookup};
+use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::Table;
 use crate::engine::pipeline::flow::{Batch, Job, Outcomes, Page};
 use crate::engine::pipeline::progress::Progress;
@@ -75,11 +76,12 @@ pub fn jobs(workers: usize) -> (mpsc::Sender<Job>, Jobs) {
     mpsc::channel(workers * 2)
 }
 
-/// Hands out jobs that are known beforehand.
-pub fn jobs_of(jobs: Vec<Job>) -> Jobs {
-    let (sender, receiver) = mpsc::channel(jobs.len().max(1));
-    for job in jobs {
-        sender.try_send(job).expect("the channel was made long enough");
+/// Hands out scopes that are known beforehand.
+pub fn jobs_of(table: &'static Table, scopes: Vec<Scope>) -> Jobs {
+    let (sender, receiver) = mpsc::channel(scopes.len().max(1));
+    for scope in scopes {
+        let sent = sender.try_send(Job::of(table, scope));
+        sent.expect("the channel was made long enough");
     }
     receiver
 }
@@ -132,7 +134,7 @@ impl Pipeline<'_> {
                     .map(|publish| (publish.lookup, KeyMap::default()))
             })
             .collect();
-        let lap = Lap::begin(Arc::clone(&self.progress.stages), Stage::Transform);
+        let lap = self.progress.lap(Stage::Transform);
         let transform = spawn_transform(pages, batch_sender, published, self.described, failure.clone(), lap);
         let writer = spawn_writer(batches, self.writer, failure.clone(), self.progress);
 
@@ -178,7 +180,7 @@ struct ReaderTask {
 
 impl ReaderTask {
     async fn run(self) {
-        let mut lap = Lap::begin(Arc::clone(&self.progress.stages), Stage::Reader);
+        let mut lap = self.progress.lap(Stage::Reader);
         while !self.stop.is_requested() && !self.failure.is_set() {
             let Some(job) = self.jobs.lock().await.recv().await else {
                 return;
@@ -242,7 +244,7 @@ fn spawn_writer(
 ) -> JoinHandle<Option<Outcomes>> {
     let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || {
-        let mut lap = Lap::begin(Arc::clone(&progress.stages), Stage::Writer);
+        let mut lap = progress.lap(Stage::Writer);
         let write_all = || -> Result<Outcomes> {
             for batch in batches {
                 lap.waited();

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::engine::pipeline::flow::BatchCounts;
-use crate::engine::pipeline::stages::Stages;
+use crate::engine::pipeline::stages::{Lap, Stage, Stages};
 use crate::metrics;
 
 /// The counters of one run.
@@ -40,6 +40,11 @@ impl Progress {
         });
         tables.push(Arc::clone(&made));
         made
+    }
+
+    /// Begins to measure a stage.
+    pub fn lap(&self, stage: Stage) -> Lap {
+        Lap::begin(Arc::clone(&self.stages), stage)
     }
 
     /// All tables that have begun, in that order.

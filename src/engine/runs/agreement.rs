@@ -3,7 +3,6 @@
 
 use std::collections::HashSet;
 
-use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query};
 use tracing::warn;
 
 use crate::engine::declaration::period::Period;
@@ -14,7 +13,7 @@ use crate::engine::runs::figures::{self, Comparison};
 use crate::engine::runs::totals::{self, Figures, SourceTotals};
 use crate::engine::target_db::proof::Range;
 use crate::engine::target_db::reject;
-use crate::error::{Doing, Result};
+use crate::error::Result;
 
 /// The days that a run has touched are compared whole, unless they hold more rows than this, and many times more than
 /// it has changed: then the rows that it has changed are. Where a percent of all rows changed, a whole comparison
@@ -62,8 +61,8 @@ impl CatchUp<'_> {
                 continue;
             }
             let rejected = totals::rejected(&sides.target, table, &sides.rejects).await?;
-            let (source, target) = if let Some(surveyed) = self.surveyed_totals.get(table.name) {
-                let mut source = surveyed.clone();
+            let (source, target) = if let Some(survey) = self.start.surveys.get(table.name) {
+                let mut source = survey.totals.clone();
                 source_totals
                     .take_out(table, &Period::All, &rejected, &mut source)
                     .await?;
@@ -90,7 +89,7 @@ impl CatchUp<'_> {
     /// The target's totals of all days: those that were added up before the pass, but for the days it has touched.
     async fn all_target_totals(&self, table: &'static Table) -> Result<Figures> {
         let target = self.target();
-        let Some(mut figures) = self.target_totals_before.get(table.name).cloned() else {
+        let Some(mut figures) = self.start.target_totals.get(table.name).cloned() else {
             return totals::of_target(&target, table, &Period::All, &Scope::ALL).await;
         };
         let touched = self.touched_days(table);
@@ -108,11 +107,14 @@ impl CatchUp<'_> {
     ) -> Result<(Figures, Figures)> {
         let target = self.target();
         let touched = self.touched_days(table);
+        if touched.is_empty() {
+            return Ok((Figures::new(), Figures::new()));
+        }
         let changed = self
             .outcomes
             .get(table.name)
             .map_or(&[][..], |outcome| &outcome.changed);
-        let held = self.rows_held(table, &touched).await?;
+        let held = figures::rows_held(&target, table, table.target_in(&touched)).await?;
         let by_days = held <= ROWS_OF_TOUCHED_DAYS
             || held / ROWS_OF_TOUCHED_DAYS_A_CHANGE <= i64::try_from(changed.len()).unwrap_or(i64::MAX);
         if by_days {
@@ -137,20 +139,5 @@ impl CatchUp<'_> {
     fn touched_days(&self, table: &Table) -> Period {
         let dates = self.outcomes.get(table.name).map(|outcome| &outcome.dates);
         Period::of_days(dates.into_iter().flatten().copied())
-    }
-
-    /// How many rows the target holds of a period.
-    async fn rows_held(&self, table: &Table, period: &Period) -> Result<i64> {
-        let doing = || format!("counting {}", table.name);
-        if period.is_empty() {
-            return Ok(0);
-        }
-        let select = Query::select()
-            .expr(Expr::col(Asterisk).count())
-            .from(table.name)
-            .cond_where(table.target_in(period))
-            .to_owned();
-        let rows = self.target().all(&select).await.target(doing)?;
-        rows.first().map_or(Ok(0), |row| row.try_get_by_index(0)).target(doing)
     }
 }

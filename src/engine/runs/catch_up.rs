@@ -82,7 +82,7 @@ pub struct CatchUp<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) transaction: Arc<DatabaseTransaction>,
     pub(super) run_id: i64,
-    start: Start,
+    pub(super) start: Start,
     pub(super) states: States,
     pub(super) deltas: HashMap<&'static str, Delta>,
     pub(super) outcomes: Outcomes,
@@ -90,9 +90,6 @@ pub struct CatchUp<'a> {
     pub(super) removed: Removed,
     /// How many rows the source has of each table, where they were counted.
     pub(super) source_rows: HashMap<&'static str, i64>,
-    /// The source's totals, and the target's just before the pass, where they were added up then.
-    pub(super) surveyed_totals: HashMap<&'static str, Figures>,
-    pub(super) target_totals_before: HashMap<&'static str, Figures>,
     /// When each source table had last changed before the pages of this run were read, if there were any.
     pub(super) update_times_before_pages: Option<HashMap<String, String>>,
 }
@@ -116,8 +113,6 @@ impl<'a> CatchUp<'a> {
             outcomes: Outcomes::new(),
             removed: std::mem::take(&mut start.removed),
             source_rows: HashMap::new(),
-            surveyed_totals: HashMap::new(),
-            target_totals_before: std::mem::take(&mut start.target_totals),
             update_times_before_pages: None,
             start,
         })
@@ -126,10 +121,10 @@ impl<'a> CatchUp<'a> {
     /// Does all of it but the commit. Returns what was done and the comparison of both sides.
     pub async fn run(mut self) -> Result<Passed> {
         for table in self.context.look.star.tables() {
-            if let Some(survey) = self.start.surveys.remove(table.name) {
-                self.deltas.insert(table.source_table, survey.delta);
+            if let Some(survey) = self.start.surveys.get_mut(table.name) {
+                self.deltas
+                    .insert(table.source_table, std::mem::take(&mut survey.delta));
                 self.source_rows.insert(table.source_table, survey.rows);
-                self.surveyed_totals.insert(table.name, survey.totals);
             }
         }
         for source_table in &self.context.look.star.sources {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sea_orm::DatabaseTransaction;
 
-use crate::engine::pipeline::stages::{Lap, Stage};
+use crate::engine::pipeline::stages::Stage;
 use crate::engine::runs::catch_up::{CatchUp, Passed, Start};
 use crate::engine::runs::figures::Comparison;
 use crate::engine::runs::report::{self, Report};
@@ -32,7 +32,7 @@ impl Closing<'_> {
     /// Anything that either database answers, with nothing of the pass kept.
     pub async fn close(self, start: Start) -> Result<Report> {
         let star = self.context.look.star;
-        let mut lap = Lap::begin(Arc::clone(&self.context.look.progress.stages), Stage::Closing);
+        let mut lap = self.context.look.progress.lap(Stage::Closing);
         let pass = CatchUp::new(
             self.context,
             &self.snapshot,

@@ -13,7 +13,7 @@ use crate::engine::declaration::lookup::Lookups;
 use crate::engine::declaration::period::Period;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Star, Table};
-use crate::engine::pipeline::flow::{Difference, Job, Outcomes, Removed};
+use crate::engine::pipeline::flow::{Difference, Outcomes, Removed};
 use crate::engine::pipeline::lookups::LookupSource;
 use crate::engine::pipeline::read::{LookupPlan, Reader};
 use crate::engine::pipeline::write::{Commits, Writer};
@@ -106,14 +106,7 @@ impl Recheck<'_> {
         keys: Vec<i64>,
         corrected: &mut Lookups,
     ) -> Result<TableDifferences> {
-        let jobs = Scope::of_keys(keys, KEYS_A_PAGE)
-            .into_iter()
-            .map(|scope| Job {
-                table,
-                scope,
-                sequence: None,
-            })
-            .collect();
+        let jobs = pipeline::jobs_of(table, Scope::of_keys(keys, KEYS_A_PAGE));
         let star: &'static Star = self.look.star;
         let pipeline = Pipeline {
             // A snapshot is one connection.
@@ -137,7 +130,7 @@ impl Recheck<'_> {
             progress: Arc::clone(&self.look.progress),
             stop: &self.look.stop,
         };
-        let outcome = pipeline.run(pipeline::jobs_of(jobs)).await?;
+        let outcome = pipeline.run(jobs).await?;
         for (lookup, map) in outcome.published {
             corrected.set(lookup, map);
         }

@@ -315,12 +315,6 @@ impl Search<'_> {
             }),
             period: Period::All,
         };
-        let scope = Scope::Keys(vec![key]);
-        let job = Job {
-            table,
-            scope,
-            sequence: None,
-        };
-        reader.read(job).await
+        reader.read(Job::of(table, Scope::Keys(vec![key]))).await
     }
 }

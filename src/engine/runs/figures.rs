@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query};
+use sea_orm::{Condition, ConnectionTrait, DatabaseConnection};
 use serde::Serialize;
 
 use crate::engine::declaration::scope::Scope;
@@ -93,7 +93,7 @@ impl Sides<'_> {
     pub async fn source_rows(&self, table: &Table, scope: &Scope) -> Result<i64> {
         let doing = || format!("counting {}, {scope}", table.source_table);
         let select = Query::select()
-            .expr(Expr::col(sea_orm::sea_query::Asterisk).count())
+            .expr(Expr::col(Asterisk).count())
             .from(table.source_table)
             .cond_where(scope.contains(&table.source_page_key()))
             .to_owned();
@@ -102,14 +102,18 @@ impl Sides<'_> {
     }
 
     pub async fn target_rows(&self, table: &Table, scope: &Scope) -> Result<i64> {
-        let doing = || format!("counting {}, {scope}", table.name);
-        let mut select = Query::select();
-        select.expr(Expr::col(sea_orm::sea_query::Asterisk).count());
-        table.from_target(&mut select);
-        select.cond_where(scope.contains(&table.target_page_key()));
-        let rows = self.target.all(&select).await.target(doing)?;
-        rows.first().map_or(Ok(0), |row| row.try_get_by_index(0)).target(doing)
+        rows_held(&self.target, table, scope.contains(&table.target_page_key())).await
     }
+}
+
+/// How many rows the target holds that meet a condition.
+pub async fn rows_held(target: &TargetReader, table: &Table, condition: Condition) -> Result<i64> {
+    let mut select = Query::select();
+    select.expr(Expr::col(Asterisk).count());
+    table.from_target(&mut select);
+    select.cond_where(condition);
+    let rows = target.number(&select).await;
+    rows.target(|| format!("counting {}", table.name))
 }
 
 /// Adds figures up over the days, so that each store has one a measure.

@@ -4,7 +4,6 @@
 //! first page; what changes meanwhile is brought by the closing pass, which begins there.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::task::JoinSet;
@@ -14,7 +13,7 @@ use crate::engine::declaration::period::Period;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::Table;
 use crate::engine::pipeline::plan::Intervals;
-use crate::engine::pipeline::stages::{Lap, Stage};
+use crate::engine::pipeline::stages::Stage;
 use crate::engine::pipeline::write::Commits;
 use crate::engine::runs::catch_up::{self, WalkedBefore};
 use crate::engine::runs::closing::Closing;
@@ -194,7 +193,7 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
 /// Creates the indexes that are missing, and looks whether all rows point to rows that are there, which is short work
 /// with the indexes in place.
 async fn complete(context: &Context<'_>) -> Result<()> {
-    let mut lap = Lap::begin(Arc::clone(&context.look.progress.stages), Stage::Index);
+    let mut lap = context.look.progress.lap(Stage::Index);
     let committed = TargetReader::Committed(context.look.readers.clone());
     let mut checks = JoinSet::new();
     for table in context.look.star.tables() {

@@ -269,11 +269,7 @@ async fn feed(candidates: Vec<Candidate>, deadline: Instant, jobs: mpsc::Sender<
         if Instant::now() >= deadline || stop.is_requested() {
             break;
         }
-        let job = Job {
-            table: candidate.table,
-            scope: candidate.range.scope(),
-            sequence: None,
-        };
+        let job = Job::of(candidate.table, candidate.range.scope());
         if jobs.send(job).await.is_err() {
             break;
         }

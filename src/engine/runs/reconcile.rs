@@ -9,7 +9,7 @@ use crate::engine::declaration::lookup::Lookups;
 use crate::engine::declaration::period::Period;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::Table;
-use crate::engine::pipeline::flow::{Job, Outcomes, TableOutcome};
+use crate::engine::pipeline::flow::{Outcomes, TableOutcome};
 use crate::engine::pipeline::lookups::LookupSource;
 use crate::engine::pipeline::read::{LookupPlan, Reader};
 use crate::engine::pipeline::write::{Commits, Writer};
@@ -58,19 +58,11 @@ impl CatchUp<'_> {
         if scopes.is_empty() {
             return Ok(TableOutcome::default());
         }
-        let jobs = scopes
-            .into_iter()
-            .map(|scope| Job {
-                table,
-                scope,
-                sequence: None,
-            })
-            .collect();
         let lookups = LookupPlan::ByKey(LookupSource {
             looks_for_late,
             ..self.lookup_source()
         });
-        let mut outcomes = self.pass(pipeline::jobs_of(jobs), lookups).await?;
+        let mut outcomes = self.pass(pipeline::jobs_of(table, scopes), lookups).await?;
         Ok(outcomes.remove(table.name).unwrap_or_default())
     }
 

@@ -33,13 +33,8 @@ impl Soundness {
 }
 
 async fn count(target: &TargetReader, table: &Table, select: &SelectStatement) -> Result<u64> {
-    let doing = || format!("checking {}", table.name);
-    let rows = target.all(select).await.target(doing)?;
-    let count: i64 = rows
-        .first()
-        .map_or(Ok(0), |row| row.try_get_by_index(0))
-        .target(doing)?;
-    Ok(count.unsigned_abs())
+    let count = target.number(select).await;
+    Ok(count.target(|| format!("checking {}", table.name))?.unsigned_abs())
 }
 
 async fn duplicates(table: &Table, target: &TargetReader) -> Result<u64> {

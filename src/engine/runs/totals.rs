@@ -50,18 +50,19 @@ impl<'a> SourceTotals<'a> {
 
     /// The totals of a period, of all rows that the source has.
     pub async fn of_period(&mut self, table: &'static Table, period: &Period) -> Result<Figures> {
-        match (&table.totals, period) {
-            (None, _) => Ok(Figures::new()),
-            (Some(_), Period::All) => self.of_all(table, |_| Ok(())).await,
-            (Some(_), period) if period.is_empty() => Ok(Figures::new()),
-            (Some(_), Period::Ranges(_)) => {
-                let mut figures = Figures::new();
-                for scope in self.intervals(table).await? {
-                    self.add_scope(table, period, &scope, &mut figures).await?;
-                }
-                Ok(figures)
+        if period.is_empty() {
+            return Ok(Figures::new());
+        }
+        if *period == Period::All {
+            return self.of_all(table, |_| Ok(())).await;
+        }
+        let mut figures = Figures::new();
+        if table.totals.is_some() {
+            for scope in self.intervals(table).await? {
+                add_all(&mut figures, self.of_scope(table, period, &scope).await?);
             }
         }
+        Ok(figures)
     }
 
     /// The totals of all rows. Each of them is shown to `also`, as the declaration selects it.
@@ -107,7 +108,15 @@ impl<'a> SourceTotals<'a> {
     /// The totals of the rows in `scope`, within the period.
     pub async fn of_scope(&self, table: &'static Table, period: &Period, scope: &Scope) -> Result<Figures> {
         let mut figures = Figures::new();
-        self.add_scope(table, period, scope, &mut figures).await?;
+        let Some(totals) = &table.totals else {
+            return Ok(figures);
+        };
+        let page = self.fetch(table, period, scope.clone());
+        let rows = page.await.map_err(|_| Error::Panicked { stage: "reader" })??;
+        let (lookups, _) = self.lookup_source().of_page(&totals.needs, &rows).await?;
+        for row in &rows {
+            add(totals, row, &lookups, &mut figures);
+        }
         Ok(figures)
     }
 
@@ -123,25 +132,6 @@ impl<'a> SourceTotals<'a> {
             subtract_all(figures, self.of_scope(table, period, &scope).await?);
         }
         figures.retain(|_, figure| *figure != (0, 0));
-        Ok(())
-    }
-
-    async fn add_scope(
-        &self,
-        table: &'static Table,
-        period: &Period,
-        scope: &Scope,
-        figures: &mut Figures,
-    ) -> Result<()> {
-        let Some(totals) = &table.totals else {
-            return Ok(());
-        };
-        let page = self.fetch(table, period, scope.clone());
-        let rows = page.await.map_err(|_| Error::Panicked { stage: "reader" })??;
-        let (lookups, _) = self.lookup_source().of_page(&totals.needs, &rows).await?;
-        for row in &rows {
-            add(totals, row, &lookups, figures);
-        }
         Ok(())
     }
 

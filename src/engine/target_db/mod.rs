@@ -226,6 +226,12 @@ impl TargetReader {
             Self::Within(transaction) => transaction.query_all(select).await,
         }
     }
+
+    /// The one number that a select yields; 0 where there is none.
+    pub async fn number(&self, select: &SelectStatement) -> std::result::Result<i64, DbErr> {
+        let rows = self.all(select).await?;
+        rows.first().map_or(Ok(0), |row| row.try_get_by_index(0))
+    }
 }
 
 /// Begins a write transaction at once, so that a busy file shows before any work is done.
