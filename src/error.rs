@@ -37,8 +37,6 @@ pub enum Error {
     SourceUnfit { problems: Vec<String> },
     #[error("the source is not the one that the star was made from:{}", list(.evidence))]
     SourceChanged { evidence: Vec<String> },
-    #[error("the connection that held the snapshot was lost on the way")]
-    SnapshotLost,
 
     #[error("the target failed while {doing}")]
     Target {
@@ -146,7 +144,6 @@ impl Error {
                  takes the source as it is now"
                     .to_owned()
             }
-            Self::SnapshotLost => "nothing of this run was kept; run the command again".to_owned(),
             Self::Target { cause, .. } => target_hint(cause),
             Self::TargetFile { .. } => {
                 "check that the folder exists, that it is writable by this user and that the disk has room".to_owned()

@@ -1,8 +1,9 @@
-//! What would make the source cheaper to look at: an index for the markers. It is only told; the source is not ours to
-//! alter.
+//! What would make the source cheaper to look at: an index on each marker, which finds what changed, and one on each
+//! fact's date, which finds the days to compare. It is only told; the source is not ours to alter.
 
 use serde::Serialize;
 
+use crate::engine::declaration::source_table::MARKER_COLUMN;
 use crate::engine::source_db::{Source, indexes};
 use crate::engine::target_db::state::States;
 use crate::error::Result;
@@ -12,34 +13,41 @@ use crate::sakila;
 /// Going through fewer rows than this costs nothing that is worth an index.
 const ROWS_WORTH_AN_INDEX: u64 = 1_000;
 
-/// One source table in which every look for changes goes through all rows.
+/// One index that the source lacks, so that all rows of a table are gone through.
 #[derive(Serialize)]
 pub struct Advice {
     pub source_table: &'static str,
-    /// Rows that the last look for changes went through; before the first run, the server's own estimate of all.
+    pub column: &'static str,
+    /// Rows that the last look for changes went through; where none did, the server's own estimate of all.
     pub rows_scanned: u64,
     pub statement: String,
 }
 
-/// The tables that lack an index and are large enough for it to matter.
+/// The indexes that tables lack which are large enough for it to matter.
 pub async fn find(source: &Source, states: Option<&States>) -> Result<Vec<Advice>> {
-    let indexed = indexes::on_marker(source).await?;
+    let star = sakila::star();
+    let markers = star.sources.iter().map(|table| (table.name, MARKER_COLUMN));
+    let dates = star
+        .tables()
+        .filter_map(|table| Some((table.source_table, table.totals.as_ref()?.source_date)));
     let mut advice = Vec::new();
-    for table in sakila::star()
-        .sources
-        .iter()
-        .filter(|table| !indexed.contains(table.name))
-    {
-        let scanned = states.and_then(|states| states.get(table.name)?.rows_scanned);
+    for (source_table, column) in markers.chain(dates) {
+        if indexes::on_column(source, column).await?.contains(source_table) {
+            continue;
+        }
+        let scanned = states
+            .filter(|_| column == MARKER_COLUMN)
+            .and_then(|states| states.get(source_table)?.rows_scanned);
         let rows_scanned = match scanned {
             Some(rows) => rows.unsigned_abs(),
-            None => source.estimated_rows(table.name).await?,
+            None => source.estimated_rows(source_table).await?,
         };
         if rows_scanned >= ROWS_WORTH_AN_INDEX {
             advice.push(Advice {
-                source_table: table.name,
+                source_table,
+                column,
                 rows_scanned,
-                statement: indexes::advice(&source.server.schema, table.name),
+                statement: indexes::advice(&source.server.schema, source_table, column),
             });
         }
     }
@@ -51,8 +59,9 @@ pub fn text(advice: &[Advice]) -> String {
     if advice.is_empty() {
         return String::new();
     }
-    let mut lines =
-        vec!["no index serves the markers of these tables, so a look for changes goes through all rows:".to_owned()];
+    let mut lines = vec![
+        "without these indexes all rows are gone through to find what changed, or the days to compare:".to_owned(),
+    ];
     for table in advice {
         let rows = human::grouped(table.rows_scanned);
         lines.push(format!("  {}, {rows} rows: {}", table.source_table, table.statement));

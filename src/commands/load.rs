@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::Session;
 use crate::config::target_path;
+use crate::engine::declaration::source_table::MARKER_COLUMN;
 use crate::engine::runs::report::Report;
 use crate::engine::runs::{Context, full_load, incremental, repair};
 use crate::engine::source_db::{check, indexes};
@@ -45,7 +46,7 @@ pub async fn run(session: &Session, command: &str, load: Load) -> Result<u8> {
     let path = target_path(&session.global)?;
     let source = session.connect().await?;
     let source_columns = check::columns(&source, &sakila::star().sources).await?;
-    let indexed = indexes::on_marker(&source).await?;
+    let indexed = indexes::on_column(&source, MARKER_COLUMN).await?;
     let foreign_keys = match load {
         Load::Full { .. } => ForeignKeys::CheckedAtEnd,
         Load::Incremental { .. } | Load::Repair { .. } => ForeignKeys::Enforced,

@@ -6,8 +6,6 @@
 pub const START_SNAPSHOT: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
 /// A consistent snapshot exists under this isolation level only.
 pub const REPEATABLE_READ: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
-/// SeaORM did not begin the snapshot, so it cannot end it.
-pub const END_SNAPSHOT: &str = "COMMIT";
 // System variables are no columns to the query builder. MariaDB has no identifier of its own; these four are another
 // server's together.
 pub const MYSQL_ID: &str = "@@server_uuid";

@@ -26,14 +26,21 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    /// Selects (key, value) of the keys in `scope`.
-    pub fn select(&self, scope: &Scope) -> SelectStatement {
-        Query::select()
-            .columns([self.key, self.value])
-            .from(self.table)
-            .cond_where(scope.contains(&Expr::col(self.key)))
-            .to_owned()
+    /// Whether both are read from the same rows.
+    pub fn is_read_with(&self, other: &Self) -> bool {
+        (self.side, self.table, self.key) == (other.side, other.table, other.key)
     }
+}
+
+/// Selects the keys in `scope` and the value of each of these lookups, which are read from the same rows.
+pub fn select_values(lookups: &[&Lookup], scope: &Scope) -> SelectStatement {
+    let mut select = Query::select();
+    for lookup in lookups.iter().take(1) {
+        select.column(lookup.key).from(lookup.table);
+        select.cond_where(scope.contains(&Expr::col(lookup.key)));
+    }
+    select.columns(lookups.iter().map(|lookup| lookup.value));
+    select
 }
 
 /// Which database a lookup is read from.
@@ -47,6 +54,17 @@ pub enum Side {
 pub struct Need {
     pub lookup: &'static Lookup,
     pub keys: KeysFrom,
+}
+
+impl Need {
+    /// Whether one statement answers both.
+    pub fn is_met_with(&self, other: &Self) -> bool {
+        self.lookup.is_read_with(other.lookup)
+            && match (&self.keys, &other.keys) {
+                (KeysFrom::Column(one), KeysFrom::Column(other)) => one == other,
+                _ => std::ptr::eq(self, other),
+            }
+    }
 }
 
 /// Where the keys to look up are found.

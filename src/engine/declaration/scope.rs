@@ -42,6 +42,11 @@ impl Scope {
         }
     }
 
+    /// Whether it is a range that ends before `key`.
+    pub fn ends_before(&self, key: i64) -> bool {
+        matches!(self, Scope::Range { upto: Some(upto), .. } if *upto < key)
+    }
+
     /// (after, upto) of a range; a set of keys has no ends to speak of.
     pub fn ends(&self) -> (Option<i64>, Option<i64>) {
         match self {

@@ -139,7 +139,7 @@ pub struct Totals {
     /// A lookup that later tables' totals need and that these rows are all it takes to fill.
     pub fills: Option<Fill>,
     /// The source's DATETIME that the period applies to.
-    pub source_date: fn() -> Expr,
+    pub source_date: &'static str,
     /// Selects (date key, store id, rows, whole cents) from the target.
     pub target: fn() -> SelectStatement,
     pub target_date: &'static str,
@@ -245,8 +245,9 @@ impl Table {
 
     /// A period as a condition on the source rows; it applies to tables with totals.
     pub fn source_in(&self, period: &Period) -> Condition {
+        let date = |totals: &Totals| Expr::col((self.source_table, totals.source_date));
         let totals = self.totals.as_ref();
-        totals.map_or_else(Condition::all, |totals| period.of_time(&(totals.source_date)()))
+        totals.map_or_else(Condition::all, |totals| period.of_time(&date(totals)))
     }
 
     /// A period as a condition on the target's rows.

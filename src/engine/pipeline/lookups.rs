@@ -3,14 +3,15 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use sea_orm::QueryResult;
 use sea_orm::sea_query::{Order, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult};
 
 use super::flow::Removed;
 use crate::engine::declaration::integer::Integer;
-use crate::engine::declaration::lookup::{KeyMap, KeysFrom, Lookup, Lookups, Need, Side};
+use crate::engine::declaration::lookup::{self, KeyMap, KeysFrom, Lookup, Lookups, Need, Side};
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Kind, Star};
+use crate::engine::source_db::reader::SourceReader;
 use crate::engine::target_db::{TargetReader, reject};
 use crate::error::{Doing, Result};
 
@@ -23,7 +24,7 @@ const KEYS_A_PAGE: u64 = 20_000;
 #[derive(Clone)]
 pub struct LookupSource {
     pub star: &'static Star,
-    pub source: DatabaseConnection,
+    pub source: SourceReader,
     pub target: TargetReader,
     /// These rows of dimensions are still there, but count as gone.
     pub removed: Arc<Removed>,
@@ -40,58 +41,78 @@ impl LookupSource {
     /// Fills every lookup that is needed and not filled yet, whole, in keyset pages: a map is small, the rows that it
     /// is made from are not.
     pub async fn load(&self, needs: impl IntoIterator<Item = &Need>, lookups: &mut Lookups) -> Result<()> {
-        for Need { lookup, .. } in needs {
-            if lookups.map(lookup).is_none() {
-                lookups.set(lookup, self.load_whole(lookup).await?);
+        let mut missing: Vec<&'static Lookup> = needs.into_iter().map(|need| need.lookup).collect();
+        while let Some(&first) = missing.first() {
+            let (together, others): (Vec<_>, Vec<_>) =
+                missing.into_iter().partition(|lookup| lookup.is_read_with(first));
+            let together = distinct(together.into_iter().filter(|lookup| lookups.map(lookup).is_none()));
+            if !together.is_empty() {
+                let maps = self.load_whole(&together).await?;
+                for (lookup, map) in together.into_iter().zip(maps) {
+                    lookups.set(lookup, map);
+                }
             }
+            missing = others;
         }
         Ok(())
     }
 
-    async fn load_whole(&self, lookup: &'static Lookup) -> Result<KeyMap> {
-        let mut map = KeyMap::default();
+    async fn load_whole(&self, lookups: &[&'static Lookup]) -> Result<Vec<KeyMap>> {
+        let mut maps = vec![KeyMap::default(); lookups.len()];
         let mut after = None;
         loop {
             let behind = Scope::Range { after, upto: None };
-            let mut page = lookup.select(&behind);
-            page.order_by(lookup.key, Order::Asc).limit(KEYS_A_PAGE);
-            let fetched = self.fetch(lookup, &page, &behind, &mut map).await?;
+            let mut page = lookup::select_values(lookups, &behind);
+            page.order_by(lookups[0].key, Order::Asc).limit(KEYS_A_PAGE);
+            let fetched = self.fetch(lookups, &page, &behind, &mut maps).await?;
             if fetched.rows < KEYS_A_PAGE {
                 break;
             }
             after = fetched.last_key;
         }
-        self.correct(lookup, &Scope::ALL, &mut map).await?;
-        Ok(map)
+        for (lookup, map) in lookups.iter().zip(&mut maps) {
+            self.correct(lookup, &Scope::ALL, map).await?;
+        }
+        Ok(maps)
     }
 
     /// Fills the lookups of one page with just the keys that its rows refer to.
     pub async fn of_page(&self, needs: &[Need], rows: &[QueryResult]) -> Result<(Lookups, Late)> {
         let mut lookups = Lookups::default();
         let mut late = Late::new();
-        for Need { lookup, keys } in needs {
-            let keys: HashSet<i64> = match keys {
-                KeysFrom::Column(column) => column_keys(rows, *column),
+        for need in needs {
+            if lookups.map(need.lookup).is_some() {
+                continue;
+            }
+            let together = needs.iter().filter(|other| other.is_met_with(need));
+            let together = distinct(together.map(|need| need.lookup));
+            let keys: HashSet<i64> = match need.keys {
+                KeysFrom::Column(column) => column_keys(rows, column),
                 KeysFrom::Values(earlier) => lookups
                     .map(earlier)
                     .map(|map| map.values().collect())
                     .unwrap_or_default(),
             };
-            let mut map = KeyMap::default();
+            let mut maps = vec![KeyMap::default(); together.len()];
             for scope in Scope::of_keys(keys.iter().copied(), KEYS_A_STATEMENT) {
-                self.fetch(lookup, &lookup.select(&scope), &scope, &mut map).await?;
-                self.correct(lookup, &scope, &mut map).await?;
-            }
-            for key in &keys {
-                if let Some(value) = self.corrected.get(lookup, *key) {
-                    map.insert(*key, value);
+                let select = lookup::select_values(&together, &scope);
+                self.fetch(&together, &select, &scope, &mut maps).await?;
+                for (lookup, map) in together.iter().zip(&mut maps) {
+                    self.correct(lookup, &scope, map).await?;
                 }
             }
-            if self.looks_for_late {
-                let missing = keys.into_iter().filter(|key| map.get(*key).is_none());
-                late.extend(self.late(lookup, missing).await?);
+            for (lookup, mut map) in together.into_iter().zip(maps) {
+                for key in &keys {
+                    if let Some(value) = self.corrected.get(lookup, *key) {
+                        map.insert(*key, value);
+                    }
+                }
+                if self.looks_for_late {
+                    let missing = keys.iter().copied().filter(|key| map.get(*key).is_none());
+                    late.extend(self.late(lookup, missing).await?);
+                }
+                lookups.set(lookup, map);
             }
-            lookups.set(lookup, map);
         }
         Ok((lookups, late))
     }
@@ -117,37 +138,43 @@ impl LookupSource {
                 .from(dimension.source_table)
                 .cond_where(scope.contains(&dimension.source_page_key()))
                 .to_owned();
-            for row in self.source.query_all(&select).await.source(doing)? {
+            for row in self.source.all(&select).await.source(doing)? {
                 late.push(row.try_get_by_index::<Integer>(0).source(doing)?.0);
             }
         }
         Ok((!late.is_empty()).then_some((dimension.name, late)))
     }
 
-    /// Fetches the (key, value) pairs that `select` asks for.
+    /// Fetches the rows that `select` asks for: a key and a value for each lookup.
     async fn fetch(
         &self,
-        lookup: &'static Lookup,
+        lookups: &[&'static Lookup],
         select: &SelectStatement,
         scope: &Scope,
-        map: &mut KeyMap,
+        maps: &mut [KeyMap],
     ) -> Result<Fetched> {
-        let doing = || format!("looking up {}, {scope}", lookup.name);
+        let of = lookups[0];
+        let doing = || format!("looking up {}, {scope}", of.name);
+        let rows = match of.side {
+            Side::Source => self.source.all(select).await.source(doing)?,
+            Side::Target => self.target.all(select).await.target(doing)?,
+        };
         let mut fetched = Fetched::default();
-        match lookup.side {
-            Side::Source => {
-                for row in &self.source.query_all(select).await.source(doing)? {
-                    let (Integer(key), value): (_, Option<Integer>) = row.try_get_many_by_index().source(doing)?;
-                    fetched.count(key);
-                    if let Some(Integer(value)) = value {
-                        map.insert(key, value);
-                    }
+        for row in &rows {
+            // SQLite's integers are read as what they are; those of the source have many types.
+            let cell = |column| match of.side {
+                Side::Source => {
+                    let cell = row.try_get_by_index::<Option<Integer>>(column).source(doing);
+                    cell.map(|cell| cell.map(|Integer(number)| number))
                 }
-            }
-            Side::Target => {
-                for row in &self.target.all(select).await.target(doing)? {
-                    let (key, value): (i64, i64) = row.try_get_many_by_index().target(doing)?;
-                    fetched.count(key);
+                Side::Target => row.try_get_by_index::<Option<i64>>(column).target(doing),
+            };
+            let Some(key) = cell(0)? else {
+                continue;
+            };
+            fetched.count(key);
+            for (position, map) in maps.iter_mut().enumerate() {
+                if let Some(value) = cell(position + 1)? {
                     map.insert(key, value);
                 }
             }
@@ -180,7 +207,18 @@ impl LookupSource {
     }
 }
 
-/// How many pairs came, and the key of the last.
+/// Each lookup once.
+fn distinct(lookups: impl Iterator<Item = &'static Lookup>) -> Vec<&'static Lookup> {
+    let mut distinct: Vec<&'static Lookup> = Vec::new();
+    for lookup in lookups {
+        if !distinct.iter().any(|known| std::ptr::eq(*known, lookup)) {
+            distinct.push(lookup);
+        }
+    }
+    distinct
+}
+
+/// How many rows came, and the key of the last.
 #[derive(Default)]
 struct Fetched {
     rows: u64,

@@ -5,11 +5,11 @@
 //! matter.
 
 use sea_orm::sea_query::{Expr, Func, Order, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, DatabaseConnection};
 
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::Table;
+use crate::engine::source_db::reader::SourceReader;
 use crate::engine::target_db::TargetReader;
 use crate::error::{Doing, Result};
 
@@ -19,7 +19,7 @@ const KEYS_A_ROW: i64 = 4;
 /// Where the intervals of a table are cut.
 #[derive(Clone)]
 pub struct Planner {
-    pub source: DatabaseConnection,
+    pub source: SourceReader,
     /// The target's keys count too: where the source lost many rows the target still has them.
     pub target: TargetReader,
     /// Rows that the source has, by its own estimate. Only how the cutting is done depends on it.
@@ -143,12 +143,7 @@ impl<'a> Intervals<'a> {
         let key = self.table.source_page_key();
         let mut select = Query::select();
         select.from(self.table.source_table).cond_where(behind.contains(&key));
-        let row = self
-            .planner
-            .source
-            .query_one(&ask(&mut select, key))
-            .await
-            .source(doing)?;
+        let row = self.planner.source.one(&ask(&mut select, key)).await.source(doing)?;
         let mut numbers = Vec::new();
         if let Some(row) = row {
             for column in 0..row.column_names().len() {

@@ -1,19 +1,19 @@
 //! The reader: fetches one scope from the source, what the target holds of it, and the lookups its rows need.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection};
 use tracing::debug;
 
 use super::flow::{Job, Page};
 use super::lookups::{Late, LookupSource};
 use crate::engine::declaration::lookup::Lookups;
 use crate::engine::declaration::period::Period;
+use crate::engine::source_db::reader::SourceReader;
 use crate::engine::target_db::TargetReader;
 use crate::error::{Doing, Result};
 
 /// What a reader reads from.
 #[derive(Clone)]
 pub struct Reader {
-    pub source: DatabaseConnection,
+    pub source: SourceReader,
     pub target: TargetReader,
     pub lookups: LookupPlan,
     pub period: Period,
@@ -37,7 +37,7 @@ impl Reader {
             .to_owned();
         let rows = self
             .source
-            .query_all(&select)
+            .all(&select)
             .await
             .source(|| format!("reading {}, {}", table.source_table, job.scope))?;
         let select = table

@@ -21,7 +21,7 @@ use crate::error::Result;
 const ROWS_OF_TOUCHED_DAYS: i64 = 50_000;
 const ROWS_OF_TOUCHED_DAYS_A_CHANGE: i64 = 4;
 /// Keys that one statement names.
-const KEYS_A_STATEMENT: usize = 1_000;
+const KEYS_A_STATEMENT: usize = 2_000;
 
 impl CatchUp<'_> {
     /// The key ranges in which source and target hold different numbers of rows.
@@ -51,7 +51,7 @@ impl CatchUp<'_> {
     pub(super) async fn compare(&self) -> Result<Vec<Comparison>> {
         let sides = self.sides().await?;
         let mut comparisons = Vec::new();
-        let mut source_totals = SourceTotals::new(&self.context.look, sides.source);
+        let mut source_totals = SourceTotals::new(&self.context.look, sides.source.clone());
         for table in self.context.look.star.tables() {
             if self.deltas[table.source_table].moved {
                 let known = self.source_rows.get(table.source_table).copied();
@@ -118,18 +118,22 @@ impl CatchUp<'_> {
         let by_days = held <= ROWS_OF_TOUCHED_DAYS
             || held / ROWS_OF_TOUCHED_DAYS_A_CHANGE <= i64::try_from(changed.len()).unwrap_or(i64::MAX);
         if by_days {
-            let mut source = source_totals.of_period(table, &touched).await?;
-            source_totals.take_out(table, &touched, rejected, &mut source).await?;
-            let target = totals::of_target(&target, table, &touched, &Scope::ALL).await?;
-            return Ok((source, target));
+            let source = async {
+                let mut source = source_totals.of_period(table, &touched).await?;
+                source_totals.take_out(table, &touched, rejected, &mut source).await?;
+                Ok(source)
+            };
+            return tokio::try_join!(source, totals::of_target(&target, table, &touched, &Scope::ALL));
         }
         let (mut of_source, mut of_target) = (Figures::new(), Figures::new());
         let rejected: HashSet<i64> = rejected.iter().copied().collect();
         let changed = changed.iter().copied().filter(|key| !rejected.contains(key));
         for scope in Scope::of_keys(changed, KEYS_A_STATEMENT) {
-            let source = source_totals.of_scope(table, &Period::All, &scope).await?;
+            let (source, target) = tokio::try_join!(
+                source_totals.of_scope(table, &Period::All, &scope),
+                totals::of_target(&target, table, &Period::All, &scope)
+            )?;
             totals::add_all(&mut of_source, source);
-            let target = totals::of_target(&target, table, &Period::All, &scope).await?;
             totals::add_all(&mut of_target, target);
         }
         Ok((of_source, of_target))

@@ -164,7 +164,6 @@ impl<'a> CatchUp<'a> {
         self.delete_removed().await?;
         let comparisons = self.compare().await?;
         debug!("compared");
-        self.snapshot.check().await?;
         let agrees = !comparisons.iter().any(Comparison::differs);
         let proof = self.sum_up_proof().await?;
         self.move_markers(agrees).await?;
@@ -224,7 +223,7 @@ impl<'a> CatchUp<'a> {
     ) -> Changes<'b> {
         Changes {
             star: self.context.look.star,
-            source: &self.snapshot.connection,
+            source: self.snapshot.reader(),
             target: self.target(),
             deltas,
             outcomes,
@@ -233,9 +232,9 @@ impl<'a> CatchUp<'a> {
     }
 
     /// Both sides as they are now, within the snapshot and the transaction.
-    pub(super) async fn sides(&self) -> Result<Sides<'_>> {
+    pub(super) async fn sides(&self) -> Result<Sides> {
         Ok(Sides {
-            source: &self.snapshot.connection,
+            source: self.snapshot.reader(),
             target: self.target(),
             rejects: reject::counts(&*self.transaction).await?,
         })
@@ -244,9 +243,7 @@ impl<'a> CatchUp<'a> {
     /// The intervals of a table behind `after`.
     pub(super) async fn intervals(&self, table: &Table, after: Option<i64>) -> Result<Vec<Scope>> {
         let look = &self.context.look;
-        let planner = look
-            .planner(table, self.snapshot.connection.clone(), self.target())
-            .await?;
+        let planner = look.planner(table, self.snapshot.reader(), self.target()).await?;
         Intervals::new(table, planner, after).all().await
     }
 

@@ -112,11 +112,11 @@ impl Recheck<'_> {
             // A snapshot is one connection.
             workers: 1,
             reader: Reader {
-                source: self.snapshot.connection.clone(),
+                source: self.snapshot.reader(),
                 target: self.target.clone(),
                 lookups: LookupPlan::ByKey(LookupSource {
                     star,
-                    source: self.snapshot.connection.clone(),
+                    source: self.snapshot.reader(),
                     target: self.target.clone(),
                     removed: Arc::new(Removed::new()),
                     corrected: corrected.clone(),

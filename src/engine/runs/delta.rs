@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::TryStreamExt;
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query};
-use sea_orm::{ConnectionTrait, StreamTrait};
 use tracing::warn;
 
 use super::Mode;
@@ -75,7 +74,8 @@ impl Delta {
             ..Self::default()
         };
         // A bulk change may touch every row: they are streamed, and a key is all that is kept of each.
-        let mut rows = snapshot.connection.stream(&select).await.source(doing)?;
+        let reader = snapshot.reader();
+        let mut rows = reader.stream(&select).await.source(doing)?;
         while let Some(row) = rows.try_next().await.source(doing)? {
             let (Integer(key), changed): (Integer, Option<DateTime<Utc>>) =
                 row.try_get_many_by_index().source(doing)?;
@@ -188,7 +188,7 @@ impl Extent {
             .expr(Expr::col(table.key).max())
             .from(table.name)
             .to_owned();
-        let row = snapshot.connection.query_one(&select).await.source(doing)?;
+        let row = snapshot.reader().one(&select).await.source(doing)?;
         let (rows, highest_key): (i64, Option<Integer>) = match row {
             Some(row) => row.try_get_many_by_index().source(doing)?,
             None => (0, None),
@@ -226,6 +226,6 @@ async fn newest(snapshot: &Snapshot, table: &SourceTable) -> Result<Option<DateT
         .expr(Expr::col(MARKER_COLUMN).max())
         .from(table.name)
         .to_owned();
-    let row = snapshot.connection.query_one(&select).await.source(doing)?;
+    let row = snapshot.reader().one(&select).await.source(doing)?;
     row.map_or(Ok(None), |row| row.try_get_by_index(0)).source(doing)
 }

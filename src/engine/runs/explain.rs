@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, QueryResult, TransactionTrait};
+use sea_orm::{QueryResult, TransactionTrait};
 use serde::{Serialize, Serializer};
 
 use crate::engine::declaration::integer::Integer;
@@ -267,7 +267,7 @@ impl Search<'_> {
             select.expr(Expr::col((source.name, Alias::new(column.name))).cast_as("CHAR"));
         }
         let doing = || format!("reading the row of {source_table} behind key {key}");
-        if let Some(row) = self.snapshot.connection.query_one(&select).await.source(doing)? {
+        if let Some(row) = self.snapshot.reader().one(&select).await.source(doing)? {
             let cells = source.columns.iter().enumerate().map(|(position, column)| {
                 let cell = row.try_get_by_index(position).unwrap_or(None);
                 (column.name.to_owned(), cell)
@@ -303,11 +303,11 @@ impl Search<'_> {
 
     async fn page(&self, table: &'static Table, key: i64) -> Result<Page> {
         let reader = Reader {
-            source: self.snapshot.connection.clone(),
+            source: self.snapshot.reader(),
             target: self.target.clone(),
             lookups: LookupPlan::ByKey(LookupSource {
                 star: self.look.star,
-                source: self.snapshot.connection.clone(),
+                source: self.snapshot.reader(),
                 target: self.target.clone(),
                 removed: Arc::new(Removed::new()),
                 corrected: Lookups::default(),

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use sea_orm::Condition;
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query};
-use sea_orm::{Condition, ConnectionTrait, DatabaseConnection};
 use serde::Serialize;
 
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::Table;
+use crate::engine::source_db::reader::SourceReader;
 use crate::engine::target_db::TargetReader;
 use crate::error::{Doing, Result};
 
@@ -63,30 +64,33 @@ impl Comparison {
 }
 
 /// Both sides of a comparison, each of one instant.
-pub struct Sides<'a> {
-    pub source: &'a DatabaseConnection,
+pub struct Sides {
+    pub source: SourceReader,
     pub target: TargetReader,
     /// Rejects by source table.
     pub rejects: BTreeMap<String, u64>,
 }
 
-impl Sides<'_> {
+impl Sides {
     /// Row counts of a whole table. `removed` rows of the target are about to be deleted; the source's rows are not
     /// counted again where their number is known.
     pub async fn rows(&self, table: &Table, removed: u64, source_rows: Option<i64>) -> Result<Comparison> {
-        let source = match source_rows {
-            Some(known) => known,
-            None => self.source_rows(table, &Scope::ALL).await?,
+        let source = async {
+            match source_rows {
+                Some(known) => Ok(known),
+                None => self.source_rows(table, &Scope::ALL).await,
+            }
         };
-        let target = self.target_rows(table, &Scope::ALL).await? - signed(removed);
+        let (source, target) = tokio::try_join!(source, self.target_rows(table, &Scope::ALL))?;
+        let target = target - signed(removed);
         let rejected = self.rejects.get(table.source_table).copied().unwrap_or(0);
         Ok(Comparison::of_rows(table, source, target, rejected))
     }
 
     /// Row counts of a part of a table.
     pub async fn rows_of(&self, table: &Table, scope: &Scope, removed: u64, rejected: u64) -> Result<Comparison> {
-        let source = self.source_rows(table, scope).await?;
-        let target = self.target_rows(table, scope).await? - signed(removed);
+        let (source, target) = tokio::try_join!(self.source_rows(table, scope), self.target_rows(table, scope))?;
+        let target = target - signed(removed);
         Ok(Comparison::of_rows(table, source, target, rejected))
     }
 
@@ -97,7 +101,7 @@ impl Sides<'_> {
             .from(table.source_table)
             .cond_where(scope.contains(&table.source_page_key()))
             .to_owned();
-        let row = self.source.query_one(&select).await.source(doing)?;
+        let row = self.source.one(&select).await.source(doing)?;
         row.map_or(Ok(0), |row| row.try_get_by_index(0)).source(doing)
     }
 

@@ -237,7 +237,7 @@ async fn add_intervals_before(
 ) -> Result<()> {
     let look = &context.look;
     let target = TargetReader::Committed(look.readers.clone());
-    let planner = look.planner(table, look.source.pool.clone(), target).await?;
+    let planner = look.planner(table, look.source.reader(), target).await?;
     let mut intervals = Intervals::new(table, planner, None);
     let mut done = Vec::new();
     while let Some(scope) = intervals.next().await? {

@@ -33,6 +33,7 @@ use crate::engine::declaration::table::{Star, Table};
 use crate::engine::pipeline::plan::Planner;
 use crate::engine::pipeline::progress::Progress;
 use crate::engine::source_db::Source;
+use crate::engine::source_db::reader::SourceReader;
 use crate::engine::stop::Stop;
 use crate::engine::target_db::{Target, TargetReader};
 use crate::error::Result;
@@ -53,7 +54,7 @@ pub struct Look<'a> {
 
 impl Look<'_> {
     /// Cuts a table into intervals of a page each, as these two have it.
-    pub async fn planner(&self, table: &Table, source: DatabaseConnection, target: TargetReader) -> Result<Planner> {
+    pub async fn planner(&self, table: &Table, source: SourceReader, target: TargetReader) -> Result<Planner> {
         Ok(Planner {
             source,
             target,

@@ -85,7 +85,7 @@ impl Pages<'_> {
         // Surrogate keys are looked up in what the phases before have committed.
         let lookup_source = LookupSource {
             star: look.star,
-            source: look.source.pool.clone(),
+            source: look.source.reader(),
             target: committed.clone(),
             removed: Arc::new(walked.removed.clone()),
             corrected: Lookups::default(),
@@ -97,7 +97,7 @@ impl Pages<'_> {
             committed
         };
         let reader = Reader {
-            source: look.source.pool.clone(),
+            source: look.source.reader(),
             target: target.clone(),
             lookups: match self.period {
                 Period::All => {
@@ -112,7 +112,7 @@ impl Pages<'_> {
         };
         let mut planners = Vec::new();
         for table in phase {
-            let planner = look.planner(table, look.source.pool.clone(), target.clone()).await?;
+            let planner = look.planner(table, look.source.reader(), target.clone()).await?;
             look.progress.table(table.name).expect(planner.estimated_rows);
             planners.push((table, planner));
         }

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::Query;
 
 use crate::engine::declaration::integer::Integer;
@@ -65,7 +64,7 @@ pub(super) fn since_last_sync(snapshot: &Snapshot, source_table: &str, states: &
 
 impl Pending {
     /// Looks for changed rows as an incremental run would, and takes each of them to have changed the star.
-    pub async fn find(look: &Look<'_>, snapshot: &Snapshot, sides: &Sides<'_>, states: &States) -> Result<Self> {
+    pub async fn find(look: &Look<'_>, snapshot: &Snapshot, sides: &Sides, states: &States) -> Result<Self> {
         let mut deltas: HashMap<&'static str, Delta> = HashMap::new();
         for source_table in &look.star.sources {
             let is_star_table = look.star.tables().any(|table| table.source_table == source_table.name);
@@ -83,7 +82,7 @@ impl Pending {
         for table in look.star.tables() {
             let changes = Changes {
                 star: look.star,
-                source: &snapshot.connection,
+                source: snapshot.reader(),
                 target: sides.target.clone(),
                 deltas: &deltas,
                 outcomes: &outcomes,
@@ -141,7 +140,7 @@ impl Pending {
     }
 
     /// How many rows the next run adds to a table, or takes away.
-    pub async fn rows(&self, table: &Table, sides: &Sides<'_>) -> Result<i64> {
+    pub async fn rows(&self, table: &Table, sides: &Sides) -> Result<i64> {
         let keys = self.0.get(table.name).into_iter();
         let keys = keys.flat_map(|keys| keys.changed.iter().chain(&keys.rejected));
         added(table, sides, keys.copied()).await
@@ -150,7 +149,7 @@ impl Pending {
 
 /// How many rows more the source holds of these keys than the target, which has the rejected ones told apart. The
 /// keys of all rejected rows have to be among them.
-async fn added(table: &Table, sides: &Sides<'_>, keys: impl Iterator<Item = i64>) -> Result<i64> {
+async fn added(table: &Table, sides: &Sides, keys: impl Iterator<Item = i64>) -> Result<i64> {
     let mut rows = 0;
     for scope in Scope::of_keys(keys, KEYS_A_STATEMENT) {
         let part = sides.rows_of(table, &scope, 0, 0).await?;
@@ -161,11 +160,9 @@ async fn added(table: &Table, sides: &Sides<'_>, keys: impl Iterator<Item = i64>
 }
 
 /// The page keys of which the target holds more rows than the source.
-async fn gone(look: &Look<'_>, snapshot: &Snapshot, sides: &Sides<'_>, table: &Table) -> Result<Vec<i64>> {
+async fn gone(look: &Look<'_>, snapshot: &Snapshot, sides: &Sides, table: &Table) -> Result<Vec<i64>> {
     let mut gone = Vec::new();
-    let planner = look
-        .planner(table, snapshot.connection.clone(), sides.target.clone())
-        .await?;
+    let planner = look.planner(table, snapshot.reader(), sides.target.clone()).await?;
     let mut intervals = Intervals::new(table, planner, None);
     while let Some(scope) = intervals.next().await? {
         let mut more: BTreeMap<i64, i64> = BTreeMap::new();
@@ -187,13 +184,13 @@ async fn source_keys(snapshot: &Snapshot, table: &Table, scope: &Scope) -> Resul
         .from(table.source_table)
         .cond_where(scope.contains(&table.source_page_key()))
         .to_owned();
-    let rows = snapshot.connection.query_all(&select).await.source(doing)?;
+    let rows = snapshot.reader().all(&select).await.source(doing)?;
     rows.iter()
         .map(|row| row.try_get_by_index::<Integer>(0).map(|key| key.0).source(doing))
         .collect()
 }
 
-async fn target_keys(sides: &Sides<'_>, table: &Table, scope: &Scope) -> Result<Vec<i64>> {
+async fn target_keys(sides: &Sides, table: &Table, scope: &Scope) -> Result<Vec<i64>> {
     let doing = || format!("reading the keys of {}, {scope}", table.name);
     let mut select = Query::select();
     table.from_target(select.expr(table.target_page_key()));

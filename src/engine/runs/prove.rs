@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use rust_decimal::Decimal;
+use sea_orm::QueryResult;
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Func, Query};
-use sea_orm::{ConnectionTrait, QueryResult};
 use tokio::sync::mpsc;
 use tracing::info;
 
@@ -188,7 +188,7 @@ impl CatchUp<'_> {
         for sum in &table.sums {
             select.expr(Func::sum((sum.source)()));
         }
-        let row = self.snapshot.connection.query_one(&select).await.source(doing)?;
+        let row = self.snapshot.reader().one(&select).await.source(doing)?;
         Ok(row.and_then(|row| {
             let rows: i64 = row.try_get_by_index(0).ok()?;
             let sum = |position| row.try_get_by_index::<Option<Decimal>>(position + 1).ok();

@@ -18,6 +18,10 @@ use crate::engine::runs::catch_up::CatchUp;
 use crate::engine::target_db::calendar;
 use crate::error::Result;
 
+/// A snapshot is one connection, and so is the run's transaction: while one reader waits for the source, the other reads
+/// the target.
+const READERS_OF_A_SNAPSHOT: usize = 2;
+
 impl CatchUp<'_> {
     /// Makes scopes equal to the source that nothing but their comparison may find to differ.
     pub(super) async fn compare_rows(&mut self, table: &'static Table, scopes: Vec<Scope>) -> Result<()> {
@@ -70,7 +74,7 @@ impl CatchUp<'_> {
     pub(super) fn lookup_source(&self) -> LookupSource {
         LookupSource {
             star: self.context.look.star,
-            source: self.snapshot.connection.clone(),
+            source: self.snapshot.reader(),
             target: self.target(),
             removed: Arc::new(self.removed.clone()),
             corrected: Lookups::default(),
@@ -84,10 +88,9 @@ impl CatchUp<'_> {
         let years = calendar::known(&*self.transaction, &look.star.calendar).await?;
         let commits = Commits::ByTheRun(Arc::clone(&self.transaction));
         let pipeline = Pipeline {
-            // A snapshot is one connection.
-            workers: 1,
+            workers: READERS_OF_A_SNAPSHOT,
             reader: Reader {
-                source: self.snapshot.connection.clone(),
+                source: self.snapshot.reader(),
                 target: self.target(),
                 lookups,
                 period: Period::All,

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, DatabaseConnection};
 
 use super::delta::Delta;
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Star, Table, TargetPageKey, When};
 use crate::engine::pipeline::flow::{Outcomes, Removed};
+use crate::engine::source_db::reader::SourceReader;
 use crate::engine::target_db::{TargetReader, reject};
 use crate::error::{Doing, Result};
 
@@ -19,7 +19,7 @@ const KEYS_A_STATEMENT: usize = 1_000;
 /// What has changed so far in a pass.
 pub struct Changes<'a> {
     pub star: &'static Star,
-    pub source: &'a DatabaseConnection,
+    pub source: SourceReader,
     pub target: TargetReader,
     /// By source table; none of a table in which nothing has changed.
     pub deltas: &'a HashMap<&'static str, Delta>,
@@ -81,7 +81,7 @@ impl Changes<'_> {
     ) -> Result<()> {
         let doing = || "looking for dependent rows".to_owned();
         for chunk in changed.chunks(KEYS_A_STATEMENT) {
-            for row in self.source.query_all(&affected(chunk)).await.source(doing)? {
+            for row in self.source.all(&affected(chunk)).await.source(doing)? {
                 keys.push(row.try_get_by_index::<Integer>(0).source(doing)?.0);
             }
         }

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult};
+use sea_orm::QueryResult;
+use sea_orm::sea_query::{ExprTrait, Query};
 
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{KeyMap, Lookups, Need};
@@ -20,6 +21,8 @@ use crate::engine::pipeline::plan::Intervals;
 use crate::engine::runs::Look;
 use crate::engine::runs::figures::{Comparison, Measure};
 use crate::engine::runs::report::Move;
+use crate::engine::source_db::indexes;
+use crate::engine::source_db::reader::SourceReader;
 use crate::engine::target_db::{TargetReader, reject};
 use crate::error::{Doing, Error, Result};
 
@@ -35,15 +38,15 @@ pub type Figures = HashMap<DayAndStore, RowsAndCents>;
 /// lookups of the next.
 pub struct SourceTotals<'a> {
     look: &'a Look<'a>,
-    source: DatabaseConnection,
+    source: SourceReader,
     lookups: Lookups,
 }
 
 impl<'a> SourceTotals<'a> {
-    pub fn new(look: &'a Look<'a>, source: &DatabaseConnection) -> Self {
+    pub fn new(look: &'a Look<'a>, source: SourceReader) -> Self {
         Self {
             look,
-            source: source.clone(),
+            source,
             lookups: Lookups::default(),
         }
     }
@@ -57,12 +60,44 @@ impl<'a> SourceTotals<'a> {
             return self.of_all(table, |_| Ok(())).await;
         }
         let mut figures = Figures::new();
-        if table.totals.is_some() {
-            for scope in self.intervals(table).await? {
-                add_all(&mut figures, self.of_scope(table, period, &scope).await?);
+        let Some(totals) = &table.totals else {
+            return Ok(figures);
+        };
+        let planner = self.look.planner(table, self.source.clone(), TargetReader::Empty);
+        let (after, last) = self.ends(table, totals, period).await?;
+        let mut intervals = Intervals::new(table, planner.await?, after);
+        while let Some(scope) = intervals.next().await? {
+            add_all(&mut figures, self.of_scope(table, period, &scope).await?);
+            if last.is_some_and(|last| !scope.ends_before(last)) {
+                break;
             }
         }
         Ok(figures)
+    }
+
+    /// The keys before and at the end of a period's rows, where an index finds them: keys grow with time, so that few
+    /// intervals hold the rows of a few days.
+    async fn ends(&self, table: &Table, totals: &Totals, period: &Period) -> Result<(Option<i64>, Option<i64>)> {
+        let indexed = indexes::on_column(self.look.source, totals.source_date).await?;
+        if !indexed.contains(table.source_table) {
+            return Ok((None, None));
+        }
+        let doing = || format!("looking for the first and last row to add up of {}", table.source_table);
+        let select = Query::select()
+            .expr(table.source_page_key().min())
+            .expr(table.source_page_key().max())
+            .from(table.source_table)
+            .cond_where(table.source_in(period))
+            .to_owned();
+        let row = self.source.one(&select).await.source(doing)?;
+        let ends: Option<(Option<Integer>, Option<Integer>)> =
+            row.map(|row| row.try_get_many_by_index()).transpose().source(doing)?;
+        // Where there are none, one interval is enough.
+        let (first, last) = ends.unwrap_or((None, None));
+        Ok((
+            first.map(|Integer(key)| key.saturating_sub(1)),
+            Some(last.map_or(i64::MIN, |Integer(key)| key)),
+        ))
     }
 
     /// The totals of all rows. Each of them is shown to `also`, as the declaration selects it.
@@ -152,7 +187,7 @@ impl<'a> SourceTotals<'a> {
         tokio::spawn(async move {
             let doing = || format!("adding up {}, {scope}", table.source_table);
             match select {
-                Some(select) => source.query_all(&select).await.source(doing),
+                Some(select) => source.all(&select).await.source(doing),
                 None => Ok(Vec::new()),
             }
         })

@@ -4,8 +4,8 @@ use std::cmp::max;
 use std::sync::Arc;
 
 use chrono::{NaiveDate, NaiveDateTime};
-use sea_orm::sea_query::{ExprTrait, Query};
-use sea_orm::{ConnectionTrait, TransactionTrait};
+use sea_orm::TransactionTrait;
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use serde::Serialize;
 use tracing::info;
 
@@ -103,7 +103,7 @@ pub async fn run(request: Request<'_>) -> Result<Validation> {
     let target = TargetReader::Within(Arc::new(transaction));
     let snapshot = look.source.snapshot().await?;
     let sides = Sides {
-        source: &snapshot.connection,
+        source: snapshot.reader(),
         target: target.clone(),
         rejects,
     };
@@ -141,6 +141,8 @@ pub async fn run(request: Request<'_>) -> Result<Validation> {
         validation.totals.extend(by_store);
         validation.days.extend(daily.into_iter().filter(Comparison::differs));
     }
+    // Whoever ends the snapshot has to be the last to hold it.
+    drop(sides);
     if let (Some(suspects), Some(described)) = (suspects, request.deep) {
         let recheck = Recheck {
             look,
@@ -187,13 +189,8 @@ struct TargetFigures {
     totals: Figures,
 }
 
-async fn source_side(
-    look: &Look<'_>,
-    sides: &Sides<'_>,
-    period: &Period,
-    pending: &Pending,
-) -> Result<Vec<SourceFigures>> {
-    let mut source_totals = SourceTotals::new(look, sides.source);
+async fn source_side(look: &Look<'_>, sides: &Sides, period: &Period, pending: &Pending) -> Result<Vec<SourceFigures>> {
+    let mut source_totals = SourceTotals::new(look, sides.source.clone());
     let mut tables = Vec::new();
     for table in look.star.tables() {
         let mut totals = source_totals.of_period(table, period).await?;
@@ -210,7 +207,7 @@ async fn source_side(
     Ok(tables)
 }
 
-async fn target_side(look: &Look<'_>, sides: &Sides<'_>, period: &Period) -> Result<Vec<TargetFigures>> {
+async fn target_side(look: &Look<'_>, sides: &Sides, period: &Period) -> Result<Vec<TargetFigures>> {
     let mut tables = Vec::new();
     for table in look.star.tables() {
         tables.push(TargetFigures {
@@ -228,10 +225,10 @@ async fn newest(table: &Table, snapshot: &Snapshot) -> Result<Newest> {
     let mut date: Option<NaiveDateTime> = None;
     if let Some(totals) = &table.totals {
         let select = Query::select()
-            .expr((totals.source_date)().max())
+            .expr(Expr::col(totals.source_date).max())
             .from(table.source_table)
             .to_owned();
-        if let Some(row) = snapshot.connection.query_one(&select).await.source(doing)? {
+        if let Some(row) = snapshot.reader().one(&select).await.source(doing)? {
             date = row.try_get_by_index(0).source(doing)?;
         }
     }

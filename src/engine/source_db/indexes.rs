@@ -1,17 +1,17 @@
-//! Which tables have an index that serves the markers. Sakila has none: every look for changes goes through the whole
-//! table. The source is not ours to alter, so what would help is only told.
+//! Which columns an index of the source begins with: one on a marker finds what changed, one on a fact's date the rows
+//! of the days that a run has touched. Sakila has none of the first kind, and without one all rows are gone through.
+//! The source is not ours to alter, so what would help is only told.
 
 use std::collections::HashSet;
 
 use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 
-use crate::engine::declaration::source_table::MARKER_COLUMN;
 use crate::engine::source_db::Source;
 use crate::error::{Doing, Result};
 
-/// The tables of the schema with an index that begins with the marker's column.
-pub async fn on_marker(source: &Source) -> Result<HashSet<String>> {
+/// The tables of the schema with an index that begins with `column`.
+pub async fn on_column(source: &Source, name: &str) -> Result<HashSet<String>> {
     let doing = || "reading information_schema.STATISTICS".to_owned();
     let column = |name: &'static str| Expr::col(Alias::new(name));
     let select = Query::select()
@@ -19,7 +19,7 @@ pub async fn on_marker(source: &Source) -> Result<HashSet<String>> {
         .expr(column("TABLE_NAME"))
         .from((Alias::new("information_schema"), Alias::new("STATISTICS")))
         .and_where(column("TABLE_SCHEMA").eq(&source.server.schema))
-        .and_where(column("COLUMN_NAME").eq(MARKER_COLUMN))
+        .and_where(column("COLUMN_NAME").eq(name))
         .and_where(column("SEQ_IN_INDEX").eq(1))
         .to_owned();
     let rows = source.pool.query_all(&select).await.source(doing)?;
@@ -27,6 +27,6 @@ pub async fn on_marker(source: &Source) -> Result<HashSet<String>> {
 }
 
 /// The statement that makes such an index.
-pub fn advice(schema: &str, table: &str) -> String {
-    format!("CREATE INDEX idx_{table}_{MARKER_COLUMN} ON `{schema}`.`{table}` ({MARKER_COLUMN});")
+pub fn advice(schema: &str, table: &str, column: &str) -> String {
+    format!("CREATE INDEX idx_{table}_{column} ON `{schema}`.`{table}` ({column});")
 }

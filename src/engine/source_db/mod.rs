@@ -3,19 +3,24 @@
 pub mod check;
 pub mod indexes;
 pub mod open_work;
+pub mod reader;
 
 use std::cmp::{max, min};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait,
+};
 use tracing::debug;
 
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::table::{Calendar, Years};
 use crate::engine::source_db::open_work::OpenWork;
+use crate::engine::source_db::reader::SourceReader;
 use crate::engine::sql;
 use crate::error::{Doing, Error, Result};
 
@@ -45,9 +50,10 @@ pub struct Server {
     pub id: String,
 }
 
-/// One connection inside one REPEATABLE READ transaction: everything read through it is of one instant.
+/// One REPEATABLE READ transaction: everything read through it is of one instant.
 pub struct Snapshot {
-    pub connection: DatabaseConnection,
+    transaction: Arc<DatabaseTransaction>,
+    pool: DatabaseConnection,
     /// The source's clock just before the snapshot began.
     pub clock: DateTime<Utc>,
     /// `information_schema`'s UPDATE_TIME by table, read before the snapshot began: what is committed later moves it.
@@ -55,7 +61,6 @@ pub struct Snapshot {
     /// What was open on the server just before the snapshot began.
     pub open_work: OpenWork,
     is_mariadb: bool,
-    connection_id: u64,
 }
 
 impl Source {
@@ -131,39 +136,45 @@ impl Source {
         Ok(years)
     }
 
+    /// What short statements of their own are read through.
+    pub fn reader(&self) -> SourceReader {
+        SourceReader::Pool(self.pool.clone())
+    }
+
     /// Opens a snapshot on a connection of its own.
     pub async fn snapshot(&self) -> Result<Snapshot> {
         let doing = || "opening a snapshot".to_owned();
         let mut options = self.options.clone();
-        // One connection that is never replaced: its transaction is the snapshot.
-        options
-            .max_connections(1)
-            .idle_timeout(None::<Duration>)
-            .max_lifetime(None::<Duration>);
-        let connection = Database::connect(options).await.source(doing)?;
+        options.max_connections(1);
+        let pool = Database::connect(options).await.source(doing)?;
+        // A transaction keeps its connection; what else is said on it comes before the snapshot.
+        let transaction = pool.begin().await.source(doing)?;
         if !self.server.is_mariadb {
-            connection
+            transaction
                 .execute_unprepared(sql::FRESH_UPDATE_TIMES)
                 .await
                 .source(doing)?;
         }
-        connection
+        transaction
             .execute_unprepared(sql::REPEATABLE_READ)
             .await
             .source(doing)?;
-        let connection_id = connection_id(&connection).await?;
+        let connection_id = connection_id(&transaction).await?;
         // In this order: what begins, stamps or commits after it was looked at is younger than the clock.
-        let clock = clock(&connection).await?;
-        let open_work = OpenWork::look(&connection, clock, connection_id).await?;
-        let update_times = update_times(&connection, &self.server.schema).await?;
-        connection.execute_unprepared(sql::START_SNAPSHOT).await.source(doing)?;
+        let clock = clock(&transaction).await?;
+        let open_work = OpenWork::look(&transaction, clock, connection_id).await?;
+        let update_times = update_times(&transaction, &self.server.schema).await?;
+        transaction
+            .execute_unprepared(sql::START_SNAPSHOT)
+            .await
+            .source(doing)?;
         Ok(Snapshot {
-            connection,
+            transaction: Arc::new(transaction),
+            pool,
             clock,
             update_times,
             open_work,
             is_mariadb: self.server.is_mariadb,
-            connection_id,
         })
     }
 }
@@ -195,25 +206,17 @@ impl Snapshot {
         self.open_work.closed_until(self.clock, overlap)
     }
 
-    /// Ends the snapshot. An error if the driver replaced its connection on the way, because then what was read
-    /// is not of one instant.
-    pub async fn close(self) -> Result<()> {
-        self.check().await?;
-        let doing = || "ending the snapshot".to_owned();
-        self.connection
-            .execute_unprepared(sql::END_SNAPSHOT)
-            .await
-            .source(doing)?;
-        self.connection.close().await.source(doing)
+    /// What everything of this instant is read through.
+    pub fn reader(&self) -> SourceReader {
+        SourceReader::Snapshot(Arc::clone(&self.transaction))
     }
 
-    /// Whether all reads so far went through the one connection.
-    pub async fn check(&self) -> Result<()> {
-        if connection_id(&self.connection).await? == self.connection_id {
-            Ok(())
-        } else {
-            Err(Error::SnapshotLost)
-        }
+    /// Ends the snapshot and its connection; every other holder must have let go of it.
+    pub async fn close(self) -> Result<()> {
+        let doing = || "ending the snapshot".to_owned();
+        let transaction = Arc::try_unwrap(self.transaction).map_err(|_| Error::Panicked { stage: "snapshot" })?;
+        transaction.rollback().await.source(doing)?;
+        self.pool.close().await.source(doing)
     }
 }
 
@@ -252,7 +255,7 @@ impl Server {
     }
 }
 
-async fn clock(connection: &DatabaseConnection) -> Result<DateTime<Utc>> {
+async fn clock(connection: &impl ConnectionTrait) -> Result<DateTime<Utc>> {
     let doing = || "reading the source's clock".to_owned();
     let select = Query::select().expr(Func::cust("UTC_TIMESTAMP")).to_owned();
     let row = connection.query_one(&select).await.source(doing)?;
@@ -263,7 +266,7 @@ async fn clock(connection: &DatabaseConnection) -> Result<DateTime<Utc>> {
     Ok(clock.and_utc())
 }
 
-async fn connection_id(connection: &DatabaseConnection) -> Result<u64> {
+async fn connection_id(connection: &impl ConnectionTrait) -> Result<u64> {
     let doing = || "reading the connection's id".to_owned();
     let select = Query::select().expr(Func::cust("CONNECTION_ID")).to_owned();
     let row = connection.query_one(&select).await.source(doing)?;
@@ -274,7 +277,10 @@ async fn connection_id(connection: &DatabaseConnection) -> Result<u64> {
 }
 
 /// The schema is named: with DATABASE() in its place MariaDB opens every table of every schema.
-async fn update_times(connection: &DatabaseConnection, schema: &str) -> Result<HashMap<String, Option<NaiveDateTime>>> {
+async fn update_times(
+    connection: &impl ConnectionTrait,
+    schema: &str,
+) -> Result<HashMap<String, Option<NaiveDateTime>>> {
     let doing = || "reading information_schema.TABLES".to_owned();
     let column = |name: &'static str| Expr::col(Alias::new(name));
     let select = Query::select()

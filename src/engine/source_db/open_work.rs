@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
+use sea_orm::{ConnectionTrait, DbErr};
 
 use crate::error::{Doing, Result, server_error_number};
 
@@ -32,7 +32,7 @@ impl OpenWork {
     ///
     /// It has to be asked before the snapshot begins: what is open then and not seen here began later than the clock
     /// that was read before.
-    pub async fn look(connection: &DatabaseConnection, clock: DateTime<Utc>, own_id: u64) -> Result<Self> {
+    pub async fn look(connection: &impl ConnectionTrait, clock: DateTime<Utc>, own_id: u64) -> Result<Self> {
         let transaction = match oldest_transaction(connection).await {
             Err(error) if server_error_number(&error) == Some(NOT_ALLOWED) => return Ok(Self::Hidden),
             found => found.source(|| "reading information_schema.INNODB_TRX".to_owned())?,
@@ -60,7 +60,7 @@ fn column(name: &'static str) -> Expr {
 }
 
 /// A transaction that only reads holds nothing back: whatever it stamps later gets a later time.
-async fn oldest_transaction(connection: &DatabaseConnection) -> std::result::Result<Option<Oldest>, DbErr> {
+async fn oldest_transaction(connection: &impl ConnectionTrait) -> std::result::Result<Option<Oldest>, DbErr> {
     // The column is in the zone of the server's machine, whatever the session's is (MySQL 9.7, MariaDB 10.11).
     let started = Func::cust("CONVERT_TZ").args([column("trx_started"), Expr::val("SYSTEM"), Expr::val("+00:00")]);
     let select = Query::select()
@@ -83,7 +83,7 @@ async fn oldest_transaction(connection: &DatabaseConnection) -> std::result::Res
 }
 
 async fn oldest_statement(
-    connection: &DatabaseConnection,
+    connection: &impl ConnectionTrait,
     clock: DateTime<Utc>,
     own_id: u64,
 ) -> std::result::Result<Option<Oldest>, DbErr> {

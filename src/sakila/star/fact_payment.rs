@@ -168,7 +168,7 @@ fn totals() -> Totals {
         ],
         entry,
         fills: None,
-        source_date: || Expr::col((payment::Entity, payment::Column::PaymentDate)),
+        source_date: "payment_date",
         target: target_totals,
         target_date: "date_key_paid",
         money: true,

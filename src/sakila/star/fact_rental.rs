@@ -198,7 +198,7 @@ fn totals() -> Totals {
             key: position(&TOTALS_COLUMNS, rental::Column::RentalId),
             value: position(&TOTALS_COLUMNS, rental::Column::InventoryId),
         }),
-        source_date: || Expr::col((rental::Entity, rental::Column::RentalDate)),
+        source_date: "rental_date",
         target: target_totals,
         target_date: "date_key_rented",
         money: false,
