@@ -47,6 +47,17 @@ require_compiler() {
   command -v cc >/dev/null || install_packages "a C compiler" gcc libc6-dev || exit 1
 }
 
+# Prints the folder of Prometheus, promtool and node_exporter, installing them if need be.
+prometheus_folder() {
+  local found
+  found=$(on_path promtool)
+  if [ -n "$found" ] && [ -n "$(on_path prometheus)" ] && [ -n "$(on_path prometheus-node-exporter)" ]; then
+    dirname "$found"
+  else
+    scripts/install-prometheus || fail "the tests of the metrics need prometheus, promtool and prometheus-node-exporter on the PATH"
+  fi
+}
+
 is_mysql() { [ -x "$1" ] && "$1" --version 2>/dev/null | grep -qv MariaDB; }
 is_mariadb() { [ -x "$1" ] && "$1" --version 2>/dev/null | grep -q MariaDB; }
 on_path() { PATH=$PATH:/usr/sbin:/usr/local/sbin command -v "$1" || true; }

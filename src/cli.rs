@@ -22,6 +22,7 @@ pub const DEFAULT_LIMIT: usize = 10;
 pub const DEFAULT_WORKERS: u32 = 2;
 pub const DEFAULT_TARGET: &str = "analytics.db";
 pub const DEFAULT_DAYS: u64 = 30;
+pub const DEFAULT_KEEP_RUNS: u64 = 10_000;
 /// Named so that it is no file of anybody else's.
 const DEMO_FILE: &str = "sakila-demo.db";
 
@@ -46,7 +47,7 @@ pub struct Cli {
 }
 
 /// Options of every command. Each can come from the environment, or from a `.env` file in the working folder.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// The source: mysql://USER@HOST:PORT/SCHEMA, with ?socket=PATH for a Unix socket and ?ssl-mode=... for TLS
@@ -87,6 +88,15 @@ pub struct Global {
     /// Serve Prometheus metrics during the run: ADDRESS:PORT, or a port on the loopback address
     #[arg(long, global = true, env = "SAKILA_SYNC_METRICS_ADDR", value_name = "ADDR", value_parser = metrics_address)]
     pub metrics_addr: Option<SocketAddr>,
+
+    /// Write Prometheus metrics to a file at the end of each run, for node_exporter's textfile collector
+    #[arg(long, global = true, env = "SAKILA_SYNC_METRICS_FILE", value_name = "PATH")]
+    pub metrics_file: Option<PathBuf>,
+
+    /// Rows of the history, sync_run, to keep; runs that changed nothing are one row together
+    #[arg(long, global = true, env = "SAKILA_SYNC_KEEP_RUNS", value_name = "N", default_value_t = DEFAULT_KEEP_RUNS,
+          value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub keep_runs: u64,
 
     /// Print one JSON document instead of text
     #[arg(long, global = true, env = "SAKILA_SYNC_JSON", value_parser = FalseyValueParser::new())]
@@ -140,7 +150,7 @@ pub enum Command {
     /// has moved is also compared row by row, within --verify-budget: that finds deletes, cascades and updates that
     /// leave no trace in last_update.
     #[command(
-        after_help = "Examples:\n  sakila-sync incremental --dry-run\n\nEvery minute from cron:\n  * * * * *  cd /srv/analytics && sakila-sync --quiet incremental"
+        after_help = "Examples:\n  sakila-sync incremental --dry-run\n  sakila-sync incremental --every 30s --validate-every 1h --metrics-addr 9187\n\nEvery minute from cron:\n  * * * * *  cd /srv/analytics && sakila-sync --quiet incremental"
     )]
     Incremental(Incremental),
     /// Compare every row with the source and write those that differ
@@ -159,8 +169,10 @@ pub enum Command {
     /// Show markers, their lag, the last runs and rejected rows
     ///
     /// Without --source, or while it cannot be reached, it shows what the target knows.
-    #[command(after_help = "Example:\n  sakila-sync status --target analytics.db")]
-    Status,
+    #[command(
+        after_help = "Examples:\n  sakila-sync status --target analytics.db\n  sakila-sync --quiet status --fresh-within 10m"
+    )]
+    Status(Status),
     /// Tell what one row of the star is made of, and whether it is right
     ///
     /// Prints the source rows behind it, the row itself, the run that last wrote it with the marker then, and whether
@@ -224,6 +236,28 @@ pub struct Incremental {
     /// Print what a run would do and how the totals would move, and write nothing
     #[arg(long)]
     pub dry_run: bool,
+
+    /// Go on: a run every so many seconds (or 500ms, 2m), until it is stopped
+    ///
+    /// The pace is kept, and runs never overlap. A failed run is told and tried again after a pause that grows up to
+    /// ten minutes. Ctrl-C and SIGTERM end it after the work at hand, with exit code 0.
+    #[arg(long, env = "SAKILA_SYNC_EVERY", value_name = "SECONDS", value_parser = interval, conflicts_with = "dry_run")]
+    pub every: Option<Duration>,
+
+    /// With --every: validate the last 30 days, too, after a run at least so long after the last time
+    #[arg(long, env = "SAKILA_SYNC_VALIDATE_EVERY", value_name = "SECONDS", value_parser = interval, requires = "every")]
+    pub validate_every: Option<Duration>,
+
+    /// With --every: /healthz answers 200 while the last success is younger than this, 503 else
+    #[arg(long, env = "SAKILA_SYNC_HEALTHY_WITHIN", value_name = "SECONDS", value_parser = interval, default_value = "5m")]
+    pub healthy_within: Duration,
+}
+
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Exit with 1 unless a load or an incremental run has succeeded within so many seconds (or 10m, 2h)
+    #[arg(long, value_name = "SECONDS", value_parser = interval)]
+    pub fresh_within: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
@@ -299,7 +333,7 @@ pub struct Demo {
     pub keep: PathBuf,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Validate {
     /// The last N days, ending today by the source's clock in UTC [default: 30]
     #[arg(long, value_name = "N", conflicts_with_all = ["from", "to", "all"],

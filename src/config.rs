@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use sea_orm::ConnectOptions;
 use sqlx::ConnectOptions as _;
-use sqlx::mysql::MySqlConnectOptions;
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use url::Url;
 
 use crate::cli::Global;
@@ -24,6 +24,8 @@ const URL_PARAMETERS: [&str; 9] = [
 #[derive(Clone)]
 pub struct SourceSettings {
     pub options: ConnectOptions,
+    /// The same over TLS, for a socket without it: see `Session::connect`.
+    pub over_tls: Option<ConnectOptions>,
     pub address: Address,
     /// Server and schema, without user or password.
     pub identity: String,
@@ -84,6 +86,9 @@ impl SourceSettings {
             None => options,
         }
         .disable_statement_logging();
+        let is_plain = parameters.iter().any(|(name, mode)| {
+            matches!(name.as_str(), "ssl-mode" | "sslmode") && mode.eq_ignore_ascii_case("disabled")
+        });
         let address = match parameters.into_iter().find(|(name, _)| name == "socket") {
             Some((_, path)) => Address::Socket(path.into()),
             None => Address::Tcp(format!(
@@ -97,10 +102,16 @@ impl SourceSettings {
         if url.set_scheme("mysql").is_err() {
             return Err(Error::setting("--source is not a mysql:// URL", URL_FORM));
         }
-        let mut connect = ConnectOptions::new(url.as_str());
-        connect.map_sqlx_mysql_opts(move |_| options.clone());
+        let connect = |options: MySqlConnectOptions| {
+            let mut connect = ConnectOptions::new(url.as_str());
+            connect.map_sqlx_mysql_opts(move |_| options.clone());
+            connect
+        };
+        let over_tls = (is_plain && matches!(address, Address::Socket(_)))
+            .then(|| connect(options.clone().ssl_mode(MySqlSslMode::Preferred)));
         Ok(Self {
-            options: connect,
+            options: connect(options),
+            over_tls,
             identity: format!("{address}/{schema}"),
             address,
         })

@@ -84,12 +84,6 @@ pub enum Error {
     #[error("no MySQL or MariaDB server is installed here")]
     NoServer,
 
-    #[error("the metrics endpoint cannot listen on {address}")]
-    Metrics {
-        address: std::net::SocketAddr,
-        #[source]
-        cause: Box<dyn std::error::Error + Send + Sync>,
-    },
     #[error("the {stage} stage panicked")]
     Panicked { stage: &'static str },
     #[error("stopped")]
@@ -122,6 +116,11 @@ impl Error {
             Self::Stopped | Self::Interrupted { .. } => EXIT_STOPPED,
             _ => EXIT_FAILED,
         }
+    }
+
+    /// Whether the source has refused user and password.
+    pub fn is_refused_login(&self) -> bool {
+        matches!(self, Self::Source { cause, .. } if server_error_number(cause) == Some(1045))
     }
 
     /// What the reader can do about it.
@@ -166,7 +165,6 @@ impl Error {
                  --mysqld"
                     .to_owned()
             }
-            Self::Metrics { .. } => "choose a free port with --metrics-addr".to_owned(),
             Self::Panicked { .. } => {
                 "nothing unfinished was kept; run the command again, and report this: it is a defect".to_owned()
             }

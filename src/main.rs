@@ -39,6 +39,6 @@ fn main() -> ExitCode {
 }
 
 fn failed(cli: &Cli, error: &Error) -> ExitCode {
-    Output::new(&cli.global).error(commands::name(&cli.command), 0.0, error);
+    Output::new(&cli.global, false).error(commands::name(&cli.command), 0.0, error);
     ExitCode::from(error.exit_code())
 }

@@ -13,6 +13,7 @@ mod m20261123_000004_tell_what_holds_markers_back;
 mod m20261123_000005_remember_the_source;
 mod m20261125_000006_prove_key_ranges;
 mod m20261125_000007_note_the_run_of_each_row;
+mod m20261125_000008_merge_idle_runs;
 
 /// Runs the steps in order, each in a transaction, so that an interrupted `init` can be run again. SeaORM keeps the
 /// list of applied ones in `seaql_migrations`.
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000005_remember_the_source::Migration),
             Box::new(m20261125_000006_prove_key_ranges::Migration),
             Box::new(m20261125_000007_note_the_run_of_each_row::Migration),
+            Box::new(m20261125_000008_merge_idle_runs::Migration),
         ]
     }
 }

@@ -1,7 +1,7 @@
 //! `incremental`: what is new or changed since the markers, then the comparison.
 
-use super::Session;
 use super::load::{self, Load};
+use super::{Session, forever};
 use crate::cli::Incremental;
 use crate::error::Result;
 
@@ -10,5 +10,8 @@ pub async fn run(session: &Session, arguments: &Incremental) -> Result<u8> {
         dry_run: arguments.dry_run,
         verify_budget_seconds: arguments.verify_budget,
     };
-    load::run(session, "incremental", load).await
+    match arguments.every {
+        Some(every) => forever::run(session, arguments, every, load).await,
+        None => load::run(session, "incremental", load).await,
+    }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Session;
 use crate::config::target_path;
 use crate::engine::declaration::source_table::MARKER_COLUMN;
+use crate::engine::runs::figures::Measure;
 use crate::engine::runs::report::Report;
 use crate::engine::runs::{Context, full_load, incremental, repair};
 use crate::engine::source_db::{check, indexes};
@@ -17,7 +18,7 @@ use crate::engine::target_db::{ForeignKeys, Target};
 use crate::error::{EXIT_DIFFERENCES, Result};
 use crate::output::progress::Watcher;
 use crate::output::{self, human};
-use crate::sakila;
+use crate::{metrics, sakila};
 
 /// Which of the three.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,7 +43,62 @@ struct Summary<'a> {
     rows_per_second: f64,
 }
 
-pub async fn run(session: &Session, command: &str, load: Load) -> Result<u8> {
+/// Syncs, and prints the summary.
+pub async fn run(session: &Session, command: &'static str, load: Load) -> Result<u8> {
+    let report = sync(session, command, load).await?;
+    let would_repair = matches!(load, Load::Repair { dry_run: true }) && report.changes();
+    Ok(if report.status == Status::Differences || would_repair {
+        EXIT_DIFFERENCES
+    } else {
+        0
+    })
+}
+
+/// One run, seen by the metrics and printed.
+pub async fn sync(session: &Session, command: &'static str, load: Load) -> Result<Report> {
+    let run = sync_unseen(session, command, load);
+    let report = session.watched(command, run, |report| report.status).await?;
+    if !report.dry_run {
+        tell_metrics(command, &report);
+    }
+    let seconds = session.seconds();
+    let summary = Summary {
+        rows_per_second: human::rate(report.counts().read, seconds).round(),
+        report: &report,
+    };
+    let text = if session.is_repeated {
+        output::report::line(command, &report, seconds)
+    } else {
+        output::report::text(command, &report, seconds)
+    };
+    session.output.result(command, seconds, &summary, &text)?;
+    Ok(report)
+}
+
+fn tell_metrics(command: &'static str, report: &Report) {
+    let counts = report.counts();
+    for (kind, rows) in [
+        ("read", counts.read),
+        ("inserted", counts.inserted),
+        ("updated", counts.updated),
+        ("deleted", counts.deleted),
+        ("rejected", counts.rejected),
+    ] {
+        metrics::last_run_rows(command, kind, rows);
+    }
+    for source in &sakila::star().sources {
+        metrics::rejected_rows(source.name, report.rejects.get(source.name).copied().unwrap_or(0));
+    }
+    for figure in report.comparisons.iter().filter(|figure| figure.date_key.is_none()) {
+        let check = match figure.measure {
+            Measure::Rows => "closing_rows",
+            Measure::Cents => "closing_cents",
+        };
+        metrics::validation_delta(figure.table, check, figure.store_id, figure.delta());
+    }
+}
+
+async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Report> {
     let path = target_path(&session.global)?;
     let source = session.connect().await?;
     let source_columns = check::columns(&source, &sakila::star().sources).await?;
@@ -59,13 +115,15 @@ pub async fn run(session: &Session, command: &str, load: Load) -> Result<u8> {
     };
     let lock = Lock::acquire(&path, command)?;
     let target = Target::open(&path, foreign_keys, session.global.workers + 1).await?;
-    let watcher = Watcher::start(session.progress.clone(), session.global.quiet);
+    let shows_bars = !session.global.quiet && !session.is_repeated;
+    let watcher = Watcher::start(session.progress.clone(), shows_bars, path.clone());
     let context = Context {
         look: session.look(&source, target.readers.clone()),
         target: &target,
         source_columns: &source_columns,
         indexed: &indexed,
         overlap: TimeDelta::seconds(session.global.overlap.into()),
+        keep_runs: session.global.keep_runs,
         verify_budget,
     };
     let result = match load {
@@ -78,18 +136,5 @@ pub async fn run(session: &Session, command: &str, load: Load) -> Result<u8> {
     drop(lock);
     let report = result?;
     closed?;
-
-    let seconds = session.seconds();
-    let summary = Summary {
-        rows_per_second: human::rate(report.counts().read, seconds).round(),
-        report: &report,
-    };
-    let text = output::report::text(command, &report, seconds);
-    session.output.result(command, seconds, &summary, &text)?;
-    let would_repair = matches!(load, Load::Repair { dry_run: true }) && report.changes();
-    Ok(if report.status == Status::Differences || would_repair {
-        EXIT_DIFFERENCES
-    } else {
-        0
-    })
+    Ok(report)
 }

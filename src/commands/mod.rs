@@ -1,26 +1,30 @@
 //! One file a command; one match dispatches. What is common to them: connecting, the lock, signals, the metrics.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sea_orm::DatabaseConnection;
 use tokio::net::{TcpStream, UnixStream};
-use tracing::warn;
+use tracing::{Instrument, info_span, warn};
 
 use crate::cli::{Cli, Command, Global, SeedCommand};
-use crate::config::{Address, SourceSettings};
+use crate::config::{Address, SourceSettings, target_path};
 use crate::engine::pipeline::progress::Progress;
 use crate::engine::runs::Look;
 use crate::engine::source_db::{CONNECT_TIMEOUT, Source};
 use crate::engine::stop::{Stop, StopRequest, stop};
+use crate::engine::target_db;
+use crate::engine::target_db::history::{self, Status};
+use crate::engine::target_db::state;
 use crate::error::{Error, Result};
-use crate::metrics;
+use crate::metrics::{self, Health};
 use crate::output::Output;
 use crate::sakila;
 
 mod advice;
 mod demo;
 mod explain;
+mod forever;
 mod full_load;
 mod incremental;
 mod init;
@@ -33,6 +37,8 @@ mod validate;
 
 /// The hint of commands that leave nothing half-done when they are stopped.
 const AGAIN: &str = "it can be run again at any time";
+/// The commands after which the star equals the source.
+const SYNCS: [&str; 3] = ["full-load", "incremental", "repair"];
 
 /// What every command is given.
 pub struct Session {
@@ -40,6 +46,9 @@ pub struct Session {
     pub output: Output,
     pub progress: Arc<Progress>,
     pub stop: Stop,
+    /// Whether it is one of many: then no bars are drawn and little is printed.
+    pub is_repeated: bool,
+    health: Health,
     began: Instant,
 }
 
@@ -47,18 +56,22 @@ pub struct Session {
 pub async fn run(cli: Cli) -> u8 {
     let (request, stop) = stop();
     watch_signals(request);
+    let (is_repeated, healthy_within) = match &cli.command {
+        Command::Incremental(arguments) => (arguments.every.is_some(), arguments.healthy_within),
+        _ => (false, Duration::MAX),
+    };
     let session = Session {
-        output: Output::new(&cli.global),
+        output: Output::new(&cli.global, is_repeated),
         progress: Arc::new(Progress::default()),
         global: cli.global,
         stop,
+        is_repeated,
+        health: Health::new(healthy_within),
         began: Instant::now(),
     };
     let command = name(&cli.command);
     let result = async {
-        if let Some(address) = session.global.metrics_addr {
-            metrics::serve(address)?;
-        }
+        session.start_metrics().await;
         match &cli.command {
             Command::Init => session.unless_stopped(AGAIN, init::run(&session)).await,
             Command::FullLoad(arguments) => full_load::run(&session, arguments).await,
@@ -66,7 +79,7 @@ pub async fn run(cli: Cli) -> u8 {
             Command::Repair(arguments) => repair::run(&session, arguments).await,
             Command::Explain(arguments) => session.unless_stopped(AGAIN, explain::run(&session, arguments)).await,
             Command::Validate(arguments) => session.unless_stopped(AGAIN, validate::run(&session, arguments)).await,
-            Command::Status => session.unless_stopped(AGAIN, status::run(&session)).await,
+            Command::Status(arguments) => session.unless_stopped(AGAIN, status::run(&session, arguments)).await,
             Command::Seed(arguments) => {
                 session
                     .unless_stopped(seed::stopped_hint(arguments), seed::run(&session, arguments))
@@ -78,6 +91,7 @@ pub async fn run(cli: Cli) -> u8 {
         }
     }
     .await;
+    session.write_metrics();
     result.unwrap_or_else(|error| {
         session.output.error(command, session.seconds(), &error);
         error.exit_code()
@@ -93,7 +107,7 @@ pub fn name(command: &Command) -> &'static str {
         Command::Repair(_) => "repair",
         Command::Explain(_) => "explain",
         Command::Validate(_) => "validate",
-        Command::Status => "status",
+        Command::Status(_) => "status",
         Command::Seed(arguments) => match &arguments.then {
             Some(SeedCommand::Mutate { .. }) => "seed mutate",
             None => "seed",
@@ -105,6 +119,79 @@ pub fn name(command: &Command) -> &'static str {
 }
 
 impl Session {
+    /// The same session for the next run of many.
+    fn again(&self) -> Self {
+        Self {
+            global: self.global.clone(),
+            output: self.output,
+            progress: Arc::new(Progress::default()),
+            stop: self.stop.clone(),
+            is_repeated: self.is_repeated,
+            health: self.health.clone(),
+            began: Instant::now(),
+        }
+    }
+
+    /// Begins to keep metrics, and serves them, if somebody wants them.
+    async fn start_metrics(&self) {
+        if self.global.metrics_addr.is_none() && self.global.metrics_file.is_none() {
+            return;
+        }
+        metrics::start();
+        self.remember_successes().await;
+        if let Some(address) = self.global.metrics_addr {
+            metrics::serve(address, self.health.clone()).await;
+        }
+    }
+
+    /// When earlier processes last succeeded, so that a failed run does not make the metrics forget it.
+    async fn remember_successes(&self) {
+        let Ok(path) = target_path(&self.global) else {
+            return;
+        };
+        // Without a star of this version there is nothing to remember, and the command itself says what is wrong.
+        let Ok(readers) = target_db::open_to_read(&path, 1).await else {
+            return;
+        };
+        for command in SYNCS {
+            let last = history::last_success_of(&readers, &[command]).await.ok().flatten();
+            let finished = last.and_then(|run| state::parse_time(run.finished.as_deref()?));
+            if let Some(finished) = finished {
+                metrics::last_success(command, finished.timestamp());
+            }
+        }
+        let _ = readers.close().await;
+    }
+
+    /// Writes the metrics file, if there is to be one.
+    fn write_metrics(&self) {
+        if let Some(path) = &self.global.metrics_file {
+            metrics::write_file(path);
+        }
+    }
+
+    /// Tells the metrics when a run begins and how it ends.
+    async fn watched<T>(
+        &self,
+        command: &'static str,
+        run: impl Future<Output = Result<T>>,
+        status: impl Fn(&T) -> Status,
+    ) -> Result<T> {
+        metrics::run_began(command);
+        let began = Instant::now();
+        let span = info_span!("run", command);
+        let result = run.instrument(span).await;
+        let status = match &result {
+            Ok(ended) => status(ended),
+            Err(error) => Status::of(error),
+        };
+        metrics::run_ended(command, status.as_str(), began.elapsed());
+        if status == Status::Done {
+            self.health.succeeded();
+        }
+        result
+    }
+
     /// Seconds since the command began.
     pub fn seconds(&self) -> f64 {
         self.began.elapsed().as_secs_f64()
@@ -142,7 +229,17 @@ impl Session {
         let settings = SourceSettings::new(&self.global)?;
         reach(&settings.address).await?;
         // One more than there are readers: the planner walks ahead of them.
-        Source::connect(settings.options, settings.identity, self.global.workers + 1).await
+        let connect = |options| Source::connect(options, settings.identity.clone(), self.global.workers + 1);
+        match (connect(settings.options.clone()).await, settings.over_tls) {
+            // The first time that an account logs in with caching_sha2_password, the server wants to see its password.
+            // Over a socket without TLS the driver asks for a key to encrypt it with, and the server has none to give.
+            // A login over TLS makes the server remember the account.
+            (Err(error), Some(over_tls)) if error.is_refused_login() => {
+                connect(over_tls).await?.close().await?;
+                connect(settings.options).await
+            }
+            (connected, _) => connected,
+        }
     }
 }
 

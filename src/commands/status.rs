@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use comfy_table::CellAlignment;
 use serde::Serialize;
-use tracing::warn;
+use tracing::{error, warn};
 
-use super::Session;
 use super::advice::{self, Advice};
+use super::{SYNCS, Session};
+use crate::cli;
 use crate::config::target_path;
 use crate::engine::runs::report::Proof;
 use crate::engine::source_db::open_work::OpenWork;
@@ -17,7 +19,7 @@ use crate::engine::target_db::history::{self, sync_run};
 use crate::engine::target_db::reject::sync_reject;
 use crate::engine::target_db::state::{self, States};
 use crate::engine::target_db::{open_to_read, proof, reject};
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, EXIT_DIFFERENCES, Error, Result};
 use crate::output::{self, human};
 use crate::sakila;
 
@@ -36,6 +38,8 @@ struct Report {
     proof: Proof,
     /// Indexes that the source lacks, if it was asked.
     advice: Vec<Advice>,
+    /// When a load, an incremental run or a repair last ended well.
+    last_success: Option<String>,
     runs: Vec<sync_run::Model>,
     rejects: BTreeMap<String, u64>,
     some_rejects: Vec<sync_reject::Model>,
@@ -54,7 +58,7 @@ struct MarkerStatus {
     loaded_upto: Option<i64>,
 }
 
-pub async fn run(session: &Session) -> Result<u8> {
+pub async fn run(session: &Session, arguments: &cli::Status) -> Result<u8> {
     let path = target_path(&session.global)?;
     let target = open_to_read(&path, 1).await?;
     let mut states = state::load(&target).await?;
@@ -92,6 +96,9 @@ pub async fn run(session: &Session) -> Result<u8> {
         markers,
         proof: Proof::of(&summary, clock.unwrap_or_else(Utc::now)),
         advice,
+        last_success: history::last_success_of(&target, &SYNCS)
+            .await?
+            .and_then(|run| run.finished),
         runs: history::last_runs(&target, SHOWN).await?,
         rejects,
         some_rejects,
@@ -99,7 +106,23 @@ pub async fn run(session: &Session) -> Result<u8> {
     target.close().await.target(|| "closing the file".to_owned())?;
     let text = text(&report);
     session.output.result("status", session.seconds(), &report, &text)?;
-    Ok(0)
+    let is_fresh = arguments.fresh_within.is_none_or(|within| {
+        let age = report.last_success.as_deref().and_then(age_of);
+        age.is_some_and(|age| age <= within)
+    });
+    if !is_fresh {
+        error!(
+            last_success = report.last_success.as_deref().unwrap_or("never"),
+            "no run has succeeded within --fresh-within"
+        );
+    }
+    Ok(if is_fresh { 0 } else { EXIT_DIFFERENCES })
+}
+
+/// How long ago a time is, by this machine's clock, as the history's times are. What lies in the future is no age.
+fn age_of(time: &str) -> Option<Duration> {
+    let age = Utc::now() - state::parse_time(time)?;
+    Some(age.to_std().unwrap_or_default())
 }
 
 /// What the source has to say.
@@ -172,7 +195,7 @@ fn text(report: &Report) -> String {
     for run in &report.runs {
         runs.add_row([
             run.id.to_string(),
-            run.command.clone(),
+            command_of(run),
             run.started.clone(),
             run.status.clone(),
             human::grouped(run.rows_read),
@@ -202,6 +225,14 @@ fn text(report: &Report) -> String {
         }
     }
     text
+}
+
+/// The command of a row of the history, and how many runs it stands for.
+fn command_of(run: &sync_run::Model) -> String {
+    match run.runs {
+        1 => run.command.clone(),
+        runs => format!("{} \u{d7} {}", run.command, human::grouped(runs)),
+    }
 }
 
 /// What keeps markers safe from transactions that commit late.

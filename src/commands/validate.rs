@@ -1,17 +1,37 @@
 //! `validate`: counts, totals and integrity of both sides over a period.
 
-use super::Session;
+use super::{AGAIN, Session};
 use crate::cli::{DEFAULT_DAYS, Validate};
 use crate::config::target_path;
 use crate::engine::runs::figures::Measure;
-use crate::engine::runs::validate::{self, Asked, Request};
+use crate::engine::runs::validate::{self, Asked, Request, Validation};
 use crate::engine::source_db::check;
+use crate::engine::target_db::history::Status;
 use crate::engine::target_db::open_to_read;
 use crate::error::{Doing, EXIT_DIFFERENCES, Error, Result};
 use crate::output;
 use crate::{metrics, sakila};
 
 pub async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
+    let validation = session
+        .watched("validate", compare(session, arguments), Validation::status)
+        .await?;
+    let seconds = session.seconds();
+    let text = output::validation::text(&validation, seconds);
+    session.output.result("validate", seconds, &validation, &text)?;
+    Ok(if validation.equal { 0 } else { EXIT_DIFFERENCES })
+}
+/// One of many: only what differs is printed.
+pub async fn repeated(session: &Session, arguments: &Validate) -> Result<Status> {
+    let compared = session.unless_stopped(AGAIN, compare(session, arguments));
+    let validation = session.watched("validate", compared, Validation::status).await?;
+    let seconds = session.seconds();
+    let text = output::validation::line(&validation, seconds);
+    session.output.result("validate", seconds, &validation, &text)?;
+    Ok(validation.status())
+}
+
+async fn compare(session: &Session, arguments: &Validate) -> Result<Validation> {
     let asked = match (arguments.all, arguments.from.zip(arguments.to)) {
         (true, _) => Asked::All,
         (false, Some((from, to))) if from > to => {
@@ -42,8 +62,5 @@ pub async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
         };
         metrics::validation_delta(figure.table, measure, figure.store_id, figure.delta());
     }
-    let seconds = session.seconds();
-    let text = output::validation::text(&validation, seconds);
-    session.output.result("validate", seconds, &validation, &text)?;
-    Ok(if validation.equal { 0 } else { EXIT_DIFFERENCES })
+    Ok(validation)
 }

@@ -25,6 +25,8 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Output {
     pub json: bool,
     pub quiet: bool,
+    /// Whether each document is one line, as there are many.
+    pub one_line: bool,
 }
 
 /// What every JSON document begins with.
@@ -46,10 +48,11 @@ struct Failure<'a> {
 }
 
 impl Output {
-    pub fn new(global: &Global) -> Self {
+    pub fn new(global: &Global, one_line: bool) -> Self {
         Self {
             json: global.json,
             quiet: global.quiet,
+            one_line,
         }
     }
 
@@ -59,8 +62,8 @@ impl Output {
     /// If it cannot be written; a reader that has gone (`| head`) is no error.
     pub fn result<T: Serialize>(&self, command: &str, seconds: f64, result: &T, text: &str) -> Result<bool> {
         if self.json {
-            write(document(command, seconds, result).as_bytes())
-        } else if self.quiet {
+            write(self.document(command, seconds, result).as_bytes())
+        } else if self.quiet || text.is_empty() {
             Ok(true)
         } else {
             // Tables pad their last column.
@@ -103,7 +106,7 @@ impl Output {
                 exit_code: error.exit_code(),
             };
             // Where stdout is what has failed, stderr still tells.
-            let _ = write(document(command, seconds, &failure).as_bytes());
+            let _ = write(self.document(command, seconds, &failure).as_bytes());
         }
         let mut text = format!("error: {error}\n");
         for cause in causes {
@@ -112,17 +115,22 @@ impl Output {
         let _ = writeln!(text, "\nhint: {hint}");
         let _ = io::stderr().write_all(text.as_bytes());
     }
-}
 
-fn document<T: Serialize>(command: &str, seconds: f64, result: &T) -> String {
-    let document = Document {
-        schema_version: SCHEMA_VERSION,
-        command,
-        seconds: (seconds * 1000.0).round() / 1000.0,
-        result,
-    };
-    let text = serde_json::to_string_pretty(&document).expect("reports are plain data");
-    format!("{text}\n")
+    fn document<T: Serialize>(self, command: &str, seconds: f64, result: &T) -> String {
+        let document = Document {
+            schema_version: SCHEMA_VERSION,
+            command,
+            seconds: (seconds * 1000.0).round() / 1000.0,
+            result,
+        };
+        let text = if self.one_line {
+            serde_json::to_string(&document)
+        } else {
+            serde_json::to_string_pretty(&document)
+        };
+        let text = text.expect("reports are plain data");
+        format!("{text}\n")
+    }
 }
 
 fn write(bytes: &[u8]) -> Result<bool> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -33,10 +34,11 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    pub fn start(progress: Arc<Progress>, quiet: bool) -> Self {
+    /// With bars only where somebody looks.
+    pub fn start(progress: Arc<Progress>, bars: bool, target: PathBuf) -> Self {
         let (finish, finished) = oneshot::channel();
-        let bars = !quiet && io::stderr().is_terminal();
-        let task = tokio::spawn(watch(progress, bars, finished));
+        let bars = bars && io::stderr().is_terminal();
+        let task = tokio::spawn(watch(progress, bars, target, finished));
         Self { finish, task }
     }
 
@@ -48,13 +50,17 @@ impl Watcher {
     }
 }
 
-async fn watch(progress: Arc<Progress>, bars: bool, mut finished: oneshot::Receiver<()>) {
+async fn watch(progress: Arc<Progress>, bars: bool, target: PathBuf, mut finished: oneshot::Receiver<()>) {
     let mut drawn: HashMap<&'static str, ProgressBar> = HashMap::new();
     let mut rates = Rates::default();
     let mut last_log = Instant::now();
+    let mut wal = target.clone().into_os_string();
+    wal.push("-wal");
+    let wal = PathBuf::from(wal);
     loop {
         let is_finished = tokio::time::timeout(REDRAW, &mut finished).await.is_ok();
         rates.look(&progress);
+        metrics::target_bytes(bytes(&target), bytes(&wal));
         if bars {
             for table in progress.tables() {
                 draw(drawn.entry(table.table).or_insert_with(|| table_bar(&table)), &table);
@@ -71,6 +77,7 @@ async fn watch(progress: Arc<Progress>, bars: bool, mut finished: oneshot::Recei
             }
         }
         if is_finished {
+            rates.rest();
             if bars {
                 for bar in drawn.values() {
                     bar.finish_and_clear();
@@ -124,6 +131,11 @@ fn draw(bar: &ProgressBar, table: &TableProgress) {
     }
 }
 
+/// The size of a file; 0 if there is none.
+fn bytes(path: &Path) -> u64 {
+    path.metadata().map_or(0, |file| file.len())
+}
+
 /// Rows per second between two looks.
 #[derive(Default)]
 struct Rates {
@@ -136,11 +148,20 @@ impl Rates {
             let now = Instant::now();
             let read = table.read.load(Ordering::Relaxed);
             let written = table.written.load(Ordering::Relaxed);
+            metrics::progress(table.table, read, table.expected.load(Ordering::Relaxed));
             if let Some((then, read_then, written_then)) = self.last.insert(table.table, (now, read, written)) {
                 let seconds = now.duration_since(then).as_secs_f64();
                 metrics::rows_per_second(table.table, "read", human::rate(read - read_then, seconds));
                 metrics::rows_per_second(table.table, "written", human::rate(written - written_then, seconds));
             }
+        }
+    }
+
+    /// The run has ended.
+    fn rest(&self) {
+        for table in self.last.keys() {
+            metrics::rows_per_second(table, "read", 0.0);
+            metrics::rows_per_second(table, "written", 0.0);
         }
     }
 }

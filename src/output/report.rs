@@ -6,6 +6,27 @@ use super::human::{comparisons, duration, grouped, rate_of, table, units};
 use crate::engine::pipeline::stages::{self, StageSeconds};
 use crate::engine::runs::figures::Comparison;
 use crate::engine::runs::report::{Move, Proof, Report, TableReport};
+use crate::engine::target_db::history::Status;
+
+/// One of many runs in one line; nothing if there is nothing to tell.
+pub fn line(command: &str, report: &Report, seconds: f64) -> String {
+    if report.status == Status::Done && !report.changes() {
+        return String::new();
+    }
+    let counts = report.counts();
+    let mut line = format!(
+        "{command}: {} rows read, {} inserted, {} updated, {} deleted in {seconds:.2} s, run {}",
+        grouped(counts.read),
+        grouped(counts.inserted),
+        grouped(counts.updated),
+        grouped(counts.deleted),
+        report.run_id
+    );
+    if report.status == Status::Differences {
+        line.push_str("; source and target DIFFER: `sakila-sync validate --all` tells where");
+    }
+    line
+}
 
 /// What a load did, and the comparison that closed it.
 pub fn text(command: &str, report: &Report, seconds: f64) -> String {

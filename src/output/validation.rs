@@ -10,6 +10,15 @@ use crate::engine::runs::validate::Validation;
 /// Days that are listed one by one before the rest is only counted.
 const MAXIMAL_DAYS: usize = 20;
 
+/// One of many in one line; nothing if both sides agree.
+pub fn line(validation: &Validation, seconds: f64) -> String {
+    if validation.equal {
+        String::new()
+    } else {
+        format!("validate: source and target DIFFER ({seconds:.2} s): `sakila-sync validate --all` tells where")
+    }
+}
+
 /// Both sides side by side.
 pub fn text(validation: &Validation, seconds: f64) -> String {
     let mut text = String::new();

@@ -216,3 +216,16 @@ fn an_error_is_a_json_document_too() {
     assert_eq!(error["exit_code"], 3);
     assert!(error["hint"].as_str().unwrap().contains("sakila-sync init"));
 }
+
+#[test]
+fn the_first_login_of_an_account_over_a_socket_needs_no_tls() {
+    let sandbox = Sandbox::new();
+    // The server forgets who has logged in before.
+    sandbox.change(&["FLUSH PRIVILEGES"]);
+    let mut url = url::Url::parse(&sandbox.url()).unwrap();
+    let socket = server().folder().join("socket");
+    url.set_query(Some(&format!("socket={}&ssl-mode=disabled", socket.display())));
+    let mut command = sandbox.command(&["init"]);
+    command.env("SAKILA_SYNC_SOURCE", url.as_str());
+    Run::of(command).succeeds();
+}

@@ -25,3 +25,4 @@ mod sequences;
 mod silent;
 mod tour;
 mod validation;
+mod watching;

@@ -1,9 +1,9 @@
 //! What can be seen and done while a run is under way: metrics, logs, signals, a second run.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 
+use crate::harness::http::{free_port, get};
 use crate::harness::{Sandbox, send};
 
 /// A full load in pages so small that it takes a while.
@@ -30,19 +30,6 @@ pub fn wait_for(child: &mut Child, word: &str) -> BufReader<std::process::ChildS
         );
     }
     log
-}
-
-fn free_port() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port().to_string()
-}
-
-fn get(address: &str, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address)?;
-    write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sea_orm::{QueryResult, Value};
 use serde::Serialize;
+use sqlx::Row;
+use tracing::info;
 
 use crate::engine::declaration::lookup::Lookups;
 use crate::engine::declaration::rejection::Reject;
@@ -42,6 +44,29 @@ pub struct Page {
     pub late: Late,
     /// Whether a parent that the lookups lack really is not there: those that were loaded before may have missed it.
     pub are_lookups_current: bool,
+}
+
+/// Of so many rows of a page one is measured.
+const ROWS_A_SAMPLE: usize = 100;
+
+impl Page {
+    /// About how many bytes the cells of its source rows have, as the driver holds them.
+    pub fn source_bytes(&self) -> u64 {
+        let measured: u64 = self.rows.iter().step_by(ROWS_A_SAMPLE).map(bytes).sum();
+        let rows = self.rows.len() as u64;
+        measured * rows / rows.div_ceil(ROWS_A_SAMPLE as u64).max(1)
+    }
+}
+
+/// The bytes of a row's cells. A row that is not the driver's own has none.
+fn bytes(row: &QueryResult) -> u64 {
+    let Some(row) = row.try_as_mysql_row() else {
+        return 0;
+    };
+    (0..row.len())
+        .filter_map(|cell| row.try_get_unchecked::<Option<&[u8]>, _>(cell).ok().flatten())
+        .map(|cell| cell.len() as u64)
+        .sum()
 }
 
 /// The rows of one scope as the target should hold them.
@@ -185,6 +210,23 @@ impl TableOutcome {
         self.differences.extend(other.differences);
         self.deferred.extend(other.deferred);
         self.late.extend(other.late);
+    }
+
+    /// One line of the log, if anything was read.
+    pub fn log(&self, table: &str) {
+        let (seen, found) = (self.counts, self.compared);
+        if seen.read + found.read == 0 {
+            return;
+        }
+        info!(
+            table,
+            read = seen.read + found.read,
+            inserted = seen.inserted + found.inserted,
+            updated = seen.updated + found.updated,
+            deleted = seen.deleted + found.deleted,
+            rejected = seen.rejected + found.rejected,
+            "table finished"
+        );
     }
 
     /// The same outcome, of rows that were read only to be compared.

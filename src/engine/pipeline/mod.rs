@@ -38,6 +38,7 @@ use crate::engine::pipeline::transform::transform;
 use crate::engine::pipeline::write::Writer;
 use crate::engine::stop::Stop;
 use crate::error::{Error, Result};
+use crate::metrics;
 
 /// Pages, and batches, that wait between two stages.
 const CHANNEL_LENGTH: usize = 2;
@@ -187,10 +188,13 @@ impl ReaderTask {
             };
             lap.waited();
             let table = job.table.name;
-            match self.reader.read(job).await {
+            let span = info_span!("page", table, scope = %job.scope);
+            match self.reader.read(job).instrument(span).await {
                 Ok(page) => {
                     lap.worked();
-                    self.progress.table(table).add_read(page.rows.len() as u64);
+                    self.progress
+                        .table(table)
+                        .add_page(page.rows.len() as u64, page.source_bytes());
                     if self.pages.send(page).await.is_err() {
                         return;
                     }
@@ -213,6 +217,7 @@ fn spawn_transform(
     tokio::task::spawn_blocking(move || {
         while let Some(page) = pages.blocking_recv() {
             lap.waited();
+            metrics::queue_depth("pages", pages.len());
             let lookup = page.job.table.publishes.as_ref().map(|publish| publish.lookup);
             let map = published
                 .iter_mut()
@@ -246,11 +251,11 @@ fn spawn_writer(
     tokio::task::spawn_blocking(move || {
         let mut lap = progress.lap(Stage::Writer);
         let write_all = || -> Result<Outcomes> {
-            for batch in batches {
+            for batch in &batches {
                 lap.waited();
+                metrics::queue_depth("batches", batches.len());
                 let table = progress.table(batch.job.table.name);
-                let counts = batch.counts;
-                runtime.block_on(writer.write(batch))?;
+                let counts = runtime.block_on(writer.write(batch))?;
                 table.add_written(counts);
                 lap.worked();
             }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::engine::pipeline::flow::BatchCounts;
 use crate::engine::pipeline::stages::{Lap, Stage, Stages};
-use crate::metrics;
+use crate::metrics::{self, catalogue};
 
 /// The counters of one run.
 #[derive(Default)]
@@ -62,15 +62,24 @@ impl TableProgress {
         self.expected.store(rows, Ordering::Relaxed);
     }
 
-    pub fn add_read(&self, rows: u64) {
+    /// A page has come, of about so many bytes.
+    pub fn add_page(&self, rows: u64, bytes: u64) {
         self.read.fetch_add(rows, Ordering::Relaxed);
-        metrics::rows_read(self.table, rows);
+        metrics::page_read(self.table, rows, bytes);
     }
 
     pub fn add_written(&self, counts: BatchCounts) {
         let written = counts.inserted + counts.updated + counts.deleted;
         self.written.fetch_add(written, Ordering::Relaxed);
-        metrics::rows_written(self.table, counts.inserted, counts.updated, counts.deleted);
-        metrics::rows_rejected(self.table, counts.rejected);
+        metrics::batch_written(self.table);
+        for (counter, rows) in [
+            (catalogue::ROWS_INSERTED_TOTAL, counts.inserted),
+            (catalogue::ROWS_UPDATED_TOTAL, counts.updated),
+            (catalogue::ROWS_DELETED_TOTAL, counts.deleted),
+            (catalogue::ROWS_UNCHANGED_TOTAL, counts.unchanged),
+            (catalogue::ROWS_REJECTED_TOTAL, counts.rejected),
+        ] {
+            metrics::count_rows(counter, self.table, rows);
+        }
     }
 }

@@ -57,7 +57,7 @@ impl Reader {
                 (lookups, late, true)
             }
         };
-        debug!(table = table.name, scope = %job.scope, rows = rows.len(), held = held.len(), "page read");
+        debug!(rows = rows.len(), held = held.len(), "page read");
         Ok(Page {
             job,
             rows,

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
+
+use crate::metrics;
 
 /// Something that a run spends its time on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -89,7 +91,7 @@ impl Stages {
     pub fn seconds(&self) -> Vec<StageSeconds> {
         let seconds = |microseconds: &AtomicU64| {
             let microseconds = microseconds.load(Ordering::Relaxed);
-            std::time::Duration::from_micros(microseconds).as_secs_f64()
+            Duration::from_micros(microseconds).as_secs_f64()
         };
         Stage::ALL
             .iter()
@@ -123,20 +125,30 @@ impl Lap {
     pub fn worked(&mut self) {
         let elapsed = self.elapsed();
         let clock = &self.stages.0[self.stage as usize];
-        clock.working_microseconds.fetch_add(elapsed, Ordering::Relaxed);
+        clock
+            .working_microseconds
+            .fetch_add(microseconds(elapsed), Ordering::Relaxed);
+        metrics::stage_worked(self.stage.name(), elapsed);
     }
 
     pub fn waited(&mut self) {
         let elapsed = self.elapsed();
         let clock = &self.stages.0[self.stage as usize];
-        clock.waiting_microseconds.fetch_add(elapsed, Ordering::Relaxed);
+        clock
+            .waiting_microseconds
+            .fetch_add(microseconds(elapsed), Ordering::Relaxed);
+        metrics::stage_waited(self.stage.name(), elapsed);
     }
 
-    fn elapsed(&mut self) -> u64 {
+    fn elapsed(&mut self) -> Duration {
         let elapsed = self.since.elapsed();
         self.since += elapsed;
-        u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
+        elapsed
     }
+}
+
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

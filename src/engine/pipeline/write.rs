@@ -9,7 +9,7 @@ use crate::engine::declaration::date_key;
 use crate::engine::declaration::row::Columns;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Kind, Star, Years};
-use crate::engine::pipeline::flow::{Batch, Outcomes, Upserts};
+use crate::engine::pipeline::flow::{Batch, BatchCounts, Outcomes, Upserts};
 use crate::engine::target_db;
 use crate::engine::target_db::state::sync_state;
 use crate::engine::target_db::{calendar, reject, statement};
@@ -75,17 +75,21 @@ impl Writer {
         }
     }
 
-    /// Writes one batch.
-    pub async fn write(&mut self, mut batch: Batch) -> Result<()> {
+    /// Writes one batch. Returns what was done to the target.
+    pub async fn write(&mut self, mut batch: Batch) -> Result<BatchCounts> {
         if !batch.late.is_empty() {
             let outcome = self.outcomes.entry(batch.job.table.name).or_default();
             outcome.deferred.push(batch.job.scope);
             outcome.late.extend(batch.late);
-            return Ok(());
+            return Ok(BatchCounts::default());
         }
         let Some(transaction) = self.transaction().await? else {
+            let unchanged = BatchCounts {
+                unchanged: batch.counts.unchanged,
+                ..BatchCounts::default()
+            };
             self.record(batch);
-            return Ok(());
+            return Ok(unchanged);
         };
         let table = batch.job.table;
         let doing = || format!("writing {}, {}", table.name, batch.job.scope);
@@ -122,12 +126,12 @@ impl Writer {
         // Whoever commits has to be the last to hold it.
         drop(transaction);
 
-        self.record(batch);
+        let counts = self.record(batch);
         self.batches_since_commit += 1;
         if self.batches_since_commit >= BATCHES_A_COMMIT {
             self.commit().await?;
         }
-        Ok(())
+        Ok(counts)
     }
 
     /// Commits what is open, if it is the writer's to commit, and tells what was done.
@@ -166,7 +170,7 @@ impl Writer {
         target_db::commit(transaction).await
     }
 
-    fn record(&mut self, batch: Batch) {
+    fn record(&mut self, batch: Batch) -> BatchCounts {
         let table = batch.job.table;
         let outcome = self.outcomes.entry(table.name).or_default();
         let mut counts = batch.counts;
@@ -189,6 +193,7 @@ impl Writer {
                 .or_default()
                 .finish(sequence, *upto);
         }
+        counts
     }
 }
 

@@ -6,8 +6,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
-use tracing::{debug, info};
+use tracing::{Instrument, debug, info, info_span};
 
 use super::delta::{Advance, Delta};
 use super::figures::{Comparison, Sides};
@@ -23,9 +24,10 @@ use crate::engine::pipeline::plan::Intervals;
 use crate::engine::source_db::Snapshot;
 use crate::engine::target_db::proof::Range;
 use crate::engine::target_db::source_record::{self, SourceRecord};
-use crate::engine::target_db::state::{self, States};
+use crate::engine::target_db::state::{self, States, sync_state};
 use crate::engine::target_db::{TargetReader, history, reject, statement};
 use crate::error::{Doing, Error, Result};
+use crate::metrics::{self, catalogue};
 
 /// Keys that one page asks for: more would make a statement too long for the server to plan well.
 const KEYS_A_PAGE: usize = 2_000;
@@ -145,8 +147,12 @@ impl<'a> CatchUp<'a> {
             if self.context.look.stop.is_requested() {
                 return Err(Error::Stopped);
             }
-            self.catch_up_table(table).await?;
-            debug!(table = table.name, "caught up");
+            self.catch_up_table(table)
+                .instrument(info_span!("table", name = table.name))
+                .await?;
+            if let Some(outcome) = self.outcomes.get(table.name) {
+                outcome.log(table.name);
+            }
         }
         for state in self.states.values_mut() {
             if self
@@ -272,6 +278,7 @@ impl<'a> CatchUp<'a> {
             }
             let outcome = self.outcomes.entry(table.name).or_default();
             outcome.counts.deleted += keys.len() as u64;
+            metrics::count_rows(catalogue::ROWS_DELETED_TOTAL, table.name, keys.len() as u64);
         }
         Ok(())
     }
@@ -301,6 +308,7 @@ impl<'a> CatchUp<'a> {
                 },
             };
             let mut state = delta.advance(source_table, state, &advance);
+            self.tell_marker(source_table.name, delta, &state);
             if !agrees {
                 // What differs is looked at again in the next run, whether or not the source moves.
                 state.update_time = None;
@@ -313,6 +321,15 @@ impl<'a> CatchUp<'a> {
             state::save(&*self.transaction, state).await?;
         }
         history::note_markers(&*self.transaction, self.run_id, &markers).await
+    }
+
+    fn tell_marker(&self, source_table: &'static str, delta: &Delta, state: &sync_state::Model) {
+        let marker = state.last_updated.as_deref().and_then(state::parse_time);
+        if let Some(marker) = marker {
+            let lag = self.snapshot.clock - marker;
+            let held_back = delta.newest.map_or(TimeDelta::zero(), |newest| newest - marker);
+            metrics::marker(source_table, lag.num_seconds(), held_back.num_seconds().max(0));
+        }
     }
 
     pub(super) fn target(&self) -> TargetReader {

@@ -12,7 +12,7 @@ use crate::engine::runs::report::{self, Report};
 use crate::engine::runs::{Context, totals};
 use crate::engine::source_db::Snapshot;
 use crate::engine::target_db::history::{self, Status};
-use crate::engine::target_db::{self, TargetReader, reject};
+use crate::engine::target_db::{self, TargetReader, history_length, reject};
 use crate::error::Result;
 
 /// One snapshot and one transaction.
@@ -68,6 +68,8 @@ impl Closing<'_> {
             moves,
         };
         history::finish_run(&*self.transaction, self.run_id, report.status, report.counts()).await?;
+        history_length::merge_idle(&*self.transaction).await?;
+        history_length::keep_newest(&*self.transaction, self.context.keep_runs).await?;
         self.snapshot.close().await?;
         if self.dry_run {
             target_db::roll_back(self.transaction).await?;

@@ -74,6 +74,8 @@ pub struct Context<'a> {
     pub indexed: &'a HashSet<String>,
     /// How far markers stay behind the source's clock and behind the oldest work that is open there.
     pub overlap: TimeDelta,
+    /// Rows of the history to keep.
+    pub keep_runs: u64,
     /// How long an incremental run may compare rows that show no change. Zero switches it off.
     pub verify_budget: Duration,
 }

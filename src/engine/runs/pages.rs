@@ -59,6 +59,7 @@ impl Pages<'_> {
             debug!(first = phase.first().map(|table| table.name), "phase begins");
             let tables = self.walk_phase(phase, &mut lookups, &mut walked).await?;
             for (table, outcome) in tables {
+                outcome.log(table);
                 let is_dimension = self
                     .look
                     .star

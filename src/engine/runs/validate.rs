@@ -19,6 +19,7 @@ use crate::engine::runs::pending::Pending;
 use crate::engine::runs::soundness::Soundness;
 use crate::engine::runs::totals::{self, Figures, SourceTotals};
 use crate::engine::source_db::Snapshot;
+use crate::engine::target_db::history::Status;
 use crate::engine::target_db::{TargetReader, reject, state};
 use crate::error::{Doing, Error, Result};
 
@@ -236,6 +237,13 @@ async fn newest(table: &Table, snapshot: &Snapshot) -> Result<Newest> {
         table: table.name,
         date: date.map(|time| time.date()),
     })
+}
+
+impl Validation {
+    /// As a run, it is done if both sides are equal.
+    pub fn status(&self) -> Status {
+        if self.equal { Status::Done } else { Status::Differences }
+    }
 }
 
 /// The deltas of all figures that the metrics show.

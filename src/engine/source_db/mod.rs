@@ -85,6 +85,10 @@ impl Source {
         Ok(Self { pool, server, options })
     }
 
+    pub async fn close(self) -> Result<()> {
+        self.pool.close().await.source(|| "closing the connections".to_owned())
+    }
+
     /// The source's clock; no other clock counts.
     pub async fn clock(&self) -> Result<DateTime<Utc>> {
         clock(&self.pool).await

@@ -35,6 +35,9 @@ pub mod sync_run {
         /// The markers of the tables that had moved, as `table marker`, a line each.
         #[serde(skip)]
         pub markers: Option<String>,
+        /// How many runs the row stands for: those that changed nothing are one row together.
+        #[sea_orm(default_value = 1)]
+        pub runs: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -57,7 +60,7 @@ impl Status {
     /// How a run ended that ended with this error.
     pub fn of(error: &Error) -> Self {
         match error {
-            Error::Stopped => Self::Stopped,
+            Error::Stopped | Error::Interrupted { .. } => Self::Stopped,
             _ => Self::Failed,
         }
     }
@@ -97,6 +100,7 @@ pub async fn begin_run<C: ConnectionTrait>(connection: &C, command: &str, source
         rows_rejected: Set(0),
         source_identity: Set(source_identity.to_owned()),
         markers: Set(None),
+        runs: NotSet,
     };
     let inserted = sync_run::Entity::insert(run)
         .exec(connection)
@@ -121,6 +125,7 @@ pub async fn finish_run<C: ConnectionTrait>(connection: &C, id: i64, status: Sta
         rows_rejected: signed(counts.rejected),
         source_identity: NotSet,
         markers: NotSet,
+        runs: NotSet,
     };
     sync_run::Entity::update(run)
         .exec(connection)
@@ -143,6 +148,17 @@ pub async fn last_runs<C: ConnectionTrait>(connection: &C, count: u64) -> Result
 pub async fn last_run_of<C: ConnectionTrait>(connection: &C, command: &str) -> Result<Option<sync_run::Model>> {
     sync_run::Entity::find()
         .filter(sync_run::Column::Command.eq(command))
+        .order_by_desc(sync_run::Column::Id)
+        .one(connection)
+        .await
+        .target(|| "reading sync_run".to_owned())
+}
+
+/// The newest run of one of these commands that ended well.
+pub async fn last_success_of<C: ConnectionTrait>(connection: &C, commands: &[&str]) -> Result<Option<sync_run::Model>> {
+    sync_run::Entity::find()
+        .filter(sync_run::Column::Command.is_in(commands.iter().copied()))
+        .filter(sync_run::Column::Status.eq(Status::Done.as_str()))
         .order_by_desc(sync_run::Column::Id)
         .one(connection)
         .await

@@ -3,6 +3,7 @@
 
 pub mod calendar;
 pub mod history;
+pub mod history_length;
 pub mod lock;
 pub mod proof;
 pub mod reject;
@@ -14,7 +15,7 @@ mod version;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use migration::{Migrator, MigratorTrait};
 use sea_orm::sea_query::{Query, SelectStatement, SqliteQueryBuilder};
@@ -28,6 +29,7 @@ use tracing::{debug, info};
 use crate::engine::declaration::table::{Star, Table};
 use crate::engine::sql;
 use crate::error::{Doing, Error, Result};
+use crate::metrics;
 
 /// How long to wait for another program that writes to the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -248,7 +250,10 @@ pub async fn begin(writer: &DatabaseConnection) -> Result<DatabaseTransaction> {
 /// Commits the transaction of a run; every other holder must have let go of it.
 pub async fn commit(transaction: Arc<DatabaseTransaction>) -> Result<()> {
     let transaction = Arc::try_unwrap(transaction).map_err(|_| Error::Panicked { stage: "commit" })?;
-    transaction.commit().await.target(|| "committing".to_owned())
+    let began = Instant::now();
+    transaction.commit().await.target(|| "committing".to_owned())?;
+    metrics::committed(began.elapsed());
+    Ok(())
 }
 
 /// Takes back the transaction of a run; every other holder must have let go of it.

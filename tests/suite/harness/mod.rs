@@ -1,6 +1,8 @@
 //! What the tests stand on: a server, a Sakila of one's own, the compiled binary, and both databases by plain SQL.
 
 mod expected;
+pub mod http;
+pub mod prometheus;
 mod sakila;
 mod server;
 

@@ -1,0 +1,83 @@
+//! `incremental --every`: one run after the other at a fixed pace, until the program is stopped.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::MissedTickBehavior;
+use tracing::{info, warn};
+
+use super::load::{self, Load};
+use super::{Session, validate};
+use crate::cli::{Incremental, Validate};
+use crate::engine::target_db::history::Status;
+use crate::error::{Error, Result};
+use crate::metrics;
+
+/// A source that does not answer is asked less and less often, but never less often than this.
+const LONGEST_PAUSE: Duration = Duration::from_mins(10);
+
+/// Runs until it is stopped. A failed run is told and tried again; a setting that is wrong ends it.
+///
+/// # Errors
+/// What was rejected before anything was contacted.
+pub async fn run(session: &Session, arguments: &Incremental, every: Duration, load: Load) -> Result<u8> {
+    let mut ticks = tokio::time::interval(every);
+    // The pace is kept: what a long run misses is not made up for.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut failures = 0;
+    let mut validated = Instant::now();
+    info!(every = ?every, "running until stopped");
+    loop {
+        tokio::select! {
+            biased;
+            () = session.stop.requested() => return Ok(0),
+            _ = ticks.tick() => {}
+        }
+        let run = session.again();
+        let mut result = load::sync(&run, "incremental", load).await.map(|report| report.status);
+        run.write_metrics();
+        if let (Ok(Status::Done), Some(pace)) = (&result, arguments.validate_every)
+            && validated.elapsed() >= pace
+        {
+            validated = Instant::now();
+            let run = session.again();
+            result = validate::repeated(&run, &Validate::default()).await;
+            run.write_metrics();
+        }
+        match result {
+            Ok(_) => failures = 0,
+            Err(Error::Stopped | Error::Interrupted { .. }) => return Ok(0),
+            Err(error @ Error::Setting { .. }) => return Err(error),
+            Err(error) => {
+                failures += 1;
+                run.output.error("incremental", run.seconds(), &error);
+                let pause = pause_after(failures, every);
+                warn!(failures, ?pause, "the run failed; trying again after a pause");
+                tokio::select! {
+                    biased;
+                    () = session.stop.requested() => return Ok(0),
+                    () = tokio::time::sleep(pause) => {}
+                }
+                metrics::retried("run");
+            }
+        }
+    }
+}
+
+/// As long as the pace after the first failure, then twice as long each time.
+fn pause_after(failures: u32, every: Duration) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    every.saturating_mul(1 << doublings).min(LONGEST_PAUSE.max(every))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_a_limit_and_are_never_shorter_than_the_pace() {
+        let seconds = |failures, every| pause_after(failures, Duration::from_secs(every)).as_secs();
+        assert_eq!([1, 2, 3, 4].map(|failures| seconds(failures, 30)), [30, 60, 120, 240]);
+        assert_eq!(seconds(40, 30), 600);
+        assert_eq!(seconds(3, 3_600), 3_600);
+    }
+}

@@ -1,0 +1,23 @@
+//! The file for node_exporter's textfile collector.
+
+use std::fs::Permissions;
+use std::io::{Result, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// Replaces the file at once, so that a reader sees the old text or the new.
+pub fn write(path: &Path, text: &str) -> Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    // The collector runs as another user, and it reads whatever ends in .prom.
+    let mut file = tempfile::Builder::new()
+        .prefix(".sakila-sync-")
+        .suffix(".tmp")
+        .permissions(Permissions::from_mode(0o644))
+        .tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path)?;
+    Ok(())
+}
