@@ -1,6 +1,7 @@
 //! What the parts of a load cost at least, measured in the same minutes: reading without decoding, writing with
 //! rusqlite, creating the indexes.
 
+use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 use sqlx::{AssertSqlSafe, Row};
 
+use super::figures::Figures;
 use super::source::Source;
 
 /// Rows that are held in memory between reading and writing.
@@ -33,7 +35,7 @@ const COLUMNS: [(&str, &str, &str); 2] = [
 /// Seconds of each.
 #[derive(Clone, Copy, Debug)]
 pub struct Floors {
-    /// The columns that a load reads of rentals and payments, on two connections, as the driver hands rows out.
+    /// Of `read`.
     pub read: f64,
     /// The same facts, a row a prepared statement, in one transaction without syncing, with their unique index.
     pub write: f64,
@@ -55,7 +57,8 @@ impl Floors {
     }
 }
 
-async fn read(source: &Source) -> Duration {
+/// Reads the columns that a load reads of rentals and payments, on two connections, as the driver hands rows out.
+pub async fn read(source: &Source) -> Duration {
     let mut pages = Vec::new();
     for (table, key, columns) in COLUMNS {
         let ends = format!("SELECT CAST(MIN({key}) AS SIGNED), CAST(MAX({key}) AS SIGNED) FROM {table}");
@@ -87,8 +90,37 @@ async fn read(source: &Source) -> Duration {
     for half in halves.collect::<Vec<_>>() {
         rows += half.await.expect("reading does not panic");
     }
-    assert_eq!(rows, (source.rentals + source.payments).unsigned_abs());
+    assert_eq!(rows, source.figures.rows().unsigned_abs());
     began.elapsed()
+}
+
+/// Reads all columns of both facts of a star, on a thread each.
+pub fn scan(star: &Path, facts: &Figures) -> Duration {
+    let began = Instant::now();
+    let rows: i64 = std::thread::scope(|scope| {
+        let scans = ["fact_rental", "fact_payment"].map(|table| scope.spawn(move || scan_table(star, table)));
+        let rows = scans.map(|scan| scan.join().expect("scanning does not panic"));
+        rows.into_iter()
+            .sum::<rusqlite::Result<i64>>()
+            .expect("a star can be read")
+    });
+    assert_eq!(rows, facts.rows());
+    began.elapsed()
+}
+
+fn scan_table(star: &Path, table: &str) -> rusqlite::Result<i64> {
+    let connection = Connection::open(star)?;
+    let mut statement = connection.prepare(&format!("SELECT * FROM {table}"))?;
+    let width = statement.column_count();
+    let mut rows = statement.query([])?;
+    let mut number = 0;
+    while let Some(row) = rows.next()? {
+        for column in 0..width {
+            black_box(row.get_ref(column)?);
+        }
+        number += 1;
+    }
+    Ok(number)
 }
 
 fn write(star: &Path, copy: &Path) -> rusqlite::Result<(Duration, Duration)> {

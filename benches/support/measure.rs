@@ -44,6 +44,27 @@ pub fn run(source: &str, target: &Path, arguments: &[&str]) -> Run {
     }
 }
 
+/// Seconds of one run of `sakila-sync` that needs neither source nor target. Panics if it fails.
+pub fn seconds(arguments: &[&str]) -> f64 {
+    let began = Instant::now();
+    let status = Command::new(env!("CARGO_BIN_EXE_sakila-sync"))
+        .args(arguments)
+        .stdout(Stdio::null())
+        .status();
+    let seconds = began.elapsed().as_secs_f64();
+    assert!(
+        status.expect("the program is built with its benches").success(),
+        "{arguments:?} failed"
+    );
+    seconds
+}
+
+/// The median.
+pub fn middle(mut seconds: Vec<f64>) -> f64 {
+    seconds.sort_by(f64::total_cmp);
+    seconds[seconds.len() / 2]
+}
+
 /// The run whose wall time is the median.
 pub fn median(mut runs: Vec<Run>) -> Run {
     runs.sort_by(|one, other| one.wall_seconds.total_cmp(&other.wall_seconds));

@@ -4,64 +4,69 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use sakila_sync::private_server::PrivateServer;
+use sqlx::MySqlPool;
 use sqlx::mysql::MySqlPoolOptions;
-use sqlx::{MySqlPool, Row};
+
+use super::figures::Figures;
 
 /// A database to load from.
 pub struct Source {
     pub url: String,
+    /// The URL of the same without TLS, if it is on a server of ours.
+    pub url_without_tls: Option<String>,
     pub pool: MySqlPool,
-    pub rentals: i64,
-    pub payments: i64,
-    /// Of all payments.
-    pub cents: i64,
+    /// As they were when it was opened.
+    pub figures: Figures,
 }
 
 /// Servers of our own are there as long as this is.
 pub struct Servers(Option<PrivateServer>);
 
 impl Servers {
-    /// None is started if a source is given.
-    pub fn start(given: Option<&str>) -> Self {
+    /// None is started if a source is given; `more` are further options of the server.
+    pub fn start(given: Option<&str>, more: &[&str]) -> Self {
         if given.is_some() {
             return Self(None);
         }
         let binary = std::env::var_os("SAKILA_SYNC_MYSQLD").map(PathBuf::from);
         let binary = binary.expect("name a mysqld in SAKILA_SYNC_MYSQLD, or a source with --source");
-        let options = ["--innodb-buffer-pool-size=2G", "--innodb-redo-log-capacity=1G"];
+        let options = [&["--innodb-buffer-pool-size=2G", "--innodb-redo-log-capacity=1G"], more].concat();
         let server = PrivateServer::start(&binary, &options).expect("the server starts");
         Self(Some(server))
     }
 
     /// A schema of this scale, made if it is not there.
     pub async fn source(&self, given: Option<&str>, scale: u32) -> Source {
-        let url = match (given, &self.0) {
-            (Some(url), _) => url.to_owned(),
+        let (url, url_without_tls) = match (given, &self.0) {
+            (Some(url), _) => (url.to_owned(), None),
             (None, Some(server)) => {
                 let schema = format!("sakila_{scale}");
                 let url = server.administrator_url(&schema);
                 make(&server.administrator_url("mysql"), &schema).await;
                 seed(&url, scale);
-                url
+                let without_tls = format!("{url}?ssl-mode=disabled");
+                (url, Some(without_tls))
             }
             (None, None) => unreachable!("without a given source a server was started"),
         };
-        let pool = MySqlPoolOptions::new().max_connections(4).connect(&url).await;
-        Source::of(url, pool.expect("the source can be reached")).await
+        // As the program has it: no question whether the server is still there before each statement.
+        let options = MySqlPoolOptions::new().max_connections(4).test_before_acquire(false);
+        let pool = options.connect(&url).await;
+        let pool = pool.expect("the source can be reached");
+        Source {
+            figures: Figures::of_source(&pool).await,
+            url,
+            url_without_tls,
+            pool,
+        }
     }
 }
 
 impl Source {
-    async fn of(url: String, pool: MySqlPool) -> Self {
-        let count = "SELECT (SELECT COUNT(*) FROM rental), COUNT(*), CAST(SUM(amount) * 100 AS SIGNED) FROM payment";
-        let row = sqlx::query(count).fetch_one(&pool).await.expect("it is a Sakila");
-        Self {
-            rentals: row.get(0),
-            payments: row.get(1),
-            cents: row.get(2),
-            url,
-            pool,
-        }
+    /// How it can be reached: as it is, and without TLS.
+    pub fn ways(&self) -> impl Iterator<Item = (&str, &str)> {
+        let without_tls = self.url_without_tls.as_deref().map(|url| (", without TLS", url));
+        std::iter::once(("", self.url.as_str())).chain(without_tls)
     }
 }
 

@@ -30,9 +30,10 @@ pub async fn find(source: &Source, states: Option<&States>) -> Result<Vec<Advice
     let dates = star
         .tables()
         .filter_map(|table| Some((table.source_table, table.totals.as_ref()?.source_date)));
+    let indexed = indexes::leading_columns(source).await?;
     let mut advice = Vec::new();
     for (source_table, column) in markers.chain(dates) {
-        if indexes::on_column(source, column).await?.contains(source_table) {
+        if indexed.contains(&(source_table.to_owned(), column.to_owned())) {
             continue;
         }
         let scanned = states

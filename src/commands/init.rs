@@ -41,7 +41,7 @@ pub async fn run(session: &Session) -> Result<u8> {
     let path = target_path(&session.global)?;
     let star = sakila::star();
     // The source first: if it is not fit, the target stays as it was.
-    let source = session.connect().await?;
+    let source = session.connect_with(1).await?;
     check::columns(&source, &star.sources).await?;
     check::privileges(&source, &star.sources).await?;
     let years = source.years(&star.calendar).await?;

@@ -89,20 +89,26 @@ fn tell_metrics(command: &'static str, report: &Report) {
     for source in &sakila::star().sources {
         metrics::rejected_rows(source.name, report.rejects.get(source.name).copied().unwrap_or(0));
     }
-    for figure in report.comparisons.iter().filter(|figure| figure.date_key.is_none()) {
+    let whole = report.comparisons.iter().filter(|figure| figure.date_key.is_none());
+    let deltas = whole.map(|figure| {
         let check = match figure.measure {
             Measure::Rows => "closing_rows",
             Measure::Cents => "closing_cents",
         };
-        metrics::validation_delta(figure.table, check, figure.store_id, figure.delta());
-    }
+        ((figure.table, check, figure.store_id), figure.delta())
+    });
+    metrics::closing_deltas(deltas.collect());
 }
 
 async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Report> {
     let path = target_path(&session.global)?;
     let source = session.connect().await?;
     let source_columns = check::columns(&source, &sakila::star().sources).await?;
-    let indexed = indexes::on_column(&source, MARKER_COLUMN).await?;
+    let indexed = indexes::leading_columns(&source).await?;
+    let indexed = indexed
+        .into_iter()
+        .filter_map(|(table, column)| (column == MARKER_COLUMN).then_some(table))
+        .collect();
     let foreign_keys = match load {
         Load::Full { .. } => ForeignKeys::CheckedAtEnd,
         Load::Incremental { .. } | Load::Repair { .. } => ForeignKeys::Enforced,

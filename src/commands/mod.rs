@@ -224,12 +224,16 @@ impl Session {
         }
     }
 
-    /// Connects to the source.
+    /// Connects to the source, for readers at once: the planner walks ahead of them, and there may be a snapshot.
     pub async fn connect(&self) -> Result<Source> {
+        self.connect_with(self.global.workers + 2).await
+    }
+
+    /// Connects to the source with a pool of up to so many connections.
+    pub async fn connect_with(&self, connections: u32) -> Result<Source> {
         let settings = SourceSettings::new(&self.global)?;
         reach(&settings.address).await?;
-        // One more than there are readers: the planner walks ahead of them.
-        let connect = |options| Source::connect(options, settings.identity.clone(), self.global.workers + 1);
+        let connect = |options| Source::connect(options, settings.identity.clone(), connections);
         match (connect(settings.options.clone()).await, settings.over_tls) {
             // The first time that an account logs in with caching_sha2_password, the server wants to see its password.
             // Over a socket without TLS the driver asks for a key to encrypt it with, and the server has none to give.

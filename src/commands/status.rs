@@ -138,7 +138,8 @@ async fn ask_source(session: &Session, states: &States) -> Result<Option<Answer>
         return Ok(None);
     }
     let answer = async {
-        let source = session.connect().await?;
+        // One connection: a second would only be opened and greeted.
+        let source = session.connect_with(1).await?;
         Ok(Answer {
             clock: source.clock().await?,
             sees_open_transactions: source.open_work().await? != OpenWork::Hidden,

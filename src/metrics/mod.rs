@@ -4,9 +4,10 @@ pub mod catalogue;
 mod file;
 mod server;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use catalogue::{Kind, Metric};
@@ -23,6 +24,9 @@ const BUCKETS_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 const UPKEEP: Duration = Duration::from_secs(1);
 /// The prefix of the process's own figures: node_exporter, which may read our file, has the bare names.
 const PREFIX: &str = "sakila_sync_";
+
+/// Table, check and store.
+pub type DeltaLabels = (&'static str, &'static str, Option<i64>);
 
 /// Where the figures are kept, if anybody asked for them. Without it, setting one does nothing.
 static EXPORTER: OnceLock<Exporter> = OnceLock::new();
@@ -156,6 +160,20 @@ pub fn unproven(ranges: u64, oldest_seconds: Option<i64>) {
 pub fn validation_delta(table: &'static str, check: &'static str, store_id: Option<i64>, delta: i64) {
     let store = store_id.map(|store| store.to_string()).unwrap_or_default();
     gauge!(catalogue::VALIDATION_DELTA.name, "table" => table, "check" => check, "store" => store).set(signed(delta));
+}
+
+/// The differences that the comparison at the end of a run has found. What an earlier run of this process found, and
+/// this one has not, is gone.
+pub fn closing_deltas(deltas: BTreeMap<DeltaLabels, i64>) {
+    static FOUND: Mutex<BTreeSet<DeltaLabels>> = Mutex::new(BTreeSet::new());
+    let mut found = FOUND.lock().expect("no holder of this lock panics");
+    for (table, check, store) in found.iter().filter(|labels| !deltas.contains_key(labels)) {
+        validation_delta(table, check, *store, 0);
+    }
+    for ((table, check, store), delta) in &deltas {
+        validation_delta(table, check, *store, *delta);
+    }
+    found.extend(deltas.into_keys());
 }
 
 pub fn run_began(command: &'static str) {

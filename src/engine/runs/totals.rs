@@ -78,8 +78,8 @@ impl<'a> SourceTotals<'a> {
     /// The keys before and at the end of a period's rows, where an index finds them: keys grow with time, so that few
     /// intervals hold the rows of a few days.
     async fn ends(&self, table: &Table, totals: &Totals, period: &Period) -> Result<(Option<i64>, Option<i64>)> {
-        let indexed = indexes::on_column(self.look.source, totals.source_date).await?;
-        if !indexed.contains(table.source_table) {
+        let indexed = indexes::leading_columns(self.look.source).await?;
+        if !indexed.contains(&(table.source_table.to_owned(), totals.source_date.to_owned())) {
             return Ok((None, None));
         }
         let doing = || format!("looking for the first and last row to add up of {}", table.source_table);

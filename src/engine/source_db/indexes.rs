@@ -10,20 +10,22 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use crate::engine::source_db::Source;
 use crate::error::{Doing, Result};
 
-/// The tables of the schema with an index that begins with `column`.
-pub async fn on_column(source: &Source, name: &str) -> Result<HashSet<String>> {
+/// The columns that an index of the schema begins with, as table and column.
+pub async fn leading_columns(source: &Source) -> Result<HashSet<(String, String)>> {
     let doing = || "reading information_schema.STATISTICS".to_owned();
     let column = |name: &'static str| Expr::col(Alias::new(name));
     let select = Query::select()
         .distinct()
         .expr(column("TABLE_NAME"))
+        .expr(column("COLUMN_NAME"))
         .from((Alias::new("information_schema"), Alias::new("STATISTICS")))
         .and_where(column("TABLE_SCHEMA").eq(&source.server.schema))
-        .and_where(column("COLUMN_NAME").eq(name))
         .and_where(column("SEQ_IN_INDEX").eq(1))
         .to_owned();
     let rows = source.pool.query_all(&select).await.source(doing)?;
-    rows.iter().map(|row| row.try_get_by_index(0).source(doing)).collect()
+    rows.iter()
+        .map(|row| row.try_get_many_by_index().source(doing))
+        .collect()
 }
 
 /// The statement that makes such an index.

@@ -35,7 +35,6 @@ const UPDATE_TIME_MARGIN_SECONDS: i64 = 2;
 pub struct Source {
     pub pool: DatabaseConnection,
     pub server: Server,
-    options: ConnectOptions,
 }
 
 /// What the server says it is.
@@ -53,7 +52,6 @@ pub struct Server {
 /// One REPEATABLE READ transaction: everything read through it is of one instant.
 pub struct Snapshot {
     transaction: Arc<DatabaseTransaction>,
-    pool: DatabaseConnection,
     /// The source's clock just before the snapshot began.
     pub clock: DateTime<Utc>,
     /// `information_schema`'s UPDATE_TIME by table, read before the snapshot began: what is committed later moves it.
@@ -71,9 +69,8 @@ impl Source {
             .acquire_timeout(CONNECT_TIMEOUT)
             .sqlx_logging(false)
             .test_before_acquire(false);
-        let mut pool_options = options.clone();
-        pool_options.max_connections(connections);
-        let pool = Database::connect(pool_options)
+        options.max_connections(connections);
+        let pool = Database::connect(options)
             .await
             .source(|| format!("connecting to {identity}"))?;
         let server = Server::describe(&pool, identity).await?;
@@ -82,7 +79,7 @@ impl Source {
             schema = server.schema,
             "connected to the source"
         );
-        Ok(Self { pool, server, options })
+        Ok(Self { pool, server })
     }
 
     pub async fn close(self) -> Result<()> {
@@ -145,14 +142,11 @@ impl Source {
         SourceReader::Pool(self.pool.clone())
     }
 
-    /// Opens a snapshot on a connection of its own.
+    /// Opens a snapshot, on a connection of the pool.
     pub async fn snapshot(&self) -> Result<Snapshot> {
         let doing = || "opening a snapshot".to_owned();
-        let mut options = self.options.clone();
-        options.max_connections(1);
-        let pool = Database::connect(options).await.source(doing)?;
         // A transaction keeps its connection; what else is said on it comes before the snapshot.
-        let transaction = pool.begin().await.source(doing)?;
+        let transaction = self.pool.begin().await.source(doing)?;
         if !self.server.is_mariadb {
             transaction
                 .execute_unprepared(sql::FRESH_UPDATE_TIMES)
@@ -174,7 +168,6 @@ impl Source {
             .source(doing)?;
         Ok(Snapshot {
             transaction: Arc::new(transaction),
-            pool,
             clock,
             update_times,
             open_work,
@@ -215,12 +208,11 @@ impl Snapshot {
         SourceReader::Snapshot(Arc::clone(&self.transaction))
     }
 
-    /// Ends the snapshot and its connection; every other holder must have let go of it.
+    /// Ends the snapshot; every other holder must have let go of it.
     pub async fn close(self) -> Result<()> {
         let doing = || "ending the snapshot".to_owned();
         let transaction = Arc::try_unwrap(self.transaction).map_err(|_| Error::Panicked { stage: "snapshot" })?;
-        transaction.rollback().await.source(doing)?;
-        self.pool.close().await.source(doing)
+        transaction.rollback().await.source(doing)
     }
 }
 

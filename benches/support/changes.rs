@@ -1,0 +1,131 @@
+//! Changes in the source: what an incremental run has to find, and indexes that help it to.
+
+use std::time::Duration;
+
+use sakila_sync::sakila;
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, MySqlPool, Row};
+
+/// UPDATE_TIME has whole seconds, and the program trusts none as young as two of them.
+const SECONDS_TO_SETTLE: u32 = 3;
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// Which rows change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The hundredth with the highest keys.
+    Newest,
+    /// Every hundredth.
+    Spread,
+}
+
+/// How many rows have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed {
+    pub rentals: u64,
+    pub payments: u64,
+}
+
+/// Waits until what has changed so far lies further back than the overlap of a second that the benches use, and
+/// than the program takes for too young to be told from what is still to come.
+pub async fn settle(pool: &MySqlPool) {
+    let mut connection = pool.acquire().await.expect("the source can be reached");
+    // MySQL keeps UPDATE_TIME for a day otherwise; MariaDB has neither that cache nor this variable.
+    let _ = sqlx::query("SET SESSION information_schema_stats_expiry = 0")
+        .execute(&mut *connection)
+        .await;
+    let young = format!(
+        "SELECT COUNT(*) FROM information_schema.TABLES \
+         WHERE TABLE_SCHEMA = DATABASE() AND UPDATE_TIME >= NOW() - INTERVAL {SECONDS_TO_SETTLE} SECOND"
+    );
+    loop {
+        let young = sqlx::query_scalar::<_, i64>(AssertSqlSafe(young.as_str()));
+        if young.fetch_one(&mut *connection).await.expect("it can be asked") == 0 {
+            return;
+        }
+        tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+    }
+}
+
+/// Changes rows of every table that the star is made from, and puts them back as they were within the same
+/// transaction: UPDATE_TIME moves, and nothing else.
+pub async fn touch(pool: &MySqlPool) {
+    for table in &sakila::star().sources {
+        let (name, key) = (table.name, table.key);
+        let first = format!("SELECT CAST(MIN({key}) AS SIGNED) FROM {name} WHERE last_update IS NOT NULL");
+        let mut transaction = pool.begin().await.expect("the source can be reached");
+        let first: i64 = sqlx::query_scalar(AssertSqlSafe(first))
+            .fetch_one(&mut *transaction)
+            .await
+            .expect("the table has rows");
+        let stamps =
+            format!("SELECT CAST(SUM(UNIX_TIMESTAMP(last_update)) AS SIGNED) FROM {name} WHERE {key} = {first}");
+        let mut seen = Vec::new();
+        for sign in ["+", "-"] {
+            let stamps: i64 = sqlx::query_scalar(AssertSqlSafe(stamps.as_str()))
+                .fetch_one(&mut *transaction)
+                .await
+                .expect("the table has rows");
+            seen.push(stamps);
+            let sql =
+                format!("UPDATE {name} SET last_update = last_update {sign} INTERVAL 1 SECOND WHERE {key} = {first}");
+            let updated = sqlx::query(AssertSqlSafe(sql)).execute(&mut *transaction).await;
+            assert!(updated.expect("the account may change the source").rows_affected() > 0);
+        }
+        let after: i64 = sqlx::query_scalar(AssertSqlSafe(stamps))
+            .fetch_one(&mut *transaction)
+            .await
+            .expect("the table has rows");
+        assert!(seen[0] < seen[1] && seen[0] == after, "{name} was not put back");
+        transaction.commit().await.expect("the account may change the source");
+    }
+}
+
+/// Lets a hundredth of the rentals end a day later, and a hundredth of the payments cost a cent more. `round` chooses
+/// which of those that are spread.
+pub async fn change(pool: &MySqlPool, which: Which, round: usize) -> Changed {
+    Changed {
+        rentals: change_table(pool, "rental", "rental_id", RETURNED_LATER, which, round).await,
+        payments: change_table(pool, "payment", "payment_id", "amount = amount + 0.01", which, round).await,
+    }
+}
+
+const RETURNED_LATER: &str = "return_date = COALESCE(return_date, rental_date) + INTERVAL 1 DAY";
+
+async fn change_table(pool: &MySqlPool, table: &str, key: &str, set: &str, which: Which, round: usize) -> u64 {
+    let rows = match which {
+        Which::Spread => format!("{key} % 100 = {}", round % 100),
+        Which::Newest => {
+            let hundredth = format!("SELECT COUNT(*) DIV 100 FROM {table}");
+            let hundredth: i64 = sqlx::query_scalar(AssertSqlSafe(hundredth))
+                .fetch_one(pool)
+                .await
+                .expect("the source can be read");
+            let first =
+                format!("SELECT CAST({key} AS SIGNED) FROM {table} ORDER BY {key} DESC LIMIT 1 OFFSET {hundredth}");
+            let row = sqlx::query(AssertSqlSafe(first)).fetch_one(pool).await;
+            format!("{key} > {}", row.expect("the source can be read").get::<i64, _>(0))
+        }
+    };
+    let sql = format!("UPDATE {table} SET {set} WHERE {rows}");
+    let updated = sqlx::query(AssertSqlSafe(sql)).execute(pool).await;
+    updated.expect("the account may change the source").rows_affected()
+}
+
+/// Creates the indexes that `init` has advised. Returns the statements that drop them.
+pub async fn take_advice(pool: &MySqlPool, init: &Value) -> Vec<String> {
+    let advice = init["advice"].as_array().into_iter().flatten();
+    let mut drops = Vec::new();
+    for create in advice.filter_map(|advice| advice["statement"].as_str()) {
+        execute(pool, create).await;
+        let (index, _) = create.split_once(" (").expect("the columns come last");
+        drops.push(index.replacen("CREATE", "DROP", 1));
+    }
+    assert!(!drops.is_empty(), "init has advised no index");
+    drops
+}
+
+pub async fn execute(pool: &MySqlPool, sql: &str) {
+    let executed = sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await;
+    executed.expect("the account may change the source");
+}

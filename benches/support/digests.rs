@@ -1,0 +1,63 @@
+//! What the source's server itself says of the statements that a program has sent it: its performance_schema, which
+//! sums them up by their text without values.
+
+use sqlx::{MySqlPool, Row};
+
+const CLEAR: &str = "TRUNCATE TABLE performance_schema.events_statements_summary_by_digest";
+/// The server counts picoseconds.
+const LONGEST: &str = "\
+    SELECT CAST(MAX_TIMER_WAIT AS DOUBLE) / 1e12, DIGEST_TEXT \
+    FROM performance_schema.events_statements_summary_by_digest \
+    WHERE SCHEMA_NAME = DATABASE() AND DIGEST_TEXT IS NOT NULL ORDER BY MAX_TIMER_WAIT DESC LIMIT 1";
+/// Statements that found no room in the summary have no text.
+const SEEN: &str = "\
+    SELECT COUNT(DIGEST_TEXT LIKE '%FROM `rental`%' OR NULL), COUNT(DIGEST_TEXT IS NULL OR NULL) \
+    FROM performance_schema.events_statements_summary_by_digest WHERE SCHEMA_NAME = DATABASE()";
+/// Whatever locks tables or rows. The server writes key words in capitals, with one space between them, and says before
+/// them that a statement was prepared, and executed.
+const LOCKING: &str = "\
+    SELECT DIGEST_TEXT FROM performance_schema.events_statements_summary_by_digest \
+    WHERE SCHEMA_NAME = DATABASE() AND (DIGEST_TEXT REGEXP '^((PREPARE|EXECUTE) )?(LOCK|FLUSH) ' \
+    OR DIGEST_TEXT REGEXP 'FOR UPDATE|FOR SHARE|LOCK IN SHARE MODE')";
+
+/// The statement that took longest at its worst.
+pub struct Longest {
+    pub seconds: f64,
+    /// Its text without values.
+    pub text: String,
+}
+
+/// Forgets all statements so far. Returns whether the server sums them up and the account may do this.
+pub async fn clear(pool: &MySqlPool) -> bool {
+    let is_on = sqlx::query_scalar::<_, i64>("SELECT @@performance_schema")
+        .fetch_one(pool)
+        .await;
+    is_on.is_ok_and(|is_on| is_on == 1) && sqlx::query(CLEAR).execute(pool).await.is_ok()
+}
+
+/// The longest of the statements since `clear`. Panics if one of them locked anything, or if not all were summed up.
+pub async fn longest(pool: &MySqlPool) -> Longest {
+    let locking = sqlx::query_scalar::<_, String>(LOCKING).fetch_all(pool).await;
+    assert_eq!(
+        locking.expect("the summary can be read"),
+        Vec::<String>::new(),
+        "a lock was taken"
+    );
+    let seen = sqlx::query(SEEN)
+        .fetch_one(pool)
+        .await
+        .expect("the summary can be read");
+    let (of_rentals, left_out): (i64, i64) = (seen.get(0), seen.get(1));
+    assert!(
+        of_rentals > 0 && left_out == 0,
+        "the server has not summed up all statements"
+    );
+    let longest = sqlx::query(LONGEST)
+        .fetch_one(pool)
+        .await
+        .expect("there were statements");
+    Longest {
+        seconds: longest.get(0),
+        text: longest.get(1),
+    }
+}

@@ -1,0 +1,182 @@
+//! Pages of rentals and payments as the pipeline's stages have them, of any size, and the files that they go to.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::types::Value as Cell;
+use sakila_sync::engine::declaration::lookup::Lookups;
+use sakila_sync::engine::declaration::period::Period;
+use sakila_sync::engine::declaration::row::Columns;
+use sakila_sync::engine::declaration::scope::Scope;
+use sakila_sync::engine::declaration::table::{Table, Years};
+use sakila_sync::engine::pipeline::flow::{Batch, BatchCounts, Job, Page, Upserts};
+use sakila_sync::engine::pipeline::lookups::{Late, LookupSource};
+use sakila_sync::engine::pipeline::read::{LookupPlan, Reader};
+use sakila_sync::engine::pipeline::transform::transform;
+use sakila_sync::engine::source_db;
+use sakila_sync::engine::target_db::{self, TargetReader, calendar};
+use sakila_sync::sakila;
+use sea_orm::{ConnectOptions, DatabaseConnection, Value};
+use sqlx::{AssertSqlSafe, MySqlPool};
+
+use super::loaded::Loaded;
+
+/// A loaded star with its source, opened as a load opens them.
+pub struct Facts {
+    pub sides: Loaded,
+    /// A target as `init` makes it: the tables, without secondary indexes, and the calendar.
+    pub empty: PathBuf,
+    source: source_db::Source,
+    committed: TargetReader,
+    lookups: Lookups,
+    pub years: Years,
+}
+
+impl Facts {
+    /// Loads the star first.
+    pub async fn load(sides: Loaded) -> Self {
+        sides.run(&["init"]);
+        let empty = sides.folder.path().join("empty.db");
+        std::fs::copy(sides.star(), &empty).expect("there is room for another star");
+        sides.full_load();
+        let options = ConnectOptions::new(sides.source.url.as_str());
+        let source = source_db::Source::connect(options, "the source".to_owned(), 1).await;
+        let readers = target_db::open_to_read(&sides.star(), 1).await;
+        let (source, readers) = (source.expect("it was seeded"), readers.expect("it was loaded"));
+        let committed = TargetReader::Committed(readers.clone());
+        Self {
+            lookups: lookups(&source, &committed).await,
+            years: years(&readers).await,
+            sides,
+            empty,
+            source,
+            committed,
+        }
+    }
+
+    /// A table of the star.
+    pub fn table(name: &str) -> &'static Table {
+        sakila::star().table(name).expect("the star has such a table")
+    }
+
+    /// The first `rows` rows of a table.
+    pub async fn job(&self, table: &'static Table, rows: usize) -> Job {
+        let upto = key_at(&self.sides.source.pool, table, rows - 1).await;
+        let upto = Some(upto.expect("the source has more rows"));
+        Job::of(table, Scope::Range { after: None, upto })
+    }
+
+    /// A reader that holds all lookups. Into an empty target it reads the source alone.
+    pub fn reader(&self, is_target_empty: bool) -> Reader {
+        Reader {
+            source: self.source.reader(),
+            target: if is_target_empty {
+                TargetReader::Empty
+            } else {
+                self.committed.clone()
+            },
+            lookups: LookupPlan::Loaded(self.lookups.clone()),
+            period: Period::All,
+        }
+    }
+
+    pub async fn page(&self, job: &Job, is_target_empty: bool) -> Page {
+        let page = self.reader(is_target_empty).read(job.clone()).await;
+        page.expect("both sides can be read")
+    }
+
+    /// The cells of the first `rows` rows of a table, as the star is to hold them.
+    pub async fn cells(&self, table: &'static Table, rows: usize) -> Vec<Value> {
+        let page = self.page(&self.job(table, rows).await, true).await;
+        let batch = transform(page, None, 0).expect("the rows are sound");
+        assert_eq!(batch.counts.inserted, rows as u64);
+        batch.upserts.into_iter().flat_map(|upserts| upserts.cells).collect()
+    }
+}
+
+/// All lookups that facts need.
+async fn lookups(source: &source_db::Source, target: &TargetReader) -> Lookups {
+    let lookup_source = LookupSource {
+        star: sakila::star(),
+        source: source.reader(),
+        target: target.clone(),
+        removed: Arc::default(),
+        corrected: Lookups::default(),
+        looks_for_late: false,
+    };
+    let mut lookups = Lookups::default();
+    let needs = ["fact_rental", "fact_payment"].map(|name| &Facts::table(name).needs);
+    let loaded = lookup_source.load(needs.into_iter().flatten(), &mut lookups).await;
+    loaded.expect("both sides can be read");
+    lookups
+}
+
+async fn years(readers: &DatabaseConnection) -> Years {
+    let years = calendar::known(readers, &sakila::star().calendar).await;
+    years.expect("the star can be read")
+}
+
+async fn key_at(pool: &MySqlPool, table: &Table, offset: usize) -> Option<i64> {
+    let (key, from) = (table.page_key, table.source_table);
+    let sql = format!("SELECT CAST({key} AS SIGNED) FROM {from} ORDER BY {key} LIMIT 1 OFFSET {offset}");
+    let key = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_optional(pool).await;
+    key.expect("the source can be read")
+}
+
+/// Cuts cells into batches of new rows.
+pub fn batches(table: &'static Table, cells: &[Value], rows: usize) -> Vec<Batch> {
+    let width = table.columns.len();
+    let batches = cells.chunks(rows * width).zip(0..);
+    let batch = |(cells, sequence): (&[Value], u64)| Batch {
+        job: Job {
+            table,
+            scope: Scope::ALL,
+            sequence: Some(sequence),
+        },
+        upserts: vec![Upserts {
+            columns: Columns::ALL,
+            cells: cells.to_vec(),
+        }],
+        deletes: Vec::new(),
+        rejects: Vec::new(),
+        counts: BatchCounts {
+            inserted: (cells.len() / width) as u64,
+            ..BatchCounts::default()
+        },
+        changed: Vec::new(),
+        dates: BTreeSet::new(),
+        differences: Vec::new(),
+        late: Late::new(),
+    };
+    batches.map(batch).collect()
+}
+
+/// Writes the rows with one prepared statement a row, in one transaction without syncing, into a file without
+/// secondary indexes.
+pub fn write_row_by_row(file: &Path, table: &Table, rows: &[Vec<Cell>]) -> rusqlite::Result<()> {
+    let mut connection = rusqlite::Connection::open(file)?;
+    connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF; PRAGMA cache_size = -16384")?;
+    let transaction = connection.transaction()?;
+    let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+    let places = vec!["?"; names.len()].join(", ");
+    let (name, names) = (table.name, names.join(", "));
+    let mut insert = transaction.prepare(&format!("INSERT INTO {name} ({names}) VALUES ({places})"))?;
+    for row in rows {
+        insert.execute(rusqlite::params_from_iter(row))?;
+    }
+    drop(insert);
+    transaction.commit()
+}
+
+/// The same cells, row by row, as rusqlite takes them.
+pub fn rows_of(table: &Table, cells: &[Value]) -> Vec<Vec<Cell>> {
+    let cell = |value: &Value| match value {
+        Value::BigInt(number) => number.map_or(Cell::Null, Cell::Integer),
+        Value::Int(number) => number.map_or(Cell::Null, |number| Cell::Integer(number.into())),
+        Value::Double(number) => number.map_or(Cell::Null, Cell::Real),
+        _ => unreachable!("facts have cells of no other type"),
+    };
+    let rows = cells.chunks_exact(table.columns.len());
+    rows.map(|cells| cells.iter().map(cell).collect()).collect()
+}

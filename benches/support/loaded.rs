@@ -1,0 +1,90 @@
+//! A star that is kept in step with its source: runs of the program on it, each of them checked.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::changes;
+use super::figures::Figures;
+use super::measure::{self, Run};
+use super::source::Source;
+
+/// Both sides.
+pub struct Loaded {
+    pub source: Source,
+    pub folder: TempDir,
+}
+
+impl Loaded {
+    /// A source, and a folder in which its star is to be.
+    pub fn new(source: Source) -> Self {
+        Self {
+            source,
+            folder: tempfile::tempdir().expect("there is room for a star"),
+        }
+    }
+
+    pub fn star(&self) -> PathBuf {
+        self.folder.path().join("star.db")
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        measure::run(&self.source.url, &self.star(), arguments)
+    }
+
+    /// A full load, whose result is what the source held when it was opened.
+    pub fn full_load(&self) -> Run {
+        let run = self.run(&["full-load"]);
+        assert_eq!(run.result["status"], "done");
+        assert_eq!(Figures::of_star(&self.star()), self.source.figures);
+        run
+    }
+
+    /// An incremental run. The overlap is short, so that it need not be waited for.
+    pub async fn incremental(&self, arguments: &[&str]) -> Run {
+        let run = self.run(&[&["incremental", "--overlap", "1"], arguments].concat());
+        assert_eq!(run.result["status"], "done");
+        let source = Figures::of_source(&self.source.pool).await;
+        assert_eq!(Figures::of_star(&self.star()), source);
+        run
+    }
+
+    /// Brings the star up to date, with every row compared, so that the next run finds no work of an earlier one.
+    pub async fn catch_up(&self) {
+        changes::settle(&self.source.pool).await;
+        let run = self.incremental(&["--verify-budget", "3600"]).await;
+        assert_eq!(run.result["proof"]["unproven"], 0);
+    }
+
+    /// A validation that says that both sides are equal, and of how many rows.
+    pub fn validate(&self, arguments: &[&str]) -> Run {
+        let run = self.run(&[&["validate"], arguments].concat());
+        assert_eq!(run.result["equal"], true);
+        let facts = self.source.figures;
+        for (table, rows) in [("fact_rental", facts.rentals), ("fact_payment", facts.payments)] {
+            let tables = run.result["tables"].as_array().into_iter().flatten();
+            let found = tables.map(|found| &found["rows"]).find(|rows| rows["table"] == table);
+            let found = found.expect("every table is validated");
+            assert_eq!((&found["source"], &found["target"]), (&rows.into(), &rows.into()));
+        }
+        run
+    }
+}
+
+/// A count that a load gives of one table.
+pub fn count(run: &Run, table: &str, field: &str) -> u64 {
+    let tables = run.result["tables"].as_array().into_iter().flatten();
+    let found = tables.filter(|found| found["table"] == table);
+    found.filter_map(|found| found[field].as_u64()).sum()
+}
+
+/// All rows that a load has written.
+pub fn written(run: &Run) -> u64 {
+    let tables: &[Value] = run.result["tables"].as_array().map_or(&[], Vec::as_slice);
+    let fields = ["inserted", "updated", "deleted"];
+    let counts = tables
+        .iter()
+        .flat_map(|table| fields.map(|field| table[field].as_u64()));
+    counts.flatten().sum()
+}

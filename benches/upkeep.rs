@@ -1,0 +1,280 @@
+//! What comes after the first load, each beside what it is held against: loading again, incremental runs,
+//! validation, and the small commands.
+//!
+//! ```text
+//! SAKILA_SYNC_MYSQLD=mysqld cargo bench --bench upkeep -- --scale 100 --runs 2
+//! ```
+//!
+//! A source that is given with `--source` is changed: rentals last longer, payments cost more, and indexes come and
+//! go. Every run is checked before it counts: its own comparison, what it says that it wrote, and counts and sums of
+//! both sides by SQL of our own. It prints a table and writes `upkeep.json` to `--output`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Parser;
+use sakila_sync::sakila;
+use support::changes::{self, Which};
+use support::figures::{self, Figures};
+use support::lines::Lines;
+use support::loaded::{Loaded, count, written};
+use support::measure::{self, Run};
+use support::source::Servers;
+use support::{digests, floors, server_sql};
+
+mod support;
+
+/// Runs of a command that takes milliseconds.
+const SHORT_RUNS: usize = 11;
+/// Nothing is compared row by row that nothing tells of.
+const NO_BUDGET: [&str; 2] = ["--verify-budget", "0"];
+
+#[derive(Parser)]
+struct Options {
+    /// Loads from here, and changes it, instead of starting a server of its own
+    #[arg(long)]
+    source: Option<String>,
+    /// Of the server of its own
+    #[arg(long, default_value_t = 10)]
+    scale: u32,
+    /// Runs of each kind; the median counts
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+    #[arg(long, default_value = "target/bench")]
+    output: PathBuf,
+    /// Given by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// What is measured, and the results so far.
+struct Upkeep {
+    sides: Loaded,
+    runs: usize,
+    /// Seconds of a first load.
+    load_seconds: f64,
+    lines: Lines,
+    notes: Vec<String>,
+}
+
+#[tokio::main]
+async fn main() {
+    let options = Options::parse();
+    fs::create_dir_all(&options.output).expect("the folder for results can be made");
+    let servers = Servers::start(options.source.as_deref(), &["--performance-schema=ON"]);
+    let source = servers.source(options.source.as_deref(), options.scale).await;
+    let mut upkeep = Upkeep {
+        sides: Loaded::new(source),
+        runs: options.runs,
+        load_seconds: 0.0,
+        lines: Lines::begin(),
+        notes: Vec::new(),
+    };
+    upkeep.load().await;
+    upkeep.load_again();
+    upkeep.validate().await;
+    upkeep.validate_deep().await;
+    upkeep.touched().await;
+    for which in [Which::Newest, Which::Spread] {
+        upkeep.changed(which, "--verify-budget 0", &NO_BUDGET).await;
+        upkeep.changed(which, "default budget", &[]).await;
+    }
+    upkeep.indexed().await;
+    upkeep.small_commands();
+    if options.source.is_none() {
+        upkeep.small_source(&servers).await;
+    }
+    for note in &upkeep.notes {
+        println!("\n{note}");
+    }
+    upkeep.lines.write(&options.output.join("upkeep.json"));
+    println!("\nwritten to {}", options.output.display());
+}
+
+impl Upkeep {
+    /// First loads into files of their own, the last of which is kept; and what the server says of their statements.
+    async fn load(&mut self) {
+        changes::settle(&self.sides.source.pool).await;
+        let (mut runs, mut longest) = (Vec::new(), Vec::new());
+        for _ in 0..self.runs {
+            // An earlier one's; the first time there is none.
+            let _ = fs::remove_file(self.sides.star());
+            self.sides.run(&["init"]);
+            let is_summed_up = digests::clear(&self.sides.source.pool).await;
+            runs.push(self.sides.full_load());
+            if is_summed_up {
+                longest.push(digests::longest(&self.sides.source.pool).await);
+            }
+        }
+        self.load_seconds = measure::median(runs).wall_seconds;
+        longest.sort_by(|one, other| one.seconds.total_cmp(&other.seconds));
+        if let Some(statement) = longest.get(longest.len() / 2) {
+            let what = "longest statement of a first load, none of which locked anything";
+            self.lines.add(what, statement.seconds, "bound", 0.5);
+            self.notes.push(format!("longest statement: {}", statement.text));
+        } else {
+            let note = "the server does not sum up statements, or the account may not see it";
+            self.notes.push(note.to_owned());
+        }
+    }
+
+    fn load_again(&mut self) {
+        let runs = (0..self.runs).map(|_| self.sides.full_load());
+        let runs = runs.inspect(|run| assert_eq!(written(run), 0));
+        let seconds = measure::median(runs.collect()).wall_seconds;
+        let what = "full-load again, nothing changed";
+        self.lines.add(what, seconds, "first load", self.load_seconds);
+    }
+
+    async fn validate(&mut self) {
+        let source = &self.sides.source;
+        let (mut runs, mut of_server) = (Vec::new(), Vec::new());
+        for _ in 0..self.runs {
+            runs.push(self.sides.validate(&["--all"]));
+            of_server.push(server_sql::totals(&source.pool, &source.figures).await);
+        }
+        let seconds = measure::median(runs).wall_seconds;
+        let against = "the same totals by the server's SQL";
+        self.lines
+            .add("validate --all", seconds, against, measure::middle(of_server));
+    }
+
+    async fn validate_deep(&mut self) {
+        let facts = self.sides.source.figures;
+        let (mut runs, mut both, mut of_source, mut of_star) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..self.runs {
+            runs.push(self.sides.validate(&["--all", "--deep"]));
+            let star = self.sides.star();
+            let began = Instant::now();
+            let scan = tokio::task::spawn_blocking(move || floors::scan(&star, &facts));
+            of_source.push(floors::read(&self.sides.source).await.as_secs_f64());
+            of_star.push(scan.await.expect("scanning does not panic").as_secs_f64());
+            both.push(began.elapsed().as_secs_f64());
+        }
+        let seconds = measure::median(runs).wall_seconds;
+        let against = format!(
+            "reading both sides once, side by side (source {:.3}, star {:.3})",
+            measure::middle(of_source),
+            measure::middle(of_star)
+        );
+        self.lines
+            .add("validate --all --deep", seconds, against, measure::middle(both));
+    }
+
+    /// Nothing has changed, but every table has moved; there is no index to look by.
+    async fn touched(&mut self) {
+        self.sides.catch_up().await;
+        for (name, budget) in [("--verify-budget 0", &NO_BUDGET[..]), ("default budget", &[])] {
+            let (mut runs, mut scans) = (Vec::new(), Vec::new());
+            for _ in 0..self.runs {
+                runs.push(self.after_touching(budget).await);
+                scans.push(server_sql::scan(&self.sides.source.pool).await);
+            }
+            let what = format!("incremental, nothing changed but every table touched, no indexes, {name}");
+            let seconds = measure::median(runs).wall_seconds;
+            let against = "the server going through the tables once";
+            self.lines.add(what, seconds, against, measure::middle(scans));
+        }
+    }
+
+    async fn after_touching(&self, budget: &[&str]) -> Run {
+        let pool = &self.sides.source.pool;
+        changes::touch(pool).await;
+        changes::settle(pool).await;
+        let run = self.sides.incremental(budget).await;
+        assert_eq!(written(&run), 0);
+        let looked_at = format!(
+            "SELECT COUNT(*) FROM sync_state WHERE moved_run = {}",
+            run.result["run_id"]
+        );
+        let looked_at = figures::number(&self.sides.star(), &looked_at);
+        assert_eq!(usize::try_from(looked_at), Ok(sakila::star().sources.len()));
+        run
+    }
+
+    /// One per cent of rentals and payments has changed.
+    async fn changed(&mut self, which: Which, how: &str, arguments: &[&str]) {
+        let pool = &self.sides.source.pool;
+        let mut runs = Vec::new();
+        for round in 0..self.runs {
+            self.sides.catch_up().await;
+            let changed = changes::change(pool, which, round).await;
+            changes::settle(pool).await;
+            let run = self.sides.incremental(arguments).await;
+            assert_eq!(count(&run, "fact_rental", "updated"), changed.rentals);
+            assert_eq!(count(&run, "fact_payment", "updated"), changed.payments);
+            assert_eq!(written(&run), changed.rentals + changed.payments);
+            runs.push(run);
+        }
+        let rows = match which {
+            Which::Newest => "the newest 1%",
+            Which::Spread => "1%, spread over all keys,",
+        };
+        let what = format!("incremental, {rows} of rentals and payments changed, {how}");
+        let seconds = measure::median(runs).wall_seconds;
+        self.lines.add(what, seconds, "first load", self.load_seconds);
+    }
+
+    /// With the indexes that `init` advises.
+    async fn indexed(&mut self) {
+        let init = self.sides.run(&["init"]);
+        let drops = changes::take_advice(&self.sides.source.pool, &init.result).await;
+        self.sides.catch_up().await;
+        let (mut unmoved, mut touched) = (Vec::new(), Vec::new());
+        for _ in 0..self.runs {
+            let run = self.sides.incremental(&[]).await;
+            assert_eq!(written(&run), 0);
+            unmoved.push(run);
+        }
+        for _ in 0..self.runs {
+            touched.push(self.after_touching(&NO_BUDGET).await);
+        }
+        let what = "incremental, nothing changed, with the advised indexes";
+        let seconds = measure::median(unmoved).wall_seconds;
+        self.lines.add(what, seconds, "bound", 0.2);
+        let what = "the same, but every table touched, --verify-budget 0";
+        let seconds = measure::median(touched).wall_seconds;
+        self.lines.add(what, seconds, "bound", 0.2);
+        for which in [Which::Newest, Which::Spread] {
+            let how = "--verify-budget 0, with the advised indexes";
+            self.changed(which, how, &NO_BUDGET).await;
+        }
+        for drop in drops {
+            changes::execute(&self.sides.source.pool, &drop).await;
+        }
+    }
+
+    fn small_commands(&mut self) {
+        let version = (0..SHORT_RUNS).map(|_| measure::seconds(&["--version"]));
+        let seconds = measure::middle(version.collect());
+        self.lines.add("--version", seconds, "bound", 0.005);
+        let star = self.sides.star();
+        for (how, url) in self.sides.source.ways() {
+            let status = (0..SHORT_RUNS).map(|_| measure::run(url, &star, &["status"]));
+            let status = status.inspect(|run| assert_eq!(run.result["loaded"], true));
+            let seconds = measure::median(status.collect()).wall_seconds;
+            self.lines.add(format!("status{how}"), seconds, "bound", 0.05);
+        }
+    }
+
+    /// A Sakila of the official size, from nothing to a loaded star.
+    async fn small_source(&mut self, servers: &Servers) {
+        let source = servers.source(None, 1).await;
+        changes::settle(&source.pool).await;
+        for (how, url) in source.ways() {
+            let seconds = (0..self.runs).map(|_| {
+                let folder = tempfile::tempdir().expect("there is room for a small star");
+                let star = folder.path().join("small.db");
+                let init = measure::run(url, &star, &["init"]);
+                let load = measure::run(url, &star, &["full-load"]);
+                assert_eq!(load.result["status"], "done");
+                assert_eq!(Figures::of_star(&star), source.figures);
+                init.wall_seconds + load.wall_seconds
+            });
+            let seconds = measure::middle(seconds.collect());
+            let what = format!("init and full-load at scale 1{how}");
+            self.lines.add(what, seconds, "bound", 0.4);
+        }
+    }
+}
