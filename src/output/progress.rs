@@ -121,9 +121,9 @@ fn draw(bar: &ProgressBar, table: &TableProgress) {
     // The expectation is the server's estimate.
     bar.set_length(table.expected.load(Ordering::Relaxed).max(read));
     bar.set_position(read);
-    let average = human::rate_of(read, bar.elapsed().as_secs_f64());
+    let average = human::rate_of(read, table.seconds());
     let rate = human::grouped(average);
-    if table.is_finished.load(Ordering::Relaxed) {
+    if table.is_finished() {
         bar.set_length(read);
         bar.finish_with_message(format!("{rate} rows/s"));
     } else {

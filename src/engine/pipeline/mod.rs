@@ -188,13 +188,12 @@ impl ReaderTask {
             };
             lap.waited();
             let table = job.table.name;
+            let progress = self.progress.table(table);
             let span = info_span!("page", table, scope = %job.scope);
             match self.reader.read(job).instrument(span).await {
                 Ok(page) => {
                     lap.worked();
-                    self.progress
-                        .table(table)
-                        .add_page(page.rows.len() as u64, page.source_bytes());
+                    progress.add_page(page.rows.len() as u64, page.source_bytes());
                     if self.pages.send(page).await.is_err() {
                         return;
                     }

@@ -1,7 +1,8 @@
 //! How far a run is: counters that the stages add to and that the terminal and the metrics look at.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use crate::engine::pipeline::flow::BatchCounts;
 use crate::engine::pipeline::stages::{Lap, Stage, Stages};
@@ -21,7 +22,9 @@ pub struct TableProgress {
     pub expected: AtomicU64,
     pub read: AtomicU64,
     pub written: AtomicU64,
-    pub is_finished: AtomicBool,
+    began: Instant,
+    /// How long it took, once it is finished.
+    took: OnceLock<Duration>,
 }
 
 impl Progress {
@@ -36,7 +39,8 @@ impl Progress {
             expected: AtomicU64::new(0),
             read: AtomicU64::new(0),
             written: AtomicU64::new(0),
-            is_finished: AtomicBool::new(false),
+            began: Instant::now(),
+            took: OnceLock::new(),
         });
         tables.push(Arc::clone(&made));
         made
@@ -55,7 +59,20 @@ impl Progress {
 
 impl TableProgress {
     pub fn finish(&self) {
-        self.is_finished.store(true, Ordering::Relaxed);
+        let _ = self.took.set(self.began.elapsed());
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.took.get().is_some()
+    }
+
+    /// Since it began, until it was finished.
+    pub fn seconds(&self) -> f64 {
+        self.took
+            .get()
+            .copied()
+            .unwrap_or_else(|| self.began.elapsed())
+            .as_secs_f64()
     }
 
     pub fn expect(&self, rows: u64) {
