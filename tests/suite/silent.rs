@@ -136,18 +136,22 @@ fn ranges_whose_sums_differ_come_first() {
     sandbox.change(&["UPDATE payment SET amount = amount + 1, last_update = last_update WHERE payment_id = 15000"]);
     sandbox.wait_until_at_rest();
     sandbox.run(&["incremental", "--verify-budget", "0"]).succeeds();
-    // The log names pages in the order in which they are read.
+    // The log names pages in the order in which they have been read: two readers each begin with one.
     let run = sandbox.run(&["incremental", "--batch-size", "100", "-v"]).succeeds();
-    let first = run
+    let first: Vec<&str> = run
         .stderr
         .lines()
-        .find(|line| line.contains("page read") && line.contains("fact_payment"))
-        .unwrap();
+        .filter(|line| line.contains("page read") && line.contains("fact_payment"))
+        .take(2)
+        .collect();
     let range = sandbox.figure(
         "SELECT 'keys (' || (SELECT MAX(upto) FROM sync_proof b WHERE b.target_table = p.target_table AND b.upto < p.upto) \
          || ', ' || MIN(upto) || ']' FROM sync_proof p WHERE target_table = 'fact_payment' AND upto >= 15000",
     );
-    assert!(first.contains(&range), "{range} is not the first: {first}");
+    assert!(
+        first.iter().any(|line| line.contains(&range)),
+        "{range} is not among the first: {first:#?}"
+    );
     sandbox.assert_star_equals_source();
 }
 
