@@ -185,3 +185,32 @@ fn a_dry_run_foretells_what_a_run_does_and_writes_nothing() {
     assert!((total(&sandbox.figure(all)) - total(&before) - moved).abs() < 0.5);
     sandbox.assert_star_equals_source();
 }
+
+#[test]
+fn a_cell_that_another_program_left_in_another_type_is_a_difference_and_is_mended() {
+    let sandbox = Sandbox::loaded();
+    sandbox.wait_until_at_rest();
+    sandbox.run(&["incremental"]).succeeds();
+    for statement in [
+        "UPDATE fact_rental SET staff_id = 'nobody' WHERE rental_id = 12",
+        "UPDATE fact_rental SET rental_duration_days = 2.5 WHERE rental_id = 13",
+        "UPDATE fact_payment SET amount = 'much, too much; or not' WHERE payment_id = 11",
+        "UPDATE dim_actor SET last_name = CAST(x'ff41' AS TEXT) WHERE actor_id = 3",
+        "UPDATE dim_actor SET first_name = 'A' || char(0, 10) || 'B,;' WHERE actor_id = 4",
+    ] {
+        sandbox.tamper(statement);
+    }
+    let run = sandbox.run(&["validate", "--deep", "--all"]).ends_with_code(1);
+    for words in [
+        "fact_rental 12 differs",
+        "fact_rental 13 differs",
+        "fact_payment 11 differs",
+        "dim_actor 3 differs",
+        "dim_actor 4 differs",
+    ] {
+        assert!(run.stdout.contains(words), "no {words:?} in {run:#?}");
+    }
+    sandbox.run(&["repair"]).succeeds();
+    sandbox.assert_star_equals_source();
+    sandbox.run(&["validate", "--deep", "--all"]).succeeds();
+}

@@ -3,7 +3,7 @@
 //! Full load, incremental run and validation are uses of the same declaration. Nothing here knows Sakila.
 
 use sea_orm::ActiveModelTrait;
-use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait, SelectStatement};
 use sea_orm::{Condition, EntityTrait, Iterable, RelationDef, RelationTrait, Value};
 
 use crate::engine::declaration::lookup::{Lookup, Lookups, Need, Side};
@@ -260,27 +260,6 @@ impl Table {
     /// The page key in the source.
     pub fn source_page_key(&self) -> Expr {
         Expr::col((self.source_table, self.page_key))
-    }
-
-    /// All of `columns` of the rows that the target has, unfiltered; then the page key, where it is in another table.
-    pub fn target_rows(&self) -> SelectStatement {
-        let mut select = Query::select();
-        for column in &self.columns {
-            select.column((self.name, column.name));
-        }
-        if let TargetPageKey::Through { .. } = self.target_page_key {
-            select.expr(self.target_page_key());
-        }
-        self.from_target(&mut select);
-        select
-    }
-
-    /// Where the page key stands in `target_rows`.
-    pub fn page_key_position(&self) -> usize {
-        match self.target_page_key {
-            TargetPageKey::Own(page_key) => self.position(page_key),
-            TargetPageKey::Through { .. } => self.columns.len(),
-        }
     }
 
     /// The page key in the target.

@@ -3,28 +3,20 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use rayon::prelude::*;
-use sea_orm::{QueryResult, Value};
+use sea_orm::Value;
 
-use crate::engine::declaration::row::{Columns, NaturalKey, integer};
+use crate::engine::declaration::row::{Columns, NaturalKey};
 use crate::engine::declaration::table::Table;
 use crate::engine::pipeline::flow::{
     Batch, BatchCounts, ColumnDifference, Difference, DifferenceKind, Job, Upserts, Wanted,
 };
-use crate::engine::pipeline::held;
+use crate::engine::pipeline::held::{Held, natural_key};
 use crate::engine::pipeline::lookups::Late;
-use crate::error::Result;
 
 /// A scope is authoritative: what is held and not wanted is deleted, what is equal is not written. Up to
 /// `described` differing rows are described. A row that is rejected for want of its parent goes from the target only
 /// if the lookups are current; else it stays as it is, for the pass that looks again at all rejects.
-pub fn compare(
-    job: Job,
-    described: usize,
-    wanted: Wanted,
-    held: &[QueryResult],
-    are_lookups_current: bool,
-) -> Result<Batch> {
+pub fn compare(job: Job, described: usize, wanted: Wanted, held: &Held, are_lookups_current: bool) -> Batch {
     let table = job.table;
     let Wanted {
         page_keys,
@@ -39,21 +31,20 @@ pub fn compare(
             ..Matched::default()
         }
     } else {
-        Matched::of(table, &cells, held)?
+        Matched::of(table, &cells, held)
     };
-    let are_equal: Vec<bool> = matched
-        .both
-        .par_iter()
-        .map(|(wanted, position)| held::equals(table, &held[*position], row(*wanted)))
-        .collect::<Result<_>>()?;
 
     let mut found = Found::new(table, described);
     let mut upserts: BTreeMap<Columns, Vec<Value>> = BTreeMap::new();
-    for ((wanted, position), _) in matched.both.iter().zip(&are_equal).filter(|(_, equal)| !**equal) {
-        let (after, before) = (row(*wanted), held::cells(table, &held[*position])?);
-        found.add(page_keys[*wanted], Some(after), Some(&before));
-        let columns = Columns::that_differ(after, &before);
-        upserts.entry(columns).or_default().extend_from_slice(after);
+    let mut updated = 0;
+    for &(wanted, position) in &matched.both {
+        let (after, before) = (row(wanted), held.row(position));
+        if after != before {
+            updated += 1;
+            found.add(page_keys[wanted], Some(after), Some(before));
+            let columns = Columns::that_differ(after, before);
+            upserts.entry(columns).or_default().extend_from_slice(after);
+        }
     }
     for wanted in &matched.missing {
         found.add(page_keys[*wanted], Some(row(*wanted)), None);
@@ -68,18 +59,16 @@ pub fn compare(
     let mut deletes = Vec::with_capacity(matched.extra.len());
     for (key, position) in matched.extra {
         if !left_alone.contains(&key[0]) {
-            let before = held::cells(table, &held[position])?;
-            found.add(held::page_key(table, &held[position])?, None, Some(&before));
+            found.add(held.page_key(position), None, Some(held.row(position)));
             deletes.push(key);
         }
     }
-    let unchanged = are_equal.iter().filter(|equal| **equal).count();
     let counts = BatchCounts {
         read: (page_keys.len() + rejects.len()) as u64,
         inserted: matched.missing.len() as u64,
-        updated: (matched.both.len() - unchanged) as u64,
+        updated,
         deleted: deletes.len() as u64,
-        unchanged: unchanged as u64,
+        unchanged: matched.both.len() as u64 - updated,
         rejected: rejects.len() as u64,
     };
     if matched.both.is_empty() {
@@ -92,7 +81,7 @@ pub fn compare(
     let upserts = upserts.into_iter().map(|(columns, cells)| Upserts { columns, cells });
     let (rejected_keys, rejects): (Vec<i64>, Vec<_>) = rejects.into_iter().unzip();
     found.changed.extend(rejected_keys);
-    Ok(Batch {
+    Batch {
         job,
         upserts: upserts.collect(),
         deletes,
@@ -102,7 +91,7 @@ pub fn compare(
         dates: found.dates,
         differences: found.differences,
         late: Late::new(),
-    })
+    }
 }
 
 /// Positions of rows, matched by their natural keys.
@@ -118,22 +107,10 @@ struct Matched {
 
 impl Matched {
     /// Goes through both sides in the order of their keys.
-    fn of(table: &Table, cells: &[Value], held: &[QueryResult]) -> Result<Self> {
+    fn of(table: &Table, cells: &[Value], held: &Held) -> Self {
         let positions = table.positions(&table.natural_key);
-        let mut wanted: Vec<(NaturalKey, usize)> = cells
-            .chunks_exact(table.columns.len())
-            .map(|cells| natural_key(&positions, cells))
-            .zip(0..)
-            .collect();
-        let mut held: Vec<(NaturalKey, usize)> = held
-            .par_iter()
-            .map(|row| held::natural_key(table, &positions, row))
-            .collect::<Result<Vec<_>>>()?
-            .into_iter()
-            .zip(0..)
-            .collect();
-        wanted.sort_unstable();
-        held.sort_unstable();
+        let wanted = in_order(&positions, cells.chunks_exact(table.columns.len()));
+        let held = in_order(&positions, held.rows());
         let mut matched = Self::default();
         let (mut wanted, mut held) = (wanted.into_iter().peekable(), held.into_iter().peekable());
         loop {
@@ -141,7 +118,7 @@ impl Matched {
                 (Some((wanted, _)), Some((held, _))) => wanted.cmp(held),
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
-                (None, None) => return Ok(matched),
+                (None, None) => return matched,
             };
             match order {
                 Ordering::Less => matched.missing.extend(wanted.next().map(|(_, position)| position)),
@@ -229,10 +206,9 @@ fn text(cell: &Value) -> Option<String> {
     }
 }
 
-fn natural_key(positions: &[usize], cells: &[Value]) -> NaturalKey {
-    let mut key = NaturalKey::default();
-    for (part, &position) in key.iter_mut().zip(positions) {
-        *part = integer(&cells[position]);
-    }
-    key
+/// The natural keys of rows, sorted, each with the place of its row.
+fn in_order<'a>(positions: &[usize], rows: impl Iterator<Item = &'a [Value]>) -> Vec<(NaturalKey, usize)> {
+    let mut keys: Vec<(NaturalKey, usize)> = rows.map(|cells| natural_key(positions, cells)).zip(0..).collect();
+    keys.sort_unstable();
+    keys
 }

@@ -38,7 +38,8 @@ impl Job {
 pub struct Page {
     pub job: Job,
     pub rows: Vec<QueryResult>,
-    pub held: Vec<QueryResult>,
+    /// As `held::select` has them.
+    pub held: String,
     pub lookups: Lookups,
     /// Rows of dimensions that have to be fetched first.
     pub late: Late,

@@ -3,6 +3,7 @@
 use tracing::debug;
 
 use super::flow::{Job, Page};
+use super::held;
 use super::lookups::{Late, LookupSource};
 use crate::engine::declaration::lookup::Lookups;
 use crate::engine::declaration::period::Period;
@@ -40,14 +41,13 @@ impl Reader {
             .all(&select)
             .await
             .source(|| format!("reading {}, {}", table.source_table, job.scope))?;
-        let select = table
-            .target_rows()
+        let select = held::select(table)
             .cond_where(job.scope.contains(&table.target_page_key()))
             .cond_where(table.target_in(&self.period))
             .to_owned();
         let held = self
             .target
-            .all(&select)
+            .text(&select)
             .await
             .target(|| format!("reading {}, {}", table.name, job.scope))?;
         let (lookups, late, are_lookups_current) = match &self.lookups {
@@ -57,7 +57,7 @@ impl Reader {
                 (lookups, late, true)
             }
         };
-        debug!(rows = rows.len(), held = held.len(), "page read");
+        debug!(rows = rows.len(), "page read");
         Ok(Page {
             job,
             rows,

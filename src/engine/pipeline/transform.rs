@@ -10,6 +10,7 @@ use crate::engine::declaration::row::{SourceRow, integer};
 use crate::engine::declaration::table::Table;
 use crate::engine::pipeline::compare;
 use crate::engine::pipeline::flow::{Batch, Page, Wanted};
+use crate::engine::pipeline::held::Held;
 use crate::error::{Doing, Result};
 
 /// Rows that one rayon task maps: enough of them to be worth a task, and few enough to keep all threads busy.
@@ -27,11 +28,16 @@ pub fn transform(page: Page, published: Option<&mut KeyMap>, described: usize) -
         are_lookups_current,
     } = page;
     let table = job.table;
-    let parts: Vec<Wanted> = rows
-        .par_chunks(ROWS_A_TASK)
-        .map(|rows| map_rows(table, rows, &lookups))
-        .collect::<Result<_>>()?;
-    let wanted = Wanted::join(parts);
+    let (wanted, held) = rayon::join(
+        || {
+            rows.par_chunks(ROWS_A_TASK)
+                .map(|rows| map_rows(table, rows, &lookups))
+                .collect::<Result<_>>()
+                .map(Wanted::join)
+        },
+        || Held::parse(table, &held),
+    );
+    let (wanted, held) = (wanted?, held?);
     if let (Some(publish), Some(map)) = (&table.publishes, published) {
         let (key, value) = (table.position(publish.key), table.position(publish.value));
         for cells in wanted.cells.chunks_exact(table.columns.len()) {
@@ -43,13 +49,10 @@ pub fn transform(page: Page, published: Option<&mut KeyMap>, described: usize) -
             }
         }
     }
-    let mut batch = compare::compare(job, described, wanted, &held, are_lookups_current)?;
+    let mut batch = compare::compare(job, described, wanted, &held, are_lookups_current);
     batch.late = late;
     // A row is many allocations: giving them back takes as long as mapping it.
-    rayon::join(
-        || rows.into_par_iter().for_each(drop),
-        || held.into_par_iter().for_each(drop),
-    );
+    rows.into_par_iter().for_each(drop);
     Ok(batch)
 }
 

@@ -229,6 +229,13 @@ impl TargetReader {
         }
     }
 
+    /// The one text that a select yields; empty where there is none.
+    pub async fn text(&self, select: &SelectStatement) -> std::result::Result<String, DbErr> {
+        let rows = self.all(select).await?;
+        let text = rows.first().map(|row| row.try_get_by_index::<Option<String>>(0));
+        Ok(text.transpose()?.flatten().unwrap_or_default())
+    }
+
     /// The one number that a select yields; 0 where there is none.
     pub async fn number(&self, select: &SelectStatement) -> std::result::Result<i64, DbErr> {
         let rows = self.all(select).await?;
