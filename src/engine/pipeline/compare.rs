@@ -89,6 +89,7 @@ pub fn compare(job: Job, described: usize, wanted: Wanted, held: &Held, are_look
         counts,
         changed: found.changed,
         dates: found.dates,
+        days: found.days,
         differences: found.differences,
         late: Late::new(),
     }
@@ -137,8 +138,10 @@ struct Found<'a> {
     table: &'a Table,
     described: usize,
     date_positions: Vec<usize>,
+    day_position: Option<usize>,
     changed: Vec<i64>,
     dates: BTreeSet<i32>,
+    days: BTreeSet<i32>,
     differences: Vec<Difference>,
 }
 
@@ -148,8 +151,10 @@ impl<'a> Found<'a> {
             table,
             described,
             date_positions: table.positions(&table.date_columns),
+            day_position: table.totals.as_ref().map(|totals| table.position(totals.target_date)),
             changed: Vec::new(),
             dates: BTreeSet::new(),
+            days: BTreeSet::new(),
             differences: Vec::new(),
         }
     }
@@ -169,11 +174,13 @@ impl<'a> Found<'a> {
         }
         self.changed.push(page_key);
         for cells in [source, target].into_iter().flatten() {
-            for &position in &self.date_positions {
-                if let Value::Int(Some(date)) = cells[position] {
-                    self.dates.insert(date);
-                }
-            }
+            let date = |position: usize| match cells[position] {
+                Value::Int(date) => date,
+                _ => None,
+            };
+            self.dates
+                .extend(self.date_positions.iter().filter_map(|position| date(*position)));
+            self.days.extend(self.day_position.and_then(date));
         }
     }
 }

@@ -115,8 +115,10 @@ pub struct Batch {
     pub counts: BatchCounts,
     /// Page keys of rows that were inserted, updated, deleted, or rejected.
     pub changed: Vec<i64>,
-    /// Days in the rows that change, as they were and as they will be.
+    /// Dates in the rows that change, as they were and as they will be.
     pub dates: BTreeSet<i32>,
+    /// The days at which those rows count in their table's totals.
+    pub days: BTreeSet<i32>,
     /// Some of the rows that differ, where they are asked for.
     pub differences: Vec<Difference>,
     /// Rows of dimensions that have to be fetched first: then nothing of the batch is written.
@@ -192,8 +194,8 @@ pub struct TableOutcome {
     pub changed: Vec<i64>,
     /// Natural keys of rows that the source no longer has.
     pub deleted: Vec<i64>,
-    /// Days in the rows that changed.
-    pub dates: BTreeSet<i32>,
+    /// The days at which rows that changed count, or counted, in their table's totals.
+    pub days: BTreeSet<i32>,
     /// Some of the rows that differ, where they are asked for.
     pub differences: Vec<Difference>,
     /// Scopes that were left alone because rows of dimensions have to be fetched first.
@@ -207,7 +209,7 @@ impl TableOutcome {
         self.compared.add(other.compared);
         self.changed.extend(other.changed);
         self.deleted.extend(other.deleted);
-        self.dates.extend(other.dates);
+        self.days.extend(other.days);
         self.differences.extend(other.differences);
         self.deferred.extend(other.deferred);
         self.late.extend(other.late);

@@ -184,7 +184,7 @@ impl Writer {
         }
         if self.collect_changes {
             outcome.changed.extend(batch.changed);
-            outcome.dates.extend(batch.dates);
+            outcome.days.extend(batch.days);
             outcome.differences.extend(batch.differences);
         }
         if let (Some(sequence), Scope::Range { upto, .. }) = (batch.job.sequence, &batch.job.scope) {

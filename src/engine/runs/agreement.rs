@@ -139,9 +139,9 @@ impl CatchUp<'_> {
         Ok((of_source, of_target))
     }
 
-    /// The days in the rows that the pass has changed.
+    /// The days at which the rows that the pass has changed count, or counted.
     fn touched_days(&self, table: &Table) -> Period {
-        let dates = self.outcomes.get(table.name).map(|outcome| &outcome.dates);
-        Period::of_days(dates.into_iter().flatten().copied())
+        let days = self.outcomes.get(table.name).map(|outcome| &outcome.days);
+        Period::of_days(days.into_iter().flatten().copied())
     }
 }

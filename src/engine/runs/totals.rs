@@ -327,7 +327,7 @@ pub async fn moves(
         let Some(outcome) = outcomes.get(table.name) else {
             continue;
         };
-        let period = Period::of_days(outcome.dates.iter().copied());
+        let period = Period::of_days(outcome.days.iter().copied());
         let mut stores: BTreeMap<i64, [RowsAndCents; 2]> = BTreeMap::new();
         for (side, target) in [committed, written].into_iter().enumerate() {
             for ((_, store), (rows, cents)) in of_target(target, table, &period, &Scope::ALL).await? {
