@@ -85,6 +85,20 @@ pub struct Global {
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub overlap: u32,
 
+    /// How long the source may take to answer a statement, before it counts as lost: 5m, 30s
+    #[arg(long, global = true, env = "SAKILA_SYNC_READ_TIMEOUT", value_name = "TIME", default_value = "5m",
+          value_parser = interval)]
+    pub read_timeout: Duration,
+
+    /// How long to pause in all while the source is lost or overloaded, before giving up: 10m, or 0 for not at all
+    ///
+    /// A run that the source fails is run again, on new connections, after a pause that grows and is partly left to
+    /// chance; a full load goes on behind what it has committed. A source that was never reached is not waited for.
+    /// `incremental --every` has its own pauses.
+    #[arg(long, global = true, env = "SAKILA_SYNC_RETRY_FOR", value_name = "TIME", default_value = "1m",
+          value_parser = pause)]
+    pub retry_for: Duration,
+
     /// Serve Prometheus metrics during the run: ADDRESS:PORT, or a port on the loopback address
     #[arg(long, global = true, env = "SAKILA_SYNC_METRICS_ADDR", value_name = "ADDR", value_parser = metrics_address)]
     pub metrics_addr: Option<SocketAddr>,
@@ -375,15 +389,21 @@ fn metrics_address(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| "expected ADDRESS:PORT, as in 127.0.0.1:9184, or a port".to_owned())
 }
 
-/// A number of seconds, or a number with its unit.
+/// A number of seconds, or a number with its unit; not 0.
 fn interval(text: &str) -> Result<Duration, String> {
-    let parsed = match text.parse::<u32>() {
-        Ok(seconds) => Some(Duration::from_secs(seconds.into())),
-        Err(_) => humantime::parse_duration(text).ok(),
-    };
-    parsed
-        .filter(|interval| !interval.is_zero())
-        .ok_or_else(|| "expected a number of seconds, or one with its unit, as in 30s, 500ms or 2m".to_owned())
+    pause(text).and_then(|interval| match interval {
+        Duration::ZERO => Err("expected more than 0".to_owned()),
+        interval => Ok(interval),
+    })
+}
+
+/// A number of seconds, or a number with its unit.
+fn pause(text: &str) -> Result<Duration, String> {
+    match text.parse::<u32>() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds.into())),
+        Err(_) => humantime::parse_duration(text)
+            .map_err(|_| "expected a number of seconds, or one with its unit, as in 30s, 500ms or 2m".to_owned()),
+    }
 }
 
 /// A day with four years before it that a TIMESTAMP column can hold.

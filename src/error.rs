@@ -118,6 +118,15 @@ impl Error {
         }
     }
 
+    /// Whether the same may go well a little later.
+    pub fn transience(&self) -> Transience {
+        match self {
+            Self::Unreachable { .. } => Transience::Lost,
+            Self::Source { cause, .. } => transience_of(cause),
+            _ => Transience::Lasting,
+        }
+    }
+
     /// Whether the source has refused user and password.
     pub fn is_refused_login(&self) -> bool {
         matches!(self, Self::Source { cause, .. } if server_error_number(cause) == Some(1045))
@@ -175,6 +184,38 @@ impl Error {
     }
 }
 
+/// What to expect of another attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transience {
+    /// It would fail in the same way.
+    Lasting,
+    /// The server, the connection or the statement is gone.
+    Lost,
+    /// The server has no connection to spare.
+    Overloaded,
+}
+
+fn transience_of(cause: &DbErr) -> Transience {
+    match server_error_number(cause) {
+        // Of the server, of the account.
+        Some(1040 | 1203 | 1226) => Transience::Overloaded,
+        // Shutting down; a connection that was cut, by hand or for being idle; a statement that was killed, or lost
+        // against another one; a table that was altered under a snapshot.
+        Some(1053 | 1152 | 1158..=1161 | 1205 | 1213 | 1317 | 1412 | 1927 | 3169 | 4031) => Transience::Lost,
+        Some(_) => Transience::Lasting,
+        None => match cause {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(RuntimeErr::Internal(_)) => Transience::Lost,
+            DbErr::Conn(RuntimeErr::SqlxError(error))
+            | DbErr::Exec(RuntimeErr::SqlxError(error))
+            | DbErr::Query(RuntimeErr::SqlxError(error)) => match **error {
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => Transience::Lost,
+                _ => Transience::Lasting,
+            },
+            _ => Transience::Lasting,
+        },
+    }
+}
+
 /// The MySQL error number, if the server sent one.
 pub fn server_error_number(error: &DbErr) -> Option<u16> {
     let (DbErr::Conn(RuntimeErr::SqlxError(error))
@@ -198,11 +239,15 @@ fn source_hint(cause: &DbErr) -> String {
         }
         Some(1142 | 1143) => "GRANT SELECT on the schema to the account; nothing more is needed",
         Some(1049) => "name an existing schema at the end of --source: mysql://user@host:3306/sakila",
-        Some(1040 | 1203) => "the server has no connection to spare; lower --workers or raise max_connections",
+        Some(1040 | 1203 | 1226) => "the server has no connection to spare; lower --workers or raise max_connections",
         Some(1820 | 1862) => "the account's password has expired; set a new one on the server",
         _ if cause.to_string().contains("caching_sha2_password") => {
             "the first log-in of such an account over a Unix socket fails until the server has cached it; log in \
              once over TCP, or use TCP in --source"
+        }
+        _ if transience_of(cause) == Transience::Lost => {
+            "the server or the way to it is gone, or slower than --read-timeout; nothing is lost: run the command again, \
+             or wait longer with --retry-for"
         }
         _ => "the cause above is the server's or the driver's own; run the command again with -v for more",
     }

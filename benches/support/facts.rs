@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::types::Value as Cell;
 use sakila_sync::engine::declaration::lookup::Lookups;
@@ -21,6 +22,8 @@ use sea_orm::{ConnectOptions, DatabaseConnection, Value};
 use sqlx::{AssertSqlSafe, MySqlPool};
 
 use super::loaded::Loaded;
+
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A loaded star with its source, opened as a load opens them.
 pub struct Facts {
@@ -41,7 +44,7 @@ impl Facts {
         std::fs::copy(sides.star(), &empty).expect("there is room for another star");
         sides.full_load();
         let options = ConnectOptions::new(sides.source.url.as_str());
-        let source = source_db::Source::connect(options, "the source".to_owned(), 1).await;
+        let source = source_db::Source::connect(options, "the source".to_owned(), 1, READ_TIMEOUT).await;
         let readers = target_db::open_to_read(&sides.star(), 1).await;
         let (source, readers) = (source.expect("it was seeded"), readers.expect("it was loaded"));
         let committed = TargetReader::Committed(readers.clone());
@@ -146,6 +149,7 @@ pub fn batches(table: &'static Table, cells: &[Value], rows: usize) -> Vec<Batch
         },
         changed: Vec::new(),
         dates: BTreeSet::new(),
+        days: BTreeSet::new(),
         differences: Vec::new(),
         late: Late::new(),
     };

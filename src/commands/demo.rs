@@ -6,6 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, Query};
 use sea_orm::{ConnectionTrait, DbErr};
@@ -75,7 +76,7 @@ async fn tour(session: &Session, arguments: &Demo) -> Result<PrivateServer> {
         .await
         .map_err(|_| Error::Panicked { stage: "server" })?
         .map_err(|cause| failed("starting a private server", cause))?;
-    let source = make_schema(&server).await?;
+    let source = make_schema(&server, session.global.read_timeout).await?;
     let mut tour = Tour {
         session,
         file: server.folder().join("analytics.db"),
@@ -215,9 +216,9 @@ fn quoted(word: &str) -> String {
 }
 
 /// Creates the schema and the account that reads it.
-async fn make_schema(server: &PrivateServer) -> Result<Source> {
+async fn make_schema(server: &PrivateServer, read_timeout: Duration) -> Result<Source> {
     let settings = SourceSettings::parse(&server.administrator_url("mysql"), None)?;
-    let source = Source::connect(settings.options, settings.identity, 1).await?;
+    let source = Source::connect(settings.options, settings.identity, 1, read_timeout).await?;
     seed::make_schema(&source, SCHEMA, READER).await?;
     Ok(source)
 }

@@ -43,9 +43,11 @@ struct Summary<'a> {
     rows_per_second: f64,
 }
 
-/// Syncs, and prints the summary.
+/// Syncs, again if the source is lost meanwhile, and prints the summary.
 pub async fn run(session: &Session, command: &'static str, load: Load) -> Result<u8> {
-    let report = sync(session, command, load).await?;
+    let report = session
+        .persistently(async |attempt| sync(attempt, command, load).await)
+        .await?;
     let would_repair = matches!(load, Load::Repair { dry_run: true }) && report.changes();
     Ok(if report.status == Status::Differences || would_repair {
         EXIT_DIFFERENCES

@@ -8,6 +8,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tracing::{Instrument, info_span, warn};
 
 use crate::cli::{Cli, Command, Global, SeedCommand};
+use crate::commands::retry::Reached;
 use crate::config::{Address, SourceSettings, target_path};
 use crate::engine::pipeline::progress::Progress;
 use crate::engine::runs::Look;
@@ -31,6 +32,7 @@ mod init;
 mod load;
 mod manual;
 mod repair;
+mod retry;
 mod seed;
 mod status;
 mod validate;
@@ -50,6 +52,7 @@ pub struct Session {
     pub is_repeated: bool,
     health: Health,
     began: Instant,
+    reached: Arc<Reached>,
 }
 
 /// Runs a command to its end. Returns the exit code.
@@ -68,6 +71,7 @@ pub async fn run(cli: Cli) -> u8 {
         is_repeated,
         health: Health::new(healthy_within),
         began: Instant::now(),
+        reached: Arc::default(),
     };
     let command = name(&cli.command);
     let result = async {
@@ -78,7 +82,7 @@ pub async fn run(cli: Cli) -> u8 {
             Command::Incremental(arguments) => incremental::run(&session, arguments).await,
             Command::Repair(arguments) => repair::run(&session, arguments).await,
             Command::Explain(arguments) => session.unless_stopped(AGAIN, explain::run(&session, arguments)).await,
-            Command::Validate(arguments) => session.unless_stopped(AGAIN, validate::run(&session, arguments)).await,
+            Command::Validate(arguments) => validate::run(&session, arguments).await,
             Command::Status(arguments) => session.unless_stopped(AGAIN, status::run(&session, arguments)).await,
             Command::Seed(arguments) => {
                 session
@@ -129,6 +133,15 @@ impl Session {
             is_repeated: self.is_repeated,
             health: self.health.clone(),
             began: Instant::now(),
+            reached: Arc::clone(&self.reached),
+        }
+    }
+
+    /// The same session for another attempt at the same run.
+    fn another_attempt(&self) -> Self {
+        Self {
+            began: self.began,
+            ..self.again()
         }
     }
 
@@ -233,8 +246,15 @@ impl Session {
     pub async fn connect_with(&self, connections: u32) -> Result<Source> {
         let settings = SourceSettings::new(&self.global)?;
         reach(&settings.address).await?;
-        let connect = |options| Source::connect(options, settings.identity.clone(), connections);
-        match (connect(settings.options.clone()).await, settings.over_tls) {
+        let connect = |options| {
+            Source::connect(
+                options,
+                settings.identity.clone(),
+                connections,
+                self.global.read_timeout,
+            )
+        };
+        let connected = match (connect(settings.options.clone()).await, settings.over_tls) {
             // The first time that an account logs in with caching_sha2_password, the server wants to see its password.
             // Over a socket without TLS the driver asks for a key to encrypt it with, and the server has none to give.
             // A login over TLS makes the server remember the account.
@@ -243,7 +263,8 @@ impl Session {
                 connect(settings.options).await
             }
             (connected, _) => connected,
-        }
+        };
+        connected.inspect(|_| self.reached.note())
     }
 }
 

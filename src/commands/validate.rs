@@ -13,9 +13,11 @@ use crate::output;
 use crate::{metrics, sakila};
 
 pub async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
-    let validation = session
-        .watched("validate", compare(session, arguments), Validation::status)
-        .await?;
+    let compared = session.persistently(async |attempt| {
+        let compared = attempt.watched("validate", compare(attempt, arguments), Validation::status);
+        attempt.unless_stopped(AGAIN, compared).await
+    });
+    let validation = compared.await?;
     let seconds = session.seconds();
     let text = output::validation::text(&validation, seconds);
     session.output.result("validate", seconds, &validation, &text)?;

@@ -110,7 +110,7 @@ pub const RETRIES_TOTAL: Metric = metric(
     "sakila_sync_retries_total",
     Kind::Counter,
     &["what"],
-    "what was tried again after a failure (run)",
+    "what was tried again after a failure (run: one of many; source: a run that the source failed)",
 );
 pub const ROWS_PER_SECOND: Metric = metric(
     "sakila_sync_rows_per_second",

@@ -23,6 +23,7 @@ mod schema;
 mod seed;
 mod sequences;
 mod silent;
+mod source_lost;
 mod tour;
 mod validation;
 mod watching;

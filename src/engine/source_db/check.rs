@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
-use sea_orm::{ConnectionTrait, DatabaseConnection};
 
 use crate::engine::declaration::source_table::SourceTable;
 use crate::engine::source_db::Source;
@@ -12,7 +11,7 @@ use crate::error::{Doing, Error, Result};
 /// Fails with every missing or retyped table and column by name, before any row is read. Returns the data types of
 /// the columns that are read, by `table.column`.
 pub async fn columns(source: &Source, tables: &[SourceTable]) -> Result<BTreeMap<String, String>> {
-    let found = data_types(&source.pool, &source.server.schema).await?;
+    let found = data_types(source).await?;
     let mut problems = Vec::new();
     let mut read = BTreeMap::new();
     if is_too_old(&source.server.version, source.server.is_mariadb) {
@@ -57,8 +56,8 @@ pub async fn privileges(source: &Source, tables: &[SourceTable]) -> Result<()> {
             .limit(1)
             .to_owned();
         source
-            .pool
-            .query_one(&select)
+            .reader()
+            .one(&select)
             .await
             .source(|| format!("reading a row of {}", table.name))?;
     }
@@ -66,7 +65,7 @@ pub async fn privileges(source: &Source, tables: &[SourceTable]) -> Result<()> {
 }
 
 /// Data types by table and column, as far as the account may see them.
-async fn data_types(connection: &DatabaseConnection, schema: &str) -> Result<HashMap<String, HashMap<String, String>>> {
+async fn data_types(source: &Source) -> Result<HashMap<String, HashMap<String, String>>> {
     let doing = || "reading information_schema.COLUMNS".to_owned();
     let column = |name: &'static str| Expr::col(Alias::new(name));
     let select = Query::select()
@@ -74,10 +73,10 @@ async fn data_types(connection: &DatabaseConnection, schema: &str) -> Result<Has
         .expr(column("COLUMN_NAME"))
         .expr(column("DATA_TYPE").cast_as("CHAR"))
         .from((Alias::new("information_schema"), Alias::new("COLUMNS")))
-        .and_where(column("TABLE_SCHEMA").eq(schema))
+        .and_where(column("TABLE_SCHEMA").eq(&source.server.schema))
         .to_owned();
     let mut tables: HashMap<String, HashMap<String, String>> = HashMap::new();
-    for row in connection.query_all(&select).await.source(doing)? {
+    for row in source.reader().all(&select).await.source(doing)? {
         let (table, column, data_type): (String, String, String) = row.try_get_many_by_index().source(doing)?;
         tables.entry(table).or_default().insert(column, data_type);
     }

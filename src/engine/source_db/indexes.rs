@@ -4,7 +4,6 @@
 
 use std::collections::HashSet;
 
-use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 
 use crate::engine::source_db::Source;
@@ -22,7 +21,7 @@ pub async fn leading_columns(source: &Source) -> Result<HashSet<(String, String)
         .and_where(column("TABLE_SCHEMA").eq(&source.server.schema))
         .and_where(column("SEQ_IN_INDEX").eq(1))
         .to_owned();
-    let rows = source.pool.query_all(&select).await.source(doing)?;
+    let rows = source.reader().all(&select).await.source(doing)?;
     rows.iter()
         .map(|row| row.try_get_many_by_index().source(doing))
         .collect()

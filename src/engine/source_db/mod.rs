@@ -20,7 +20,7 @@ use tracing::debug;
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::table::{Calendar, Years};
 use crate::engine::source_db::open_work::OpenWork;
-use crate::engine::source_db::reader::SourceReader;
+use crate::engine::source_db::reader::{SourceReader, Through, silent};
 use crate::engine::sql;
 use crate::error::{Doing, Error, Result};
 
@@ -34,6 +34,8 @@ const UPDATE_TIME_MARGIN_SECONDS: i64 = 2;
 /// An open source.
 pub struct Source {
     pub pool: DatabaseConnection,
+    /// How long the server may take to answer a statement.
+    read_timeout: Duration,
     pub server: Server,
 }
 
@@ -52,6 +54,7 @@ pub struct Server {
 /// One REPEATABLE READ transaction: everything read through it is of one instant.
 pub struct Snapshot {
     transaction: Arc<DatabaseTransaction>,
+    read_timeout: Duration,
     /// The source's clock just before the snapshot began.
     pub clock: DateTime<Utc>,
     /// `information_schema`'s UPDATE_TIME by table, read before the snapshot began: what is committed later moves it.
@@ -62,8 +65,13 @@ pub struct Snapshot {
 }
 
 impl Source {
-    /// Connects with a pool of up to `connections`.
-    pub async fn connect(mut options: ConnectOptions, identity: String, connections: u32) -> Result<Self> {
+    /// Connects with a pool of up to `connections`, each of which waits for an answer as long as `read_timeout`.
+    pub async fn connect(
+        mut options: ConnectOptions,
+        identity: String,
+        connections: u32,
+        read_timeout: Duration,
+    ) -> Result<Self> {
         options
             .connect_timeout(CONNECT_TIMEOUT)
             .acquire_timeout(CONNECT_TIMEOUT)
@@ -73,13 +81,21 @@ impl Source {
         let pool = Database::connect(options)
             .await
             .source(|| format!("connecting to {identity}"))?;
-        let server = Server::describe(&pool, identity).await?;
+        let reader = SourceReader {
+            through: Through::Pool(pool.clone()),
+            timeout: read_timeout,
+        };
+        let server = Server::describe(&reader, identity).await?;
         debug!(
             version = server.version,
             schema = server.schema,
             "connected to the source"
         );
-        Ok(Self { pool, server })
+        Ok(Self {
+            pool,
+            read_timeout,
+            server,
+        })
     }
 
     pub async fn close(self) -> Result<()> {
@@ -113,7 +129,7 @@ impl Source {
             .and_where(column("TABLE_SCHEMA").eq(&self.server.schema))
             .and_where(column("TABLE_NAME").eq(table))
             .to_owned();
-        let row = self.pool.query_one(&select).await.source(doing)?;
+        let row = self.reader().one(&select).await.source(doing)?;
         let rows: Option<u64> = row.map_or(Ok(None), |row| row.try_get_by_index(0)).source(doing)?;
         Ok(rows.unwrap_or(0))
     }
@@ -123,7 +139,7 @@ impl Source {
         let doing = || "reading the oldest and newest date".to_owned();
         let mut years: Years = None;
         for select in &calendar.source_years {
-            let Some(row) = self.pool.query_one(&select()).await.source(doing)? else {
+            let Some(row) = self.reader().one(&select()).await.source(doing)? else {
                 continue;
             };
             let (first, last): (Option<Integer>, Option<Integer>) = row.try_get_many_by_index().source(doing)?;
@@ -139,11 +155,19 @@ impl Source {
 
     /// What short statements of their own are read through.
     pub fn reader(&self) -> SourceReader {
-        SourceReader::Pool(self.pool.clone())
+        SourceReader {
+            through: Through::Pool(self.pool.clone()),
+            timeout: self.read_timeout,
+        }
     }
 
     /// Opens a snapshot, on a connection of the pool.
     pub async fn snapshot(&self) -> Result<Snapshot> {
+        let opened = tokio::time::timeout(self.read_timeout, self.open_snapshot()).await;
+        opened.unwrap_or_else(|_| Err(silent(self.read_timeout)).source(|| "opening a snapshot".to_owned()))
+    }
+
+    async fn open_snapshot(&self) -> Result<Snapshot> {
         let doing = || "opening a snapshot".to_owned();
         // A transaction keeps its connection; what else is said on it comes before the snapshot.
         let transaction = self.pool.begin().await.source(doing)?;
@@ -168,6 +192,7 @@ impl Source {
             .source(doing)?;
         Ok(Snapshot {
             transaction: Arc::new(transaction),
+            read_timeout: self.read_timeout,
             clock,
             update_times,
             open_work,
@@ -205,7 +230,10 @@ impl Snapshot {
 
     /// What everything of this instant is read through.
     pub fn reader(&self) -> SourceReader {
-        SourceReader::Snapshot(Arc::clone(&self.transaction))
+        SourceReader {
+            through: Through::Snapshot(Arc::clone(&self.transaction)),
+            timeout: self.read_timeout,
+        }
     }
 
     /// Ends the snapshot; every other holder must have let go of it.
@@ -224,13 +252,13 @@ impl Server {
         format!("{product} {version}")
     }
 
-    async fn describe(connection: &DatabaseConnection, identity: String) -> Result<Self> {
+    async fn describe(reader: &SourceReader, identity: String) -> Result<Self> {
         let doing = || "asking the server for its version".to_owned();
         let select = Query::select()
             .expr(Func::cust("VERSION"))
             .expr(Func::cust("DATABASE"))
             .to_owned();
-        let row = connection.query_one(&select).await.source(doing)?;
+        let row = reader.one(&select).await.source(doing)?;
         let (version, schema): (String, Option<String>) = match row {
             Some(row) => row.try_get_many_by_index().source(doing)?,
             None => (String::new(), None),
@@ -238,7 +266,7 @@ impl Server {
         let is_mariadb = version.contains("MariaDB");
         let id = if is_mariadb { sql::MARIADB_ID } else { sql::MYSQL_ID };
         let select = Query::select().expr(Expr::cust(id)).to_owned();
-        let row = connection.query_one(&select).await.source(doing)?;
+        let row = reader.one(&select).await.source(doing)?;
         Ok(Self {
             is_mariadb,
             id: row

@@ -1,14 +1,23 @@
 //! What a run reads the source through: the pool, or one snapshot.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::stream::BoxStream;
+use futures_util::TryStreamExt;
+use futures_util::stream::{self, BoxStream};
 use sea_orm::sea_query::SelectStatement;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, StreamTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, RuntimeErr, StreamTrait};
 
 /// Reads the source.
 #[derive(Clone)]
-pub enum SourceReader {
+pub struct SourceReader {
+    pub through: Through,
+    /// How long the source may take to answer.
+    pub timeout: Duration,
+}
+
+#[derive(Clone)]
+pub enum Through {
     /// Each statement is of its own instant.
     Pool(DatabaseConnection),
     /// Everything is of one instant, on one connection: who reads at the same time waits for their turn.
@@ -16,28 +25,58 @@ pub enum SourceReader {
 }
 
 impl SourceReader {
+    /// All rows of a select.
+    ///
+    /// # Errors
+    /// What the server answers; a lost connection if it has not answered in time.
     pub async fn all(&self, select: &SelectStatement) -> Result<Vec<QueryResult>, DbErr> {
-        match self {
-            Self::Pool(pool) => pool.query_all(select).await,
-            Self::Snapshot(transaction) => transaction.query_all(select).await,
-        }
+        let answer = async {
+            match &self.through {
+                Through::Pool(pool) => pool.query_all(select).await,
+                Through::Snapshot(transaction) => transaction.query_all(select).await,
+            }
+        };
+        in_time(self.timeout, answer).await
     }
 
+    /// The first row of a select. Errors as of `all`.
     pub async fn one(&self, select: &SelectStatement) -> Result<Option<QueryResult>, DbErr> {
-        match self {
-            Self::Pool(pool) => pool.query_one(select).await,
-            Self::Snapshot(transaction) => transaction.query_one(select).await,
-        }
+        let answer = async {
+            match &self.through {
+                Through::Pool(pool) => pool.query_one(select).await,
+                Through::Snapshot(transaction) => transaction.query_one(select).await,
+            }
+        };
+        in_time(self.timeout, answer).await
     }
 
-    /// Row by row, for what may be large. Nothing else can be read from a snapshot until all rows have come.
+    /// Row by row, for what may be large; the time is that for each row. Nothing else can be read from a snapshot until
+    /// all rows have come.
     pub async fn stream<'a>(
         &'a self,
         select: &SelectStatement,
     ) -> Result<BoxStream<'a, Result<QueryResult, DbErr>>, DbErr> {
-        Ok(match self {
-            Self::Pool(pool) => Box::pin(pool.stream(select).await?),
-            Self::Snapshot(transaction) => Box::pin(transaction.stream(select).await?),
-        })
+        let rows: BoxStream<'a, _> = match &self.through {
+            Through::Pool(pool) => Box::pin(pool.stream(select).await?),
+            Through::Snapshot(transaction) => Box::pin(transaction.stream(select).await?),
+        };
+        let timeout = self.timeout;
+        let rows = stream::try_unfold(rows, move |mut rows| async move {
+            let row = in_time(timeout, rows.try_next()).await?;
+            Ok(row.map(|row| (row, rows)))
+        });
+        Ok(Box::pin(rows))
     }
+}
+
+/// Waits for an answer, but no longer than this: a server that is stuck, or a network that swallows everything, says
+/// nothing at all.
+async fn in_time<T>(limit: Duration, answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+    let answered = tokio::time::timeout(limit, answer).await;
+    answered.unwrap_or_else(|_| Err(silent(limit)))
+}
+
+/// What it comes to if the source has not answered in time.
+pub fn silent(limit: Duration) -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal(format!("no answer within {limit:?}")))
 }

@@ -3,6 +3,7 @@
 mod expected;
 pub mod http;
 pub mod prometheus;
+pub mod proxy;
 mod sakila;
 mod server;
 
@@ -15,7 +16,7 @@ use sakila_sync::error::server_error_number;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
 pub use expected::TABLES;
-pub use server::server;
+pub use server::{READER, have_own_server, kill, server};
 
 /// One test's own schema on the server and its own folder for the target.
 pub struct Sandbox {
@@ -98,6 +99,10 @@ impl Sandbox {
 
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    pub fn schema(&self) -> &str {
+        &self.schema
     }
 
     /// The source's URL for the account that may only SELECT.

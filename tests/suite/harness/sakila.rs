@@ -3,6 +3,7 @@
 use std::env;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::NaiveDate;
 use sakila_sync::config::SourceSettings;
@@ -15,6 +16,7 @@ use super::{connect, server, texts};
 
 /// The tests' Sakila has the official numbers of rows, and dates from 2022-01-01 to 2025-12-31.
 const SEED: u64 = 1;
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub fn settings() -> Settings {
     Settings {
@@ -28,7 +30,9 @@ pub fn settings() -> Settings {
 pub async fn seed(schema: &str) {
     create(schema).await.close().await.unwrap();
     let settings = SourceSettings::parse(&server().administrator_url(schema), None).unwrap();
-    let source = Source::connect(settings.options, settings.identity, 2).await.unwrap();
+    let source = Source::connect(settings.options, settings.identity, 2, READ_TIMEOUT)
+        .await
+        .unwrap();
     seed::seed(&source, self::settings(), false, 2, Arc::new(|_| ()))
         .await
         .unwrap();

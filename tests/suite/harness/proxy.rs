@@ -1,0 +1,93 @@
+//! A way to the server that can be cut or made to say nothing, after so many bytes of the server's.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// What happens to the connection that brings the last of the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is closed in the middle of what the server says.
+    Cut,
+    /// It stays open, and nothing comes any more.
+    Stall,
+}
+
+/// Passes everything on, but for the faults that are planted. Ends with the test process.
+pub struct Proxy {
+    pub port: u16,
+    planted: Arc<Mutex<Option<(Fault, usize)>>>,
+}
+
+impl Proxy {
+    /// Before the server that listens on `server_port`.
+    pub fn to(server_port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let planted = Arc::default();
+        let proxy = Self {
+            port,
+            planted: Arc::clone(&planted),
+        };
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let client = client.unwrap();
+                // While the server is down, who comes is sent away, as the server's machine would.
+                let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server_port)) else {
+                    continue;
+                };
+                let (from_client, to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                thread::spawn(move || pass(from_client, to_server, &Mutex::default()));
+                let planted = Arc::clone(&planted);
+                thread::spawn(move || pass(server, client, &planted));
+            }
+        });
+        proxy
+    }
+
+    /// One fault, when the server has said so many bytes from now on, over all connections.
+    pub fn plant(&self, fault: Fault, after_bytes: usize) {
+        *self.planted.lock().unwrap() = Some((fault, after_bytes));
+    }
+
+    /// Whether the fault that was planted has happened.
+    pub fn has_struck(&self) -> bool {
+        self.planted.lock().unwrap().is_none()
+    }
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, planted: &Mutex<Option<(Fault, usize)>>) {
+    let mut bytes = [0; 4_096];
+    while let Ok(read @ 1..) = from.read(&mut bytes) {
+        let struck = {
+            let mut planted = planted.lock().unwrap();
+            match *planted {
+                Some((fault, left)) if left <= read => {
+                    *planted = None;
+                    Some((fault, left))
+                }
+                Some((fault, left)) => {
+                    *planted = Some((fault, left - read));
+                    None
+                }
+                None => None,
+            }
+        };
+        let passed = struck.map_or(read, |(_, left)| left);
+        if to.write_all(&bytes[..passed]).is_err() {
+            break;
+        }
+        match struck {
+            Some((Fault::Cut, _)) => break,
+            Some((Fault::Stall, _)) => {
+                // Until the client gives up.
+                let _ = to.read(&mut bytes);
+                break;
+            }
+            None => {}
+        }
+    }
+    let _ = from.shutdown(Shutdown::Both);
+    let _ = to.shutdown(Shutdown::Both);
+}

@@ -1,0 +1,219 @@
+//! The source goes away while a run reads it: what passes is waited for, what lasts stops the run at once.
+
+use std::process::{Child, Stdio};
+
+use crate::harness::proxy::{Fault, Proxy};
+use crate::harness::{READER, Run, Sandbox, have_own_server, kill, server};
+use crate::running::wait_for;
+
+/// Small pages, one reader: much of a load lies behind any fault.
+const SMALL_PAGES: [&str; 5] = ["--batch-size", "500", "--workers", "1", "-v"];
+
+/// Runs a command through a proxy, with a metrics file.
+fn run_through(sandbox: &Sandbox, proxy: &Proxy, arguments: &[&str]) -> Run {
+    let url = sandbox
+        .url()
+        .replace(&format!(":{}/", server().port), &format!(":{}/", proxy.port));
+    let mut command = sandbox.command(arguments);
+    command
+        .env("SAKILA_SYNC_SOURCE", url)
+        .env("SAKILA_SYNC_METRICS_FILE", sandbox.folder().join("run.prom"));
+    Run::of(command)
+}
+
+fn retries(sandbox: &Sandbox) -> String {
+    let metrics = std::fs::read_to_string(sandbox.folder().join("run.prom")).unwrap();
+    let line = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("sakila_sync_retries_total{what=\"source\"} "));
+    line.unwrap_or("0").to_owned()
+}
+
+/// A load that has begun to read rentals.
+fn load_under_way(sandbox: &Sandbox) -> (Child, impl std::io::Read) {
+    sandbox.run(&["init"]).succeeds();
+    let mut command = sandbox.command(&["full-load"]);
+    command.args(SMALL_PAGES).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let log = wait_for(&mut child, "table=\"fact_rental\"");
+    (child, log)
+}
+
+fn ends_well(mut child: Child, mut log: impl std::io::Read) -> String {
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).unwrap();
+    assert!(child.wait().unwrap().success(), "{rest}");
+    rest
+}
+
+#[test]
+fn a_connection_that_is_cut_in_the_middle_of_a_page_costs_no_more_than_a_pause() {
+    let sandbox = Sandbox::new();
+    let proxy = Proxy::to(server().port);
+    sandbox.run(&["init"]).succeeds();
+    proxy.plant(Fault::Cut, 1_000_000);
+    let run = run_through(&sandbox, &proxy, &[["full-load"].as_slice(), &SMALL_PAGES].concat()).succeeds();
+    assert!(proxy.has_struck());
+    assert!(run.stderr.contains("trying again after a pause"), "{run:#?}");
+    assert!(
+        run.stderr.contains("going on with the load that was interrupted"),
+        "{run:#?}"
+    );
+    assert_eq!(retries(&sandbox), "1");
+    sandbox.assert_star_equals_source();
+
+    for command in ["incremental", "repair", "validate"] {
+        sandbox.change(&["UPDATE payment SET amount = amount + 1 WHERE payment_id <= 5000"]);
+        let deep: &[&str] = if command == "validate" {
+            &["--all", "--deep"]
+        } else {
+            &[]
+        };
+        proxy.plant(Fault::Cut, 100_000);
+        let run = run_through(&sandbox, &proxy, &[[command].as_slice(), deep].concat()).succeeds();
+        assert!(proxy.has_struck(), "{command}");
+        assert!(run.stderr.contains("trying again after a pause"), "{run:#?}");
+        if command != "validate" {
+            sandbox.assert_star_equals_source();
+        }
+    }
+}
+
+#[test]
+fn a_server_that_says_nothing_any_more_counts_as_lost_after_the_time_that_it_is_given() {
+    let sandbox = Sandbox::new();
+    let proxy = Proxy::to(server().port);
+    sandbox.run(&["init"]).succeeds();
+    for (command, bytes) in [("full-load", 1_000_000), ("incremental", 30_000)] {
+        sandbox.change(&["UPDATE payment SET amount = amount + 1 WHERE payment_id <= 5000"]);
+        proxy.plant(Fault::Stall, bytes);
+        let run = run_through(&sandbox, &proxy, &[command, "--read-timeout", "2s", "-v"]).succeeds();
+        assert!(proxy.has_struck(), "{command}");
+        assert!(run.stderr.contains("no answer within 2s"), "{run:#?}");
+        sandbox.assert_star_equals_source();
+    }
+}
+
+#[test]
+fn a_run_gives_up_when_its_pauses_are_used_up_and_loses_nothing() {
+    let sandbox = Sandbox::new();
+    let proxy = Proxy::to(server().port);
+    sandbox.run(&["init"]).succeeds();
+    proxy.plant(Fault::Cut, 1_000_000);
+    let arguments = [["full-load", "--retry-for", "0"].as_slice(), &SMALL_PAGES].concat();
+    let run = run_through(&sandbox, &proxy, &arguments).ends_with_code(3);
+    assert!(
+        run.stderr.contains("error: the source failed while reading"),
+        "{run:#?}"
+    );
+    assert!(
+        run.stderr.contains("hint: the server or the way to it is gone"),
+        "{run:#?}"
+    );
+    assert_eq!(retries(&sandbox), "0");
+    assert_eq!(
+        sandbox.figure("SELECT status FROM sync_run WHERE command = 'full-load'"),
+        "failed"
+    );
+    let kept: u64 = sandbox.figure("SELECT COUNT(*) FROM fact_rental").parse().unwrap();
+    assert!(kept > 0, "nothing of the load was kept");
+    sandbox.run(&["full-load"]).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_statement_that_is_killed_is_run_again() {
+    let sandbox = Sandbox::new();
+    let (child, log) = load_under_way(&sandbox);
+    let running = format!(
+        "SELECT CAST(ID AS CHAR) FROM information_schema.PROCESSLIST WHERE USER = '{READER}' AND DB = '{}' AND INFO IS NOT NULL",
+        sandbox.schema()
+    );
+    // Between two statements there is none to kill.
+    let killer = sandbox.open_session();
+    let mut killed = false;
+    while !killed {
+        for id in sandbox.source(&running) {
+            killed |= killer.attempt(&format!("KILL QUERY {id}")).is_ok();
+        }
+    }
+    ends_well(child, log);
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn connections_that_are_killed_are_made_again() {
+    let sandbox = Sandbox::new();
+    let (child, log) = load_under_way(&sandbox);
+    let theirs = format!(
+        "SELECT CAST(ID AS CHAR) FROM information_schema.PROCESSLIST WHERE USER = '{READER}' AND DB = '{}'",
+        sandbox.schema()
+    );
+    let killer = sandbox.open_session();
+    for id in sandbox.source(&theirs) {
+        // One that is gone already cannot be killed.
+        let _ = killer.attempt(&format!("KILL {id}"));
+    }
+    let rest = ends_well(child, log);
+    assert!(rest.contains("trying again after a pause"), "{rest}");
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_server_that_is_killed_and_started_again_is_waited_for() {
+    let server = have_own_server();
+    let sandbox = Sandbox::new();
+    let (child, log) = load_under_way(&sandbox);
+    let killed = kill(server);
+    let _restarted = killed.start_again();
+    let rest = ends_well(child, log);
+    assert!(rest.contains("trying again after a pause"), "{rest}");
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_server_without_a_connection_to_spare_is_waited_for_and_one_that_turns_read_only_is_none_to_wait_for() {
+    have_own_server();
+    let sandbox = Sandbox::new();
+    sandbox.run(&["init"]).succeeds();
+    sandbox.change(&["SET GLOBAL max_connections = 10"]);
+    let others: Vec<_> = (0..9).map(|_| sandbox.open_session()).collect();
+    let mut command = sandbox.command(&["full-load"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let log = wait_for(&mut child, "trying again after a pause");
+    drop(others);
+    // A failover leaves a server that may only be read: that is all the sync does.
+    sandbox.change(&["SET GLOBAL read_only = ON"]);
+    ends_well(child, log);
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_password_that_has_expired_stops_a_run_at_once() {
+    have_own_server();
+    let sandbox = Sandbox::loaded();
+    sandbox.change(&[&format!("ALTER USER {READER}@'%' PASSWORD EXPIRE")]);
+    for command in ["full-load", "incremental", "validate"] {
+        let run = sandbox.run(&[command]).ends_with_code(3);
+        assert!(!run.stderr.contains("trying again"), "{run:#?}");
+        assert!(
+            run.stderr.contains("hint: the account's password has expired"),
+            "{run:#?}"
+        );
+    }
+    sandbox.change(&[&format!("ALTER USER {READER}@'%' IDENTIFIED BY 'not-a-secret'")]);
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_source_that_was_never_there_is_not_waited_for() {
+    let sandbox = Sandbox::loaded();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let url = format!("mysql://{READER}@{nobody}/sakila");
+    let run = sandbox.run(&["incremental", "--source", &url]).ends_with_code(3);
+    assert!(!run.stderr.contains("trying again"), "{run:#?}");
+}
