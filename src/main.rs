@@ -10,6 +10,7 @@ use sakila_sync::output::{self, Output};
 use sakila_sync::{commands, config};
 
 fn main() -> ExitCode {
+    let _failpoints = fail::has_failpoints().then(fail::FailScenario::setup);
     // Before any thread is there: it sets environment variables.
     let dotenv = config::read_dotenv();
     let matches = Cli::command().get_matches();

@@ -9,10 +9,12 @@
 //! | `pipeline` | readers, the transform stage, the writer |
 //! | `runs` | what a whole run does: full load, incremental, validate |
 //!
-//! Beside them: `sql`, the few statements that the ORM cannot say, and `stop`, the request to end early.
+//! Beside them: `sql`, the few statements that the ORM cannot say, `stop`, the request to end early, and `failpoint`,
+//! where tests kill the program.
 //! Imports go up in this list: `runs` → `pipeline` → `source_db`, `target_db` → `declaration`.
 
 pub mod declaration;
+pub mod failpoint;
 pub mod pipeline;
 pub mod runs;
 pub mod source_db;

@@ -63,6 +63,13 @@ pub fn text(command: &str, report: &Report, seconds: f64) -> String {
         "{command}: {what}{} rows read in {seconds:.2} s ({rate} rows/s){run}",
         grouped(read)
     );
+    if let Some(resumed) = report.resumed {
+        let _ = writeln!(
+            text,
+            "went on with a load that was interrupted: {} of its rows were read a second time",
+            grouped(resumed.rows_read_again)
+        );
+    }
     let found: u64 = report.tables.iter().map(|table| table.found).sum();
     if found > 0 {
         let _ = writeln!(

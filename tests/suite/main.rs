@@ -14,6 +14,7 @@ mod errors;
 mod explain;
 mod identity;
 mod json;
+mod kills;
 mod loads;
 mod markers;
 mod official;

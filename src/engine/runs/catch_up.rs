@@ -19,6 +19,7 @@ use super::totals::Figures;
 use super::{Context, Mode};
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Kind, Table};
+use crate::engine::failpoint;
 use crate::engine::pipeline::flow::{Outcomes, Removed, TableOutcome};
 use crate::engine::pipeline::plan::Intervals;
 use crate::engine::source_db::Snapshot;
@@ -170,6 +171,7 @@ impl<'a> CatchUp<'a> {
         self.delete_removed().await?;
         let comparisons = self.compare().await?;
         debug!("compared");
+        failpoint::pass("before-markers");
         let agrees = !comparisons.iter().any(Comparison::differs);
         let proof = self.sum_up_proof().await?;
         self.move_markers(agrees).await?;

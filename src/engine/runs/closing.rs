@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sea_orm::DatabaseTransaction;
 
+use crate::engine::failpoint;
 use crate::engine::pipeline::stages::Stage;
 use crate::engine::runs::catch_up::{CatchUp, Passed, Start};
 use crate::engine::runs::figures::Comparison;
@@ -66,11 +67,13 @@ impl Closing<'_> {
             proof,
             stages: self.context.look.progress.stages.seconds(),
             moves,
+            resumed: None,
         };
         history::finish_run(&*self.transaction, self.run_id, report.status, report.counts()).await?;
         history_length::merge_idle(&*self.transaction).await?;
         history_length::keep_newest(&*self.transaction, self.context.keep_runs).await?;
         self.snapshot.close().await?;
+        failpoint::pass("before-closing-commit");
         if self.dry_run {
             target_db::roll_back(self.transaction).await?;
         } else {

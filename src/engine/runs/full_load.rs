@@ -12,13 +12,14 @@ use tracing::{debug, info};
 use crate::engine::declaration::period::Period;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::Table;
+use crate::engine::failpoint;
 use crate::engine::pipeline::plan::Intervals;
 use crate::engine::pipeline::stages::Stage;
 use crate::engine::pipeline::write::Commits;
 use crate::engine::runs::catch_up::{self, WalkedBefore};
 use crate::engine::runs::closing::Closing;
 use crate::engine::runs::pages::{Pages, Walked};
-use crate::engine::runs::report::Report;
+use crate::engine::runs::report::{Report, Resumed};
 use crate::engine::runs::totals::{self, Figures};
 use crate::engine::runs::{Context, Mode, identity, soundness, survey};
 use crate::engine::target_db::history::{self, RunCounts, Status};
@@ -36,6 +37,8 @@ const HOURS_TO_GO_ON: i64 = 6;
 struct Start {
     /// The star holds no row: it need not be read, and may be written without syncing.
     is_empty: bool,
+    /// An earlier load was interrupted, and this one goes on behind it.
+    goes_on: bool,
     /// Up to which key each source table is loaded by a load that was interrupted.
     loaded_upto: HashMap<String, i64>,
     /// When each source table had last changed before the first page was read, where that had settled.
@@ -77,6 +80,7 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
     if can_go_on(context, &states, before.clock).await? {
         let mut start = Start {
             is_empty,
+            goes_on: true,
             ..Start::default()
         };
         for (table, state) in states {
@@ -113,6 +117,7 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
         .commit()
         .await
         .target(|| "noting where the load begins".to_owned())?;
+    failpoint::pass("load-marker-noted");
     before.close().await?;
     Ok(start)
 }
@@ -142,11 +147,15 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
         period: Period::All,
     };
     let mut walked = pages.walk().await?;
+    let resumed = start.goes_on.then(|| Resumed {
+        rows_read_again: walked.rows_held_before(),
+    });
     for table in context.look.star.tables() {
         if let Some(upto) = pages.done_upto.get(table.source_table) {
             add_intervals_before(context, table, *upto, &mut walked).await?;
         }
     }
+    failpoint::pass("pages-written");
     info!("pages written; creating the indexes that are missing");
     let snapshot = context.look.source.snapshot().await?;
     let states = state::load(&context.target.writer).await?;
@@ -165,6 +174,7 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
         // Now that nobody reads: a checkpoint copies no more than readers allow.
         context.target.make_durable(run_id).await?;
     }
+    failpoint::pass("before-closing-pass");
 
     info!("closing pass: bringing all tables to one instant, and comparing");
     // The pages were written without SQLite looking at foreign keys; from here on it does.
@@ -187,7 +197,8 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
         target_totals,
         ..catch_up::Start::of(Mode::ClosingFullLoad)
     };
-    closing.close(start).await
+    let report = closing.close(start).await?;
+    Ok(Report { resumed, ..report })
 }
 
 /// Creates the indexes that are missing, and looks whether all rows point to rows that are there, which is short work

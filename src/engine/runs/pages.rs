@@ -47,6 +47,14 @@ pub struct Walked {
     pub intervals: HashMap<&'static str, Vec<Scope>>,
 }
 
+impl Walked {
+    /// Rows that the target had before the pages were read.
+    pub fn rows_held_before(&self) -> u64 {
+        let counts = self.outcomes.values().map(|outcome| outcome.counts);
+        counts.map(|counts| counts.unchanged + counts.updated).sum()
+    }
+}
+
 impl Pages<'_> {
     /// Goes through all phases.
     ///

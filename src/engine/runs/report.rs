@@ -32,6 +32,16 @@ pub struct Report {
     /// Of a dry run: how the facts' totals would move, by store, over the days that it touches.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub moves: Vec<Move>,
+    /// Of a full load that went on where an earlier one had been interrupted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<Resumed>,
+}
+
+/// What going on with an interrupted load has cost.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Resumed {
+    /// Rows that the interrupted load had written behind the last interval that it had finished.
+    pub rows_read_again: u64,
 }
 
 /// What was done to one target table.

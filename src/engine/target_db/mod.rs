@@ -27,7 +27,7 @@ use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use tracing::{debug, info};
 
 use crate::engine::declaration::table::{Star, Table};
-use crate::engine::sql;
+use crate::engine::{failpoint, sql};
 use crate::error::{Doing, Error, Result};
 use crate::metrics;
 
@@ -97,6 +97,7 @@ impl Target {
             .execute_unprepared(&sql::write_application_id())
             .await
             .target(|| "marking the file as ours".to_owned())?;
+        failpoint::pass("before-migrations");
         Migrator::up(&target.writer, None)
             .await
             .target(|| "creating the tables".to_owned())?;
@@ -110,6 +111,7 @@ impl Target {
         let mut backup = self.path.as_os_str().to_owned();
         backup.push(chrono::Utc::now().format(".%Y%m%d-%H%M%S.backup").to_string());
         let backup = PathBuf::from(backup);
+        failpoint::pass("before-backup");
         std::fs::copy(&self.path, &backup).map_err(|cause| Error::TargetFile {
             path: backup.clone(),
             verb: "written",
@@ -172,6 +174,7 @@ impl Target {
                 .await
                 .target(|| format!("creating the indexes of {}", table.name))?;
             debug!(index = index.to_string(SqliteQueryBuilder), "index created");
+            failpoint::pass("index-created");
         }
         self.tune_writer(&sql::cache_size(CACHE_KIBIBYTES)).await
     }
@@ -196,6 +199,7 @@ impl Target {
     pub async fn close(self) -> Result<()> {
         let doing = || "closing the file".to_owned();
         self.readers.close_by_ref().await.target(doing)?;
+        failpoint::pass("before-checkpoint");
         self.checkpoint().await?;
         self.writer.close().await.target(doing)
     }
@@ -257,9 +261,11 @@ pub async fn begin(writer: &DatabaseConnection) -> Result<DatabaseTransaction> {
 /// Commits the transaction of a run; every other holder must have let go of it.
 pub async fn commit(transaction: Arc<DatabaseTransaction>) -> Result<()> {
     let transaction = Arc::try_unwrap(transaction).map_err(|_| Error::Panicked { stage: "commit" })?;
+    failpoint::pass("before-commit");
     let began = Instant::now();
     transaction.commit().await.target(|| "committing".to_owned())?;
     metrics::committed(began.elapsed());
+    failpoint::pass("after-commit");
     Ok(())
 }
 

@@ -7,7 +7,7 @@
 mod keys;
 mod odds;
 mod operations;
-mod random;
+pub mod random;
 mod rows;
 mod sequence;
 mod star;

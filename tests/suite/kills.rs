@@ -1,0 +1,271 @@
+//! SIGKILL, or death at a named place: the star stays sound at every moment, and the same command run again ends right.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::harness::{Sandbox, send};
+use crate::sequences::random::Random;
+
+const SIGABRT: i32 = 6;
+const SIGKILL: i32 = 9;
+
+/// Changes of every kind: rows that come, go, move, and whose parents change.
+const CHANGES: [&str; 6] = [
+    "UPDATE payment SET amount = amount + 1 WHERE payment_id % 7 = 1",
+    "DELETE FROM payment WHERE payment_id BETWEEN 300 AND 320",
+    "DELETE FROM rental WHERE rental_id BETWEEN 400 AND 420",
+    "UPDATE customer SET first_name = 'ANOTHER' WHERE customer_id % 5 = 1",
+    "UPDATE city SET city = 'Elsewhere' WHERE city_id % 9 = 1",
+    "INSERT INTO rental (rental_id, rental_date, inventory_id, customer_id, staff_id) \
+     SELECT rental_id + 20000, rental_date, inventory_id, customer_id, staff_id FROM rental WHERE rental_id <= 500",
+];
+
+/// Runs a command until it dies at a failpoint; `after` times it is passed unharmed.
+fn dies_at(sandbox: &Sandbox, arguments: &[&str], failpoint: &str, after: u32) {
+    let mut command = sandbox.command(arguments);
+    let action = if after == 0 {
+        "return".to_owned()
+    } else {
+        format!("{after}*off->return")
+    };
+    command.env("FAILPOINTS", format!("{failpoint}={action}"));
+    let ended = command.stdout(Stdio::null()).stderr(Stdio::piped()).output().unwrap();
+    let log = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(
+        ended.status.signal(),
+        Some(SIGABRT),
+        "{arguments:?} does not come to {failpoint}: {log}"
+    );
+    assert_sound(sandbox);
+}
+
+/// What readers may rely on, whatever has happened.
+fn assert_sound(sandbox: &Sandbox) {
+    assert_eq!(sandbox.star("PRAGMA integrity_check"), ["ok"]);
+    assert_eq!(
+        sandbox.star("SELECT \"table\" FROM pragma_foreign_key_check"),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn a_program_that_dies_anywhere_in_a_first_load_goes_on_where_it_was() {
+    let load = ["full-load", "--batch-size", "500", "--workers", "2"];
+    let sandbox = Sandbox::new();
+    sandbox.run(&["init"]).succeeds();
+    // Of one load, in the order in which it comes to them: each time it goes on, and comes further.
+    for (failpoint, after) in [
+        ("load-marker-noted", 0),
+        ("before-commit", 0),
+        ("after-commit", 0),
+        ("before-commit", 1),
+        ("after-commit", 2),
+        ("pages-written", 0),
+        ("index-created", 0),
+        ("index-created", 2),
+        ("before-closing-pass", 0),
+        ("before-markers", 0),
+        ("before-closing-commit", 0),
+    ] {
+        dies_at(&sandbox, &load, failpoint, after);
+        let loaded = sandbox.figure("SELECT COUNT(*) FROM sync_state WHERE last_updated IS NOT NULL");
+        assert_eq!(
+            loaded, "0",
+            "{failpoint}: a marker moved without the rows that it stands for"
+        );
+        sandbox.run(&["incremental"]).ends_with_code(3);
+    }
+    let report = sandbox.json(&load);
+    let read: u64 = report["tables"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|table| table["read"].as_u64().unwrap())
+        .sum();
+    assert_eq!(read, 0, "all pages had been written: {report}");
+    assert_eq!(report["resumed"]["rows_read_again"], 0);
+    sandbox.assert_star_equals_source();
+    // When the rows are committed, all that is left to do is to tidy up.
+    sandbox.change(&CHANGES);
+    for failpoint in ["before-checkpoint"] {
+        dies_at(&sandbox, &load, failpoint, 0);
+        sandbox.assert_star_equals_source();
+    }
+}
+
+#[test]
+fn rows_that_a_load_reads_a_second_time_are_counted_and_shown() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["init"]).succeeds();
+    let load = ["full-load", "--batch-size", "500", "--workers", "2"];
+    // Before the fourth commit: three of eight batches each are kept.
+    dies_at(&sandbox, &load, "before-commit", 3);
+    let kept: u64 = ["dim_film", "dim_actor", "dim_category", "dim_store", "dim_customer"]
+        .into_iter()
+        .chain([
+            "bridge_film_actor",
+            "bridge_film_category",
+            "fact_rental",
+            "fact_payment",
+        ])
+        .map(|table| {
+            sandbox
+                .figure(&format!("SELECT COUNT(*) FROM {table}"))
+                .parse::<u64>()
+                .unwrap()
+        })
+        .sum();
+    assert!(kept > 0, "nothing was kept");
+    let run = sandbox.run(&load).succeeds();
+    assert!(
+        run.stdout.contains("went on with a load that was interrupted: "),
+        "{run:#?}"
+    );
+    assert!(run.stdout.contains("rows were read a second time"), "{run:#?}");
+    let read: u64 = sandbox
+        .figure("SELECT rows_read FROM sync_run ORDER BY id DESC LIMIT 1")
+        .parse()
+        .unwrap();
+    let all: u64 = ["film", "actor", "category", "store", "customer"]
+        .into_iter()
+        .chain(["film_actor", "film_category", "rental", "payment"])
+        .map(|table| {
+            sandbox
+                .source_figure(&format!("SELECT COUNT(*) FROM {table}"))
+                .parse::<u64>()
+                .unwrap()
+        })
+        .sum();
+    let text = run.stdout.split("interrupted: ").nth(1).unwrap();
+    let again: u64 = text.split(' ').next().unwrap().replace(',', "").parse().unwrap();
+    assert_eq!(read + kept, all + again, "{run:#?}");
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_program_that_dies_anywhere_in_a_run_that_brings_changes_leaves_all_of_them_or_none() {
+    let sandbox = Sandbox::loaded();
+    sandbox.wait_until_at_rest();
+    let marker = "SELECT last_updated || ' ' || observed_at FROM sync_state WHERE source_table = 'payment'";
+    let totals = "SELECT COUNT(*) || ' ' || CAST(ROUND(SUM(amount) * 100) AS INTEGER) FROM fact_payment";
+    for command in ["incremental", "repair"] {
+        sandbox.change(&CHANGES[..5]);
+        let before = (sandbox.figure(marker), sandbox.figure(totals));
+        for failpoint in ["before-markers", "before-closing-commit", "before-commit"] {
+            dies_at(&sandbox, &[command], failpoint, 0);
+            assert_eq!((sandbox.figure(marker), sandbox.figure(totals)), before, "{failpoint}");
+        }
+        dies_at(&sandbox, &[command], "after-commit", 0);
+        assert_ne!(sandbox.figure(marker), before.0);
+        sandbox.assert_star_equals_source();
+        dies_at(&sandbox, &[command], "before-checkpoint", 0);
+        sandbox.assert_star_equals_source();
+        sandbox.run(&[command]).succeeds();
+        sandbox.assert_star_equals_source();
+    }
+}
+
+#[test]
+fn a_program_that_dies_in_a_full_load_of_a_star_that_has_rows_keeps_it_sound() {
+    let sandbox = Sandbox::loaded();
+    let load = ["full-load", "--batch-size", "500", "--workers", "2"];
+    sandbox.change(&CHANGES);
+    sandbox.tamper("DELETE FROM fact_payment WHERE payment_id BETWEEN 3000 AND 3100");
+    sandbox.tamper("UPDATE dim_film SET title = 'ANOTHER' WHERE film_id % 3 = 1");
+    for (failpoint, after) in [
+        ("load-marker-noted", 0),
+        ("before-commit", 1),
+        ("after-commit", 3),
+        ("pages-written", 0),
+        ("before-markers", 0),
+        ("before-closing-commit", 0),
+    ] {
+        dies_at(&sandbox, &load, failpoint, after);
+    }
+    sandbox.run(&load).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_program_that_dies_while_it_makes_or_migrates_the_file_makes_it_when_run_again() {
+    let sandbox = Sandbox::new();
+    for failpoint in ["before-migrations", "in-a-migration"] {
+        dies_at(&sandbox, &["init"], failpoint, 0);
+    }
+    sandbox.load();
+    sandbox.assert_star_equals_source();
+
+    // As if the views had not been there yet.
+    sandbox.tamper("DELETE FROM seaql_migrations WHERE version LIKE '%create_views'");
+    for view in sandbox.star("SELECT name FROM sqlite_master WHERE type = 'view'") {
+        sandbox.tamper(&format!("DROP VIEW {view}"));
+    }
+    for failpoint in ["before-backup", "before-migrations", "in-a-migration"] {
+        dies_at(&sandbox, &["init"], failpoint, 0);
+    }
+    sandbox.run(&["init"]).succeeds();
+    sandbox.run(&["incremental"]).succeeds();
+    assert_ne!(
+        sandbox.star("SELECT name FROM sqlite_master WHERE type = 'view'"),
+        Vec::<String>::new()
+    );
+    sandbox.assert_star_equals_source();
+}
+
+/// How many times the load is killed; 100 for the long form.
+fn kills() -> u32 {
+    std::env::var("SAKILA_SYNC_KILLS").map_or(10, |kills| kills.parse().unwrap())
+}
+
+#[test]
+fn a_load_that_is_killed_again_and_again_ends_with_the_star_that_it_would_have_made() {
+    let sandbox = Sandbox::empty();
+    sandbox.administer(&["seed", "--scale", "5", "--seed", "3"]).succeeds();
+    let chance = u64::from(std::process::id());
+    println!("moments by chance {chance}");
+    let mut random = Random::of(chance);
+    let (mut killed, mut finished) = (0, 0);
+    let mut longest = Duration::from_secs(3);
+    sandbox.run(&["init"]).succeeds();
+    while killed < kills() {
+        let began = Instant::now();
+        let mut child = spawn(&sandbox, &["full-load"]);
+        let patience = Duration::from_millis(random.below(longest.as_millis() as u64));
+        let ended = loop {
+            if let Some(ended) = child.try_wait().unwrap() {
+                break ended;
+            }
+            if began.elapsed() >= patience {
+                send("-KILL", &child);
+                break child.wait().unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        assert_sound(&sandbox);
+        if is_killed(ended) {
+            killed += 1;
+            continue;
+        }
+        assert_eq!(ended.code(), Some(0));
+        sandbox.assert_star_equals_source();
+        finished += 1;
+        longest = began.elapsed();
+        for file in std::fs::read_dir(sandbox.folder()).unwrap() {
+            std::fs::remove_file(file.unwrap().path()).unwrap();
+        }
+        sandbox.run(&["init"]).succeeds();
+    }
+    sandbox.run(&["full-load"]).succeeds();
+    sandbox.assert_star_equals_source();
+    println!("killed {killed} times, finished {finished} times in between");
+}
+
+fn spawn(sandbox: &Sandbox, arguments: &[&str]) -> Child {
+    let mut command = sandbox.command(arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+fn is_killed(ended: ExitStatus) -> bool {
+    ended.signal() == Some(SIGKILL)
+}
