@@ -419,6 +419,8 @@ fn day(text: &str) -> Result<NaiveDate, String> {
     text.parse()
         .ok()
         .filter(|day: &NaiveDate| (1..=9999).contains(&day.year()))
+        // The parser also takes signs, blanks and single digits.
+        .filter(|day| day.format("%Y-%m-%d").to_string() == text)
         .ok_or_else(|| "expected a day of the years 1 to 9999 as YYYY-MM-DD".to_owned())
 }
 

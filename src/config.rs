@@ -61,6 +61,13 @@ impl SourceSettings {
         if schema.is_empty() || schema.contains('/') {
             return Err(Error::setting("--source names no schema", URL_FORM));
         }
+        // Behind an unescaped / or ? the rest of a password would be taken for the schema or a parameter, and be shown.
+        if [url.path(), url.query().unwrap_or_default()].concat().contains('@') || url.fragment().is_some() {
+            return Err(Error::setting(
+                "--source has a malformed part",
+                "in a password, write /, ?, # and @ as %2F, %3F, %23 and %40",
+            ));
+        }
         let parameters: Vec<(String, String)> = url.query_pairs().into_owned().collect();
         if let Some((unknown, _)) = parameters
             .iter()
@@ -74,6 +81,7 @@ impl SourceSettings {
                 ),
             ));
         }
+        check_tls(&parameters)?;
         let options = MySqlConnectOptions::from_str(url.as_str())
             .map_err(|_| Error::setting("--source has a malformed part", URL_FORM))?;
         let password = match url.password() {
@@ -127,6 +135,29 @@ impl std::fmt::Display for Address {
     }
 }
 
+/// The files have to be there, and a certificate authority that nothing is checked against is a mistake.
+fn check_tls(parameters: &[(String, String)]) -> Result<()> {
+    let given = |names: [&str; 2]| parameters.iter().find(|(name, _)| names.contains(&name.as_str()));
+    for names in [["ssl-ca", "sslca"], ["ssl-cert", "sslcert"], ["ssl-key", "sslkey"]] {
+        if let Some((name, path)) = given(names) {
+            std::fs::File::open(path).map_err(|error| {
+                Error::setting(
+                    format!("the file {path} that --source names as {name} cannot be read: {error}"),
+                    format!("name a readable PEM file as {name}"),
+                )
+            })?;
+        }
+    }
+    let verifies = given(["ssl-mode", "sslmode"]).is_some_and(|(_, mode)| mode.to_lowercase().starts_with("verify"));
+    if given(["ssl-ca", "sslca"]).is_some() && !verifies {
+        return Err(Error::setting(
+            "--source names an ssl-ca, but no ssl-mode that checks it",
+            "add ssl-mode=VERIFY_IDENTITY, or VERIFY_CA where the certificate has another name than the host",
+        ));
+    }
+    Ok(())
+}
+
 /// A parameter's name, if it can be one: anything else may be a part of a password.
 fn quoted_name(name: &str) -> String {
     let is_name = name
@@ -159,11 +190,22 @@ pub fn has_password(text: &str) -> bool {
 
 /// The target's path, from a path or a `sqlite:` URL.
 pub fn target_path(global: &Global) -> Result<PathBuf> {
-    let text = global.target.as_str();
+    parse_target(&global.target)
+}
+
+/// The same of a text of one's own.
+pub fn parse_target(text: &str) -> Result<PathBuf> {
     let path = text
         .strip_prefix("sqlite://")
         .or_else(|| text.strip_prefix("sqlite:"))
         .unwrap_or(text);
+    // Perhaps the source's, with its password: it is not repeated.
+    if path.contains("://") {
+        return Err(Error::setting(
+            "--target is a URL, and not one of SQLite",
+            "give --target (or SAKILA_SYNC_TARGET) as a path; the mysql:// URL belongs into --source",
+        ));
+    }
     if path.is_empty() || path == ":memory:" || path.contains('?') {
         return Err(Error::setting(
             "--target names no file",
@@ -227,7 +269,7 @@ mod tests {
         // An unescaped / and ? in a password: what stands behind them is not repeated.
         assert_eq!(
             problem("mysql://root:12/ab?top5ecret@host"),
-            "--source has an unknown parameter"
+            "--source has a malformed part"
         );
     }
 }

@@ -230,6 +230,12 @@ pub fn server_error_number(error: &DbErr) -> Option<u16> {
         .map(sqlx::mysql::MySqlDatabaseError::number)
 }
 
+/// Whether no TLS could be agreed upon.
+fn is_tls(cause: &DbErr) -> bool {
+    matches!(cause, DbErr::Conn(RuntimeErr::SqlxError(error)) if matches!(**error, sqlx::Error::Tls(_)))
+        || cause.to_string().contains("certificate")
+}
+
 fn source_hint(cause: &DbErr) -> String {
     match server_error_number(cause) {
         Some(1045 | 1698) => "check user and password in --source, or SAKILA_SYNC_SOURCE_PASSWORD",
@@ -241,6 +247,10 @@ fn source_hint(cause: &DbErr) -> String {
         Some(1049) => "name an existing schema at the end of --source: mysql://user@host:3306/sakila",
         Some(1040 | 1203 | 1226) => "the server has no connection to spare; lower --workers or raise max_connections",
         Some(1820 | 1862) => "the account's password has expired; set a new one on the server",
+        _ if is_tls(cause) => {
+            "the server's certificate was not accepted, or it has none: check ssl-ca, the host's name and the \
+             certificate's dates; ssl-mode=VERIFY_CA does without the name"
+        }
         _ if cause.to_string().contains("caching_sha2_password") => {
             "the first log-in of such an account over a Unix socket fails until the server has cached it; log in \
              once over TCP, or use TCP in --source"

@@ -8,6 +8,7 @@ mod harness;
 
 mod advice;
 mod assignment;
+mod bad_input;
 mod changes;
 mod deep;
 mod errors;
@@ -17,7 +18,9 @@ mod json;
 mod kills;
 mod loads;
 mod markers;
+mod odd_schemas;
 mod official;
+mod properties;
 mod readme;
 mod running;
 mod schema;

@@ -2,8 +2,9 @@
 
 use std::process::{Child, Stdio};
 
+use crate::harness::killed::kill;
 use crate::harness::proxy::{Fault, Proxy};
-use crate::harness::{READER, Run, Sandbox, have_own_server, kill, server};
+use crate::harness::{READER, Run, Sandbox, have_own_server, server};
 use crate::running::wait_for;
 
 /// Small pages, one reader: much of a load lies behind any fault.

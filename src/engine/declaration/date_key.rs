@@ -9,7 +9,7 @@ pub fn of_day(day: NaiveDate) -> i32 {
 /// The day of a key, if it is one.
 pub fn day(key: i32) -> Option<NaiveDate> {
     let (month, day) = ((key / 100 % 100).unsigned_abs(), (key % 100).unsigned_abs());
-    NaiveDate::from_ymd_opt(year(key), month, day)
+    NaiveDate::from_ymd_opt(year(key), month, day).filter(|day| of_day(*day) == key)
 }
 
 pub fn year(key: i32) -> i32 {
@@ -31,6 +31,7 @@ mod tests {
         assert_eq!(of_day(leap_day), 20_240_229);
         assert_eq!(day(20_240_229), Some(leap_day));
         assert_eq!(day(20_230_229), None);
+        assert_eq!(day(-20_240_228), None);
         assert_eq!(text(20_240_229), "2024-02-29");
     }
 }

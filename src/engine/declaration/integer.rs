@@ -7,11 +7,30 @@ use std::sync::Arc;
 
 use sea_orm::sea_query::{ArrayType, ColumnType, Nullable, ValueType, ValueTypeErr};
 use sea_orm::{ColIdx, DbErr, QueryResult, RuntimeErr, TryFromU64, TryGetError, TryGetable, Value};
+use sqlx::error::BoxDynError;
 use sqlx::{Decode, MySql, Row, Type, ValueRef};
 
-/// An integer of any width and signedness, up to `i64::MAX`.
+/// An integer of any width and signedness, up to `i64::MAX`. What is beyond cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Integer(pub i64);
+
+/// A key of the source. All keys beyond `i64::MAX` are read as `i64::MAX`, so that they belong to a scope like others:
+/// that their rows cannot be loaded is for the mapping to say, which reads an `Integer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(pub i64);
+
+impl Key {
+    /// A key as the source has it.
+    pub fn text(row: &QueryResult, column: usize) -> Result<String, DbErr> {
+        Ok(match row.try_get_by_index::<Option<Key>>(column)? {
+            None => "NULL".to_owned(),
+            Some(Key(i64::MAX)) => row
+                .try_get_by_index::<u64>(column)
+                .map_or_else(|_| i64::MAX.to_string(), |key| key.to_string()),
+            Some(Key(key)) => key.to_string(),
+        })
+    }
+}
 
 impl From<Integer> for Value {
     fn from(key: Integer) -> Self {
@@ -21,29 +40,45 @@ impl From<Integer> for Value {
 
 impl TryGetable for Integer {
     fn try_get_by<I: ColIdx>(result: &QueryResult, index: I) -> Result<Self, TryGetError> {
-        let Some(row) = result.try_as_mysql_row() else {
-            return i64::try_get_by(result, index).map(Integer);
-        };
-        let raw = row.try_get_raw(index.as_sqlx_mysql_index()).map_err(decode_error)?;
-        if raw.is_null() {
-            return Err(TryGetError::Null(format!("{index:?}")));
-        }
-        let column = raw.type_info();
-        // The column is asked here, once; a second check, in the row, would take as long as the decoding.
-        let decoded = if <u64 as Type<MySql>>::compatible(&column) {
-            <u64 as Decode<MySql>>::decode(raw.clone()).and_then(|key| Ok(<i64 as TryFrom<u64>>::try_from(key)?))
-        } else if <i64 as Type<MySql>>::compatible(&column) {
-            <i64 as Decode<MySql>>::decode(raw.clone())
-        } else {
-            Err(format!("{column} is no integer").into())
-        };
-        decoded.map(Integer).map_err(|source| {
-            decode_error(sqlx::Error::ColumnDecode {
-                index: format!("{index:?}"),
-                source,
-            })
-        })
+        let beyond = |number| Ok(<i64 as TryFrom<u64>>::try_from(number)?);
+        decode(result, index, beyond).map(Integer)
     }
+}
+
+impl TryGetable for Key {
+    fn try_get_by<I: ColIdx>(result: &QueryResult, index: I) -> Result<Self, TryGetError> {
+        let beyond = |number| Ok(<i64 as TryFrom<u64>>::try_from(number).unwrap_or(i64::MAX));
+        decode(result, index, beyond).map(Key)
+    }
+}
+
+fn decode<I: ColIdx>(
+    result: &QueryResult,
+    index: I,
+    of_unsigned: impl FnOnce(u64) -> Result<i64, BoxDynError>,
+) -> Result<i64, TryGetError> {
+    let Some(row) = result.try_as_mysql_row() else {
+        return i64::try_get_by(result, index);
+    };
+    let raw = row.try_get_raw(index.as_sqlx_mysql_index()).map_err(decode_error)?;
+    if raw.is_null() {
+        return Err(TryGetError::Null(format!("{index:?}")));
+    }
+    let column = raw.type_info();
+    // The column is asked here, once; a second check, in the row, would take as long as the decoding.
+    let decoded = if <u64 as Type<MySql>>::compatible(&column) {
+        <u64 as Decode<MySql>>::decode(raw.clone()).and_then(of_unsigned)
+    } else if <i64 as Type<MySql>>::compatible(&column) {
+        <i64 as Decode<MySql>>::decode(raw.clone())
+    } else {
+        Err(format!("{column} is no integer").into())
+    };
+    decoded.map_err(|source| {
+        decode_error(sqlx::Error::ColumnDecode {
+            index: format!("{index:?}"),
+            source,
+        })
+    })
 }
 
 fn decode_error(error: sqlx::Error) -> TryGetError {

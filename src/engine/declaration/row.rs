@@ -132,17 +132,34 @@ fn cell(value: ActiveValue<Value>) -> Value {
 }
 
 impl SourceRow<'_> {
-    /// Which column it was; the driver's own words may hold the value.
+    /// Which column it was, and whether it is empty; the driver's own words may hold the value.
     fn unreadable(&self, error: &DbErr) -> String {
-        let column = match error {
+        let (column, is_null) = match error {
             DbErr::Query(RuntimeErr::SqlxError(error)) => match &**error {
-                sqlx::Error::ColumnDecode { index, .. } => index.parse().ok(),
-                _ => None,
+                sqlx::Error::ColumnDecode { index, .. } => (index.parse().ok(), false),
+                _ => (None, false),
             },
-            _ => None,
+            // All that the ORM tells of a NULL where none may be is a sentence that ends with the column's position.
+            DbErr::Type(sentence) => (sentence.rsplit(' ').next().and_then(|index| index.parse().ok()), true),
+            DbErr::TryIntoErr { .. } => (self.invalid_text(), false),
+            _ => (None, false),
         };
         let name = column.and_then(|index: usize| self.0.column_names().into_iter().nth(index));
-        format!("{} cannot be read", name.as_deref().unwrap_or("a column"))
+        match (name, is_null) {
+            // To the driver a zero date is NULL.
+            (Some(name), true) => format!("{name} is NULL, or a zero date"),
+            (Some(name), false) => format!("{name} cannot be read"),
+            (None, _) => "a column cannot be read".to_owned(),
+        }
+    }
+
+    /// The first text that is no UTF-8.
+    fn invalid_text(&self) -> Option<usize> {
+        let is_invalid = |column: &usize| {
+            let text = self.0.try_get_by_index::<Option<String>>(*column);
+            matches!(text, Err(DbErr::TryIntoErr { .. }))
+        };
+        (0..self.0.column_names().len()).find(is_invalid)
     }
 
     /// The row's columns, in the order of the table's select.

@@ -28,7 +28,10 @@ impl Scope {
             Scope::Range { after, upto } => Condition::all()
                 .add_option(after.map(|after| key.clone().gt(after)))
                 .add_option(upto.map(|upto| key.clone().lte(upto))),
-            Scope::Keys(keys) => Condition::all().add(key.clone().is_in(keys.iter().copied())),
+            Scope::Keys(keys) => Condition::any()
+                .add(key.clone().is_in(keys.iter().copied()))
+                // The highest key stands for all beyond it, too: see `integer::Key`.
+                .add_option((keys.last() == Some(&i64::MAX)).then(|| key.clone().gt(i64::MAX))),
         }
     }
 

@@ -7,7 +7,7 @@ use sea_orm::QueryResult;
 use sea_orm::sea_query::{Order, Query, SelectStatement};
 
 use super::flow::Removed;
-use crate::engine::declaration::integer::Integer;
+use crate::engine::declaration::integer::Key;
 use crate::engine::declaration::lookup::{self, KeyMap, KeysFrom, Lookup, Lookups, Need, Side};
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Kind, Star};
@@ -141,7 +141,7 @@ impl LookupSource {
                 .cond_where(scope.contains(&dimension.source_page_key()))
                 .to_owned();
             for row in self.source.all(&select).await.source(doing)? {
-                late.push(row.try_get_by_index::<Integer>(0).source(doing)?.0);
+                late.push(row.try_get_by_index::<Key>(0).source(doing)?.0);
             }
         }
         Ok((!late.is_empty()).then_some((dimension.name, late)))
@@ -166,8 +166,8 @@ impl LookupSource {
             // SQLite's integers are read as what they are; those of the source have many types.
             let cell = |column| match of.side {
                 Side::Source => {
-                    let cell = row.try_get_by_index::<Option<Integer>>(column).source(doing);
-                    cell.map(|cell| cell.map(|Integer(number)| number))
+                    let cell = row.try_get_by_index::<Option<Key>>(column).source(doing);
+                    cell.map(|cell| cell.map(|Key(number)| number))
                 }
                 Side::Target => row.try_get_by_index::<Option<i64>>(column).target(doing),
             };
@@ -253,7 +253,7 @@ impl Fetched {
 /// The distinct keys in a column. A cell that cannot be read is left to the mapping, which rejects its row.
 fn column_keys(rows: &[QueryResult], column: usize) -> HashSet<i64> {
     rows.iter()
-        .filter_map(|row| row.try_get_by_index::<Option<Integer>>(column).ok().flatten())
+        .filter_map(|row| row.try_get_by_index::<Option<Key>>(column).ok().flatten())
         .map(|key| key.0)
         .collect()
 }

@@ -6,7 +6,7 @@
 
 use sea_orm::sea_query::{Expr, Func, Order, Query, SelectStatement};
 
-use crate::engine::declaration::integer::Integer;
+use crate::engine::declaration::integer::Key;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::Table;
 use crate::engine::source_db::reader::SourceReader;
@@ -130,7 +130,13 @@ impl<'a> Intervals<'a> {
             let select = select.expr(key.clone()).order_by_expr(key, Order::Asc);
             select.offset(rows - 1).limit(1).to_owned()
         });
-        Ok(boundaries.await?.into_iter().flatten().min())
+        // The highest key stands for all beyond it, too: nothing is cut behind it.
+        Ok(boundaries
+            .await?
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|upto| *upto < i64::MAX))
     }
 
     /// Asks both sides for a row of numbers about the keys behind `after`. Returns those that there are.
@@ -147,7 +153,7 @@ impl<'a> Intervals<'a> {
         let mut numbers = Vec::new();
         if let Some(row) = row {
             for column in 0..row.column_names().len() {
-                let number: Option<Integer> = row.try_get_by_index(column).source(doing)?;
+                let number: Option<Key> = row.try_get_by_index(column).source(doing)?;
                 numbers.push(number.map(|number| number.0));
             }
         }

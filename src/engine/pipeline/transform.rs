@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use sea_orm::QueryResult;
 
-use crate::engine::declaration::integer::Integer;
+use crate::engine::declaration::integer::Key;
 use crate::engine::declaration::lookup::{KeyMap, Lookups};
 use crate::engine::declaration::rejection::Reject;
 use crate::engine::declaration::row::{SourceRow, integer};
@@ -60,16 +60,15 @@ fn map_rows(table: &Table, rows: &[QueryResult], lookups: &Lookups) -> Result<Wa
     let doing = || format!("reading the key of a row of {}", table.source_table);
     let mut wanted = Wanted::with_capacity(rows.len(), table.columns.len());
     for row in rows {
-        let Integer(page_key) = row.try_get_by_index(0).source(doing)?;
+        let Key(page_key) = row.try_get_by_index(0).source(doing)?;
         match (table.map)(&SourceRow(row), lookups, &mut wanted.cells) {
             Ok(()) => wanted.page_keys.push(page_key),
             Err(rejection) => {
-                let mut key = page_key.to_string();
-                for column in 1..table.primary_key_columns {
-                    let Integer(part) = row.try_get_by_index(column).source(doing)?;
-                    key.push(',');
-                    key.push_str(&part.to_string());
-                }
+                let parts = (0..table.primary_key_columns).map(|column| Key::text(row, column));
+                let key = parts
+                    .collect::<std::result::Result<Vec<_>, _>>()
+                    .source(doing)?
+                    .join(",");
                 wanted.rejects.push((page_key, Reject { key, rejection }));
             }
         }

@@ -9,7 +9,7 @@ use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query};
 use tracing::warn;
 
 use super::Mode;
-use crate::engine::declaration::integer::Integer;
+use crate::engine::declaration::integer::Key;
 use crate::engine::declaration::source_table::{MARKER_COLUMN, SourceTable};
 use crate::engine::source_db::Snapshot;
 use crate::engine::source_db::open_work::OpenWork;
@@ -77,8 +77,7 @@ impl Delta {
         let reader = snapshot.reader();
         let mut rows = reader.stream(&select).await.source(doing)?;
         while let Some(row) = rows.try_next().await.source(doing)? {
-            let (Integer(key), changed): (Integer, Option<DateTime<Utc>>) =
-                row.try_get_many_by_index().source(doing)?;
+            let (Key(key), changed): (Key, Option<DateTime<Utc>>) = row.try_get_many_by_index().source(doing)?;
             delta.keys.push(key);
             delta.newest = max(delta.newest, changed);
         }
@@ -189,7 +188,7 @@ impl Extent {
             .from(table.name)
             .to_owned();
         let row = snapshot.reader().one(&select).await.source(doing)?;
-        let (rows, highest_key): (i64, Option<Integer>) = match row {
+        let (rows, highest_key): (i64, Option<Key>) = match row {
             Some(row) => row.try_get_many_by_index().source(doing)?,
             None => (0, None),
         };

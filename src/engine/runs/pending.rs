@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::sea_query::Query;
 
-use crate::engine::declaration::integer::Integer;
+use crate::engine::declaration::integer::Key;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Kind, Table};
 use crate::engine::pipeline::flow::{Outcomes, Removed, TableOutcome};
@@ -186,7 +186,7 @@ async fn source_keys(snapshot: &Snapshot, table: &Table, scope: &Scope) -> Resul
         .to_owned();
     let rows = snapshot.reader().all(&select).await.source(doing)?;
     rows.iter()
-        .map(|row| row.try_get_by_index::<Integer>(0).map(|key| key.0).source(doing))
+        .map(|row| row.try_get_by_index::<Key>(0).map(|key| key.0).source(doing))
         .collect()
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 
 use super::delta::Delta;
-use crate::engine::declaration::integer::Integer;
+use crate::engine::declaration::integer::Key;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Star, Table, TargetPageKey, When};
 use crate::engine::pipeline::flow::{Outcomes, Removed};
@@ -82,7 +82,7 @@ impl Changes<'_> {
         let doing = || "looking for dependent rows".to_owned();
         for chunk in changed.chunks(KEYS_A_STATEMENT) {
             for row in self.source.all(&affected(chunk)).await.source(doing)? {
-                keys.push(row.try_get_by_index::<Integer>(0).source(doing)?.0);
+                keys.push(row.try_get_by_index::<Key>(0).source(doing)?.0);
             }
         }
         Ok(())

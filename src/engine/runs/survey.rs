@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use tracing::debug;
 
-use crate::engine::declaration::integer::Integer;
+use crate::engine::declaration::integer::Key;
 use crate::engine::runs::Look;
 use crate::engine::runs::delta::Delta;
 use crate::engine::runs::totals::{Figures, SourceTotals};
@@ -37,7 +37,7 @@ pub async fn facts(look: &Look<'_>, snapshot: &Snapshot, states: &States) -> Res
                 let changed: Option<DateTime<Utc>> = row.try_get_by_index(1).source(doing)?;
                 newest = max(newest, changed);
                 if changed.is_none() || changed > began {
-                    keys.push(row.try_get_by_index::<Integer>(0).source(doing)?.0);
+                    keys.push(row.try_get_by_index::<Key>(0).source(doing)?.0);
                 }
                 Ok(())
             })

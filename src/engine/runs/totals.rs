@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sea_orm::QueryResult;
 use sea_orm::sea_query::{ExprTrait, Query};
 
-use crate::engine::declaration::integer::Integer;
+use crate::engine::declaration::integer::Key;
 use crate::engine::declaration::lookup::{KeyMap, Lookups, Need};
 use crate::engine::declaration::period::Period;
 use crate::engine::declaration::row::SourceRow;
@@ -90,13 +90,13 @@ impl<'a> SourceTotals<'a> {
             .cond_where(table.source_in(period))
             .to_owned();
         let row = self.source.one(&select).await.source(doing)?;
-        let ends: Option<(Option<Integer>, Option<Integer>)> =
+        let ends: Option<(Option<Key>, Option<Key>)> =
             row.map(|row| row.try_get_many_by_index()).transpose().source(doing)?;
         // Where there are none, one interval is enough.
         let (first, last) = ends.unwrap_or((None, None));
         Ok((
-            first.map(|Integer(key)| key.saturating_sub(1)),
-            Some(last.map_or(i64::MIN, |Integer(key)| key)),
+            first.map(|Key(key)| key.saturating_sub(1)),
+            Some(last.map_or(i64::MIN, |Key(key)| key)),
         ))
     }
 
@@ -122,8 +122,8 @@ impl<'a> SourceTotals<'a> {
                 add(totals, row, &self.lookups, &mut figures);
                 if let Some(fill) = &totals.fills {
                     let doing = || format!("adding up {}", table.source_table);
-                    let key: Integer = row.try_get_by_index(fill.key).source(doing)?;
-                    let value: Option<Integer> = row.try_get_by_index(fill.value).source(doing)?;
+                    let key: Key = row.try_get_by_index(fill.key).source(doing)?;
+                    let value: Option<Key> = row.try_get_by_index(fill.value).source(doing)?;
                     if let Some(value) = value {
                         filled.insert(key.0, value.0);
                     }

@@ -11,7 +11,7 @@ use crate::error::{Doing, Error, Result};
 /// Fails with every missing or retyped table and column by name, before any row is read. Returns the data types of
 /// the columns that are read, by `table.column`.
 pub async fn columns(source: &Source, tables: &[SourceTable]) -> Result<BTreeMap<String, String>> {
-    let found = data_types(source).await?;
+    let found = found_columns(source).await?;
     let mut problems = Vec::new();
     let mut read = BTreeMap::new();
     if is_too_old(&source.server.version, source.server.is_mariadb) {
@@ -22,22 +22,35 @@ pub async fn columns(source: &Source, tables: &[SourceTable]) -> Result<BTreeMap
     }
     for table in tables {
         let Some(columns) = found.get(table.name) else {
-            problems.push(format!("table {} is missing, or hidden from this account", table.name));
+            let other = found.keys().find(|name| name.eq_ignore_ascii_case(table.name));
+            problems.push(match other {
+                Some(other) => format!(
+                    "table {} is missing; {other} is another name on this server",
+                    table.name
+                ),
+                None => format!("table {} is missing, or hidden from this account", table.name),
+            });
             continue;
         };
         for column in &table.columns {
             match columns.get(column.name) {
                 None => problems.push(format!("column {}.{} is missing", table.name, column.name)),
-                Some(found) if !column.family.accepts(found) => problems.push(format!(
-                    "column {}.{} is {found}, not {}",
+                Some(FoundColumn { data_type, .. }) if !column.family.accepts(data_type) => problems.push(format!(
+                    "column {}.{} is {data_type}, not {}",
                     table.name,
                     column.name,
                     column.family.expectation()
                 )),
-                Some(found) => {
-                    read.insert(format!("{}.{}", table.name, column.name), found.clone());
+                Some(FoundColumn { data_type, .. }) => {
+                    read.insert(format!("{}.{}", table.name, column.name), data_type.clone());
                 }
             }
+        }
+        if columns.get(table.key).is_some_and(|key| key.is_nullable) && has_row_without_key(source, table).await? {
+            problems.push(format!(
+                "column {}.{} is NULL in a row, which can so neither be named nor found again",
+                table.name, table.key
+            ));
         }
     }
     if problems.is_empty() {
@@ -64,21 +77,47 @@ pub async fn privileges(source: &Source, tables: &[SourceTable]) -> Result<()> {
     Ok(())
 }
 
-/// Data types by table and column, as far as the account may see them.
-async fn data_types(source: &Source) -> Result<HashMap<String, HashMap<String, String>>> {
+async fn has_row_without_key(source: &Source, table: &SourceTable) -> Result<bool> {
+    let select = Query::select()
+        .column(table.key)
+        .from(table.name)
+        .and_where(Expr::col(table.key).is_null())
+        .limit(1)
+        .to_owned();
+    let row = source.reader().one(&select).await;
+    Ok(row
+        .source(|| format!("looking for rows without a key in {}", table.name))?
+        .is_some())
+}
+
+/// A column as the source has it.
+struct FoundColumn {
+    data_type: String,
+    is_nullable: bool,
+}
+
+/// Columns by table and name, as far as the account may see them. Their names are the same in any case of letters, to
+/// the server too; those of tables are not.
+async fn found_columns(source: &Source) -> Result<HashMap<String, HashMap<String, FoundColumn>>> {
     let doing = || "reading information_schema.COLUMNS".to_owned();
     let column = |name: &'static str| Expr::col(Alias::new(name));
     let select = Query::select()
         .expr(column("TABLE_NAME"))
         .expr(column("COLUMN_NAME"))
         .expr(column("DATA_TYPE").cast_as("CHAR"))
+        .expr(column("IS_NULLABLE").cast_as("CHAR"))
         .from((Alias::new("information_schema"), Alias::new("COLUMNS")))
         .and_where(column("TABLE_SCHEMA").eq(&source.server.schema))
         .to_owned();
-    let mut tables: HashMap<String, HashMap<String, String>> = HashMap::new();
+    let mut tables: HashMap<String, HashMap<String, FoundColumn>> = HashMap::new();
     for row in source.reader().all(&select).await.source(doing)? {
-        let (table, column, data_type): (String, String, String) = row.try_get_many_by_index().source(doing)?;
-        tables.entry(table).or_default().insert(column, data_type);
+        let (table, column, data_type, nullable): (String, String, String, String) =
+            row.try_get_many_by_index().source(doing)?;
+        let found = FoundColumn {
+            data_type,
+            is_nullable: nullable.eq_ignore_ascii_case("yes"),
+        };
+        tables.entry(table).or_default().insert(column.to_lowercase(), found);
     }
     Ok(tables)
 }

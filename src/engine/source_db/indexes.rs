@@ -23,7 +23,10 @@ pub async fn leading_columns(source: &Source) -> Result<HashSet<(String, String)
         .to_owned();
     let rows = source.reader().all(&select).await.source(doing)?;
     rows.iter()
-        .map(|row| row.try_get_many_by_index().source(doing))
+        .map(|row| {
+            let (table, column): (String, String) = row.try_get_many_by_index().source(doing)?;
+            Ok((table, column.to_lowercase()))
+        })
         .collect()
 }
 

@@ -81,7 +81,7 @@ type Source = (
     Integer,
     String,
     String,
-    bool,
+    Integer,
     Integer,
     Option<DateTime<Utc>>,
     Option<String>,
@@ -96,7 +96,8 @@ fn map(row: &SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
         customer_id: Set(customer_id.0),
         first_name: Set(first_name),
         last_name: Set(last_name),
-        active: Set(active),
+        // As MySQL's own IF takes it.
+        active: Set(active.0 != 0),
         city: Set(city.ok_or_else(missing)?),
         country: Set(country.ok_or_else(missing)?),
         last_update: Set(last_update.map(timestamp_text)),

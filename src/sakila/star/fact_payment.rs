@@ -228,18 +228,23 @@ fn map(row: &SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection>
     })
 }
 
-/// The amount as the REAL nearest to its two decimals. Beyond 2^53 cents a REAL no longer tells cents apart.
+/// The amount as the REAL nearest to its two decimals.
 fn units(amount: Decimal) -> Result<f64, Rejection> {
-    const LARGEST_CENTS: i64 = 1 << 53;
-    let cents = amount
-        .checked_mul(Decimal::ONE_HUNDRED)
-        .filter(Decimal::is_integer)
-        .and_then(|cents| cents.to_i64())
-        .filter(|cents| cents.abs() <= LARGEST_CENTS)
-        .ok_or_else(|| Rejection::invalid("amount is not a number of whole cents up to 2^53"))?;
+    let cents =
+        whole_cents(amount).ok_or_else(|| Rejection::invalid("amount is not a number of whole cents up to 2^53"))?;
     #[expect(clippy::cast_precision_loss, reason = "at most 2^53, which a REAL holds exactly")]
     let units = cents as f64 / 100.0;
     Ok(units)
+}
+
+/// Beyond 2^53 cents a REAL no longer tells cents apart.
+fn whole_cents(amount: Decimal) -> Option<i64> {
+    const LARGEST_CENTS: u64 = 1 << 53;
+    amount
+        .checked_mul(Decimal::ONE_HUNDRED)
+        .filter(Decimal::is_integer)
+        .and_then(|cents| cents.to_i64())
+        .filter(|cents| cents.unsigned_abs() <= LARGEST_CENTS)
 }
 
 fn payments() -> Select<payment::Entity> {
@@ -274,10 +279,8 @@ fn entry(row: &SourceRow<'_>, lookups: &Lookups) -> Entry {
     Entry {
         date_key: paid.map_or(0, |paid| date_key::of_day(paid.date())),
         store_id: store.unwrap_or(0),
-        cents: amount
-            .and_then(|amount| amount.checked_mul(Decimal::ONE_HUNDRED))
-            .and_then(|cents| cents.to_i64())
-            .unwrap_or(0),
+        // An amount that is rejected adds nothing: with huge ones the sum would be beyond 64 bits.
+        cents: amount.and_then(whole_cents).unwrap_or(0),
     }
 }
 

@@ -2,10 +2,11 @@
 
 mod expected;
 pub mod http;
+pub mod killed;
 pub mod prometheus;
 pub mod proxy;
 mod sakila;
-mod server;
+pub mod server;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use sakila_sync::error::server_error_number;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
 pub use expected::TABLES;
-pub use server::{READER, have_own_server, kill, server};
+pub use server::{READER, have_own_server, server};
 
 /// One test's own schema on the server and its own folder for the target.
 pub struct Sandbox {
@@ -157,6 +158,16 @@ impl Sandbox {
     /// Changes the source, statement by statement, in one session.
     pub fn change(&self, statements: &[&str]) {
         self.runtime.block_on(execute(&self.admin, statements));
+    }
+
+    /// Drops every foreign key of the source: the columns of the official ones cannot be retyped.
+    pub fn drop_foreign_keys(&self) {
+        let statements = self.source(
+            "SELECT CONCAT('ALTER TABLE ', TABLE_NAME, ' DROP FOREIGN KEY ', CONSTRAINT_NAME) \
+             FROM information_schema.TABLE_CONSTRAINTS \
+             WHERE CONSTRAINT_TYPE = 'FOREIGN KEY' AND TABLE_SCHEMA = DATABASE()",
+        );
+        self.change(&statements.iter().map(String::as_str).collect::<Vec<_>>());
     }
 
     /// Another session with the source, for transactions that stay open.

@@ -1,0 +1,189 @@
+//! Whatever a row of the source holds: it loads, or it is rejected with its reason until it is mended, and it never stops
+//! the rest. What tables and schemas may hold is in `odd_schemas`.
+
+use crate::harness::{Sandbox, server};
+
+/// As servers had it where zero dates and values that no type has came in.
+const LAX: &str = "SET sql_mode = '', foreign_key_checks = 0";
+
+/// A row that cannot be loaded: what makes it so, whose it is, the reason, and what mends it.
+struct Fault {
+    statement: &'static str,
+    table: &'static str,
+    key: &'static str,
+    reason: &'static str,
+    remedy: &'static str,
+}
+
+/// One a line, as in a table.
+macro_rules! faults {
+    ($($table:literal $key:literal: $set:literal => $reason:literal, mended by $remedy:literal;)*) => {
+        [$(Fault {
+            statement: concat!("UPDATE ", $table, " SET ", $set, " WHERE ", $table, "_id = ", $key),
+            table: $table,
+            key: $key,
+            reason: $reason,
+            remedy: concat!("UPDATE ", $table, " SET ", $remedy, " WHERE ", $table, "_id = ", $key),
+        }),*]
+    };
+}
+
+/// Columns as wide and as lenient as somebody else's Sakila may have them.
+const LENIENT_COLUMNS: [&str; 5] = [
+    "ALTER TABLE film DROP INDEX idx_title, MODIFY title MEDIUMTEXT NULL, MODIFY length BIGINT NULL, \
+     MODIFY rating ENUM('G','PG','PG-13','R','NC-17','UNRATED') NULL",
+    "ALTER TABLE customer MODIFY active SMALLINT NOT NULL, MODIFY first_name VARCHAR(45) CHARACTER SET latin1 NULL",
+    "ALTER TABLE actor MODIFY last_name VARCHAR(45) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL",
+    "ALTER TABLE payment MODIFY amount DECIMAL(65,4) NULL",
+    "ALTER TABLE rental MODIFY customer_id BIGINT NULL",
+];
+
+#[test]
+fn a_row_that_cannot_be_loaded_is_rejected_with_its_reason_and_loads_once_it_is_mended() {
+    let faults = faults! {
+        "rental" "1": "rental_date = 0" => "rental_date is NULL, or a zero date", mended by "rental_date = '2024-05-01'";
+        "rental" "2": "rental_date = '2024-00-10'" => "rental_date cannot be read", mended by "rental_date = '2024-05-02'";
+        "rental" "3": "rental_date = '9999-12-31'" => "a date lies outside the years 1900 to 2199", mended by "rental_date = '2024-05-03'";
+        "rental" "4": "rental_date = '1000-01-01'" => "a date lies outside the years 1900 to 2199", mended by "rental_date = '2024-05-04'";
+        "rental" "5": "return_date = '2024-02-00'" => "return_date cannot be read", mended by "return_date = NULL";
+        "rental" "6": "customer_id = NULL" => "customer_id is NULL, or a zero date", mended by "customer_id = 1";
+        "payment" "1": "amount = 6.9950" => "amount is not a number of whole cents up to 2^53", mended by "amount = 1";
+        // Two that together are beyond 64 bits, of one day and store.
+        "payment" "2": "amount = 92233720368547758.07, payment_date = '2024-05-01', rental_id = NULL, staff_id = 1"
+            => "amount is not a number of whole cents up to 2^53", mended by "amount = 1";
+        "payment" "3": "amount = 92233720368547758.07, payment_date = '2024-05-01', rental_id = NULL, staff_id = 1"
+            => "amount is not a number of whole cents up to 2^53", mended by "amount = 1";
+        "payment" "4": "amount = -90071992547409.93" => "amount is not a number of whole cents up to 2^53", mended by "amount = 1";
+        "payment" "5": "amount = 1e60" => "amount cannot be read", mended by "amount = 1";
+        "payment" "6": "amount = NULL" => "amount is NULL, or a zero date", mended by "amount = 1";
+        "payment" "7": "payment_date = 0" => "payment_date is NULL, or a zero date", mended by "payment_date = '2024-05-01'";
+        "film" "1": "title = NULL" => "title is NULL, or a zero date", mended by "title = 'A'";
+        "film" "2": "length = 3000000000" => "length is beyond 32 bits", mended by "length = 1";
+        "film" "3": "last_update = 0" => "last_update is NULL, or a zero date", mended by "last_update = NOW()";
+        "film" "4": "language_id = 99" => "language 99 does not exist", mended by "language_id = 1";
+        "actor" "1": "last_update = 0" => "last_update is NULL, or a zero date", mended by "last_update = NOW()";
+        "actor" "2": "last_name = NULL" => "last_name is NULL, or a zero date", mended by "last_name = 'A'";
+        "customer" "1": "first_name = NULL" => "first_name is NULL, or a zero date", mended by "first_name = 'A'";
+    };
+    let sandbox = Sandbox::new();
+    sandbox.change(&[LAX]);
+    sandbox.drop_foreign_keys();
+    sandbox.change(&LENIENT_COLUMNS);
+    // Their parents are sound: each has the one fault.
+    sandbox.change(&[
+        "UPDATE rental SET customer_id = 2, inventory_id = (SELECT MIN(inventory_id) FROM inventory WHERE film_id > 5) \
+         WHERE rental_id <= 6",
+        "UPDATE payment SET customer_id = 2, rental_id = NULL WHERE payment_id <= 7",
+    ]);
+    sandbox.change(&faults.iter().map(|fault| fault.statement).collect::<Vec<_>>());
+    if server().is_mariadb {
+        // MySQL takes no half of a surrogate pair for UTF-8.
+        sandbox.change(&["UPDATE film SET title = _utf8mb4 x'EDA080' WHERE film_id = 5"]);
+    }
+
+    sandbox.load();
+    let assert_rejected = || {
+        for fault in &faults {
+            let reason = format!(
+                "SELECT reason FROM sync_reject WHERE source_table = '{}' AND key = '{}'",
+                fault.table, fault.key
+            );
+            assert_eq!(sandbox.star(&reason), [fault.reason], "{} {}", fault.table, fault.key);
+        }
+        if server().is_mariadb {
+            let reason = "SELECT reason FROM sync_reject WHERE source_table = 'film' AND key = '5'";
+            assert_eq!(sandbox.star(reason), ["title cannot be read"]);
+        }
+        // No row is in neither place, and none in both.
+        for (table, source) in TABLES {
+            let rows = sandbox.source_figure(&format!("SELECT CAST(COUNT(*) AS CHAR) FROM {source}"));
+            let sum = format!(
+                "SELECT (SELECT COUNT(*) FROM {table}) + (SELECT COUNT(*) FROM sync_reject WHERE source_table = '{source}')"
+            );
+            assert_eq!(sandbox.figure(&sum), rows, "{table}");
+        }
+    };
+    assert_rejected();
+    for arguments in [
+        &["incremental"][..],
+        &["repair"],
+        &["validate", "--all", "--deep"],
+        &["full-load"],
+    ] {
+        sandbox.run(arguments).succeeds();
+        assert_rejected();
+    }
+
+    sandbox.change(&faults.iter().map(|fault| fault.remedy).collect::<Vec<_>>());
+    sandbox.change(&[
+        "UPDATE film SET title = 'B' WHERE film_id = 5",
+        "ALTER TABLE payment MODIFY amount DECIMAL(20,2)",
+    ]);
+    sandbox.run(&["incremental"]).succeeds();
+    assert_eq!(sandbox.figure("SELECT COUNT(*) FROM sync_reject"), "0");
+    sandbox.assert_star_equals_source();
+}
+
+/// Star tables, and the source tables that their rows are made from.
+const TABLES: [(&str, &str); 9] = [
+    ("dim_film", "film"),
+    ("dim_actor", "actor"),
+    ("dim_category", "category"),
+    ("dim_store", "store"),
+    ("dim_customer", "customer"),
+    ("bridge_film_actor", "film_actor"),
+    ("bridge_film_category", "film_category"),
+    ("fact_rental", "rental"),
+    ("fact_payment", "payment"),
+];
+
+#[test]
+fn odd_values_load_as_they_are() {
+    let sandbox = Sandbox::new();
+    sandbox.change(&[LAX]);
+    sandbox.drop_foreign_keys();
+    sandbox.change(&LENIENT_COLUMNS);
+    sandbox.change(&[
+        "UPDATE film SET title = CONCAT('a', CHAR(0), 'b\\n\\r\\t', '🎬', ' ''\"`%_;--  ') WHERE film_id = 1",
+        "UPDATE film SET title = REPEAT('ß', 1000000) WHERE film_id = 2",
+        "UPDATE film SET title = '' WHERE film_id = 3",
+        // What no ENUM has becomes its empty value.
+        "UPDATE film SET rating = 'X' WHERE film_id = 4",
+        "UPDATE film SET rating = 'UNRATED' WHERE film_id = 5",
+        "UPDATE film SET rating = NULL, length = -2147483648, release_year = 0 WHERE film_id = 6",
+        "UPDATE film SET release_year = 2155, length = NULL WHERE film_id = 7",
+        "UPDATE customer SET first_name = 'Zoë', active = 300 WHERE customer_id = 1",
+        "UPDATE customer SET active = -1, last_update = 0 WHERE customer_id = 2",
+        "UPDATE city SET city = CONCAT(' Ürümqi', CHAR(0), ' ') WHERE city_id = 1",
+        "UPDATE payment SET amount = -90071992547409.92 WHERE payment_id = 1",
+        "UPDATE payment SET amount = 0, last_update = 0 WHERE payment_id = 2",
+        "UPDATE payment SET payment_date = '1900-01-01 00:00:00' WHERE payment_id = 3",
+        "UPDATE payment SET payment_date = '2199-12-31 23:59:59' WHERE payment_id = 4",
+        // Returned before it was rented.
+        "UPDATE rental SET rental_date = '2199-12-31', return_date = '1900-01-01' WHERE rental_id = 1",
+        "ALTER TABLE payment MODIFY amount DECIMAL(20,2)",
+        // Whoever had no NULLs wrote this for a rental that is open.
+        "UPDATE rental SET return_date = 0 WHERE rental_id = 2",
+    ]);
+    sandbox.load();
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.run(&["validate", "--all", "--deep"]).succeeds();
+    assert_eq!(
+        sandbox.star("SELECT key || reason FROM sync_reject"),
+        Vec::<String>::new()
+    );
+    let open = "SELECT COUNT(*) FROM fact_rental WHERE rental_id = 2 AND date_key_returned IS NULL AND rental_duration_days IS NULL";
+    assert_eq!(sandbox.figure(open), "1");
+    assert_eq!(
+        sandbox.figure("SELECT release_year FROM dim_film WHERE film_id = 6"),
+        "0"
+    );
+    // Zeros have a text of their own in the source: without them the rest compares to the letter.
+    sandbox.change(&[
+        "UPDATE rental SET return_date = NULL WHERE rental_id = 2",
+        "UPDATE customer SET last_update = NULL WHERE customer_id = 2",
+        "UPDATE film SET release_year = NULL WHERE film_id = 6",
+    ]);
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
+}
