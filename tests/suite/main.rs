@@ -24,6 +24,7 @@ mod properties;
 mod readme;
 mod running;
 mod schema;
+mod security;
 mod seed;
 mod sequences;
 mod silent;
