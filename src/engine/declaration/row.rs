@@ -6,6 +6,7 @@ use sea_orm::{
     QueryResult, TryGetable, TryGetableMany, Value,
 };
 use sea_orm::{DbErr, RuntimeErr};
+use sqlx::{Column as _, Row, TypeInfo};
 
 use super::lookup::Lookups;
 use crate::engine::declaration::rejection::Rejection;
@@ -145,12 +146,19 @@ impl SourceRow<'_> {
             _ => (None, false),
         };
         let name = column.and_then(|index: usize| self.0.column_names().into_iter().nth(index));
-        match (name, is_null) {
+        match (column, name) {
             // To the driver a zero date is NULL.
-            (Some(name), true) => format!("{name} is NULL, or a zero date"),
-            (Some(name), false) => format!("{name} cannot be read"),
-            (None, _) => "a column cannot be read".to_owned(),
+            (Some(column), Some(name)) if is_null && self.is_date(column) => format!("{name} is NULL, or a zero date"),
+            (_, Some(name)) if is_null => format!("{name} is NULL"),
+            (_, Some(name)) => format!("{name} cannot be read"),
+            (_, None) => "a column cannot be read".to_owned(),
         }
+    }
+
+    fn is_date(&self, column: usize) -> bool {
+        let row = self.0.try_as_mysql_row();
+        row.and_then(|row| row.columns().get(column))
+            .is_some_and(|column| matches!(column.type_info().name(), "DATETIME" | "TIMESTAMP"))
     }
 
     /// The first text that is no UTF-8.
