@@ -55,14 +55,18 @@ proptest! {
     }
 
     #[test]
-    fn a_password_that_breaks_its_url_is_not_shown_either(before in "[0-9]{0,5}[/?#:@%\\[]{1,2}", after in "[a-z0-9/?#:@%&]{0,8}") {
-        let text = format!("mysql://reader:{before}s3cret{after}@db.example/sakila");
+    fn a_password_that_breaks_its_url_is_not_shown_either(
+        before in "[0-9]{0,4}[/?#:@%\\[][a-z]{0,2}[/?#:@%\\[]?",
+        after in "[a-z0-9/?#=:@%&]{0,8}",
+        rest in prop::sample::select(vec!["@db.example/sakila", "@db.example"]),
+    ) {
+        let text = format!("mysql://reader:{before}sekret{after}{rest}");
         match SourceSettings::parse(&text, None) {
             Ok(settings) => {
                 let shown = format!("{} {:?} {:?}", settings.identity, settings.address, settings.options);
-                prop_assert!(!shown.contains("s3cret"), "{} shows {}", text, shown);
+                prop_assert!(!shown.contains("sekret"), "{} shows {}", text, shown);
             }
-            Err(error) => prop_assert!(!told(&error).contains("s3cret"), "{} tells {}", text, told(&error)),
+            Err(error) => prop_assert!(!told(&error).contains("sekret"), "{} tells {}", text, told(&error)),
         }
     }
 
