@@ -1,11 +1,31 @@
-//! What results in text are made of: tables, numbers, durations.
+//! What results in text are made of: tables, numbers, durations, words in colour.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
+use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
 use crate::engine::declaration::date_key;
 use crate::engine::runs::figures::{Comparison, Measure};
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const ADVICE: Style = AnsiColor::Cyan.on_default();
+
+/// Words that say that all is well. `Output` takes colours off again where nobody would see them.
+pub fn good(words: impl Display) -> String {
+    format!("{GOOD}{words}{GOOD:#}")
+}
+
+/// Words that nobody should overlook.
+pub fn bad(words: impl Display) -> String {
+    format!("{BAD}{words}{BAD:#}")
+}
+
+/// Words in front of what to do.
+pub fn advice(words: impl Display) -> String {
+    format!("{ADVICE}{words}{ADVICE:#}")
+}
 
 /// A table whose columns from the second on hold numbers.
 pub fn table(header: &[&str]) -> Table {

@@ -1,8 +1,11 @@
 //! The only door to stdout and stderr: results as text or JSON, errors, logs.
+//!
+//! Text has colours on terminals that show them, and elsewhere if CLICOLOR_FORCE is set; nowhere if NO_COLOR is.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
+use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -62,7 +65,7 @@ impl Output {
     /// If it cannot be written; a reader that has gone (`| head`) is no error.
     pub fn result<T: Serialize>(&self, command: &str, seconds: f64, result: &T, text: &str) -> Result<bool> {
         if self.json {
-            write(self.document(command, seconds, result).as_bytes())
+            write(io::stdout(), self.document(command, seconds, result).as_bytes())
         } else if self.quiet || text.is_empty() {
             Ok(true)
         } else {
@@ -77,12 +80,12 @@ impl Output {
         if self.quiet {
             return Ok(true);
         }
-        write(format!("{text}\n").as_bytes())
+        write(anstream::stdout(), format!("{text}\n").as_bytes())
     }
 
     /// Prints a file's contents, whatever the options say.
     pub fn file(bytes: &[u8]) -> Result<bool> {
-        write(bytes)
+        write(io::stdout(), bytes)
     }
 
     /// Prints an error with its causes and what to do: to stderr, and as the document where JSON was asked for.
@@ -106,14 +109,14 @@ impl Output {
                 exit_code: error.exit_code(),
             };
             // Where stdout is what has failed, stderr still tells.
-            let _ = write(self.document(command, seconds, &failure).as_bytes());
+            let _ = write(io::stdout(), self.document(command, seconds, &failure).as_bytes());
         }
-        let mut text = format!("error: {error}\n");
+        let mut text = format!("{} {error}\n", human::bad("error:"));
         for cause in causes {
             let _ = writeln!(text, "  caused by: {cause}");
         }
-        let _ = writeln!(text, "\nhint: {hint}");
-        let _ = io::stderr().write_all(text.as_bytes());
+        let _ = writeln!(text, "\n{} {hint}", human::advice("hint:"));
+        let _ = anstream::stderr().write_all(text.as_bytes());
     }
 
     fn document<T: Serialize>(self, command: &str, seconds: f64, result: &T) -> String {
@@ -133,8 +136,7 @@ impl Output {
     }
 }
 
-fn write(bytes: &[u8]) -> Result<bool> {
-    let mut stdout = io::stdout();
+fn write(mut stdout: impl Write, bytes: &[u8]) -> Result<bool> {
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(true),
         Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(false),
@@ -154,7 +156,7 @@ pub fn start_logging(global: &Global) {
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(LogWriter)
-        .with_ansi(io::stderr().is_terminal());
+        .with_ansi(AutoStream::choice(&io::stderr()) != ColorChoice::Never);
     match global.log_format {
         LogFormat::Text => logs.with_target(false).init(),
         LogFormat::Json => logs.json().flatten_event(true).init(),

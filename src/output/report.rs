@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::human::{comparisons, duration, grouped, rate_of, table, units};
+use super::human::{bad, comparisons, duration, good, grouped, rate_of, table, units};
 use crate::engine::pipeline::stages::{self, StageSeconds};
 use crate::engine::runs::figures::Comparison;
 use crate::engine::runs::report::{Move, Proof, Report, TableReport};
@@ -23,7 +23,8 @@ pub fn line(command: &str, report: &Report, seconds: f64) -> String {
         report.run_id
     );
     if report.status == Status::Differences {
-        line.push_str("; source and target DIFFER: `sakila-sync validate --all` tells where");
+        let differ = bad("source and target DIFFER");
+        let _ = write!(line, "; {differ}: `sakila-sync validate --all` tells where");
     }
     line
 }
@@ -98,9 +99,11 @@ pub fn text(command: &str, report: &Report, seconds: f64) -> String {
         .filter(|comparison| comparison.differs())
         .collect();
     if differences.is_empty() {
-        let _ = writeln!(text, "source and target agree in {} figures", report.comparisons.len());
+        let agree = good("source and target agree");
+        let _ = writeln!(text, "{agree} in {} figures", report.comparisons.len());
     } else {
-        let _ = writeln!(text, "source and target DIFFER:\n{}", comparisons(differences));
+        let differ = bad("source and target DIFFER");
+        let _ = writeln!(text, "{differ}:\n{}", comparisons(differences));
     }
     text
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::human::{comparisons, grouped, table};
+use super::human::{bad, comparisons, good, grouped, table};
 use crate::engine::pipeline::flow::{ColumnDifference, Difference, DifferenceKind};
 use crate::engine::runs::deep::TableDifferences;
 use crate::engine::runs::validate::Validation;
@@ -15,7 +15,8 @@ pub fn line(validation: &Validation, seconds: f64) -> String {
     if validation.equal {
         String::new()
     } else {
-        format!("validate: source and target DIFFER ({seconds:.2} s): `sakila-sync validate --all` tells where")
+        let differ = bad("source and target DIFFER");
+        format!("validate: {differ} ({seconds:.2} s): `sakila-sync validate --all` tells where")
     }
 }
 
@@ -84,9 +85,9 @@ pub fn text(validation: &Validation, seconds: f64) -> String {
         }
     }
     let verdict = if validation.equal {
-        "source and target agree"
+        good("source and target agree")
     } else {
-        "source and target DIFFER"
+        bad("source and target DIFFER")
     };
     let tolerance = match validation.tolerance {
         0 => String::new(),

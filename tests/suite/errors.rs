@@ -26,6 +26,25 @@ fn a_source_that_cannot_be_reached_is_named_with_its_cause() {
 }
 
 #[test]
+fn colours_are_for_terminals_and_for_those_who_force_them() {
+    let sandbox = Sandbox::empty();
+    let unreachable = |variables: &[&str]| {
+        let mut command = sandbox.command(&["init", "--json"]);
+        command
+            .env("SAKILA_SYNC_SOURCE", "mysql://reader@127.0.0.1:1/sakila")
+            .env_remove("CLICOLOR_FORCE")
+            .env_remove("NO_COLOR")
+            .envs(variables.iter().map(|name| (*name, "1")));
+        let run = Run::of(command);
+        assert!(!run.stdout.contains('\u{1b}'), "a document holds no colours: {run:#?}");
+        run.stderr.contains("\u{1b}[1m\u{1b}[31merror:\u{1b}[0m")
+    };
+    assert!(!unreachable(&[]));
+    assert!(unreachable(&["CLICOLOR_FORCE"]));
+    assert!(!unreachable(&["NO_COLOR"]));
+}
+
+#[test]
 fn a_wrong_password_and_a_missing_schema_are_told_apart() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command(&["init"]);
