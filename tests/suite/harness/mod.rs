@@ -7,11 +7,13 @@ pub mod prometheus;
 pub mod proxy;
 mod sakila;
 pub mod server;
+mod server;
+mod transcript;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sakila_sync::error::server_error_number;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
@@ -73,6 +75,10 @@ impl Sandbox {
             fill(&schema).await;
             connect(&server().administrator_url(&schema)).await
         });
+        if transcript::file().is_some() {
+            let [server, sqlite] = runtime.block_on(versions(&admin));
+            transcript::environment(&server, &sqlite);
+        }
         Self {
             runtime,
             admin,
@@ -157,6 +163,7 @@ impl Sandbox {
 
     /// Changes the source, statement by statement, in one session.
     pub fn change(&self, statements: &[&str]) {
+        transcript::change("source", statements);
         self.runtime.block_on(execute(&self.admin, statements));
     }
 
@@ -208,7 +215,9 @@ impl Sandbox {
 
     /// The first column of a query on the source, as text.
     pub fn source(&self, sql: &str) -> Vec<String> {
-        self.runtime.block_on(texts(&self.admin, sql))
+        let rows = self.runtime.block_on(texts(&self.admin, sql));
+        transcript::query("source", sql, &rows);
+        rows
     }
 
     /// The first column of a query on the target, as text.
@@ -218,16 +227,19 @@ impl Sandbox {
 
     /// The first column of a query on a SQLite file, as text.
     pub fn query(&self, file: &Path, sql: &str) -> Vec<String> {
-        self.runtime.block_on(async {
+        let rows = self.runtime.block_on(async {
             let connection = connect(&format!("sqlite://{}?mode=rw", file.display())).await;
             let rows = texts(&connection, sql).await;
             connection.close().await.unwrap();
             rows
-        })
+        });
+        transcript::query("star", sql, &rows);
+        rows
     }
 
     /// Changes the target behind the sync's back.
     pub fn tamper(&self, statement: &str) {
+        transcript::change("star", &[statement]);
         self.runtime.block_on(async {
             let connection = connect(&format!("sqlite://{}?mode=rw", self.target().display())).await;
             connection
@@ -266,6 +278,7 @@ impl Sandbox {
                 table.name
             );
             assert_eq!(source.len(), star.len(), "{} holds rows twice", table.name);
+            transcript::comparison(table.name, star.len());
         }
         assert_eq!(
             self.star("SELECT \"table\" FROM pragma_foreign_key_check"),
@@ -336,12 +349,15 @@ async fn execute(connection: &DatabaseConnection, statements: &[&str]) {
 
 impl Run {
     pub fn of(mut command: Command) -> Self {
+        let begin = Instant::now();
         let Output { status, stdout, stderr } = command.output().unwrap();
-        Self {
+        let run = Self {
             code: status.code().unwrap_or(-1),
             stdout: String::from_utf8(stdout).unwrap(),
             stderr: String::from_utf8(stderr).unwrap(),
-        }
+        };
+        transcript::command(&command, &run, begin.elapsed());
+        run
     }
 
     #[track_caller]
@@ -366,6 +382,15 @@ async fn connect(url: &str) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url);
     options.max_connections(1).sqlx_logging(false);
     Database::connect(options).await.unwrap()
+}
+
+/// Of the server and of the SQLite that tests and binary are built with.
+async fn versions(server: &DatabaseConnection) -> [String; 2] {
+    let sqlite = connect("sqlite::memory:").await;
+    [
+        texts(server, "SELECT VERSION()").await.remove(0),
+        texts(&sqlite, "SELECT sqlite_version()").await.remove(0),
+    ]
 }
 
 async fn texts(connection: &DatabaseConnection, sql: &str) -> Vec<String> {
