@@ -1,0 +1,46 @@
+//! Pictures for the README, of what its commands print: the test of the README types them.
+
+use std::fs;
+use std::path::Path;
+
+use crate::assignment::Described;
+use crate::error::{Error, Result};
+use crate::run;
+use crate::terminal;
+use crate::transcript::{Command, Event};
+
+const README: Described = Described {
+    name: "readme::the_readme_shows_what_the_commands_print",
+    title: "README",
+    command: "",
+    verifies: "",
+    how: "",
+};
+const SHOWN: [&str; 4] = ["full-load", "incremental", "validate", "status"];
+
+/// Draws the commands into a folder, a file each.
+pub fn draw(folder: &Path) -> Result<()> {
+    run::build()?;
+    let outcome = run::run(README)?;
+    if !outcome.passed {
+        eprintln!("{}", outcome.runner);
+        return Err(Error::Failed);
+    }
+    fs::create_dir_all(folder).map_err(Error::file(folder))?;
+    for event in &outcome.events {
+        let Event::Command(command) = event else { continue };
+        let name = command.arguments.first().map_or("", String::as_str);
+        if SHOWN.contains(&name) {
+            let path = folder.join(format!("{name}.svg"));
+            fs::write(&path, picture(command)?).map_err(Error::file(&path))?;
+            eprintln!("drawn: {}", path.display());
+        }
+    }
+    Ok(())
+}
+
+/// The result alone, as with RUST_LOG=warn.
+fn picture(command: &Command) -> Result<String> {
+    let text = terminal::prompt(&command.line()) + &command.stdout;
+    terminal::svg(&text, "Terminal", 0)
+}
