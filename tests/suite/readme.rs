@@ -36,6 +36,8 @@ fn commands(block: &str) -> Vec<Shown> {
 /// What differs from run to run, masked, and the room that it takes.
 fn masked(text: &str) -> String {
     let masks = [
+        // Colours, if they are forced.
+        (r"\x1b\[[0-9;]*m", ""),
         (ADDRESS, "ADDRESS"),
         (r"(MySQL|MariaDB) [0-9][-.\w]*", "SERVER"),
         (r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}", "TIME"),
