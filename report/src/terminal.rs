@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use anstyle::{Color, RgbColor};
-use anstyle_svg::{Term, WIN10_CONSOLE};
+use anstyle_svg::{Palette, Term};
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{self, fontdb};
 
@@ -19,6 +19,25 @@ const TITLE_BAR_UNITS: u32 = 30;
 const COLUMN_UNITS: f64 = 8.4;
 const BACKGROUND: RgbColor = RgbColor(0x1e, 0x1e, 0x2a);
 const FOREGROUND: RgbColor = RgbColor(0xdc, 0xdc, 0xdc);
+/// Black, red, green, yellow, blue, magenta, cyan and white, and the same again bright, to be read on the background.
+const PALETTE: Palette = Palette([
+    RgbColor(0x3a, 0x3a, 0x46),
+    RgbColor(0xf0, 0x71, 0x78),
+    RgbColor(0x8c, 0xc8, 0x6a),
+    RgbColor(0xe5, 0xc0, 0x7b),
+    RgbColor(0x6c, 0xb0, 0xf0),
+    RgbColor(0xc6, 0x8a, 0xe0),
+    RgbColor(0x5c, 0xc0, 0xcc),
+    FOREGROUND,
+    RgbColor(0x70, 0x70, 0x80),
+    RgbColor(0xff, 0x8a, 0x90),
+    RgbColor(0xa6, 0xe2, 0x80),
+    RgbColor(0xff, 0xd8, 0x90),
+    RgbColor(0x8c, 0xc6, 0xff),
+    RgbColor(0xdc, 0xa6, 0xf4),
+    RgbColor(0x7c, 0xdc, 0xe6),
+    RgbColor(0xff, 0xff, 0xff),
+]);
 const FONT: &[u8] = include_bytes!("../fonts/DejaVuSansMono.ttf");
 const FONT_NAME: &str = "DejaVu Sans Mono";
 
@@ -88,7 +107,7 @@ pub fn svg(text: &str, title: &str, columns: usize) -> Result<String> {
     )]
     let minimal_width = (columns as f64 * COLUMN_UNITS).ceil() as usize;
     let screen = Term::new()
-        .palette(WIN10_CONSOLE)
+        .palette(PALETTE)
         .fg_color(Color::Rgb(FOREGROUND))
         .bg_color(Color::Rgb(BACKGROUND))
         .background(false)
