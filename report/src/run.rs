@@ -49,6 +49,8 @@ pub fn run(test: Described) -> Result<Outcome> {
         .env("CLICOLOR_FORCE", "1")
         .env("TERM", "ansi")
         .env_remove("NO_COLOR")
+        // Of a test that fails the assertion tells, and its place.
+        .env("RUST_BACKTRACE", "0")
         .env("SAKILA_SYNC_TRANSCRIPTS", folder.path())
         .stdin(Stdio::null())
         .stderr(Stdio::null())

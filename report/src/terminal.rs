@@ -13,6 +13,8 @@ use crate::transcript::Command;
 
 /// Columns of the terminals in the report: all tables fit, and on a page letters are still large enough.
 pub const COLUMNS: usize = 116;
+/// Lines of a picture that fills a page.
+pub const LINES: usize = 67;
 /// Printed 17 cm wide, a picture has 290 dots an inch.
 const PIXELS_PER_UNIT: f32 = 2.0;
 const TITLE_BAR_UNITS: u32 = 30;
@@ -90,6 +92,21 @@ pub fn wrapped(text: &str, columns: usize) -> String {
         wrapped.push(character);
     }
     wrapped
+}
+
+/// The beginning and the end of a text that has more lines than a page.
+pub fn shortened(text: &str, maximum: usize) -> String {
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    if lines.len() <= maximum {
+        return text.to_owned();
+    }
+    let kept = (maximum - 1) / 2;
+    let left_out = lines.len() - 2 * kept;
+    format!(
+        "{}\u{1b}[0m\n\u{1b}[2m... {left_out} lines more, which are in the log ...\u{1b}[0m\n{}\n",
+        lines[..kept].join("\n"),
+        lines[lines.len() - kept..].join("\n")
+    )
 }
 
 /// The text without colours.
@@ -215,6 +232,14 @@ mod tests {
         assert_eq!(wrapped("abcdef\ngh", 3), "abc\ndef\ngh");
         assert_eq!(wrapped("\u{1b}[31mab\u{1b}[0mcd", 3), "\u{1b}[31mab\u{1b}[0mc\nd");
         assert_eq!(wrapped("abc\n", 3), "abc\n");
+    }
+
+    #[test]
+    fn long_texts_keep_both_ends() {
+        assert_eq!(shortened("a\nb\nc\n", 3), "a\nb\nc\n");
+        let short = shortened("a\nb\nc\nd\n", 3);
+        assert!(short.starts_with("a") && short.ends_with("d\n"), "{short}");
+        assert!(short.contains("2 lines more"), "{short}");
     }
 
     #[test]

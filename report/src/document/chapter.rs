@@ -4,7 +4,7 @@ use super::parts::{Body, Cell};
 use super::{CHAPTER, VERDICT, styles};
 use crate::error::Result;
 use crate::run::Outcome;
-use crate::terminal::{self, COLUMNS};
+use crate::terminal::{self, COLUMNS, LINES};
 use crate::transcript::{Command, Event, Query, Side};
 
 /// Rows of a long answer that are shown.
@@ -102,7 +102,8 @@ fn pictures(body: &mut Body, outcome: &Outcome) -> Result<()> {
 }
 
 fn picture(body: &mut Body, text: &str, caption: &str, alternative_text: &str) -> Result<()> {
-    let svg = terminal::svg(&terminal::wrapped(text, COLUMNS), "Terminal", COLUMNS)?;
+    let screen = terminal::shortened(&terminal::wrapped(text, COLUMNS), LINES);
+    let svg = terminal::svg(&screen, "Terminal", COLUMNS)?;
     body.picture(terminal::png(&svg)?, caption, alternative_text);
     Ok(())
 }

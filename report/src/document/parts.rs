@@ -13,6 +13,8 @@ const EMU_PER_TWENTIETH: u32 = 635;
 /// A picture, its caption and a line of text fit on a page.
 const LARGEST_HEIGHT: u32 = 13_000 * EMU_PER_TWENTIETH;
 
+const FEW_LINES: usize = 10;
+
 pub enum Block {
     Paragraph(Box<Paragraph>),
     Table(Box<Table>),
@@ -140,11 +142,11 @@ impl Body {
         }
     }
 
-    /// Few lines that stay on one page, with the line above them.
+    /// The same on one page, with the line above them, if they are few.
     pub fn log_together(&mut self, text: &str) {
         let lines: Vec<&str> = text.lines().collect();
         for (number, line) in lines.iter().enumerate() {
-            let is_followed = number + 1 < lines.len();
+            let is_followed = lines.len() <= FEW_LINES && number + 1 < lines.len();
             let run = Run::new().add_text(*line);
             self.paragraph(Paragraph::new().style(styles::LOG).keep_next(is_followed).add_run(run));
         }
