@@ -238,7 +238,7 @@ mod tests {
     fn long_texts_keep_both_ends() {
         assert_eq!(shortened("a\nb\nc\n", 3), "a\nb\nc\n");
         let short = shortened("a\nb\nc\nd\n", 3);
-        assert!(short.starts_with("a") && short.ends_with("d\n"), "{short}");
+        assert!(short.starts_with('a') && short.ends_with("d\n"), "{short}");
         assert!(short.contains("2 lines more"), "{short}");
     }
 
