@@ -23,7 +23,7 @@ use sqlx::{AssertSqlSafe, MySqlPool};
 
 use super::loaded::Loaded;
 
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A loaded star with its source, opened as a load opens them.
 pub struct Facts {

@@ -7,7 +7,6 @@ pub mod prometheus;
 pub mod proxy;
 mod sakila;
 pub mod server;
-mod server;
 mod transcript;
 
 use std::io::{self, Write};

@@ -16,7 +16,7 @@ use super::{connect, server, texts};
 
 /// The tests' Sakila has the official numbers of rows, and dates from 2022-01-01 to 2025-12-31.
 const SEED: u64 = 1;
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
 pub fn settings() -> Settings {
     Settings {

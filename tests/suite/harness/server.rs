@@ -27,7 +27,9 @@ thread_local! {
 /// Either ends with the test process, see `PrivateServer`.
 pub fn server() -> &'static PrivateServer {
     static SERVER: OnceLock<PrivateServer> = OnceLock::new();
-    OWN_SERVER.get().unwrap_or_else(|| SERVER.get_or_init(|| start(&OPTIONS)))
+    OWN_SERVER
+        .get()
+        .unwrap_or_else(|| SERVER.get_or_init(|| start(&OPTIONS)))
 }
 
 /// Gives this test a server of its own, which it may break.
