@@ -6,5 +6,6 @@
 
 /// Dies here if a test wants it, without running any more code of ours, as if killed.
 pub fn pass(name: &'static str) {
+    let _ = name;
     fail::fail_point!(name, |_| std::process::abort());
 }

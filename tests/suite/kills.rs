@@ -18,7 +18,7 @@ const CHANGES: [&str; 6] = [
     "UPDATE customer SET first_name = 'ANOTHER' WHERE customer_id % 5 = 1",
     "UPDATE city SET city = 'Elsewhere' WHERE city_id % 9 = 1",
     "INSERT INTO rental (rental_id, rental_date, inventory_id, customer_id, staff_id) \
-     SELECT rental_id + 20000, rental_date, inventory_id, customer_id, staff_id FROM rental WHERE rental_id <= 500",
+     SELECT rental_id + 20000, rental_date + INTERVAL 10 YEAR, inventory_id, customer_id, staff_id FROM rental WHERE rental_id <= 500",
 ];
 
 /// Runs a command until it dies at a failpoint; `after` times it is passed unharmed.
@@ -38,6 +38,13 @@ fn dies_at(sandbox: &Sandbox, arguments: &[&str], failpoint: &str, after: u32) {
         "{arguments:?} does not come to {failpoint}: {log}"
     );
     assert_sound(sandbox);
+}
+
+/// Rows without a time of change: the pass that closes a load reads them once more.
+fn without_time(sandbox: &Sandbox) -> u64 {
+    let customers = sandbox.source_figure("SELECT COUNT(*) FROM customer WHERE last_update IS NULL");
+    let payments = sandbox.source_figure("SELECT COUNT(*) FROM payment WHERE last_update IS NULL");
+    customers.parse::<u64>().unwrap() + payments.parse::<u64>().unwrap()
 }
 
 /// What readers may rely on, whatever has happened.
@@ -83,7 +90,7 @@ fn a_program_that_dies_anywhere_in_a_first_load_goes_on_where_it_was() {
         .iter()
         .map(|table| table["read"].as_u64().unwrap())
         .sum();
-    assert_eq!(read, 0, "all pages had been written: {report}");
+    assert_eq!(read, without_time(&sandbox), "all pages had been written: {report}");
     assert_eq!(report["resumed"]["rows_read_again"], 0);
     sandbox.assert_star_equals_source();
     // When the rows are committed, all that is left to do is to tidy up.
@@ -137,7 +144,7 @@ fn rows_that_a_load_reads_a_second_time_are_counted_and_shown() {
         .sum();
     let text = run.stdout.split("interrupted: ").nth(1).unwrap();
     let again: u64 = text.split(' ').next().unwrap().replace(',', "").parse().unwrap();
-    assert_eq!(read + kept, all + again, "{run:#?}");
+    assert_eq!(read + kept, all + again + without_time(&sandbox), "{run:#?}");
     sandbox.assert_star_equals_source();
 }
 
@@ -211,22 +218,26 @@ fn a_program_that_dies_while_it_makes_or_migrates_the_file_makes_it_when_run_aga
     sandbox.assert_star_equals_source();
 }
 
-/// How many times the load is killed; 100 for the long form.
-fn kills() -> u32 {
-    std::env::var("SAKILA_SYNC_KILLS").map_or(10, |kills| kills.parse().unwrap())
+/// How many times the load is killed, and of what scale it is; 100 and 5 are the long form.
+fn long_form(variable: &str, short: u32) -> u32 {
+    std::env::var(variable).map_or(short, |number| number.parse().unwrap())
 }
 
 #[test]
 fn a_load_that_is_killed_again_and_again_ends_with_the_star_that_it_would_have_made() {
     let sandbox = Sandbox::empty();
-    sandbox.administer(&["seed", "--scale", "5", "--seed", "3"]).succeeds();
+    let kills = long_form("SAKILA_SYNC_KILLS", 8);
+    let scale = long_form("SAKILA_SYNC_KILLS_SCALE", 1).to_string();
+    sandbox
+        .administer(&["seed", "--scale", &scale, "--seed", "3"])
+        .succeeds();
     let chance = u64::from(std::process::id());
     println!("moments by chance {chance}");
     let mut random = Random::of(chance);
     let (mut killed, mut finished) = (0, 0);
-    let mut longest_milliseconds = 3_000;
+    let mut longest_milliseconds = 2_000;
     sandbox.run(&["init"]).succeeds();
-    while killed < kills() {
+    while killed < kills {
         let began = Instant::now();
         let mut child = spawn(&sandbox, &["full-load"]);
         let patience = Duration::from_millis(random.below(longest_milliseconds));

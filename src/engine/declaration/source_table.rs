@@ -1,7 +1,9 @@
 //! A source table as a value: its name, the key its changed rows are named by, and the columns that are read.
 
-use sea_orm::sea_query::{Alias, ColumnType, DynIden, Expr, ExprTrait, IntoIden, Query, SelectStatement};
-use sea_orm::{ColumnTrait, EntityTrait, IdenStatic, Iterable};
+use sea_orm::sea_query::{
+    Alias, Asterisk, CaseStatement, ColumnType, DynIden, Expr, ExprTrait, Func, IntoIden, Query, SelectStatement,
+};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, IdenStatic, Iterable};
 
 /// Every source table has its time of last change in this column.
 pub const MARKER_COLUMN: &str = "last_update";
@@ -46,18 +48,37 @@ impl SourceTable {
 
     /// (key, last_update) of the rows that changed after `marker`; rows without a time of change always count.
     pub fn changed_since(&self, marker: Option<chrono::DateTime<chrono::Utc>>) -> SelectStatement {
-        let last_update = || Expr::col(MARKER_COLUMN);
-        let mut select = Query::select();
-        select.column(self.key).column(MARKER_COLUMN).from(self.name);
-        if let Some(marker) = marker {
-            select.and_where(last_update().gt(marker).or(last_update().is_null()));
-        }
-        select
+        Query::select()
+            .column(self.key)
+            .column(MARKER_COLUMN)
+            .from(self.name)
+            .cond_where(has_changed_since(marker))
+            .to_owned()
+    }
+
+    /// How many rows there are, the highest key, and how many changed after `marker`: all of one scan.
+    pub fn extent(&self, marker: Option<chrono::DateTime<chrono::Utc>>) -> SelectStatement {
+        let changed = CaseStatement::new().case(has_changed_since(marker), 1);
+        Query::select()
+            .expr(Expr::col(Asterisk).count())
+            .expr(Expr::col(self.key).max())
+            .expr(Func::count(changed))
+            .from(self.name)
+            .to_owned()
     }
 
     pub fn iden(&self) -> DynIden {
         Alias::new(self.name).into_iden()
     }
+}
+
+fn has_changed_since(marker: Option<chrono::DateTime<chrono::Utc>>) -> Condition {
+    let last_update = || Expr::col(MARKER_COLUMN);
+    marker.map_or_else(Condition::all, |marker| {
+        Condition::any()
+            .add(last_update().gt(marker))
+            .add(last_update().is_null())
+    })
 }
 
 impl Family {

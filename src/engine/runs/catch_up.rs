@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
 use tracing::{Instrument, debug, info, info_span};
 
-use super::delta::{Advance, Delta};
+use super::delta::{Advance, Delta, LookAt};
 use super::figures::{Comparison, Sides};
 use super::report::Proof;
 use super::stale::Changes;
@@ -135,13 +135,18 @@ impl<'a> CatchUp<'a> {
                 continue;
             }
             let state = self.states.get(source_table.name);
-            let is_star_table = self
-                .context
-                .look
-                .star
-                .tables()
-                .any(|table| table.source_table == source_table.name);
-            let delta = Delta::read(self.snapshot, source_table, state, self.start.mode, is_star_table).await?;
+            let look_at = LookAt {
+                is_star_table: self
+                    .context
+                    .look
+                    .star
+                    .tables()
+                    .any(|table| table.source_table == source_table.name),
+                is_indexed: self.context.indexed.contains(source_table.name),
+            };
+            let delta = Delta::read(self.snapshot, source_table, state, self.start.mode, look_at).await?;
+            self.source_rows
+                .extend(delta.rows.map(|rows| (source_table.name, rows)));
             self.deltas.insert(source_table.name, delta);
         }
         for table in self.context.look.star.tables() {
@@ -296,7 +301,7 @@ impl<'a> CatchUp<'a> {
             };
             let delta = &self.deltas[source_table.name];
             let is_indexed = self.context.indexed.contains(source_table.name);
-            let all_rows = self.source_rows.get(source_table.name).copied().or(delta.rows());
+            let all_rows = self.source_rows.get(source_table.name).copied().or(delta.rows);
             let advance = Advance {
                 snapshot: self.snapshot,
                 run_id: self.run_id,

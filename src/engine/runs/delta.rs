@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::TryStreamExt;
-use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query};
+use sea_orm::DbErr;
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use tracing::warn;
 
 use super::Mode;
@@ -24,6 +25,8 @@ pub struct Delta {
     /// Ascending.
     pub keys: Vec<i64>,
     pub newest: Option<DateTime<Utc>>,
+    /// How many rows the table has, where they were counted.
+    pub rows: Option<i64>,
     /// Of a table that is no star table's own: how many rows it has, and their highest key.
     extent: Option<Extent>,
     /// Whether rows came or went that no time of change tells of: then everything made from the table is compared.
@@ -42,11 +45,21 @@ pub struct Advance<'a> {
     pub rows_scanned: Option<i64>,
 }
 
-/// How many rows a table has, and their highest key.
+/// What is known of a table before it is looked at.
+#[derive(Clone, Copy)]
+pub struct LookAt {
+    /// Whether a target table is made from it row by row.
+    pub is_star_table: bool,
+    /// Whether an index finds what changed.
+    pub is_indexed: bool,
+}
+
+/// How many rows a table has, their highest key, and how many of them have changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Extent {
     rows: i64,
     highest_key: Option<i64>,
+    changed: i64,
 }
 
 impl Delta {
@@ -56,7 +69,7 @@ impl Delta {
         table: &SourceTable,
         state: Option<&sync_state::Model>,
         mode: Mode,
-        is_star_table: bool,
+        look_at: LookAt,
     ) -> Result<Self> {
         let proven = state.and_then(|state| state.update_time.clone());
         let now = snapshot.update_time(table.name).map(state::time_text);
@@ -68,31 +81,44 @@ impl Delta {
             Mode::ClosingFullLoad => state.and_then(|state| state.load_marker.as_deref()),
         };
         let doing = || format!("reading what changed in {}", table.name);
-        let select = table.changed_since(since.and_then(state::parse_time));
+        let since = since.and_then(state::parse_time);
+        let select = table.changed_since(since);
         let mut delta = Self {
             moved: true,
             ..Self::default()
         };
-        // A bulk change may touch every row: they are streamed, and a key is all that is kept of each.
-        let reader = snapshot.reader();
-        let mut rows = reader.stream(&select).await.source(doing)?;
-        while let Some(row) = rows.try_next().await.source(doing)? {
-            let (Key(key), changed): (Key, Option<DateTime<Utc>>) = row.try_get_many_by_index().source(doing)?;
-            delta.keys.push(key);
-            delta.newest = max(delta.newest, changed);
+        // Without an index either question goes through all rows: the first, which is short to answer, may do.
+        let scanned = if look_at.is_indexed && look_at.is_star_table {
+            None
+        } else {
+            Some(Extent::read(snapshot, table, since).await?)
+        };
+        delta.rows = scanned.map(|scanned| scanned.rows);
+        if scanned.is_none_or(|scanned| scanned.changed > 0) {
+            delta.read_keys(snapshot, &select).await.source(doing)?;
         }
-        drop(rows);
         if mode == Mode::ClosingFullLoad {
             delta.newest = newest(snapshot, table).await?;
         }
         delta.keys.sort_unstable();
         delta.keys.dedup();
-        if !is_star_table {
-            let extent = Extent::read(snapshot, table).await?;
+        if let Some(extent) = scanned.filter(|_| !look_at.is_star_table) {
             delta.is_unexplained = mode != Mode::ClosingFullLoad && !delta.explains(state, extent);
             delta.extent = Some(extent);
         }
         Ok(delta)
+    }
+
+    /// A bulk change may touch every row: they are streamed, and a key is all that is kept of each.
+    async fn read_keys(&mut self, snapshot: &Snapshot, select: &SelectStatement) -> std::result::Result<(), DbErr> {
+        let reader = snapshot.reader();
+        let mut rows = reader.stream(select).await?;
+        while let Some(row) = rows.try_next().await? {
+            let (Key(key), changed): (Key, Option<DateTime<Utc>>) = row.try_get_many_by_index()?;
+            self.keys.push(key);
+            self.newest = max(self.newest, changed);
+        }
+        Ok(())
     }
 
     /// The delta of a table all of whose rows were looked at.
@@ -172,29 +198,20 @@ impl Delta {
             },
         }
     }
-
-    /// Rows of a table that is no star table's own.
-    pub fn rows(&self) -> Option<i64> {
-        self.extent.map(|extent| extent.rows)
-    }
 }
 
 impl Extent {
-    async fn read(snapshot: &Snapshot, table: &SourceTable) -> Result<Self> {
+    async fn read(snapshot: &Snapshot, table: &SourceTable, since: Option<DateTime<Utc>>) -> Result<Self> {
         let doing = || format!("counting {}", table.name);
-        let select = Query::select()
-            .expr(Expr::col(Asterisk).count())
-            .expr(Expr::col(table.key).max())
-            .from(table.name)
-            .to_owned();
-        let row = snapshot.reader().one(&select).await.source(doing)?;
-        let (rows, highest_key): (i64, Option<Key>) = match row {
+        let row = snapshot.reader().one(&table.extent(since)).await.source(doing)?;
+        let (rows, highest_key, changed): (i64, Option<Key>, i64) = match row {
             Some(row) => row.try_get_many_by_index().source(doing)?,
-            None => (0, None),
+            None => (0, None, 0),
         };
         Ok(Self {
             rows,
             highest_key: highest_key.map(|key| key.0),
+            changed,
         })
     }
 }

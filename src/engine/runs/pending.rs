@@ -12,7 +12,7 @@ use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Kind, Table};
 use crate::engine::pipeline::flow::{Outcomes, Removed, TableOutcome};
 use crate::engine::pipeline::plan::Intervals;
-use crate::engine::runs::delta::Delta;
+use crate::engine::runs::delta::{Delta, LookAt};
 use crate::engine::runs::figures::Sides;
 use crate::engine::runs::stale::Changes;
 use crate::engine::runs::{Look, Mode};
@@ -67,12 +67,16 @@ impl Pending {
     pub async fn find(look: &Look<'_>, snapshot: &Snapshot, sides: &Sides, states: &States) -> Result<Self> {
         let mut deltas: HashMap<&'static str, Delta> = HashMap::new();
         for source_table in &look.star.sources {
-            let is_star_table = look.star.tables().any(|table| table.source_table == source_table.name);
+            let look_at = LookAt {
+                is_star_table: look.star.tables().any(|table| table.source_table == source_table.name),
+                // How many rows it has is asked for elsewhere.
+                is_indexed: true,
+            };
             let state = states.get(source_table.name);
             let delta = if since_last_sync(snapshot, source_table.name, states) == Moved::No {
                 Delta::default()
             } else {
-                Delta::read(snapshot, source_table, state, Mode::Incremental, is_star_table).await?
+                Delta::read(snapshot, source_table, state, Mode::Incremental, look_at).await?
             };
             deltas.insert(source_table.name, delta);
         }
