@@ -26,8 +26,8 @@ pub fn kill(server: &PrivateServer) -> Killed {
     };
     let killed = Command::new("kill").args(["-KILL", id]).status().unwrap();
     assert!(killed.success());
-    // A process that is dead and not yet waited for has no program any more.
-    while fs::read_link(format!("/proc/{id}/exe")).is_ok() {
+    // Dead and not yet waited for, or gone: only then has it let go of its files and its port.
+    while fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
         std::thread::yield_now();
     }
     process
