@@ -3,6 +3,9 @@
 //! The server is the binary that SAKILA_SYNC_MYSQLD names, else mysqld or mariadbd on the PATH. Expected
 //! values come from plain SQL on the source or from published figures, never from the code under test. The source is
 //! seeded by ourselves, but for the tests in `official`, which need the official dump and say so where it is not.
+//!
+//! What takes long is short unless the environment says more: `SAKILA_SYNC_SEQUENCES` sets the number of random sequences,
+//! `SAKILA_SYNC_SOAK_SCALE` and `SAKILA_SYNC_SOAK_SECONDS` the size and the time of the soak under concurrent writers.
 
 mod harness;
 
@@ -21,6 +24,7 @@ mod markers;
 mod odd_schemas;
 mod official;
 mod properties;
+mod readers;
 mod readme;
 mod running;
 mod schema;
@@ -32,3 +36,4 @@ mod source_lost;
 mod tour;
 mod validation;
 mod watching;
+mod writers;

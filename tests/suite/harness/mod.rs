@@ -371,6 +371,12 @@ impl Run {
     }
 }
 
+/// What a variable of the environment sets, if it is set.
+pub fn number(variable: &str) -> Option<u64> {
+    let value = std::env::var(variable).ok()?;
+    Some(value.parse().unwrap_or_else(|error| panic!("{variable}: {error}")))
+}
+
 /// Sends a signal, as in `-INT`. The shell's own kill is on every machine.
 pub fn send(signal: &str, child: &Child) {
     let kill = format!("kill {signal} {}", child.id());

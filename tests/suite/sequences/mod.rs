@@ -13,7 +13,6 @@ mod sequence;
 mod star;
 mod template;
 
-use std::env;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
@@ -21,7 +20,7 @@ use keys::Keys;
 use sequence::{Sequence, Step};
 use star::SurrogateKeys;
 
-use crate::harness::Sandbox;
+use crate::harness::{Sandbox, number};
 
 /// Longer than any session of a sequence stays open: its account may not see what is.
 const INCREMENTAL: [&str; 3] = ["incremental", "--overlap", "120"];
@@ -33,7 +32,7 @@ const THREADS: usize = 4;
 /// What the server may say: there is such a row, somebody else holds it, other rows need it, or it needs others. Then
 /// a statement changes nothing. (MySQL 9.7 says nothing where somebody else holds a row that a cascade comes to, changes
 /// some of the others and leaves the rest: a source with orphans, and nothing that tells of them.)
-const REFUSALS: [u16; 6] = [1062, 1205, 1213, 1451, 1452, 1761];
+pub const REFUSALS: [u16; 6] = [1062, 1205, 1213, 1451, 1452, 1761];
 
 #[test]
 fn any_sequence_of_changes_ends_in_the_star_that_a_load_from_nothing_makes() {
@@ -64,11 +63,6 @@ fn any_sequence_of_changes_ends_in_the_star_that_a_load_from_nothing_makes() {
             scope.spawn(play_some);
         }
     });
-}
-
-fn number(variable: &str) -> Option<u64> {
-    let value = env::var(variable).ok()?;
-    Some(value.parse().unwrap_or_else(|error| panic!("{variable}: {error}")))
 }
 
 /// What has been done, to be shown if it ends badly.

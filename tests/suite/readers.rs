@@ -1,0 +1,321 @@
+//! Whoever reads the star while a run writes to it sees states that hold together, and is not kept waiting.
+//!
+//! Two readers poll the file from before a run's beginning until after its end, with plain SQL: one on a connection that
+//! stays open, and one that opens the file anew each time, as a report does. Neither lets SQLite wait for a lock, so that
+//! each refusal shows; who is refused asks again at once, and the time until the answer is what a reader is locked out.
+
+use std::path::Path;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::harness::Sandbox;
+
+/// Nobody is locked out for longer.
+const LONGEST_LOCK_OUT: Duration = Duration::from_secs(1);
+/// With fewer looks at a run a reader has not seen much of it.
+const FEWEST_POLLS: usize = 25;
+
+/// Every column that points to another table's row.
+const REFERENCES: [(&str, &str, &str); 12] = [
+    ("fact_rental", "date_key_rented", "dim_date.date_key"),
+    ("fact_rental", "date_key_returned", "dim_date.date_key"),
+    ("fact_rental", "film_key", "dim_film.film_key"),
+    ("fact_rental", "store_key", "dim_store.store_key"),
+    ("fact_rental", "customer_key", "dim_customer.customer_key"),
+    ("fact_payment", "date_key_paid", "dim_date.date_key"),
+    ("fact_payment", "customer_key", "dim_customer.customer_key"),
+    ("fact_payment", "store_key", "dim_store.store_key"),
+    ("bridge_film_actor", "film_key", "dim_film.film_key"),
+    ("bridge_film_actor", "actor_key", "dim_actor.actor_key"),
+    ("bridge_film_category", "film_key", "dim_film.film_key"),
+    ("bridge_film_category", "category_key", "dim_category.category_key"),
+];
+const MARKERS: &str = "SELECT group_concat(source_table || ' ' || COALESCE(last_updated, '-'), ', ' ORDER BY source_table) \
+                       FROM sync_state";
+/// Beside counts and cents what an update of a rental and of a dimension moves.
+const FIGURES: &str = "SELECT (SELECT COUNT(*) || ' rentals of ' || COALESCE(SUM(rental_duration_days), 0) || ' days, ' \
+                       FROM fact_rental) || (SELECT COUNT(*) || ' payments of ' \
+                       || COALESCE(SUM(CAST(ROUND(amount * 100) AS INTEGER)), 0) || ' cents, ' FROM fact_payment) \
+                       || (SELECT COUNT(DISTINCT city) || ' cities, ' FROM dim_customer) \
+                       || (SELECT COUNT(*) || ' roles' FROM bridge_film_actor)";
+
+/// What one read transaction shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct State {
+    markers: String,
+    figures: String,
+}
+
+/// What a reader has met with.
+struct Watched {
+    name: &'static str,
+    /// In the order in which they were seen, each once: the first is that of before the run, the last that of after it.
+    states: Vec<State>,
+    /// Polls that began and ended while the run was under way.
+    polls: usize,
+    refusals: usize,
+    longest_lock_out: Duration,
+    longest_poll: Duration,
+}
+
+impl Watched {
+    fn before(&self) -> &State {
+        &self.states[0]
+    }
+
+    fn after(&self) -> &State {
+        self.states.last().unwrap()
+    }
+
+    /// What holds of every run: once a marker has moved, all is there that it stands for.
+    fn assert_markers_tell_no_more_than_is_there(&self) {
+        for state in &self.states {
+            assert!(
+                state.markers == self.before().markers || state == self.after(),
+                "{}: markers of after the run, and {} instead of {}",
+                self.name,
+                state.figures,
+                self.after().figures
+            );
+        }
+    }
+
+    /// What holds of a run that is one transaction.
+    fn assert_nothing_between(&self) {
+        let (before, after) = (self.before(), self.after());
+        assert_ne!(before.markers, after.markers, "{}", self.name);
+        assert_ne!(before.figures, after.figures, "{}", self.name);
+        assert_eq!(self.states, [before.clone(), after.clone()], "{}", self.name);
+    }
+}
+
+/// Runs a command while both readers poll.
+fn watch(sandbox: &Sandbox, command: &[&str]) -> [Watched; 2] {
+    let file = sandbox.target();
+    let (is_running, has_ended) = (AtomicBool::new(false), AtomicBool::new(false));
+    let have_seen_before = Barrier::new(3);
+    let read = |name: &'static str, stays_open: bool| {
+        let mut reader = Reader {
+            file: &file,
+            stays_open,
+            connection: None,
+            watched: Watched {
+                name,
+                states: Vec::new(),
+                polls: 0,
+                refusals: 0,
+                longest_lock_out: Duration::ZERO,
+                longest_poll: Duration::ZERO,
+            },
+        };
+        reader.poll();
+        have_seen_before.wait();
+        while !has_ended.load(Ordering::SeqCst) {
+            let began_within = is_running.load(Ordering::SeqCst);
+            reader.poll();
+            if began_within && is_running.load(Ordering::SeqCst) {
+                reader.watched.polls += 1;
+            }
+        }
+        reader.poll();
+        reader.watched
+    };
+    thread::scope(|scope| {
+        let readers = [
+            scope.spawn(|| read("a connection that stays open", true)),
+            scope.spawn(|| read("a connection a poll", false)),
+        ];
+        have_seen_before.wait();
+        is_running.store(true, Ordering::SeqCst);
+        let began = Instant::now();
+        let run = sandbox.run(command);
+        let took = began.elapsed();
+        is_running.store(false, Ordering::SeqCst);
+        has_ended.store(true, Ordering::SeqCst);
+        let watched = readers.map(|reader| reader.join().unwrap());
+        run.succeeds();
+        for Watched {
+            name,
+            states,
+            polls,
+            refusals,
+            longest_lock_out,
+            longest_poll,
+        } in &watched
+        {
+            println!(
+                "{} of {took:.1?}, {name}: {polls} polls, {} states, {refusals} refusals, locked out for at most \
+                 {longest_lock_out:.1?}, a poll took at most {longest_poll:.1?}",
+                command[0],
+                states.len(),
+            );
+            assert!(*polls >= FEWEST_POLLS, "{name}: {polls} polls only");
+            assert!(*longest_lock_out < LONGEST_LOCK_OUT, "{name}: {longest_lock_out:?}");
+            assert!(!name.ends_with("open") || *refusals == 0, "{name}: {refusals} refusals");
+        }
+        watched
+    })
+}
+
+/// One of the two.
+struct Reader<'a> {
+    file: &'a Path,
+    stays_open: bool,
+    connection: Option<Connection>,
+    watched: Watched,
+}
+
+impl Reader<'_> {
+    /// Looks at the star once, however often it takes to ask.
+    fn poll(&mut self) {
+        let asked = Instant::now();
+        let mut began = asked;
+        let state = loop {
+            match self.look() {
+                Ok(state) => break state,
+                Err(error) if is_refusal(&error) => self.watched.refusals += 1,
+                Err(error) => panic!("{}: {error}", self.watched.name),
+            }
+            assert!(asked.elapsed() < Duration::from_mins(1), "{}", self.watched.name);
+            thread::yield_now();
+            began = Instant::now();
+        };
+        let watched = &mut self.watched;
+        watched.longest_lock_out = watched.longest_lock_out.max(began - asked);
+        watched.longest_poll = watched.longest_poll.max(asked.elapsed());
+        if watched.states.last() != Some(&state) {
+            watched.states.push(state);
+        }
+    }
+
+    fn look(&mut self) -> rusqlite::Result<State> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => open(self.file)?,
+        };
+        let state = look(&connection, self.watched.name)?;
+        self.connection = Some(connection).filter(|_| self.stays_open);
+        Ok(state)
+    }
+}
+
+fn open(file: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.busy_timeout(Duration::ZERO)?;
+    Ok(connection)
+}
+
+fn is_refusal(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+/// In one read transaction: whether all that is referred to is there, and what the markers and the facts are.
+fn look(connection: &Connection, reader: &str) -> rusqlite::Result<State> {
+    let transaction = connection.unchecked_transaction()?;
+    let text = |sql: &str| transaction.query_row(sql, [], |row| row.get::<_, String>(0));
+    let state = State {
+        markers: text(MARKERS)?,
+        figures: text(FIGURES)?,
+    };
+    let violations = "SELECT COUNT(*) || ' rows lack what they refer to: ' || COALESCE(group_concat(DISTINCT \"table\" \
+                      || ' its ' || parent), '') FROM pragma_foreign_key_check";
+    let found = text(violations)?;
+    assert!(found.starts_with("0 "), "{reader}: {found} with {state:?}");
+    for (table, column, referred) in REFERENCES {
+        let (parent, key) = referred.split_once('.').unwrap();
+        let orphans: i64 = transaction.query_row(
+            &format!("SELECT COUNT(*) FROM {table} WHERE {column} NOT IN (SELECT {key} FROM {parent})"),
+            [],
+            |row| row.get(0),
+        )?;
+        assert_eq!(
+            orphans, 0,
+            "{reader}: rows of {table} whose {column} is not there, with {state:?}"
+        );
+    }
+    Ok(state)
+}
+
+/// What a day may bring, and more: new rows with new parents in new years, rows and their parents that go, places and
+/// copies that change.
+const CHANGES: [&str; 15] = [
+    "INSERT INTO customer (customer_id, store_id, first_name, last_name, address_id, create_date) \
+     SELECT customer_id + 1000, store_id, first_name, last_name, address_id, NOW() FROM customer WHERE customer_id < 200",
+    "INSERT INTO film (film_id, title, language_id) SELECT film_id + 2000, title, language_id FROM film WHERE film_id < 100",
+    "INSERT INTO inventory (film_id, store_id) SELECT film_id, 1 FROM film WHERE film_id > 2000",
+    "INSERT INTO rental (rental_date, inventory_id, customer_id, staff_id) \
+     SELECT '2031-05-05', (SELECT MAX(inventory_id) FROM inventory), customer_id, 1 FROM customer WHERE customer_id > 1000",
+    "INSERT INTO payment (customer_id, staff_id, rental_id, amount, payment_date) \
+     SELECT customer_id, staff_id, rental_id, 3.33, '2032-06-06' FROM rental WHERE rental_date = '2031-05-05'",
+    "UPDATE payment SET amount = amount + 1 WHERE payment_id % 3 = 0",
+    "UPDATE rental SET return_date = rental_date + INTERVAL 9 DAY WHERE rental_id % 3 = 0",
+    "UPDATE city SET city = CONCAT('New ', city_id % 7) WHERE city_id % 2 = 0",
+    "UPDATE inventory SET store_id = 3 - store_id WHERE inventory_id % 5 = 0",
+    "DELETE FROM payment WHERE customer_id % 20 = 7 AND customer_id < 600",
+    "DELETE FROM rental WHERE customer_id % 20 = 7 AND customer_id < 600",
+    "DELETE FROM customer WHERE customer_id % 20 = 7 AND customer_id < 600",
+    "DELETE FROM rental WHERE rental_id % 50 = 0",
+    "DELETE film_actor FROM film_actor WHERE film_id % 10 = 0",
+    "INSERT INTO film_actor (actor_id, film_id) SELECT 1, film_id FROM film WHERE film_id > 2000",
+];
+
+#[test]
+fn whoever_reads_during_a_first_load_sees_no_row_without_those_it_refers_to() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["init"]).succeeds();
+    for watched in watch(&sandbox, &["full-load", "--batch-size", "20"]) {
+        watched.assert_markers_tell_no_more_than_is_there();
+        assert!(watched.before().figures.starts_with("0 rentals"));
+        assert!(
+            watched.states.len() > 10,
+            "{}: it was loaded at one stroke",
+            watched.name
+        );
+    }
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn whoever_reads_during_a_load_on_what_is_loaded_sees_no_row_without_those_it_refers_to() {
+    let sandbox = Sandbox::loaded();
+    sandbox.change(&CHANGES);
+    for watched in watch(&sandbox, &["full-load", "--batch-size", "100"]) {
+        watched.assert_markers_tell_no_more_than_is_there();
+        assert_ne!(watched.before().markers, watched.after().markers);
+        assert!(
+            watched.states.len() > 10,
+            "{}: it was loaded at one stroke",
+            watched.name
+        );
+    }
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn whoever_reads_during_an_incremental_run_sees_the_star_of_before_or_of_after() {
+    let sandbox = Sandbox::loaded();
+    sandbox.change(&CHANGES);
+    for watched in watch(&sandbox, &["incremental", "--batch-size", "100"]) {
+        watched.assert_nothing_between();
+    }
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn whoever_reads_during_a_repair_sees_the_star_of_before_or_of_after() {
+    let sandbox = Sandbox::loaded();
+    sandbox.change(&CHANGES);
+    sandbox.change(&["UPDATE payment SET amount = amount + 2, last_update = last_update WHERE payment_id % 7 = 0"]);
+    sandbox.tamper("DELETE FROM fact_rental WHERE rental_id % 11 = 0");
+    for watched in watch(&sandbox, &["repair", "--batch-size", "100"]) {
+        watched.assert_nothing_between();
+    }
+    sandbox.assert_star_equals_source();
+}
