@@ -4,13 +4,14 @@
 //! stays open, and one that opens the file anew each time, as a report does. Neither lets SQLite wait for a lock, so that
 //! each refusal shows; who is refused asks again at once, and the time until the answer is what a reader is locked out.
 
-use std::path::Path;
+mod reader;
+
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use reader::{Reader, State, Watched, look_within, open};
 
 use crate::harness::Sandbox;
 
@@ -18,49 +19,6 @@ use crate::harness::Sandbox;
 const LONGEST_LOCK_OUT: Duration = Duration::from_secs(1);
 /// With fewer looks at a run a reader has not seen much of it.
 const FEWEST_POLLS: usize = 25;
-
-/// Every column that points to another table's row.
-const REFERENCES: [(&str, &str, &str); 12] = [
-    ("fact_rental", "date_key_rented", "dim_date.date_key"),
-    ("fact_rental", "date_key_returned", "dim_date.date_key"),
-    ("fact_rental", "film_key", "dim_film.film_key"),
-    ("fact_rental", "store_key", "dim_store.store_key"),
-    ("fact_rental", "customer_key", "dim_customer.customer_key"),
-    ("fact_payment", "date_key_paid", "dim_date.date_key"),
-    ("fact_payment", "customer_key", "dim_customer.customer_key"),
-    ("fact_payment", "store_key", "dim_store.store_key"),
-    ("bridge_film_actor", "film_key", "dim_film.film_key"),
-    ("bridge_film_actor", "actor_key", "dim_actor.actor_key"),
-    ("bridge_film_category", "film_key", "dim_film.film_key"),
-    ("bridge_film_category", "category_key", "dim_category.category_key"),
-];
-const MARKERS: &str = "SELECT group_concat(source_table || ' ' || COALESCE(last_updated, '-'), ', ' ORDER BY source_table) \
-                       FROM sync_state";
-/// Beside counts and cents what an update of a rental and of a dimension moves.
-const FIGURES: &str = "SELECT (SELECT COUNT(*) || ' rentals of ' || COALESCE(SUM(rental_duration_days), 0) || ' days, ' \
-                       FROM fact_rental) || (SELECT COUNT(*) || ' payments of ' \
-                       || COALESCE(SUM(CAST(ROUND(amount * 100) AS INTEGER)), 0) || ' cents, ' FROM fact_payment) \
-                       || (SELECT COUNT(DISTINCT city) || ' cities, ' FROM dim_customer) \
-                       || (SELECT COUNT(*) || ' roles' FROM bridge_film_actor)";
-
-/// What one read transaction shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct State {
-    markers: String,
-    figures: String,
-}
-
-/// What a reader has met with.
-struct Watched {
-    name: &'static str,
-    /// In the order in which they were seen, each once: the first is that of before the run, the last that of after it.
-    states: Vec<State>,
-    /// Polls that began and ended while the run was under way.
-    polls: usize,
-    refusals: usize,
-    longest_lock_out: Duration,
-    longest_poll: Duration,
-}
 
 impl Watched {
     fn before(&self) -> &State {
@@ -98,20 +56,8 @@ fn watch(sandbox: &Sandbox, command: &[&str]) -> [Watched; 2] {
     let file = sandbox.target();
     let (is_running, has_ended) = (AtomicBool::new(false), AtomicBool::new(false));
     let have_seen_before = Barrier::new(3);
-    let read = |name: &'static str, stays_open: bool| {
-        let mut reader = Reader {
-            file: &file,
-            stays_open,
-            connection: None,
-            watched: Watched {
-                name,
-                states: Vec::new(),
-                polls: 0,
-                refusals: 0,
-                longest_lock_out: Duration::ZERO,
-                longest_poll: Duration::ZERO,
-            },
-        };
+    let read = |stays_open: bool| {
+        let mut reader = Reader::new(&file, stays_open);
         reader.poll();
         have_seen_before.wait();
         while !has_ended.load(Ordering::SeqCst) {
@@ -125,15 +71,12 @@ fn watch(sandbox: &Sandbox, command: &[&str]) -> [Watched; 2] {
         reader.watched
     };
     thread::scope(|scope| {
-        let readers = [
-            scope.spawn(|| read("a connection that stays open", true)),
-            scope.spawn(|| read("a connection a poll", false)),
-        ];
+        let readers = [scope.spawn(|| read(true)), scope.spawn(|| read(false))];
         have_seen_before.wait();
         is_running.store(true, Ordering::SeqCst);
         let began = Instant::now();
         let run = sandbox.run(command);
-        let took = began.elapsed();
+        let (took, ended) = (began.elapsed(), Instant::now());
         is_running.store(false, Ordering::SeqCst);
         has_ended.store(true, Ordering::SeqCst);
         let watched = readers.map(|reader| reader.join().unwrap());
@@ -145,13 +88,15 @@ fn watch(sandbox: &Sandbox, command: &[&str]) -> [Watched; 2] {
             refusals,
             longest_lock_out,
             longest_poll,
+            saw_last,
         } in &watched
         {
             println!(
                 "{} of {took:.1?}, {name}: {polls} polls, {} states, {refusals} refusals, locked out for at most \
-                 {longest_lock_out:.1?}, a poll took at most {longest_poll:.1?}",
+                 {longest_lock_out:.1?}, a poll took at most {longest_poll:.1?}; the run ended {:.1?} after its last commit",
                 command[0],
                 states.len(),
+                ended.saturating_duration_since(*saw_last),
             );
             assert!(*polls >= FEWEST_POLLS, "{name}: {polls} polls only");
             assert!(*longest_lock_out < LONGEST_LOCK_OUT, "{name}: {longest_lock_out:?}");
@@ -159,88 +104,6 @@ fn watch(sandbox: &Sandbox, command: &[&str]) -> [Watched; 2] {
         }
         watched
     })
-}
-
-/// One of the two.
-struct Reader<'a> {
-    file: &'a Path,
-    stays_open: bool,
-    connection: Option<Connection>,
-    watched: Watched,
-}
-
-impl Reader<'_> {
-    /// Looks at the star once, however often it takes to ask.
-    fn poll(&mut self) {
-        let asked = Instant::now();
-        let mut began = asked;
-        let state = loop {
-            match self.look() {
-                Ok(state) => break state,
-                Err(error) if is_refusal(&error) => self.watched.refusals += 1,
-                Err(error) => panic!("{}: {error}", self.watched.name),
-            }
-            assert!(asked.elapsed() < Duration::from_mins(1), "{}", self.watched.name);
-            thread::yield_now();
-            began = Instant::now();
-        };
-        let watched = &mut self.watched;
-        watched.longest_lock_out = watched.longest_lock_out.max(began - asked);
-        watched.longest_poll = watched.longest_poll.max(asked.elapsed());
-        if watched.states.last() != Some(&state) {
-            watched.states.push(state);
-        }
-    }
-
-    fn look(&mut self) -> rusqlite::Result<State> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => open(self.file)?,
-        };
-        let state = look(&connection, self.watched.name)?;
-        self.connection = Some(connection).filter(|_| self.stays_open);
-        Ok(state)
-    }
-}
-
-fn open(file: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    connection.busy_timeout(Duration::ZERO)?;
-    Ok(connection)
-}
-
-fn is_refusal(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
-    )
-}
-
-/// In one read transaction: whether all that is referred to is there, and what the markers and the facts are.
-fn look(connection: &Connection, reader: &str) -> rusqlite::Result<State> {
-    let transaction = connection.unchecked_transaction()?;
-    let text = |sql: &str| transaction.query_row(sql, [], |row| row.get::<_, String>(0));
-    let state = State {
-        markers: text(MARKERS)?,
-        figures: text(FIGURES)?,
-    };
-    let violations = "SELECT COUNT(*) || ' rows lack what they refer to: ' || COALESCE(group_concat(DISTINCT \"table\" \
-                      || ' its ' || parent), '') FROM pragma_foreign_key_check";
-    let found = text(violations)?;
-    assert!(found.starts_with("0 "), "{reader}: {found} with {state:?}");
-    for (table, column, referred) in REFERENCES {
-        let (parent, key) = referred.split_once('.').unwrap();
-        let orphans: i64 = transaction.query_row(
-            &format!("SELECT COUNT(*) FROM {table} WHERE {column} NOT IN (SELECT {key} FROM {parent})"),
-            [],
-            |row| row.get(0),
-        )?;
-        assert_eq!(
-            orphans, 0,
-            "{reader}: rows of {table} whose {column} is not there, with {state:?}"
-        );
-    }
-    Ok(state)
 }
 
 /// What a day may bring, and more: new rows with new parents in new years, rows and their parents that go, places and
@@ -317,5 +180,28 @@ fn whoever_reads_during_a_repair_sees_the_star_of_before_or_of_after() {
     for watched in watch(&sandbox, &["repair", "--batch-size", "100"]) {
         watched.assert_nothing_between();
     }
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_report_that_reads_on_through_a_whole_run_sees_what_it_began_with() {
+    let sandbox = Sandbox::loaded();
+    sandbox.change(&CHANGES);
+    let mut connection = open(&sandbox.target()).unwrap();
+    let report = connection.transaction().unwrap();
+    let before = look_within(&report, "a report").unwrap();
+    let began = Instant::now();
+    sandbox.run(&["incremental"]).succeeds();
+    println!("incremental beside a report that reads on: {:.1?}", began.elapsed());
+    assert_eq!(look_within(&report, "a report").unwrap(), before);
+    report.finish().unwrap();
+    let after = look_within(&connection.transaction().unwrap(), "a report").unwrap();
+    assert_ne!(after, before);
+    drop(connection);
+    // The run has left its log, which the report was reading, beside the file; the next one puts that right.
+    let log = sandbox.folder().join("analytics.db-wal");
+    assert!(log.exists());
+    sandbox.run(&["incremental"]).succeeds();
+    assert!(!log.exists());
     sandbox.assert_star_equals_source();
 }

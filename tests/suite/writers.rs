@@ -6,6 +6,8 @@
 //! they stamped long before. The size is `SAKILA_SYNC_SOAK_SCALE` (1), the time beside an endless sync
 //! `SAKILA_SYNC_SOAK_SECONDS` (10).
 
+mod statements;
+
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,37 +16,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use statements::{CASCADING, OPEN, SILENT};
 
 use crate::harness::prometheus::{Process, wait_until};
 use crate::harness::{Run, Sandbox, number, send};
 use crate::sequences::REFUSALS;
 use crate::sequences::random::Random;
 
-/// Changes that stamp their rows, and deleted payments, which row counts tell of. `?` is a key.
-const OPEN: [&str; 8] = [
-    "UPDATE payment SET amount = amount + 0.01 WHERE payment_id = ? AND amount < 900",
-    "UPDATE payment SET customer_id = ? % 500 + 1 WHERE payment_id = ?",
-    "UPDATE rental SET return_date = rental_date + INTERVAL 3 DAY WHERE rental_id = ?",
-    "INSERT INTO payment (customer_id, staff_id, rental_id, amount, payment_date) \
-     SELECT customer_id, staff_id, rental_id, 1.11, NOW() FROM rental WHERE rental_id = ?",
-    "DELETE FROM payment WHERE payment_id = ?",
-    "UPDATE inventory SET store_id = 3 - store_id WHERE inventory_id = ? % 4000 + 1",
-    "UPDATE city SET city = CONCAT('City ', ?) WHERE city_id = ? % 600 + 1",
-    "UPDATE customer SET active = 1 - active WHERE customer_id = ? % 500 + 1",
-];
-/// Deletes that reach rows which say nothing of it: the payments of a rental lose it, and count at another store.
-const CASCADING: [&str; 2] = [
-    "DELETE FROM rental WHERE rental_id = ?",
-    "DELETE FROM payment WHERE rental_id = ?",
-];
-/// Changes that neither a stamp nor a number of rows tells of.
-const SILENT: [&str; 5] = [
-    "UPDATE payment SET amount = amount + 0.01, last_update = last_update WHERE payment_id = ? AND amount < 900",
-    "UPDATE payment SET rental_id = NULL, last_update = last_update WHERE payment_id = ?",
-    "UPDATE rental SET staff_id = 3 - staff_id, last_update = last_update WHERE rental_id = ?",
-    "UPDATE inventory SET store_id = 3 - store_id, last_update = last_update WHERE inventory_id = ? % 4000 + 1",
-    "UPDATE city SET city = CONCAT('Silent ', ?), last_update = last_update WHERE city_id = ? % 600 + 1",
-];
 /// Between two statements of a direct writer.
 const PAUSE: Duration = Duration::from_millis(20);
 /// How long a transaction stays open: longer than the shortest overlap that is tried here.
@@ -212,8 +190,13 @@ fn tell(name: &str, run: &Value) {
 }
 
 /// Loads a source and keeps it in step while it is written to; then one last run, with a budget for what is silent
-/// and has to be found by comparing. `command` makes a sync's command.
-fn soak(source: &Source, writers: &[&(dyn Fn() + Sync)], command: &dyn Fn(&[&str]) -> Command, last_budget: &[&str]) {
+/// and has to be found by comparing. `command` makes a sync's command. Returns the load and the runs beside writers.
+fn soak(
+    source: &Source,
+    writers: &[&(dyn Fn() + Sync)],
+    command: &dyn Fn(&[&str]) -> Command,
+    last_budget: &[&str],
+) -> Vec<Value> {
     let json = |arguments: &[&str]| -> Value {
         let run = Run::of(command(&[arguments, &["--json"]].concat()));
         assert!([0, 1].contains(&run.code), "{run:#?}");
@@ -221,7 +204,7 @@ fn soak(source: &Source, writers: &[&(dyn Fn() + Sync)], command: &dyn Fn(&[&str
     };
     let sandbox = source.sandbox;
     sandbox.run(&["init"]).succeeds();
-    thread::scope(|scope| {
+    let beside_writers = thread::scope(|scope| {
         let stop = Stop(&source.stop);
         for writer in writers {
             scope.spawn(writer);
@@ -267,6 +250,7 @@ fn soak(source: &Source, writers: &[&(dyn Fn() + Sync)], command: &dyn Fn(&[&str
             source.done.days_refused.load(Ordering::SeqCst),
         );
         drop(stop);
+        [vec![load], runs].concat()
     });
     let last = json(&[&["incremental"], last_budget].concat());
     tell("one incremental after the writers", &last);
@@ -274,6 +258,7 @@ fn soak(source: &Source, writers: &[&(dyn Fn() + Sync)], command: &dyn Fn(&[&str
     sandbox.assert_star_equals_source();
     let failed = "SELECT COUNT(*) FROM sync_run WHERE status = 'failed'";
     assert_eq!(sandbox.figure(failed), "0");
+    beside_writers
 }
 
 #[test]
@@ -305,7 +290,7 @@ fn whatever_writes_meanwhile_one_incremental_run_after_it_makes_the_star_equal()
 fn stamps_alone_suffice_where_open_transactions_are_seen() {
     let sandbox = Sandbox::empty();
     let source = Source::seeded(&sandbox);
-    soak(
+    let runs = soak(
         &source,
         &[
             &|| source.write(5, &OPEN),
@@ -323,4 +308,5 @@ fn stamps_alone_suffice_where_open_transactions_are_seen() {
         },
         &[],
     );
+    assert!(runs.iter().all(|run| run["status"] == "done"), "{runs:#?}");
 }

@@ -1,0 +1,27 @@
+//! What direct writers do to a source. `?` stands for a key that may or may not be there.
+
+/// Changes that stamp their rows, and deleted payments, which row counts tell of.
+pub const OPEN: [&str; 8] = [
+    "UPDATE payment SET amount = amount + 0.01 WHERE payment_id = ? AND amount < 900",
+    "UPDATE payment SET customer_id = ? % 500 + 1 WHERE payment_id = ?",
+    "UPDATE rental SET return_date = rental_date + INTERVAL 3 DAY WHERE rental_id = ?",
+    "INSERT INTO payment (customer_id, staff_id, rental_id, amount, payment_date) \
+     SELECT customer_id, staff_id, rental_id, 1.11, NOW() FROM rental WHERE rental_id = ?",
+    "DELETE FROM payment WHERE payment_id = ?",
+    "UPDATE inventory SET store_id = 3 - store_id WHERE inventory_id = ? % 4000 + 1",
+    "UPDATE city SET city = CONCAT('City ', ?) WHERE city_id = ? % 600 + 1",
+    "UPDATE customer SET active = 1 - active WHERE customer_id = ? % 500 + 1",
+];
+/// Deletes that reach rows which say nothing of it: the payments of a rental lose it, and count at another store.
+pub const CASCADING: [&str; 2] = [
+    "DELETE FROM rental WHERE rental_id = ?",
+    "DELETE FROM payment WHERE rental_id = ?",
+];
+/// Changes that neither a stamp nor a number of rows tells of.
+pub const SILENT: [&str; 5] = [
+    "UPDATE payment SET amount = amount + 0.01, last_update = last_update WHERE payment_id = ? AND amount < 900",
+    "UPDATE payment SET rental_id = NULL, last_update = last_update WHERE payment_id = ?",
+    "UPDATE rental SET staff_id = 3 - staff_id, last_update = last_update WHERE rental_id = ?",
+    "UPDATE inventory SET store_id = 3 - store_id, last_update = last_update WHERE inventory_id = ? % 4000 + 1",
+    "UPDATE city SET city = CONCAT('Silent ', ?), last_update = last_update WHERE city_id = ? % 600 + 1",
+];
