@@ -1,13 +1,23 @@
 //! The oldest work that is still open on the server: what it has stamped may be committed after everybody else's.
 
+use std::time::Duration;
+
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query};
 use sea_orm::{ConnectionTrait, DbErr};
+use tracing::debug;
 
 use crate::error::{Doing, Result, server_error_number};
 
 /// "You need the PROCESS privilege."
 const NOT_ALLOWED: u16 = 1227;
+/// "Cannot convert string": MySQL refuses either list as a whole while somebody executes a statement that is not all text of
+/// utf8mb3, as one with an emoji or with the bytes of a geometry.
+const CANNOT_SHOW: u16 = 3854;
+/// Such a statement is soon over; what begins meanwhile began later than the clock that was read before.
+const LOOKS: u32 = 25;
+/// InnoDB shows the same list again to whoever asks within a tenth of a second.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 /// Commands of connections that execute something, as the process list names them.
 const EXECUTING: [&str; 2] = ["Query", "Execute"];
 
@@ -33,13 +43,29 @@ impl OpenWork {
     /// It has to be asked before the snapshot begins: what is open then and not seen here began later than the clock
     /// that was read before.
     pub async fn look(connection: &impl ConnectionTrait, clock: DateTime<Utc>, own_id: u64) -> Result<Self> {
-        let transaction = match oldest_transaction(connection).await {
-            Err(error) if server_error_number(&error) == Some(NOT_ALLOWED) => return Ok(Self::Hidden),
-            found => found.source(|| "reading information_schema.INNODB_TRX".to_owned())?,
-        };
-        let statement = oldest_statement(connection, clock, own_id)
-            .await
-            .source(|| "reading information_schema.PROCESSLIST".to_owned())?;
+        let mut looks = 1;
+        loop {
+            match Self::look_once(connection, clock, own_id).await {
+                Err(error) if server_error_number(&error) == Some(NOT_ALLOWED) => return Ok(Self::Hidden),
+                Err(error) if server_error_number(&error) == Some(CANNOT_SHOW) && looks < LOOKS => {
+                    debug!(looks, "the server cannot list what is open; looking again");
+                    looks += 1;
+                    tokio::time::sleep(BETWEEN_LOOKS).await;
+                }
+                found => {
+                    return found.source(|| "reading information_schema.INNODB_TRX and PROCESSLIST".to_owned());
+                }
+            }
+        }
+    }
+
+    async fn look_once(
+        connection: &impl ConnectionTrait,
+        clock: DateTime<Utc>,
+        own_id: u64,
+    ) -> std::result::Result<Self, DbErr> {
+        let transaction = oldest_transaction(connection).await?;
+        let statement = oldest_statement(connection, clock, own_id).await?;
         let oldest = [transaction, statement].into_iter().flatten();
         Ok(Self::Seen(oldest.min_by_key(|oldest| oldest.since)))
     }
