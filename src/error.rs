@@ -61,6 +61,12 @@ pub enum Error {
     TargetOlder { path: PathBuf, pending: String },
     #[error("another run works on the target: {holder}")]
     TargetBusy { holder: String },
+    #[error("the write-ahead log of the target {path} cannot be emptied: {mebibytes} MiB held by {holders}", path = .path.display())]
+    TargetLogHeld {
+        path: PathBuf,
+        mebibytes: u64,
+        holders: String,
+    },
     #[error("a full load has not finished on this target")]
     NotLoaded,
     #[error("the target would hold rows whose parents are missing:{}", list(.orphans))]
@@ -132,6 +138,11 @@ impl Error {
         matches!(self, Self::Source { cause, .. } if server_error_number(cause) == Some(1045))
     }
 
+    /// Whether another program has held the target for too long.
+    pub fn is_target_locked(&self) -> bool {
+        matches!(self, Self::Target { cause, .. } if matches!(sqlite_code(cause).map(|code| code & 0xFF), Some(5 | 6)))
+    }
+
     /// What the reader can do about it.
     pub fn hint(&self) -> String {
         match self {
@@ -163,6 +174,10 @@ impl Error {
             Self::TargetNewer { .. } => "use the version of sakila-sync that wrote it, or a newer one".to_owned(),
             Self::TargetOlder { .. } => "run `sakila-sync init`: it keeps a backup and migrates the file".to_owned(),
             Self::TargetBusy { .. } => "wait for it to finish, or stop it".to_owned(),
+            Self::TargetLogHeld { .. } => {
+                "another program has a transaction open on the target; end it, and run the command again: nothing is lost"
+                    .to_owned()
+            }
             Self::NotLoaded => "run `sakila-sync full-load` first".to_owned(),
             Self::Orphans { .. } => {
                 "the load counts as unfinished; run `sakila-sync full-load` again, and report this: it is a defect"
@@ -218,16 +233,26 @@ fn transience_of(cause: &DbErr) -> Transience {
 
 /// The MySQL error number, if the server sent one.
 pub fn server_error_number(error: &DbErr) -> Option<u16> {
+    database_error(error)?
+        .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
+        .map(sqlx::mysql::MySqlDatabaseError::number)
+}
+
+/// SQLite's extended result code, if it is SQLite that failed.
+fn sqlite_code(error: &DbErr) -> Option<i32> {
+    let error = database_error(error)?;
+    error.try_downcast_ref::<sqlx::sqlite::SqliteError>()?;
+    error.code()?.parse().ok()
+}
+
+fn database_error(error: &DbErr) -> Option<&dyn sqlx::error::DatabaseError> {
     let (DbErr::Conn(RuntimeErr::SqlxError(error))
     | DbErr::Exec(RuntimeErr::SqlxError(error))
     | DbErr::Query(RuntimeErr::SqlxError(error))) = error
     else {
         return None;
     };
-    error
-        .as_database_error()?
-        .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
-        .map(sqlx::mysql::MySqlDatabaseError::number)
+    error.as_database_error()
 }
 
 /// Whether no TLS could be agreed upon.
@@ -283,17 +308,21 @@ fn seed_hint(cause: &DbErr) -> String {
 }
 
 fn target_hint(cause: &DbErr) -> String {
-    let text = cause.to_string();
-    if text.contains("disk is full") {
-        "make room on the disk and run the command again; nothing is lost"
-    } else if text.contains("locked") {
-        "another program holds the database; close it and run the command again"
-    } else if text.contains("malformed") || text.contains("not a database") {
-        "the file is damaged or no SQLite database; move it away, then `sakila-sync init` and `full-load` build it anew"
-    } else if text.contains("readonly") || text.contains("unable to open") {
-        "check that file and folder are writable by this user"
-    } else {
-        "nothing of this transaction was kept; run the command again"
+    // The lower byte is the kind, the upper ones tell more: https://sqlite.org/rescode.html
+    let code = sqlite_code(cause).unwrap_or_default();
+    match (code & 0xFF, code) {
+        // Full; or a file that may not grow, for its limit or a quota, is an error of writing, or of growing the -shm.
+        (13, _) | (_, 778 | 4_874) => {
+            "make room on the disk, or raise the limit on the size of files (`ulimit -f`), and run the command again; \
+             nothing is lost"
+        }
+        (5 | 6, _) => "another program holds the database; close it and run the command again",
+        (11 | 26, _) => {
+            "the file is damaged or no SQLite database; move it away, then `sakila-sync init` and `full-load` build it anew"
+        }
+        (3 | 8 | 14, _) => "check that the file, its folder, and -wal and -shm files beside it are writable by this user",
+        (10, _) => "the disk or its file system failed; look into the system's log, then run the command again",
+        _ => "nothing of this transaction was kept; run the command again",
     }
     .to_owned()
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use sea_orm::DatabaseConnection;
 use tokio::net::{TcpStream, UnixStream};
+use tokio::signal::unix::{SignalKind, signal};
 use tracing::{Instrument, info_span, warn};
 
 use crate::cli::{Cli, Command, Global, SeedCommand};
@@ -19,7 +20,7 @@ use crate::engine::target_db::history::{self, Status};
 use crate::engine::target_db::state;
 use crate::error::{Error, Result};
 use crate::metrics::{self, Health};
-use crate::output::Output;
+use crate::output::{Output, progress};
 use crate::sakila;
 
 mod advice;
@@ -58,7 +59,9 @@ pub struct Session {
 /// Runs a command to its end. Returns the exit code.
 pub async fn run(cli: Cli) -> u8 {
     let (request, stop) = stop();
-    watch_signals(request);
+    if let Err(error) = watch_signals(request) {
+        warn!("a signal ends the program without tidying up: {error}");
+    }
     let (is_repeated, healthy_within) = match &cli.command {
         Command::Incremental(arguments) => (arguments.every.is_some(), arguments.healthy_within),
         _ => (false, Duration::MAX),
@@ -97,6 +100,8 @@ pub async fn run(cli: Cli) -> u8 {
     .await;
     session.write_metrics();
     result.unwrap_or_else(|error| {
+        // Whoever drew them may have been dropped half-way.
+        progress::leave();
         session.output.error(command, session.seconds(), &error);
         error.exit_code()
     })
@@ -285,27 +290,32 @@ async fn reach(address: &Address) -> Result<()> {
         })
 }
 
-/// The first Ctrl-C or SIGTERM asks to stop, the second ends the program at once.
-fn watch_signals(request: StopRequest) {
-    tokio::spawn(async move {
-        if signal().await.is_err() {
-            return;
-        }
-        warn!("stopping after the work at hand; once more to stop at once");
-        request.request();
-        if signal().await.is_ok() {
-            std::process::exit(Error::Stopped.exit_code().into());
-        }
-    });
-}
-
-async fn signal() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
+/// The first Ctrl-C or SIGTERM asks to stop, the second ends the program at once. A file that reaches the limit on the
+/// size of files is an error of the write, which tells more than the signal that would end the program.
+///
+/// # Errors
+/// If the system does not let signals be watched.
+fn watch_signals(request: StopRequest) -> std::io::Result<()> {
+    // All of them from here on, so that none is missed, nor ends the program, before somebody listens.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let mut file_too_large = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
+    tokio::spawn(async move {
+        let mut is_asked = false;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                _ = file_too_large.recv() => continue,
+            }
+            if is_asked {
+                progress::leave();
+                std::process::exit(Error::Stopped.exit_code().into());
+            }
+            warn!("stopping after the work at hand; once more to stop at once");
+            request.request();
+            is_asked = true;
+        }
+    });
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::info;
@@ -25,6 +25,12 @@ static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 /// Does something on stderr while the bars stand aside.
 pub fn aside<T>(action: impl FnOnce() -> T) -> T {
     BARS.suspend(action)
+}
+
+/// Takes the bars off the terminal for good, where the program ends without waiting for whoever draws them.
+pub fn leave() {
+    let _ = BARS.clear();
+    BARS.set_draw_target(ProgressDrawTarget::hidden());
 }
 
 /// Looks at the counters until it is finished.

@@ -7,7 +7,7 @@ use crate::harness::{Run, Sandbox, server};
 impl Run {
     /// Expects an error with this exit code whose text and hint hold these words.
     #[track_caller]
-    fn fails(self, code: i32, words: &[&str]) {
+    pub fn fails(self, code: i32, words: &[&str]) {
         let run = self.ends_with_code(code);
         for word in words.iter().chain(&["error:", "hint:"]) {
             assert!(run.stderr.contains(word), "no {word:?} in {run:#?}");

@@ -37,6 +37,10 @@ pub async fn check(context: &Context<'_>) -> Result<()> {
 /// Leaves the mark of a run whose own row in the history went with its transaction. The error is the one to report,
 /// mark or no mark.
 pub async fn note_failure(context: &Context<'_>, command: &str, error: &Error) {
+    // Whoever holds the target would hold up the mark, too.
+    if error.is_target_locked() {
+        return;
+    }
     let writer = &context.target.writer;
     if let Ok(run_id) = history::begin_run(writer, command, &context.look.source.server.identity).await {
         let _ = history::finish_run(writer, run_id, Status::of(error), RunCounts::default()).await;

@@ -1,10 +1,12 @@
-//! The SQLite file: opening it, its pragmas and checkpoints; beside it whose file it is (`version`), who may write
-//! to it (`lock`), and what the sync remembers in it. Outside this room nothing needs to know that it is SQLite.
+//! The SQLite file: opening it and its pragmas; beside it whose file it is (`version`), who may write to it (`lock`),
+//! its write-ahead log (`log`), and what the sync remembers in it. Outside this room nothing needs to know that it is
+//! SQLite.
 
 pub mod calendar;
 pub mod history;
 pub mod history_length;
 pub mod lock;
+mod log;
 pub mod proof;
 pub mod reject;
 pub mod source_record;
@@ -12,6 +14,7 @@ pub mod state;
 pub mod statement;
 mod version;
 
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,10 +64,13 @@ pub enum ForeignKeys {
 impl Target {
     /// Opens an existing database of ours, of this very version, to read and write.
     pub async fn open(path: &Path, foreign_keys: ForeignKeys, readers: u32) -> Result<Self> {
+        check_writable(path)?;
         let readers = open_to_read(path, readers).await?;
+        let writer = connect(path, Access::Write(foreign_keys), 1).await?;
+        log::refuse_endless(path, &writer).await?;
         Ok(Self {
             path: path.to_owned(),
-            writer: connect(path, Access::Write(foreign_keys), 1).await?,
+            writer,
             readers,
         })
     }
@@ -75,6 +81,7 @@ impl Target {
         if !existed {
             create_private_file(path)?;
         }
+        check_writable(path)?;
         let foreign_keys = ForeignKeys::CheckedAtEnd;
         let readers = connect(path, Access::Read, 1).await?;
         let pending = version::pending_migrations(path, &readers).await?;
@@ -107,7 +114,8 @@ impl Target {
 
     /// Copies the file, at rest, beside itself.
     async fn back_up(&self) -> Result<PathBuf> {
-        self.checkpoint().await?;
+        // What is still in the log would be missing from the copy.
+        log::empty_or_fail(&self.path, &self.writer).await?;
         let mut backup = self.path.as_os_str().to_owned();
         backup.push(chrono::Utc::now().format(".%Y%m%d-%H%M%S.backup").to_string());
         let backup = PathBuf::from(backup);
@@ -156,7 +164,8 @@ impl Target {
         self.tune_writer(sql::SYNCHRONOUS_NORMAL).await?;
         // With the log empty a checkpoint would sync nothing; any write will do.
         history::mark_running(&self.writer, run_id).await?;
-        self.checkpoint().await
+        // One that is held up need not have synced anything.
+        log::empty_or_fail(&self.path, &self.writer).await
     }
 
     /// From the next transaction on SQLite checks foreign keys, as it does for all other runs.
@@ -188,19 +197,11 @@ impl Target {
     }
 
     /// Ends a run: the log is copied into the file, so that the one file is the whole database.
-    async fn checkpoint(&self) -> Result<()> {
-        self.writer
-            .execute_unprepared(sql::CHECKPOINT)
-            .await
-            .target(|| "checkpointing".to_owned())?;
-        Ok(())
-    }
-
     pub async fn close(self) -> Result<()> {
         let doing = || "closing the file".to_owned();
         self.readers.close_by_ref().await.target(doing)?;
         failpoint::pass("before-checkpoint");
-        self.checkpoint().await?;
+        log::empty_if_possible(&self.path, &self.writer).await?;
         self.writer.close().await.target(doing)
     }
 }
@@ -333,6 +334,20 @@ async fn connect(path: &Path, access: Access, connections: u32) -> Result<Databa
     Database::connect(options)
         .await
         .target(|| format!("opening {}", path.display()))
+}
+
+/// Fails if the file is there and may not be written. SQLite would open it all the same, and leave `-wal` and `-shm`
+/// files behind that may not be written either. To be asked before SQLite has the file open: closing another handle on
+/// it drops SQLite's locks.
+fn check_writable(path: &Path) -> Result<()> {
+    match std::fs::OpenOptions::new().write(true).open(path) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(Error::TargetFile {
+            path: path.to_owned(),
+            verb: "written",
+            cause,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Only its owner may read what the star tells.

@@ -3,6 +3,7 @@
 mod expected;
 pub mod http;
 pub mod killed;
+pub mod others;
 pub mod prometheus;
 pub mod proxy;
 mod sakila;

@@ -1,0 +1,126 @@
+//! What else there is on a machine: other programs at the target, disks that are small, limits, and permissions.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rusqlite::Connection;
+
+use super::prometheus::{Process, wait_until};
+use super::{Run, Sandbox};
+
+impl Sandbox {
+    /// Another program with the target open that has done this, and goes on holding what it holds.
+    pub fn other_program(&self, statements: &str) -> Connection {
+        let other = Connection::open(self.target()).unwrap();
+        other.execute_batch(statements).unwrap();
+        other
+    }
+
+    /// Begins a command and lets it run.
+    pub fn start(&self, arguments: &[&str]) -> Process {
+        let mut command = self.command(arguments);
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Process(command.spawn().unwrap())
+    }
+
+    /// Who says in the lock file that the target is at work; nothing where there is no such file.
+    pub fn lock_holder(&self) -> String {
+        std::fs::read_to_string(self.folder().join("analytics.db.lock")).unwrap_or_default()
+    }
+
+    /// Waits until this process has the target's lock.
+    pub fn wait_until_locked_by(&self, process: &Process) {
+        let holder = format!("process {},", process.0.id());
+        wait_until("the run has taken the lock", || self.lock_holder().contains(&holder));
+    }
+}
+
+/// The same command, run by another one.
+pub fn through(wrapper: &[&str], command: &Command) -> Command {
+    let mut wrapped = where_it_runs(wrapper[0], command);
+    wrapped
+        .args(&wrapper[1..])
+        .arg(command.get_program())
+        .args(command.get_args());
+    wrapped
+}
+
+/// Another program in the folder and with the environment of this command.
+pub fn where_it_runs(program: &str, command: &Command) -> Command {
+    let mut other = Command::new(program);
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => other.env(name, value),
+            None => other.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        other.current_dir(folder);
+    }
+    other
+}
+
+/// The same command, bound by permissions: those of a file's owner do not bind root.
+pub fn bound_by_permissions(command: &Command) -> Command {
+    let is_root = Path::new("/proc/self").metadata().is_ok_and(|own| own.uid() == 0);
+    let as_anybody = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"];
+    through(if is_root { &as_anybody } else { &["env"] }, command)
+}
+
+/// A disk in memory that only those see who are asked to look at it. It goes with this value.
+pub struct SmallDisk {
+    holder: Child,
+    pub folder: PathBuf,
+}
+
+impl SmallDisk {
+    /// None, said past the capture of a passing test's output, where this user may not mount.
+    pub fn mount(test: &str, folder: PathBuf, size: &str) -> Option<Self> {
+        std::fs::create_dir(&folder).unwrap();
+        let script = format!(
+            "mount -t tmpfs -o size={size} none '{}' && echo mounted && exec cat",
+            folder.display()
+        );
+        let mut holder = Command::new("unshare")
+            .args(["--mount", "sh", "-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        BufReader::new(holder.stdout.take().unwrap())
+            .read_line(&mut said)
+            .unwrap();
+        if said.trim() == "mounted" {
+            return Some(Self { holder, folder });
+        }
+        let mut why = String::new();
+        holder.stderr.take().unwrap().read_to_string(&mut why).unwrap();
+        holder.wait().unwrap();
+        let _ = writeln!(io::stderr(), "NOT RUN: {test}: no disk can be mounted: {}", why.trim());
+        None
+    }
+
+    /// The same command, where the disk can be seen.
+    pub fn sees(&self, command: &Command) -> Command {
+        let target = format!("--target={}", self.holder.id());
+        through(&["nsenter", &target, "--mount", "--"], command)
+    }
+
+    /// A shell command there.
+    pub fn shell(&self, script: &str) {
+        let mut shell = Command::new("sh");
+        shell.args(["-ec", script]);
+        Run::of(self.sees(&shell)).succeeds();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+    }
+}

@@ -1,0 +1,112 @@
+//! What a run does while another program has a transaction open on the target, so that the write-ahead log cannot be
+//! emptied: it ends well and says who is in the way, and the log does not grow without end.
+
+use rusqlite::Connection;
+
+use crate::harness::Sandbox;
+
+/// What a report does that somebody has left open.
+const READING: &str = "BEGIN; SELECT COUNT(*) FROM fact_payment";
+const HINT: &str = "has a transaction open on the target; end it";
+const ONE_CHANGE: &str = "UPDATE payment SET amount = amount + 1 WHERE payment_id = 1";
+
+/// How the programs are named that hold up a run: here it is the test itself.
+fn holder() -> String {
+    format!("(process {})", std::process::id())
+}
+
+fn log_bytes(sandbox: &Sandbox) -> u64 {
+    let log = sandbox.folder().join("analytics.db-wal");
+    log.metadata().map_or(0, |log| log.len())
+}
+
+fn end(reader: &Connection) {
+    reader.execute_batch("COMMIT").unwrap();
+}
+
+#[test]
+fn a_run_ends_well_beside_a_reader_and_says_who_keeps_the_log() {
+    let sandbox = Sandbox::loaded();
+    sandbox.change(&[ONE_CHANGE]);
+    let reader = sandbox.other_program(READING);
+    let run = sandbox.run(&["incremental"]).succeeds();
+    for word in ["the write-ahead log cannot be emptied", "log_bytes=", &holder()] {
+        assert!(run.stderr.contains(word), "no {word:?} in {run:#?}");
+    }
+    assert!(log_bytes(&sandbox) > 0);
+    sandbox.assert_star_equals_source();
+
+    end(&reader);
+    // A connection that is open and in no transaction holds nothing.
+    let run = sandbox.run(&["incremental"]).succeeds();
+    assert!(!run.stderr.contains("cannot be emptied"), "{run:#?}");
+    assert_eq!(log_bytes(&sandbox), 0);
+    drop(reader);
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_log_that_has_outgrown_its_bound_is_emptied_first_or_stops_the_run() {
+    let sandbox = Sandbox::loaded();
+    sandbox.change(&[ONE_CHANGE]);
+    let reader = sandbox.other_program(READING);
+    // As many runs would leave it: more than 64 MiB, and more than the file.
+    let writer = sandbox.other_program(
+        "PRAGMA wal_autocheckpoint = 0; CREATE TABLE theirs AS SELECT zeroblob(70 * 1024 * 1024) AS rows; \
+         DROP TABLE theirs",
+    );
+    let before = log_bytes(&sandbox);
+    assert!(before > 70 * 1024 * 1024, "{before}");
+    for command in ["incremental", "full-load"] {
+        sandbox.run(&[command]).fails(
+            3,
+            &["the write-ahead log of the target", "MiB held by", &holder(), HINT],
+        );
+        assert_eq!(log_bytes(&sandbox), before, "{command} has written");
+    }
+    // Looking is allowed.
+    sandbox.run(&["status"]).succeeds();
+
+    end(&reader);
+    sandbox.run(&["incremental"]).succeeds();
+    assert_eq!(log_bytes(&sandbox), 0);
+    drop((reader, writer));
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_first_load_is_not_called_finished_before_it_is_on_the_disk() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["init"]).succeeds();
+    let reader = sandbox.other_program(READING);
+    sandbox.run(&["full-load"]).fails(3, &[&holder(), HINT]);
+    sandbox.run(&["incremental"]).ends_with_code(3);
+    end(&reader);
+    drop(reader);
+    let result = sandbox.json(&["full-load"]);
+    assert_eq!(result["tables"][0]["read"], 0, "what was loaded is not loaded again");
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_backup_is_not_taken_without_what_is_in_the_log() {
+    let sandbox = Sandbox::loaded();
+    let reader = sandbox.other_program(READING);
+    // As if the last step, the views, had not been there yet.
+    sandbox.tamper("DELETE FROM seaql_migrations WHERE version LIKE '%create_views'");
+    for view in sandbox.star("SELECT name FROM sqlite_master WHERE type = 'view'") {
+        sandbox.tamper(&format!("DROP VIEW {view}"));
+    }
+    sandbox.run(&["init"]).fails(3, &[&holder(), HINT]);
+    end(&reader);
+    drop(reader);
+    let init = sandbox.json(&["init"]);
+    let backup = sandbox.folder().join(init["backup"].as_str().unwrap());
+    let views = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'view'";
+    assert_eq!(
+        sandbox.query(&backup, views),
+        ["0"],
+        "the copy is of the file as it was"
+    );
+    sandbox.assert_star_equals_source();
+}

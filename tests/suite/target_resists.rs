@@ -1,0 +1,162 @@
+//! What a run does when its target resists: a full disk, a limit, permissions, other programs, damage. It fails with
+//! the hint that helps, keeps what was committed, and when the cause is gone the same command ends in the right star.
+
+use std::fs::{self, Permissions};
+use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Instant;
+
+use crate::harness::others::{SmallDisk, bound_by_permissions, through};
+use crate::harness::{Run, Sandbox};
+
+const ROOM: &str = "make room on the disk";
+const WRITABLE: &str = "writable by this user";
+const ANOTHER_PROGRAM: &str = "another program holds the database";
+
+/// Touches every payment, so that an incremental run has some megabytes to write.
+const MANY_CHANGES: &str = "UPDATE payment SET amount = amount + 1";
+
+#[test]
+fn a_full_disk_stops_a_load_and_with_room_it_goes_on() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.folder().join("disk");
+    let Some(disk) = SmallDisk::mount("a_full_disk_stops_a_load", folder, "1m") else {
+        return;
+    };
+    let run = |arguments: &[&str]| {
+        let mut command = sandbox.command(arguments);
+        command.env("SAKILA_SYNC_TARGET", disk.folder.join("analytics.db"));
+        Run::of(disk.sees(&command))
+    };
+    run(&["init"]).succeeds();
+    run(&["full-load", "--batch-size", "500"]).fails(3, &[ROOM]);
+    disk.shell(&format!("mount -o remount,size=64m '{}'", disk.folder.display()));
+    run(&["full-load", "--batch-size", "500"]).succeeds();
+
+    sandbox.change(&[MANY_CHANGES]);
+    // All but a few pages.
+    let filler = disk.folder.join("filler");
+    let filler = filler.display();
+    disk.shell(&format!(
+        "dd if=/dev/zero of='{filler}' bs=64k || truncate -s -100k '{filler}'"
+    ));
+    run(&["incremental"]).fails(3, &[ROOM]);
+    disk.shell(&format!("rm '{filler}'"));
+    run(&["incremental"]).succeeds();
+
+    let target = sandbox.target();
+    disk.shell(&format!(
+        "cp '{}/analytics.db' '{}'",
+        disk.folder.display(),
+        target.display()
+    ));
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_is_an_error_and_no_sudden_death() {
+    let sandbox = Sandbox::new();
+    let limited = |arguments: &[&str]| Run::of(through(&["prlimit", "--fsize=1000000"], &sandbox.command(arguments)));
+    limited(&["init"]).succeeds();
+    limited(&["full-load"]).fails(3, &[ROOM, "ulimit -f"]);
+    sandbox.run(&["full-load"]).succeeds();
+    sandbox.assert_star_equals_source();
+
+    sandbox.change(&[MANY_CHANGES]);
+    limited(&["incremental"]).fails(3, &[ROOM, "ulimit -f"]);
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_folder_or_a_file_that_may_not_be_written_stops_every_run_that_writes() {
+    let sandbox = Sandbox::loaded();
+    sandbox.change(&[MANY_CHANGES]);
+    let bound = |arguments: &[&str]| Run::of(bound_by_permissions(&sandbox.command(arguments)));
+    let allow = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    let before = fs::read(sandbox.target()).unwrap();
+    for (path, closed, open) in [(sandbox.folder(), 0o555, 0o755), (&sandbox.target(), 0o444, 0o644)] {
+        allow(path, closed);
+        for command in ["init", "full-load", "incremental", "repair"] {
+            bound(&[command]).fails(3, &[WRITABLE]);
+        }
+        assert_eq!(
+            sandbox.folder().read_dir().unwrap().count(),
+            1,
+            "something is left beside the file"
+        );
+        allow(path, open);
+        assert_eq!(fs::read(sandbox.target()).unwrap(), before);
+    }
+    bound(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_short_writer_is_waited_for() {
+    let sandbox = Sandbox::loaded();
+    sandbox.change(&[MANY_CHANGES]);
+    let writer = sandbox.other_program("BEGIN IMMEDIATE");
+    let mut run = sandbox.start(&["incremental"]);
+    sandbox.wait_until_locked_by(&run);
+    // What it does before it writes is done in less; the lock is asked for again and again, for ten seconds.
+    sandbox.let_seconds_pass(2);
+    assert!(run.0.try_wait().unwrap().is_none(), "it has not waited");
+    writer.execute_batch("COMMIT").unwrap();
+    assert!(run.0.wait().unwrap().success());
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_writer_that_holds_on_is_not_waited_for_for_ever() {
+    let sandbox = Sandbox::loaded();
+    sandbox.change(&[MANY_CHANGES]);
+    let writer = sandbox.other_program("BEGIN IMMEDIATE; CREATE TABLE theirs (note TEXT)");
+    for command in ["incremental", "full-load"] {
+        let began = Instant::now();
+        sandbox.run(&[command]).fails(3, &[ANOTHER_PROGRAM]);
+        // Ten seconds for its transaction, and ten for the checkpoint that ends a run.
+        let seconds = began.elapsed().as_secs();
+        assert!((10..30).contains(&seconds), "{command} gave up after {seconds} s");
+    }
+    // Looking is allowed.
+    sandbox.run(&["status"]).succeeds();
+    writer.execute_batch("COMMIT").unwrap();
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
+    assert_eq!(
+        sandbox.figure("SELECT COUNT(*) FROM theirs"),
+        "0",
+        "what the other program wrote is there"
+    );
+}
+
+#[test]
+fn a_damaged_file_is_told_and_what_the_hint_names_leads_to_a_right_star() {
+    let sandbox = Sandbox::loaded();
+    sandbox.change(&[MANY_CHANGES]);
+    let mut file = fs::OpenOptions::new().write(true).open(sandbox.target()).unwrap();
+    let length = file.metadata().unwrap().len();
+    file.seek(SeekFrom::Start(length / 4)).unwrap();
+    let noise: Vec<u8> = (0..length / 2)
+        .map(|place| (place * place / 7 % 251).try_into().unwrap())
+        .collect();
+    file.write_all(&noise).unwrap();
+    drop(file);
+    for command in [
+        &["incremental"][..],
+        &["full-load"],
+        &["repair"],
+        &["validate", "--all"],
+        &["validate", "--all", "--deep"],
+    ] {
+        let run = sandbox.run(command);
+        assert!(!run.stderr.contains("panicked"), "{run:#?}");
+        run.fails(3, &["the file is damaged", "move it away"]);
+    }
+    let away = sandbox.folder().join("damaged.db");
+    fs::rename(sandbox.target(), away).unwrap();
+    sandbox.load();
+    sandbox.assert_star_equals_source();
+}
