@@ -1,13 +1,16 @@
 //! What `full-load`, `incremental` and `repair` share: the lock, both connections, progress, the summary.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde::Serialize;
+use tracing::info;
 
 use super::Session;
 use crate::config::target_path;
 use crate::engine::declaration::source_table::MARKER_COLUMN;
+use crate::engine::pipeline::progress::Progress;
 use crate::engine::runs::figures::Measure;
 use crate::engine::runs::report::Report;
 use crate::engine::runs::{Context, full_load, incremental, repair};
@@ -15,7 +18,7 @@ use crate::engine::source_db::{check, indexes};
 use crate::engine::target_db::history::Status;
 use crate::engine::target_db::lock::Lock;
 use crate::engine::target_db::{ForeignKeys, Target};
-use crate::error::{EXIT_DIFFERENCES, Result};
+use crate::error::{EXIT_DIFFERENCES, Error, Result};
 use crate::output::progress::Watcher;
 use crate::output::{self, human};
 use crate::{metrics, sakila};
@@ -102,6 +105,17 @@ fn tell_metrics(command: &'static str, report: &Report) {
     metrics::closing_deltas(deltas.collect());
 }
 
+/// Tells how far a full load has come in the tables that it was at; those that are finished were told.
+fn tell_kept(progress: &Progress) {
+    for table in progress.tables().iter().filter(|table| !table.is_finished()) {
+        info!(
+            table = table.table,
+            read = table.read.load(Ordering::Relaxed),
+            "kept up to here"
+        );
+    }
+}
+
 async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Report> {
     let path = target_path(&session.global)?;
     let source = session.connect().await?;
@@ -140,6 +154,9 @@ async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Rep
         Load::Repair { dry_run } => repair::run(&context, dry_run).await,
     };
     watcher.finish().await;
+    if let (Err(Error::Stopped), Load::Full { .. }) = (&result, load) {
+        tell_kept(&session.progress);
+    }
     let closed = target.close().await;
     drop(lock);
     let report = result?;

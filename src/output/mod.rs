@@ -18,6 +18,7 @@ pub mod explanation;
 pub mod human;
 pub mod progress;
 pub mod report;
+mod terminal;
 pub mod validation;
 
 /// The version of the JSON documents' shape; it grows when a field changes its meaning or goes.

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tracing::info;
 
 use super::human;
+use super::terminal::Terminal;
 use crate::engine::pipeline::progress::{Progress, TableProgress};
 use crate::metrics;
 
@@ -20,7 +21,13 @@ const REDRAW: Duration = Duration::from_millis(200);
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
 /// The bars of this program; logs go past them.
-static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
+    MultiProgress::with_draw_target(if io::stderr().is_terminal() {
+        ProgressDrawTarget::term_like(Box::new(Terminal::new()))
+    } else {
+        ProgressDrawTarget::hidden()
+    })
+});
 
 /// Does something on stderr while the bars stand aside.
 pub fn aside<T>(action: impl FnOnce() -> T) -> T {

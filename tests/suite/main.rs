@@ -31,6 +31,7 @@ mod schema;
 mod security;
 mod seed;
 mod sequences;
+mod signals;
 mod silent;
 mod source_lost;
 mod target_held;

@@ -8,6 +8,7 @@ pub mod prometheus;
 pub mod proxy;
 mod sakila;
 pub mod server;
+pub mod terminal;
 mod transcript;
 
 use std::io::{self, Write};

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use rusqlite::Connection;
 
@@ -34,6 +34,19 @@ impl Sandbox {
     pub fn wait_until_locked_by(&self, process: &Process) {
         let holder = format!("process {},", process.0.id());
         wait_until("the run has taken the lock", || self.lock_holder().contains(&holder));
+    }
+}
+
+/// What remains of a process: the rest of what it prints, and how it ends.
+pub fn rest(mut process: Process, mut log: BufReader<ChildStderr>) -> Run {
+    let (mut stdout, mut stderr) = (String::new(), String::new());
+    log.read_to_string(&mut stderr).unwrap();
+    let mut pipe = process.0.stdout.take().unwrap();
+    pipe.read_to_string(&mut stdout).unwrap();
+    Run {
+        code: process.0.wait().unwrap().code().unwrap_or(-1),
+        stdout,
+        stderr,
     }
 }
 

@@ -1,0 +1,144 @@
+//! A terminal that a command can be run in, and what stands on its screen.
+
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::others::where_it_runs;
+use super::prometheus::{Process, wait_until};
+
+const ROWS: NonZeroU16 = NonZeroU16::new(40).unwrap();
+const COLUMNS: NonZeroU16 = NonZeroU16::new(120).unwrap();
+
+/// A command in a terminal of its own, which util-linux's `script` makes.
+pub struct Terminal {
+    script: Process,
+    keyboard: ChildStdin,
+    written: Arc<Mutex<Vec<u8>>>,
+    pump: JoinHandle<()>,
+}
+
+/// What is left when the command has ended.
+#[derive(Debug)]
+pub struct Left {
+    pub code: i32,
+    /// The text on the screen.
+    pub screen: String,
+    pub is_cursor_hidden: bool,
+    /// All that was written to it, control sequences included.
+    pub written: String,
+}
+
+impl Terminal {
+    /// Runs a command in it.
+    pub fn run(command: &Command) -> Self {
+        Self::run_with(command, "")
+    }
+
+    /// Runs a command with such redirections. The shell around it tells the terminal's settings before and after.
+    pub fn run_with(command: &Command, redirections: &str) -> Self {
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let words: Vec<_> = words.map(|word| quote(word.to_str().unwrap())).collect();
+        // A Ctrl-C reaches the shell, too, which goes on all the same.
+        let line = format!(
+            "trap : INT; stty rows {ROWS} cols {COLUMNS}; echo \"before: $(stty -g)\"; {} {redirections}; code=$?; \
+             echo; echo \"after: $(stty -g)\"; exit $code",
+            words.join(" ")
+        );
+        let mut script = where_it_runs("script", command)
+            .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+            .env("TERM", "xterm-256color")
+            .env("SHELL", "/bin/sh")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let keyboard = script.stdin.take().unwrap();
+        let mut output = script.stdout.take().unwrap();
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let pump = {
+            let written = Arc::clone(&written);
+            std::thread::spawn(move || {
+                let mut bytes = [0; 4096];
+                while let Ok(count @ 1..) = output.read(&mut bytes) {
+                    written.lock().unwrap().extend_from_slice(&bytes[..count]);
+                }
+            })
+        };
+        Self {
+            script: Process(script),
+            keyboard,
+            written,
+            pump,
+        }
+    }
+
+    /// Waits until this has been written to the terminal.
+    pub fn wait_for(&self, text: &str) {
+        wait_until(&format!("the terminal shows {text:?}"), || {
+            self.written().contains(text)
+        });
+    }
+
+    /// Between two drawings: the system throws away what a terminal has not yet taken when Ctrl-C is pressed.
+    pub fn press_control_c(&mut self) {
+        let mut seen = 0;
+        while seen != self.written().len() {
+            seen = self.written().len();
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        self.keyboard.write_all(b"\x03").unwrap();
+        self.keyboard.flush().unwrap();
+    }
+
+    fn written(&self) -> String {
+        String::from_utf8_lossy(&self.written.lock().unwrap()).into_owned()
+    }
+
+    /// Waits for the command's end.
+    pub fn end(mut self) -> Left {
+        let code = self.script.0.wait().unwrap().code().unwrap_or(-1);
+        let written = Arc::clone(&self.written);
+        self.pump.join().unwrap();
+        let written = String::from_utf8_lossy(&written.lock().unwrap()).into_owned();
+        let mut terminal = vt100::Parser::new(ROWS, COLUMNS, 0);
+        terminal.process(written.as_bytes());
+        Left {
+            code,
+            screen: terminal.screen().contents(),
+            is_cursor_hidden: terminal.screen().hide_cursor(),
+            written,
+        }
+    }
+}
+
+impl Left {
+    /// Expects that, and the error of a command that was stopped.
+    #[track_caller]
+    pub fn is_clean_after_a_stop(&self) {
+        self.is_clean();
+        assert_eq!(self.code, 130, "{self:#?}");
+        assert!(self.screen.contains("error: stopped\n\nhint: "), "{}", self.screen);
+    }
+
+    /// Expects a terminal as it was: its settings and its cursor, and no bar on its screen.
+    #[track_caller]
+    pub fn is_clean(&self) {
+        let settings = |label: &str| {
+            let line = self.screen.lines().find_map(|line| line.strip_prefix(label));
+            line.unwrap_or_else(|| panic!("no {label:?} in {self:#?}")).to_owned()
+        };
+        assert_eq!(settings("before: "), settings("after: "), "{self:#?}");
+        assert!(!self.is_cursor_hidden, "{self:#?}");
+        for remains in ['█', '░'] {
+            assert!(!self.screen.contains(remains), "{self:#?}");
+        }
+    }
+}
+
+fn quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
+}

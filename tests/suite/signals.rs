@@ -1,0 +1,224 @@
+//! Ctrl-C and SIGTERM: the first lets a run end in order, the second ends it at once, and the terminal is as it was.
+
+use std::io::{BufRead, Read};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::harness::others::rest;
+use crate::harness::prometheus::{Process, wait_until};
+use crate::harness::terminal::Terminal;
+use crate::harness::{Run, Sandbox, Session, send, server};
+use crate::running::wait_for;
+
+const HEARD: &str = "stopping after the work at hand";
+/// How its line begins; a line of the log has no such room behind the name.
+const RENTALS_BAR: &str = "fact_rental            ";
+const MANY_CHANGES: &str = "UPDATE payment SET amount = amount + 1";
+
+/// Keeps whoever reads the payments waiting, and so a run at work.
+fn hold_payments(sandbox: &Sandbox) -> Session<'_> {
+    let session = sandbox.open_session();
+    session.change(&["LOCK TABLES payment WRITE"]);
+    session
+}
+
+/// Waits until some other session waits for that lock.
+fn wait_until_payments_are_wanted(sandbox: &Sandbox) {
+    // MySQL's list of processes cannot be read while one of them binds bytes that are no text.
+    let waiting = if server().is_mariadb {
+        "SELECT STATE FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND STATE LIKE 'Waiting for table%'"
+    } else {
+        "SELECT LOCK_STATUS FROM performance_schema.metadata_locks \
+         WHERE OBJECT_SCHEMA = DATABASE() AND LOCK_STATUS = 'PENDING'"
+    };
+    wait_until("the run reads the payments", || !sandbox.source(waiting).is_empty());
+}
+
+/// Asks the run to stop, waits until it has heard, lets it go on, and waits for its end.
+fn stop(mut run: Process, signal: &str, payments: &Session) -> Run {
+    send(signal, &run.0);
+    let log = wait_for(&mut run.0, HEARD);
+    payments.change(&["UNLOCK TABLES"]);
+    rest(run, log)
+}
+
+#[test]
+fn a_run_that_is_stopped_ends_in_order_and_run_again_it_ends_right() {
+    let sandbox = Sandbox::loaded();
+    let arguments = [
+        (
+            &["full-load", "--batch-size", "500"][..],
+            "-INT",
+            "what was finished is kept",
+        ),
+        (
+            &["full-load", "--batch-size", "500"],
+            "-TERM",
+            "what was finished is kept",
+        ),
+        (&["incremental"], "-INT", "what was finished is kept"),
+        (&["incremental"], "-TERM", "what was finished is kept"),
+        (&["repair"], "-INT", "what was finished is kept"),
+        (&["validate", "--all"], "-INT", "it can be run again at any time"),
+        (
+            &["validate", "--all", "--deep"],
+            "-TERM",
+            "it can be run again at any time",
+        ),
+        (&["init"], "-INT", "it can be run again at any time"),
+    ];
+    for (command, signal, hint) in arguments {
+        sandbox.change(&[MANY_CHANGES]);
+        let payments = hold_payments(&sandbox);
+        let run = sandbox.start(command);
+        wait_until_payments_are_wanted(&sandbox);
+        let stopped = stop(run, signal, &payments);
+        if command[0] == "full-load" {
+            let kept = "kept up to here table=\"fact_payment\"";
+            assert!(stopped.stderr.contains(kept), "{stopped:#?}");
+        }
+        stopped.fails(130, &["error: stopped", hint]);
+        let is_run = !["validate", "init"].contains(&command[0]);
+        if is_run {
+            let history = format!(
+                "SELECT status FROM sync_run WHERE id = (SELECT MAX(id) FROM sync_run WHERE command = '{}')",
+                command[0]
+            );
+            assert_eq!(sandbox.figure(&history), "stopped", "{command:?}");
+            assert_eq!(sandbox.figure("PRAGMA integrity_check"), "ok");
+        }
+        sandbox.run(command).succeeds();
+    }
+    sandbox.run(&["full-load"]).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_sync_that_repeats_ends_with_code_0_when_it_is_asked_to() {
+    let sandbox = Sandbox::loaded();
+    for signal in ["-INT", "-TERM"] {
+        sandbox.change(&[MANY_CHANGES]);
+        let payments = hold_payments(&sandbox);
+        let run = sandbox.start(&["incremental", "--every", "1h"]);
+        wait_until_payments_are_wanted(&sandbox);
+        stop(run, signal, &payments).ends_with_code(0);
+    }
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_seed_that_is_stopped_says_how_to_begin_anew() {
+    for signal in ["-INT", "-TERM"] {
+        let sandbox = Sandbox::empty();
+        let mut command = sandbox.as_administrator(&["seed", "--scale", "20"]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut run = Process(child);
+        wait_until("it makes its tables", || {
+            let tables = "SELECT TABLE_NAME FROM information_schema.TABLES \
+                          WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'rental'";
+            !sandbox.source(tables).is_empty()
+        });
+        send(signal, &run.0);
+        let log = wait_for(&mut run.0, HEARD);
+        rest(run, log).fails(130, &["error: stopped", "half-made", "seed --replace"]);
+        sandbox.administer(&["seed"]).fails(3, &["did not finish", "--replace"]);
+        sandbox
+            .administer(&["seed", "--replace", "--until", "2026-01-01"])
+            .succeeds();
+        sandbox.load();
+        sandbox.assert_star_equals_source();
+    }
+}
+
+#[test]
+fn a_second_signal_ends_a_run_that_still_honours_the_first() {
+    let sandbox = Sandbox::loaded();
+    sandbox.change(&[MANY_CHANGES]);
+    for signals in [["-INT", "-INT"], ["-TERM", "-TERM"], ["-INT", "-TERM"]] {
+        // It waits for the lock, for up to ten seconds.
+        let writer = sandbox.other_program("BEGIN IMMEDIATE");
+        let mut run = sandbox.start(&["incremental"]);
+        sandbox.wait_until_locked_by(&run);
+        send(signals[0], &run.0);
+        let mut log = wait_for(&mut run.0, HEARD);
+        let asked = Instant::now();
+        send(signals[1], &run.0);
+        assert_eq!(run.0.wait().unwrap().code(), Some(130));
+        assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+        let mut rest = String::new();
+        log.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "", "it has gone on");
+        writer.execute_batch("COMMIT").unwrap();
+    }
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn an_interrupted_run_leaves_a_clean_terminal() {
+    let sandbox = Sandbox::loaded();
+    // A full load is the last: repairs wait for one that was interrupted to be finished.
+    for (command, shown) in [
+        (&["validate", "--all"][..], "before: "),
+        (&["repair", "--batch-size", "500"], RENTALS_BAR),
+        (&["full-load", "--batch-size", "500"], RENTALS_BAR),
+    ] {
+        let payments = hold_payments(&sandbox);
+        let mut terminal = Terminal::run(&sandbox.command(command));
+        wait_until_payments_are_wanted(&sandbox);
+        terminal.wait_for(shown);
+        terminal.press_control_c();
+        terminal.wait_for(HEARD);
+        payments.change(&["UNLOCK TABLES"]);
+        terminal.end().is_clean_after_a_stop();
+    }
+}
+
+#[test]
+fn a_run_that_is_ended_at_once_leaves_a_clean_terminal() {
+    let sandbox = Sandbox::loaded();
+    let payments = hold_payments(&sandbox);
+    let mut terminal = Terminal::run(&sandbox.command(&["full-load", "--batch-size", "500"]));
+    wait_until_payments_are_wanted(&sandbox);
+    terminal.wait_for(RENTALS_BAR);
+    terminal.press_control_c();
+    terminal.wait_for(HEARD);
+    terminal.press_control_c();
+    let left = terminal.end();
+    assert_eq!(left.code, 130, "{left:#?}");
+    left.is_clean();
+    payments.change(&["UNLOCK TABLES"]);
+    sandbox.run(&["full-load"]).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn an_interrupted_seed_leaves_a_clean_terminal() {
+    let sandbox = Sandbox::empty();
+    let mut terminal = Terminal::run(&sandbox.as_administrator(&["seed", "--scale", "20"]));
+    terminal.wait_for("█");
+    terminal.press_control_c();
+    terminal.end().is_clean_after_a_stop();
+}
+
+#[test]
+fn nothing_is_drawn_where_stderr_is_no_terminal() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["init"]).succeeds();
+    let log = sandbox.folder().join("log");
+    let command = sandbox.command(&["full-load", "--batch-size", "500"]);
+    let left = Terminal::run_with(&command, &format!("2>'{}'", log.display())).end();
+    assert_eq!(left.code, 0, "{left:#?}");
+    let log = std::fs::read(log).unwrap();
+    let log = String::from_utf8(log).unwrap();
+    assert!(log.contains("table finished"), "{log}");
+    for text in [&log, &left.written] {
+        for drawn in ["\x1b", "█", "░"] {
+            assert!(!text.contains(drawn), "{drawn:?} in {text}");
+        }
+    }
+    // A pipe reads lines; a carriage return alone would overwrite them.
+    assert!(log.as_bytes().lines().all(|line| !line.unwrap().contains('\r')));
+    left.is_clean();
+}
