@@ -74,8 +74,8 @@ fn a_run_that_is_stopped_ends_in_order_and_run_again_it_ends_right() {
         wait_until_payments_are_wanted(&sandbox);
         let stopped = stop(run, signal, &payments);
         if command[0] == "full-load" {
-            let kept = "kept up to here table=\"fact_payment\"";
-            assert!(stopped.stderr.contains(kept), "{stopped:#?}");
+            // Of the tables that it was at; MySQL may look at the payments before it is at them.
+            assert!(stopped.stderr.contains("kept up to here table=\""), "{stopped:#?}");
         }
         stopped.fails(130, &["error: stopped", hint]);
         let is_run = !["validate", "init"].contains(&command[0]);
@@ -207,7 +207,9 @@ fn nothing_is_drawn_where_stderr_is_no_terminal() {
     let sandbox = Sandbox::new();
     sandbox.run(&["init"]).succeeds();
     let log = sandbox.folder().join("log");
-    let command = sandbox.command(&["full-load", "--batch-size", "500"]);
+    let mut command = sandbox.command(&["full-load", "--batch-size", "500"]);
+    // The result's colours are another matter.
+    command.env("NO_COLOR", "1");
     let left = Terminal::run_with(&command, &format!("2>'{}'", log.display())).end();
     assert_eq!(left.code, 0, "{left:#?}");
     let log = std::fs::read(log).unwrap();

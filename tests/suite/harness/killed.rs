@@ -45,10 +45,10 @@ impl Killed {
             .spawn()
             .unwrap();
         let mut log = BufReader::new(server.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("ready for connections") {
-            line.clear();
-            assert!(log.read_line(&mut line).unwrap() > 0, "the server does not start again");
+        let mut said = String::new();
+        while !said.contains("ready for connections") {
+            let read = log.read_line(&mut said).unwrap();
+            assert!(read > 0, "the server does not start again: {said}");
         }
         // A pipe that nobody reads would fill up.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
