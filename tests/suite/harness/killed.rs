@@ -30,6 +30,8 @@ pub fn kill(server: &PrivateServer) -> Killed {
     while fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
         std::thread::yield_now();
     }
+    // The new server would take a process that nobody has waited for yet to be at work on the socket.
+    let _ = fs::remove_file(server.folder().join("socket.lock"));
     process
 }
 
