@@ -5,7 +5,6 @@ use std::num::NonZeroU16;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use super::others::where_it_runs;
 use super::prometheus::{Process, wait_until};
@@ -42,9 +41,10 @@ impl Terminal {
     pub fn run_with(command: &Command, redirections: &str) -> Self {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let words: Vec<_> = words.map(|word| quote(word.to_str().unwrap())).collect();
-        // A Ctrl-C reaches the shell, too, which goes on all the same.
+        // A Ctrl-C reaches the shell, too, which goes on all the same. The terminal is told to keep what it has not shown
+        // yet when Ctrl-C is pressed: otherwise the system throws it away, and half a drawing may be missing.
         let line = format!(
-            "trap : INT; stty rows {ROWS} cols {COLUMNS}; echo \"before: $(stty -g)\"; {} {redirections}; code=$?; \
+            "trap : INT; stty rows {ROWS} cols {COLUMNS} noflsh; echo \"before: $(stty -g)\"; {} {redirections}; code=$?; \
              echo; echo \"after: $(stty -g)\"; exit $code",
             words.join(" ")
         );
@@ -83,13 +83,7 @@ impl Terminal {
         });
     }
 
-    /// Between two drawings: the system throws away what a terminal has not yet taken when Ctrl-C is pressed.
     pub fn press_control_c(&mut self) {
-        let mut seen = 0;
-        while seen != self.written().len() {
-            seen = self.written().len();
-            std::thread::sleep(Duration::from_millis(50));
-        }
         self.keyboard.write_all(b"\x03").unwrap();
         self.keyboard.flush().unwrap();
     }
@@ -100,6 +94,7 @@ impl Terminal {
 
     /// Waits for the command's end.
     pub fn end(mut self) -> Left {
+        wait_until("the command ends", || self.script.0.try_wait().unwrap().is_some());
         let code = self.script.0.wait().unwrap().code().unwrap_or(-1);
         let written = Arc::clone(&self.written);
         self.pump.join().unwrap();
