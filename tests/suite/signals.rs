@@ -207,9 +207,7 @@ fn nothing_is_drawn_where_stderr_is_no_terminal() {
     let sandbox = Sandbox::new();
     sandbox.run(&["init"]).succeeds();
     let log = sandbox.folder().join("log");
-    let mut command = sandbox.command(&["full-load", "--batch-size", "500"]);
-    // The result's colours are another matter.
-    command.env("NO_COLOR", "1");
+    let command = sandbox.command(&["full-load", "--batch-size", "500"]);
     let left = Terminal::run_with(&command, &format!("2>'{}'", log.display())).end();
     assert_eq!(left.code, 0, "{left:#?}");
     let log = std::fs::read(log).unwrap();
