@@ -170,8 +170,9 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
         }
     };
     let ((surveys, target_totals), ()) = tokio::try_join!(figures, complete(context))?;
-    if start.is_empty {
-        // Now that nobody reads: a checkpoint copies no more than readers allow.
+    if start.is_empty || !state::is_loaded(&states) {
+        // Also what an interrupted first load has written without syncing. Now that nobody reads: a checkpoint copies no
+        // more than readers allow.
         context.target.make_durable(run_id).await?;
     }
     failpoint::pass("before-closing-pass");
