@@ -40,6 +40,14 @@ fn load_under_way(sandbox: &Sandbox) -> (Child, impl std::io::Read) {
     (child, log)
 }
 
+/// A query for their ids.
+fn connections_of_the_run(sandbox: &Sandbox) -> String {
+    format!(
+        "SELECT CAST(ID AS CHAR) FROM information_schema.PROCESSLIST WHERE USER = '{READER}' AND DB = '{}'",
+        sandbox.schema()
+    )
+}
+
 fn ends_well(mut child: Child, mut log: impl std::io::Read) -> String {
     let mut rest = String::new();
     log.read_to_string(&mut rest).unwrap();
@@ -126,10 +134,7 @@ fn a_run_gives_up_when_its_pauses_are_used_up_and_loses_nothing() {
 fn a_statement_that_is_killed_is_run_again() {
     let sandbox = Sandbox::new();
     let (child, log) = load_under_way(&sandbox);
-    let running = format!(
-        "SELECT CAST(ID AS CHAR) FROM information_schema.PROCESSLIST WHERE USER = '{READER}' AND DB = '{}' AND INFO IS NOT NULL",
-        sandbox.schema()
-    );
+    let running = format!("{} AND INFO IS NOT NULL", connections_of_the_run(&sandbox));
     // Between two statements there is none to kill.
     let killer = sandbox.open_session();
     let mut killed = false;
@@ -146,12 +151,8 @@ fn a_statement_that_is_killed_is_run_again() {
 fn connections_that_are_killed_are_made_again() {
     let sandbox = Sandbox::new();
     let (child, log) = load_under_way(&sandbox);
-    let theirs = format!(
-        "SELECT CAST(ID AS CHAR) FROM information_schema.PROCESSLIST WHERE USER = '{READER}' AND DB = '{}'",
-        sandbox.schema()
-    );
     let killer = sandbox.open_session();
-    for id in sandbox.source(&theirs) {
+    for id in sandbox.source(&connections_of_the_run(&sandbox)) {
         // One that is gone already cannot be killed.
         let _ = killer.attempt(&format!("KILL {id}"));
     }

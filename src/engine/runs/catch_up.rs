@@ -142,7 +142,7 @@ impl<'a> CatchUp<'a> {
                     .star
                     .tables()
                     .any(|table| table.source_table == source_table.name),
-                is_indexed: self.context.indexed.contains(source_table.name),
+                counts_rows: !self.context.indexed.contains(source_table.name),
             };
             let delta = Delta::read(self.snapshot, source_table, state, self.start.mode, look_at).await?;
             self.source_rows
@@ -301,7 +301,7 @@ impl<'a> CatchUp<'a> {
             };
             let delta = &self.deltas[source_table.name];
             let is_indexed = self.context.indexed.contains(source_table.name);
-            let all_rows = self.source_rows.get(source_table.name).copied().or(delta.rows);
+            let all_rows = self.source_rows.get(source_table.name).copied();
             let advance = Advance {
                 snapshot: self.snapshot,
                 run_id: self.run_id,

@@ -50,8 +50,8 @@ pub struct Advance<'a> {
 pub struct LookAt {
     /// Whether a target table is made from it row by row.
     pub is_star_table: bool,
-    /// Whether an index finds what changed.
-    pub is_indexed: bool,
+    /// Whether to ask for the number of rows first, which is as much work as looking for changes without an index.
+    pub counts_rows: bool,
 }
 
 /// How many rows a table has, their highest key, and how many of them have changed.
@@ -88,10 +88,10 @@ impl Delta {
             ..Self::default()
         };
         // Without an index either question goes through all rows: the first, which is short to answer, may do.
-        let scanned = if look_at.is_indexed && look_at.is_star_table {
-            None
-        } else {
+        let scanned = if look_at.counts_rows || !look_at.is_star_table {
             Some(Extent::read(snapshot, table, since).await?)
+        } else {
+            None
         };
         delta.rows = scanned.map(|scanned| scanned.rows);
         if scanned.is_none_or(|scanned| scanned.changed > 0) {

@@ -69,8 +69,7 @@ impl Pending {
         for source_table in &look.star.sources {
             let look_at = LookAt {
                 is_star_table: look.star.tables().any(|table| table.source_table == source_table.name),
-                // How many rows it has is asked for elsewhere.
-                is_indexed: true,
+                counts_rows: false,
             };
             let state = states.get(source_table.name);
             let delta = if since_last_sync(snapshot, source_table.name, states) == Moved::No {
