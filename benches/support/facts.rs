@@ -106,6 +106,7 @@ async fn lookups(source: &source_db::Source, target: &TargetReader) -> Lookups {
         target: target.clone(),
         removed: Arc::default(),
         corrected: Lookups::default(),
+        whole: None,
         looks_for_late: false,
     };
     let mut lookups = Lookups::default();
@@ -147,6 +148,7 @@ pub fn batches(table: &'static Table, cells: &[Value], rows: usize) -> Vec<Batch
             inserted: (cells.len() / width) as u64,
             ..BatchCounts::default()
         },
+        republished: Vec::new(),
         changed: Vec::new(),
         dates: BTreeSet::new(),
         days: BTreeSet::new(),

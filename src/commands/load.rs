@@ -119,6 +119,9 @@ fn tell_kept(progress: &Progress) {
 async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Report> {
     let path = target_path(&session.global)?;
     let source = session.connect().await?;
+    if matches!(load, Load::Full { .. } | Load::Repair { .. }) {
+        source.open_ahead(session.workers() + 1);
+    }
     let source_columns = check::columns(&source, &sakila::star().sources).await?;
     let indexed = indexes::leading_columns(&source).await?;
     let indexed = indexed

@@ -25,7 +25,7 @@ mod tests {
     use sea_orm::sea_query::MysqlQueryBuilder;
 
     use super::*;
-    use crate::engine::declaration::lookup::{KeysFrom, Side};
+    use crate::engine::declaration::lookup::{KeysFrom, Need, Side};
     use crate::engine::declaration::table::{Kind, Table};
 
     fn columns(table: &Table) -> Vec<&str> {
@@ -111,6 +111,15 @@ mod tests {
                     assert!(
                         loaded.contains(followed.fact),
                         "{} follows {}",
+                        table.name,
+                        followed.fact
+                    );
+                    let fact = star().table(followed.fact).expect(followed.fact);
+                    let published = fact.publishes.as_ref().map(|publish| publish.lookup);
+                    let is_needed = |need: &Need| published.is_some_and(|lookup| std::ptr::eq(need.lookup, lookup));
+                    assert!(
+                        table.needs.iter().any(is_needed),
+                        "{} needs nothing of {}",
                         table.name,
                         followed.fact
                     );

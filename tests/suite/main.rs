@@ -12,6 +12,7 @@ mod harness;
 mod advice;
 mod assignment;
 mod bad_input;
+mod bulk;
 mod changes;
 mod deep;
 mod errors;

@@ -94,16 +94,23 @@ impl Lookups {
     }
 
     pub fn map(&self, lookup: &'static Lookup) -> Option<&KeyMap> {
-        self.maps
-            .iter()
-            .find(|(of, _)| std::ptr::eq(*of, lookup))
-            .map(|(_, map)| &**map)
+        self.entry(lookup).map(|map| &**map)
+    }
+
+    /// The map itself, for others to put in, too.
+    pub fn shared(&self, lookup: &'static Lookup) -> Option<Arc<KeyMap>> {
+        self.entry(lookup).cloned()
+    }
+
+    fn entry(&self, lookup: &'static Lookup) -> Option<&Arc<KeyMap>> {
+        let found = self.maps.iter().find(|(of, _)| std::ptr::eq(*of, lookup));
+        found.map(|(_, map)| map)
     }
 
     /// Puts a filled map in, instead of any earlier one of the same lookup.
-    pub fn set(&mut self, lookup: &'static Lookup, map: KeyMap) {
+    pub fn set(&mut self, lookup: &'static Lookup, map: impl Into<Arc<KeyMap>>) {
         self.maps.retain(|(of, _)| !std::ptr::eq(*of, lookup));
-        self.maps.push((lookup, Arc::new(map)));
+        self.maps.push((lookup, map.into()));
     }
 }
 

@@ -7,6 +7,10 @@ use std::fmt;
 use sea_orm::Condition;
 use sea_orm::sea_query::{Expr, ExprTrait};
 
+/// So many keys that follow one another are named by the first and the last: a server takes many times longer to plan
+/// for each of them than to read them in order.
+const KEYS_OF_A_RUN: usize = 64;
+
 /// One unit of reading, comparing and writing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -28,10 +32,18 @@ impl Scope {
             Scope::Range { after, upto } => Condition::all()
                 .add_option(after.map(|after| key.clone().gt(after)))
                 .add_option(upto.map(|upto| key.clone().lte(upto))),
-            Scope::Keys(keys) => Condition::any()
-                .add(key.clone().is_in(keys.iter().copied()))
-                // The highest key stands for all beyond it, too: see `integer::Key`.
-                .add_option((keys.last() == Some(&i64::MAX)).then(|| key.clone().gt(i64::MAX))),
+            Scope::Keys(keys) => {
+                let (runs, others): (Vec<_>, Vec<_>) = keys
+                    .chunk_by(|one, next| one.checked_add(1) == Some(*next))
+                    .partition(|run| run.len() >= KEYS_OF_A_RUN);
+                let others: Vec<i64> = others.concat();
+                let any = runs.iter().fold(Condition::any(), |any, run| {
+                    any.add(key.clone().between(run[0], run[run.len() - 1]))
+                });
+                any.add_option((runs.is_empty() || !others.is_empty()).then(|| key.clone().is_in(others)))
+                    // The highest key stands for all beyond it, too: see `integer::Key`.
+                    .add_option((keys.last() == Some(&i64::MAX)).then(|| key.clone().gt(i64::MAX)))
+            }
         }
     }
 
@@ -86,6 +98,8 @@ impl fmt::Display for Scope {
 
 #[cfg(test)]
 mod tests {
+    use sea_orm::sea_query::{MysqlQueryBuilder, Query};
+
     use super::*;
 
     #[test]
@@ -93,6 +107,32 @@ mod tests {
         assert_eq!(
             Scope::of_keys([5, 1, 3, 1], 2),
             [Scope::Keys(vec![1, 3]), Scope::Keys(vec![5])]
+        );
+    }
+
+    fn condition(keys: impl IntoIterator<Item = i64>) -> String {
+        let scope = Scope::Keys(keys.into_iter().collect());
+        let select = Query::select()
+            .column("id")
+            .from("t")
+            .cond_where(scope.contains(&Expr::col("id")))
+            .to_string(MysqlQueryBuilder);
+        select.split_once(" WHERE ").unwrap().1.to_owned()
+    }
+
+    #[test]
+    fn keys_that_follow_one_another_are_named_by_the_first_and_the_last() {
+        assert_eq!(condition(1..=100), "`id` BETWEEN 1 AND 100");
+        assert_eq!(
+            condition((1..=64).chain([66, 68]).chain(-200..=-100)),
+            "(`id` BETWEEN 1 AND 64) OR (`id` BETWEEN -200 AND -100) OR `id` IN (66, 68)"
+        );
+        assert_eq!(condition([7, 8, 9]), "`id` IN (7, 8, 9)");
+        assert_eq!(condition([]), "1 = 2");
+        let last = i64::MAX - 63..=i64::MAX;
+        assert_eq!(
+            condition(last),
+            "(`id` BETWEEN 9223372036854775744 AND 9223372036854775807) OR `id` > 9223372036854775807"
         );
     }
 

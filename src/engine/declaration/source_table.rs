@@ -1,8 +1,6 @@
 //! A source table as a value: its name, the key its changed rows are named by, and the columns that are read.
 
-use sea_orm::sea_query::{
-    Alias, Asterisk, CaseStatement, ColumnType, DynIden, Expr, ExprTrait, Func, IntoIden, Query, SelectStatement,
-};
+use sea_orm::sea_query::{Alias, Asterisk, ColumnType, DynIden, Expr, ExprTrait, IntoIden, Query, SelectStatement};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, IdenStatic, Iterable};
 
 /// Every source table has its time of last change in this column.
@@ -52,17 +50,29 @@ impl SourceTable {
             .column(self.key)
             .column(MARKER_COLUMN)
             .from(self.name)
-            .cond_where(has_changed_since(marker))
+            .cond_where(marker.map_or_else(Condition::all, |marker| {
+                Condition::any()
+                    .add(Expr::col(MARKER_COLUMN).gt(marker))
+                    .add(Expr::col(MARKER_COLUMN).is_null())
+            }))
             .to_owned()
     }
 
-    /// How many rows there are, the highest key, and how many changed after `marker`: all of one scan.
-    pub fn extent(&self, marker: Option<chrono::DateTime<chrono::Utc>>) -> SelectStatement {
-        let changed = CaseStatement::new().case(has_changed_since(marker), 1);
+    /// How many rows there are, how many of them have a time of change, and the newest of these: one scan, and as short
+    /// as one can be.
+    pub fn scan(&self) -> SelectStatement {
         Query::select()
             .expr(Expr::col(Asterisk).count())
+            .expr(Expr::col(MARKER_COLUMN).count())
+            .expr(Expr::col(MARKER_COLUMN).max())
+            .from(self.name)
+            .to_owned()
+    }
+
+    /// The highest key, which its index tells.
+    pub fn highest_key(&self) -> SelectStatement {
+        Query::select()
             .expr(Expr::col(self.key).max())
-            .expr(Func::count(changed))
             .from(self.name)
             .to_owned()
     }
@@ -70,15 +80,6 @@ impl SourceTable {
     pub fn iden(&self) -> DynIden {
         Alias::new(self.name).into_iden()
     }
-}
-
-fn has_changed_since(marker: Option<chrono::DateTime<chrono::Utc>>) -> Condition {
-    let last_update = || Expr::col(MARKER_COLUMN);
-    marker.map_or_else(Condition::all, |marker| {
-        Condition::any()
-            .add(last_update().gt(marker))
-            .add(last_update().is_null())
-    })
 }
 
 impl Family {

@@ -93,7 +93,7 @@ pub struct LookedUp {
     pub affected: fn(&[i64]) -> SelectStatement,
 }
 
-/// A fact whose changed rows make rows of another one stale.
+/// A fact whose changed rows make rows of another one stale, which looks up what it publishes.
 pub struct Follows {
     pub fact: &'static str,
     pub when: When,
@@ -103,8 +103,8 @@ pub struct Follows {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// It was inserted, updated, deleted or rejected.
-    Changed,
+    /// It publishes another value than before, or is new, gone, or rejected.
+    Republished,
     Deleted,
 }
 

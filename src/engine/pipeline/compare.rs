@@ -80,6 +80,9 @@ pub fn compare(job: Job, described: usize, wanted: Wanted, held: &Held, are_look
     }
     let upserts = upserts.into_iter().map(|(columns, cells)| Upserts { columns, cells });
     let (rejected_keys, rejects): (Vec<i64>, Vec<_>) = rejects.into_iter().unzip();
+    if table.publishes.is_some() {
+        found.republished.extend(&rejected_keys);
+    }
     found.changed.extend(rejected_keys);
     Batch {
         job,
@@ -88,6 +91,7 @@ pub fn compare(job: Job, described: usize, wanted: Wanted, held: &Held, are_look
         rejects,
         counts,
         changed: found.changed,
+        republished: found.republished,
         dates: found.dates,
         days: found.days,
         differences: found.differences,
@@ -139,7 +143,9 @@ struct Found<'a> {
     described: usize,
     date_positions: Vec<usize>,
     day_position: Option<usize>,
+    published_position: Option<usize>,
     changed: Vec<i64>,
+    republished: Vec<i64>,
     dates: BTreeSet<i32>,
     days: BTreeSet<i32>,
     differences: Vec<Difference>,
@@ -152,7 +158,9 @@ impl<'a> Found<'a> {
             described,
             date_positions: table.positions(&table.date_columns),
             day_position: table.totals.as_ref().map(|totals| table.position(totals.target_date)),
+            published_position: table.publishes.as_ref().map(|publish| table.position(publish.value)),
             changed: Vec::new(),
+            republished: Vec::new(),
             dates: BTreeSet::new(),
             days: BTreeSet::new(),
             differences: Vec::new(),
@@ -173,6 +181,11 @@ impl<'a> Found<'a> {
             });
         }
         self.changed.push(page_key);
+        if let Some(position) = self.published_position
+            && source.map(|cells| &cells[position]) != target.map(|cells| &cells[position])
+        {
+            self.republished.push(page_key);
+        }
         for cells in [source, target].into_iter().flatten() {
             let date = |position: usize| match cells[position] {
                 Value::Int(date) => date,

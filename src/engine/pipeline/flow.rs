@@ -115,6 +115,8 @@ pub struct Batch {
     pub counts: BatchCounts,
     /// Page keys of rows that were inserted, updated, deleted, or rejected.
     pub changed: Vec<i64>,
+    /// Those among them for which the table publishes another value than before.
+    pub republished: Vec<i64>,
     /// Dates in the rows that change, as they were and as they will be.
     pub dates: BTreeSet<i32>,
     /// The days at which those rows count in their table's totals.
@@ -192,6 +194,8 @@ pub struct TableOutcome {
     pub compared: BatchCounts,
     /// Page keys of rows that were inserted, updated, deleted or rejected.
     pub changed: Vec<i64>,
+    /// Those among them for which the table publishes another value than before.
+    pub republished: Vec<i64>,
     /// Natural keys of rows that the source no longer has.
     pub deleted: Vec<i64>,
     /// The days at which rows that changed count, or counted, in their table's totals.
@@ -208,6 +212,7 @@ impl TableOutcome {
         self.counts.add(other.counts);
         self.compared.add(other.compared);
         self.changed.extend(other.changed);
+        self.republished.extend(other.republished);
         self.deleted.extend(other.deleted);
         self.days.extend(other.days);
         self.differences.extend(other.differences);

@@ -38,8 +38,8 @@ pub fn select(table: &Table) -> SelectStatement {
     if let TargetPageKey::Through { .. } = table.target_page_key {
         cells.push(table.target_page_key());
     }
-    cells.insert(0, format!("%s{CELL_END}").repeat(cells.len()).into());
-    let row = Func::cust("format").args(cells);
+    // To `concat` NULL is an empty text.
+    let row = Func::cust("concat").args(cells.into_iter().flat_map(|cell| [cell, CELL_END.to_string().into()]));
     let mut select = Query::select();
     select.expr(Func::cust("group_concat").args([row.into(), Expr::val(ROW_END.to_string())]));
     table.from_target(&mut select);

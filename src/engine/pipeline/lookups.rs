@@ -11,6 +11,7 @@ use crate::engine::declaration::integer::Key;
 use crate::engine::declaration::lookup::{self, KeyMap, KeysFrom, Lookup, Lookups, Need, Side};
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Kind, Star};
+use crate::engine::pipeline::whole_lookups::WholeLookups;
 use crate::engine::source_db::reader::SourceReader;
 use crate::engine::target_db::{TargetReader, reject};
 use crate::error::{Doing, Result};
@@ -32,6 +33,8 @@ pub struct LookupSource {
     pub removed: Arc<Removed>,
     /// What is known better than the target has it.
     pub corrected: Lookups,
+    /// Lookups of the source that may be held whole: only where all of them are read in one snapshot.
+    pub whole: Option<Arc<WholeLookups>>,
     /// Whether to tell which dimensions' rows the source has and the target lacks.
     pub looks_for_late: bool,
 }
@@ -82,6 +85,8 @@ impl LookupSource {
     pub async fn of_page(&self, needs: &[Need], rows: &[QueryResult]) -> Result<(Lookups, Late)> {
         let mut lookups = Lookups::default();
         let mut late = Late::new();
+        // Of each lookup so far, what the page has found in it.
+        let mut found: Vec<(&'static Lookup, HashSet<i64>)> = Vec::new();
         for need in needs {
             if lookups.map(need.lookup).is_some() {
                 continue;
@@ -90,11 +95,18 @@ impl LookupSource {
             let together = distinct(together.map(|need| need.lookup));
             let keys: HashSet<i64> = match need.keys {
                 KeysFrom::Column(column) => column_keys(rows, column),
-                KeysFrom::Values(earlier) => lookups
-                    .map(earlier)
-                    .map(|map| map.values().collect())
-                    .unwrap_or_default(),
+                KeysFrom::Values(earlier) => {
+                    let earlier = found.iter().position(|(of, _)| std::ptr::eq(*of, earlier));
+                    earlier.map(|earlier| found[earlier].1.clone()).unwrap_or_default()
+                }
             };
+            if let Some(maps) = self.whole(&together, keys.len()).await? {
+                for (lookup, map) in together.into_iter().zip(maps) {
+                    found.push((lookup, keys.iter().filter_map(|key| map.get(*key)).collect()));
+                    lookups.set(lookup, map);
+                }
+                continue;
+            }
             let mut maps = vec![KeyMap::default(); together.len()];
             for scope in scopes_of(&keys) {
                 let select = lookup::select_values(&together, &scope);
@@ -113,10 +125,22 @@ impl LookupSource {
                     let missing = keys.iter().copied().filter(|key| map.get(*key).is_none());
                     late.extend(self.late(lookup, missing).await?);
                 }
+                found.push((lookup, map.values().collect()));
                 lookups.set(lookup, map);
             }
         }
         Ok((lookups, late))
+    }
+
+    /// The whole of lookups of the source, if they are held or worth it.
+    async fn whole(&self, lookups: &[&'static Lookup], keys: usize) -> Result<Option<Vec<Arc<KeyMap>>>> {
+        match &self.whole {
+            Some(whole) if lookups.iter().all(|lookup| lookup.side == Side::Source) => {
+                let load = async || self.load_whole(lookups).await;
+                whole.get(lookups, keys, &self.source, load).await
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Which of the missing keys of a dimension's lookup the source has.

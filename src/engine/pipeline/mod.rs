@@ -19,13 +19,13 @@ pub mod progress;
 pub mod read;
 pub mod stages;
 pub mod transform;
+pub mod whole_lookups;
 pub mod write;
 
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
-use tracing::{Instrument, info_span};
 
 use crate::engine::declaration::lookup::{KeyMap, Lookup};
 use crate::engine::declaration::scope::Scope;
@@ -121,8 +121,8 @@ impl Pipeline<'_> {
             progress: Arc::clone(&self.progress),
             stop: self.stop.clone(),
         };
-        for worker in 0..self.workers {
-            readers.spawn(task.clone().run().instrument(info_span!("reader", worker)));
+        for _ in 0..self.workers {
+            readers.spawn(task.clone().run());
         }
         drop(task);
         let published = self
@@ -189,8 +189,7 @@ impl ReaderTask {
             lap.waited();
             let table = job.table.name;
             let progress = self.progress.table(table);
-            let span = info_span!("page", table, scope = %job.scope);
-            match self.reader.read(job).instrument(span).await {
+            match self.reader.read(job).await {
                 Ok(page) => {
                     lap.worked();
                     progress.add_page(page.rows.len() as u64, page.source_bytes());

@@ -57,7 +57,8 @@ impl Reader {
                 (lookups, late, true)
             }
         };
-        debug!(rows = rows.len(), "page read");
+        // No span around the reader: the driver would enter it at each row.
+        debug!(table = table.name, scope = %job.scope, rows = rows.len(), "page read");
         Ok(Page {
             job,
             rows,

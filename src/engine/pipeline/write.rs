@@ -184,6 +184,7 @@ impl Writer {
         }
         if self.collect_changes {
             outcome.changed.extend(batch.changed);
+            outcome.republished.extend(batch.republished);
             outcome.days.extend(batch.days);
             outcome.differences.extend(batch.differences);
         }

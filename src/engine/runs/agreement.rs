@@ -1,7 +1,9 @@
 //! Where source and target disagree in their figures: which key ranges to compare row by row, and the comparison that
 //! ends every pass.
 
+use std::cmp::max;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use tracing::warn;
 
@@ -18,8 +20,8 @@ use crate::error::Result;
 /// The days that a run has touched are compared whole, unless they hold more rows than this, and many times more than
 /// it has changed: then the rows that it has changed are. Where a percent of all rows changed, a whole comparison
 /// would take longer than all the rest of the run.
-const ROWS_OF_TOUCHED_DAYS: i64 = 50_000;
-const ROWS_OF_TOUCHED_DAYS_A_CHANGE: i64 = 4;
+const ROWS_OF_TOUCHED_DAYS: u64 = 50_000;
+const ROWS_OF_TOUCHED_DAYS_A_CHANGE: u64 = 4;
 /// Keys that one statement names.
 const KEYS_A_STATEMENT: usize = 2_000;
 
@@ -51,7 +53,11 @@ impl CatchUp<'_> {
     pub(super) async fn compare(&self) -> Result<Vec<Comparison>> {
         let sides = self.sides().await?;
         let mut comparisons = Vec::new();
-        let mut source_totals = SourceTotals::new(&self.context.look, sides.source.clone());
+        let mut source_totals = SourceTotals::new(
+            &self.context.look,
+            sides.source.clone(),
+            Arc::clone(&self.whole_lookups),
+        );
         for table in self.context.look.star.tables() {
             if self.deltas[table.source_table].moved {
                 let known = self.source_rows.get(table.source_table).copied();
@@ -114,12 +120,18 @@ impl CatchUp<'_> {
             .outcomes
             .get(table.name)
             .map_or(&[][..], |outcome| &outcome.changed);
-        let held = figures::rows_held(&target, table, table.target_in(&touched)).await?;
-        let by_days = held <= ROWS_OF_TOUCHED_DAYS
-            || held / ROWS_OF_TOUCHED_DAYS_A_CHANGE <= i64::try_from(changed.len()).unwrap_or(i64::MAX);
-        if by_days {
+        let bound = max(
+            ROWS_OF_TOUCHED_DAYS,
+            (changed.len() as u64).saturating_mul(ROWS_OF_TOUCHED_DAYS_A_CHANGE),
+        );
+        let held = figures::rows_held_upto(&target, table, table.target_in(&touched), bound + 1).await?;
+        if held <= bound {
             let source = async {
-                let mut source = source_totals.of_period(table, &touched).await?;
+                let mut source = if held <= ROWS_OF_TOUCHED_DAYS {
+                    source_totals.of_short_period(table, &touched).await?
+                } else {
+                    source_totals.of_period(table, &touched).await?
+                };
                 source_totals.take_out(table, &touched, rejected, &mut source).await?;
                 Ok(source)
             };

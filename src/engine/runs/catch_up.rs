@@ -22,6 +22,7 @@ use crate::engine::declaration::table::{Kind, Table};
 use crate::engine::failpoint;
 use crate::engine::pipeline::flow::{Outcomes, Removed, TableOutcome};
 use crate::engine::pipeline::plan::Intervals;
+use crate::engine::pipeline::whole_lookups::WholeLookups;
 use crate::engine::source_db::Snapshot;
 use crate::engine::target_db::proof::Range;
 use crate::engine::target_db::source_record::{self, SourceRecord};
@@ -93,6 +94,8 @@ pub struct CatchUp<'a> {
     pub(super) removed: Removed,
     /// How many rows the source has of each table, where they were counted.
     pub(super) source_rows: HashMap<&'static str, i64>,
+    /// Lookups that were worth reading whole.
+    pub(super) whole_lookups: Arc<WholeLookups>,
     /// When each source table had last changed before the pages of this run were read, if there were any.
     pub(super) update_times_before_pages: Option<HashMap<String, String>>,
 }
@@ -116,6 +119,7 @@ impl<'a> CatchUp<'a> {
             outcomes: Outcomes::new(),
             removed: std::mem::take(&mut start.removed),
             source_rows: HashMap::new(),
+            whole_lookups: Arc::default(),
             update_times_before_pages: None,
             start,
         })

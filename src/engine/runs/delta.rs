@@ -54,12 +54,20 @@ pub struct LookAt {
     pub counts_rows: bool,
 }
 
-/// How many rows a table has, their highest key, and how many of them have changed.
+/// How many rows a table has, and their highest key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Extent {
     rows: i64,
     highest_key: Option<i64>,
-    changed: i64,
+}
+
+/// What one scan of a table tells.
+#[derive(Clone, Copy, Debug)]
+struct Scan {
+    rows: i64,
+    /// Rows with a time of change, and the newest of these times.
+    stamped: i64,
+    newest: Option<DateTime<Utc>>,
 }
 
 impl Delta {
@@ -89,12 +97,12 @@ impl Delta {
         };
         // Without an index either question goes through all rows: the first, which is short to answer, may do.
         let scanned = if look_at.counts_rows || !look_at.is_star_table {
-            Some(Extent::read(snapshot, table, since).await?)
+            Some(Scan::read(snapshot, table).await?)
         } else {
             None
         };
         delta.rows = scanned.map(|scanned| scanned.rows);
-        if scanned.is_none_or(|scanned| scanned.changed > 0) {
+        if scanned.is_none_or(|scanned| scanned.shows_changes_since(since)) {
             delta.read_keys(snapshot, &select).await.source(doing)?;
         }
         if mode == Mode::ClosingFullLoad {
@@ -102,7 +110,11 @@ impl Delta {
         }
         delta.keys.sort_unstable();
         delta.keys.dedup();
-        if let Some(extent) = scanned.filter(|_| !look_at.is_star_table) {
+        if let Some(scanned) = scanned.filter(|_| !look_at.is_star_table) {
+            let extent = Extent {
+                rows: scanned.rows,
+                highest_key: highest_key(snapshot, table).await?,
+            };
             delta.is_unexplained = mode != Mode::ClosingFullLoad && !delta.explains(state, extent);
             delta.extent = Some(extent);
         }
@@ -200,20 +212,28 @@ impl Delta {
     }
 }
 
-impl Extent {
-    async fn read(snapshot: &Snapshot, table: &SourceTable, since: Option<DateTime<Utc>>) -> Result<Self> {
-        let doing = || format!("counting {}", table.name);
-        let row = snapshot.reader().one(&table.extent(since)).await.source(doing)?;
-        let (rows, highest_key, changed): (i64, Option<Key>, i64) = match row {
+impl Scan {
+    async fn read(snapshot: &Snapshot, table: &SourceTable) -> Result<Self> {
+        let doing = || format!("looking through {}", table.name);
+        let row = snapshot.reader().one(&table.scan()).await.source(doing)?;
+        let (rows, stamped, newest) = match row {
             Some(row) => row.try_get_many_by_index().source(doing)?,
-            None => (0, None, 0),
+            None => (0, 0, None),
         };
-        Ok(Self {
-            rows,
-            highest_key: highest_key.map(|key| key.0),
-            changed,
-        })
+        Ok(Self { rows, stamped, newest })
     }
+
+    /// Whether any row has changed after `marker`, or does not tell.
+    fn shows_changes_since(&self, marker: Option<DateTime<Utc>>) -> bool {
+        self.stamped < self.rows || self.newest > marker
+    }
+}
+
+async fn highest_key(snapshot: &Snapshot, table: &SourceTable) -> Result<Option<i64>> {
+    let doing = || format!("looking for the highest key of {}", table.name);
+    let row = snapshot.reader().one(&table.highest_key()).await.source(doing)?;
+    let key: Option<Key> = row.map_or(Ok(None), |row| row.try_get_by_index(0)).source(doing)?;
+    Ok(key.map(|key| key.0))
 }
 
 /// Why a marker is not the newest change that was seen; `None` if it is.

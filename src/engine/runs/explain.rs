@@ -311,6 +311,7 @@ impl Search<'_> {
                 target: self.target.clone(),
                 removed: Arc::new(Removed::new()),
                 corrected: Lookups::default(),
+                whole: None,
                 looks_for_late: false,
             }),
             period: Period::All,

@@ -120,6 +120,21 @@ pub async fn rows_held(target: &TargetReader, table: &Table, condition: Conditio
     rows.target(|| format!("counting {}", table.name))
 }
 
+/// The same, counted no further than `limit`.
+pub async fn rows_held_upto(target: &TargetReader, table: &Table, condition: Condition, limit: u64) -> Result<u64> {
+    let mut rows = Query::select();
+    rows.expr(Expr::val(1));
+    table.from_target(&mut rows);
+    rows.cond_where(condition).limit(limit);
+    let select = Query::select()
+        .expr(Expr::col(Asterisk).count())
+        .from_subquery(rows, "held")
+        .to_owned();
+    let rows = target.number(&select).await;
+    let rows = rows.target(|| format!("counting {}", table.name))?;
+    Ok(u64::try_from(rows).unwrap_or(0))
+}
+
 /// Adds figures up over the days, so that each store has one a measure.
 pub fn by_store(daily: &[Comparison]) -> Vec<Comparison> {
     let mut stores: BTreeMap<(&str, u8, Option<i64>), Comparison> = BTreeMap::new();

@@ -112,6 +112,7 @@ impl Pending {
             rejected.sort_unstable();
             let outcome = TableOutcome {
                 changed: changed.clone(),
+                republished: changed.clone(),
                 deleted,
                 ..TableOutcome::default()
             };

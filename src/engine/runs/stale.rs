@@ -50,7 +50,7 @@ impl Changes<'_> {
         for followed in &table.follows {
             if let Some(outcome) = self.outcomes.get(followed.fact) {
                 let changed = match followed.when {
-                    When::Changed => &outcome.changed,
+                    When::Republished => &outcome.republished,
                     When::Deleted => &outcome.deleted,
                 };
                 self.add_affected(&mut keys, followed.affected, changed).await?;

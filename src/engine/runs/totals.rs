@@ -3,11 +3,12 @@
 //! The target's are its own SQL. The source's are added up here from the rows that the declaration selects, with
 //! lookups of their own, page by page; the code that loads has no part in them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use sea_orm::QueryResult;
 use sea_orm::sea_query::{ExprTrait, Query};
+use tokio::sync::OnceCell;
 
 use crate::engine::declaration::integer::Key;
 use crate::engine::declaration::lookup::{KeyMap, Lookups, Need};
@@ -18,6 +19,7 @@ use crate::engine::declaration::table::{Star, Table, Totals};
 use crate::engine::pipeline::flow::{Outcomes, Removed};
 use crate::engine::pipeline::lookups::LookupSource;
 use crate::engine::pipeline::plan::Intervals;
+use crate::engine::pipeline::whole_lookups::WholeLookups;
 use crate::engine::runs::Look;
 use crate::engine::runs::figures::{Comparison, Measure};
 use crate::engine::runs::report::Move;
@@ -39,15 +41,31 @@ pub type Figures = HashMap<DayAndStore, RowsAndCents>;
 pub struct SourceTotals<'a> {
     look: &'a Look<'a>,
     source: SourceReader,
+    /// Filled whole, as far as the totals of whole tables need them.
     lookups: Lookups,
+    /// What the totals of parts have been worth reading whole.
+    whole: Arc<WholeLookups>,
+    /// The columns that an index of the source begins with, once they were asked for.
+    indexed: OnceCell<HashSet<(String, String)>>,
 }
 
 impl<'a> SourceTotals<'a> {
-    pub fn new(look: &'a Look<'a>, source: SourceReader) -> Self {
+    /// Reads one snapshot, whose lookups these are.
+    pub fn new(look: &'a Look<'a>, source: SourceReader, whole: Arc<WholeLookups>) -> Self {
         Self {
             look,
             source,
             lookups: Lookups::default(),
+            whole,
+            indexed: OnceCell::new(),
+        }
+    }
+
+    /// The totals of a period that is known to hold few rows: of one statement, where an index finds them.
+    pub async fn of_short_period(&mut self, table: &'static Table, period: &Period) -> Result<Figures> {
+        match &table.totals {
+            Some(totals) if self.is_indexed(table, totals).await? => self.of_scope(table, period, &Scope::ALL).await,
+            _ => self.of_period(table, period).await,
         }
     }
 
@@ -78,8 +96,7 @@ impl<'a> SourceTotals<'a> {
     /// The keys before and at the end of a period's rows, where an index finds them: keys grow with time, so that few
     /// intervals hold the rows of a few days.
     async fn ends(&self, table: &Table, totals: &Totals, period: &Period) -> Result<(Option<i64>, Option<i64>)> {
-        let indexed = indexes::leading_columns(self.look.source).await?;
-        if !indexed.contains(&(table.source_table.to_owned(), totals.source_date.to_owned())) {
+        if !self.is_indexed(table, totals).await? {
             return Ok((None, None));
         }
         let doing = || format!("looking for the first and last row to add up of {}", table.source_table);
@@ -98,6 +115,15 @@ impl<'a> SourceTotals<'a> {
             first.map(|Key(key)| key.saturating_sub(1)),
             Some(last.map_or(i64::MIN, |Key(key)| key)),
         ))
+    }
+
+    /// Whether an index finds the rows of a day.
+    async fn is_indexed(&self, table: &Table, totals: &Totals) -> Result<bool> {
+        let indexed = self
+            .indexed
+            .get_or_try_init(|| indexes::leading_columns(self.look.source));
+        let date = (table.source_table.to_owned(), totals.source_date.to_owned());
+        Ok(indexed.await?.contains(&date))
     }
 
     /// The totals of all rows. Each of them is shown to `also`, as the declaration selects it.
@@ -213,6 +239,7 @@ impl<'a> SourceTotals<'a> {
             target: TargetReader::Empty,
             removed: Arc::new(Removed::new()),
             corrected: Lookups::default(),
+            whole: Some(Arc::clone(&self.whole)),
             looks_for_late: false,
         }
     }

@@ -191,7 +191,7 @@ struct TargetFigures {
 }
 
 async fn source_side(look: &Look<'_>, sides: &Sides, period: &Period, pending: &Pending) -> Result<Vec<SourceFigures>> {
-    let mut source_totals = SourceTotals::new(look, sides.source.clone());
+    let mut source_totals = SourceTotals::new(look, sides.source.clone(), Arc::default());
     let mut tables = Vec::new();
     for table in look.star.tables() {
         let mut totals = source_totals.of_period(table, period).await?;

@@ -98,6 +98,15 @@ impl Source {
         })
     }
 
+    /// Begins to open so many connections, all at once: over TLS each takes several round trips, which would be waited
+    /// for one after the other. One that cannot be had is an error where it is needed.
+    pub fn open_ahead(&self, connections: usize) {
+        for _ in 0..connections {
+            let pool = self.pool.clone();
+            tokio::spawn(async move { pool.ping().await });
+        }
+    }
+
     pub async fn close(self) -> Result<()> {
         self.pool.close().await.source(|| "closing the connections".to_owned())
     }

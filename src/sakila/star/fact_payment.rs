@@ -113,7 +113,7 @@ pub fn table() -> Table {
         follows: vec![
             Follows {
                 fact: "fact_rental",
-                when: When::Changed,
+                when: When::Republished,
                 affected: |rentals| {
                     payments()
                         .filter(payment::Column::RentalId.is_in(rentals.iter().copied()))
