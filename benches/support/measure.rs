@@ -62,7 +62,7 @@ pub fn seconds(arguments: &[&str]) -> f64 {
 /// The median.
 pub fn middle(mut seconds: Vec<f64>) -> f64 {
     seconds.sort_by(f64::total_cmp);
-    seconds[seconds.len() / 2]
+    f64::midpoint(seconds[(seconds.len() - 1) / 2], seconds[seconds.len() / 2])
 }
 
 /// The run whose wall time is the median.
