@@ -96,8 +96,8 @@ impl LookupSource {
             let keys: HashSet<i64> = match need.keys {
                 KeysFrom::Column(column) => column_keys(rows, column),
                 KeysFrom::Values(earlier) => {
-                    let earlier = found.iter().position(|(of, _)| std::ptr::eq(*of, earlier));
-                    earlier.map(|earlier| found[earlier].1.clone()).unwrap_or_default()
+                    let earlier = found.iter().find(|(of, _)| std::ptr::eq(*of, earlier));
+                    earlier.map(|(_, values)| values.clone()).unwrap_or_default()
                 }
             };
             if let Some(maps) = self.whole(&together, keys.len()).await? {

@@ -106,7 +106,10 @@ impl Delta {
             delta.read_keys(snapshot, &select).await.source(doing)?;
         }
         if mode == Mode::ClosingFullLoad {
-            delta.newest = newest(snapshot, table).await?;
+            delta.newest = match scanned {
+                Some(scanned) => scanned.newest,
+                None => newest(snapshot, table).await?,
+            };
         }
         delta.keys.sort_unstable();
         delta.keys.dedup();
