@@ -30,7 +30,7 @@ pub async fn find(source: &Source, states: Option<&States>) -> Result<Vec<Advice
     let dates = star
         .tables()
         .filter_map(|table| Some((table.source_table, table.totals.as_ref()?.source_date)));
-    let indexed = indexes::leading_columns(source).await?;
+    let indexed = indexes::leading_columns(&source.reader(), &source.server.schema).await?;
     let mut advice = Vec::new();
     for (source_table, column) in markers.chain(dates) {
         if indexed.contains(&(source_table.to_owned(), column.to_owned())) {
@@ -41,7 +41,7 @@ pub async fn find(source: &Source, states: Option<&States>) -> Result<Vec<Advice
             .and_then(|states| states.get(source_table)?.rows_scanned);
         let rows_scanned = match scanned {
             Some(rows) => rows.unsigned_abs(),
-            None => source.estimated_rows(source_table).await?,
+            None => source.estimated_rows(&source.reader(), source_table).await?,
         };
         if rows_scanned >= ROWS_WORTH_AN_INDEX {
             advice.push(Advice {

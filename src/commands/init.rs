@@ -43,8 +43,7 @@ pub async fn run(session: &Session) -> Result<u8> {
     // The source first: if it is not fit, the target stays as it was.
     // One for each of the questions that may take long.
     let connections = star.calendar.source_years.len();
-    let source = session.connect_with(u32::try_from(connections).unwrap_or(1)).await?;
-    source.open_ahead(connections);
+    let source = session.connect(u32::try_from(connections).unwrap_or(1)).await?;
     check::columns(&source, &star.sources).await?;
     check::privileges(&source, &star.sources).await?;
     let years = source.years(&star.calendar).await?;

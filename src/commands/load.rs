@@ -118,12 +118,13 @@ fn tell_kept(progress: &Progress) {
 
 async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Report> {
     let path = target_path(&session.global)?;
-    let source = session.connect().await?;
-    if matches!(load, Load::Full { .. } | Load::Repair { .. }) {
-        source.open_ahead(session.workers() + 1);
-    }
+    let source = match load {
+        Load::Full { .. } | Load::Repair { .. } => session.connect_readers().await?,
+        // All of it is one snapshot.
+        Load::Incremental { .. } => session.connect(1).await?,
+    };
     let source_columns = check::columns(&source, &sakila::star().sources).await?;
-    let indexed = indexes::leading_columns(&source).await?;
+    let indexed = indexes::leading_columns(&source.reader(), &source.server.schema).await?;
     let indexed = indexed
         .into_iter()
         .filter_map(|(table, column)| (column == MARKER_COLUMN).then_some(table))

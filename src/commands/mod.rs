@@ -243,12 +243,12 @@ impl Session {
     }
 
     /// Connects to the source, for readers at once: the planner walks ahead of them, and there may be a snapshot.
-    pub async fn connect(&self) -> Result<Source> {
-        self.connect_with(self.global.workers + 2).await
+    pub async fn connect_readers(&self) -> Result<Source> {
+        self.connect(self.global.workers + 2).await
     }
 
     /// Connects to the source with a pool of up to so many connections.
-    pub async fn connect_with(&self, connections: u32) -> Result<Source> {
+    pub async fn connect(&self, connections: u32) -> Result<Source> {
         let settings = SourceSettings::new(&self.global)?;
         reach(&settings.address).await?;
         let connect = |options| {

@@ -47,7 +47,7 @@ pub async fn run(session: &Session, arguments: &cli::Seed) -> Result<u8> {
 }
 
 async fn fill(session: &Session, arguments: &cli::Seed) -> Result<u8> {
-    let source = session.connect().await?;
+    let source = session.connect_readers().await?;
     let today = source.clock().await?.date_naive();
     let until = arguments.until.unwrap_or(today);
     if until > today {
@@ -107,7 +107,7 @@ fn text(report: &Report, seconds: f64) -> String {
 
 /// One day, or one after the other at a fixed pace until the program is stopped.
 async fn mutate(session: &Session, every: Option<Duration>) -> Result<u8> {
-    let source = session.connect().await?;
+    let source = session.connect_readers().await?;
     let Some(every) = every else {
         let day = business_day(&source).await?;
         print_day(session, &day)?;

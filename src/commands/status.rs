@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -14,6 +15,7 @@ use super::{SYNCS, Session};
 use crate::cli;
 use crate::config::target_path;
 use crate::engine::runs::report::Proof;
+use crate::engine::source_db::Source;
 use crate::engine::source_db::open_work::OpenWork;
 use crate::engine::target_db::history::{self, sync_run};
 use crate::engine::target_db::reject::sync_reject;
@@ -60,15 +62,19 @@ struct MarkerStatus {
 
 pub async fn run(session: &Session, arguments: &cli::Status) -> Result<u8> {
     let path = target_path(&session.global)?;
-    let target = open_to_read(&path, 1).await?;
-    let mut states = state::load(&target).await?;
-    let answer = ask_source(session, &states).await?;
+    // The source takes its time to greet.
+    let (kept, source) = tokio::try_join!(Kept::read(&path), connect(session))?;
+    let answer = match source {
+        Some(source) => ask(&source, &kept.states).await,
+        None => None,
+    };
     let clock = answer.as_ref().map(|answer| answer.clock);
     let (sees_open_transactions, advice) = answer.map_or((None, Vec::new()), |answer| {
         (Some(answer.sees_open_transactions), answer.advice)
     });
-    let summary = proof::sum_up_all(sakila::star(), &proof::load(&target).await?, &states);
-    let loaded = state::is_loaded(&states);
+    let summary = proof::sum_up_all(sakila::star(), &kept.ranges, &kept.states);
+    let loaded = state::is_loaded(&kept.states);
+    let mut states = kept.states;
     let markers = sakila::star()
         .sources
         .iter()
@@ -84,11 +90,6 @@ pub async fn run(session: &Session, arguments: &cli::Status) -> Result<u8> {
             loaded_upto: state.loaded_upto,
         })
         .collect();
-    let rejects = reject::counts(&target).await?;
-    let mut some_rejects = Vec::new();
-    for source_table in rejects.keys() {
-        some_rejects.extend(reject::some(&target, source_table, SHOWN).await?);
-    }
     let report = Report {
         loaded,
         source_clock: clock,
@@ -96,14 +97,11 @@ pub async fn run(session: &Session, arguments: &cli::Status) -> Result<u8> {
         markers,
         proof: Proof::of(&summary, clock.unwrap_or_else(Utc::now)),
         advice,
-        last_success: history::last_success_of(&target, &SYNCS)
-            .await?
-            .and_then(|run| run.finished),
-        runs: history::last_runs(&target, SHOWN).await?,
-        rejects,
-        some_rejects,
+        last_success: kept.last_success,
+        runs: kept.runs,
+        rejects: kept.rejects,
+        some_rejects: kept.some_rejects,
     };
-    target.close().await.target(|| "closing the file".to_owned())?;
     let text = text(&report);
     session.output.result("status", session.seconds(), &report, &text)?;
     let is_fresh = arguments.fresh_within.is_none_or(|within| {
@@ -125,6 +123,39 @@ fn age_of(time: &str) -> Option<Duration> {
     Some(age.to_std().unwrap_or_default())
 }
 
+/// What the target remembers.
+struct Kept {
+    states: States,
+    ranges: proof::Ranges,
+    rejects: BTreeMap<String, u64>,
+    some_rejects: Vec<sync_reject::Model>,
+    last_success: Option<String>,
+    runs: Vec<sync_run::Model>,
+}
+
+impl Kept {
+    async fn read(path: &Path) -> Result<Self> {
+        let target = open_to_read(path, 1).await?;
+        let rejects = reject::counts(&target).await?;
+        let mut some_rejects = Vec::new();
+        for source_table in rejects.keys() {
+            some_rejects.extend(reject::some(&target, source_table, SHOWN).await?);
+        }
+        let kept = Self {
+            states: state::load(&target).await?,
+            ranges: proof::load(&target).await?,
+            rejects,
+            some_rejects,
+            last_success: history::last_success_of(&target, &SYNCS)
+                .await?
+                .and_then(|run| run.finished),
+            runs: history::last_runs(&target, SHOWN).await?,
+        };
+        target.close().await.target(|| "closing the file".to_owned())?;
+        Ok(kept)
+    }
+}
+
 /// What the source has to say.
 struct Answer {
     clock: DateTime<Utc>,
@@ -132,28 +163,33 @@ struct Answer {
     advice: Vec<Advice>,
 }
 
-/// Asks the source. One that does not answer is no failure here: the target's part is shown all the same.
-async fn ask_source(session: &Session, states: &States) -> Result<Option<Answer>> {
+/// The source, if it was named and can be reached. One that does not answer is no failure here: the target's part is
+/// shown all the same.
+async fn connect(session: &Session) -> Result<Option<Source>> {
     if session.global.source.is_none() {
         return Ok(None);
     }
+    match session.connect(1).await {
+        Err(error @ Error::Setting { .. }) => Err(error),
+        connected => Ok(answered(connected)),
+    }
+}
+
+async fn ask(source: &Source, states: &States) -> Option<Answer> {
     let answer = async {
-        // One connection: a second would only be opened and greeted.
-        let source = session.connect_with(1).await?;
         Ok(Answer {
             clock: source.clock().await?,
             sees_open_transactions: source.open_work().await? != OpenWork::Hidden,
-            advice: advice::find(&source, Some(states)).await?,
+            advice: advice::find(source, Some(states)).await?,
         })
     };
-    match answer.await {
-        Ok(answer) => Ok(Some(answer)),
-        Err(error @ Error::Setting { .. }) => Err(error),
-        Err(error) => {
-            warn!("the source does not answer, so there is no lag to show: {error}");
-            Ok(None)
-        }
-    }
+    answered(answer.await)
+}
+
+fn answered<T>(result: Result<T>) -> Option<T> {
+    result
+        .inspect_err(|error| warn!("the source does not answer, so there is no lag to show: {error}"))
+        .ok()
 }
 
 fn text(report: &Report) -> String {

@@ -46,7 +46,11 @@ async fn compare(session: &Session, arguments: &Validate) -> Result<Validation> 
         (false, None) => Asked::Days(arguments.days.unwrap_or(DEFAULT_DAYS)),
     };
     let path = target_path(&session.global)?;
-    let source = session.connect().await?;
+    let source = if arguments.deep {
+        session.connect_readers().await?
+    } else {
+        session.connect(1).await?
+    };
     check::columns(&source, &sakila::star().sources).await?;
     let target = open_to_read(&path, session.global.workers + 1).await?;
     let validation = validate::run(Request {

@@ -31,7 +31,7 @@ pub const SYNCHRONOUS_NORMAL: &str = "PRAGMA synchronous = NORMAL";
 /// Index creation sorts in pieces of the cache's size: small pieces stay in the processor's cache. Helper threads sort
 /// one piece while the next is filled, where cores are idle; where none is, they only cost (docs/performance.md).
 pub fn indexing(helper_threads: usize) -> String {
-    format!("PRAGMA cache_size = -2048; PRAGMA threads = {}", helper_threads.min(2))
+    format!("PRAGMA cache_size = -4096; PRAGMA threads = {}", helper_threads.min(2))
 }
 /// SQLite counts KiB below zero, pages above.
 pub fn cache_size(kibibytes: u32) -> String {

@@ -56,9 +56,9 @@ impl Look<'_> {
     /// Cuts a table into intervals of a page each, as these two have it.
     pub async fn planner(&self, table: &Table, source: SourceReader, target: TargetReader) -> Result<Planner> {
         Ok(Planner {
+            estimated_rows: self.source.estimated_rows(&source, table.source_table).await?,
             source,
             target,
-            estimated_rows: self.source.estimated_rows(table.source_table).await?,
             rows: self.batch_size,
         })
     }

@@ -121,7 +121,7 @@ impl<'a> SourceTotals<'a> {
     async fn is_indexed(&self, table: &Table, totals: &Totals) -> Result<bool> {
         let indexed = self
             .indexed
-            .get_or_try_init(|| indexes::leading_columns(self.look.source));
+            .get_or_try_init(|| indexes::leading_columns(&self.source, &self.look.source.server.schema));
         let date = (table.source_table.to_owned(), totals.source_date.to_owned());
         Ok(indexed.await?.contains(&date))
     }

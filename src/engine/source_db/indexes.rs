@@ -6,11 +6,11 @@ use std::collections::HashSet;
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 
-use crate::engine::source_db::Source;
+use crate::engine::source_db::reader::SourceReader;
 use crate::error::{Doing, Result};
 
 /// The columns that an index of the schema begins with, as table and column.
-pub async fn leading_columns(source: &Source) -> Result<HashSet<(String, String)>> {
+pub async fn leading_columns(source: &SourceReader, schema: &str) -> Result<HashSet<(String, String)>> {
     let doing = || "reading information_schema.STATISTICS".to_owned();
     let column = |name: &'static str| Expr::col(Alias::new(name));
     let select = Query::select()
@@ -18,10 +18,10 @@ pub async fn leading_columns(source: &Source) -> Result<HashSet<(String, String)
         .expr(column("TABLE_NAME"))
         .expr(column("COLUMN_NAME"))
         .from((Alias::new("information_schema"), Alias::new("STATISTICS")))
-        .and_where(column("TABLE_SCHEMA").eq(&source.server.schema))
+        .and_where(column("TABLE_SCHEMA").eq(schema))
         .and_where(column("SEQ_IN_INDEX").eq(1))
         .to_owned();
-    let rows = source.reader().all(&select).await.source(doing)?;
+    let rows = source.all(&select).await.source(doing)?;
     rows.iter()
         .map(|row| {
             let (table, column): (String, String) = row.try_get_many_by_index().source(doing)?;

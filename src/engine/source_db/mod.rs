@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
-use futures_util::future::try_join_all;
+use futures_util::FutureExt;
+use futures_util::future::{join_all, try_join_all};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait,
@@ -66,7 +67,8 @@ pub struct Snapshot {
 }
 
 impl Source {
-    /// Connects with a pool of up to `connections`, each of which waits for an answer as long as `read_timeout`.
+    /// Connects with a pool of up to `connections`, each of which waits for an answer as long as `read_timeout`. All of
+    /// them are begun when the first is there; one that cannot be had is an error where it is needed.
     pub async fn connect(
         mut options: ConnectOptions,
         identity: String,
@@ -82,6 +84,7 @@ impl Source {
         let pool = Database::connect(options)
             .await
             .source(|| format!("connecting to {identity}"))?;
+        open_ahead(&pool, connections);
         let reader = SourceReader {
             through: Through::Pool(pool.clone()),
             timeout: read_timeout,
@@ -97,15 +100,6 @@ impl Source {
             read_timeout,
             server,
         })
-    }
-
-    /// Begins to open so many connections, all at once: over TLS each takes several round trips, which would be waited
-    /// for one after the other. One that cannot be had is an error where it is needed.
-    pub fn open_ahead(&self, connections: usize) {
-        for _ in 0..connections {
-            let pool = self.pool.clone();
-            tokio::spawn(async move { pool.ping().await });
-        }
     }
 
     pub async fn close(self) -> Result<()> {
@@ -129,8 +123,8 @@ impl Source {
         Ok(update_times.into_keys().collect())
     }
 
-    /// How many rows a table has, roughly: the server's own estimate, for progress alone.
-    pub async fn estimated_rows(&self, table: &str) -> Result<u64> {
+    /// How many rows a table has, roughly: the server's own estimate, asked for through `reader`.
+    pub async fn estimated_rows(&self, reader: &SourceReader, table: &str) -> Result<u64> {
         let doing = || "reading information_schema.TABLES".to_owned();
         let column = |name: &'static str| Expr::col(Alias::new(name));
         let select = Query::select()
@@ -139,7 +133,7 @@ impl Source {
             .and_where(column("TABLE_SCHEMA").eq(&self.server.schema))
             .and_where(column("TABLE_NAME").eq(table))
             .to_owned();
-        let row = self.reader().one(&select).await.source(doing)?;
+        let row = reader.one(&select).await.source(doing)?;
         let rows: Option<u64> = row.map_or(Ok(None), |row| row.try_get_by_index(0)).source(doing)?;
         Ok(rows.unwrap_or(0))
     }
@@ -211,6 +205,20 @@ impl Source {
             open_work,
             is_mariadb: self.server.is_mariadb,
         })
+    }
+}
+
+/// Begins to open so many connections, all at once: over TLS each takes several round trips, which would be waited for
+/// one after the other.
+fn open_ahead(pool: &DatabaseConnection, connections: u32) {
+    let pings = (0..connections).map(|_| {
+        let pool = pool.clone();
+        async move { pool.ping().await }
+    });
+    let mut opening = Box::pin(join_all(pings));
+    // All are under way before anybody asks for a connection: the pool gives them the first that is free.
+    if opening.as_mut().now_or_never().is_none() {
+        tokio::spawn(opening);
     }
 }
 
