@@ -5,6 +5,7 @@ use std::cmp::max;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tracing::warn;
 
 use crate::engine::declaration::period::Period;
@@ -24,6 +25,8 @@ const ROWS_OF_TOUCHED_DAYS: u64 = 50_000;
 const ROWS_OF_TOUCHED_DAYS_A_CHANGE: u64 = 4;
 /// Keys that one statement names.
 const KEYS_A_STATEMENT: usize = 2_000;
+/// Statements that each side is asked at once.
+const PARTS_AT_ONCE: usize = 2;
 
 impl CatchUp<'_> {
     /// The key ranges in which source and target hold different numbers of rows.
@@ -137,14 +140,20 @@ impl CatchUp<'_> {
             };
             return tokio::try_join!(source, totals::of_target(&target, table, &touched, &Scope::ALL));
         }
-        let (mut of_source, mut of_target) = (Figures::new(), Figures::new());
         let rejected: HashSet<i64> = rejected.iter().copied().collect();
         let changed = changed.iter().copied().filter(|key| !rejected.contains(key));
-        for scope in Scope::of_keys(changed, KEYS_A_STATEMENT) {
-            let (source, target) = tokio::try_join!(
+        let source_totals = &*source_totals;
+        let target = &target;
+        let parts = Scope::of_keys(changed, KEYS_A_STATEMENT).into_iter().map(|scope| async move {
+            tokio::try_join!(
                 source_totals.of_scope(table, &Period::All, &scope),
-                totals::of_target(&target, table, &Period::All, &scope)
-            )?;
+                totals::of_target(target, table, &Period::All, &scope)
+            )
+        });
+        // Each side is one connection: while the one is behind, the other goes on.
+        let mut parts = stream::iter(parts).buffered(PARTS_AT_ONCE);
+        let (mut of_source, mut of_target) = (Figures::new(), Figures::new());
+        while let Some((source, target)) = parts.try_next().await? {
             totals::add_all(&mut of_source, source);
             totals::add_all(&mut of_target, target);
         }

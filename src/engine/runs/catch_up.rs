@@ -90,6 +90,8 @@ pub struct CatchUp<'a> {
     pub(super) states: States,
     pub(super) deltas: HashMap<&'static str, Delta>,
     pub(super) outcomes: Outcomes,
+    /// Tables that the pass has written to.
+    pub(super) written: HashSet<&'static str>,
     /// Rows of dimensions that the source no longer has; deleted at the end of the pass.
     pub(super) removed: Removed,
     /// How many rows the source has of each table, where they were counted.
@@ -117,6 +119,7 @@ impl<'a> CatchUp<'a> {
             states,
             deltas: HashMap::new(),
             outcomes: Outcomes::new(),
+            written: HashSet::new(),
             removed: std::mem::take(&mut start.removed),
             source_rows: HashMap::new(),
             whole_lookups: Arc::default(),

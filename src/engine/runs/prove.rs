@@ -65,10 +65,11 @@ impl CatchUp<'_> {
             LookupPlan::Loaded(lookups)
         };
         let all = candidates.len();
+        let tables: Vec<_> = candidates.iter().map(|candidate| candidate.table.name).collect();
         let (sender, jobs) = pipeline::jobs(1);
         let stop = self.context.look.stop.clone();
         let feeder = tokio::spawn(feed(candidates, began + budget, sender, stop));
-        let found = self.pass(jobs, lookups).await;
+        let found = self.pass(jobs, self.held(&tables), lookups).await;
         let compared = feeder.await.map_err(|_| Error::Panicked { stage: "planner" })?;
         let mut found = found?;
         for (name, outcome) in &mut found {

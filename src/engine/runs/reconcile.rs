@@ -15,11 +15,10 @@ use crate::engine::pipeline::read::{LookupPlan, Reader};
 use crate::engine::pipeline::write::{Commits, Writer};
 use crate::engine::pipeline::{self, Jobs, Pipeline};
 use crate::engine::runs::catch_up::CatchUp;
-use crate::engine::target_db::calendar;
+use crate::engine::target_db::{TargetReader, calendar};
 use crate::error::Result;
 
-/// A snapshot is one connection, and so is the run's transaction: while one reader waits for the source, the other reads
-/// the target.
+/// A snapshot is one connection: while one reader waits for the source, the other reads the target.
 const READERS_OF_A_SNAPSHOT: usize = 2;
 
 impl CatchUp<'_> {
@@ -54,7 +53,7 @@ impl CatchUp<'_> {
     }
 
     async fn reconcile_once(
-        &self,
+        &mut self,
         table: &'static Table,
         scopes: Vec<Scope>,
         looks_for_late: bool,
@@ -66,7 +65,8 @@ impl CatchUp<'_> {
             looks_for_late,
             ..self.lookup_source()
         });
-        let mut outcomes = self.pass(pipeline::jobs_of(table, scopes), lookups).await?;
+        let held = self.held(&[table.name]);
+        let mut outcomes = self.pass(pipeline::jobs_of(table, scopes), held, lookups).await?;
         Ok(outcomes.remove(table.name).unwrap_or_default())
     }
 
@@ -83,8 +83,18 @@ impl CatchUp<'_> {
         }
     }
 
+    /// What the target holds of these tables. As long as the pass has not written to them, that is what was committed:
+    /// connections of their own read it beside the writer.
+    pub(super) fn held(&self, tables: &[&'static str]) -> TargetReader {
+        if tables.iter().any(|table| self.written.contains(table)) {
+            self.target()
+        } else {
+            TargetReader::Committed(self.context.look.readers.clone())
+        }
+    }
+
     /// Makes the scopes of all jobs equal to the source, within the run's transaction.
-    pub(super) async fn pass(&self, jobs: Jobs, lookups: LookupPlan) -> Result<Outcomes> {
+    pub(super) async fn pass(&mut self, jobs: Jobs, held: TargetReader, lookups: LookupPlan) -> Result<Outcomes> {
         let look = &self.context.look;
         let years = calendar::known(&*self.transaction, &look.star.calendar).await?;
         let commits = Commits::ByTheRun(Arc::clone(&self.transaction));
@@ -92,7 +102,7 @@ impl CatchUp<'_> {
             workers: READERS_OF_A_SNAPSHOT,
             reader: Reader {
                 source: self.snapshot.reader(),
-                target: self.target(),
+                target: held,
                 lookups,
                 period: Period::All,
             },
@@ -102,6 +112,9 @@ impl CatchUp<'_> {
             progress: Arc::clone(&look.progress),
             stop: &look.stop,
         };
-        Ok(pipeline.run(jobs).await?.tables)
+        let outcomes = pipeline.run(jobs).await?.tables;
+        let written = outcomes.iter().filter(|(_, outcome)| !outcome.changed.is_empty());
+        self.written.extend(written.map(|(table, _)| *table));
+        Ok(outcomes)
     }
 }

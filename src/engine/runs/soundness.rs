@@ -1,6 +1,6 @@
 //! Whether the target's rows hold together: no key twice, no parent missing, no cell empty that must not be.
 
-use sea_orm::sea_query::{Alias, Asterisk, Condition, Expr, ExprTrait, Func, Query, SelectStatement};
+use sea_orm::sea_query::{Alias, Asterisk, Condition, Expr, ExprTrait, Query, SelectStatement};
 use serde::Serialize;
 
 use crate::engine::declaration::table::Table;
@@ -56,19 +56,13 @@ async fn duplicates(table: &Table, target: &TargetReader) -> Result<u64> {
 pub async fn orphans(table: &Table, target: &TargetReader) -> Result<u64> {
     let mut sum = 0;
     for reference in &table.references {
-        // Each key is looked up once, however many rows have it: an index yields them in order.
-        let keys = Query::select()
-            .expr_as(Expr::col(reference.column.clone()), "key")
-            .expr_as(Expr::col(Asterisk).count(), "rows")
-            .from(table.name)
-            .and_where(Expr::col(reference.column.clone()).is_not_null())
-            .add_group_by([Expr::col(reference.column.clone())])
-            .to_owned();
-        let parent = Expr::col((reference.parent.clone(), reference.parent_column.clone()));
+        let column = Expr::col((Alias::new(table.name), Alias::new(&reference.column)));
+        let parent = Expr::col((Alias::new(&reference.parent), Alias::new(&reference.parent_column)));
         let select = Query::select()
-            .expr(Func::coalesce([Expr::col("rows").sum(), 0.into()]))
-            .from_subquery(keys, "referring")
-            .left_join(Alias::new(&reference.parent), Expr::col("key").eq(parent.clone()))
+            .expr(Expr::col(Asterisk).count())
+            .from(table.name)
+            .left_join(Alias::new(&reference.parent), column.clone().eq(parent.clone()))
+            .and_where(column.is_not_null())
             .and_where(parent.is_null())
             .to_owned();
         sum += count(target, table, &select).await?;
