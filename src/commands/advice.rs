@@ -31,6 +31,7 @@ pub async fn find(source: &Source, states: Option<&States>) -> Result<Vec<Advice
         .tables()
         .filter_map(|table| Some((table.source_table, table.totals.as_ref()?.source_date)));
     let indexed = indexes::leading_columns(&source.reader(), &source.server.schema).await?;
+    let estimated_rows = source.estimated_rows(&source.reader()).await?;
     let mut advice = Vec::new();
     for (source_table, column) in markers.chain(dates) {
         if indexed.contains(&(source_table.to_owned(), column.to_owned())) {
@@ -41,7 +42,7 @@ pub async fn find(source: &Source, states: Option<&States>) -> Result<Vec<Advice
             .and_then(|states| states.get(source_table)?.rows_scanned);
         let rows_scanned = match scanned {
             Some(rows) => rows.unsigned_abs(),
-            None => source.estimated_rows(&source.reader(), source_table).await?,
+            None => estimated_rows.get(source_table).copied().unwrap_or(0),
         };
         if rows_scanned >= ROWS_WORTH_AN_INDEX {
             advice.push(Advice {

@@ -144,12 +144,14 @@ impl CatchUp<'_> {
         let changed = changed.iter().copied().filter(|key| !rejected.contains(key));
         let source_totals = &*source_totals;
         let target = &target;
-        let parts = Scope::of_keys(changed, KEYS_A_STATEMENT).into_iter().map(|scope| async move {
-            tokio::try_join!(
-                source_totals.of_scope(table, &Period::All, &scope),
-                totals::of_target(target, table, &Period::All, &scope)
-            )
-        });
+        let parts = Scope::of_keys(changed, KEYS_A_STATEMENT)
+            .into_iter()
+            .map(|scope| async move {
+                tokio::try_join!(
+                    source_totals.of_scope(table, &Period::All, &scope),
+                    totals::of_target(target, table, &Period::All, &scope)
+                )
+            });
         // Each side is one connection: while the one is behind, the other goes on.
         let mut parts = stream::iter(parts).buffered(PARTS_AT_ONCE);
         let (mut of_source, mut of_target) = (Figures::new(), Figures::new());

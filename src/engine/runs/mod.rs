@@ -55,10 +55,11 @@ pub struct Look<'a> {
 impl Look<'_> {
     /// Cuts a table into intervals of a page each, as these two have it.
     pub async fn planner(&self, table: &Table, source: SourceReader, target: TargetReader) -> Result<Planner> {
+        let estimated_rows = self.source.estimated_rows(&source).await?;
         Ok(Planner {
-            estimated_rows: self.source.estimated_rows(&source, table.source_table).await?,
             source,
             target,
+            estimated_rows: estimated_rows.get(table.source_table).copied().unwrap_or(0),
             rows: self.batch_size,
         })
     }

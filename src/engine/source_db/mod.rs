@@ -123,19 +123,23 @@ impl Source {
         Ok(update_times.into_keys().collect())
     }
 
-    /// How many rows a table has, roughly: the server's own estimate, asked for through `reader`.
-    pub async fn estimated_rows(&self, reader: &SourceReader, table: &str) -> Result<u64> {
+    /// How many rows each table has, roughly: the server's own estimate, asked for through `reader`.
+    pub async fn estimated_rows(&self, reader: &SourceReader) -> Result<HashMap<String, u64>> {
         let doing = || "reading information_schema.TABLES".to_owned();
         let column = |name: &'static str| Expr::col(Alias::new(name));
         let select = Query::select()
+            .expr(column("TABLE_NAME"))
             .expr(column("TABLE_ROWS").cast_as("UNSIGNED"))
             .from((Alias::new("information_schema"), Alias::new("TABLES")))
             .and_where(column("TABLE_SCHEMA").eq(&self.server.schema))
-            .and_where(column("TABLE_NAME").eq(table))
             .to_owned();
-        let row = reader.one(&select).await.source(doing)?;
-        let rows: Option<u64> = row.map_or(Ok(None), |row| row.try_get_by_index(0)).source(doing)?;
-        Ok(rows.unwrap_or(0))
+        let rows = reader.all(&select).await.source(doing)?;
+        rows.iter()
+            .map(|row| {
+                let (table, rows): (String, Option<u64>) = row.try_get_many_by_index().source(doing)?;
+                Ok((table, rows.unwrap_or(0)))
+            })
+            .collect()
     }
 
     /// The years that the source's dates fall in. All columns are asked for at once: one without an index takes the
