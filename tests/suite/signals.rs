@@ -22,14 +22,14 @@ fn hold_payments(sandbox: &Sandbox) -> Session<'_> {
     session
 }
 
-/// Waits until some other session waits for that lock.
+/// Waits until some other session waits for that lock to read rows; to look at a table's figures takes another lock.
 fn wait_until_payments_are_wanted(sandbox: &Sandbox) {
     // MySQL's list of processes cannot be read while one of them binds bytes that are no text.
     let waiting = if server().is_mariadb {
         "SELECT STATE FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND STATE LIKE 'Waiting for table%'"
     } else {
         "SELECT LOCK_STATUS FROM performance_schema.metadata_locks \
-         WHERE OBJECT_SCHEMA = DATABASE() AND LOCK_STATUS = 'PENDING'"
+         WHERE OBJECT_SCHEMA = DATABASE() AND LOCK_STATUS = 'PENDING' AND LOCK_TYPE = 'SHARED_READ'"
     };
     wait_until("the run reads the payments", || !sandbox.source(waiting).is_empty());
 }

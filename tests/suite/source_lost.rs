@@ -191,6 +191,38 @@ fn a_server_without_a_connection_to_spare_is_waited_for_and_one_that_turns_read_
 }
 
 #[test]
+fn whatever_reads_a_single_snapshot_is_content_with_a_single_connection() {
+    let sandbox = Sandbox::loaded();
+    sandbox.change(&[
+        "CREATE USER IF NOT EXISTS loner@'%' WITH MAX_USER_CONNECTIONS 1",
+        "GRANT SELECT ON `sakila\\_%`.* TO loner@'%'",
+        // One change that leaves a trace, one that leaves none, and a row that came unseen.
+        "UPDATE payment SET amount = amount + 1 WHERE payment_id = 7",
+        "UPDATE rental SET return_date = return_date + INTERVAL 1 DAY, last_update = last_update WHERE rental_id = 9",
+        "INSERT INTO film_actor (actor_id, film_id, last_update) SELECT actor_id, 1, '2006-02-15' FROM actor \
+         WHERE actor_id NOT IN (SELECT actor_id FROM film_actor WHERE film_id = 1) LIMIT 1",
+    ]);
+    let alone = |arguments: &[&str]| {
+        let mut command = sandbox.command(arguments);
+        command
+            .env("SAKILA_SYNC_SOURCE", sandbox.url().replace("reader@", "loner@"))
+            .env_remove("SAKILA_SYNC_SOURCE_PASSWORD");
+        Run::of(command)
+    };
+    for command in [
+        &["incremental", "--retry-for", "0"][..],
+        &["incremental", "--dry-run", "--retry-for", "0"],
+        &["explain", "fact_payment", "7"],
+        &["status"],
+        &["validate", "--all"],
+    ] {
+        let run = alone(command).succeeds();
+        assert!(!run.stderr.contains("does not answer"), "{}", run.stderr);
+    }
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
 fn a_password_that_has_expired_stops_a_run_at_once() {
     have_own_server();
     let sandbox = Sandbox::loaded();
