@@ -40,9 +40,9 @@ struct Report {
 pub async fn run(session: &Session) -> Result<u8> {
     let path = target_path(&session.global)?;
     let star = sakila::star();
-    // The source first: if it is not fit, the target stays as it was.
-    // One for each of the questions that may take long.
+    // The questions for years may take long: each has a connection.
     let connections = star.calendar.source_years.len();
+    // The source first: if it is not fit, the target stays as it was.
     let source = session.connect(u32::try_from(connections).unwrap_or(1)).await?;
     check::columns(&source, &star.sources).await?;
     check::privileges(&source, &star.sources).await?;

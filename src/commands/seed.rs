@@ -107,7 +107,7 @@ fn text(report: &Report, seconds: f64) -> String {
 
 /// One day, or one after the other at a fixed pace until the program is stopped.
 async fn mutate(session: &Session, every: Option<Duration>) -> Result<u8> {
-    let source = session.connect_readers().await?;
+    let source = session.connect(1).await?;
     let Some(every) = every else {
         let day = business_day(&source).await?;
         print_day(session, &day)?;

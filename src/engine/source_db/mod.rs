@@ -13,7 +13,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
 use futures_util::future::{join_all, try_join_all};
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query, SelectStatement};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait,
 };
@@ -126,13 +126,7 @@ impl Source {
     /// How many rows each table has, roughly: the server's own estimate, asked for through `reader`.
     pub async fn estimated_rows(&self, reader: &SourceReader) -> Result<HashMap<String, u64>> {
         let doing = || "reading information_schema.TABLES".to_owned();
-        let column = |name: &'static str| Expr::col(Alias::new(name));
-        let select = Query::select()
-            .expr(column("TABLE_NAME"))
-            .expr(column("TABLE_ROWS").cast_as("UNSIGNED"))
-            .from((Alias::new("information_schema"), Alias::new("TABLES")))
-            .and_where(column("TABLE_SCHEMA").eq(&self.server.schema))
-            .to_owned();
+        let select = of_each_table(&self.server.schema, Expr::col("TABLE_ROWS").cast_as("UNSIGNED"));
         let rows = reader.all(&select).await.source(doing)?;
         rows.iter()
             .map(|row| {
@@ -325,19 +319,23 @@ async fn connection_id(connection: &impl ConnectionTrait) -> Result<u64> {
     }
 }
 
-/// The schema is named: with DATABASE() in its place MariaDB opens every table of every schema.
+/// Asks the server for something about each table of a schema, beside its name. The schema is named: with DATABASE() in
+/// its place MariaDB opens every table of every schema.
+fn of_each_table(schema: &str, what: Expr) -> SelectStatement {
+    Query::select()
+        .expr(Expr::col("TABLE_NAME"))
+        .expr(what)
+        .from((Alias::new("information_schema"), Alias::new("TABLES")))
+        .and_where(Expr::col("TABLE_SCHEMA").eq(schema))
+        .to_owned()
+}
+
 async fn update_times(
     connection: &impl ConnectionTrait,
     schema: &str,
 ) -> Result<HashMap<String, Option<NaiveDateTime>>> {
     let doing = || "reading information_schema.TABLES".to_owned();
-    let column = |name: &'static str| Expr::col(Alias::new(name));
-    let select = Query::select()
-        .expr(column("TABLE_NAME"))
-        .expr(column("UPDATE_TIME").cast_as("DATETIME"))
-        .from((Alias::new("information_schema"), Alias::new("TABLES")))
-        .and_where(column("TABLE_SCHEMA").eq(schema))
-        .to_owned();
+    let select = of_each_table(schema, Expr::col("UPDATE_TIME").cast_as("DATETIME"));
     let rows = connection.query_all(&select).await.source(doing)?;
     rows.iter()
         .map(|row| row.try_get_many_by_index().source(doing))
