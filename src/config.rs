@@ -1,5 +1,6 @@
 //! Checked settings. Everything that can be wrong without contacting anything is found here.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -24,7 +25,7 @@ const URL_PARAMETERS: [&str; 9] = [
 #[derive(Clone)]
 pub struct SourceSettings {
     pub options: ConnectOptions,
-    /// The same over TLS, for a socket without it: see `Session::connect`.
+    /// The same over TLS, for a server of the same machine that `options` reach without it: see `Session::connect`.
     pub over_tls: Option<ConnectOptions>,
     pub address: Address,
     /// Server and schema, without user or password.
@@ -94,9 +95,10 @@ impl SourceSettings {
             None => options,
         }
         .disable_statement_logging();
-        let is_plain = parameters.iter().any(|(name, mode)| {
-            matches!(name.as_str(), "ssl-mode" | "sslmode") && mode.eq_ignore_ascii_case("disabled")
-        });
+        let tls_mode = parameters
+            .iter()
+            .find(|(name, _)| matches!(name.as_str(), "ssl-mode" | "sslmode"))
+            .map(|(_, mode)| mode.to_lowercase());
         let address = match parameters.into_iter().find(|(name, _)| name == "socket") {
             Some((_, path)) => Address::Socket(path.into()),
             None => Address::Tcp(format!(
@@ -115,14 +117,34 @@ impl SourceSettings {
             connect.map_sqlx_mysql_opts(move |_| options.clone());
             connect
         };
-        let over_tls = (is_plain && matches!(address, Address::Socket(_)))
-            .then(|| connect(options.clone().ssl_mode(MySqlSslMode::Preferred)));
+        let over_tls = match (tls_mode.as_deref(), &address) {
+            (None, address) => address.is_local(),
+            (Some("disabled"), Address::Socket(_)) => true,
+            _ => false,
+        }
+        .then(|| connect(options.clone().ssl_mode(MySqlSslMode::Preferred)));
+        let options = match over_tls {
+            Some(_) => options.ssl_mode(MySqlSslMode::Disabled),
+            None => options,
+        };
         Ok(Self {
             options: connect(options),
             over_tls,
             identity: format!("{address}/{schema}"),
             address,
         })
+    }
+}
+
+impl Address {
+    /// Whether what is said to the server stays on this machine.
+    fn is_local(&self) -> bool {
+        let Self::Tcp(address) = self else {
+            return true;
+        };
+        let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+        let number = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        host == "localhost" || number.is_ok_and(|number| number.is_loopback())
     }
 }
 
@@ -255,6 +277,30 @@ mod tests {
         assert!(!settings.options.get_url().contains("cret"));
         let socket = parse("mysql://reader@localhost/sakila?socket=/run/mysqld.sock").unwrap();
         assert_eq!(socket.identity, "/run/mysqld.sock/sakila");
+    }
+
+    #[test]
+    fn what_stays_on_this_machine_is_encrypted_only_where_that_is_asked_for() {
+        let begins_without = |url: &str| parse(url).unwrap().over_tls.is_some();
+        for local in [
+            "localhost/sakila",
+            "127.0.0.1:3307/sakila",
+            "[::1]/sakila",
+            "db.example/sakila?socket=/run/mysqld.sock",
+            "localhost/sakila?socket=/run/mysqld.sock&ssl-mode=DISABLED",
+        ] {
+            assert!(begins_without(&format!("mysql://reader@{local}")), "{local}");
+        }
+        for other in [
+            "db.example/sakila",
+            "10.0.0.1/sakila",
+            "localhost.example/sakila",
+            "localhost/sakila?ssl-mode=PREFERRED",
+            "127.0.0.1/sakila?sslmode=required",
+            "localhost/sakila?socket=/run/mysqld.sock&ssl-mode=REQUIRED",
+        ] {
+            assert!(!begins_without(&format!("mysql://reader@{other}")), "{other}");
+        }
     }
 
     #[test]

@@ -133,9 +133,9 @@ impl Error {
         }
     }
 
-    /// Whether the source has refused user and password.
+    /// Whether the source has refused user and password, or a connection without TLS.
     pub fn is_refused_login(&self) -> bool {
-        matches!(self, Self::Source { cause, .. } if server_error_number(cause) == Some(1045))
+        matches!(self, Self::Source { cause, .. } if matches!(server_error_number(cause), Some(1045 | 3159)))
     }
 
     /// Whether another program has held the target for too long.
@@ -269,6 +269,7 @@ fn source_hint(cause: &DbErr) -> String {
             "check the schema's name at the end of --source; if it is right, GRANT SELECT on it to the account"
         }
         Some(1142 | 1143) => "GRANT SELECT on the schema to the account; nothing more is needed",
+        Some(3159) => "the server takes no connection without TLS; leave ssl-mode=DISABLED out of --source",
         Some(1049) => "name an existing schema at the end of --source: mysql://user@host:3306/sakila",
         Some(1040 | 1203 | 1226) => "the server has no connection to spare; lower --workers or raise max_connections",
         Some(1820 | 1862) => "the account's password has expired; set a new one on the server",

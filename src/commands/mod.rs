@@ -260,13 +260,10 @@ impl Session {
             )
         };
         let connected = match (connect(settings.options.clone()).await, settings.over_tls) {
-            // The first time that an account logs in with caching_sha2_password, the server wants to see its password.
-            // Over a socket without TLS the driver asks for a key to encrypt it with, and the server has none to give.
-            // A login over TLS makes the server remember the account.
-            (Err(error), Some(over_tls)) if error.is_refused_login() => {
-                connect(over_tls).await?.close().await?;
-                connect(settings.options).await
-            }
+            // Some servers and accounts want TLS on the same machine, too. And the first time that an account logs in
+            // with caching_sha2_password, the server wants to see its password: over a socket the driver asks for a
+            // key to encrypt it with, and the server has none to give. After a login over TLS it knows the account.
+            (Err(error), Some(over_tls)) if error.is_refused_login() => connect(over_tls).await,
             (connected, _) => connected,
         };
         connected.inspect(|_| self.reached.note())

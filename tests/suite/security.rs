@@ -119,6 +119,33 @@ fn a_certificate_is_checked_as_far_as_the_mode_says() {
 }
 
 #[test]
+fn what_stays_on_this_machine_is_encrypted_only_where_that_is_asked_for() {
+    let server = server::have_own_server();
+    let sandbox = Sandbox::new();
+    let status = if server.is_mariadb { "information_schema" } else { "performance_schema" };
+    let encrypted_by = |parameters: &str| {
+        let accepted = || {
+            let query = format!("SELECT VARIABLE_VALUE FROM {status}.global_status WHERE VARIABLE_NAME = 'Ssl_accepts'");
+            sandbox.source_figure(&query).parse::<u32>().unwrap()
+        };
+        let before = accepted();
+        let mut command = sandbox.command(&["init"]);
+        command.env("SAKILA_SYNC_SOURCE", format!("{}?{parameters}", sandbox.url()));
+        Run::of(command).succeeds();
+        accepted() - before
+    };
+    assert_eq!(encrypted_by(""), 0);
+    assert_eq!(encrypted_by("ssl-mode=DISABLED"), 0);
+    // The tests' MySQL has certificates, their MariaDB has none.
+    assert_eq!(encrypted_by("ssl-mode=PREFERRED") > 0, !server.is_mariadb);
+    if !server.is_mariadb {
+        // Whoever demands it gets it.
+        administer(server, &["SET GLOBAL require_secure_transport = ON"]);
+        assert!(encrypted_by("") > 0);
+    }
+}
+
+#[test]
 fn required_tls_is_not_done_without_and_an_authority_is_not_left_unchecked() {
     let sandbox = Sandbox::new();
     let with = |parameters: &str| {
