@@ -122,10 +122,15 @@ fn a_certificate_is_checked_as_far_as_the_mode_says() {
 fn what_stays_on_this_machine_is_encrypted_only_where_that_is_asked_for() {
     let server = server::have_own_server();
     let sandbox = Sandbox::new();
-    let status = if server.is_mariadb { "information_schema" } else { "performance_schema" };
+    let status = if server.is_mariadb {
+        "information_schema"
+    } else {
+        "performance_schema"
+    };
     let encrypted_by = |parameters: &str| {
         let accepted = || {
-            let query = format!("SELECT VARIABLE_VALUE FROM {status}.global_status WHERE VARIABLE_NAME = 'Ssl_accepts'");
+            let query =
+                format!("SELECT VARIABLE_VALUE FROM {status}.global_status WHERE VARIABLE_NAME = 'Ssl_accepts'");
             sandbox.source_figure(&query).parse::<u32>().unwrap()
         };
         let before = accepted();
