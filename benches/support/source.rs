@@ -12,8 +12,8 @@ use super::figures::Figures;
 /// A database to load from.
 pub struct Source {
     pub url: String,
-    /// The URL of the same without TLS, if it is on a server of ours.
-    pub url_without_tls: Option<String>,
+    /// The URL of the same over TLS, if it is on a server of ours.
+    pub url_over_tls: Option<String>,
     pub pool: MySqlPool,
     /// As they were when it was opened.
     pub figures: Figures,
@@ -37,36 +37,38 @@ impl Servers {
 
     /// A schema of this scale, made if it is not there.
     pub async fn source(&self, given: Option<&str>, scale: u32) -> Source {
-        let (url, url_without_tls) = match (given, &self.0) {
-            (Some(url), _) => (url.to_owned(), None),
+        let (url, pool_url, url_over_tls) = match (given, &self.0) {
+            (Some(url), _) => (url.to_owned(), url.to_owned(), None),
             (None, Some(server)) => {
                 let schema = format!("sakila_{scale}");
                 let url = server.administrator_url(&schema);
                 make(&server.administrator_url("mysql"), &schema).await;
                 seed(&url, scale);
-                let without_tls = format!("{url}?ssl-mode=disabled");
-                (url, Some(without_tls))
+                let over_tls = format!("{url}?ssl-mode=required");
+                // As the program reaches a server of the same machine.
+                let plain = format!("{url}?ssl-mode=disabled");
+                (url, plain, Some(over_tls))
             }
             (None, None) => unreachable!("without a given source a server was started"),
         };
         // As the program has it: no question whether the server is still there before each statement.
         let options = MySqlPoolOptions::new().max_connections(4).test_before_acquire(false);
-        let pool = options.connect(&url).await;
+        let pool = options.connect(&pool_url).await;
         let pool = pool.expect("the source can be reached");
         Source {
             figures: Figures::of_source(&pool).await,
             url,
-            url_without_tls,
+            url_over_tls,
             pool,
         }
     }
 }
 
 impl Source {
-    /// How it can be reached: as it is, and without TLS.
+    /// How it can be reached: as it is, and over TLS.
     pub fn ways(&self) -> impl Iterator<Item = (&str, &str)> {
-        let without_tls = self.url_without_tls.as_deref().map(|url| (", without TLS", url));
-        std::iter::once(("", self.url.as_str())).chain(without_tls)
+        let over_tls = self.url_over_tls.as_deref().map(|url| (", over TLS", url));
+        std::iter::once(("", self.url.as_str())).chain(over_tls)
     }
 }
 

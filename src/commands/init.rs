@@ -1,6 +1,6 @@
 //! `init`: the target's tables, and a check of both sides.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -48,16 +48,14 @@ pub async fn run(session: &Session) -> Result<u8> {
     check::privileges(&source, &star.sources).await?;
     let years = source.years(&star.calendar).await?;
 
-    let lock = Lock::acquire(&path, "init")?;
-    let (target, creation) = Target::create(&path).await?;
-    let filled = fill(&target, years, &source.server.identity, &creation).await;
-    let known = calendar::known(&target.writer, &star.calendar).await;
-    let closed = target.close().await;
-    drop(lock);
-    let changed = filled?;
-    let known = known?;
-    closed?;
-
+    let asked = async { tokio::try_join!(source.open_work(), advice::find(&source, None)) };
+    let (made, asked) = tokio::join!(make(&path, years, &source.server.identity), asked);
+    let Made {
+        creation,
+        changed,
+        years: known,
+    } = made?;
+    let (open_work, advice) = asked?;
     let report = Report {
         changed,
         created: creation == Creation::Created,
@@ -68,8 +66,8 @@ pub async fn run(session: &Session) -> Result<u8> {
         source: source.server.identity.clone(),
         source_server: source.server.product(),
         source_tables: star.sources.len(),
-        sees_open_transactions: source.open_work().await? != OpenWork::Hidden,
-        advice: advice::find(&source, None).await?,
+        sees_open_transactions: open_work != OpenWork::Hidden,
+        advice,
         dim_date_first_year: known.map(|(first, _)| first),
         dim_date_last_year: known.map(|(_, last)| last),
         target: path,
@@ -77,6 +75,33 @@ pub async fn run(session: &Session) -> Result<u8> {
     let text = text(&report);
     session.output.result("init", session.seconds(), &report, &text)?;
     Ok(0)
+}
+
+/// The target, and what was done to it.
+struct Made {
+    creation: Creation,
+    /// Whether anything was written.
+    changed: bool,
+    /// The years that dim_date holds.
+    years: Years,
+}
+
+/// Creates the target, or completes it.
+async fn make(path: &Path, years: Years, identity: &str) -> Result<Made> {
+    let lock = Lock::acquire(path, "init")?;
+    let (target, creation) = Target::create(path).await?;
+    let filled = fill(&target, years, identity, &creation).await;
+    let known = calendar::known(&target.writer, &sakila::star().calendar).await;
+    let closed = target.close().await;
+    drop(lock);
+    let changed = filled?;
+    let years = known?;
+    closed?;
+    Ok(Made {
+        creation,
+        changed,
+        years,
+    })
 }
 
 /// Fills dim_date and sync_state, and writes the history if anything was done. Returns whether it was.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use futures_util::future::try_join_all;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 
 use crate::engine::declaration::source_table::SourceTable;
@@ -62,19 +63,17 @@ pub async fn columns(source: &Source, tables: &[SourceTable]) -> Result<BTreeMap
 
 /// Fails if the account may not read one of the columns.
 pub async fn privileges(source: &Source, tables: &[SourceTable]) -> Result<()> {
-    for table in tables {
+    let reader = source.reader();
+    let asked = tables.iter().map(async |table| {
         let select = Query::select()
             .columns(table.columns.iter().map(|column| column.name))
             .from(table.name)
             .limit(1)
             .to_owned();
-        source
-            .reader()
-            .one(&select)
-            .await
-            .source(|| format!("reading a row of {}", table.name))?;
-    }
-    Ok(())
+        let row = reader.one(&select).await;
+        row.source(|| format!("reading a row of {}", table.name))
+    });
+    try_join_all(asked).await.map(drop)
 }
 
 async fn has_row_without_key(source: &Source, table: &SourceTable) -> Result<bool> {

@@ -17,6 +17,7 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query, SelectStatement};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait,
 };
+use tokio::sync::OnceCell;
 use tracing::debug;
 
 use crate::engine::declaration::integer::Integer;
@@ -39,6 +40,7 @@ pub struct Source {
     /// How long the server may take to answer a statement.
     read_timeout: Duration,
     pub server: Server,
+    estimated_rows: OnceCell<HashMap<String, u64>>,
 }
 
 /// What the server says it is.
@@ -99,6 +101,7 @@ impl Source {
             pool,
             read_timeout,
             server,
+            estimated_rows: OnceCell::new(),
         })
     }
 
@@ -123,8 +126,12 @@ impl Source {
         Ok(update_times.into_keys().collect())
     }
 
-    /// How many rows each table has, roughly: the server's own estimate, asked for through `reader`.
-    pub async fn estimated_rows(&self, reader: &SourceReader) -> Result<HashMap<String, u64>> {
+    /// How many rows each table has, roughly: the server's own estimate, asked for once, through `reader`.
+    pub async fn estimated_rows(&self, reader: &SourceReader) -> Result<&HashMap<String, u64>> {
+        self.estimated_rows.get_or_try_init(|| self.estimate(reader)).await
+    }
+
+    async fn estimate(&self, reader: &SourceReader) -> Result<HashMap<String, u64>> {
         let doing = || "reading information_schema.TABLES".to_owned();
         let select = of_each_table(&self.server.schema, Expr::col("TABLE_ROWS").cast_as("UNSIGNED"));
         let rows = reader.all(&select).await.source(doing)?;
