@@ -21,7 +21,7 @@ use support::lines::Lines;
 use support::loaded::{Loaded, count, written};
 use support::measure::{self, Run};
 use support::source::Servers;
-use support::{digests, floors, server_sql};
+use support::{digests, floors, reading, server_sql};
 
 mod support;
 
@@ -143,8 +143,12 @@ impl Upkeep {
     async fn validate_deep(&mut self) {
         let facts = self.sides.source.figures;
         let (mut runs, mut both, mut of_source, mut of_star) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut totals, mut transformed, mut alone) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.runs {
             runs.push(self.sides.validate(&["--all", "--deep"]));
+            alone.push(floors::read(&self.sides.source).await.as_secs_f64());
+            transformed.push(reading::read_and_transform(&self.sides).await.as_secs_f64());
+            totals.push(self.sides.validate(&["--all"]));
             let star = self.sides.star();
             let began = Instant::now();
             let scan = tokio::task::spawn_blocking(move || floors::scan(&star, &facts));
@@ -152,7 +156,15 @@ impl Upkeep {
             of_star.push(scan.await.expect("scanning does not panic").as_secs_f64());
             both.push(began.elapsed().as_secs_f64());
         }
+        let transforming = "reading and transforming alone, two readers";
+        let transformed = measure::middle(transformed);
+        let against = "the driver's rows alone";
+        self.lines
+            .add(transforming, transformed, against, measure::middle(alone));
         let seconds = measure::median(runs).wall_seconds;
+        let what = "the rows of validate --all --deep, without the totals";
+        let rows = seconds - measure::median(totals).wall_seconds;
+        self.lines.add(what, rows, transforming, transformed);
         let against = format!(
             "reading both sides once, side by side (source {:.3}, star {:.3})",
             measure::middle(of_source),

@@ -99,7 +99,7 @@ impl Facts {
 }
 
 /// All lookups that facts need.
-async fn lookups(source: &source_db::Source, target: &TargetReader) -> Lookups {
+pub async fn lookups(source: &source_db::Source, target: &TargetReader) -> Lookups {
     let lookup_source = LookupSource {
         star: sakila::star(),
         source: source.reader(),

@@ -14,5 +14,6 @@ pub mod lines;
 pub mod loaded;
 pub mod measure;
 pub mod plot;
+pub mod reading;
 pub mod server_sql;
 pub mod source;

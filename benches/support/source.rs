@@ -12,6 +12,8 @@ use super::figures::Figures;
 /// A database to load from.
 pub struct Source {
     pub url: String,
+    /// The same without TLS, if it is on a server of ours: as the program reaches it.
+    pub plain_url: String,
     /// The URL of the same over TLS, if it is on a server of ours.
     pub url_over_tls: Option<String>,
     pub pool: MySqlPool,
@@ -37,7 +39,7 @@ impl Servers {
 
     /// A schema of this scale, made if it is not there.
     pub async fn source(&self, given: Option<&str>, scale: u32) -> Source {
-        let (url, pool_url, url_over_tls) = match (given, &self.0) {
+        let (url, plain_url, url_over_tls) = match (given, &self.0) {
             (Some(url), _) => (url.to_owned(), url.to_owned(), None),
             (None, Some(server)) => {
                 let schema = format!("sakila_{scale}");
@@ -45,7 +47,6 @@ impl Servers {
                 make(&server.administrator_url("mysql"), &schema).await;
                 seed(&url, scale);
                 let over_tls = format!("{url}?ssl-mode=required");
-                // As the program reaches a server of the same machine.
                 let plain = format!("{url}?ssl-mode=disabled");
                 (url, plain, Some(over_tls))
             }
@@ -53,11 +54,12 @@ impl Servers {
         };
         // As the program has it: no question whether the server is still there before each statement.
         let options = MySqlPoolOptions::new().max_connections(4).test_before_acquire(false);
-        let pool = options.connect(&pool_url).await;
+        let pool = options.connect(&plain_url).await;
         let pool = pool.expect("the source can be reached");
         Source {
             figures: Figures::of_source(&pool).await,
             url,
+            plain_url,
             url_over_tls,
             pool,
         }

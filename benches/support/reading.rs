@@ -1,0 +1,68 @@
+//! Reading and transforming alone: the way of the facts' rows up to the writer, which throws them away.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sakila_sync::engine::declaration::period::Period;
+use sakila_sync::engine::pipeline::plan::{Intervals, Planner};
+use sakila_sync::engine::pipeline::progress::Progress;
+use sakila_sync::engine::pipeline::read::{LookupPlan, Reader};
+use sakila_sync::engine::pipeline::write::{Commits, Writer};
+use sakila_sync::engine::pipeline::{self, Pipeline};
+use sakila_sync::engine::source_db;
+use sakila_sync::engine::stop;
+use sakila_sync::engine::target_db::{self, TargetReader};
+use sakila_sync::sakila;
+use sea_orm::ConnectOptions;
+
+use super::facts::{self, Facts};
+use super::loaded::Loaded;
+
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
+/// As the program has them by default.
+const READERS: usize = 2;
+const CONNECTIONS: u32 = 2;
+const ROWS_A_PAGE: u64 = 10_000;
+
+/// Reads and maps all rentals and payments, as a load into an empty target does.
+pub async fn read_and_transform(sides: &Loaded) -> Duration {
+    let options = ConnectOptions::new(sides.source.plain_url.as_str());
+    let source = source_db::Source::connect(options, "the source".to_owned(), CONNECTIONS, READ_TIMEOUT).await;
+    let source = source.expect("it was loaded from");
+    let readers = target_db::open_to_read(&sides.star(), CONNECTIONS).await;
+    let star = TargetReader::Committed(readers.expect("it was loaded"));
+    let lookups = facts::lookups(&source, &star).await;
+    let (_request, stop) = stop::stop();
+    let (mut elapsed, mut rows) = (Duration::ZERO, 0);
+    for table in ["fact_rental", "fact_payment"].map(Facts::table) {
+        let planner = Planner {
+            source: source.reader(),
+            target: TargetReader::Empty,
+            estimated_rows: sides.source.figures.rows().unsigned_abs() / 2,
+            rows: ROWS_A_PAGE,
+        };
+        let pages = Intervals::new(table, planner, None).all().await;
+        let pipeline = Pipeline {
+            workers: READERS,
+            reader: Reader {
+                source: source.reader(),
+                target: TargetReader::Empty,
+                lookups: LookupPlan::Loaded(lookups.clone()),
+                period: Period::All,
+            },
+            writer: Writer::new(sakila::star(), Commits::Never, 0, None),
+            publishes: vec![table],
+            described: 0,
+            progress: Arc::new(Progress::default()),
+            stop: &stop,
+        };
+        let jobs = pipeline::jobs_of(table, pages.expect("the source can be read"));
+        let began = Instant::now();
+        let outcome = pipeline.run(jobs).await.expect("the source can be read");
+        elapsed += began.elapsed();
+        rows += outcome.tables[table.name].counts.inserted;
+    }
+    assert_eq!(rows, sides.source.figures.rows().unsigned_abs());
+    source.close().await.expect("nothing uses it");
+    elapsed
+}
