@@ -179,7 +179,7 @@ async fn write_all(file: &Path, batches: Vec<Batch>, facts: &Facts) -> Duration 
 fn read_pages(criterion: &mut Criterion, runtime: &Runtime, facts: &Facts) {
     let mut group = group(criterion, "reader");
     let pool = &facts.sides.source.pool;
-    let reader = facts.reader(true);
+    let reader = facts.opened.reader(true);
     for (name, rows) in FACTS.iter().flat_map(|name| PAGES.map(|rows| (*name, rows))) {
         let table = Facts::table(name);
         let job = runtime.block_on(facts.job(table, rows));

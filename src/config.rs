@@ -95,17 +95,17 @@ impl SourceSettings {
             None => options,
         }
         .disable_statement_logging();
-        let tls_mode = parameters
+        // A certificate asks for TLS, too. Of several modes the driver takes the last.
+        let names_tls = parameters.iter().any(|(name, _)| name.starts_with("ssl"));
+        let is_plain = parameters
             .iter()
-            .find(|(name, _)| matches!(name.as_str(), "ssl-mode" | "sslmode"))
-            .map(|(_, mode)| mode.to_lowercase());
+            .rfind(|(name, _)| matches!(name.as_str(), "ssl-mode" | "sslmode"))
+            .is_some_and(|(_, mode)| mode.eq_ignore_ascii_case("disabled"));
+        let host = url.host_str().unwrap_or("localhost");
+        let is_loopback = is_loopback(host);
         let address = match parameters.into_iter().find(|(name, _)| name == "socket") {
             Some((_, path)) => Address::Socket(path.into()),
-            None => Address::Tcp(format!(
-                "{}:{}",
-                url.host_str().unwrap_or("localhost"),
-                url.port().unwrap_or(3306)
-            )),
+            None => Address::Tcp(format!("{host}:{}", url.port().unwrap_or(3306))),
         };
         // Cannot fail: the scheme has a host.
         let _ = url.set_password(None);
@@ -117,12 +117,11 @@ impl SourceSettings {
             connect.map_sqlx_mysql_opts(move |_| options.clone());
             connect
         };
-        let over_tls = match (tls_mode.as_deref(), &address) {
-            (None, address) => address.is_local(),
-            (Some("disabled"), Address::Socket(_)) => true,
-            _ => false,
-        }
-        .then(|| connect(options.clone().ssl_mode(MySqlSslMode::Preferred)));
+        let begins_plain = match address {
+            Address::Socket(_) => is_plain || !names_tls,
+            Address::Tcp(_) => is_loopback && !names_tls,
+        };
+        let over_tls = begins_plain.then(|| connect(options.clone().ssl_mode(MySqlSslMode::Preferred)));
         let options = match over_tls {
             Some(_) => options.ssl_mode(MySqlSslMode::Disabled),
             None => options,
@@ -136,18 +135,6 @@ impl SourceSettings {
     }
 }
 
-impl Address {
-    /// Whether what is said to the server stays on this machine.
-    fn is_local(&self) -> bool {
-        let Self::Tcp(address) = self else {
-            return true;
-        };
-        let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
-        let number = host.trim_matches(['[', ']']).parse::<IpAddr>();
-        host == "localhost" || number.is_ok_and(|number| number.is_loopback())
-    }
-}
-
 impl std::fmt::Display for Address {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -155,6 +142,12 @@ impl std::fmt::Display for Address {
             Self::Socket(path) => write!(formatter, "{}", path.display()),
         }
     }
+}
+
+/// Whether what is said to a host stays on this machine.
+fn is_loopback(host: &str) -> bool {
+    let number = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host == "localhost" || number.is_ok_and(|number| number.is_loopback())
 }
 
 /// The files have to be there, and a certificate authority that nothing is checked against is a mistake.
@@ -298,6 +291,9 @@ mod tests {
             "localhost/sakila?ssl-mode=PREFERRED",
             "127.0.0.1/sakila?sslmode=required",
             "localhost/sakila?socket=/run/mysqld.sock&ssl-mode=REQUIRED",
+            "localhost/sakila?socket=/run/mysqld.sock&ssl-mode=DISABLED&ssl-mode=REQUIRED",
+            // Any file that is there.
+            "localhost/sakila?ssl-cert=Cargo.toml&ssl-key=Cargo.toml",
         ] {
             assert!(!begins_without(&format!("mysql://reader@{other}")), "{other}");
         }

@@ -30,10 +30,45 @@ pub struct Facts {
     pub sides: Loaded,
     /// A target as `init` makes it: the tables, without secondary indexes, and the calendar.
     pub empty: PathBuf,
-    source: source_db::Source,
-    committed: TargetReader,
-    lookups: Lookups,
+    pub opened: Opened,
     pub years: Years,
+}
+
+/// Both sides as the pipeline reads them, with all lookups that facts need.
+pub struct Opened {
+    pub source: source_db::Source,
+    readers: DatabaseConnection,
+    lookups: Lookups,
+}
+
+impl Opened {
+    /// A source and its loaded star, with so many connections to each.
+    pub async fn new(sides: &Loaded, connections: u32) -> Self {
+        let options = ConnectOptions::new(sides.source.plain_url.as_str());
+        let source = source_db::Source::connect(options, "the source".to_owned(), connections, READ_TIMEOUT).await;
+        let readers = target_db::open_to_read(&sides.star(), connections).await;
+        let (source, readers) = (source.expect("it was seeded"), readers.expect("it was loaded"));
+        let lookups = lookups(&source, &TargetReader::Committed(readers.clone())).await;
+        Self {
+            source,
+            readers,
+            lookups,
+        }
+    }
+
+    /// A reader that holds all lookups. Into an empty target it reads the source alone.
+    pub fn reader(&self, is_target_empty: bool) -> Reader {
+        Reader {
+            source: self.source.reader(),
+            target: if is_target_empty {
+                TargetReader::Empty
+            } else {
+                TargetReader::Committed(self.readers.clone())
+            },
+            lookups: LookupPlan::Loaded(self.lookups.clone()),
+            period: Period::All,
+        }
+    }
 }
 
 impl Facts {
@@ -43,18 +78,12 @@ impl Facts {
         let empty = sides.folder.path().join("empty.db");
         std::fs::copy(sides.star(), &empty).expect("there is room for another star");
         sides.full_load();
-        let options = ConnectOptions::new(sides.source.url.as_str());
-        let source = source_db::Source::connect(options, "the source".to_owned(), 1, READ_TIMEOUT).await;
-        let readers = target_db::open_to_read(&sides.star(), 1).await;
-        let (source, readers) = (source.expect("it was seeded"), readers.expect("it was loaded"));
-        let committed = TargetReader::Committed(readers.clone());
+        let opened = Opened::new(&sides, 1).await;
         Self {
-            lookups: lookups(&source, &committed).await,
-            years: years(&readers).await,
+            years: years(&opened.readers).await,
             sides,
             empty,
-            source,
-            committed,
+            opened,
         }
     }
 
@@ -70,22 +99,8 @@ impl Facts {
         Job::of(table, Scope::Range { after: None, upto })
     }
 
-    /// A reader that holds all lookups. Into an empty target it reads the source alone.
-    pub fn reader(&self, is_target_empty: bool) -> Reader {
-        Reader {
-            source: self.source.reader(),
-            target: if is_target_empty {
-                TargetReader::Empty
-            } else {
-                self.committed.clone()
-            },
-            lookups: LookupPlan::Loaded(self.lookups.clone()),
-            period: Period::All,
-        }
-    }
-
     pub async fn page(&self, job: &Job, is_target_empty: bool) -> Page {
-        let page = self.reader(is_target_empty).read(job.clone()).await;
+        let page = self.opened.reader(is_target_empty).read(job.clone()).await;
         page.expect("both sides can be read")
     }
 
@@ -99,7 +114,7 @@ impl Facts {
 }
 
 /// All lookups that facts need.
-pub async fn lookups(source: &source_db::Source, target: &TargetReader) -> Lookups {
+async fn lookups(source: &source_db::Source, target: &TargetReader) -> Lookups {
     let lookup_source = LookupSource {
         star: sakila::star(),
         source: source.reader(),

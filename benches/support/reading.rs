@@ -3,22 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sakila_sync::engine::declaration::period::Period;
 use sakila_sync::engine::pipeline::plan::{Intervals, Planner};
 use sakila_sync::engine::pipeline::progress::Progress;
-use sakila_sync::engine::pipeline::read::{LookupPlan, Reader};
 use sakila_sync::engine::pipeline::write::{Commits, Writer};
 use sakila_sync::engine::pipeline::{self, Pipeline};
-use sakila_sync::engine::source_db;
 use sakila_sync::engine::stop;
-use sakila_sync::engine::target_db::{self, TargetReader};
+use sakila_sync::engine::target_db::TargetReader;
 use sakila_sync::sakila;
-use sea_orm::ConnectOptions;
 
-use super::facts::{self, Facts};
+use super::facts::{Facts, Opened};
 use super::loaded::Loaded;
 
-const READ_TIMEOUT: Duration = Duration::from_mins(1);
 /// As the program has them by default.
 const READERS: usize = 2;
 const CONNECTIONS: u32 = 2;
@@ -26,17 +21,12 @@ const ROWS_A_PAGE: u64 = 10_000;
 
 /// Reads and maps all rentals and payments, as a load into an empty target does.
 pub async fn read_and_transform(sides: &Loaded) -> Duration {
-    let options = ConnectOptions::new(sides.source.plain_url.as_str());
-    let source = source_db::Source::connect(options, "the source".to_owned(), CONNECTIONS, READ_TIMEOUT).await;
-    let source = source.expect("it was loaded from");
-    let readers = target_db::open_to_read(&sides.star(), CONNECTIONS).await;
-    let star = TargetReader::Committed(readers.expect("it was loaded"));
-    let lookups = facts::lookups(&source, &star).await;
+    let opened = Opened::new(sides, CONNECTIONS).await;
     let (_request, stop) = stop::stop();
     let (mut elapsed, mut rows) = (Duration::ZERO, 0);
     for table in ["fact_rental", "fact_payment"].map(Facts::table) {
         let planner = Planner {
-            source: source.reader(),
+            source: opened.source.reader(),
             target: TargetReader::Empty,
             estimated_rows: sides.source.figures.rows().unsigned_abs() / 2,
             rows: ROWS_A_PAGE,
@@ -44,12 +34,7 @@ pub async fn read_and_transform(sides: &Loaded) -> Duration {
         let pages = Intervals::new(table, planner, None).all().await;
         let pipeline = Pipeline {
             workers: READERS,
-            reader: Reader {
-                source: source.reader(),
-                target: TargetReader::Empty,
-                lookups: LookupPlan::Loaded(lookups.clone()),
-                period: Period::All,
-            },
+            reader: opened.reader(true),
             writer: Writer::new(sakila::star(), Commits::Never, 0, None),
             publishes: vec![table],
             described: 0,
@@ -63,6 +48,6 @@ pub async fn read_and_transform(sides: &Loaded) -> Duration {
         rows += outcome.tables[table.name].counts.inserted;
     }
     assert_eq!(rows, sides.source.figures.rows().unsigned_abs());
-    source.close().await.expect("nothing uses it");
+    opened.source.close().await.expect("nothing uses it");
     elapsed
 }
