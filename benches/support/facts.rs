@@ -165,7 +165,7 @@ pub fn batches(table: &'static Table, cells: &[Value], rows: usize) -> Vec<Batch
         },
         republished: Vec::new(),
         changed: Vec::new(),
-        dates: BTreeSet::new(),
+        dates: None,
         days: BTreeSet::new(),
         differences: Vec::new(),
         late: Late::new(),

@@ -214,3 +214,29 @@ fn a_cell_that_another_program_left_in_another_type_is_a_difference_and_is_mende
     sandbox.assert_star_equals_source();
     sandbox.run(&["validate", "--deep", "--all"]).succeeds();
 }
+
+#[test]
+fn amounts_are_compared_to_the_last_bit() {
+    let sandbox = Sandbox::loaded();
+    sandbox.wait_until_at_rest();
+    sandbox.run(&["incremental"]).succeeds();
+    let tamper = |others: &[&str]| {
+        for (other, payment) in others.iter().zip(11..) {
+            let statement = format!("UPDATE fact_payment SET amount = {other} WHERE payment_id = {payment}");
+            sandbox.tamper(&statement);
+        }
+    };
+    let others = ["amount * 1.0000000000000002", "-amount - 1", "amount + 0.005"];
+    tamper(&others);
+    let report = sandbox.json(&["validate", "--deep", "--all", "--limit", "10"]);
+    let payment = table(&report["deep"], "fact_payment");
+    assert_eq!(payment["different"], others.len());
+    for (first, payment) in payment["first"].as_array().unwrap().iter().zip(11..) {
+        assert_eq!(first["key"], payment);
+        assert_eq!(first["columns"][0]["column"], "amount");
+    }
+    // These are beyond what the totals of a validation can add up.
+    tamper(&["1e300", "-1e17", "92233720368547758.07"]);
+    sandbox.run(&["repair"]).succeeds();
+    sandbox.assert_star_equals_source();
+}

@@ -19,19 +19,6 @@ pub struct Integer(pub i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(pub i64);
 
-impl Key {
-    /// A key as the source has it.
-    pub fn text(row: &QueryResult, column: usize) -> Result<String, DbErr> {
-        Ok(match row.try_get_by_index::<Option<Key>>(column)? {
-            None => "NULL".to_owned(),
-            Some(Key(i64::MAX)) => row
-                .try_get_by_index::<u64>(column)
-                .map_or_else(|_| i64::MAX.to_string(), |key| key.to_string()),
-            Some(Key(key)) => key.to_string(),
-        })
-    }
-}
-
 impl From<Integer> for Value {
     fn from(key: Integer) -> Self {
         Value::BigInt(Some(key.0))

@@ -7,5 +7,6 @@ pub mod period;
 pub mod rejection;
 pub mod row;
 pub mod scope;
+pub mod source_rows;
 pub mod source_table;
 pub mod table;

@@ -3,19 +3,15 @@
 use sea_orm::sea_query::ColumnType;
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn, PrimaryKeyTrait,
-    QueryResult, TryGetable, TryGetableMany, Value,
+    Value,
 };
-use sea_orm::{DbErr, RuntimeErr};
-use sqlx::{Column as _, Row, TypeInfo};
 
 use super::lookup::Lookups;
 use crate::engine::declaration::rejection::Rejection;
+use crate::engine::declaration::source_rows::SourceRow;
 
 /// Maps a source row to the cells of a target row and adds them to those of the rows before; none of a rejected row.
-pub type RowMap = Box<dyn Fn(&SourceRow<'_>, &Lookups, &mut Vec<Value>) -> Result<(), Rejection> + Send + Sync>;
-
-/// One row that was read from the source.
-pub struct SourceRow<'a>(pub &'a QueryResult);
+pub type RowMap = Box<dyn Fn(SourceRow<'_>, &Lookups, &mut Vec<Value>) -> Result<(), Rejection> + Send + Sync>;
 
 /// A natural key of up to two integers; the second is 0 where there is one.
 pub type NaturalKey = [i64; 2];
@@ -105,7 +101,7 @@ pub fn notes_its_run<E: EntityTrait>() -> bool {
 pub fn mapped_by<E, F>(map: F) -> RowMap
 where
     E: EntityTrait,
-    F: Fn(&SourceRow<'_>, &Lookups) -> Result<E::ActiveModel, Rejection> + Send + Sync + 'static,
+    F: Fn(SourceRow<'_>, &Lookups) -> Result<E::ActiveModel, Rejection> + Send + Sync + 'static,
     E::ActiveModel: ActiveModelTrait<Entity = E>,
 {
     let columns: Vec<E::Column> = written::<E>().collect();
@@ -129,57 +125,6 @@ fn cell(value: ActiveValue<Value>) -> Value {
     match value {
         ActiveValue::Set(value) | ActiveValue::Unchanged(value) => value,
         ActiveValue::NotSet => unreachable!("a mapping sets every column but the surrogate key and the run's"),
-    }
-}
-
-impl SourceRow<'_> {
-    /// Which column it was, and whether it is empty; the driver's own words may hold the value.
-    fn unreadable(&self, error: &DbErr) -> String {
-        let (column, is_null) = match error {
-            DbErr::Query(RuntimeErr::SqlxError(error)) => match &**error {
-                sqlx::Error::ColumnDecode { index, .. } => (index.parse().ok(), false),
-                _ => (None, false),
-            },
-            // All that the ORM tells of a NULL where none may be is a sentence that ends with the column's position.
-            DbErr::Type(sentence) => (sentence.rsplit(' ').next().and_then(|index| index.parse().ok()), true),
-            DbErr::TryIntoErr { .. } => (self.invalid_text(), false),
-            _ => (None, false),
-        };
-        let name = column.and_then(|index: usize| self.0.column_names().into_iter().nth(index));
-        match (column, name) {
-            // To the driver a zero date is NULL.
-            (Some(column), Some(name)) if is_null && self.is_date(column) => format!("{name} is NULL, or a zero date"),
-            (_, Some(name)) if is_null => format!("{name} is NULL"),
-            (_, Some(name)) => format!("{name} cannot be read"),
-            (_, None) => "a column cannot be read".to_owned(),
-        }
-    }
-
-    fn is_date(&self, column: usize) -> bool {
-        let row = self.0.try_as_mysql_row();
-        row.and_then(|row| row.columns().get(column))
-            .is_some_and(|column| matches!(column.type_info().name(), "DATETIME" | "TIMESTAMP"))
-    }
-
-    /// The first text that is no UTF-8.
-    fn invalid_text(&self) -> Option<usize> {
-        let is_invalid = |column: &usize| {
-            let text = self.0.try_get_by_index::<Option<String>>(*column);
-            matches!(text, Err(DbErr::TryIntoErr { .. }))
-        };
-        (0..self.0.column_names().len()).find(is_invalid)
-    }
-
-    /// The row's columns, in the order of the table's select.
-    pub fn read<T: TryGetableMany>(&self) -> Result<T, Rejection> {
-        self.0
-            .try_get_many_by_index()
-            .map_err(|error| Rejection::invalid(self.unreadable(&error)))
-    }
-
-    /// One column; nothing for NULL and for what cannot be read as a `T`, such as a date that is none.
-    pub fn cell<T: TryGetable>(&self, column: usize) -> Option<T> {
-        self.0.try_get_by_index::<Option<T>>(column).ok().flatten()
     }
 }
 

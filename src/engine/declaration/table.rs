@@ -9,7 +9,8 @@ use sea_orm::{Condition, EntityTrait, Iterable, RelationDef, RelationTrait, Valu
 use crate::engine::declaration::lookup::{Lookup, Lookups, Need, Side};
 use crate::engine::declaration::period::Period;
 use crate::engine::declaration::rejection::Rejection;
-use crate::engine::declaration::row::{Column, RowMap, SourceRow, columns_of, mapped_by, notes_its_run};
+use crate::engine::declaration::row::{Column, RowMap, columns_of, mapped_by, notes_its_run};
+use crate::engine::declaration::source_rows::SourceRow;
 use crate::engine::declaration::source_table::SourceTable;
 
 /// The whole star: what is loaded, in which order, and from what.
@@ -135,7 +136,7 @@ pub struct Totals {
     /// What `entry` looks up, in tables of the source alone.
     pub needs: Vec<Need>,
     /// What one of these rows adds to the totals.
-    pub entry: fn(&SourceRow<'_>, &Lookups) -> Entry,
+    pub entry: fn(SourceRow<'_>, &Lookups) -> Entry,
     /// A lookup that later tables' totals need and that these rows are all it takes to fill.
     pub fills: Option<Fill>,
     /// The source's DATETIME that the period applies to.
@@ -201,7 +202,7 @@ impl Table {
         source_table: &'static str,
         key: &'static str,
         select: fn() -> SelectStatement,
-        map: fn(&SourceRow<'_>, &Lookups) -> Result<E::ActiveModel, Rejection>,
+        map: fn(SourceRow<'_>, &Lookups) -> Result<E::ActiveModel, Rejection>,
     ) -> Self
     where
         E: EntityTrait + 'static,

@@ -1,10 +1,11 @@
 //! Finds what differs between the rows that the target should hold of a scope and those that it does.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, max, min};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sea_orm::Value;
 
+use crate::engine::declaration::rejection::Reject;
 use crate::engine::declaration::row::{Columns, NaturalKey};
 use crate::engine::declaration::table::Table;
 use crate::engine::pipeline::flow::{
@@ -25,14 +26,7 @@ pub fn compare(job: Job, described: usize, wanted: Wanted, held: &Held, are_look
     } = wanted;
     let width = table.columns.len();
     let row = |position: usize| &cells[position * width..(position + 1) * width];
-    let matched = if held.is_empty() {
-        Matched {
-            missing: (0..page_keys.len()).collect(),
-            ..Matched::default()
-        }
-    } else {
-        Matched::of(table, &cells, held)
-    };
+    let matched = Matched::of(table, &cells, held);
 
     let mut found = Found::new(table, described);
     let mut upserts: BTreeMap<Columns, Vec<Value>> = BTreeMap::new();
@@ -71,32 +65,32 @@ pub fn compare(job: Job, described: usize, wanted: Wanted, held: &Held, are_look
         unchanged: matched.both.len() as u64 - updated,
         rejected: rejects.len() as u64,
     };
-    if matched.both.is_empty() {
-        // All of them are new, as in every page of a first load: they need not be copied.
-        upserts.insert(Columns::ALL, cells);
-    } else {
-        let new = matched.missing.iter().flat_map(|wanted| row(*wanted));
-        upserts.entry(Columns::ALL).or_default().extend(new.cloned());
-    }
+    let new = matched.missing.iter().flat_map(|wanted| row(*wanted));
+    upserts.entry(Columns::ALL).or_default().extend(new.cloned());
     let upserts = upserts.into_iter().map(|(columns, cells)| Upserts { columns, cells });
-    let (rejected_keys, rejects): (Vec<i64>, Vec<_>) = rejects.into_iter().unzip();
-    if table.publishes.is_some() {
-        found.republished.extend(&rejected_keys);
+    found.into_batch(job, upserts.collect(), deletes, rejects, counts)
+}
+
+/// The same for a scope of which the target holds nothing, as it is in a first load: no row has to be matched or copied.
+pub fn all_new(job: Job, described: usize, parts: Vec<Wanted>) -> Batch {
+    let table = job.table;
+    let mut found = Found::new(table, described);
+    let (mut upserts, mut rejects) = (Vec::new(), Vec::new());
+    let mut counts = BatchCounts::default();
+    for part in parts {
+        for (page_key, row) in part.page_keys.iter().zip(part.cells.chunks_exact(table.columns.len())) {
+            found.add(*page_key, Some(row), None);
+        }
+        counts.inserted += part.page_keys.len() as u64;
+        counts.rejected += part.rejects.len() as u64;
+        upserts.push(Upserts {
+            columns: Columns::ALL,
+            cells: part.cells,
+        });
+        rejects.extend(part.rejects);
     }
-    found.changed.extend(rejected_keys);
-    Batch {
-        job,
-        upserts: upserts.collect(),
-        deletes,
-        rejects,
-        counts,
-        changed: found.changed,
-        republished: found.republished,
-        dates: found.dates,
-        days: found.days,
-        differences: found.differences,
-        late: Late::new(),
-    }
+    counts.read = counts.inserted + counts.rejected;
+    found.into_batch(job, upserts, Vec::new(), rejects, counts)
 }
 
 /// Positions of rows, matched by their natural keys.
@@ -146,8 +140,10 @@ struct Found<'a> {
     published_position: Option<usize>,
     changed: Vec<i64>,
     republished: Vec<i64>,
-    dates: BTreeSet<i32>,
+    dates: Option<(i32, i32)>,
     days: BTreeSet<i32>,
+    /// The last one that came to `days`: most come many times, one after the other.
+    last_day: Option<i32>,
     differences: Vec<Difference>,
 }
 
@@ -161,8 +157,9 @@ impl<'a> Found<'a> {
             published_position: table.publishes.as_ref().map(|publish| table.position(publish.value)),
             changed: Vec::new(),
             republished: Vec::new(),
-            dates: BTreeSet::new(),
+            dates: None,
             days: BTreeSet::new(),
+            last_day: None,
             differences: Vec::new(),
         }
     }
@@ -191,9 +188,44 @@ impl<'a> Found<'a> {
                 Value::Int(date) => date,
                 _ => None,
             };
-            self.dates
-                .extend(self.date_positions.iter().filter_map(|position| date(*position)));
-            self.days.extend(self.day_position.and_then(date));
+            for date in self.date_positions.iter().filter_map(|position| date(*position)) {
+                let (first, last) = self.dates.unwrap_or((date, date));
+                self.dates = Some((min(first, date), max(last, date)));
+            }
+            let day = self.day_position.and_then(date);
+            if day != self.last_day {
+                self.days.extend(day);
+                self.last_day = day;
+            }
+        }
+    }
+
+    /// What has to be done about it.
+    fn into_batch(
+        mut self,
+        job: Job,
+        upserts: Vec<Upserts>,
+        deletes: Vec<NaturalKey>,
+        rejects: Vec<(i64, Reject)>,
+        counts: BatchCounts,
+    ) -> Batch {
+        let (rejected_keys, rejects): (Vec<i64>, Vec<_>) = rejects.into_iter().unzip();
+        if self.table.publishes.is_some() {
+            self.republished.extend(&rejected_keys);
+        }
+        self.changed.extend(rejected_keys);
+        Batch {
+            job,
+            upserts,
+            deletes,
+            rejects,
+            counts,
+            changed: self.changed,
+            republished: self.republished,
+            dates: self.dates,
+            days: self.days,
+            differences: self.differences,
+            late: Late::new(),
         }
     }
 }

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use sea_orm::{QueryResult, Value};
+use sea_orm::Value;
 use serde::Serialize;
-use sqlx::Row;
 use tracing::info;
 
 use crate::engine::declaration::lookup::Lookups;
 use crate::engine::declaration::rejection::Reject;
 use crate::engine::declaration::row::{Columns, NaturalKey};
 use crate::engine::declaration::scope::Scope;
+use crate::engine::declaration::source_rows::SourceRows;
 use crate::engine::declaration::table::Table;
 use crate::engine::pipeline::lookups::Late;
 
@@ -34,10 +34,10 @@ impl Job {
     }
 }
 
-/// Both sides of one scope, undecoded.
+/// Both sides of one scope, as they were read.
 pub struct Page {
     pub job: Job,
-    pub rows: Vec<QueryResult>,
+    pub rows: SourceRows,
     /// As `held::select` has them.
     pub held: String,
     pub lookups: Lookups,
@@ -45,29 +45,6 @@ pub struct Page {
     pub late: Late,
     /// Whether a parent that the lookups lack really is not there: those that were loaded before may have missed it.
     pub are_lookups_current: bool,
-}
-
-/// Of so many rows of a page one is measured.
-const ROWS_A_SAMPLE: usize = 100;
-
-impl Page {
-    /// About how many bytes the cells of its source rows have, as the driver holds them.
-    pub fn source_bytes(&self) -> u64 {
-        let measured: u64 = self.rows.iter().step_by(ROWS_A_SAMPLE).map(bytes).sum();
-        let rows = self.rows.len() as u64;
-        measured * rows / rows.div_ceil(ROWS_A_SAMPLE as u64).max(1)
-    }
-}
-
-/// The bytes of a row's cells. A row that is not the driver's own has none.
-fn bytes(row: &QueryResult) -> u64 {
-    let Some(row) = row.try_as_mysql_row() else {
-        return 0;
-    };
-    (0..row.len())
-        .filter_map(|cell| row.try_get_unchecked::<Option<&[u8]>, _>(cell).ok().flatten())
-        .map(|cell| cell.len() as u64)
-        .sum()
 }
 
 /// The rows of one scope as the target should hold them.
@@ -117,8 +94,8 @@ pub struct Batch {
     pub changed: Vec<i64>,
     /// Those among them for which the table publishes another value than before.
     pub republished: Vec<i64>,
-    /// Dates in the rows that change, as they were and as they will be.
-    pub dates: BTreeSet<i32>,
+    /// The earliest and the latest date in the rows that change, as they were and as they will be.
+    pub dates: Option<(i32, i32)>,
     /// The days at which those rows count in their table's totals.
     pub days: BTreeSet<i32>,
     /// Some of the rows that differ, where they are asked for.

@@ -3,7 +3,8 @@
 //! SQLite hands a scope over as one text, because the driver copies each cell of each row by itself: to compare all
 //! rows of the star took twice as long that way (docs/performance.md). Rows and cells are parted by the characters that
 //! ASCII has for it; a cell is nothing for NULL, a number, or a mark and its text in hexadecimal, so that nothing in a
-//! text can end a cell.
+//! text can end a cell. A REAL that is a whole number of hundredths, as amounts are, is that number: SQLite is slow at
+//! finding the digits of others.
 
 use sea_orm::sea_query::{BinOper, Expr, ExprTrait, Func, Query, SelectStatement};
 use sea_orm::{DbErr, Value};
@@ -12,10 +13,10 @@ use crate::engine::declaration::row::{CellType, Column, NaturalKey, integer};
 use crate::engine::declaration::table::{Table, TargetPageKey};
 use crate::error::{Doing, Result};
 
-/// ASCII's record separator.
-const ROW_END: char = '\x1e';
-/// ASCII's unit separator.
-const CELL_END: char = '\x1f';
+/// Between rows: ASCII's record separator.
+const ROW_SEPARATOR: char = '\x1e';
+/// Between cells: ASCII's unit separator.
+const CELL_SEPARATOR: char = '\x1f';
 /// Stands before each text.
 const TEXT_MARK: &str = "x";
 
@@ -38,10 +39,11 @@ pub fn select(table: &Table) -> SelectStatement {
     if let TargetPageKey::Through { .. } = table.target_page_key {
         cells.push(table.target_page_key());
     }
-    // To `concat` NULL is an empty text.
-    let row = Func::cust("concat").args(cells.into_iter().flat_map(|cell| [cell, CELL_END.to_string().into()]));
+    // What is NULL `concat_ws` would leave out.
+    let cells = cells.into_iter().map(|cell| cell.if_null(""));
+    let row = Func::cust("concat_ws").args([CELL_SEPARATOR.to_string().into()].into_iter().chain(cells));
     let mut select = Query::select();
-    select.expr(Func::cust("group_concat").args([row.into(), Expr::val(ROW_END.to_string())]));
+    select.expr(Func::cust("group_concat").args([row.into(), Expr::val(ROW_SEPARATOR.to_string())]));
     table.from_target(&mut select);
     select
 }
@@ -49,8 +51,13 @@ pub fn select(table: &Table) -> SelectStatement {
 fn encoded(cell: Expr, cell_type: CellType) -> Expr {
     match cell_type {
         CellType::BigInteger | CellType::Integer | CellType::Boolean => cell,
-        // As many digits as tell it from its neighbours; 15 where they are enough. NULL is the word.
-        CellType::Real => Func::cust("quote").arg(cell).into(),
+        CellType::Real => {
+            let hundredths = Expr::expr(Func::round(cell.clone().mul(100))).cast_as("INTEGER");
+            let is_exact = hundredths.clone().div(100.0).eq(cell.clone());
+            // As many digits as tell it from its neighbours; 15 where they are enough. NULL is the word.
+            let digits = Func::cust("quote").arg(cell);
+            Expr::case(is_exact, hundredths).finally(digits).into()
+        }
         // The hex of NULL is that of an empty text.
         CellType::Text => {
             let marked = Expr::val(TEXT_MARK).binary(BinOper::Custom("||"), cell);
@@ -66,7 +73,7 @@ impl Held {
     /// `Target` if a key is not a number. Any other cell that is not of its column's type, as another program may
     /// have left it, is taken as the text that it is: it then differs from what it should be.
     pub fn parse(table: &Table, text: &str) -> Result<Self> {
-        let rows = text.matches(ROW_END).count() + 1;
+        let rows = text.matches(ROW_SEPARATOR).count() + 1;
         let width = table.columns.len();
         let mut held = Self {
             width,
@@ -78,16 +85,12 @@ impl Held {
             TargetPageKey::Through { .. } => None,
         };
         let key_positions = table.positions(&table.natural_key);
-        for row in text.split(ROW_END).filter(|row| !row.is_empty()) {
-            let mut texts = row.split(CELL_END);
+        for row in text.split(ROW_SEPARATOR).filter(|row| !row.is_empty()) {
+            let mut texts = row.split(CELL_SEPARATOR);
             let first = held.cells.len();
-            held.cells.extend(
-                table
-                    .columns
-                    .iter()
-                    .zip(&mut texts)
-                    .map(|(column, text)| decoded(column, text)),
-            );
+            for (column, text) in table.columns.iter().zip(&mut texts) {
+                held.cells.push(decoded(column, text));
+            }
             let cells = &held.cells[first..];
             let is_number =
                 |position: usize| matches!(cells.get(position), Some(Value::BigInt(Some(_)) | Value::Int(Some(_))));
@@ -145,11 +148,21 @@ fn decoded(column: &Column, text: &str) -> Value {
             _ => None,
         },
         CellType::Real if text == "NULL" => Some(Value::Double(None)),
-        CellType::Real => text.parse().ok().map(|number| Value::Double(Some(number))),
+        CellType::Real => real(text).map(|number| Value::Double(Some(number))),
         CellType::Text if text.is_empty() => Some(Value::String(None)),
         CellType::Text => text_of(text).map(|text| Value::String(Some(text))),
     };
     value.unwrap_or_else(|| Value::String(Some(text.to_owned())))
+}
+
+/// The number in a cell: its hundredths, or its digits with a point or an exponent.
+fn real(cell: &str) -> Option<f64> {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "SQLite has made sure that it comes out as what it was"
+    )]
+    let of_hundredths = |number: i64| number as f64 / 100.0;
+    cell.parse().map(of_hundredths).ok().or_else(|| cell.parse().ok())
 }
 
 /// The text in a cell.

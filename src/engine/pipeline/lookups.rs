@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use sea_orm::QueryResult;
 use sea_orm::sea_query::{Order, Query, SelectStatement};
 
 use super::flow::Removed;
 use crate::engine::declaration::integer::Key;
 use crate::engine::declaration::lookup::{self, KeyMap, KeysFrom, Lookup, Lookups, Need, Side};
 use crate::engine::declaration::scope::Scope;
+use crate::engine::declaration::source_rows::SourceRows;
 use crate::engine::declaration::table::{Kind, Star};
 use crate::engine::pipeline::whole_lookups::WholeLookups;
 use crate::engine::source_db::reader::SourceReader;
@@ -82,7 +82,7 @@ impl LookupSource {
     }
 
     /// Fills the lookups of one page with just the keys that its rows refer to.
-    pub async fn of_page(&self, needs: &[Need], rows: &[QueryResult]) -> Result<(Lookups, Late)> {
+    pub async fn of_page(&self, needs: &[Need], rows: &SourceRows) -> Result<(Lookups, Late)> {
         let mut lookups = Lookups::default();
         let mut late = Late::new();
         // Of each lookup so far, what the page has found in it.
@@ -164,8 +164,8 @@ impl LookupSource {
                 .from(dimension.source_table)
                 .cond_where(scope.contains(&dimension.source_page_key()))
                 .to_owned();
-            for row in self.source.all(&select).await.source(doing)? {
-                late.push(row.try_get_by_index::<Key>(0).source(doing)?.0);
+            for row in self.source.rows(&select).await.source(doing)?.iter() {
+                late.push(row.key(0).source(doing)?);
             }
         }
         Ok((!late.is_empty()).then_some((dimension.name, late)))
@@ -181,27 +181,18 @@ impl LookupSource {
     ) -> Result<Fetched> {
         let of = lookups[0];
         let doing = || format!("looking up {}, {scope}", of.name);
-        let rows = match of.side {
-            Side::Source => self.source.all(select).await.source(doing)?,
-            Side::Target => self.target.all(select).await.target(doing)?,
-        };
         let mut fetched = Fetched::default();
-        for row in &rows {
-            // SQLite's integers are read as what they are; those of the source have many types.
-            let cell = |column| match of.side {
-                Side::Source => {
-                    let cell = row.try_get_by_index::<Option<Key>>(column).source(doing);
-                    cell.map(|cell| cell.map(|Key(number)| number))
+        match of.side {
+            Side::Source => {
+                for row in self.source.rows(select).await.source(doing)?.iter() {
+                    let cell = |column| Ok(row.cell(column).map(|Key(number)| number));
+                    fetched.add(cell, maps)?;
                 }
-                Side::Target => row.try_get_by_index::<Option<i64>>(column).target(doing),
-            };
-            let Some(key) = cell(0)? else {
-                continue;
-            };
-            fetched.count(key);
-            for (position, map) in maps.iter_mut().enumerate() {
-                if let Some(value) = cell(position + 1)? {
-                    map.insert(key, value);
+            }
+            Side::Target => {
+                for row in self.target.all(select).await.target(doing)? {
+                    let cell = |column| row.try_get_by_index(column).target(doing);
+                    fetched.add(cell, maps)?;
                 }
             }
         }
@@ -268,17 +259,27 @@ struct Fetched {
 }
 
 impl Fetched {
-    fn count(&mut self, key: i64) {
+    /// Puts the values of a row, which stand behind its key, into the maps.
+    fn add(&mut self, cell: impl Fn(usize) -> Result<Option<i64>>, maps: &mut [KeyMap]) -> Result<()> {
+        let Some(key) = cell(0)? else {
+            return Ok(());
+        };
         self.rows += 1;
         self.last_key = Some(key);
+        for (position, map) in maps.iter_mut().enumerate() {
+            if let Some(value) = cell(position + 1)? {
+                map.insert(key, value);
+            }
+        }
+        Ok(())
     }
 }
 
 /// The distinct keys in a column. A cell that cannot be read is left to the mapping, which rejects its row.
-fn column_keys(rows: &[QueryResult], column: usize) -> HashSet<i64> {
+fn column_keys(rows: &SourceRows, column: usize) -> HashSet<i64> {
     rows.iter()
-        .filter_map(|row| row.try_get_by_index::<Option<Key>>(column).ok().flatten())
-        .map(|key| key.0)
+        .filter_map(|row| row.cell(column))
+        .map(|Key(key)| key)
         .collect()
 }
 

@@ -192,7 +192,7 @@ impl ReaderTask {
             match self.reader.read(job).await {
                 Ok(page) => {
                     lap.worked();
-                    progress.add_page(page.rows.len() as u64, page.source_bytes());
+                    progress.add_page(page.rows.len() as u64, page.rows.bytes());
                     if self.pages.send(page).await.is_err() {
                         return;
                     }

@@ -38,7 +38,7 @@ impl Reader {
             .to_owned();
         let rows = self
             .source
-            .all(&select)
+            .rows(&select)
             .await
             .source(|| format!("reading {}, {}", table.source_table, job.scope))?;
         let select = held::select(table)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, Value};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter};
 
 use crate::engine::declaration::date_key;
 use crate::engine::declaration::row::Columns;
@@ -15,10 +15,6 @@ use crate::engine::target_db::state::sync_state;
 use crate::engine::target_db::{calendar, reject, statement};
 use crate::error::{Doing, Result};
 
-/// Rows of one INSERT. Each is handed to SQLite's thread and waited for, so few large ones are better; beyond 500 they
-/// gain nothing (docs/performance.md), and SQLite's limit of 32,766 bind variables is far. What is left over goes in
-/// ever smaller ones, so that there are few different statements and all of them are kept prepared.
-const ROWS_A_STATEMENT: [usize; 5] = [500, 100, 20, 4, 1];
 /// Batches of one transaction, where the writer commits by itself.
 const BATCHES_A_COMMIT: usize = 8;
 
@@ -93,21 +89,19 @@ impl Writer {
         };
         let table = batch.job.table;
         let doing = || format!("writing {}, {}", table.name, batch.job.scope);
-        if let (Some(first), Some(last)) = (batch.dates.first(), batch.dates.last()) {
+        if let Some((first, last)) = batch.dates {
             calendar::extend(
                 &*transaction,
                 &self.star.calendar,
                 &mut self.years,
-                (date_key::year(*first), date_key::year(*last)),
+                (date_key::year(first), date_key::year(last)),
             )
             .await?;
         }
         let width = table.columns.len();
         for Upserts { columns, cells } in std::mem::take(&mut batch.upserts) {
-            let mut cells = cells.into_iter();
-            while cells.len() > 0 {
-                let rows = rows_of_next(cells.len() / width);
-                let values: Vec<Value> = cells.by_ref().take(rows * width).collect();
+            for values in statement::portions(cells, width) {
+                let rows = values.len() / width;
                 let sql = self
                     .kept
                     .entry((table.name, columns, rows))
@@ -196,11 +190,6 @@ impl Writer {
         }
         counts
     }
-}
-
-/// How many of the rows that are left the next statement takes.
-fn rows_of_next(left: usize) -> usize {
-    ROWS_A_STATEMENT.into_iter().find(|rows| *rows <= left).unwrap_or(left)
 }
 
 impl FinishedIntervals {

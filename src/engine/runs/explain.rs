@@ -215,16 +215,13 @@ impl Search<'_> {
             self.add(joined, only_this(select.clear_selects()), key).await?;
         }
         let page = self.page(table, key).await?;
-        let Some(row) = page.rows.first() else {
+        let Some(row) = page.rows.iter().next() else {
             return Ok(page);
         };
         let mut keys: Vec<(&'static Lookup, i64)> = Vec::new();
         for need in &table.needs {
             let looked_up = match need.keys {
-                KeysFrom::Column(column) => {
-                    let cell: Option<Integer> = row.try_get_by_index(column).ok().flatten();
-                    cell.map(|key| key.0)
-                }
+                KeysFrom::Column(column) => row.cell(column).map(|Integer(key)| key),
                 KeysFrom::Values(earlier) => {
                     let of_earlier = keys.iter().find(|(lookup, _)| std::ptr::eq(*lookup, earlier));
                     of_earlier.and_then(|(_, key)| page.lookups.get(earlier, *key))

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tracing::debug;
 
-use crate::engine::declaration::integer::Key;
 use crate::engine::runs::Look;
 use crate::engine::runs::delta::Delta;
 use crate::engine::runs::totals::{Figures, SourceTotals};
@@ -35,10 +34,10 @@ pub async fn facts(look: &Look<'_>, snapshot: &Snapshot, states: &States) -> Res
         let totals = totals
             .of_all(table, |row| {
                 rows += 1;
-                let changed: Option<DateTime<Utc>> = row.try_get_by_index(1).source(doing)?;
+                let changed: Option<DateTime<Utc>> = row.cell(1);
                 newest = max(newest, changed);
                 if changed.is_none() || changed > began {
-                    keys.push(row.try_get_by_index::<Key>(0).source(doing)?.0);
+                    keys.push(row.key(0).source(doing)?);
                 }
                 Ok(())
             })

@@ -6,15 +6,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use sea_orm::QueryResult;
 use sea_orm::sea_query::{ExprTrait, Query};
 use tokio::sync::OnceCell;
 
 use crate::engine::declaration::integer::Key;
 use crate::engine::declaration::lookup::{KeyMap, Lookups, Need};
 use crate::engine::declaration::period::Period;
-use crate::engine::declaration::row::SourceRow;
 use crate::engine::declaration::scope::Scope;
+use crate::engine::declaration::source_rows::{SourceRow, SourceRows};
 use crate::engine::declaration::table::{Star, Table, Totals};
 use crate::engine::pipeline::flow::{Outcomes, Removed};
 use crate::engine::pipeline::lookups::LookupSource;
@@ -130,7 +129,7 @@ impl<'a> SourceTotals<'a> {
     pub async fn of_all(
         &mut self,
         table: &'static Table,
-        mut also: impl FnMut(&QueryResult) -> Result<()>,
+        mut also: impl FnMut(SourceRow<'_>) -> Result<()>,
     ) -> Result<Figures> {
         let Some(totals) = &table.totals else {
             return Ok(Figures::new());
@@ -144,14 +143,13 @@ impl<'a> SourceTotals<'a> {
         while let Some(page) = coming {
             let rows = page.await.map_err(|_| Error::Panicked { stage: "reader" })??;
             coming = scopes.next().map(|scope| self.fetch(table, &Period::All, scope));
-            for row in &rows {
+            for row in rows.iter() {
                 add(totals, row, &self.lookups, &mut figures);
                 if let Some(fill) = &totals.fills {
                     let doing = || format!("adding up {}", table.source_table);
-                    let key: Key = row.try_get_by_index(fill.key).source(doing)?;
-                    let value: Option<Key> = row.try_get_by_index(fill.value).source(doing)?;
-                    if let Some(value) = value {
-                        filled.insert(key.0, value.0);
+                    let key = row.key(fill.key).source(doing)?;
+                    if let Some(Key(value)) = row.cell(fill.value) {
+                        filled.insert(key, value);
                     }
                 }
                 also(row)?;
@@ -175,7 +173,7 @@ impl<'a> SourceTotals<'a> {
         let page = self.fetch(table, period, scope.clone());
         let rows = page.await.map_err(|_| Error::Panicked { stage: "reader" })??;
         let (lookups, _) = self.lookup_source().of_page(&totals.needs, &rows).await?;
-        for row in &rows {
+        for row in rows.iter() {
             add(totals, row, &lookups, &mut figures);
         }
         Ok(figures)
@@ -202,7 +200,7 @@ impl<'a> SourceTotals<'a> {
         table: &'static Table,
         period: &Period,
         scope: Scope,
-    ) -> tokio::task::JoinHandle<Result<Vec<QueryResult>>> {
+    ) -> tokio::task::JoinHandle<Result<SourceRows>> {
         let source = self.source.clone();
         let select = table.totals.as_ref().map(|totals| {
             (totals.source)()
@@ -213,8 +211,8 @@ impl<'a> SourceTotals<'a> {
         tokio::spawn(async move {
             let doing = || format!("adding up {}, {scope}", table.source_table);
             match select {
-                Some(select) => source.all(&select).await.source(doing),
-                None => Ok(Vec::new()),
+                Some(select) => source.rows(&select).await.source(doing),
+                None => Ok(SourceRows::default()),
             }
         })
     }
@@ -245,8 +243,8 @@ impl<'a> SourceTotals<'a> {
     }
 }
 
-fn add(totals: &Totals, row: &QueryResult, lookups: &Lookups, figures: &mut Figures) {
-    let entry = (totals.entry)(&SourceRow(row), lookups);
+fn add(totals: &Totals, row: SourceRow<'_>, lookups: &Lookups, figures: &mut Figures) {
+    let entry = (totals.entry)(row, lookups);
     let figure = figures.entry((entry.date_key, entry.store_id)).or_default();
     *figure = (figure.0 + 1, figure.1 + entry.cents);
 }

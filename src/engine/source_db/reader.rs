@@ -8,6 +8,8 @@ use futures_util::stream::{self, BoxStream};
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, RuntimeErr, StreamTrait};
 
+use crate::engine::declaration::source_rows::SourceRows;
+
 /// Reads the source.
 #[derive(Clone)]
 pub struct SourceReader {
@@ -39,6 +41,19 @@ impl SourceReader {
         in_time(self.timeout, answer).await
     }
 
+    /// All rows of a select, decoded as they come. Errors as of `all`.
+    pub async fn rows(&self, select: &SelectStatement) -> Result<SourceRows, DbErr> {
+        let answer = async {
+            let mut rows = SourceRows::default();
+            let mut coming = self.open(select).await?;
+            while let Some(row) = coming.try_next().await? {
+                rows.add(&row)?;
+            }
+            Ok(rows)
+        };
+        in_time(self.timeout, answer).await
+    }
+
     /// The first row of a select. Errors as of `all`.
     pub async fn one(&self, select: &SelectStatement) -> Result<Option<QueryResult>, DbErr> {
         let answer = async {
@@ -56,16 +71,20 @@ impl SourceReader {
         &'a self,
         select: &SelectStatement,
     ) -> Result<BoxStream<'a, Result<QueryResult, DbErr>>, DbErr> {
-        let rows: BoxStream<'a, _> = match &self.through {
-            Through::Pool(pool) => Box::pin(pool.stream(select).await?),
-            Through::Snapshot(transaction) => Box::pin(transaction.stream(select).await?),
-        };
+        let rows = self.open(select).await?;
         let timeout = self.timeout;
         let rows = stream::try_unfold(rows, move |mut rows| async move {
             let row = in_time(timeout, rows.try_next()).await?;
             Ok(row.map(|row| (row, rows)))
         });
         Ok(Box::pin(rows))
+    }
+
+    async fn open<'a>(&'a self, select: &SelectStatement) -> Result<BoxStream<'a, Result<QueryResult, DbErr>>, DbErr> {
+        Ok(match &self.through {
+            Through::Pool(pool) => Box::pin(pool.stream(select).await?),
+            Through::Snapshot(transaction) => Box::pin(transaction.stream(select).await?),
+        })
     }
 }
 

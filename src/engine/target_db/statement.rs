@@ -8,6 +8,10 @@ use sea_orm::{DbBackend, Statement, Value};
 use crate::engine::declaration::row::{Columns, NaturalKey, RUN_COLUMN};
 use crate::engine::declaration::table::Table;
 
+/// Rows of one INSERT. Each is handed to SQLite's thread and waited for, so few large ones are better; beyond 500 they
+/// gain nothing (docs/performance.md), and SQLite's limit of 32,766 bind variables is far. What is left over goes in
+/// ever smaller ones, so that there are few different statements and all of them are kept prepared.
+pub const ROWS_A_STATEMENT: [usize; 5] = [500, 100, 20, 4, 1];
 /// Rows that one DELETE names.
 const KEYS_A_STATEMENT: usize = 1_000;
 
@@ -42,6 +46,24 @@ pub fn upsert(table: &Table, columns: Columns, rows: usize, run_id: i64) -> Stri
 /// A kept statement with values of its own.
 pub fn bind(sql: &str, values: Vec<Value>) -> Statement {
     Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)
+}
+
+/// Cuts the cells of rows into those of one statement each. Rows that are as many as one takes are not copied.
+pub fn portions(cells: Vec<Value>, width: usize) -> Vec<Vec<Value>> {
+    let rows_of_next = |cells: usize| {
+        let mut sizes = ROWS_A_STATEMENT.into_iter();
+        sizes.find(|rows| rows * width <= cells).unwrap_or(1)
+    };
+    if rows_of_next(cells.len()) * width == cells.len() {
+        return vec![cells];
+    }
+    let mut portions = Vec::new();
+    let mut cells = cells.into_iter();
+    while cells.len() > 0 {
+        let rows = rows_of_next(cells.len());
+        portions.push(cells.by_ref().take(rows * width).collect());
+    }
+    portions
 }
 
 /// Deletes rows by their natural keys.

@@ -8,7 +8,8 @@ use super::{dim_category::CATEGORY, dim_film::FILM};
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{KeysFrom, Lookups, Need};
 use crate::engine::declaration::rejection::Rejection;
-use crate::engine::declaration::row::{SourceRow, columns_of, mapped_by, notes_its_run};
+use crate::engine::declaration::row::{columns_of, mapped_by, notes_its_run};
+use crate::engine::declaration::source_rows::SourceRow;
 use crate::engine::declaration::table::{Kind, Table, TargetPageKey, references_of};
 use crate::sakila::source::film_category;
 
@@ -86,7 +87,7 @@ fn select() -> SelectStatement {
         .into_query()
 }
 
-fn map(row: &SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
+fn map(row: SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
     let (film_id, category_id): (Integer, Integer) = row.read()?;
     Ok(ActiveModel {
         film_key: Set(lookups.find(&FILM, film_id.0)?),

@@ -12,7 +12,7 @@ use super::timestamp_text;
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{Lookup, Lookups, Side};
 use crate::engine::declaration::rejection::Rejection;
-use crate::engine::declaration::row::SourceRow;
+use crate::engine::declaration::source_rows::SourceRow;
 use crate::engine::declaration::table::Table;
 use crate::sakila::source::category;
 
@@ -62,7 +62,7 @@ fn select() -> SelectStatement {
         .into_query()
 }
 
-fn map(row: &SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
+fn map(row: SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
     let (category_id, name, last_update): (Integer, String, DateTime<Utc>) = row.read()?;
     Ok(ActiveModel {
         category_key: NotSet,

@@ -12,7 +12,7 @@ use super::timestamp_text;
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{Lookup, Lookups, Side};
 use crate::engine::declaration::rejection::Rejection;
-use crate::engine::declaration::row::SourceRow;
+use crate::engine::declaration::source_rows::SourceRow;
 use crate::engine::declaration::table::Table;
 use crate::sakila::source::{address, city, country, customer};
 
@@ -88,7 +88,7 @@ type Source = (
     Option<String>,
 );
 
-fn map(row: &SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
+fn map(row: SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
     let (customer_id, first_name, last_name, active, address_id, last_update, city, country): Source = row.read()?;
     let missing = || Rejection::missing("address, city or country of address", address_id.0);
     Ok(ActiveModel {

@@ -12,7 +12,7 @@ use super::timestamp_text;
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{Lookup, Lookups, Side};
 use crate::engine::declaration::rejection::Rejection;
-use crate::engine::declaration::row::SourceRow;
+use crate::engine::declaration::source_rows::SourceRow;
 use crate::engine::declaration::table::Table;
 use crate::sakila::source::{film, language};
 
@@ -88,7 +88,7 @@ type Source = (
     Option<String>,
 );
 
-fn map(row: &SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
+fn map(row: SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
     let (film_id, title, rating, length, language_id, release_year, last_update, language): Source = row.read()?;
     let language = language.ok_or_else(|| Rejection::missing("language", language_id.0))?;
     Ok(ActiveModel {

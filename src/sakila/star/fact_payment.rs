@@ -19,7 +19,8 @@ use crate::engine::declaration::date_key;
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{KeysFrom, Lookups, Need};
 use crate::engine::declaration::rejection::Rejection;
-use crate::engine::declaration::row::{SourceRow, columns_of, mapped_by, notes_its_run, position};
+use crate::engine::declaration::row::{columns_of, mapped_by, notes_its_run, position};
+use crate::engine::declaration::source_rows::SourceRow;
 use crate::engine::declaration::table::{
     Entry, Follows, Kind, LookedUp, Sum, Table, TargetPageKey, Totals, When, references_of,
 };
@@ -196,7 +197,7 @@ fn in_column(column: payment::Column) -> KeysFrom {
     KeysFrom::Column(position(&SOURCE_COLUMNS, column))
 }
 
-fn map(row: &SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
+fn map(row: SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
     let (payment_id, customer_id, staff_id, rental_id, amount, paid): (
         Integer,
         Integer,
@@ -269,7 +270,7 @@ const TOTALS_COLUMNS: [payment::Column; 6] = [
     payment::Column::Amount,
 ];
 
-fn entry(row: &SourceRow<'_>, lookups: &Lookups) -> Entry {
+fn entry(row: SourceRow<'_>, lookups: &Lookups) -> Entry {
     let (rental, staff): (Option<Integer>, Option<Integer>) = (row.cell(2), row.cell(3));
     let (paid, amount): (Option<NaiveDateTime>, Option<Decimal>) = (row.cell(4), row.cell(5));
     let store_of_item = rental

@@ -16,7 +16,8 @@ use crate::engine::declaration::date_key;
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{KeysFrom, Lookup, Lookups, Need, Side};
 use crate::engine::declaration::rejection::Rejection;
-use crate::engine::declaration::row::{SourceRow, columns_of, mapped_by, notes_its_run, position};
+use crate::engine::declaration::row::{columns_of, mapped_by, notes_its_run, position};
+use crate::engine::declaration::source_rows::SourceRow;
 use crate::engine::declaration::table::{
     Entry, Fill, Kind, LookedUp, Publish, Sum, Table, TargetPageKey, Totals, references_of,
 };
@@ -226,7 +227,7 @@ fn in_column(column: rental::Column) -> KeysFrom {
     KeysFrom::Column(position(&SOURCE_COLUMNS, column))
 }
 
-fn map(row: &SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
+fn map(row: SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
     let (rental_id, rented, inventory_id, customer_id, returned, staff_id): (
         Integer,
         NaiveDateTime,
@@ -267,7 +268,7 @@ const TOTALS_COLUMNS: [rental::Column; 4] = [
     rental::Column::RentalDate,
 ];
 
-fn entry(row: &SourceRow<'_>, lookups: &Lookups) -> Entry {
+fn entry(row: SourceRow<'_>, lookups: &Lookups) -> Entry {
     let rented: Option<NaiveDateTime> = row.cell(3);
     let store = row
         .cell(2)
