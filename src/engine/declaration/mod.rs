@@ -1,5 +1,6 @@
 //! What can be declared: the star, its tables, what they are made of and looked up in. Values, no deeds.
 
+pub mod cell;
 pub mod date_key;
 pub mod integer;
 pub mod lookup;

@@ -4,14 +4,13 @@
 //! and to give back took half as long again as one that takes the cells out while the row is at hand
 //! (docs/performance.md). What type a column has is asked once a page.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
 use rayon::prelude::*;
-use rust_decimal::Decimal;
 use sea_orm::{DbErr, QueryResult};
-use sqlx::mysql::{MySqlTypeInfo, MySqlValueRef};
-use sqlx::{Column as _, Decode, MySql, Row, Type, ValueRef};
+use sqlx::mysql::{MySqlColumn, MySqlValueRef};
+use sqlx::{Column as _, Decode, MySql, Row};
 
-use crate::engine::declaration::integer::{Integer, Key};
+use crate::engine::declaration::cell::{Cell, FromCell, Kind};
+use crate::engine::declaration::integer::Key;
 use crate::engine::declaration::rejection::Rejection;
 
 /// What an answer of the source holds.
@@ -27,33 +26,6 @@ pub struct SourceRows {
 struct Column {
     name: String,
     kind: Kind,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Unsigned,
-    Signed,
-    Time,
-    Decimal,
-    Text,
-    /// Nothing that a declaration reads.
-    Other,
-}
-
-/// One decoded cell.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Cell {
-    /// Or a zero date.
-    Null,
-    Integer(i64),
-    /// Beyond `i64::MAX`.
-    Huge(u64),
-    /// A DATETIME as it stands, a TIMESTAMP in UTC.
-    Time(NaiveDateTime),
-    Decimal(Decimal),
-    Text(Box<str>),
-    /// A date that is none, a number that its type cannot hold, a text that is no UTF-8.
-    Unreadable,
 }
 
 /// One row of them.
@@ -125,52 +97,12 @@ impl SourceRows {
 }
 
 impl Column {
-    fn of(column: &sqlx::mysql::MySqlColumn) -> Self {
+    fn of(column: &MySqlColumn) -> Self {
         Self {
             name: column.name().to_owned(),
             kind: Kind::of(column.type_info()),
         }
     }
-}
-
-impl Kind {
-    fn of(type_info: &MySqlTypeInfo) -> Self {
-        let is = |compatible: fn(&MySqlTypeInfo) -> bool| compatible(type_info);
-        if is(<u64 as Type<MySql>>::compatible) {
-            Self::Unsigned
-        } else if is(<i64 as Type<MySql>>::compatible) {
-            Self::Signed
-        } else if is(<DateTime<Utc> as Type<MySql>>::compatible) {
-            Self::Time
-        } else if is(<Decimal as Type<MySql>>::compatible) {
-            Self::Decimal
-        } else if is(<str as Type<MySql>>::compatible) {
-            Self::Text
-        } else {
-            Self::Other
-        }
-    }
-
-    fn decode(self, value: MySqlValueRef<'_>) -> Cell {
-        if value.is_null() {
-            return Cell::Null;
-        }
-        let cell = match self {
-            Self::Unsigned => decode(value, |number| {
-                i64::try_from(number).map_or(Cell::Huge(number), Cell::Integer)
-            }),
-            Self::Signed => decode(value, Cell::Integer),
-            Self::Time => decode(value, Cell::Time),
-            Self::Decimal => decode(value, Cell::Decimal),
-            Self::Text => decode(value, |text: &str| Cell::Text(text.into())),
-            Self::Other => None,
-        };
-        cell.unwrap_or(Cell::Unreadable)
-    }
-}
-
-fn decode<'a, T: Decode<'a, MySql>>(value: MySqlValueRef<'a>, cell: impl FnOnce(T) -> Cell) -> Option<Cell> {
-    T::decode(value).ok().map(cell)
 }
 
 fn length(value: &MySqlValueRef<'_>) -> u64 {
@@ -218,72 +150,6 @@ impl SourceRow<'_> {
             (Cell::Null, _) => format!("{name} is NULL"),
             _ => format!("{name} cannot be read"),
         })
-    }
-}
-
-/// What a cell can be read as.
-pub trait FromCell: Sized {
-    fn from_cell(cell: &Cell) -> Option<Self>;
-}
-
-impl<T: FromCell> FromCell for Option<T> {
-    fn from_cell(cell: &Cell) -> Option<Self> {
-        match cell {
-            Cell::Null => Some(None),
-            cell => T::from_cell(cell).map(Some),
-        }
-    }
-}
-
-impl FromCell for Integer {
-    fn from_cell(cell: &Cell) -> Option<Self> {
-        match cell {
-            Cell::Integer(number) => Some(Integer(*number)),
-            _ => None,
-        }
-    }
-}
-
-impl FromCell for Key {
-    fn from_cell(cell: &Cell) -> Option<Self> {
-        match cell {
-            Cell::Integer(number) => Some(Key(*number)),
-            Cell::Huge(_) => Some(Key(i64::MAX)),
-            _ => None,
-        }
-    }
-}
-
-impl FromCell for NaiveDateTime {
-    fn from_cell(cell: &Cell) -> Option<Self> {
-        match cell {
-            Cell::Time(time) => Some(*time),
-            _ => None,
-        }
-    }
-}
-
-impl FromCell for DateTime<Utc> {
-    fn from_cell(cell: &Cell) -> Option<Self> {
-        NaiveDateTime::from_cell(cell).map(|time| time.and_utc())
-    }
-}
-
-impl FromCell for Decimal {
-    fn from_cell(cell: &Cell) -> Option<Self> {
-        match cell {
-            Cell::Decimal(number) => Some(*number),
-            _ => None,
-        }
-    }
-}
-
-impl FromCell for String {
-    fn from_cell(cell: &Cell) -> Option<Self> {
-        match cell {
-            Cell::Text(text) => Some(text.as_ref().to_owned()),
-            _ => None,
-        }
     }
 }
 

@@ -1,0 +1,142 @@
+//! A cell of the source, decoded, and what it can be read as.
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use rust_decimal::Decimal;
+use sqlx::mysql::{MySqlTypeInfo, MySqlValueRef};
+use sqlx::{Decode, MySql, Type, ValueRef};
+
+use crate::engine::declaration::integer::{Integer, Key};
+
+/// One decoded cell.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    /// Or a zero date.
+    Null,
+    Integer(i64),
+    /// Beyond `i64::MAX`.
+    Huge(u64),
+    /// A DATETIME as it stands, a TIMESTAMP in UTC.
+    Time(NaiveDateTime),
+    Decimal(Decimal),
+    Text(Box<str>),
+    /// A date that is none, a number that its type cannot hold, a text that is no UTF-8.
+    Unreadable,
+}
+
+/// How the cells of a column are decoded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Unsigned,
+    Signed,
+    Time,
+    Decimal,
+    Text,
+    /// Nothing that a declaration reads.
+    Other,
+}
+
+impl Kind {
+    pub fn of(type_info: &MySqlTypeInfo) -> Self {
+        let is = |compatible: fn(&MySqlTypeInfo) -> bool| compatible(type_info);
+        if is(<u64 as Type<MySql>>::compatible) {
+            Self::Unsigned
+        } else if is(<i64 as Type<MySql>>::compatible) {
+            Self::Signed
+        } else if is(<DateTime<Utc> as Type<MySql>>::compatible) {
+            Self::Time
+        } else if is(<Decimal as Type<MySql>>::compatible) {
+            Self::Decimal
+        } else if is(<str as Type<MySql>>::compatible) {
+            Self::Text
+        } else {
+            Self::Other
+        }
+    }
+
+    pub fn decode(self, value: MySqlValueRef<'_>) -> Cell {
+        if value.is_null() {
+            return Cell::Null;
+        }
+        let cell = match self {
+            Self::Unsigned => decode(value, |number| {
+                i64::try_from(number).map_or(Cell::Huge(number), Cell::Integer)
+            }),
+            Self::Signed => decode(value, Cell::Integer),
+            Self::Time => decode(value, Cell::Time),
+            Self::Decimal => decode(value, Cell::Decimal),
+            Self::Text => decode(value, |text: &str| Cell::Text(text.into())),
+            Self::Other => None,
+        };
+        cell.unwrap_or(Cell::Unreadable)
+    }
+}
+
+fn decode<'a, T: Decode<'a, MySql>>(value: MySqlValueRef<'a>, cell: impl FnOnce(T) -> Cell) -> Option<Cell> {
+    T::decode(value).ok().map(cell)
+}
+
+/// What a cell can be read as.
+pub trait FromCell: Sized {
+    fn from_cell(cell: &Cell) -> Option<Self>;
+}
+
+impl<T: FromCell> FromCell for Option<T> {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        match cell {
+            Cell::Null => Some(None),
+            cell => T::from_cell(cell).map(Some),
+        }
+    }
+}
+
+impl FromCell for Integer {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        match cell {
+            Cell::Integer(number) => Some(Integer(*number)),
+            _ => None,
+        }
+    }
+}
+
+impl FromCell for Key {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        match cell {
+            Cell::Integer(number) => Some(Key(*number)),
+            Cell::Huge(_) => Some(Key(i64::MAX)),
+            _ => None,
+        }
+    }
+}
+
+impl FromCell for NaiveDateTime {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        match cell {
+            Cell::Time(time) => Some(*time),
+            _ => None,
+        }
+    }
+}
+
+impl FromCell for DateTime<Utc> {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        NaiveDateTime::from_cell(cell).map(|time| time.and_utc())
+    }
+}
+
+impl FromCell for Decimal {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        match cell {
+            Cell::Decimal(number) => Some(*number),
+            _ => None,
+        }
+    }
+}
+
+impl FromCell for String {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        match cell {
+            Cell::Text(text) => Some(text.as_ref().to_owned()),
+            _ => None,
+        }
+    }
+}
