@@ -68,7 +68,7 @@ pub const SOURCE_BYTES_READ_TOTAL: Metric = metric(
     "sakila_sync_source_bytes_read_total",
     Kind::Counter,
     &["table"],
-    "bytes of the cells read from the source, estimated from one row in a hundred",
+    "bytes of the cells read from the source",
 );
 pub const PAGES_READ_TOTAL: Metric = metric(
     "sakila_sync_pages_read_total",

@@ -124,6 +124,7 @@ fn views_partitions_character_sets_and_strangers_in_the_schema_make_no_differenc
     sandbox.change(&["SET sql_mode = '', foreign_key_checks = 0"]);
     sandbox.drop_foreign_keys();
     sandbox.change(&[
+        "ALTER TABLE film MODIFY rating ENUM('G', 'PG', 'PG-13', 'R', 'NC-17') CHARACTER SET binary",
         "RENAME TABLE film TO film_rows",
         "CREATE VIEW film AS SELECT * FROM film_rows",
         "ALTER TABLE payment PARTITION BY HASH (payment_id) PARTITIONS 4",

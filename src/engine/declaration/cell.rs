@@ -46,7 +46,7 @@ impl Kind {
             Self::Time
         } else if is(<Decimal as Type<MySql>>::compatible) {
             Self::Decimal
-        } else if is(<str as Type<MySql>>::compatible) {
+        } else if is(<[u8] as Type<MySql>>::compatible) {
             Self::Text
         } else {
             Self::Other

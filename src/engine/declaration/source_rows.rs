@@ -1,8 +1,8 @@
 //! Rows of the source, decoded as they come.
 //!
-//! To the driver each row is allocations of its own. A reader that kept a page of them for another thread to decode
-//! and to give back took half as long again as one that takes the cells out while the row is at hand
-//! (docs/performance.md). What type a column has is asked once a page.
+//! To the driver each row is allocations of its own. To keep a page of them for another thread, which decodes them and
+//! gives them back, takes longer than to take the cells out while a row is at hand (docs/performance.md). What type a
+//! column has is asked once a page.
 
 use rayon::prelude::*;
 use sea_orm::{DbErr, QueryResult};
@@ -121,22 +121,31 @@ impl SourceRow<'_> {
         T::from_cell(&self.cells[column])
     }
 
+    /// One column, as the database has it to be: nothing for NULL alone.
+    ///
+    /// # Errors
+    /// If it cannot be read as a `T`.
+    pub fn known<T: FromCell>(self, column: usize) -> Result<Option<T>, DbErr> {
+        let cell = self.cell(column);
+        cell.ok_or_else(|| DbErr::Type(format!("{} cannot be read", self.columns[column].name)))
+    }
+
     /// A column that is part of a key.
     ///
     /// # Errors
-    /// If it is no integer.
+    /// If it is NULL, or no integer.
     pub fn key(self, column: usize) -> Result<i64, DbErr> {
-        let key = self.cell(column).map(|Key(key)| key);
-        key.ok_or_else(|| DbErr::Type(format!("{} is no integer", self.columns[column].name)))
+        let key = self.known(column)?.map(|Key(key)| key);
+        key.ok_or_else(|| DbErr::Type(format!("{} is NULL", self.columns[column].name)))
     }
 
-    /// A column that is part of a key, as the source has it.
-    pub fn key_text(self, column: usize) -> String {
-        match self.cells[column] {
-            Cell::Integer(key) => key.to_string(),
-            Cell::Huge(key) => key.to_string(),
-            _ => "NULL".to_owned(),
-        }
+    /// A column that is part of a key, as the source has it. Errors as of `known`.
+    pub fn key_text(self, column: usize) -> Result<String, DbErr> {
+        Ok(match (&self.cells[column], self.known(column)?) {
+            (Cell::Huge(key), _) => key.to_string(),
+            (_, Some(Key(key))) => key.to_string(),
+            (_, None) => "NULL".to_owned(),
+        })
     }
 
     fn required<T: FromCell>(self, position: usize) -> Result<T, Rejection> {

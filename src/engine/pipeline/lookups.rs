@@ -185,7 +185,7 @@ impl LookupSource {
         match of.side {
             Side::Source => {
                 for row in self.source.rows(select).await.source(doing)?.iter() {
-                    let cell = |column| Ok(row.cell(column).map(|Key(number)| number));
+                    let cell = |column| Ok(row.known(column).source(doing)?.map(|Key(number)| number));
                     fetched.add(cell, maps)?;
                 }
             }

@@ -44,6 +44,9 @@ pub fn transform(page: Page, published: Option<&mut KeyMap>, described: usize) -
         }
     }
     let mut batch = if held.is_empty() {
+        // Without the rejected rows a part is no longer one statement's.
+        let is_whole = parts.iter().all(|part| part.rejects.is_empty());
+        let parts = if is_whole { parts } else { vec![Wanted::join(parts)] };
         compare::all_new(job, described, parts)
     } else {
         compare::compare(job, described, Wanted::join(parts), &held, are_lookups_current)
@@ -77,7 +80,8 @@ fn map_rows<'a>(
             Ok(()) => wanted.page_keys.push(page_key),
             Err(rejection) => {
                 let parts = (0..table.primary_key_columns).map(|column| row.key_text(column));
-                let key = parts.collect::<Vec<_>>().join(",");
+                let parts = parts.collect::<std::result::Result<Vec<_>, _>>();
+                let key = parts.source(doing)?.join(",");
                 wanted.rejects.push((page_key, Reject { key, rejection }));
             }
         }

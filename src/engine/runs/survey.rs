@@ -34,7 +34,7 @@ pub async fn facts(look: &Look<'_>, snapshot: &Snapshot, states: &States) -> Res
         let totals = totals
             .of_all(table, |row| {
                 rows += 1;
-                let changed: Option<DateTime<Utc>> = row.cell(1);
+                let changed: Option<DateTime<Utc>> = row.known(1).source(doing)?;
                 newest = max(newest, changed);
                 if changed.is_none() || changed > began {
                     keys.push(row.key(0).source(doing)?);

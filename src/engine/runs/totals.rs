@@ -148,7 +148,7 @@ impl<'a> SourceTotals<'a> {
                 if let Some(fill) = &totals.fills {
                     let doing = || format!("adding up {}", table.source_table);
                     let key = row.key(fill.key).source(doing)?;
-                    if let Some(Key(value)) = row.cell(fill.value) {
+                    if let Some(Key(value)) = row.known(fill.value).source(doing)? {
                         filled.insert(key, value);
                     }
                 }

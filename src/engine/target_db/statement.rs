@@ -50,18 +50,22 @@ pub fn bind(sql: &str, values: Vec<Value>) -> Statement {
 
 /// Cuts the cells of rows into those of one statement each. Rows that are as many as one takes are not copied.
 pub fn portions(cells: Vec<Value>, width: usize) -> Vec<Vec<Value>> {
-    let rows_of_next = |cells: usize| {
-        let mut sizes = ROWS_A_STATEMENT.into_iter();
-        sizes.find(|rows| rows * width <= cells).unwrap_or(1)
+    if cells.is_empty() {
+        return Vec::new();
+    }
+    let next = |left: usize| {
+        let sizes = ROWS_A_STATEMENT.into_iter();
+        let mut cells = sizes.map(|rows| rows * width);
+        cells.find(|cells| *cells <= left).unwrap_or(left)
     };
-    if rows_of_next(cells.len()) * width == cells.len() {
+    if next(cells.len()) == cells.len() {
         return vec![cells];
     }
     let mut portions = Vec::new();
     let mut cells = cells.into_iter();
     while cells.len() > 0 {
-        let rows = rows_of_next(cells.len());
-        portions.push(cells.by_ref().take(rows * width).collect());
+        let next = next(cells.len());
+        portions.push(cells.by_ref().take(next).collect());
     }
     portions
 }
@@ -96,4 +100,24 @@ pub fn indexes(table: &Table) -> Vec<IndexCreateStatement> {
                 .to_owned()
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_cells_go_into_statements_of_few_sizes_and_in_order() {
+        const WIDTH: usize = 3;
+        for rows in [0, 1, 3, 499, 500, 501, 620, 1000] {
+            let cells: Vec<Value> = (0..).take(rows * WIDTH).map(|cell: i64| cell.into()).collect();
+            let portions = portions(cells.clone(), WIDTH);
+            assert!(
+                portions
+                    .iter()
+                    .all(|portion| { ROWS_A_STATEMENT.map(|rows| rows * WIDTH).contains(&portion.len()) })
+            );
+            assert_eq!(portions.concat(), cells, "{rows} rows");
+        }
+    }
 }
