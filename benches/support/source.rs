@@ -52,8 +52,10 @@ impl Servers {
             }
             (None, None) => unreachable!("without a given source a server was started"),
         };
-        // As the program has it: no question whether the server is still there before each statement.
+        // As the program has it: no question whether the server is still there before each statement, no upkeep of idle
+        // connections.
         let options = MySqlPoolOptions::new().max_connections(4).test_before_acquire(false);
+        let options = options.idle_timeout(None).max_lifetime(None);
         let pool = options.connect(&plain_url).await;
         let pool = pool.expect("the source can be reached");
         Source {

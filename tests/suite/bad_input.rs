@@ -47,13 +47,13 @@ fn a_row_that_cannot_be_loaded_is_rejected_with_its_reason_and_loads_once_it_is_
         "rental" "4": "rental_date = '1000-01-01'" => "a date lies outside the years 1900 to 2199", mended by "rental_date = '2024-05-04'";
         "rental" "5": "return_date = '2024-02-00'" => "return_date cannot be read", mended by "return_date = NULL";
         "rental" "6": "customer_id = NULL" => "customer_id is NULL", mended by "customer_id = 1";
-        "payment" "1": "amount = 6.9950" => "amount is not a number of whole cents up to 2^53", mended by "amount = 1";
+        "payment" "1": "amount = 6.9950" => "amount is not a number of whole cents up to 2^45 units", mended by "amount = 1";
         // Two that together are beyond 64 bits, of one day and store.
         "payment" "2": "amount = 92233720368547758.07, payment_date = '2024-05-01', rental_id = NULL, staff_id = 1"
-            => "amount is not a number of whole cents up to 2^53", mended by "amount = 1";
+            => "amount is not a number of whole cents up to 2^45 units", mended by "amount = 1";
         "payment" "3": "amount = 92233720368547758.07, payment_date = '2024-05-01', rental_id = NULL, staff_id = 1"
-            => "amount is not a number of whole cents up to 2^53", mended by "amount = 1";
-        "payment" "4": "amount = -90071992547409.93" => "amount is not a number of whole cents up to 2^53", mended by "amount = 1";
+            => "amount is not a number of whole cents up to 2^45 units", mended by "amount = 1";
+        "payment" "4": "amount = -35184372088832.01" => "amount is not a number of whole cents up to 2^45 units", mended by "amount = 1";
         "payment" "5": "amount = 1e60" => "amount cannot be read", mended by "amount = 1";
         "payment" "6": "amount = NULL" => "amount is NULL", mended by "amount = 1";
         "payment" "7": "payment_date = 0" => "payment_date is NULL, or a zero date", mended by "payment_date = '2024-05-01'";
@@ -155,7 +155,7 @@ fn odd_values_load_as_they_are() {
         "UPDATE customer SET first_name = 'Zoë', active = 300 WHERE customer_id = 1",
         "UPDATE customer SET active = -1, last_update = 0 WHERE customer_id = 2",
         "UPDATE city SET city = CONCAT(' Ürümqi', CHAR(0), ' ') WHERE city_id = 1",
-        "UPDATE payment SET amount = -90071992547409.92 WHERE payment_id = 1",
+        "UPDATE payment SET amount = -35184372088831.99 WHERE payment_id = 1",
         "UPDATE payment SET amount = 0, last_update = 0 WHERE payment_id = 2",
         "UPDATE payment SET payment_date = '1900-01-01 00:00:00' WHERE payment_id = 3",
         "UPDATE payment SET payment_date = '2199-12-31 23:59:59' WHERE payment_id = 4",

@@ -80,6 +80,11 @@ impl Source {
         options
             .connect_timeout(CONNECT_TIMEOUT)
             .acquire_timeout(CONNECT_TIMEOUT)
+            // A run is over long before a connection is too old. And if either is set, the driver begins by looking at
+            // all idle connections, and goes round for ever if one is taken just then: its count of them is then below
+            // zero for a moment.
+            .idle_timeout(None::<Duration>)
+            .max_lifetime(None::<Duration>)
             .sqlx_logging(false)
             .test_before_acquire(false);
         options.max_connections(connections);

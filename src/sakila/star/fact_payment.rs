@@ -231,16 +231,16 @@ fn map(row: SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection> 
 
 /// The amount as the REAL nearest to its two decimals.
 fn units(amount: Decimal) -> Result<f64, Rejection> {
-    let cents =
-        whole_cents(amount).ok_or_else(|| Rejection::invalid("amount is not a number of whole cents up to 2^53"))?;
-    #[expect(clippy::cast_precision_loss, reason = "at most 2^53, which a REAL holds exactly")]
+    let cents = whole_cents(amount)
+        .ok_or_else(|| Rejection::invalid("amount is not a number of whole cents up to 2^45 units"))?;
+    #[expect(clippy::cast_precision_loss, reason = "below 2^53, which a REAL holds exactly")]
     let units = cents as f64 / 100.0;
     Ok(units)
 }
 
-/// Beyond 2^53 cents a REAL no longer tells cents apart.
+/// Beyond 2^45 units a REAL times 100 may round to another cent than the one it was made of.
 fn whole_cents(amount: Decimal) -> Option<i64> {
-    const LARGEST_CENTS: u64 = 1 << 53;
+    const LARGEST_CENTS: u64 = (1 << 45) * 100;
     amount
         .checked_mul(Decimal::ONE_HUNDRED)
         .filter(Decimal::is_integer)
@@ -317,12 +317,23 @@ mod tests {
         assert_eq!(amount("6.99"), Some(6.99));
         assert_eq!(amount("0.00"), Some(0.0));
         assert_eq!(amount("-11.10"), Some(-11.1));
-        assert_eq!(amount("90071992547409.92"), Some(90_071_992_547_409.92));
+        assert_eq!(amount("35184372088832.00"), Some(35_184_372_088_832.0));
+    }
+
+    #[test]
+    fn the_largest_amounts_come_back_to_the_cent() {
+        for cents in (3_518_437_208_883_200 - 1_000)..=3_518_437_208_883_200_i64 {
+            let units = units(Decimal::new(cents, 2)).unwrap();
+            // As the star's totals have it.
+            #[expect(clippy::cast_possible_truncation, reason = "whole, and far below 2^63")]
+            let back = (units * 100.0).round() as i64;
+            assert_eq!(back, cents);
+        }
     }
 
     #[test]
     fn an_amount_that_cents_cannot_hold_is_rejected() {
         assert_eq!(amount("6.995"), None);
-        assert_eq!(amount("90071992547409.93"), None);
+        assert_eq!(amount("35184372088832.01"), None);
     }
 }

@@ -388,6 +388,8 @@ pub fn send(signal: &str, child: &Child) {
 async fn connect(url: &str) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url);
     options.max_connections(1).sqlx_logging(false);
+    // As the program has it: the driver's own upkeep of idle connections may never end.
+    options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
     Database::connect(options).await.unwrap()
 }
 
