@@ -5,8 +5,6 @@ use rust_decimal::Decimal;
 use sqlx::mysql::{MySqlTypeInfo, MySqlValueRef};
 use sqlx::{Decode, MySql, Type, ValueRef};
 
-use crate::engine::declaration::integer::{Integer, Key};
-
 /// One decoded cell.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
@@ -25,7 +23,7 @@ pub enum Cell {
 
 /// How the cells of a column are decoded.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum Decoding {
     Unsigned,
     Signed,
     Time,
@@ -35,7 +33,7 @@ pub enum Kind {
     Other,
 }
 
-impl Kind {
+impl Decoding {
     pub fn of(type_info: &MySqlTypeInfo) -> Self {
         let is = |compatible: fn(&MySqlTypeInfo) -> bool| compatible(type_info);
         if is(<u64 as Type<MySql>>::compatible) {
@@ -85,25 +83,6 @@ impl<T: FromCell> FromCell for Option<T> {
         match cell {
             Cell::Null => Some(None),
             cell => T::from_cell(cell).map(Some),
-        }
-    }
-}
-
-impl FromCell for Integer {
-    fn from_cell(cell: &Cell) -> Option<Self> {
-        match cell {
-            Cell::Integer(number) => Some(Integer(*number)),
-            _ => None,
-        }
-    }
-}
-
-impl FromCell for Key {
-    fn from_cell(cell: &Cell) -> Option<Self> {
-        match cell {
-            Cell::Integer(number) => Some(Key(*number)),
-            Cell::Huge(_) => Some(Key(i64::MAX)),
-            _ => None,
         }
     }
 }

@@ -1,14 +1,15 @@
 //! An integer of the source, whatever type its column has.
 //!
 //! The official Sakila's keys are TINYINT to INT, a scaled-up one's INT UNSIGNED or BIGINT. The driver decodes
-//! unsigned columns to unsigned integers only and signed ones to signed only; `Integer` asks the column which it is.
+//! unsigned columns to unsigned integers only and signed ones to signed only; `Decoding` asks the column which it is.
 
 use std::sync::Arc;
 
 use sea_orm::sea_query::{ArrayType, ColumnType, Nullable, ValueType, ValueTypeErr};
 use sea_orm::{ColIdx, DbErr, QueryResult, RuntimeErr, TryFromU64, TryGetError, TryGetable, Value};
-use sqlx::error::BoxDynError;
-use sqlx::{Decode, MySql, Row, Type, ValueRef};
+use sqlx::{Row, ValueRef};
+
+use crate::engine::declaration::cell::{Cell, Decoding, FromCell};
 
 /// An integer of any width and signedness, up to `i64::MAX`. What is beyond cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,46 +26,52 @@ impl From<Integer> for Value {
     }
 }
 
+impl FromCell for Integer {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        match cell {
+            Cell::Integer(number) => Some(Integer(*number)),
+            _ => None,
+        }
+    }
+}
+
+impl FromCell for Key {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        match cell {
+            Cell::Integer(number) => Some(Key(*number)),
+            Cell::Huge(_) => Some(Key(i64::MAX)),
+            _ => None,
+        }
+    }
+}
+
 impl TryGetable for Integer {
     fn try_get_by<I: ColIdx>(result: &QueryResult, index: I) -> Result<Self, TryGetError> {
-        let beyond = |number| Ok(<i64 as TryFrom<u64>>::try_from(number)?);
-        decode(result, index, beyond).map(Integer)
+        Self::from_cell(&cell(result, index)?).ok_or_else(|| no_integer(index))
     }
 }
 
 impl TryGetable for Key {
     fn try_get_by<I: ColIdx>(result: &QueryResult, index: I) -> Result<Self, TryGetError> {
-        let beyond = |number| Ok(<i64 as TryFrom<u64>>::try_from(number).unwrap_or(i64::MAX));
-        decode(result, index, beyond).map(Key)
+        Self::from_cell(&cell(result, index)?).ok_or_else(|| no_integer(index))
     }
 }
 
-fn decode<I: ColIdx>(
-    result: &QueryResult,
-    index: I,
-    of_unsigned: impl FnOnce(u64) -> Result<i64, BoxDynError>,
-) -> Result<i64, TryGetError> {
+fn cell<I: ColIdx>(result: &QueryResult, index: I) -> Result<Cell, TryGetError> {
     let Some(row) = result.try_as_mysql_row() else {
-        return i64::try_get_by(result, index);
+        return i64::try_get_by(result, index).map(Cell::Integer);
     };
     let raw = row.try_get_raw(index.as_sqlx_mysql_index()).map_err(decode_error)?;
-    if raw.is_null() {
-        return Err(TryGetError::Null(format!("{index:?}")));
+    match Decoding::of(&raw.type_info()).decode(raw.clone()) {
+        Cell::Null => Err(TryGetError::Null(format!("{index:?}"))),
+        cell => Ok(cell),
     }
-    let column = raw.type_info();
-    // The column is asked here, once; a second check, in the row, would take as long as the decoding.
-    let decoded = if <u64 as Type<MySql>>::compatible(&column) {
-        <u64 as Decode<MySql>>::decode(raw.clone()).and_then(of_unsigned)
-    } else if <i64 as Type<MySql>>::compatible(&column) {
-        <i64 as Decode<MySql>>::decode(raw.clone())
-    } else {
-        Err(format!("{column} is no integer").into())
-    };
-    decoded.map_err(|source| {
-        decode_error(sqlx::Error::ColumnDecode {
-            index: format!("{index:?}"),
-            source,
-        })
+}
+
+fn no_integer<I: ColIdx>(index: I) -> TryGetError {
+    decode_error(sqlx::Error::ColumnDecode {
+        index: format!("{index:?}"),
+        source: "no integer that can be read".into(),
     })
 }
 

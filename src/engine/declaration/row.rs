@@ -1,4 +1,4 @@
-//! Rows on their way from the source to the target: what a mapping is given, what it returns, and why it may not.
+//! Rows on their way to the target: what a mapping of source rows returns, and how typed columns become cells.
 
 use sea_orm::sea_query::ColumnType;
 use sea_orm::{

@@ -9,7 +9,7 @@ use sea_orm::{DbErr, QueryResult};
 use sqlx::mysql::{MySqlColumn, MySqlValueRef};
 use sqlx::{Column as _, Decode, MySql, Row};
 
-use crate::engine::declaration::cell::{Cell, FromCell, Kind};
+use crate::engine::declaration::cell::{Cell, Decoding, FromCell};
 use crate::engine::declaration::integer::Key;
 use crate::engine::declaration::rejection::Rejection;
 
@@ -25,7 +25,7 @@ pub struct SourceRows {
 
 struct Column {
     name: String,
-    kind: Kind,
+    decoding: Decoding,
 }
 
 /// One row of them.
@@ -52,7 +52,7 @@ impl SourceRows {
                 .try_get_raw(position)
                 .map_err(|error| DbErr::Type(error.to_string()))?;
             self.bytes += length(&value);
-            self.cells.push(column.kind.decode(value));
+            self.cells.push(column.decoding.decode(value));
         }
         self.rows += 1;
         Ok(())
@@ -100,7 +100,7 @@ impl Column {
     fn of(column: &MySqlColumn) -> Self {
         Self {
             name: column.name().to_owned(),
-            kind: Kind::of(column.type_info()),
+            decoding: Decoding::of(column.type_info()),
         }
     }
 }
@@ -153,9 +153,9 @@ impl SourceRow<'_> {
     }
 
     fn unreadable(self, position: usize) -> Rejection {
-        let Column { name, kind } = &self.columns[position];
-        Rejection::invalid(match (&self.cells[position], kind) {
-            (Cell::Null, Kind::Time) => format!("{name} is NULL, or a zero date"),
+        let Column { name, decoding } = &self.columns[position];
+        Rejection::invalid(match (&self.cells[position], decoding) {
+            (Cell::Null, Decoding::Time) => format!("{name} is NULL, or a zero date"),
             (Cell::Null, _) => format!("{name} is NULL"),
             _ => format!("{name} cannot be read"),
         })
