@@ -6,7 +6,6 @@
 
 mod reader;
 
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -55,11 +54,14 @@ impl Watched {
 fn watch(sandbox: &Sandbox, command: &[&str]) -> [Watched; 2] {
     let file = sandbox.target();
     let (is_running, has_ended) = (AtomicBool::new(false), AtomicBool::new(false));
-    let have_seen_before = Barrier::new(3);
-    let read = |stays_open: bool| {
+    // One after the other: whoever is the first to read the file sets up its shared memory, and keeps out others for as
+    // long, whether there is a run or not.
+    let readers = [true, false].map(|stays_open| {
         let mut reader = Reader::new(&file, stays_open);
         reader.poll();
-        have_seen_before.wait();
+        reader
+    });
+    let read = |mut reader: Reader| {
         while !has_ended.load(Ordering::SeqCst) {
             let began_within = is_running.load(Ordering::SeqCst);
             reader.poll();
@@ -71,8 +73,8 @@ fn watch(sandbox: &Sandbox, command: &[&str]) -> [Watched; 2] {
         reader.watched
     };
     thread::scope(|scope| {
-        let readers = [scope.spawn(|| read(true)), scope.spawn(|| read(false))];
-        have_seen_before.wait();
+        let read = &read;
+        let readers = readers.map(|reader| scope.spawn(move || read(reader)));
         is_running.store(true, Ordering::SeqCst);
         let began = Instant::now();
         let run = sandbox.run(command);

@@ -84,8 +84,13 @@ impl Terminal {
     }
 
     pub fn press_control_c(&mut self) {
-        self.keyboard.write_all(b"\x03").unwrap();
-        self.keyboard.flush().unwrap();
+        let pressed = self.keyboard.write_all(b"\x03").and_then(|()| self.keyboard.flush());
+        pressed.unwrap_or_else(|error| {
+            panic!(
+                "no key can be pressed any more: {error}; on the terminal: {}",
+                self.written()
+            )
+        });
     }
 
     fn written(&self) -> String {
