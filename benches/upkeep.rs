@@ -20,13 +20,15 @@ use support::figures::{self, Figures};
 use support::lines::Lines;
 use support::loaded::{Loaded, count, written};
 use support::measure::{self, Run};
-use support::source::Servers;
+use support::source::{Servers, Source};
 use support::{digests, floors, reading, server_sql};
 
 mod support;
 
 /// Runs of a command that takes milliseconds.
 const SHORT_RUNS: usize = 11;
+/// Runs of one that takes about a second, and depends on the moment.
+const UNSTEADY_RUNS: usize = 5;
 /// Nothing is compared row by row that nothing tells of.
 const NO_BUDGET: [&str; 2] = ["--verify-budget", "0"];
 
@@ -76,6 +78,7 @@ async fn main() {
     upkeep.validate().await;
     upkeep.validate_deep().await;
     upkeep.touched().await;
+    upkeep.counted().await;
     for which in [Which::Newest, Which::Spread] {
         upkeep.changed(which, "--verify-budget 0", &NO_BUDGET).await;
         upkeep.changed(which, "default budget", &[]).await;
@@ -177,9 +180,10 @@ impl Upkeep {
     /// Nothing has changed, but every table has moved; there is no index to look by.
     async fn touched(&mut self) {
         self.sides.catch_up().await;
-        for (name, budget) in [("--verify-budget 0", &NO_BUDGET[..]), ("default budget", &[])] {
+        let no_budget = ("--verify-budget 0", &NO_BUDGET[..], UNSTEADY_RUNS);
+        for (name, budget, rounds) in [no_budget, ("default budget", &[], self.runs)] {
             let (mut runs, mut scans) = (Vec::new(), Vec::new());
-            for _ in 0..self.runs {
+            for _ in 0..rounds {
                 self.touch().await;
                 // Before and after: after a pause the server is slower, whoever asks first.
                 scans.push(server_sql::scan(&self.sides.source.pool).await);
@@ -191,6 +195,21 @@ impl Upkeep {
             let against = "the server going through the tables once";
             self.lines.add(what, seconds, against, measure::middle(scans));
         }
+    }
+
+    /// What it gains to tell the server along which index to count.
+    async fn counted(&mut self) {
+        let Source { pool, figures, .. } = &self.sides.source;
+        let mut seconds = [Vec::new(), Vec::new()];
+        for _ in 0..SHORT_RUNS {
+            for (along, seconds) in [true, false].into_iter().zip(&mut seconds) {
+                seconds.push(server_sql::count(pool, figures, along).await);
+            }
+        }
+        let [along_key, as_chosen] = seconds.map(measure::middle);
+        let what = "the server counting both facts along their primary keys";
+        let against = "along the indexes of its choice";
+        self.lines.add(what, along_key, against, as_chosen);
     }
 
     async fn touch(&self) {

@@ -121,7 +121,7 @@ async fn lookups(source: &source_db::Source, target: &TargetReader) -> Lookups {
         target: target.clone(),
         removed: Arc::default(),
         corrected: Lookups::default(),
-        whole: None,
+        snapshot: None,
         looks_for_late: false,
     };
     let mut lookups = Lookups::default();

@@ -43,6 +43,21 @@ pub async fn scan(pool: &MySqlPool) -> f64 {
     began.elapsed().as_secs_f64()
 }
 
+/// Seconds in which the server counts both facts: along the index of its choice, or along the primary key.
+pub async fn count(pool: &MySqlPool, facts: &Figures, is_along_primary_key: bool) -> f64 {
+    let hint = if is_along_primary_key {
+        "FORCE INDEX (PRIMARY)"
+    } else {
+        ""
+    };
+    let began = Instant::now();
+    for (table, rows) in [("rental", facts.rentals), ("payment", facts.payments)] {
+        let counted = all(pool, &format!("SELECT COUNT(*) FROM {table} {hint}")).await;
+        assert_eq!(counted[0].get::<i64, _>(0), rows);
+    }
+    began.elapsed().as_secs_f64()
+}
+
 async fn all(pool: &MySqlPool, sql: &str) -> Vec<MySqlRow> {
     let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(pool).await;
     rows.expect("the source can be read")

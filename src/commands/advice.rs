@@ -30,11 +30,11 @@ pub async fn find(source: &Source, states: Option<&States>) -> Result<Vec<Advice
     let dates = star
         .tables()
         .filter_map(|table| Some((table.source_table, table.totals.as_ref()?.source_date)));
-    let indexed = indexes::leading_columns(&source.reader(), &source.server.schema).await?;
+    let indexes = source.indexes(&source.reader()).await?;
     let estimated_rows = source.estimated_rows(&source.reader()).await?;
     let mut advice = Vec::new();
     for (source_table, column) in markers.chain(dates) {
-        if indexed.contains(&(source_table.to_owned(), column.to_owned())) {
+        if indexes.begin_with(source_table, column) {
             continue;
         }
         let scanned = states

@@ -9,12 +9,11 @@ use tracing::info;
 
 use super::Session;
 use crate::config::target_path;
-use crate::engine::declaration::source_table::MARKER_COLUMN;
 use crate::engine::pipeline::progress::Progress;
 use crate::engine::runs::figures::Measure;
 use crate::engine::runs::report::Report;
 use crate::engine::runs::{Context, full_load, incremental, repair};
-use crate::engine::source_db::{check, indexes};
+use crate::engine::source_db::check;
 use crate::engine::target_db::history::Status;
 use crate::engine::target_db::lock::Lock;
 use crate::engine::target_db::{ForeignKeys, Target};
@@ -124,11 +123,6 @@ async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Rep
         Load::Incremental { .. } => session.connect(1).await?,
     };
     let source_columns = check::columns(&source, &sakila::star().sources).await?;
-    let indexed = indexes::leading_columns(&source.reader(), &source.server.schema).await?;
-    let indexed = indexed
-        .into_iter()
-        .filter_map(|(table, column)| (column == MARKER_COLUMN).then_some(table))
-        .collect();
     let foreign_keys = match load {
         Load::Full { .. } => ForeignKeys::CheckedAtEnd,
         Load::Incremental { .. } | Load::Repair { .. } => ForeignKeys::Enforced,
@@ -147,7 +141,6 @@ async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Rep
         look: session.look(&source, target.readers.clone()),
         target: &target,
         source_columns: &source_columns,
-        indexed: &indexed,
         overlap: TimeDelta::seconds(session.global.overlap.into()),
         keep_runs: session.global.keep_runs,
         verify_budget,

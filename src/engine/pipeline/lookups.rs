@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use sea_orm::sea_query::{Order, Query, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
+use tracing::debug;
 
 use super::flow::Removed;
 use crate::engine::declaration::integer::Key;
@@ -11,7 +12,7 @@ use crate::engine::declaration::lookup::{self, KeyMap, KeysFrom, Lookup, Lookups
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::source_rows::SourceRows;
 use crate::engine::declaration::table::{Kind, Star};
-use crate::engine::pipeline::whole_lookups::WholeLookups;
+use crate::engine::pipeline::snapshot_lookups::{Known, SnapshotLookups};
 use crate::engine::source_db::reader::SourceReader;
 use crate::engine::target_db::{TargetReader, reject};
 use crate::error::{Doing, Result};
@@ -33,8 +34,8 @@ pub struct LookupSource {
     pub removed: Arc<Removed>,
     /// What is known better than the target has it.
     pub corrected: Lookups,
-    /// Lookups of the source that may be held whole: only where all of them are read in one snapshot.
-    pub whole: Option<Arc<WholeLookups>>,
+    /// What is known of the source's lookups: only where all of them are read in one snapshot.
+    pub snapshot: Option<Arc<SnapshotLookups>>,
     /// Whether to tell which dimensions' rows the source has and the target lacks.
     pub looks_for_late: bool,
 }
@@ -100,7 +101,7 @@ impl LookupSource {
                     earlier.map(|(_, values)| values.clone()).unwrap_or_default()
                 }
             };
-            if let Some(maps) = self.whole(&together, keys.len()).await? {
+            if let Some(maps) = self.of_snapshot(&together, &keys).await? {
                 for (lookup, map) in together.into_iter().zip(maps) {
                     found.push((lookup, keys.iter().filter_map(|key| map.get(*key)).collect()));
                     lookups.set(lookup, map);
@@ -108,7 +109,7 @@ impl LookupSource {
                 continue;
             }
             let mut maps = vec![KeyMap::default(); together.len()];
-            for scope in scopes_of(&keys) {
+            for scope in Scope::around_keys(keys.iter().copied(), KEYS_A_STATEMENT, KEYS_A_RANGE) {
                 let select = lookup::select_values(&together, &scope);
                 self.fetch(&together, &select, &scope, &mut maps).await?;
                 for (lookup, map) in together.iter().zip(&mut maps) {
@@ -132,15 +133,50 @@ impl LookupSource {
         Ok((lookups, late))
     }
 
-    /// The whole of lookups of the source, if they are held or worth it.
-    async fn whole(&self, lookups: &[&'static Lookup], keys: usize) -> Result<Option<Vec<Arc<KeyMap>>>> {
-        match &self.whole {
-            Some(whole) if lookups.iter().all(|lookup| lookup.side == Side::Source) => {
-                let load = async || self.load_whole(lookups).await;
-                whole.get(lookups, keys, &self.source, load).await
-            }
-            _ => Ok(None),
+    /// The same from what is known of the snapshot, which is asked for what is not known yet.
+    async fn of_snapshot(&self, lookups: &[&'static Lookup], keys: &HashSet<i64>) -> Result<Option<Vec<Arc<KeyMap>>>> {
+        let Some(snapshot) = &self.snapshot else {
+            return Ok(None);
+        };
+        if lookups.iter().any(|lookup| lookup.side == Side::Target) {
+            return Ok(None);
         }
+        let mut all = snapshot.lock().await;
+        let known = Known::of(&mut all, lookups);
+        if known.rows_at_most.is_none() {
+            known.rows_at_most = Some(self.rows_at_most(lookups[0]).await?);
+        }
+        let unknown = known.unknown(keys);
+        if known.is_worth_reading_whole(unknown.len()) {
+            known.set_whole(self.load_whole(&known.lookups).await?);
+            debug!(table = lookups[0].table, "lookups held whole");
+        } else {
+            let mut maps = vec![KeyMap::default(); known.lookups.len()];
+            for scope in Scope::around_keys(unknown.iter().copied(), KEYS_A_STATEMENT, KEYS_A_RANGE) {
+                let select = lookup::select_values(&known.lookups, &scope);
+                self.fetch(&known.lookups, &select, &scope, &mut maps).await?;
+            }
+            known.add(unknown, &maps);
+        }
+        Ok(Some(known.maps(lookups, keys)))
+    }
+
+    /// As many rows as lie between the lowest and the highest key: both are found without going through the table.
+    async fn rows_at_most(&self, lookup: &Lookup) -> Result<u64> {
+        let doing = || format!("looking up the first and last {}", lookup.name);
+        let select = Query::select()
+            .expr(Expr::col(lookup.key).min())
+            .expr(Expr::col(lookup.key).max())
+            .from(lookup.table)
+            .to_owned();
+        let ends: Option<(Option<Key>, Option<Key>)> = match self.source.one(&select).await.source(doing)? {
+            Some(row) => Some(row.try_get_many_by_index().source(doing)?),
+            None => None,
+        };
+        Ok(match ends {
+            Some((Some(first), Some(last))) => last.0.abs_diff(first.0).saturating_add(1),
+            _ => 0,
+        })
     }
 
     /// Which of the missing keys of a dimension's lookup the source has.
@@ -224,22 +260,6 @@ impl LookupSource {
     }
 }
 
-/// The scopes that hold these keys: a range where they lie close together, which a server finds much faster than as many
-/// single keys, and brings few that nobody asked for.
-fn scopes_of(keys: &HashSet<i64>) -> Vec<Scope> {
-    let mut keys: Vec<i64> = keys.iter().copied().collect();
-    keys.sort_unstable();
-    keys.chunks(KEYS_A_RANGE)
-        .flat_map(|chunk| match (chunk.first(), chunk.last()) {
-            (Some(first), Some(last)) if last.abs_diff(*first) < 2 * chunk.len() as u64 => vec![Scope::Range {
-                after: Some(first.saturating_sub(1)),
-                upto: Some(*last),
-            }],
-            _ => Scope::of_keys(chunk.iter().copied(), KEYS_A_STATEMENT),
-        })
-        .collect()
-}
-
 /// Each lookup once.
 fn distinct(lookups: impl Iterator<Item = &'static Lookup>) -> Vec<&'static Lookup> {
     let mut distinct: Vec<&'static Lookup> = Vec::new();
@@ -281,23 +301,4 @@ fn column_keys(rows: &SourceRows, column: usize) -> HashSet<i64> {
         .filter_map(|row| row.cell(column))
         .map(|Key(key)| key)
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_that_lie_close_together_are_asked_for_as_a_range() {
-        let dense = HashSet::from([7, 8, 10, 11]);
-        let range = Scope::Range {
-            after: Some(6),
-            upto: Some(11),
-        };
-        assert_eq!(scopes_of(&dense), [range]);
-        let sparse = HashSet::from([7, 8, 100]);
-        assert_eq!(scopes_of(&sparse), [Scope::Keys(vec![7, 8, 100])]);
-        assert_eq!(scopes_of(&HashSet::from([i64::MIN, i64::MAX])).len(), 1);
-        assert_eq!(scopes_of(&HashSet::new()), []);
-    }
 }

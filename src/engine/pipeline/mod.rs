@@ -17,9 +17,9 @@ pub mod lookups;
 pub mod plan;
 pub mod progress;
 pub mod read;
+pub mod snapshot_lookups;
 pub mod stages;
 pub mod transform;
-pub mod whole_lookups;
 pub mod write;
 
 use std::sync::{Arc, Mutex};

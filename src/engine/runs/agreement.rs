@@ -59,7 +59,7 @@ impl CatchUp<'_> {
         let mut source_totals = SourceTotals::new(
             &self.context.look,
             sides.source.clone(),
-            Arc::clone(&self.whole_lookups),
+            Arc::clone(&self.snapshot_lookups),
         );
         for table in self.context.look.star.tables() {
             if self.deltas[table.source_table].moved {

@@ -18,12 +18,14 @@ use super::survey::Survey;
 use super::totals::Figures;
 use super::{Context, Mode};
 use crate::engine::declaration::scope::Scope;
+use crate::engine::declaration::source_table::MARKER_COLUMN;
 use crate::engine::declaration::table::{Kind, Table};
 use crate::engine::failpoint;
 use crate::engine::pipeline::flow::{Outcomes, Removed, TableOutcome};
 use crate::engine::pipeline::plan::Intervals;
-use crate::engine::pipeline::whole_lookups::WholeLookups;
+use crate::engine::pipeline::snapshot_lookups::SnapshotLookups;
 use crate::engine::source_db::Snapshot;
+use crate::engine::source_db::indexes::Indexes;
 use crate::engine::target_db::proof::Range;
 use crate::engine::target_db::source_record::{self, SourceRecord};
 use crate::engine::target_db::state::{self, States, sync_state};
@@ -84,6 +86,8 @@ pub struct Passed {
 pub struct CatchUp<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) snapshot: &'a Snapshot,
+    /// Of the source.
+    pub(super) indexes: &'a Indexes,
     pub(super) transaction: Arc<DatabaseTransaction>,
     pub(super) run_id: i64,
     pub(super) start: Start,
@@ -96,8 +100,8 @@ pub struct CatchUp<'a> {
     pub(super) removed: Removed,
     /// How many rows the source has of each table, where they were counted.
     pub(super) source_rows: HashMap<&'static str, i64>,
-    /// Lookups that were worth reading whole.
-    pub(super) whole_lookups: Arc<WholeLookups>,
+    /// What is known of the snapshot's lookups.
+    pub(super) snapshot_lookups: Arc<SnapshotLookups>,
     /// When each source table had last changed before the pages of this run were read, if there were any.
     pub(super) update_times_before_pages: Option<HashMap<String, String>>,
 }
@@ -111,9 +115,11 @@ impl<'a> CatchUp<'a> {
         mut start: Start,
     ) -> Result<Self> {
         let states = state::load(&*transaction).await?;
+        let indexes = context.look.source.indexes(&snapshot.reader()).await?;
         Ok(Self {
             context,
             snapshot,
+            indexes,
             transaction,
             run_id,
             states,
@@ -122,7 +128,7 @@ impl<'a> CatchUp<'a> {
             written: HashSet::new(),
             removed: std::mem::take(&mut start.removed),
             source_rows: HashMap::new(),
-            whole_lookups: Arc::default(),
+            snapshot_lookups: Arc::default(),
             update_times_before_pages: None,
             start,
         })
@@ -149,7 +155,7 @@ impl<'a> CatchUp<'a> {
                     .star
                     .tables()
                     .any(|table| table.source_table == source_table.name),
-                counts_rows: !self.context.indexed.contains(source_table.name),
+                counts_rows: !self.indexes.begin_with(source_table.name, MARKER_COLUMN),
             };
             let delta = Delta::read(self.snapshot, source_table, state, self.start.mode, look_at).await?;
             self.source_rows
@@ -252,9 +258,10 @@ impl<'a> CatchUp<'a> {
     }
 
     /// Both sides as they are now, within the snapshot and the transaction.
-    pub(super) async fn sides(&self) -> Result<Sides> {
+    pub(super) async fn sides(&self) -> Result<Sides<'a>> {
         Ok(Sides {
             source: self.snapshot.reader(),
+            indexes: self.indexes,
             target: self.target(),
             rejects: reject::counts(&*self.transaction).await?,
         })
@@ -307,7 +314,7 @@ impl<'a> CatchUp<'a> {
                 continue;
             };
             let delta = &self.deltas[source_table.name];
-            let is_indexed = self.context.indexed.contains(source_table.name);
+            let is_indexed = self.indexes.begin_with(source_table.name, MARKER_COLUMN);
             let all_rows = self.source_rows.get(source_table.name).copied();
             let advance = Advance {
                 snapshot: self.snapshot,

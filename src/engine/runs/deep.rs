@@ -120,7 +120,7 @@ impl Recheck<'_> {
                     target: self.target.clone(),
                     removed: Arc::new(Removed::new()),
                     corrected: corrected.clone(),
-                    whole: None,
+                    snapshot: None,
                     looks_for_late: false,
                 }),
                 period: Period::All,

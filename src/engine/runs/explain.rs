@@ -308,7 +308,7 @@ impl Search<'_> {
                 target: self.target.clone(),
                 removed: Arc::new(Removed::new()),
                 corrected: Lookups::default(),
-                whole: None,
+                snapshot: None,
                 looks_for_late: false,
             }),
             period: Period::All,

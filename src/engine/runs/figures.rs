@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::Table;
+use crate::engine::source_db::indexes::Indexes;
 use crate::engine::source_db::reader::SourceReader;
 use crate::engine::target_db::TargetReader;
 use crate::error::{Doing, Result};
@@ -64,21 +65,23 @@ impl Comparison {
 }
 
 /// Both sides of a comparison, each of one instant.
-pub struct Sides {
+pub struct Sides<'a> {
     pub source: SourceReader,
+    /// Of the source.
+    pub indexes: &'a Indexes,
     pub target: TargetReader,
     /// Rejects by source table.
     pub rejects: BTreeMap<String, u64>,
 }
 
-impl Sides {
+impl Sides<'_> {
     /// Row counts of a whole table. `removed` rows of the target are about to be deleted; the source's rows are not
     /// counted again where their number is known.
     pub async fn rows(&self, table: &Table, removed: u64, source_rows: Option<i64>) -> Result<Comparison> {
         let source = async {
             match source_rows {
                 Some(known) => Ok(known),
-                None => self.source_rows(table, &Scope::ALL).await,
+                None => self.all_source_rows(table).await,
             }
         };
         let (source, target) = tokio::try_join!(source, self.target_rows(table, &Scope::ALL))?;
@@ -94,15 +97,19 @@ impl Sides {
         Ok(Comparison::of_rows(table, source, target, rejected))
     }
 
+    pub async fn all_source_rows(&self, table: &Table) -> Result<i64> {
+        let number = self.source.number(&self.indexes.count(table.source_table)).await;
+        number.source(|| format!("counting {}", table.source_table))
+    }
+
     pub async fn source_rows(&self, table: &Table, scope: &Scope) -> Result<i64> {
-        let doing = || format!("counting {}, {scope}", table.source_table);
         let select = Query::select()
             .expr(Expr::col(Asterisk).count())
             .from(table.source_table)
             .cond_where(scope.contains(&table.source_page_key()))
             .to_owned();
-        let row = self.source.one(&select).await.source(doing)?;
-        row.map_or(Ok(0), |row| row.try_get_by_index(0)).source(doing)
+        let number = self.source.number(&select).await;
+        number.source(|| format!("counting {}, {scope}", table.source_table))
     }
 
     pub async fn target_rows(&self, table: &Table, scope: &Scope) -> Result<i64> {

@@ -22,7 +22,7 @@ pub mod survey;
 pub mod totals;
 pub mod validate;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,8 +71,6 @@ pub struct Context<'a> {
     pub target: &'a Target,
     /// Data types of the columns that are read, by `table.column`.
     pub source_columns: &'a BTreeMap<String, String>,
-    /// The source tables with an index that serves their marker.
-    pub indexed: &'a HashSet<String>,
     /// How far markers stay behind the source's clock and behind the oldest work that is open there.
     pub overlap: TimeDelta,
     /// Rows of the history to keep.

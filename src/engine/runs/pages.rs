@@ -98,7 +98,7 @@ impl Pages<'_> {
             target: committed.clone(),
             removed: Arc::new(walked.removed.clone()),
             corrected: Lookups::default(),
-            whole: None,
+            snapshot: None,
             looks_for_late: false,
         };
         let target = if self.is_target_empty {

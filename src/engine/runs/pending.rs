@@ -64,7 +64,7 @@ pub(super) fn since_last_sync(snapshot: &Snapshot, source_table: &str, states: &
 
 impl Pending {
     /// Looks for changed rows as an incremental run would, and takes each of them to have changed the star.
-    pub async fn find(look: &Look<'_>, snapshot: &Snapshot, sides: &Sides, states: &States) -> Result<Self> {
+    pub async fn find(look: &Look<'_>, snapshot: &Snapshot, sides: &Sides<'_>, states: &States) -> Result<Self> {
         let mut deltas: HashMap<&'static str, Delta> = HashMap::new();
         for source_table in &look.star.sources {
             let look_at = LookAt {
@@ -144,7 +144,7 @@ impl Pending {
     }
 
     /// How many rows the next run adds to a table, or takes away.
-    pub async fn rows(&self, table: &Table, sides: &Sides) -> Result<i64> {
+    pub async fn rows(&self, table: &Table, sides: &Sides<'_>) -> Result<i64> {
         let keys = self.0.get(table.name).into_iter();
         let keys = keys.flat_map(|keys| keys.changed.iter().chain(&keys.rejected));
         added(table, sides, keys.copied()).await
@@ -153,7 +153,7 @@ impl Pending {
 
 /// How many rows more the source holds of these keys than the target, which has the rejected ones told apart. The
 /// keys of all rejected rows have to be among them.
-async fn added(table: &Table, sides: &Sides, keys: impl Iterator<Item = i64>) -> Result<i64> {
+async fn added(table: &Table, sides: &Sides<'_>, keys: impl Iterator<Item = i64>) -> Result<i64> {
     let mut rows = 0;
     for scope in Scope::of_keys(keys, KEYS_A_STATEMENT) {
         let part = sides.rows_of(table, &scope, 0, 0).await?;
@@ -164,7 +164,7 @@ async fn added(table: &Table, sides: &Sides, keys: impl Iterator<Item = i64>) ->
 }
 
 /// The page keys of which the target holds more rows than the source.
-async fn gone(look: &Look<'_>, snapshot: &Snapshot, sides: &Sides, table: &Table) -> Result<Vec<i64>> {
+async fn gone(look: &Look<'_>, snapshot: &Snapshot, sides: &Sides<'_>, table: &Table) -> Result<Vec<i64>> {
     let mut gone = Vec::new();
     let planner = look.planner(table, snapshot.reader(), sides.target.clone()).await?;
     let mut intervals = Intervals::new(table, planner, None);
@@ -194,7 +194,7 @@ async fn source_keys(snapshot: &Snapshot, table: &Table, scope: &Scope) -> Resul
         .collect()
 }
 
-async fn target_keys(sides: &Sides, table: &Table, scope: &Scope) -> Result<Vec<i64>> {
+async fn target_keys(sides: &Sides<'_>, table: &Table, scope: &Scope) -> Result<Vec<i64>> {
     let doing = || format!("reading the keys of {}, {scope}", table.name);
     let mut select = Query::select();
     table.from_target(select.expr(table.target_page_key()));

@@ -78,7 +78,7 @@ impl CatchUp<'_> {
             target: self.target(),
             removed: Arc::new(self.removed.clone()),
             corrected: Lookups::default(),
-            whole: Some(Arc::clone(&self.whole_lookups)),
+            snapshot: Some(Arc::clone(&self.snapshot_lookups)),
             looks_for_late: true,
         }
     }

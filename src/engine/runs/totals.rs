@@ -3,26 +3,24 @@
 //! The target's are its own SQL. The source's are added up here from the rows that the declaration selects, with
 //! lookups of their own, page by page; the code that loads has no part in them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use sea_orm::sea_query::{ExprTrait, Query};
-use tokio::sync::OnceCell;
 
 use crate::engine::declaration::integer::Key;
 use crate::engine::declaration::lookup::{KeyMap, Lookups, Need};
 use crate::engine::declaration::period::Period;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::source_rows::{SourceRow, SourceRows};
-use crate::engine::declaration::table::{Star, Table, Totals};
+use crate::engine::declaration::table::{Fill, Star, Table, Totals};
 use crate::engine::pipeline::flow::{Outcomes, Removed};
 use crate::engine::pipeline::lookups::LookupSource;
 use crate::engine::pipeline::plan::Intervals;
-use crate::engine::pipeline::whole_lookups::WholeLookups;
+use crate::engine::pipeline::snapshot_lookups::SnapshotLookups;
 use crate::engine::runs::Look;
 use crate::engine::runs::figures::{Comparison, Measure};
 use crate::engine::runs::report::Move;
-use crate::engine::source_db::indexes;
 use crate::engine::source_db::reader::SourceReader;
 use crate::engine::target_db::{TargetReader, reject};
 use crate::error::{Doing, Error, Result};
@@ -42,21 +40,18 @@ pub struct SourceTotals<'a> {
     source: SourceReader,
     /// Filled whole, as far as the totals of whole tables need them.
     lookups: Lookups,
-    /// What the totals of parts have been worth reading whole.
-    whole: Arc<WholeLookups>,
-    /// The columns that an index of the source begins with, once they were asked for.
-    indexed: OnceCell<HashSet<(String, String)>>,
+    /// What the totals of parts need.
+    known: Arc<SnapshotLookups>,
 }
 
 impl<'a> SourceTotals<'a> {
-    /// Reads one snapshot, whose lookups these are.
-    pub fn new(look: &'a Look<'a>, source: SourceReader, whole: Arc<WholeLookups>) -> Self {
+    /// Reads one snapshot, of whose lookups this is known.
+    pub fn new(look: &'a Look<'a>, source: SourceReader, known: Arc<SnapshotLookups>) -> Self {
         Self {
             look,
             source,
             lookups: Lookups::default(),
-            whole,
-            indexed: OnceCell::new(),
+            known,
         }
     }
 
@@ -118,11 +113,8 @@ impl<'a> SourceTotals<'a> {
 
     /// Whether an index finds the rows of a day.
     async fn is_indexed(&self, table: &Table, totals: &Totals) -> Result<bool> {
-        let indexed = self
-            .indexed
-            .get_or_try_init(|| indexes::leading_columns(&self.source, &self.look.source.server.schema));
-        let date = (table.source_table.to_owned(), totals.source_date.to_owned());
-        Ok(indexed.await?.contains(&date))
+        let indexes = self.look.source.indexes(&self.source).await?;
+        Ok(indexes.begin_with(table.source_table, totals.source_date))
     }
 
     /// The totals of all rows. Each of them is shown to `also`, as the declaration selects it.
@@ -145,12 +137,10 @@ impl<'a> SourceTotals<'a> {
             coming = scopes.next().map(|scope| self.fetch(table, &Period::All, scope));
             for row in rows.iter() {
                 add(totals, row, &self.lookups, &mut figures);
-                if let Some(fill) = &totals.fills {
-                    let doing = || format!("adding up {}", table.source_table);
-                    let key = row.key(fill.key).source(doing)?;
-                    if let Some(Key(value)) = row.known(fill.value).source(doing)? {
-                        filled.insert(key, value);
-                    }
+                if let Some(fill) = &totals.fills
+                    && let (key, Some(value)) = shown(table, fill, row)?
+                {
+                    filled.insert(key, value);
                 }
                 also(row)?;
             }
@@ -175,6 +165,10 @@ impl<'a> SourceTotals<'a> {
         let (lookups, _) = self.lookup_source().of_page(&totals.needs, &rows).await?;
         for row in rows.iter() {
             add(totals, row, &lookups, &mut figures);
+        }
+        if let Some(fill) = &totals.fills {
+            let shown: Result<Vec<_>> = rows.iter().map(|row| shown(table, fill, row)).collect();
+            self.known.learn(fill.lookup, shown?).await;
         }
         Ok(figures)
     }
@@ -237,10 +231,18 @@ impl<'a> SourceTotals<'a> {
             target: TargetReader::Empty,
             removed: Arc::new(Removed::new()),
             corrected: Lookups::default(),
-            whole: Some(Arc::clone(&self.whole)),
+            snapshot: Some(Arc::clone(&self.known)),
             looks_for_late: false,
         }
     }
+}
+
+/// What a row shows of a lookup that the table fills: a key, and what the lookup has for it.
+fn shown(table: &Table, fill: &Fill, row: SourceRow<'_>) -> Result<(i64, Option<i64>)> {
+    let doing = || format!("adding up {}", table.source_table);
+    let key = row.key(fill.key).source(doing)?;
+    let value: Option<Key> = row.known(fill.value).source(doing)?;
+    Ok((key, value.map(|Key(value)| value)))
 }
 
 fn add(totals: &Totals, row: SourceRow<'_>, lookups: &Lookups, figures: &mut Figures) {

@@ -105,6 +105,7 @@ pub async fn run(request: Request<'_>) -> Result<Validation> {
     let snapshot = look.source.snapshot().await?;
     let sides = Sides {
         source: snapshot.reader(),
+        indexes: look.source.indexes(&snapshot.reader()).await?,
         target: target.clone(),
         rejects,
     };
@@ -190,7 +191,12 @@ struct TargetFigures {
     totals: Figures,
 }
 
-async fn source_side(look: &Look<'_>, sides: &Sides, period: &Period, pending: &Pending) -> Result<Vec<SourceFigures>> {
+async fn source_side(
+    look: &Look<'_>,
+    sides: &Sides<'_>,
+    period: &Period,
+    pending: &Pending,
+) -> Result<Vec<SourceFigures>> {
     let mut source_totals = SourceTotals::new(look, sides.source.clone(), Arc::default());
     let mut tables = Vec::new();
     for table in look.star.tables() {
@@ -199,7 +205,7 @@ async fn source_side(look: &Look<'_>, sides: &Sides, period: &Period, pending: &
         source_totals.take_out(table, period, &rejected, &mut totals).await?;
         let scopes = pending.scopes(table);
         tables.push(SourceFigures {
-            rows: sides.source_rows(table, &Scope::ALL).await?,
+            rows: sides.all_source_rows(table).await?,
             totals,
             pending_rows: pending.rows(table, sides).await?,
             pending_totals: totals::pending(&source_totals, &sides.target, table, period, &scopes).await?,
@@ -208,7 +214,7 @@ async fn source_side(look: &Look<'_>, sides: &Sides, period: &Period, pending: &
     Ok(tables)
 }
 
-async fn target_side(look: &Look<'_>, sides: &Sides, period: &Period) -> Result<Vec<TargetFigures>> {
+async fn target_side(look: &Look<'_>, sides: &Sides<'_>, period: &Period) -> Result<Vec<TargetFigures>> {
     let mut tables = Vec::new();
     for table in look.star.tables() {
         tables.push(TargetFigures {

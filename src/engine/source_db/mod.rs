@@ -22,6 +22,7 @@ use tracing::debug;
 
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::table::{Calendar, Years};
+use crate::engine::source_db::indexes::Indexes;
 use crate::engine::source_db::open_work::OpenWork;
 use crate::engine::source_db::reader::{SourceReader, Through, silent};
 use crate::engine::sql;
@@ -41,6 +42,7 @@ pub struct Source {
     read_timeout: Duration,
     pub server: Server,
     estimated_rows: OnceCell<HashMap<String, u64>>,
+    indexes: OnceCell<Indexes>,
 }
 
 /// What the server says it is.
@@ -107,6 +109,7 @@ impl Source {
             read_timeout,
             server,
             estimated_rows: OnceCell::new(),
+            indexes: OnceCell::new(),
         })
     }
 
@@ -134,6 +137,13 @@ impl Source {
     /// How many rows each table has, roughly: the server's own estimate, asked for once, through `reader`.
     pub async fn estimated_rows(&self, reader: &SourceReader) -> Result<&HashMap<String, u64>> {
         self.estimated_rows.get_or_try_init(|| self.estimate(reader)).await
+    }
+
+    /// The indexes that it has, asked for once, through `reader`.
+    pub async fn indexes(&self, reader: &SourceReader) -> Result<&Indexes> {
+        let Server { schema, is_mariadb, .. } = &self.server;
+        let read = || Indexes::read(reader, schema, *is_mariadb);
+        self.indexes.get_or_try_init(read).await
     }
 
     async fn estimate(&self, reader: &SourceReader) -> Result<HashMap<String, u64>> {

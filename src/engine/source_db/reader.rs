@@ -65,6 +65,12 @@ impl SourceReader {
         in_time(self.timeout, answer).await
     }
 
+    /// The number that a select comes down to; 0 if it has no row. Errors as of `all`.
+    pub async fn number(&self, select: &SelectStatement) -> Result<i64, DbErr> {
+        let row = self.one(select).await?;
+        row.map_or(Ok(0), |row| row.try_get_by_index(0))
+    }
+
     /// Row by row, for what may be large; the time is that for each row. Nothing else can be read from a snapshot until
     /// all rows have come.
     pub async fn stream<'a>(
