@@ -27,8 +27,8 @@ mod support;
 
 /// Runs of a command that takes milliseconds.
 const SHORT_RUNS: usize = 11;
-/// Runs of one that takes about a second, and depends on the moment.
-const UNSTEADY_RUNS: usize = 5;
+/// Runs of one that takes less than a second, and depends on the moment.
+const UNSTEADY_RUNS: usize = 9;
 /// Nothing is compared row by row that nothing tells of.
 const NO_BUDGET: [&str; 2] = ["--verify-budget", "0"];
 
@@ -302,7 +302,7 @@ impl Upkeep {
         let source = servers.source(None, 1).await;
         changes::settle(&source.pool).await;
         for (how, url) in source.ways() {
-            let seconds = (0..self.runs).map(|_| {
+            let seconds = (0..UNSTEADY_RUNS).map(|_| {
                 let folder = tempfile::tempdir().expect("there is room for a small star");
                 let star = folder.path().join("small.db");
                 let init = measure::run(url, &star, &["init"]);
