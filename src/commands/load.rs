@@ -123,6 +123,8 @@ async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Rep
         Load::Incremental { .. } => session.connect(1).await?,
     };
     let source_columns = check::columns(&source, &sakila::star().sources).await?;
+    // Asked here, what cannot be read of them stops a run before it has begun.
+    source.indexes(&source.reader()).await?;
     let foreign_keys = match load {
         Load::Full { .. } => ForeignKeys::CheckedAtEnd,
         Load::Incremental { .. } | Load::Repair { .. } => ForeignKeys::Enforced,

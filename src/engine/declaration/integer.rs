@@ -47,32 +47,33 @@ impl FromCell for Key {
 
 impl TryGetable for Integer {
     fn try_get_by<I: ColIdx>(result: &QueryResult, index: I) -> Result<Self, TryGetError> {
-        Self::from_cell(&cell(result, index)?).ok_or_else(|| no_integer(index))
+        decoded(result, index)
     }
 }
 
 impl TryGetable for Key {
     fn try_get_by<I: ColIdx>(result: &QueryResult, index: I) -> Result<Self, TryGetError> {
-        Self::from_cell(&cell(result, index)?).ok_or_else(|| no_integer(index))
+        decoded(result, index)
     }
 }
 
-fn cell<I: ColIdx>(result: &QueryResult, index: I) -> Result<Cell, TryGetError> {
+fn decoded<T: FromCell, I: ColIdx>(result: &QueryResult, index: I) -> Result<T, TryGetError> {
+    let unfit = |column: &str| {
+        decode_error(sqlx::Error::ColumnDecode {
+            index: format!("{index:?}"),
+            source: format!("{column} is no integer, or one beyond 63 bits").into(),
+        })
+    };
     let Some(row) = result.try_as_mysql_row() else {
-        return i64::try_get_by(result, index).map(Cell::Integer);
+        let cell = Cell::Integer(i64::try_get_by(result, index)?);
+        return T::from_cell(&cell).ok_or_else(|| unfit("it"));
     };
     let raw = row.try_get_raw(index.as_sqlx_mysql_index()).map_err(decode_error)?;
-    match Decoding::of(&raw.type_info()).decode(raw.clone()) {
+    let column = raw.type_info();
+    match Decoding::of(&column).decode(raw.clone()) {
         Cell::Null => Err(TryGetError::Null(format!("{index:?}"))),
-        cell => Ok(cell),
+        cell => T::from_cell(&cell).ok_or_else(|| unfit(&column.to_string())),
     }
-}
-
-fn no_integer<I: ColIdx>(index: I) -> TryGetError {
-    decode_error(sqlx::Error::ColumnDecode {
-        index: format!("{index:?}"),
-        source: "no integer that can be read".into(),
-    })
 }
 
 fn decode_error(error: sqlx::Error) -> TryGetError {

@@ -148,8 +148,14 @@ impl LookupSource {
         }
         let unknown = known.unknown(keys);
         if known.is_worth_reading_whole(unknown.len()) {
+            known.forget();
             known.set_whole(self.load_whole(&known.lookups).await?);
-            debug!(table = lookups[0].table, "lookups held whole");
+            let columns: Vec<_> = known.lookups.iter().map(|lookup| lookup.value).collect();
+            debug!(
+                table = lookups[0].table,
+                columns = columns.join(", "),
+                "lookups held whole"
+            );
         } else {
             let mut maps = vec![KeyMap::default(); known.lookups.len()];
             for scope in Scope::around_keys(unknown.iter().copied(), KEYS_A_STATEMENT, KEYS_A_RANGE) {

@@ -29,9 +29,10 @@ pub struct Known {
 }
 
 enum Held {
-    /// What there is of these keys.
+    /// What there is of these keys, so many of which were asked for.
     Keys {
-        asked: HashSet<i64>,
+        keys: HashSet<i64>,
+        asked: usize,
         maps: Vec<KeyMap>,
     },
     Whole(Vec<Arc<KeyMap>>),
@@ -47,16 +48,26 @@ impl SnapshotLookups {
     pub async fn learn(&self, lookup: &'static Lookup, shown: impl IntoIterator<Item = (i64, Option<i64>)>) {
         let mut all = self.lock().await;
         let known = Known::of(&mut all, &[lookup]);
-        if let (Held::Keys { asked, maps }, [_]) = (&mut known.held, &known.lookups[..]) {
+        if let (Held::Keys { keys, maps, .. }, [_]) = (&mut known.held, &known.lookups[..]) {
             for (key, value) in shown {
-                if asked.len() >= KEYS_TO_LEARN {
+                if keys.len() >= KEYS_TO_LEARN {
                     break;
                 }
-                asked.insert(key);
+                keys.insert(key);
                 if let Some(value) = value {
                     maps[0].insert(key, value);
                 }
             }
+        }
+    }
+}
+
+impl Held {
+    fn nothing(lookups: usize) -> Self {
+        Self::Keys {
+            keys: HashSet::new(),
+            asked: 0,
+            maps: vec![KeyMap::default(); lookups],
         }
     }
 }
@@ -70,10 +81,7 @@ impl Known {
             all.push(Self {
                 lookups: lookups.to_vec(),
                 rows_at_most: None,
-                held: Held::Keys {
-                    asked: HashSet::new(),
-                    maps: vec![KeyMap::default(); lookups.len()],
-                },
+                held: Held::nothing(lookups.len()),
             });
         }
         &mut all[position]
@@ -86,7 +94,7 @@ impl Known {
     /// Which of these keys have not been asked for yet.
     pub fn unknown(&self, keys: &HashSet<i64>) -> HashSet<i64> {
         match &self.held {
-            Held::Keys { asked, .. } => keys.difference(asked).copied().collect(),
+            Held::Keys { keys: known, .. } => keys.difference(known).copied().collect(),
             Held::Whole(_) => HashSet::new(),
         }
     }
@@ -94,23 +102,29 @@ impl Known {
     /// Whether to read the whole table, now that so many keys more are asked for.
     pub fn is_worth_reading_whole(&self, more: usize) -> bool {
         match (&self.held, self.rows_at_most) {
-            (Held::Keys { asked, .. }, Some(rows)) if more > 0 => (asked.len() + more) as u64 * ROWS_A_KEY >= rows,
+            (Held::Keys { asked, .. }, Some(rows)) if more > 0 => (asked + more) as u64 * ROWS_A_KEY >= rows,
             _ => false,
         }
     }
 
     /// Keeps what the table has for these keys, a map a lookup.
-    pub fn add(&mut self, keys: HashSet<i64>, fetched: &[KeyMap]) {
-        if let Held::Keys { asked, maps } = &mut self.held {
+    pub fn add(&mut self, asked_for: HashSet<i64>, fetched: &[KeyMap]) {
+        if let Held::Keys { keys, asked, maps } = &mut self.held {
             for (map, fetched) in maps.iter_mut().zip(fetched) {
-                for key in &keys {
+                for key in &asked_for {
                     if let Some(value) = fetched.get(*key) {
                         map.insert(*key, value);
                     }
                 }
             }
-            asked.extend(keys);
+            *asked += asked_for.len();
+            keys.extend(asked_for);
         }
+    }
+
+    /// Gives back what it holds, where all of it is about to be read anew.
+    pub fn forget(&mut self) {
+        self.held = Held::nothing(self.lookups.len());
     }
 
     /// Keeps all that the table has.
@@ -206,6 +220,10 @@ mod tests {
         lookups.learn(&FILM, (3..=beyond).map(|key| (key, Some(1)))).await;
         let mut all = lookups.lock().await;
         let known = Known::of(&mut all, &[&FILM]);
+        // They have cost nothing.
+        known.rows_at_most = Some(80);
+        assert!(!known.is_worth_reading_whole(9));
+        assert!(known.is_worth_reading_whole(10));
         let keys = HashSet::from([1, 2, beyond - 1, beyond]);
         assert_eq!(known.unknown(&keys), HashSet::from([beyond]));
         let map = &known.maps(&[&FILM], &keys)[0];

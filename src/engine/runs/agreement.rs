@@ -3,7 +3,6 @@
 
 use std::cmp::max;
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tracing::warn;
@@ -56,11 +55,7 @@ impl CatchUp<'_> {
     pub(super) async fn compare(&self) -> Result<Vec<Comparison>> {
         let sides = self.sides().await?;
         let mut comparisons = Vec::new();
-        let mut source_totals = SourceTotals::new(
-            &self.context.look,
-            sides.source.clone(),
-            Arc::clone(&self.snapshot_lookups),
-        );
+        let mut source_totals = SourceTotals::new(&self.context.look, sides.source.clone());
         for table in self.context.look.star.tables() {
             if self.deltas[table.source_table].moved {
                 let known = self.source_rows.get(table.source_table).copied();

@@ -3,7 +3,6 @@
 
 use std::cmp::max;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use tracing::debug;
@@ -25,7 +24,7 @@ pub struct Survey {
 /// Surveys all facts, by the names of their star tables.
 pub async fn facts(look: &Look<'_>, snapshot: &Snapshot, states: &States) -> Result<HashMap<&'static str, Survey>> {
     let mut surveys = HashMap::new();
-    let mut totals = SourceTotals::new(look, snapshot.reader(), Arc::default());
+    let mut totals = SourceTotals::new(look, snapshot.reader());
     for table in look.star.tables().filter(|table| table.totals.is_some()) {
         let state = states.get(table.source_table);
         let began = state.and_then(|state| state.load_marker.as_deref().and_then(state::parse_time));

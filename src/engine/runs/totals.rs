@@ -45,13 +45,14 @@ pub struct SourceTotals<'a> {
 }
 
 impl<'a> SourceTotals<'a> {
-    /// Reads one snapshot, of whose lookups this is known.
-    pub fn new(look: &'a Look<'a>, source: SourceReader, known: Arc<SnapshotLookups>) -> Self {
+    /// Reads one snapshot. What a run knows of its lookups is not taken over: a value that it had wrong would make both
+    /// sides agree.
+    pub fn new(look: &'a Look<'a>, source: SourceReader) -> Self {
         Self {
             look,
             source,
             lookups: Lookups::default(),
-            known,
+            known: Arc::default(),
         }
     }
 

@@ -197,7 +197,7 @@ async fn source_side(
     period: &Period,
     pending: &Pending,
 ) -> Result<Vec<SourceFigures>> {
-    let mut source_totals = SourceTotals::new(look, sides.source.clone(), Arc::default());
+    let mut source_totals = SourceTotals::new(look, sides.source.clone());
     let mut tables = Vec::new();
     for table in look.star.tables() {
         let mut totals = source_totals.of_period(table, period).await?;
