@@ -16,14 +16,14 @@ const RENTALS_BAR: &str = "fact_rental            ";
 const MANY_CHANGES: &str = "UPDATE payment SET amount = amount + 1";
 
 /// Keeps whoever reads the payments waiting, and so a run at work.
-fn hold_payments(sandbox: &Sandbox) -> Session<'_> {
+pub fn hold_payments(sandbox: &Sandbox) -> Session<'_> {
     let session = sandbox.open_session();
     session.change(&["LOCK TABLES payment WRITE"]);
     session
 }
 
 /// Waits until some other session waits for that lock to read rows; to look at a table's figures takes another lock.
-fn wait_until_payments_are_wanted(sandbox: &Sandbox) {
+pub fn wait_until_payments_are_wanted(sandbox: &Sandbox) {
     // MySQL's list of processes cannot be read while one of them binds bytes that are no text.
     let waiting = if server().is_mariadb {
         "SELECT STATE FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND STATE LIKE 'Waiting for table%'"

@@ -6,6 +6,7 @@ use crate::harness::killed::kill;
 use crate::harness::proxy::{Fault, Proxy};
 use crate::harness::{READER, Run, Sandbox, have_own_server, server};
 use crate::running::wait_for;
+use crate::signals::{hold_payments, wait_until_payments_are_wanted};
 
 /// Small pages, one reader: much of a load lies behind any fault.
 const SMALL_PAGES: [&str; 5] = ["--batch-size", "500", "--workers", "1", "-v"];
@@ -33,6 +34,10 @@ fn retries(sandbox: &Sandbox) -> String {
 /// A load that has begun to read rentals.
 fn load_under_way(sandbox: &Sandbox) -> (Child, impl std::io::Read) {
     sandbox.run(&["init"]).succeeds();
+    start_load(sandbox)
+}
+
+fn start_load(sandbox: &Sandbox) -> (Child, impl std::io::Read) {
     let mut command = sandbox.command(&["full-load"]);
     command.args(SMALL_PAGES).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -150,12 +155,17 @@ fn a_statement_that_is_killed_is_run_again() {
 #[test]
 fn connections_that_are_killed_are_made_again() {
     let sandbox = Sandbox::new();
-    let (child, log) = load_under_way(&sandbox);
+    sandbox.run(&["init"]).succeeds();
+    // One of them waits for an answer: a run need not notice that others are gone.
+    let payments = hold_payments(&sandbox);
+    let (child, log) = start_load(&sandbox);
+    wait_until_payments_are_wanted(&sandbox);
     let killer = sandbox.open_session();
     for id in sandbox.source(&connections_of_the_run(&sandbox)) {
         // One that is gone already cannot be killed.
         let _ = killer.attempt(&format!("KILL {id}"));
     }
+    payments.change(&["UNLOCK TABLES"]);
     let rest = ends_well(child, log);
     assert!(rest.contains("trying again after a pause"), "{rest}");
     sandbox.assert_star_equals_source();

@@ -25,6 +25,8 @@ use crate::sequences::random::Random;
 
 /// Between two statements of a direct writer.
 const PAUSE: Duration = Duration::from_millis(20);
+/// How much longer than its time a soak may take to see two runs.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// How long a transaction stays open: longer than the shortest overlap that is tried here.
 const OPEN_FOR: Duration = Duration::from_secs(4);
 
@@ -143,18 +145,21 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Runs an endless sync for the time of the soak. Returns the runs that changed something.
+/// Runs an endless sync for the time of the soak, and on a slow machine until it has run twice. Returns the runs that
+/// changed something.
 fn sync_for_a_while(sandbox: &Sandbox, mut command: Command) -> Vec<Value> {
-    let seconds = number("SAKILA_SYNC_SOAK_SECONDS").unwrap_or(10);
+    let time = Duration::from_secs(number("SAKILA_SYNC_SOAK_SECONDS").unwrap_or(10));
     let [printed, said] = ["sync.json", "sync.log"].map(|name| sandbox.folder().join(name));
     command
         .stdout(File::create(&printed).unwrap())
         .stderr(File::create(&said).unwrap());
     let mut sync = Process(command.spawn().unwrap());
     let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(seconds) {
+    let has_run_twice = || fs::read_to_string(&printed).unwrap().lines().count() > 1;
+    while began.elapsed() < time || !has_run_twice() {
         let said = || fs::read_to_string(&said).unwrap();
         assert!(sync.0.try_wait().unwrap().is_none(), "it has ended: {}", said());
+        assert!(began.elapsed() < time + LONGEST_WAIT, "no two runs: {}", said());
         thread::sleep(PAUSE);
     }
     send("-TERM", &sync.0);
