@@ -82,6 +82,19 @@ impl LookupSource {
         Ok(maps)
     }
 
+    /// What lookups have for these keys, and maybe for others that lie between them.
+    async fn load_keys(&self, lookups: &[&'static Lookup], keys: &HashSet<i64>) -> Result<Vec<KeyMap>> {
+        let mut maps = vec![KeyMap::default(); lookups.len()];
+        for scope in Scope::around_keys(keys.iter().copied(), KEYS_A_STATEMENT, KEYS_A_RANGE) {
+            let select = lookup::select_values(lookups, &scope);
+            self.fetch(lookups, &select, &scope, &mut maps).await?;
+            for (lookup, map) in lookups.iter().zip(&mut maps) {
+                self.correct(lookup, &scope, map).await?;
+            }
+        }
+        Ok(maps)
+    }
+
     /// Fills the lookups of one page with just the keys that its rows refer to.
     pub async fn of_page(&self, needs: &[Need], rows: &SourceRows) -> Result<(Lookups, Late)> {
         let mut lookups = Lookups::default();
@@ -108,14 +121,7 @@ impl LookupSource {
                 }
                 continue;
             }
-            let mut maps = vec![KeyMap::default(); together.len()];
-            for scope in Scope::around_keys(keys.iter().copied(), KEYS_A_STATEMENT, KEYS_A_RANGE) {
-                let select = lookup::select_values(&together, &scope);
-                self.fetch(&together, &select, &scope, &mut maps).await?;
-                for (lookup, map) in together.iter().zip(&mut maps) {
-                    self.correct(lookup, &scope, map).await?;
-                }
-            }
+            let maps = self.load_keys(&together, &keys).await?;
             for (lookup, mut map) in together.into_iter().zip(maps) {
                 for key in &keys {
                     if let Some(value) = self.corrected.get(lookup, *key) {
@@ -157,11 +163,7 @@ impl LookupSource {
                 "lookups held whole"
             );
         } else {
-            let mut maps = vec![KeyMap::default(); known.lookups.len()];
-            for scope in Scope::around_keys(unknown.iter().copied(), KEYS_A_STATEMENT, KEYS_A_RANGE) {
-                let select = lookup::select_values(&known.lookups, &scope);
-                self.fetch(&known.lookups, &select, &scope, &mut maps).await?;
-            }
+            let maps = self.load_keys(&known.lookups, &unknown).await?;
             known.add(unknown, &maps);
         }
         Ok(Some(known.maps(lookups, keys)))
