@@ -87,8 +87,8 @@ impl Terminal {
         let pressed = self.keyboard.write_all(b"\x03").and_then(|()| self.keyboard.flush());
         pressed.unwrap_or_else(|error| {
             panic!(
-                "no key can be pressed any more: {error}; on the terminal: {}",
-                self.written()
+                "no key can be pressed any more: {error}; on the screen: {}",
+                drawn(&self.written()).screen().contents()
             )
         });
     }
@@ -104,8 +104,7 @@ impl Terminal {
         let written = Arc::clone(&self.written);
         self.pump.join().unwrap();
         let written = String::from_utf8_lossy(&written.lock().unwrap()).into_owned();
-        let mut terminal = vt100::Parser::new(ROWS, COLUMNS, 0);
-        terminal.process(written.as_bytes());
+        let terminal = drawn(&written);
         Left {
             code,
             screen: terminal.screen().contents(),
@@ -113,6 +112,13 @@ impl Terminal {
             written,
         }
     }
+}
+
+/// What a terminal makes of what is written to it.
+fn drawn(written: &str) -> vt100::Parser {
+    let mut terminal = vt100::Parser::new(ROWS, COLUMNS, 0);
+    terminal.process(written.as_bytes());
+    terminal
 }
 
 impl Left {
