@@ -31,7 +31,7 @@ const DEMO_FILE: &str = "sakila-demo.db";
 #[command(name = "sakila-sync", version, max_term_width = 100)]
 #[command(after_help = "\
 Exit codes: 0 done, 1 differences found, 2 rejected before anything was contacted, 3 failed, \
-130 stopped by Ctrl-C or SIGTERM.
+130 stopped by Ctrl-C or SIGTERM (with --every: 0).
 
 Examples:
   export SAKILA_SYNC_SOURCE=mysql://reader@localhost:3306/sakila
@@ -67,7 +67,7 @@ pub struct Global {
     #[arg(long, global = true, env = "SAKILA_SYNC_TARGET", value_name = "PATH", default_value = DEFAULT_TARGET)]
     pub target: String,
 
-    /// Concurrent connections to the source
+    /// Concurrent connections that read the source; a run may open two more, to plan and for a snapshot
     #[arg(long, global = true, env = "SAKILA_SYNC_WORKERS", value_name = "N", default_value_t = DEFAULT_WORKERS,
           value_parser = clap::value_parser!(u32).range(1..=64))]
     pub workers: u32,
@@ -160,9 +160,9 @@ pub enum Command {
     FullLoad(FullLoad),
     /// Load what is new or changed since the last run, then compare
     ///
-    /// One snapshot of the source, one transaction on the target: rows and markers together, or nothing. A table that
-    /// has moved is also compared row by row, within --verify-budget: that finds deletes, cascades and updates that
-    /// leave no trace in last_update.
+    /// One snapshot of the source, one transaction on the target: rows and markers together, or nothing. Deletes are
+    /// found by counting. A table that has moved is also compared row by row, within --verify-budget: that finds
+    /// updates and cascades that leave no trace in last_update.
     #[command(
         after_help = "Examples:\n  sakila-sync incremental --dry-run\n  sakila-sync incremental --every 30s --validate-every 1h --metrics-addr 9187\n\nEvery minute from cron:\n  * * * * *  cd /srv/analytics && sakila-sync --quiet incremental"
     )]
@@ -269,7 +269,7 @@ pub struct Incremental {
 
 #[derive(Debug, Args)]
 pub struct Status {
-    /// Exit with 1 unless a load or an incremental run has succeeded within so many seconds (or 10m, 2h)
+    /// Exit with 1 unless a full load, an incremental run or a repair has succeeded within so many seconds (or 10m, 2h)
     #[arg(long, value_name = "SECONDS", value_parser = interval)]
     pub fresh_within: Option<Duration>,
 }

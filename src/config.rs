@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use sea_orm::ConnectOptions;
 use sqlx::ConnectOptions as _;
@@ -14,6 +15,10 @@ use crate::error::{Error, Result};
 
 const PASSWORD: &str = "SAKILA_SYNC_SOURCE_PASSWORD";
 const PASSWORD_FILE: &str = "SAKILA_SYNC_SOURCE_PASSWORD_FILE";
+
+/// Which of the two the environment has, where it has one: that wins over the other one in `.env`.
+static NAMED_BY_ENVIRONMENT: OnceLock<&str> = OnceLock::new();
+
 const URL_FORM: &str = "give --source (or SAKILA_SYNC_SOURCE) as mysql://USER@HOST:PORT/SCHEMA";
 
 /// Parameters of the source's URL that mean something. A misspelt one would silently mean nothing.
@@ -182,7 +187,8 @@ fn quoted_name(name: &str) -> String {
 }
 
 fn password() -> Result<Option<String>> {
-    if let Ok(password) = std::env::var(PASSWORD) {
+    let is_file_meant = NAMED_BY_ENVIRONMENT.get() == Some(&PASSWORD_FILE);
+    if !is_file_meant && let Ok(password) = std::env::var(PASSWORD) {
         return Ok(Some(password));
     }
     let Some(path) = std::env::var_os(PASSWORD_FILE) else {
@@ -232,6 +238,12 @@ pub fn parse_target(text: &str) -> Result<PathBuf> {
 
 /// Reads `.env` in the working folder. What the environment has already wins.
 pub fn read_dotenv() -> Result<()> {
+    if let Some(named) = [PASSWORD, PASSWORD_FILE]
+        .into_iter()
+        .find(|name| std::env::var_os(name).is_some())
+    {
+        NAMED_BY_ENVIRONMENT.get_or_init(|| named);
+    }
     let path = Path::new(".env");
     match dotenvy::from_path(path) {
         Ok(()) => Ok(()),

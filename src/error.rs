@@ -33,6 +33,8 @@ pub enum Error {
         #[source]
         cause: DbErr,
     },
+    #[error("the server cannot list what is open on it, for a statement whose text it cannot show")]
+    SourceUnlisted,
     #[error("the source is not a Sakila that can be read:{}", list(.problems))]
     SourceUnfit { problems: Vec<String> },
     #[error("the source is not the one that the star was made from:{}", list(.evidence))]
@@ -109,6 +111,7 @@ fn list(items: &[String]) -> String {
 }
 
 impl Error {
+    /// A setting that is missing or malformed, and what to write instead.
     pub fn setting(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Setting {
             what: what.into(),
@@ -116,6 +119,7 @@ impl Error {
         }
     }
 
+    /// The exit code of a command that failed so.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Setting { .. } => EXIT_REJECTED,
@@ -128,6 +132,7 @@ impl Error {
     pub fn transience(&self) -> Transience {
         match self {
             Self::Unreachable { .. } => Transience::Lost,
+            Self::SourceUnlisted => Transience::Overloaded,
             Self::Source { cause, .. } => transience_of(cause),
             _ => Transience::Lasting,
         }
@@ -153,6 +158,11 @@ impl Error {
                     .to_owned()
             }
             Self::Source { cause, .. } => source_hint(cause),
+            Self::SourceUnlisted => {
+                "somebody's statement holds characters beyond utf8mb3 or bytes (MySQL error 3854); run the command again \
+                 when it is over, or wait longer with --retry-for"
+                    .to_owned()
+            }
             Self::SourceUnfit { .. } => {
                 "name the Sakila schema in --source; GRANT SELECT ON sakila.* to the account if the tables are \
                  there but hidden from it"
@@ -206,7 +216,7 @@ pub enum Transience {
     Lasting,
     /// The server, the connection or the statement is gone.
     Lost,
-    /// The server has no connection to spare.
+    /// The server has no connection to spare, or cannot answer at the moment.
     Overloaded,
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::types::Value as Cell;
@@ -11,8 +10,8 @@ use sakila_sync::engine::declaration::period::Period;
 use sakila_sync::engine::declaration::row::Columns;
 use sakila_sync::engine::declaration::scope::Scope;
 use sakila_sync::engine::declaration::table::{Table, Years};
-use sakila_sync::engine::pipeline::flow::{Batch, BatchCounts, Job, Page, Upserts};
-use sakila_sync::engine::pipeline::lookups::{Late, LookupSource};
+use sakila_sync::engine::pipeline::flow::{Batch, BatchCounts, Job, Late, Page, Upserts};
+use sakila_sync::engine::pipeline::lookups::LookupSource;
 use sakila_sync::engine::pipeline::read::{LookupPlan, Reader};
 use sakila_sync::engine::pipeline::transform::transform;
 use sakila_sync::engine::source_db;
@@ -115,15 +114,7 @@ impl Facts {
 
 /// All lookups that facts need.
 async fn lookups(source: &source_db::Source, target: &TargetReader) -> Lookups {
-    let lookup_source = LookupSource {
-        star: sakila::star(),
-        source: source.reader(),
-        target: target.clone(),
-        removed: Arc::default(),
-        corrected: Lookups::default(),
-        snapshot: None,
-        looks_for_late: false,
-    };
+    let lookup_source = LookupSource::of(sakila::star(), source.reader(), target.clone());
     let mut lookups = Lookups::default();
     let needs = ["fact_rental", "fact_payment"].map(|name| &Facts::table(name).needs);
     let loaded = lookup_source.load(needs.into_iter().flatten(), &mut lookups).await;

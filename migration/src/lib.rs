@@ -18,8 +18,8 @@ mod m20261125_000008_merge_idle_runs;
 /// Runs the steps in order, each in a transaction, so that an interrupted `init` can be run again. SeaORM keeps the
 /// list of applied ones in `seaql_migrations`.
 ///
-/// A step that adds a table or a column to the star sets `observed_at` of every row of `sync_state` to NULL: then
-/// nothing but a full load, which fills it, is accepted.
+/// A step that adds a table or a column which a load has to fill sets `observed_at` of every row of `sync_state` to NULL:
+/// then nothing but a full load, which fills it, is accepted.
 pub struct Migrator;
 
 #[async_trait::async_trait]

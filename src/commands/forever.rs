@@ -32,14 +32,14 @@ pub async fn run(session: &Session, arguments: &Incremental, every: Duration, lo
             () = session.stop.requested() => return Ok(0),
             _ = ticks.tick() => {}
         }
-        let run = session.again();
-        let mut result = load::sync(&run, "incremental", load).await.map(|report| report.status);
+        let (mut command, mut run) = ("incremental", session.again());
+        let mut result = load::sync(&run, command, load).await.map(|report| report.status);
         run.write_metrics();
         if let (Ok(Status::Done), Some(pace)) = (&result, arguments.validate_every)
             && validated.elapsed() >= pace
         {
             validated = Instant::now();
-            let run = session.again();
+            (command, run) = ("validate", session.again());
             result = validate::repeated(&run, &Validate::default()).await;
             run.write_metrics();
         }
@@ -49,7 +49,7 @@ pub async fn run(session: &Session, arguments: &Incremental, every: Duration, lo
             Err(error @ Error::Setting { .. }) => return Err(error),
             Err(error) => {
                 failures += 1;
-                run.output.error("incremental", run.seconds(), &error);
+                run.output.error(command, run.seconds(), &error);
                 let pause = pause_after(failures, every);
                 warn!(failures, ?pause, "the run failed; trying again after a pause");
                 tokio::select! {

@@ -87,11 +87,7 @@ pub async fn run(cli: Cli) -> u8 {
             Command::Explain(arguments) => session.unless_stopped(AGAIN, explain::run(&session, arguments)).await,
             Command::Validate(arguments) => validate::run(&session, arguments).await,
             Command::Status(arguments) => session.unless_stopped(AGAIN, status::run(&session, arguments)).await,
-            Command::Seed(arguments) => {
-                session
-                    .unless_stopped(seed::stopped_hint(arguments), seed::run(&session, arguments))
-                    .await
-            }
+            Command::Seed(arguments) => seed::run(&session, arguments).await,
             Command::Demo(arguments) => demo::run(&session, arguments).await,
             Command::Completions { shell } => manual::completions(*shell),
             Command::Man { command } => manual::page(command),

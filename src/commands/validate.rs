@@ -23,6 +23,7 @@ pub async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
     session.output.result("validate", seconds, &validation, &text)?;
     Ok(if validation.equal { 0 } else { EXIT_DIFFERENCES })
 }
+
 /// One of many: only what differs is printed.
 pub async fn repeated(session: &Session, arguments: &Validate) -> Result<Status> {
     let compared = session.unless_stopped(AGAIN, compare(session, arguments));

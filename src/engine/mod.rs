@@ -7,7 +7,7 @@
 //! | `source_db` | the operational database: connections, snapshots, its check |
 //! | `target_db` | the SQLite file: connections, lock, statements, what the sync remembers |
 //! | `pipeline` | readers, the transform stage, the writer |
-//! | `runs` | what a whole run does: full load, incremental, validate |
+//! | `runs` | what a whole run does: full load, incremental, repair, validate, explain |
 //!
 //! Beside them: `sql`, the few statements that the ORM cannot say, `stop`, the request to end early, and `failpoint`,
 //! where tests kill the program.

@@ -1,4 +1,4 @@
-//! All SQL text of our own: what the ORM has no way to say, each piece with its reason. (The views, which it cannot
+//! All SQL text of the engine: what the ORM has no way to say, each piece with its reason. (The views, which it cannot
 //! say either, are in the migration that makes them.)
 
 /// The snapshot has to begin with this very statement: after a plain BEGIN the first read would fix it. MySQL

@@ -9,18 +9,21 @@ pub struct Stop(watch::Receiver<bool>);
 /// The end that asks.
 pub struct StopRequest(watch::Sender<bool>);
 
+/// Both ends of a request.
 pub fn stop() -> (StopRequest, Stop) {
     let (sender, receiver) = watch::channel(false);
     (StopRequest(sender), Stop(receiver))
 }
 
 impl StopRequest {
+    /// Asks to stop.
     pub fn request(&self) {
         self.0.send_replace(true);
     }
 }
 
 impl Stop {
+    /// Whether somebody has asked.
     pub fn is_requested(&self) -> bool {
         *self.0.borrow()
     }

@@ -92,12 +92,14 @@ pub fn write_file(path: &Path) {
     }
 }
 
+/// Counts a page that was read from the source.
 pub fn page_read(table: &'static str, rows: u64, bytes: u64) {
     counter!(catalogue::PAGES_READ_TOTAL.name, "table" => table).increment(1);
     counter!(catalogue::ROWS_READ_TOTAL.name, "table" => table).increment(rows);
     counter!(catalogue::SOURCE_BYTES_READ_TOTAL.name, "table" => table).increment(bytes);
 }
 
+/// Counts a batch that was written.
 pub fn batch_written(table: &'static str) {
     counter!(catalogue::BATCHES_WRITTEN_TOTAL.name, "table" => table).increment(1);
 }
@@ -107,45 +109,55 @@ pub fn count_rows(counter: Metric, table: &'static str, rows: u64) {
     counter!(counter.name, "table" => table).increment(rows);
 }
 
+/// Adds to the time that a stage has worked.
 pub fn stage_worked(stage: &'static str, time: Duration) {
     histogram!(catalogue::STAGE_BUSY_SECONDS.name, "stage" => stage).record(time);
 }
 
+/// Adds to the time that a stage has waited for another.
 pub fn stage_waited(stage: &'static str, time: Duration) {
     histogram!(catalogue::STAGE_WAITING_SECONDS.name, "stage" => stage).record(time);
 }
 
+/// How much waits between two stages.
 pub fn queue_depth(queue: &'static str, waiting: usize) {
     gauge!(catalogue::QUEUE_DEPTH.name, "queue" => queue).set(float(waiting as u64));
 }
 
+/// How long a commit took.
 pub fn committed(time: Duration) {
     histogram!(catalogue::COMMIT_SECONDS.name).record(time);
 }
 
+/// Counts another attempt.
 pub fn retried(what: &'static str) {
     counter!(catalogue::RETRIES_TOTAL.name, "what" => what).increment(1);
 }
 
+/// How fast a stage goes through a table just now.
 pub fn rows_per_second(table: &'static str, stage: &'static str, rate: f64) {
     gauge!(catalogue::ROWS_PER_SECOND.name, "table" => table, "stage" => stage).set(rate);
 }
 
+/// How far the run is in a table.
 pub fn progress(table: &'static str, done: u64, expected: u64) {
     gauge!(catalogue::RUN_DONE_ROWS.name, "table" => table).set(float(done));
     gauge!(catalogue::RUN_EXPECTED_ROWS.name, "table" => table).set(float(expected));
 }
 
+/// The sizes of the database and of its log.
 pub fn target_bytes(database: u64, wal: u64) {
     gauge!(catalogue::TARGET_BYTES.name, "file" => "database").set(float(database));
     gauge!(catalogue::TARGET_BYTES.name, "file" => "wal").set(float(wal));
 }
 
+/// How far a marker lies behind the clock, and behind the newest change that was seen.
 pub fn marker(source_table: &'static str, lag_seconds: i64, held_back_seconds: i64) {
     gauge!(catalogue::MARKER_LAG_SECONDS.name, "source_table" => source_table).set(signed(lag_seconds));
     gauge!(catalogue::MARKER_HELD_BACK_SECONDS.name, "source_table" => source_table).set(signed(held_back_seconds));
 }
 
+/// Rows of a source table that cannot be loaded.
 pub fn rejected_rows(source_table: &'static str, rows: u64) {
     gauge!(catalogue::REJECTED_ROWS.name, "source_table" => source_table).set(float(rows));
 }
@@ -176,6 +188,7 @@ pub fn closing_deltas(deltas: BTreeMap<DeltaLabels, i64>) {
     found.extend(deltas.into_keys());
 }
 
+/// Marks a command as at work.
 pub fn run_began(command: &'static str) {
     gauge!(catalogue::RUN_IS_GOING_ON.name, "command" => command).set(1.0);
     // A counter that begins at 1 never seems to increase.
@@ -204,6 +217,7 @@ pub fn last_success(command: &'static str, timestamp_seconds: i64) {
     gauge!(catalogue::LAST_SUCCESS_TIMESTAMP_SECONDS.name, "command" => command).set(signed(timestamp_seconds));
 }
 
+/// What the last run of a command did with rows.
 pub fn last_run_rows(command: &'static str, kind: &'static str, rows: u64) {
     gauge!(catalogue::LAST_RUN_ROWS.name, "command" => command, "kind" => kind).set(float(rows));
 }

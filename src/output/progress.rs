@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use tracing::info;
 use super::human;
 use super::terminal::Terminal;
 use crate::engine::pipeline::progress::{Progress, TableProgress};
+use crate::engine::target_db::log;
 use crate::metrics;
 
 const REDRAW: Duration = Duration::from_millis(200);
@@ -67,13 +68,11 @@ async fn watch(progress: Arc<Progress>, bars: bool, target: PathBuf, mut finishe
     let mut drawn: HashMap<&'static str, ProgressBar> = HashMap::new();
     let mut rates = Rates::default();
     let mut last_log = Instant::now();
-    let mut wal = target.clone().into_os_string();
-    wal.push("-wal");
-    let wal = PathBuf::from(wal);
     loop {
         let is_finished = tokio::time::timeout(REDRAW, &mut finished).await.is_ok();
         rates.look(&progress);
-        metrics::target_bytes(bytes(&target), bytes(&wal));
+        let (file_bytes, log_bytes) = log::sizes_bytes(&target);
+        metrics::target_bytes(file_bytes, log_bytes);
         if bars {
             for table in progress.tables() {
                 draw(drawn.entry(table.table).or_insert_with(|| table_bar(&table)), &table);
@@ -142,11 +141,6 @@ fn draw(bar: &ProgressBar, table: &TableProgress) {
     } else {
         bar.set_message(format!("{rate} rows/s, {} s left", bar.eta().as_secs()));
     }
-}
-
-/// The size of a file; 0 if there is none.
-fn bytes(path: &Path) -> u64 {
-    path.metadata().map_or(0, |file| file.len())
 }
 
 /// Rows per second between two looks.

@@ -26,7 +26,8 @@ mod tests {
 
     use super::*;
     use crate::engine::declaration::lookup::{KeysFrom, Need, Side};
-    use crate::engine::declaration::table::{Kind, Table};
+    use crate::engine::declaration::source_table::MARKER_COLUMN;
+    use crate::engine::declaration::table::{Kind, Table, TargetPageKey};
 
     fn columns(table: &Table) -> Vec<&str> {
         table.columns.iter().map(|column| column.name).collect()
@@ -37,13 +38,19 @@ mod tests {
         for table in star().tables() {
             let columns = columns(table);
             let publish = table.publishes.iter().flat_map(|publish| [publish.key, publish.value]);
+            let page_key = match table.target_page_key {
+                TargetPageKey::Own(page_key) => page_key,
+                TargetPageKey::Through { surrogate_key, .. } => surrogate_key,
+            };
             let named = table
                 .natural_key
                 .iter()
                 .chain(&table.date_columns)
                 .chain(&table.indexes)
                 .copied()
-                .chain(publish);
+                .chain(publish)
+                .chain([page_key])
+                .chain(table.totals.iter().map(|totals| totals.target_date));
             for name in named {
                 assert!(columns.contains(&name), "{}.{name}", table.name);
             }
@@ -91,21 +98,41 @@ mod tests {
         }
     }
 
+    /// Whether each lookup has its rows by then, and its keys from the lookups before it.
+    fn assert_can_be_filled(needs: &[Need], loaded: &HashSet<&str>, table: &str) {
+        for (position, need) in needs.iter().enumerate() {
+            let lookup = need.lookup;
+            match lookup.side {
+                Side::Target => assert!(loaded.contains(lookup.table), "{table}"),
+                Side::Source => assert!(star().source(lookup.table).is_some(), "{table}"),
+            }
+            if let KeysFrom::Values(earlier) = need.keys {
+                let is_earlier = needs[..position].iter().any(|need| std::ptr::eq(need.lookup, earlier));
+                assert!(is_earlier, "{table} looks up through {}", earlier.name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_totals_are_made_of_begins_with_the_page_key_and_the_last_change() {
+        for table in star().tables() {
+            if let Some(totals) = &table.totals {
+                let sql = (totals.source)().to_string(MysqlQueryBuilder);
+                let source = table.source_table;
+                let begins = format!("SELECT `{source}`.`{}`, `{source}`.`{MARKER_COLUMN}`, ", table.page_key);
+                assert!(sql.starts_with(&begins), "{sql}");
+            }
+        }
+    }
+
     #[test]
     fn a_table_comes_after_what_it_looks_up_follows_or_points_to() {
         let mut loaded = HashSet::from([star().calendar.table]);
         for phase in &star().phases {
             for table in phase {
-                for need in &table.needs {
-                    let lookup = need.lookup;
-                    match lookup.side {
-                        Side::Target => assert!(loaded.contains(lookup.table), "{}", table.name),
-                        Side::Source => assert!(star().source(lookup.table).is_some(), "{}", table.name),
-                    }
-                    if let KeysFrom::Values(earlier) = need.keys {
-                        let is_earlier = table.needs.iter().any(|need| std::ptr::eq(need.lookup, earlier));
-                        assert!(is_earlier, "{} looks up through {}", table.name, earlier.name);
-                    }
+                assert_can_be_filled(&table.needs, &loaded, table.name);
+                if let Some(totals) = &table.totals {
+                    assert_can_be_filled(&totals.needs, &HashSet::new(), table.name);
                 }
                 for followed in &table.follows {
                     assert!(

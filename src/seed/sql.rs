@@ -1,4 +1,4 @@
-//! SQL text of our own: what the ORM has no way to say, each piece with its reason.
+//! All SQL text of the seed: what the ORM has no way to say, each piece with its reason.
 
 /// A session setting. Without it a foreign key is added by copying the table row by row, and tables that refer to
 /// each other cannot be dropped.

@@ -1,6 +1,9 @@
 //! The source stays the one that the star was made from, or the run stops and says what has changed.
 
-use crate::harness::{Run, Sandbox};
+use crate::harness::proxy::Proxy;
+use crate::harness::{Run, Sandbox, server};
+use crate::kills::dies_at;
+use crate::source_lost::run_through;
 
 impl Run {
     fn refuses_because(self, words: &str) {
@@ -30,6 +33,33 @@ fn another_server_is_asked_about() {
     let sandbox = Sandbox::loaded();
     sandbox.tamper("UPDATE sync_source SET server = 'another one'");
     is_asked_about(&sandbox, "the server was another one and is ");
+}
+
+#[test]
+fn what_was_loaded_from_one_server_is_not_gone_on_with_from_another_one() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["init"]).succeeds();
+    dies_at(&sandbox, &["full-load"], "pages-written", 0);
+    // As if another one now answered at the same address.
+    sandbox.tamper("UPDATE sync_source SET server = 'another one'");
+    sandbox
+        .run(&["full-load"])
+        .refuses_because("the server was another one and is ");
+    let report = sandbox.json(&["full-load", "--accept-source"]);
+    assert!(report["resumed"].is_null(), "{report}");
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn the_same_server_at_another_address_goes_on_with_what_was_loaded() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["init"]).succeeds();
+    dies_at(&sandbox, &["full-load"], "pages-written", 0);
+    let proxy = Proxy::to(server().port);
+    let load = run_through(&sandbox, &proxy, &["full-load", "--json"]).succeeds();
+    let report: serde_json::Value = serde_json::from_str(&load.stdout).unwrap();
+    assert!(report["resumed"].is_object(), "{report}");
+    sandbox.assert_star_equals_source();
 }
 
 #[test]

@@ -22,7 +22,7 @@ const CHANGES: [&str; 6] = [
 ];
 
 /// Runs a command until it dies at a failpoint; `after` times it is passed unharmed.
-fn dies_at(sandbox: &Sandbox, arguments: &[&str], failpoint: &str, after: u32) {
+pub fn dies_at(sandbox: &Sandbox, arguments: &[&str], failpoint: &str, after: u32) {
     let mut command = sandbox.command(arguments);
     let action = if after == 0 {
         "return".to_owned()
@@ -201,11 +201,7 @@ fn a_program_that_dies_while_it_makes_or_migrates_the_file_makes_it_when_run_aga
     sandbox.load();
     sandbox.assert_star_equals_source();
 
-    // As if the views had not been there yet.
-    sandbox.tamper("DELETE FROM seaql_migrations WHERE version LIKE '%create_views'");
-    for view in sandbox.star("SELECT name FROM sqlite_master WHERE type = 'view'") {
-        sandbox.tamper(&format!("DROP VIEW {view}"));
-    }
+    sandbox.lose_the_views();
     for failpoint in ["before-backup", "before-migrations", "in-a-migration"] {
         dies_at(&sandbox, &["init"], failpoint, 0);
     }

@@ -3,7 +3,9 @@
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use crate::harness::{Run, Sandbox};
+use crate::harness::prometheus::wait_until;
+use crate::harness::server::{administer, have_own_server_with, start};
+use crate::harness::{Run, Sandbox, server};
 use crate::running::wait_for;
 
 /// Without comparing row by row what has moved, which would find what a marker has passed.
@@ -215,4 +217,74 @@ fn rows_read_again_because_of_the_overlap_are_not_written_and_counted_apart() {
     let run = sandbox.figure(written);
     assert_eq!(payments(&incremental), [10, 0, 10, 0]);
     assert_eq!(sandbox.figure(written), run);
+}
+
+#[test]
+fn a_transaction_that_has_only_read_so_far_may_still_change_what_has_settled_meanwhile() {
+    let sandbox = Sandbox::loaded();
+    sandbox.make_observer();
+    sandbox.observe(&["incremental"]).succeeds();
+    let late = sandbox.open_session();
+    // Both begin in one second, and that is all that MariaDB notes of the tables that they change.
+    sandbox.change(&["DO SLEEP(1 - MICROSECOND(NOW(6)) / 1000000)"]);
+    late.change(&["START TRANSACTION", "DO (SELECT COUNT(*) FROM store)"]);
+    sandbox.change(&["UPDATE payment SET amount = 1.11 WHERE payment_id = 1"]);
+    sandbox.let_seconds_pass(4);
+    sandbox.observe(&INCREMENTAL).succeeds();
+    late.change(&["UPDATE payment SET amount = 2.22 WHERE payment_id = 2", "COMMIT"]);
+    sandbox.observe(&INCREMENTAL).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_replica_that_waits_for_its_source_holds_no_marker_back() {
+    let source = start(&["--log-bin=binlog", "--server-id=1"]);
+    have_own_server_with(&["--log-bin=binlog", "--server-id=2"]);
+    let sandbox = Sandbox::loaded();
+    sandbox.make_observer();
+    administer(
+        &source,
+        &[
+            "CREATE USER replica@'%' IDENTIFIED BY 'not-a-secret'",
+            "GRANT REPLICATION SLAVE ON *.* TO replica@'%'",
+            // All before it is not to be replicated.
+            "FLUSH BINARY LOGS",
+        ],
+    );
+    let files = std::fs::read_dir(source.folder().join("data")).unwrap();
+    let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let newest = files.filter(|file| file.starts_with("binlog.0")).max().unwrap();
+    let port = source.port;
+    let begin = if server().is_mariadb {
+        [
+            format!(
+                "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = {port}, MASTER_USER = 'replica', \
+                 MASTER_PASSWORD = 'not-a-secret', MASTER_LOG_FILE = '{newest}', MASTER_LOG_POS = 4"
+            ),
+            "START SLAVE".to_owned(),
+        ]
+    } else {
+        [
+            format!(
+                "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = {port}, SOURCE_USER = 'replica', \
+                 SOURCE_PASSWORD = 'not-a-secret', SOURCE_LOG_FILE = '{newest}', SOURCE_LOG_POS = 4, \
+                 GET_SOURCE_PUBLIC_KEY = 1"
+            ),
+            "START REPLICA".to_owned(),
+        ]
+    };
+    sandbox.change(&begin.each_ref().map(String::as_str));
+    administer(&source, &["CREATE SCHEMA replicated"]);
+    let has_come = "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'replicated'";
+    wait_until("it is replicated", || !sandbox.source(has_come).is_empty());
+
+    sandbox.let_seconds_pass(3);
+    sandbox.change(&["UPDATE customer SET first_name = 'NEW' WHERE customer_id = 1"]);
+    sandbox.let_seconds_pass(3);
+    sandbox.observe(&INCREMENTAL).succeeds();
+    assert_eq!(
+        sandbox.figure("SELECT COUNT(*) FROM sync_state WHERE held_back_by IS NOT NULL"),
+        "0"
+    );
+    sandbox.assert_star_equals_source();
 }

@@ -117,7 +117,7 @@ fn an_interrupted_load_keeps_what_is_finished_and_goes_on_when_run_again() {
 fn a_second_run_stops_at_once_and_says_who_is_at_work() {
     let sandbox = Sandbox::new();
     let mut child = start_slow_load(&sandbox, &[]);
-    // A page that is a range of keys is one that is compared.
+    // Whoever has read a page has the lock.
     let mut log = wait_for(&mut child, "scope=keys (");
     for command in ["full-load", "incremental", "init"] {
         let second = sandbox.run(&[command]).ends_with_code(3);

@@ -5,13 +5,13 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 
 use crate::harness::http::free_port;
+use crate::harness::others::through;
 use crate::harness::server::{self, READER, READER_PASSWORD, administer};
 use crate::harness::{Run, Sandbox, send};
 
@@ -234,7 +234,7 @@ fn files_are_their_owner_s_alone_whatever_the_umask() {
     let openly = |arguments: &[&str]| {
         let mut command = sandbox.command(arguments);
         command.env("SAKILA_SYNC_METRICS_FILE", &metrics);
-        with_umask_0(&command)
+        through(&["sh", "-c", "umask 0; exec \"$0\" \"$@\""], &command)
     };
     let modes = || -> Vec<(String, u32)> {
         let entries = fs::read_dir(sandbox.folder()).unwrap().map(Result::unwrap);
@@ -267,11 +267,8 @@ fn files_are_their_owner_s_alone_whatever_the_umask() {
     session.change(&["UNLOCK TABLES"]);
     assert!(load.wait().unwrap().success());
 
-    // As if the last step, the views, had not been there yet: a backup is kept.
-    sandbox.tamper("DELETE FROM seaql_migrations WHERE version LIKE '%create_views'");
-    for view in sandbox.star("SELECT name FROM sqlite_master WHERE type = 'view'") {
-        sandbox.tamper(&format!("DROP VIEW {view}"));
-    }
+    // A file of an older version: a backup is kept.
+    sandbox.lose_the_views();
     Run::of(openly(&["init"])).succeeds();
     let after = modes();
     assert!(after.iter().any(|(name, _)| name.ends_with(".backup")), "{after:?}");
@@ -280,22 +277,6 @@ fn files_are_their_owner_s_alone_whatever_the_umask() {
         let expected = if name == "sakila.prom" { 0o644 } else { 0o600 };
         assert_eq!(*mode, expected, "{name} is {mode:o}");
     }
-}
-
-fn with_umask_0(command: &Command) -> Command {
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", "umask 0; exec \"$0\" \"$@\""])
-        .arg(command.get_program())
-        .args(command.get_args())
-        .current_dir(command.get_current_dir().unwrap_or(Path::new(".")));
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
-    shell
 }
 
 #[test]

@@ -76,8 +76,8 @@ fn a_run_that_is_stopped_ends_in_order_and_run_again_it_ends_right() {
         wait_until_payments_are_wanted(&sandbox);
         let stopped = stop(run, signal, &payments);
         if command[0] == "full-load" {
-            // The pages of the payments are planned while the last rentals are read.
-            assert!(stopped.stderr.contains("kept up to here table=\"fact_"), "{stopped:#?}");
+            let kept = "kept up to here table=\"fact_payment\"";
+            assert!(stopped.stderr.contains(kept), "{stopped:#?}");
         }
         stopped.fails(130, &["error: stopped", hint]);
         let is_run = !["validate", "init"].contains(&command[0]);

@@ -92,11 +92,7 @@ fn a_first_load_is_not_called_finished_before_it_is_on_the_disk() {
 fn a_backup_is_not_taken_without_what_is_in_the_log() {
     let sandbox = Sandbox::loaded();
     let reader = sandbox.other_program(READING);
-    // As if the last step, the views, had not been there yet.
-    sandbox.tamper("DELETE FROM seaql_migrations WHERE version LIKE '%create_views'");
-    for view in sandbox.star("SELECT name FROM sqlite_master WHERE type = 'view'") {
-        sandbox.tamper(&format!("DROP VIEW {view}"));
-    }
+    sandbox.lose_the_views();
     sandbox.run(&["init"]).fails(3, &[&holder(), HINT]);
     end(&reader);
     drop(reader);

@@ -50,7 +50,7 @@ fn a_tolerance_allows_a_small_difference_and_no_larger_one() {
 }
 
 #[test]
-fn missing_rows_orphans_and_nulls_are_found() {
+fn missing_rows_and_orphans_are_found() {
     for damage in [
         "DELETE FROM dim_film WHERE film_id = 1",
         "DELETE FROM bridge_film_category WHERE film_key = 1",
@@ -60,6 +60,44 @@ fn missing_rows_orphans_and_nulls_are_found() {
         let sandbox = Sandbox::loaded();
         sandbox.tamper(damage);
         sandbox.run(&["validate", "--days", "1"]).ends_with_code(1);
+    }
+}
+
+#[test]
+fn keys_that_repeat_orphans_and_nulls_are_counted_and_each_is_enough_to_differ() {
+    let sandbox = Sandbox::loaded();
+    sandbox.tamper("CREATE TABLE sound AS SELECT * FROM fact_payment");
+    // No row comes or goes, and no payment moves to another store: the counts and totals of both sides stay alike.
+    for (damage, code, unsound) in [
+        ("UPDATE fact_payment SET staff_id = staff_id", 0, [0, 0, 0]),
+        (
+            "UPDATE fact_payment SET payment_id = payment_id / 3 * 3 WHERE payment_id BETWEEN 9 AND 14",
+            1,
+            [2, 0, 0],
+        ),
+        (
+            "UPDATE fact_payment SET customer_key = 123456 WHERE payment_id BETWEEN 9 AND 12",
+            1,
+            [0, 4, 0],
+        ),
+        (
+            "UPDATE fact_payment SET customer_key = NULL WHERE payment_id BETWEEN 9 AND 11",
+            1,
+            [0, 0, 3],
+        ),
+    ] {
+        // A table made of a query has no constraints: its own would keep the damage out.
+        sandbox.tamper("DROP TABLE fact_payment");
+        sandbox.tamper("CREATE TABLE fact_payment AS SELECT * FROM sound");
+        sandbox.tamper(damage);
+        let run = sandbox.run(&["validate", "--all", "--json"]).ends_with_code(code);
+        let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        for table in report["tables"].as_array().unwrap() {
+            let name = &table["rows"]["table"];
+            let expected = if name == "fact_payment" { unsound } else { [0, 0, 0] };
+            let found = [&table["duplicates"], &table["orphans"], &table["nulls"]];
+            assert_eq!(found, expected, "{damage}: {name}");
+        }
     }
 }
 

@@ -34,6 +34,7 @@ pub enum Decoding {
 }
 
 impl Decoding {
+    /// Which of them a column of this type is.
     pub fn of(type_info: &MySqlTypeInfo) -> Self {
         let is = |compatible: fn(&MySqlTypeInfo) -> bool| compatible(type_info);
         if is(<u64 as Type<MySql>>::compatible) {
@@ -51,6 +52,7 @@ impl Decoding {
         }
     }
 
+    /// A value as a cell; what is no such value is a cell that says so.
     pub fn decode(self, value: MySqlValueRef<'_>) -> Cell {
         if value.is_null() {
             return Cell::Null;

@@ -2,6 +2,7 @@
 
 use chrono::{Datelike, NaiveDate};
 
+/// The key of a day, as in 20051231.
 pub fn of_day(day: NaiveDate) -> i32 {
     day.year() * 10_000 + (day.month() * 100 + day.day()).cast_signed()
 }
@@ -12,6 +13,7 @@ pub fn day(key: i32) -> Option<NaiveDate> {
     NaiveDate::from_ymd_opt(year(key), month, day).filter(|day| of_day(*day) == key)
 }
 
+/// The year of a key.
 pub fn year(key: i32) -> i32 {
     key / 10_000
 }

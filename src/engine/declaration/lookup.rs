@@ -93,18 +93,10 @@ impl Lookups {
             .ok_or_else(|| Rejection::missing(lookup.name, key))
     }
 
+    /// The filled map of a lookup, if it is there.
     pub fn map(&self, lookup: &'static Lookup) -> Option<&KeyMap> {
-        self.entry(lookup).map(|map| &**map)
-    }
-
-    /// The map itself, for others to put in, too.
-    pub fn shared(&self, lookup: &'static Lookup) -> Option<Arc<KeyMap>> {
-        self.entry(lookup).cloned()
-    }
-
-    fn entry(&self, lookup: &'static Lookup) -> Option<&Arc<KeyMap>> {
         let found = self.maps.iter().find(|(of, _)| std::ptr::eq(*of, lookup));
-        found.map(|(_, map)| map)
+        found.map(|(_, map)| &**map)
     }
 
     /// Puts a filled map in, instead of any earlier one of the same lookup.
@@ -130,6 +122,7 @@ const DENSE_SLACK: usize = 8;
 const DENSE_FLOOR: usize = 65_536;
 
 impl KeyMap {
+    /// The value of a key.
     pub fn get(&self, key: i64) -> Option<i64> {
         match usize::try_from(key).ok().and_then(|slot| self.dense.get(slot)) {
             Some(&stored) if stored != 0 => Some(i64::from(stored) - 1),
@@ -138,6 +131,7 @@ impl KeyMap {
         }
     }
 
+    /// Sets the value of a key, instead of any earlier one.
     pub fn insert(&mut self, key: i64, value: i64) {
         self.entries += 1;
         let limit = DENSE_FLOOR + self.entries * DENSE_SLACK;
@@ -158,6 +152,7 @@ impl KeyMap {
         }
     }
 
+    /// Forgets a key.
     pub fn remove(&mut self, key: i64) {
         if let Some(stored) = usize::try_from(key).ok().and_then(|slot| self.dense.get_mut(slot)) {
             *stored = 0;

@@ -9,6 +9,7 @@ pub struct Rejection {
 }
 
 impl Rejection {
+    /// For want of the parent of this table and key.
     pub fn missing(parent: &'static str, key: i64) -> Self {
         Self {
             reason: format!("{parent} {key} does not exist"),
@@ -16,6 +17,7 @@ impl Rejection {
         }
     }
 
+    /// For a value that the star has no place for.
     pub fn invalid(reason: impl Into<String>) -> Self {
         Self {
             reason: reason.into(),

@@ -6,7 +6,7 @@ use sea_orm::{
     Value,
 };
 
-use super::lookup::Lookups;
+use crate::engine::declaration::lookup::Lookups;
 use crate::engine::declaration::rejection::Rejection;
 use crate::engine::declaration::source_rows::SourceRow;
 
@@ -27,6 +27,7 @@ pub struct Column {
     pub nullable: bool,
 }
 
+/// What a column of the star holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CellType {
     BigInteger,

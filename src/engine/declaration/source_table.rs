@@ -1,6 +1,6 @@
 //! A source table as a value: its name, the key its changed rows are named by, and the columns that are read.
 
-use sea_orm::sea_query::{Alias, Asterisk, ColumnType, DynIden, Expr, ExprTrait, IntoIden, Query, SelectStatement};
+use sea_orm::sea_query::{Asterisk, ColumnType, Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, IdenStatic, Iterable};
 
 /// Every source table has its time of last change in this column.
@@ -75,10 +75,6 @@ impl SourceTable {
             .expr(Expr::col(self.key).max())
             .from(self.name)
             .to_owned()
-    }
-
-    pub fn iden(&self) -> DynIden {
-        Alias::new(self.name).into_iden()
     }
 }
 

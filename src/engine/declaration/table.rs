@@ -69,6 +69,7 @@ pub struct Sum {
     pub target: fn() -> Expr,
 }
 
+/// What part a table has in the star.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Dimension,
@@ -102,6 +103,7 @@ pub struct Follows {
     pub affected: fn(&[i64]) -> SelectStatement,
 }
 
+/// What of a followed fact makes rows stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
     /// It publishes another value than before, or is new, gone, or rejected.
@@ -128,7 +130,7 @@ pub struct Reference {
 
 /// Totals that source and target must agree on, per store and day. The target adds them up itself. Of the source they
 /// are added up row by row, by a join in memory: joining millions of rows for totals takes a server many times longer
-/// than handing them out. Nothing of the mapping that loads is used for them.
+/// than handing them out. Neither `map` nor what a load has looked up is used for them.
 pub struct Totals {
     /// Selects what the totals are made of, unfiltered: of each row of the source table its page key, its last change,
     /// and then what `entry` reads.
@@ -180,6 +182,7 @@ pub struct Calendar {
 }
 
 impl Star {
+    /// All tables, in the order in which they are loaded.
     pub fn tables(&self) -> impl DoubleEndedIterator<Item = &Table> {
         self.phases.iter().flatten()
     }
@@ -187,6 +190,11 @@ impl Star {
     /// The table of this name, if it is one of the star's.
     pub fn table(&self, name: &str) -> Option<&Table> {
         self.tables().find(|table| table.name == name)
+    }
+
+    /// Whether the rows of a source table become rows of a star table.
+    pub fn has_rows_of(&self, source_table: &str) -> bool {
+        self.tables().any(|table| table.source_table == source_table)
     }
 
     /// The source table of this name.
@@ -302,6 +310,7 @@ impl Table {
             .expect("declarations name their own columns; a test sees to it")
     }
 
+    /// Where several columns stand among `columns`.
     pub fn positions(&self, names: &[&str]) -> Vec<usize> {
         names.iter().map(|name| self.position(name)).collect()
     }

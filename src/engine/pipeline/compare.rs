@@ -9,10 +9,9 @@ use crate::engine::declaration::rejection::Reject;
 use crate::engine::declaration::row::{Columns, NaturalKey};
 use crate::engine::declaration::table::Table;
 use crate::engine::pipeline::flow::{
-    Batch, BatchCounts, ColumnDifference, Difference, DifferenceKind, Job, Upserts, Wanted,
+    Batch, BatchCounts, ColumnDifference, Difference, DifferenceKind, Job, Late, Upserts, Wanted,
 };
 use crate::engine::pipeline::held::{Held, natural_key};
-use crate::engine::pipeline::lookups::Late;
 
 /// A scope is authoritative: what is held and not wanted is deleted, what is equal is not written. Up to
 /// `described` differing rows are described. A row that is rejected for want of its parent goes from the target only

@@ -12,7 +12,6 @@ use crate::engine::declaration::row::{Columns, NaturalKey};
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::source_rows::SourceRows;
 use crate::engine::declaration::table::Table;
-use crate::engine::pipeline::lookups::Late;
 
 /// One unit of work: a scope of a table.
 #[derive(Clone)]
@@ -121,6 +120,7 @@ pub struct Difference {
     pub columns: Vec<ColumnDifference>,
 }
 
+/// Which side has the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DifferenceKind {
@@ -139,6 +139,7 @@ pub struct ColumnDifference {
     pub target: Option<String>,
 }
 
+/// Rows of a batch, or of several, by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BatchCounts {
     pub read: u64,
@@ -225,3 +226,6 @@ impl TableOutcome {
 /// Rows of dimensions that are gone from the source and still to be deleted: their natural keys, by dimension.
 /// They go at the end of a run, when nothing points to them any more.
 pub type Removed = HashMap<&'static str, HashSet<i64>>;
+
+/// Rows of dimensions that the source has and the target lacks: late arrivals, by dimension.
+pub type Late = Vec<(&'static str, Vec<i64>)>;

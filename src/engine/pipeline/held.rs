@@ -1,7 +1,7 @@
 //! The rows that the target holds of one scope.
 //!
 //! SQLite hands a scope over as one text, because the driver copies each cell of each row by itself: to compare all
-//! rows of the star took twice as long that way (docs/performance.md). Rows and cells are parted by the characters that
+//! rows of the star took nearly half as long again that way (docs/performance.md). Rows and cells are parted by the characters that
 //! ASCII has for it; a cell is nothing for NULL, a number, or a mark and its text in hexadecimal, so that nothing in a
 //! text can end a cell. A REAL that is a whole number of hundredths, as amounts are, is that number: SQLite is slow at
 //! finding the digits of others.
@@ -117,10 +117,12 @@ impl Held {
         &self.cells[position * self.width..(position + 1) * self.width]
     }
 
+    /// The cells of each row, as wide as the table's columns.
     pub fn rows(&self) -> impl Iterator<Item = &[Value]> {
         self.cells.chunks_exact(self.width)
     }
 
+    /// The page key of the row at this position.
     pub fn page_key(&self, position: usize) -> i64 {
         self.page_keys[position]
     }

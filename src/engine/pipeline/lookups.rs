@@ -6,19 +6,17 @@ use std::sync::Arc;
 use sea_orm::sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use tracing::debug;
 
-use super::flow::Removed;
 use crate::engine::declaration::integer::Key;
 use crate::engine::declaration::lookup::{self, KeyMap, KeysFrom, Lookup, Lookups, Need, Side};
-use crate::engine::declaration::scope::Scope;
+use crate::engine::declaration::scope::{KEYS_A_STATEMENT, Scope};
 use crate::engine::declaration::source_rows::SourceRows;
 use crate::engine::declaration::table::{Kind, Star};
+use crate::engine::pipeline::flow::{Late, Removed};
 use crate::engine::pipeline::snapshot_lookups::{Known, SnapshotLookups};
 use crate::engine::source_db::reader::SourceReader;
 use crate::engine::target_db::{TargetReader, reject};
 use crate::error::{Doing, Result};
 
-/// Keys that one statement names.
-const KEYS_A_STATEMENT: usize = 1_000;
 /// Keys that one statement brings, where they lie close together.
 const KEYS_A_RANGE: usize = 10_000;
 /// Keys that one statement brings, where a lookup is filled whole.
@@ -40,10 +38,20 @@ pub struct LookupSource {
     pub looks_for_late: bool,
 }
 
-/// Rows of dimensions that the source has and the target lacks: late arrivals, by dimension.
-pub type Late = Vec<(&'static str, Vec<i64>)>;
-
 impl LookupSource {
+    /// Lookups that nothing else is known of than what source and target hold.
+    pub fn of(star: &'static Star, source: SourceReader, target: TargetReader) -> Self {
+        Self {
+            star,
+            source,
+            target,
+            removed: Arc::default(),
+            corrected: Lookups::default(),
+            snapshot: None,
+            looks_for_late: false,
+        }
+    }
+
     /// Fills every lookup that is needed and not filled yet, whole, in keyset pages: a map is small, the rows that it
     /// is made from are not.
     pub async fn load(&self, needs: impl IntoIterator<Item = &Need>, lookups: &mut Lookups) -> Result<()> {

@@ -58,6 +58,7 @@ impl Progress {
 }
 
 impl TableProgress {
+    /// Notes that the table is at its end.
     pub fn finish(&self) {
         let _ = self.took.set(self.began.elapsed());
     }
@@ -75,6 +76,7 @@ impl TableProgress {
             .as_secs_f64()
     }
 
+    /// Notes how many rows there are likely to be.
     pub fn expect(&self, rows: u64) {
         self.expected.store(rows, Ordering::Relaxed);
     }
@@ -85,6 +87,7 @@ impl TableProgress {
         metrics::page_read(self.table, rows, bytes);
     }
 
+    /// Adds what became of the rows of a batch.
     pub fn add_written(&self, counts: BatchCounts) {
         let written = counts.inserted + counts.updated + counts.deleted;
         self.written.fetch_add(written, Ordering::Relaxed);

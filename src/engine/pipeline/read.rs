@@ -2,11 +2,11 @@
 
 use tracing::debug;
 
-use super::flow::{Job, Page};
-use super::held;
-use super::lookups::{Late, LookupSource};
 use crate::engine::declaration::lookup::Lookups;
 use crate::engine::declaration::period::Period;
+use crate::engine::pipeline::flow::{Job, Late, Page};
+use crate::engine::pipeline::held;
+use crate::engine::pipeline::lookups::LookupSource;
 use crate::engine::source_db::reader::SourceReader;
 use crate::engine::target_db::TargetReader;
 use crate::error::{Doing, Result};
@@ -30,6 +30,7 @@ pub enum LookupPlan {
 }
 
 impl Reader {
+    /// Reads both sides of one scope, and fills what its rows look up.
     pub async fn read(&self, job: Job) -> Result<Page> {
         let table = job.table;
         let select = (table.select)()

@@ -114,6 +114,7 @@ pub struct Lap {
 }
 
 impl Lap {
+    /// Starts the clock of one worker of a stage.
     pub fn begin(stages: Arc<Stages>, stage: Stage) -> Self {
         Self {
             stages,
@@ -122,6 +123,7 @@ impl Lap {
         }
     }
 
+    /// The time since the last call was work.
     pub fn worked(&mut self) {
         let elapsed = self.elapsed();
         let clock = &self.stages.0[self.stage as usize];
@@ -131,6 +133,7 @@ impl Lap {
         metrics::stage_worked(self.stage.name(), elapsed);
     }
 
+    /// The time since the last call was spent waiting for another stage.
     pub fn waited(&mut self) {
         let elapsed = self.elapsed();
         let clock = &self.stages.0[self.stage as usize];

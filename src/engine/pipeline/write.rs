@@ -55,6 +55,7 @@ struct FinishedIntervals {
 }
 
 impl Writer {
+    /// A writer for one run, with the years that the calendar has.
     pub fn new(star: &'static Star, commits: Commits, run_id: i64, years: Years) -> Self {
         Self {
             star,

@@ -23,7 +23,7 @@ use crate::error::Result;
 const ROWS_OF_TOUCHED_DAYS: u64 = 50_000;
 const ROWS_OF_TOUCHED_DAYS_A_CHANGE: u64 = 4;
 /// Keys that one statement names.
-const KEYS_A_STATEMENT: usize = 2_000;
+const KEYS_A_PART: usize = 2_000;
 /// Statements that each side is asked at once.
 const PARTS_AT_ONCE: usize = 2;
 
@@ -139,7 +139,7 @@ impl CatchUp<'_> {
         let changed = changed.iter().copied().filter(|key| !rejected.contains(key));
         let source_totals = &*source_totals;
         let target = &target;
-        let parts = Scope::of_keys(changed, KEYS_A_STATEMENT)
+        let parts = Scope::of_keys(changed, KEYS_A_PART)
             .into_iter()
             .map(|scope| async move {
                 tokio::try_join!(

@@ -10,13 +10,6 @@ use chrono::TimeDelta;
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
 use tracing::{Instrument, debug, info, info_span};
 
-use super::delta::{Advance, Delta, LookAt};
-use super::figures::{Comparison, Sides};
-use super::report::Proof;
-use super::stale::Changes;
-use super::survey::Survey;
-use super::totals::Figures;
-use super::{Context, Mode};
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::source_table::MARKER_COLUMN;
 use crate::engine::declaration::table::{Kind, Table};
@@ -24,12 +17,18 @@ use crate::engine::failpoint;
 use crate::engine::pipeline::flow::{Outcomes, Removed, TableOutcome};
 use crate::engine::pipeline::plan::Intervals;
 use crate::engine::pipeline::snapshot_lookups::SnapshotLookups;
+use crate::engine::runs::delta::{Advance, Delta, LookAt};
+use crate::engine::runs::figures::{Comparison, Sides};
+use crate::engine::runs::report::Proof;
+use crate::engine::runs::stale::Changes;
+use crate::engine::runs::survey::Survey;
+use crate::engine::runs::totals::Figures;
+use crate::engine::runs::{Context, Mode, identity};
 use crate::engine::source_db::Snapshot;
 use crate::engine::source_db::indexes::Indexes;
 use crate::engine::target_db::proof::Range;
-use crate::engine::target_db::source_record::{self, SourceRecord};
 use crate::engine::target_db::state::{self, States, sync_state};
-use crate::engine::target_db::{TargetReader, history, reject, statement};
+use crate::engine::target_db::{TargetReader, history, reject, source_record, statement};
 use crate::error::{Doing, Error, Result};
 use crate::metrics::{self, catalogue};
 
@@ -107,6 +106,7 @@ pub struct CatchUp<'a> {
 }
 
 impl<'a> CatchUp<'a> {
+    /// Sets the pass up, with what is remembered and what the source says of itself.
     pub async fn new(
         context: &'a Context<'a>,
         snapshot: &'a Snapshot,
@@ -149,12 +149,7 @@ impl<'a> CatchUp<'a> {
             }
             let state = self.states.get(source_table.name);
             let look_at = LookAt {
-                is_star_table: self
-                    .context
-                    .look
-                    .star
-                    .tables()
-                    .any(|table| table.source_table == source_table.name),
+                is_star_table: self.context.look.star.has_rows_of(source_table.name),
                 counts_rows: !self.indexes.begin_with(source_table.name, MARKER_COLUMN),
             };
             let delta = Delta::read(self.snapshot, source_table, state, self.start.mode, look_at).await?;
@@ -306,8 +301,7 @@ impl<'a> CatchUp<'a> {
 
     /// Moves the markers, within the transaction that commits the rows they stand for, and remembers whose they are.
     async fn move_markers(&mut self, agrees: bool) -> Result<()> {
-        let record = SourceRecord::of(self.context.look.source, self.context.source_columns);
-        source_record::save(&*self.transaction, record).await?;
+        source_record::save(&*self.transaction, identity::record(self.context)).await?;
         let mut markers = Vec::new();
         for source_table in &self.context.look.star.sources {
             let Some(state) = self.states.remove(source_table.name) else {
@@ -318,7 +312,6 @@ impl<'a> CatchUp<'a> {
             let all_rows = self.source_rows.get(source_table.name).copied();
             let advance = Advance {
                 snapshot: self.snapshot,
-                run_id: self.run_id,
                 mode: self.start.mode,
                 overlap: self.context.overlap,
                 before_pages: self.update_times_before_pages.as_ref(),

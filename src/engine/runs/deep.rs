@@ -13,7 +13,7 @@ use crate::engine::declaration::lookup::Lookups;
 use crate::engine::declaration::period::Period;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Star, Table};
-use crate::engine::pipeline::flow::{Difference, Outcomes, Removed};
+use crate::engine::pipeline::flow::{Difference, Outcomes};
 use crate::engine::pipeline::lookups::LookupSource;
 use crate::engine::pipeline::read::{LookupPlan, Reader};
 use crate::engine::pipeline::write::{Commits, Writer};
@@ -115,13 +115,8 @@ impl Recheck<'_> {
                 source: self.snapshot.reader(),
                 target: self.target.clone(),
                 lookups: LookupPlan::ByKey(LookupSource {
-                    star,
-                    source: self.snapshot.reader(),
-                    target: self.target.clone(),
-                    removed: Arc::new(Removed::new()),
                     corrected: corrected.clone(),
-                    snapshot: None,
-                    looks_for_late: false,
+                    ..LookupSource::of(star, self.snapshot.reader(), self.target.clone())
                 }),
                 period: Period::All,
             },

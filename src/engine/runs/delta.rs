@@ -9,9 +9,9 @@ use sea_orm::DbErr;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use tracing::warn;
 
-use super::Mode;
 use crate::engine::declaration::integer::Key;
 use crate::engine::declaration::source_table::{MARKER_COLUMN, SourceTable};
+use crate::engine::runs::Mode;
 use crate::engine::source_db::Snapshot;
 use crate::engine::source_db::open_work::OpenWork;
 use crate::engine::target_db::state::{self, sync_state};
@@ -36,7 +36,6 @@ pub struct Delta {
 /// What the state after a run depends on beside the delta.
 pub struct Advance<'a> {
     pub snapshot: &'a Snapshot,
-    pub run_id: i64,
     pub mode: Mode,
     pub overlap: TimeDelta,
     /// UPDATE_TIME as it was before the pages of this run were read, where it had settled; none if there were no pages.
@@ -201,11 +200,7 @@ impl Delta {
             highest_key: self.extent.map_or(before.highest_key, |extent| extent.highest_key),
             load_marker: before.load_marker.filter(|_| !closes_load),
             loaded_upto: before.loaded_upto.filter(|_| !closes_load),
-            moved_run: if self.moved {
-                Some(after.run_id)
-            } else {
-                before.moved_run
-            },
+            moved_run: before.moved_run,
             rows_scanned: if self.moved {
                 after.rows_scanned
             } else {
@@ -250,7 +245,9 @@ fn held_back_by(newest: DateTime<Utc>, closed: DateTime<Utc>, snapshot: &Snapsho
     // Work that has just begun is no reason: without it the overlap would hold the marker at the same place.
     let a_moment = TimeDelta::seconds(2);
     match snapshot.open_work {
-        OpenWork::Seen(Some(oldest)) if oldest.since + a_moment < snapshot.clock => Some(format!(
+        OpenWork::Seen {
+            oldest: Some(oldest), ..
+        } if oldest.since + a_moment < snapshot.clock => Some(format!(
             "connection {}, open since {}",
             oldest.connection_id,
             state::time_text(oldest.since)

@@ -8,13 +8,13 @@ use sea_orm::{QueryResult, TransactionTrait};
 use serde::{Serialize, Serializer};
 
 use crate::engine::declaration::integer::Integer;
-use crate::engine::declaration::lookup::{KeysFrom, Lookup, Lookups, Side};
+use crate::engine::declaration::lookup::{KeysFrom, Lookup, Side};
 use crate::engine::declaration::period::Period;
 use crate::engine::declaration::row::RUN_COLUMN;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::source_table::{MARKER_COLUMN, SourceTable};
 use crate::engine::declaration::table::{Kind, Table};
-use crate::engine::pipeline::flow::{Difference, Job, Page, Removed};
+use crate::engine::pipeline::flow::{Difference, Job, Page};
 use crate::engine::pipeline::lookups::LookupSource;
 use crate::engine::pipeline::read::{LookupPlan, Reader};
 use crate::engine::pipeline::transform::transform;
@@ -69,10 +69,11 @@ pub struct Explanation {
 pub struct RowBehind {
     pub table: &'static str,
     pub columns: Cells,
-    /// Whether its last_update lies behind the table's marker: the next run looks at it.
+    /// Whether its last_update is newer than the table's marker and than the last sync: the next run looks at it.
     pub is_newer_than_marker: bool,
 }
 
+/// What is to be thought of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -302,15 +303,11 @@ impl Search<'_> {
         let reader = Reader {
             source: self.snapshot.reader(),
             target: self.target.clone(),
-            lookups: LookupPlan::ByKey(LookupSource {
-                star: self.look.star,
-                source: self.snapshot.reader(),
-                target: self.target.clone(),
-                removed: Arc::new(Removed::new()),
-                corrected: Lookups::default(),
-                snapshot: None,
-                looks_for_late: false,
-            }),
+            lookups: LookupPlan::ByKey(LookupSource::of(
+                self.look.star,
+                self.snapshot.reader(),
+                self.target.clone(),
+            )),
             period: Period::All,
         };
         reader.read(Job::of(table, Scope::Keys(vec![key]))).await

@@ -32,6 +32,7 @@ pub struct Comparison {
     pub pending: i64,
 }
 
+/// What a figure counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
@@ -41,6 +42,7 @@ pub enum Measure {
 }
 
 impl Comparison {
+    /// Row counts of a table, rejected rows told apart.
     pub fn of_rows(table: &Table, source: i64, target: i64, rejected: u64) -> Self {
         Self {
             table: table.name,
@@ -59,6 +61,7 @@ impl Comparison {
         self.target + self.rejected + self.pending - self.source
     }
 
+    /// Whether both sides differ by what neither rejects nor pending changes explain.
     pub fn differs(&self) -> bool {
         self.delta() != 0
     }
@@ -97,11 +100,13 @@ impl Sides<'_> {
         Ok(Comparison::of_rows(table, source, target, rejected))
     }
 
+    /// All rows of the source table.
     pub async fn all_source_rows(&self, table: &Table) -> Result<i64> {
         let number = self.source.number(&self.indexes.count(table.source_table)).await;
         number.source(|| format!("counting {}", table.source_table))
     }
 
+    /// The rows that the source has of a scope.
     pub async fn source_rows(&self, table: &Table, scope: &Scope) -> Result<i64> {
         let select = Query::select()
             .expr(Expr::col(Asterisk).count())
@@ -112,6 +117,7 @@ impl Sides<'_> {
         number.source(|| format!("counting {}, {scope}", table.source_table))
     }
 
+    /// The rows that the target has of a scope.
     pub async fn target_rows(&self, table: &Table, scope: &Scope) -> Result<i64> {
         rows_held(&self.target, table, scope.contains(&table.target_page_key())).await
     }

@@ -24,7 +24,7 @@ use crate::engine::runs::totals::{self, Figures};
 use crate::engine::runs::{Context, Mode, identity, soundness, survey};
 use crate::engine::target_db::history::{self, RunCounts, Status};
 use crate::engine::target_db::state::{self, States, sync_state};
-use crate::engine::target_db::{self, TargetReader};
+use crate::engine::target_db::{self, TargetReader, source_record};
 use crate::error::{Doing, Error, Result};
 
 const COMMAND: &str = "full-load";
@@ -113,6 +113,8 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
         start.update_times.extend(update_time.map(|time| (table, time)));
         state::save(&transaction, state).await?;
     }
+    // From here on the star is made from this source: what is loaded from it is nothing that another one goes on with.
+    source_record::save(&transaction, identity::record(context)).await?;
     transaction
         .commit()
         .await
@@ -122,7 +124,7 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
     Ok(start)
 }
 
-/// Whether an interrupted load is there, of this source, and young enough for its pages still to be trusted.
+/// Whether an interrupted load is there, of this very source, and young enough for its pages still to be trusted.
 async fn can_go_on(context: &Context<'_>, states: &States, clock: DateTime<Utc>) -> Result<bool> {
     if !state::is_loading(states) {
         return Ok(false);
@@ -131,10 +133,9 @@ async fn can_go_on(context: &Context<'_>, states: &States, clock: DateTime<Utc>)
         .values()
         .filter_map(|state| state.load_marker.as_deref().and_then(state::parse_time))
         .min();
-    let is_young = oldest.is_some_and(|began| clock - began < TimeDelta::hours(HOURS_TO_GO_ON));
-    let run = history::last_run_of(&context.target.writer, COMMAND).await?;
-    let is_same = run.is_some_and(|run| run.source_identity == context.look.source.server.identity);
-    Ok(is_young && is_same)
+    let is_young = oldest.is_some_and(|began| began <= clock && clock - began < TimeDelta::hours(HOURS_TO_GO_ON));
+    let remembered = source_record::load(&context.target.writer).await?;
+    Ok(is_young && remembered == Some(identity::record(context)))
 }
 
 async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report> {

@@ -13,13 +13,23 @@ use crate::error::{Error, Result};
 /// Clocks are set right by so much without anybody having gone back to an older copy.
 const CLOCK_CORRECTION_SECONDS: i64 = 5;
 
+/// The source as it is now.
+pub fn record(context: &Context<'_>) -> SourceRecord {
+    let server = &context.look.source.server;
+    SourceRecord {
+        server: server.id.clone(),
+        schema: server.schema.clone(),
+        columns: context.source_columns.clone(),
+    }
+}
+
 /// Compares the source with what is remembered of it.
 ///
 /// # Errors
 /// `SourceChanged` with all that differs.
 pub async fn check(context: &Context<'_>, states: &States) -> Result<()> {
     let mut evidence = Vec::new();
-    let now = SourceRecord::of(context.look.source, context.source_columns);
+    let now = record(context);
     if let Some(then) = source_record::load(&context.target.writer).await? {
         let mut compare = |what: &str, then: &str, now: &str| {
             if then != now {

@@ -44,7 +44,7 @@ pub struct Look<'a> {
     pub source: &'a Source,
     /// What was committed to the target.
     pub readers: DatabaseConnection,
-    /// Concurrent connections to the source.
+    /// Pages of the source that are read at the same time, each on a connection of its own.
     pub workers: usize,
     /// Rows a page, and so a batch.
     pub batch_size: u64,

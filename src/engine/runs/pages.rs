@@ -93,13 +93,8 @@ impl Pages<'_> {
         let committed = TargetReader::Committed(look.readers.clone());
         // Surrogate keys are looked up in what the phases before have committed.
         let lookup_source = LookupSource {
-            star: look.star,
-            source: look.source.reader(),
-            target: committed.clone(),
             removed: Arc::new(walked.removed.clone()),
-            corrected: Lookups::default(),
-            snapshot: None,
-            looks_for_late: false,
+            ..LookupSource::of(look.star, look.source.reader(), committed.clone())
         };
         let target = if self.is_target_empty {
             TargetReader::Empty

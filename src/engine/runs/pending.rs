@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use sea_orm::sea_query::Query;
 
 use crate::engine::declaration::integer::Key;
-use crate::engine::declaration::scope::Scope;
+use crate::engine::declaration::scope::{KEYS_A_STATEMENT, Scope};
 use crate::engine::declaration::table::{Kind, Table};
 use crate::engine::pipeline::flow::{Outcomes, Removed, TableOutcome};
 use crate::engine::pipeline::plan::Intervals;
@@ -20,9 +20,6 @@ use crate::engine::source_db::Snapshot;
 use crate::engine::target_db::reject;
 use crate::engine::target_db::state::{self, States};
 use crate::error::{Doing, Result};
-
-/// Keys that one statement names.
-const KEYS_A_STATEMENT: usize = 1_000;
 
 /// Page keys of rows that have changed since the last sync, by star table, ascending.
 pub struct Pending(HashMap<&'static str, Keys>);
@@ -39,7 +36,8 @@ struct Keys {
 pub(super) enum Moved {
     No,
     Yes,
-    /// In the very second of the last sync, or the server does not know: it was restarted.
+    /// In the very second of the last sync, by a transaction that was open then, or the server does not know: it was
+    /// restarted.
     Perhaps,
 }
 
@@ -56,7 +54,7 @@ pub(super) fn since_last_sync(snapshot: &Snapshot, source_table: &str, states: &
         };
     }
     match state.observed_at.as_deref().and_then(state::parse_time) {
-        Some(observed) if updated < observed => Moved::No,
+        Some(observed) if updated < observed && snapshot.notes_commits() => Moved::No,
         Some(observed) if updated > observed => Moved::Yes,
         _ => Moved::Perhaps,
     }
@@ -68,7 +66,7 @@ impl Pending {
         let mut deltas: HashMap<&'static str, Delta> = HashMap::new();
         for source_table in &look.star.sources {
             let look_at = LookAt {
-                is_star_table: look.star.tables().any(|table| table.source_table == source_table.name),
+                is_star_table: look.star.has_rows_of(source_table.name),
                 counts_rows: false,
             };
             let state = states.get(source_table.name);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use tracing::info;
 
-use crate::engine::declaration::lookup::Lookups;
 use crate::engine::declaration::period::Period;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::Table;
@@ -73,13 +72,10 @@ impl CatchUp<'_> {
     /// Lookups of what the snapshot and the transaction hold now, with an eye on late rows.
     pub(super) fn lookup_source(&self) -> LookupSource {
         LookupSource {
-            star: self.context.look.star,
-            source: self.snapshot.reader(),
-            target: self.target(),
             removed: Arc::new(self.removed.clone()),
-            corrected: Lookups::default(),
             snapshot: Some(Arc::clone(&self.snapshot_lookups)),
             looks_for_late: true,
+            ..LookupSource::of(self.context.look.star, self.snapshot.reader(), self.target())
         }
     }
 

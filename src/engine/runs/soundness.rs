@@ -19,6 +19,7 @@ pub struct Soundness {
 }
 
 impl Soundness {
+    /// Looks through a table of the target.
     pub async fn of(table: &Table, target: &TargetReader) -> Result<Self> {
         Ok(Self {
             duplicates: duplicates(table, target).await?,
@@ -27,6 +28,7 @@ impl Soundness {
         })
     }
 
+    /// Whether nothing was found.
     pub fn is_sound(self) -> bool {
         self.duplicates == 0 && self.orphans == 0 && self.nulls == 0
     }

@@ -4,17 +4,14 @@ use std::collections::HashMap;
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 
-use super::delta::Delta;
 use crate::engine::declaration::integer::Key;
-use crate::engine::declaration::scope::Scope;
+use crate::engine::declaration::scope::{KEYS_A_STATEMENT, Scope};
 use crate::engine::declaration::table::{Star, Table, TargetPageKey, When};
 use crate::engine::pipeline::flow::{Outcomes, Removed};
+use crate::engine::runs::delta::Delta;
 use crate::engine::source_db::reader::SourceReader;
 use crate::engine::target_db::{TargetReader, reject};
 use crate::error::{Doing, Result};
-
-/// Keys that one question for dependent rows names.
-const KEYS_A_STATEMENT: usize = 1_000;
 
 /// What has changed so far in a pass.
 pub struct Changes<'a> {

@@ -1,7 +1,7 @@
 //! The facts' totals by day and store, of either side: what both must agree on, to the cent.
 //!
-//! The target's are its own SQL. The source's are added up here from the rows that the declaration selects, with
-//! lookups of their own, page by page; the code that loads has no part in them.
+//! The target's are its own SQL. The source's are added up here from rows that the declaration selects for it, with
+//! maps of their own, page by page: what a load has read or made of a row has no part in them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use sea_orm::sea_query::{ExprTrait, Query};
 use crate::engine::declaration::integer::Key;
 use crate::engine::declaration::lookup::{KeyMap, Lookups, Need};
 use crate::engine::declaration::period::Period;
-use crate::engine::declaration::scope::Scope;
+use crate::engine::declaration::scope::{KEYS_A_STATEMENT, Scope};
 use crate::engine::declaration::source_rows::{SourceRow, SourceRows};
 use crate::engine::declaration::table::{Fill, Star, Table, Totals};
-use crate::engine::pipeline::flow::{Outcomes, Removed};
+use crate::engine::pipeline::flow::Outcomes;
 use crate::engine::pipeline::lookups::LookupSource;
 use crate::engine::pipeline::plan::Intervals;
 use crate::engine::pipeline::snapshot_lookups::SnapshotLookups;
@@ -25,12 +25,11 @@ use crate::engine::source_db::reader::SourceReader;
 use crate::engine::target_db::{TargetReader, reject};
 use crate::error::{Doing, Error, Result};
 
-/// Keys that one statement names.
-const KEYS_A_STATEMENT: usize = 1_000;
-
 /// Date key and store id.
 pub type DayAndStore = (i32, i64);
+/// How many rows, and how many cents together.
 pub type RowsAndCents = (i64, i64);
+/// Totals by day and store.
 pub type Figures = HashMap<DayAndStore, RowsAndCents>;
 
 /// Adds up the source's side, of one instant. Tables have to come in the star's order: the rows of one may fill the
@@ -227,13 +226,8 @@ impl<'a> SourceTotals<'a> {
 
     fn lookup_source(&self) -> LookupSource {
         LookupSource {
-            star: self.look.star,
-            source: self.source.clone(),
-            target: TargetReader::Empty,
-            removed: Arc::new(Removed::new()),
-            corrected: Lookups::default(),
             snapshot: Some(Arc::clone(&self.known)),
-            looks_for_late: false,
+            ..LookupSource::of(self.look.star, self.source.clone(), TargetReader::Empty)
         }
     }
 }
@@ -252,6 +246,7 @@ fn add(totals: &Totals, row: SourceRow<'_>, lookups: &Lookups, figures: &mut Fig
     *figure = (figure.0 + 1, figure.1 + entry.cents);
 }
 
+/// Adds the second to the first.
 pub fn add_all(figures: &mut Figures, others: Figures) {
     for (key, (rows, cents)) in others {
         let figure = figures.entry(key).or_default();

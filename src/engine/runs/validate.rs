@@ -28,7 +28,7 @@ use crate::error::{Doing, Error, Result};
 pub struct Validation {
     /// Row counts of whole tables.
     pub tables: Vec<TableValidation>,
-    /// Rentals and payments of the period, by store.
+    /// Rows and cents of each fact in the period, by store.
     pub totals: Vec<Comparison>,
     /// The days and stores that differ.
     pub days: Vec<Comparison>,

@@ -113,24 +113,29 @@ impl Source {
         })
     }
 
+    /// Closes all connections.
     pub async fn close(self) -> Result<()> {
         self.pool.close().await.source(|| "closing the connections".to_owned())
     }
 
     /// The source's clock; no other clock counts.
     pub async fn clock(&self) -> Result<DateTime<Utc>> {
-        clock(&self.pool).await
+        in_time(self.read_timeout, "reading the source's clock", clock(&self.pool)).await
     }
 
     /// What is open on the server.
     pub async fn open_work(&self) -> Result<OpenWork> {
-        let connection_id = connection_id(&self.pool).await?;
-        OpenWork::look(&self.pool, self.clock().await?, connection_id).await
+        let open_work = async {
+            let connection_id = connection_id(&self.pool).await?;
+            OpenWork::look(&self.pool, clock(&self.pool).await?, connection_id).await
+        };
+        in_time(self.read_timeout, "looking at what is open", open_work).await
     }
 
     /// The names of everything in the schema, views included.
     pub async fn table_names(&self) -> Result<Vec<String>> {
-        let update_times = update_times(&self.pool, &self.server.schema).await?;
+        let update_times = update_times(&self.pool, &self.server.schema);
+        let update_times = in_time(self.read_timeout, "looking for tables", update_times).await?;
         Ok(update_times.into_keys().collect())
     }
 
@@ -190,8 +195,7 @@ impl Source {
 
     /// Opens a snapshot, on a connection of the pool.
     pub async fn snapshot(&self) -> Result<Snapshot> {
-        let opened = tokio::time::timeout(self.read_timeout, self.open_snapshot()).await;
-        opened.unwrap_or_else(|_| Err(silent(self.read_timeout)).source(|| "opening a snapshot".to_owned()))
+        in_time(self.read_timeout, "opening a snapshot", self.open_snapshot()).await
     }
 
     async fn open_snapshot(&self) -> Result<Snapshot> {
@@ -245,14 +249,22 @@ fn open_ahead(pool: &DatabaseConnection, connections: u32) {
 impl Snapshot {
     /// When a table last changed, if that can be told: the server does not always know, and a time as young as this
     /// may get company that does not show yet. MySQL notes when a transaction is committed, MariaDB when it began: one
-    /// that is still open will not move a time of the same second.
+    /// that is still open, even if it has only read so far, will not move a time of the same second.
     pub fn settled_update_time(&self, table: &str, overlap: TimeDelta) -> Option<DateTime<Utc>> {
         let settled_before = if self.is_mariadb {
-            self.closed_until(overlap)
+            let closed = self.closed_until(overlap);
+            self.open_work
+                .writable_since()
+                .map_or(closed, |since| min(since, closed))
         } else {
             self.clock - TimeDelta::seconds(UPDATE_TIME_MARGIN_SECONDS)
         };
         self.update_time(table).filter(|time| *time < settled_before)
+    }
+
+    /// Whether UPDATE_TIME is when a change was committed, and not when its transaction began.
+    pub fn notes_commits(&self) -> bool {
+        !self.is_mariadb
     }
 
     /// When a table last changed, as far as the server knows.
@@ -279,9 +291,10 @@ impl Snapshot {
 
     /// Ends the snapshot; every other holder must have let go of it.
     pub async fn close(self) -> Result<()> {
-        let doing = || "ending the snapshot".to_owned();
+        let doing = "ending the snapshot";
         let transaction = Arc::try_unwrap(self.transaction).map_err(|_| Error::Panicked { stage: "snapshot" })?;
-        transaction.rollback().await.source(doing)
+        let ended = async { transaction.rollback().await.source(|| doing.to_owned()) };
+        in_time(self.read_timeout, doing, ended).await
     }
 }
 
@@ -318,6 +331,12 @@ impl Server {
             identity,
         })
     }
+}
+
+/// Waits for several answers together as long as for one.
+async fn in_time<T>(limit: Duration, doing: &str, answers: impl Future<Output = Result<T>>) -> Result<T> {
+    let answered = tokio::time::timeout(limit, answers).await;
+    answered.unwrap_or_else(|_| Err(silent(limit)).source(|| doing.to_owned()))
 }
 
 async fn clock(connection: &impl ConnectionTrait) -> Result<DateTime<Utc>> {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query};
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::{Condition, ConnectionTrait, DbErr};
 use tracing::debug;
 
-use crate::error::{Doing, Result, server_error_number};
+use crate::error::{Doing, Error, Result, server_error_number};
 
 /// "You need the PROCESS privilege."
 const NOT_ALLOWED: u16 = 1227;
@@ -20,14 +20,26 @@ const LOOKS: u32 = 25;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 /// Commands of connections that execute something, as the process list names them.
 const EXECUTING: [&str; 2] = ["Query", "Execute"];
+/// Whose threads apply what a replica receives. MySQL counts them as executing for as long as nothing comes, in states
+/// that begin or end like these.
+const REPLICATION_USER: &str = "system user";
+const IDLE_REPLICATION: [&str; 3] = [
+    "%has read all relay log; waiting for more updates",
+    "Waiting for an event from Coordinator%",
+    "Waiting for % to send event",
+];
 
 /// What is open on the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenWork {
     /// The account may not see it: it lacks PROCESS.
     Hidden,
-    /// The oldest piece, if there is any.
-    Seen(Option<Oldest>),
+    Seen {
+        /// The oldest piece, if there is any.
+        oldest: Option<Oldest>,
+        /// When the oldest transaction began that has changed or may yet change rows.
+        writable_since: Option<DateTime<Utc>>,
+    },
 }
 
 /// A transaction that has changed rows, or a statement that runs.
@@ -47,7 +59,11 @@ impl OpenWork {
         loop {
             match Self::look_once(connection, clock, own_id).await {
                 Err(error) if server_error_number(&error) == Some(NOT_ALLOWED) => return Ok(Self::Hidden),
-                Err(error) if server_error_number(&error) == Some(CANNOT_SHOW) && looks < LOOKS => {
+                Err(error) if server_error_number(&error) == Some(CANNOT_SHOW) => {
+                    // The server's own words have bytes of somebody's statement in them.
+                    if looks == LOOKS {
+                        return Err(Error::SourceUnlisted);
+                    }
                     debug!(looks, "the server cannot list what is open; looking again");
                     looks += 1;
                     tokio::time::sleep(BETWEEN_LOOKS).await;
@@ -64,10 +80,15 @@ impl OpenWork {
         clock: DateTime<Utc>,
         own_id: u64,
     ) -> std::result::Result<Self, DbErr> {
-        let transaction = oldest_transaction(connection).await?;
+        let transactions = transactions(connection).await?;
         let statement = oldest_statement(connection, clock, own_id).await?;
-        let oldest = [transaction, statement].into_iter().flatten();
-        Ok(Self::Seen(oldest.min_by_key(|oldest| oldest.since)))
+        // One that has only read holds nothing back: whatever it stamps later gets a later time.
+        let changing = transactions.iter().filter(|transaction| transaction.has_changed_rows);
+        let works = changing.map(|transaction| transaction.work).chain(statement);
+        Ok(Self::Seen {
+            oldest: works.min_by_key(|work| work.since),
+            writable_since: transactions.iter().map(|transaction| transaction.work.since).min(),
+        })
     }
 
     /// Up to when every stamp is committed: `clock`, which was read before this was looked at, or the start of the
@@ -75,9 +96,17 @@ impl OpenWork {
     pub fn closed_until(self, clock: DateTime<Utc>, overlap: TimeDelta) -> DateTime<Utc> {
         let open_since = match self {
             Self::Hidden => clock,
-            Self::Seen(oldest) => oldest.map_or(clock, |oldest| oldest.since),
+            Self::Seen { oldest, .. } => oldest.map_or(clock, |oldest| oldest.since),
         };
         Ord::min(open_since, clock) - overlap
+    }
+
+    /// When the oldest transaction began that has changed or may yet change rows, if that can be seen.
+    pub fn writable_since(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Hidden => None,
+            Self::Seen { writable_since, .. } => writable_since,
+        }
     }
 }
 
@@ -85,27 +114,43 @@ fn column(name: &'static str) -> Expr {
     Expr::col(Alias::new(name))
 }
 
-/// A transaction that only reads holds nothing back: whatever it stamps later gets a later time.
-async fn oldest_transaction(connection: &impl ConnectionTrait) -> std::result::Result<Option<Oldest>, DbErr> {
+/// An open transaction that was not declared to be one that only reads.
+struct Transaction {
+    work: Oldest,
+    has_changed_rows: bool,
+}
+
+async fn transactions(connection: &impl ConnectionTrait) -> std::result::Result<Vec<Transaction>, DbErr> {
     // The column is in the zone of the server's machine, whatever the session's is (MySQL 9.7, MariaDB 10.11).
     let started = Func::cust("CONVERT_TZ").args([column("trx_started"), Expr::val("SYSTEM"), Expr::val("+00:00")]);
     let select = Query::select()
         .expr_as(Expr::expr(started).cast_as("DATETIME"), "began")
         .expr(column("trx_mysql_thread_id").cast_as("UNSIGNED"))
+        .expr(column("trx_rows_modified").cast_as("UNSIGNED"))
         .from((Alias::new("information_schema"), Alias::new("INNODB_TRX")))
-        .and_where(column("trx_rows_modified").gt(0))
-        .order_by("began", sea_orm::Order::Asc)
-        .limit(1)
+        .and_where(column("trx_is_read_only").eq(0))
         .to_owned();
-    let row = connection.query_one(&select).await?;
-    row.map(|row| {
-        let (began, connection_id): (NaiveDateTime, u64) = row.try_get_many_by_index()?;
-        Ok(Oldest {
-            since: began.and_utc(),
-            connection_id,
+    let rows = connection.query_all(&select).await?;
+    rows.iter()
+        .map(|row| {
+            let (began, connection_id, changed): (NaiveDateTime, u64, u64) = row.try_get_many_by_index()?;
+            Ok(Transaction {
+                work: Oldest {
+                    since: began.and_utc(),
+                    connection_id,
+                },
+                has_changed_rows: changed > 0,
+            })
         })
-    })
-    .transpose()
+        .collect()
+}
+
+fn is_idle_replication() -> Condition {
+    let state = || Expr::expr(Func::coalesce([column("STATE"), Expr::val("")]));
+    let is_idle = IDLE_REPLICATION.map(|idle| state().like(idle));
+    Condition::all()
+        .add(column("USER").eq(REPLICATION_USER))
+        .add(is_idle.into_iter().fold(Condition::any(), Condition::add))
 }
 
 async fn oldest_statement(
@@ -119,6 +164,7 @@ async fn oldest_statement(
         .from((Alias::new("information_schema"), Alias::new("PROCESSLIST")))
         .and_where(column("COMMAND").is_in(EXECUTING))
         .and_where(column("ID").ne(own_id))
+        .cond_where(is_idle_replication().not())
         .order_by("seconds", sea_orm::Order::Desc)
         .limit(1)
         .to_owned();

@@ -18,6 +18,7 @@ pub struct SourceReader {
     pub timeout: Duration,
 }
 
+/// The way a statement takes.
 #[derive(Clone)]
 pub enum Through {
     /// Each statement is of its own instant.

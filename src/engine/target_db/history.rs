@@ -13,7 +13,7 @@ pub mod sync_run {
     use sea_orm::entity::prelude::*;
     use serde::Serialize;
 
-    /// A run of `init`, `full-load` or `incremental`. Times are UTC, by this machine's clock.
+    /// A run of `init`, `full-load`, `incremental` or `repair`. Times are UTC, by this machine's clock.
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize)]
     #[sea_orm(table_name = "sync_run")]
     pub struct Model {
@@ -65,6 +65,7 @@ impl Status {
         }
     }
 
+    /// As `sync_run` has it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -140,16 +141,6 @@ pub async fn last_runs<C: ConnectionTrait>(connection: &C, count: u64) -> Result
         .order_by_desc(sync_run::Column::Id)
         .limit(count)
         .all(connection)
-        .await
-        .target(|| "reading sync_run".to_owned())
-}
-
-/// The newest run of a command.
-pub async fn last_run_of<C: ConnectionTrait>(connection: &C, command: &str) -> Result<Option<sync_run::Model>> {
-    sync_run::Entity::find()
-        .filter(sync_run::Column::Command.eq(command))
-        .order_by_desc(sync_run::Column::Id)
-        .one(connection)
         .await
         .target(|| "reading sync_run".to_owned())
 }

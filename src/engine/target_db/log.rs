@@ -47,7 +47,8 @@ pub async fn empty_or_fail(path: &Path, writer: &DatabaseConnection) -> Result<(
 
 /// Keeps a run from appending to a log that has outgrown its bound, unless it can be emptied now.
 pub async fn refuse_endless(path: &Path, writer: &DatabaseConnection) -> Result<()> {
-    if bytes(&beside(path, "-wal")) <= BOUND_BYTES.max(bytes(path)) {
+    let (file_bytes, log_bytes) = sizes_bytes(path);
+    if log_bytes <= BOUND_BYTES.max(file_bytes) {
         return Ok(());
     }
     empty_or_fail(path, writer).await
@@ -59,6 +60,11 @@ fn held(path: &Path) -> Error {
         mebibytes: bytes(&beside(path, "-wal")).div_ceil(1024 * 1024),
         holders: holders(path),
     }
+}
+
+/// The sizes of the file and of its log.
+pub fn sizes_bytes(path: &Path) -> (u64, u64) {
+    (bytes(path), bytes(&beside(path, "-wal")))
 }
 
 /// A file that SQLite keeps beside the database, which it knows by its real name.

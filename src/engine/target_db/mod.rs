@@ -6,7 +6,7 @@ pub mod calendar;
 pub mod history;
 pub mod history_length;
 pub mod lock;
-mod log;
+pub mod log;
 pub mod proof;
 pub mod reject;
 pub mod source_record;

@@ -59,6 +59,7 @@ impl Range {
         proven_at: None,
     };
 
+    /// The scope of its keys.
     pub fn scope(&self) -> Scope {
         Scope::Range {
             after: self.after,

@@ -7,7 +7,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait};
 
 use crate::engine::declaration::rejection::{Reject, Rejection};
-use crate::engine::declaration::scope::Scope;
+use crate::engine::declaration::scope::{KEYS_A_STATEMENT, Scope};
 use crate::engine::declaration::table::Table;
 use crate::engine::target_db::TargetReader;
 use crate::error::{Doing, Result};
@@ -100,8 +100,6 @@ pub async fn replace<C: ConnectionTrait>(
     }
     Ok(())
 }
-
-const KEYS_A_STATEMENT: usize = 1_000;
 
 /// How many rows of each source table are rejected.
 pub async fn counts<C: ConnectionTrait>(connection: &C) -> Result<BTreeMap<String, u64>> {

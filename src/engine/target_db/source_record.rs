@@ -6,7 +6,6 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ConnectionTrait, EntityTrait};
 
-use crate::engine::source_db::Source;
 use crate::error::{Doing, Result};
 
 pub mod sync_source {
@@ -35,6 +34,7 @@ pub mod sync_source {
 const ID: i32 = 1;
 
 /// A source, as it is or as it was.
+#[derive(PartialEq, Eq)]
 pub struct SourceRecord {
     pub server: String,
     pub schema: String,
@@ -42,17 +42,7 @@ pub struct SourceRecord {
     pub columns: BTreeMap<String, String>,
 }
 
-impl SourceRecord {
-    pub fn of(source: &Source, columns: &BTreeMap<String, String>) -> Self {
-        Self {
-            server: source.server.id.clone(),
-            schema: source.server.schema.clone(),
-            columns: columns.clone(),
-        }
-    }
-}
-
-/// What is remembered, if any load has finished since there is a place for it.
+/// What is remembered, if any load has begun since there is a place for it.
 pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<Option<SourceRecord>> {
     let doing = || "reading sync_source".to_owned();
     let row = sync_source::Entity::find_by_id(ID)
@@ -71,7 +61,7 @@ pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<Option<SourceRec
     }))
 }
 
-/// Remembers the source as it is now.
+/// Remembers a source as the one that the star is made from.
 pub async fn save<C: ConnectionTrait>(connection: &C, record: SourceRecord) -> Result<()> {
     use sync_source::Column;
     let columns: Vec<String> = record

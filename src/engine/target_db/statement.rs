@@ -6,14 +6,13 @@ use sea_orm::sea_query::{
 use sea_orm::{DbBackend, Statement, Value};
 
 use crate::engine::declaration::row::{Columns, NaturalKey, RUN_COLUMN};
+use crate::engine::declaration::scope::KEYS_A_STATEMENT;
 use crate::engine::declaration::table::Table;
 
 /// Rows of one INSERT. Each is handed to SQLite's thread and waited for, so few large ones are better; beyond 500 they
 /// gain nothing (docs/performance.md), and SQLite's limit of 32,766 bind variables is far. What is left over goes in
 /// ever smaller ones, so that there are few different statements and all of them are kept prepared.
 pub const ROWS_A_STATEMENT: [usize; 5] = [500, 100, 20, 4, 1];
-/// Rows that one DELETE names.
-const KEYS_A_STATEMENT: usize = 1_000;
 
 /// The INSERT of `rows` rows that overwrites `columns` of rows with the same natural key, so that surrogate keys stay.
 /// The run is part of the text: it is the same for all that a writer writes.

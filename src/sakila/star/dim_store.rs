@@ -8,7 +8,7 @@ use sea_orm::{
     JoinType, QuerySelect, QueryTrait,
 };
 
-use super::timestamp_text;
+use super::{timestamp_text, without_place};
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{Lookup, Lookups, Side};
 use crate::engine::declaration::rejection::Rejection;
@@ -81,7 +81,7 @@ type Source = (Integer, Integer, DateTime<Utc>, Option<String>, Option<String>);
 
 fn map(row: SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
     let (store_id, address_id, last_update, city, country): Source = row.read()?;
-    let missing = || Rejection::missing("address, city or country of address", address_id.0);
+    let missing = || without_place(address_id);
     Ok(ActiveModel {
         store_key: NotSet,
         store_id: Set(store_id.0),

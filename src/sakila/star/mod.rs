@@ -5,6 +5,8 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::engine::declaration::integer::Integer;
+use crate::engine::declaration::rejection::Rejection;
 use crate::engine::declaration::table::Table;
 
 pub mod bridge_film_actor;
@@ -35,6 +37,14 @@ pub fn phases() -> Vec<Vec<Table>> {
         ],
         vec![fact_payment::table()],
     ]
+}
+
+/// Why there is no row of what stands at an address of which a part is not there.
+fn without_place(Integer(address_id): Integer) -> Rejection {
+    Rejection {
+        reason: format!("address, city or country of address {address_id} does not exist"),
+        missing_parent: Some("address"),
+    }
 }
 
 /// A time as the dimensions keep it: `YYYY-MM-DD HH:MM:SS` in UTC.

@@ -34,7 +34,13 @@ pub fn server() -> &'static PrivateServer {
 
 /// Gives this test a server of its own, which it may break.
 pub fn have_own_server() -> &'static PrivateServer {
-    let server = Box::leak(Box::new(start(&OPTIONS)));
+    have_own_server_with(&[])
+}
+
+/// The same with options beside the usual ones.
+pub fn have_own_server_with(options: &[&str]) -> &'static PrivateServer {
+    let options = [&OPTIONS, options].concat();
+    let server = Box::leak(Box::new(start(&options)));
     OWN_SERVER.set(Some(server));
     server
 }
