@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use chrono::Utc;
 use serde::Serialize;
 
 use super::Session;
@@ -116,7 +117,7 @@ async fn fill(target: &Target, years: Years, identity: &str, creation: &Creation
     };
     let changed = states > 0 || days > 0 || *creation != Creation::Unchanged;
     if changed {
-        let run_id = history::begin_run(&transaction, "init", identity).await?;
+        let run_id = history::begin_run(&transaction, "init", Utc::now(), identity).await?;
         history::finish_run(&transaction, run_id, Status::Done, RunCounts::default()).await?;
         transaction.commit().await.target(|| "committing".to_owned())?;
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{TimeDelta, Utc};
 use serde::Serialize;
 use tracing::info;
 
@@ -116,6 +116,7 @@ fn tell_kept(progress: &Progress) {
 }
 
 async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Report> {
+    let began = Utc::now();
     let path = target_path(&session.global)?;
     let source = match load {
         Load::Full { .. } | Load::Repair { .. } => session.connect_readers().await?,
@@ -142,6 +143,7 @@ async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Rep
     let context = Context {
         look: session.look(&source, target.readers.clone()),
         target: &target,
+        began,
         source_columns: &source_columns,
         overlap: TimeDelta::seconds(session.global.overlap.into()),
         keep_runs: session.global.keep_runs,

@@ -57,18 +57,9 @@ pub fn text(validation: &Validation, seconds: f64) -> String {
         let _ = writeln!(text, "{}", comparisons(&validation.totals));
     }
     for newest in &validation.newest {
-        match newest.date {
-            Some(date) => {
-                let _ = writeln!(
-                    text,
-                    "the period holds no rows of {}: its newest date is {date}",
-                    newest.table
-                );
-            }
-            None => {
-                let _ = writeln!(text, "{} has no rows at all in the source", newest.table);
-            }
-        }
+        let date = newest.date.map(|date| format!(": its newest date is {date}"));
+        let date = date.unwrap_or_else(|| ", nor is there a newest date".to_owned());
+        let _ = writeln!(text, "the period holds no rows of {}{date}", newest.table);
     }
     if !validation.days.is_empty() {
         let shown = comparisons(validation.days.iter().take(MAXIMAL_DAYS));

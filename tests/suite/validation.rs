@@ -16,6 +16,17 @@ fn a_period_without_rows_says_so_and_names_the_newest_date() {
         let newest = format!("{fact}: its newest date is {}", sandbox.source_figure(newest));
         assert!(run.stdout.contains(&newest), "{run:#?}");
     }
+    // A day that no calendar has is none to name, and no reason to fail.
+    sandbox.change(&[
+        "SET sql_mode = ''",
+        "UPDATE payment SET payment_date = '9998-00-10' WHERE payment_id = 1",
+    ]);
+    sandbox.run(&["incremental"]).succeeds();
+    let run = sandbox.run(&["validate"]).succeeds();
+    assert!(
+        run.stdout.contains("fact_payment, nor is there a newest date"),
+        "{run:#?}"
+    );
 }
 
 #[test]

@@ -325,12 +325,38 @@ fn a_statement_that_the_server_cannot_show_makes_no_run_fail() {
     thread::scope(|scope| {
         scope.spawn(|| writer.change(&["DO SLEEP(1), '\u{1F4FC}\u{1F4FC}'"]));
         wait_until("the list is refused, as MariaDB never does", || {
-            let list = watcher.attempt("SELECT * FROM information_schema.INNODB_TRX");
+            let list = watcher.attempt("SELECT * FROM information_schema.PROCESSLIST");
             server().is_mariadb || list == Err(3854)
         });
         Run::of(sandbox.as_administrator(&["incremental"])).succeeds();
     });
     writer.change(&["COMMIT"]);
     sandbox.run(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_statement_that_the_server_cannot_show_for_long_is_waited_for_and_nothing_of_it_is_told() {
+    let sandbox = Sandbox::loaded();
+    let [writer, watcher] = [sandbox.open_session(), sandbox.open_session()];
+    sandbox.change(&["UPDATE payment SET amount = 7.77 WHERE payment_id = 1"]);
+    thread::scope(|scope| {
+        // Longer than two runs look for a moment in which the list can be had.
+        scope.spawn(|| writer.change(&["DO SLEEP(13), 'a secret \u{1F4FC}'"]));
+        wait_until("the list is refused, as MariaDB never does", || {
+            let list = watcher.attempt("SELECT * FROM information_schema.PROCESSLIST");
+            server().is_mariadb || list == Err(3854)
+        });
+        if !server().is_mariadb {
+            let run = Run::of(sandbox.as_administrator(&["incremental", "--retry-for", "0"])).ends_with_code(3);
+            assert!(run.stderr.contains("cannot list what is open on it"), "{run:#?}");
+            assert!(!run.stderr.contains("secret"), "{run:#?}");
+        }
+        let run = Run::of(sandbox.as_administrator(&["incremental"])).succeeds();
+        assert!(
+            server().is_mariadb || run.stderr.contains("trying again after a pause"),
+            "{run:#?}"
+        );
+    });
     sandbox.assert_star_equals_source();
 }

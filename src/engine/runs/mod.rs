@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::DatabaseConnection;
 
 use crate::engine::declaration::table::{Star, Table};
@@ -69,6 +69,8 @@ impl Look<'_> {
 pub struct Context<'a> {
     pub look: Look<'a>,
     pub target: &'a Target,
+    /// When the run began, by this machine's clock.
+    pub began: DateTime<Utc>,
     /// Data types of the columns that are read, by `table.column`.
     pub source_columns: &'a BTreeMap<String, String>,
     /// How far markers stay behind the source's clock and behind the oldest work that is open there.

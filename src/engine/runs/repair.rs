@@ -53,7 +53,7 @@ async fn repair(context: &Context<'_>, dry_run: bool) -> Result<Report> {
     info!("pages compared; looking again at what differs, in one snapshot");
     let snapshot = source.snapshot().await?;
     let transaction = context.target.begin().await?;
-    let run_id = history::begin_run(&*transaction, COMMAND, &source.server.identity).await?;
+    let run_id = history::begin_run(&*transaction, COMMAND, context.began, &source.server.identity).await?;
     let closing = Closing {
         context,
         snapshot,

@@ -1,6 +1,6 @@
 //! The history of runs: one row a run, kept for `status` and for whoever asks what wrote a row.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::Serialize;
@@ -86,12 +86,17 @@ pub struct RunCounts {
     pub rejected: u64,
 }
 
-/// Opens the history's row of a run; returns its id.
-pub async fn begin_run<C: ConnectionTrait>(connection: &C, command: &str, source_identity: &str) -> Result<i64> {
+/// Opens the history's row of a run that has begun then, by this machine's clock; returns its id.
+pub async fn begin_run<C: ConnectionTrait>(
+    connection: &C,
+    command: &str,
+    began: DateTime<Utc>,
+    source_identity: &str,
+) -> Result<i64> {
     let run = sync_run::ActiveModel {
         id: NotSet,
         command: Set(command.to_owned()),
-        started: Set(time_text(Utc::now())),
+        started: Set(time_text(began)),
         finished: Set(None),
         status: Set("running".to_owned()),
         rows_read: Set(0),
