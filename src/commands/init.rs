@@ -12,7 +12,7 @@ use crate::config::target_path;
 use crate::engine::declaration::table::Years;
 use crate::engine::source_db::check;
 use crate::engine::source_db::open_work::OpenWork;
-use crate::engine::target_db::history::{self, RunCounts, Status};
+use crate::engine::target_db::history::{self, Status};
 use crate::engine::target_db::lock::Lock;
 use crate::engine::target_db::state;
 use crate::engine::target_db::{Creation, Target, calendar};
@@ -118,7 +118,7 @@ async fn fill(target: &Target, years: Years, identity: &str, creation: &Creation
     let changed = states > 0 || days > 0 || *creation != Creation::Unchanged;
     if changed {
         let run_id = history::begin_run(&transaction, "init", Utc::now(), identity).await?;
-        history::finish_run(&transaction, run_id, Status::Done, RunCounts::default()).await?;
+        history::finish_run(&transaction, run_id, Status::Done, None).await?;
         transaction.commit().await.target(|| "committing".to_owned())?;
     }
     Ok(changed)

@@ -21,6 +21,11 @@ const CHANGES: [&str; 6] = [
      SELECT rental_id + 20000, rental_date + INTERVAL 10 YEAR, inventory_id, customer_id, staff_id FROM rental WHERE rental_id <= 500",
 ];
 
+const ROWS_THAT_WERE_LOADED: &str = "SELECT (SELECT COUNT(*) FROM dim_film) + (SELECT COUNT(*) FROM dim_actor) \
+    + (SELECT COUNT(*) FROM dim_category) + (SELECT COUNT(*) FROM dim_store) + (SELECT COUNT(*) FROM dim_customer) \
+    + (SELECT COUNT(*) FROM bridge_film_actor) + (SELECT COUNT(*) FROM bridge_film_category) \
+    + (SELECT COUNT(*) FROM fact_rental) + (SELECT COUNT(*) FROM fact_payment)";
+
 /// Runs a command until it dies at a failpoint; `after` times it is passed unharmed.
 pub fn dies_at(sandbox: &Sandbox, arguments: &[&str], failpoint: &str, after: u32) {
     let mut command = sandbox.command(arguments);
@@ -80,6 +85,11 @@ fn a_program_that_dies_anywhere_in_a_first_load_goes_on_where_it_was() {
         assert_eq!(
             loaded, "0",
             "{failpoint}: a marker moved without the rows that it stands for"
+        );
+        assert_eq!(
+            sandbox.figure("SELECT SUM(rows_inserted) FROM sync_run"),
+            sandbox.figure(ROWS_THAT_WERE_LOADED),
+            "{failpoint}: the history tells of other rows"
         );
         sandbox.run(&["incremental"]).ends_with_code(3);
     }

@@ -11,6 +11,7 @@ use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::{Kind, Star, Years};
 use crate::engine::pipeline::flow::{Batch, BatchCounts, Outcomes, Upserts};
 use crate::engine::target_db;
+use crate::engine::target_db::history::{self, RunCounts};
 use crate::engine::target_db::state::sync_state;
 use crate::engine::target_db::{calendar, reject, statement};
 use crate::error::{Doing, Result};
@@ -38,6 +39,7 @@ pub struct Writer {
     collect_changes: bool,
     open: Option<Arc<DatabaseTransaction>>,
     batches_since_commit: usize,
+    counts_since_commit: BatchCounts,
     /// INSERT statements by table, columns to overwrite and number of rows: building one costs more than executing it.
     kept: HashMap<(&'static str, Columns, usize), String>,
     years: Years,
@@ -65,6 +67,7 @@ impl Writer {
             run_id,
             open: None,
             batches_since_commit: 0,
+            counts_since_commit: BatchCounts::default(),
             kept: HashMap::new(),
             years,
             intervals: HashMap::new(),
@@ -122,6 +125,7 @@ impl Writer {
         drop(transaction);
 
         let counts = self.record(batch);
+        self.counts_since_commit.add(counts);
         self.batches_since_commit += 1;
         if self.batches_since_commit >= BATCHES_A_COMMIT {
             self.commit().await?;
@@ -162,6 +166,16 @@ impl Writer {
                     .target(|| format!("noting how far {source_table} is loaded"))?;
             }
         }
+        // So the history tells of a load that is stopped, or dies, what it has written.
+        let counts = std::mem::take(&mut self.counts_since_commit);
+        let counts = RunCounts {
+            read: counts.read,
+            inserted: counts.inserted,
+            updated: counts.updated,
+            deleted: counts.deleted,
+            rejected: counts.rejected,
+        };
+        history::add_counts(&*transaction, self.run_id, counts).await?;
         target_db::commit(transaction).await
     }
 

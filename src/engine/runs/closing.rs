@@ -69,7 +69,7 @@ impl Closing<'_> {
             moves,
             resumed: None,
         };
-        history::finish_run(&*self.transaction, self.run_id, report.status, report.counts()).await?;
+        history::finish_run(&*self.transaction, self.run_id, report.status, Some(report.counts())).await?;
         history_length::merge_idle(&*self.transaction).await?;
         history_length::keep_newest(&*self.transaction, self.context.keep_runs).await?;
         self.snapshot.close().await?;

@@ -22,7 +22,7 @@ use crate::engine::runs::pages::{Pages, Walked};
 use crate::engine::runs::report::{Report, Resumed};
 use crate::engine::runs::totals::{self, Figures};
 use crate::engine::runs::{Context, Mode, identity, soundness, survey};
-use crate::engine::target_db::history::{self, RunCounts, Status};
+use crate::engine::target_db::history::{self, Status};
 use crate::engine::target_db::state::{self, States, sync_state};
 use crate::engine::target_db::{self, TargetReader, source_record};
 use crate::error::{Doing, Error, Result};
@@ -64,7 +64,7 @@ pub async fn run(context: &Context<'_>, accept_source: bool) -> Result<Report> {
     let result = load(context, start, run_id).await;
     if let Err(error) = &result {
         // The error of the load is the one to report, even if its mark cannot be left.
-        let _ = history::finish_run(writer, run_id, Status::of(error), RunCounts::default()).await;
+        let _ = history::finish_run(writer, run_id, Status::of(error), None).await;
     }
     result
 }

@@ -4,7 +4,7 @@ use crate::engine::runs::catch_up::Start;
 use crate::engine::runs::closing::Closing;
 use crate::engine::runs::report::Report;
 use crate::engine::runs::{Context, Mode, identity};
-use crate::engine::target_db::history::{self, RunCounts, Status};
+use crate::engine::target_db::history::{self, Status};
 use crate::engine::target_db::state;
 use crate::error::{Error, Result};
 
@@ -43,7 +43,7 @@ pub async fn note_failure(context: &Context<'_>, command: &str, error: &Error) {
     }
     let writer = &context.target.writer;
     if let Ok(run_id) = history::begin_run(writer, command, context.began, &context.look.source.server.identity).await {
-        let _ = history::finish_run(writer, run_id, Status::of(error), RunCounts::default()).await;
+        let _ = history::finish_run(writer, run_id, Status::of(error), None).await;
     }
 }
 

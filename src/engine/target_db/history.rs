@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::Serialize;
 
@@ -115,20 +116,42 @@ pub async fn begin_run<C: ConnectionTrait>(
     Ok(inserted.last_insert_id)
 }
 
-/// Closes the history's row of a run.
-pub async fn finish_run<C: ConnectionTrait>(connection: &C, id: i64, status: Status, counts: RunCounts) -> Result<()> {
-    let signed = |count: u64| Set(i64::try_from(count).unwrap_or(i64::MAX));
+/// Adds to a run's row what one of its transactions does, in that transaction.
+pub async fn add_counts<C: ConnectionTrait>(connection: &C, id: i64, counts: RunCounts) -> Result<()> {
+    use sync_run::Column;
+    let added = |column: Column, count: u64| Expr::col(column).add(signed(count));
+    sync_run::Entity::update_many()
+        .col_expr(Column::RowsRead, added(Column::RowsRead, counts.read))
+        .col_expr(Column::RowsInserted, added(Column::RowsInserted, counts.inserted))
+        .col_expr(Column::RowsUpdated, added(Column::RowsUpdated, counts.updated))
+        .col_expr(Column::RowsDeleted, added(Column::RowsDeleted, counts.deleted))
+        .col_expr(Column::RowsRejected, added(Column::RowsRejected, counts.rejected))
+        .filter(Column::Id.eq(id))
+        .exec(connection)
+        .await
+        .target(|| "writing sync_run".to_owned())?;
+    Ok(())
+}
+
+/// Closes the history's row of a run. Without counts those stay that its transactions have added.
+pub async fn finish_run<C: ConnectionTrait>(
+    connection: &C,
+    id: i64,
+    status: Status,
+    counts: Option<RunCounts>,
+) -> Result<()> {
+    let count = |of: fn(RunCounts) -> u64| counts.map_or(NotSet, |counts| Set(signed(of(counts))));
     let run = sync_run::ActiveModel {
         id: Set(id),
         command: NotSet,
         started: NotSet,
         finished: Set(Some(time_text(Utc::now()))),
         status: Set(status.as_str().to_owned()),
-        rows_read: signed(counts.read),
-        rows_inserted: signed(counts.inserted),
-        rows_updated: signed(counts.updated),
-        rows_deleted: signed(counts.deleted),
-        rows_rejected: signed(counts.rejected),
+        rows_read: count(|counts| counts.read),
+        rows_inserted: count(|counts| counts.inserted),
+        rows_updated: count(|counts| counts.updated),
+        rows_deleted: count(|counts| counts.deleted),
+        rows_rejected: count(|counts| counts.rejected),
         source_identity: NotSet,
         markers: NotSet,
         runs: NotSet,
@@ -138,6 +161,10 @@ pub async fn finish_run<C: ConnectionTrait>(connection: &C, id: i64, status: Sta
         .await
         .target(|| "writing sync_run".to_owned())?;
     Ok(())
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// The newest runs, newest first.
