@@ -262,11 +262,6 @@ impl Snapshot {
         self.update_time(table).filter(|time| *time < settled_before)
     }
 
-    /// Whether UPDATE_TIME is when a change was committed, and not when its transaction began.
-    pub fn notes_commits(&self) -> bool {
-        !self.is_mariadb
-    }
-
     /// When a table last changed, as far as the server knows.
     pub fn update_time(&self, table: &str) -> Option<DateTime<Utc>> {
         self.update_times
