@@ -60,7 +60,7 @@ pub async fn run(context: &Context<'_>, accept_source: bool) -> Result<Report> {
     if start.is_empty {
         context.target.write_without_syncing().await?;
     }
-    let run_id = history::begin_run(writer, COMMAND, context.began, &context.look.source.server.identity).await?;
+    let run_id = context.begin_run(writer, COMMAND).await?;
     let result = load(context, start, run_id).await;
     if let Err(error) = &result {
         // The error of the load is the one to report, even if its mark cannot be left.

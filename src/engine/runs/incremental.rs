@@ -42,7 +42,7 @@ pub async fn note_failure(context: &Context<'_>, command: &str, error: &Error) {
         return;
     }
     let writer = &context.target.writer;
-    if let Ok(run_id) = history::begin_run(writer, command, context.began, &context.look.source.server.identity).await {
+    if let Ok(run_id) = context.begin_run(writer, command).await {
         let _ = history::finish_run(writer, run_id, Status::of(error), None).await;
     }
 }
@@ -50,13 +50,7 @@ pub async fn note_failure(context: &Context<'_>, command: &str, error: &Error) {
 async fn sync(context: &Context<'_>, dry_run: bool) -> Result<Report> {
     let snapshot = context.look.source.snapshot().await?;
     let transaction = context.target.begin().await?;
-    let run_id = history::begin_run(
-        &*transaction,
-        COMMAND,
-        context.began,
-        &context.look.source.server.identity,
-    )
-    .await?;
+    let run_id = context.begin_run(&*transaction, COMMAND).await?;
     let closing = Closing {
         context,
         snapshot,

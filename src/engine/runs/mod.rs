@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::DatabaseConnection;
+use sea_orm::{ConnectionTrait, DatabaseConnection};
 
 use crate::engine::declaration::table::{Star, Table};
 use crate::engine::pipeline::plan::Planner;
@@ -35,7 +35,7 @@ use crate::engine::pipeline::progress::Progress;
 use crate::engine::source_db::Source;
 use crate::engine::source_db::reader::SourceReader;
 use crate::engine::stop::Stop;
-use crate::engine::target_db::{Target, TargetReader};
+use crate::engine::target_db::{Target, TargetReader, history};
 use crate::error::Result;
 
 /// Both databases, to look at: nothing is written through this.
@@ -79,6 +79,13 @@ pub struct Context<'a> {
     pub keep_runs: u64,
     /// How long an incremental run may compare rows that show no change. Zero switches it off.
     pub verify_budget: Duration,
+}
+
+impl Context<'_> {
+    /// Opens the history's row of this run; returns its id.
+    pub async fn begin_run<C: ConnectionTrait>(&self, connection: &C, command: &str) -> Result<i64> {
+        history::begin_run(connection, command, self.began, &self.look.source.server.identity).await
+    }
 }
 
 /// What a pass over the changes is part of.

@@ -15,7 +15,7 @@ use crate::engine::runs::closing::Closing;
 use crate::engine::runs::pages::Pages;
 use crate::engine::runs::report::Report;
 use crate::engine::runs::{Context, Mode, incremental};
-use crate::engine::target_db::{history, state};
+use crate::engine::target_db::state;
 use crate::error::Result;
 
 const COMMAND: &str = "repair";
@@ -53,7 +53,7 @@ async fn repair(context: &Context<'_>, dry_run: bool) -> Result<Report> {
     info!("pages compared; looking again at what differs, in one snapshot");
     let snapshot = source.snapshot().await?;
     let transaction = context.target.begin().await?;
-    let run_id = history::begin_run(&*transaction, COMMAND, context.began, &source.server.identity).await?;
+    let run_id = context.begin_run(&*transaction, COMMAND).await?;
     let closing = Closing {
         context,
         snapshot,

@@ -24,7 +24,7 @@ use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::table::{Calendar, Years};
 use crate::engine::source_db::indexes::Indexes;
 use crate::engine::source_db::open_work::OpenWork;
-use crate::engine::source_db::reader::{SourceReader, Through, silent};
+use crate::engine::source_db::reader::{SourceReader, Through};
 use crate::engine::sql;
 use crate::error::{Doing, Error, Result};
 
@@ -330,8 +330,8 @@ impl Server {
 
 /// Waits for several answers together as long as for one.
 async fn in_time<T>(limit: Duration, doing: &str, answers: impl Future<Output = Result<T>>) -> Result<T> {
-    let answered = tokio::time::timeout(limit, answers).await;
-    answered.unwrap_or_else(|_| Err(silent(limit)).source(|| doing.to_owned()))
+    let answered = reader::in_time(limit, async { Ok(answers.await) }).await;
+    answered.source(|| doing.to_owned())?
 }
 
 async fn clock(connection: &impl ConnectionTrait) -> Result<DateTime<Utc>> {

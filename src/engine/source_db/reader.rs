@@ -97,12 +97,7 @@ impl SourceReader {
 
 /// Waits for an answer, but no longer than this: a server that is stuck, or a network that swallows everything, says
 /// nothing at all.
-async fn in_time<T>(limit: Duration, answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+pub(super) async fn in_time<T>(limit: Duration, answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
     let answered = tokio::time::timeout(limit, answer).await;
-    answered.unwrap_or_else(|_| Err(silent(limit)))
-}
-
-/// What it comes to if the source has not answered in time.
-pub fn silent(limit: Duration) -> DbErr {
-    DbErr::Conn(RuntimeErr::Internal(format!("no answer within {limit:?}")))
+    answered.unwrap_or_else(|_| Err(DbErr::Conn(RuntimeErr::Internal(format!("no answer within {limit:?}")))))
 }
