@@ -211,7 +211,7 @@ fn the_password_comes_from_the_url_the_environment_or_a_file_and_is_never_shown(
     fs::write(dotenv.join(".env"), "SAKILA_SYNC_SOURCE_PASSWORD=of-old\n").unwrap();
 
     // Where the environment names a file, a password in .env counts for nothing.
-    let mut file_before_dotenv = sandbox.command(&["status"]);
+    let mut file_before_dotenv = sandbox.command(&["init"]);
     file_before_dotenv
         .current_dir(&dotenv)
         .env_remove("SAKILA_SYNC_SOURCE_PASSWORD")
