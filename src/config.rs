@@ -11,7 +11,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use url::Url;
 
 use crate::cli::Global;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 
 const PASSWORD: &str = "SAKILA_SYNC_SOURCE_PASSWORD";
 const PASSWORD_FILE: &str = "SAKILA_SYNC_SOURCE_PASSWORD_FILE";
@@ -50,7 +50,7 @@ impl SourceSettings {
         let text = global
             .source
             .as_deref()
-            .ok_or_else(|| Error::setting("no source is given", URL_FORM))?;
+            .ok_or_else(|| Error::setting(Code::SourceMissing, "no source is given", URL_FORM))?;
         let password = password()?;
         Self::parse(text, password)
     }
@@ -58,18 +58,17 @@ impl SourceSettings {
     /// The same of a URL of one's own.
     pub fn parse(text: &str, password: Option<String>) -> Result<Self> {
         // The parser's message may quote the URL, password and all: it is not passed on.
-        let mut url =
-            Url::parse(text).map_err(|error| Error::setting(format!("--source is no URL: {error}"), URL_FORM))?;
+        let mut url = Url::parse(text).map_err(|error| invalid(format!("--source is no URL: {error}"), URL_FORM))?;
         if !matches!(url.scheme(), "mysql" | "mariadb") {
-            return Err(Error::setting("--source is not a mysql:// URL", URL_FORM));
+            return Err(invalid("--source is not a mysql:// URL", URL_FORM));
         }
         let schema = url.path().trim_matches('/').to_owned();
         if schema.is_empty() || schema.contains('/') {
-            return Err(Error::setting("--source names no schema", URL_FORM));
+            return Err(invalid("--source names no schema", URL_FORM));
         }
         // Behind an unescaped / or ? the rest of a password would be taken for the schema or a parameter, and be shown.
         if [url.path(), url.query().unwrap_or_default()].concat().contains('@') || url.fragment().is_some() {
-            return Err(Error::setting(
+            return Err(invalid(
                 "--source has a malformed part",
                 "in a password, write /, ?, # and @ as %2F, %3F, %23 and %40",
             ));
@@ -79,7 +78,7 @@ impl SourceSettings {
             .iter()
             .find(|(name, _)| !URL_PARAMETERS.contains(&name.as_str()))
         {
-            return Err(Error::setting(
+            return Err(invalid(
                 format!("--source has an unknown parameter{}", quoted_name(unknown)),
                 format!(
                     "known are {}; in a password, write /, ? and # as %2F, %3F and %23",
@@ -89,7 +88,7 @@ impl SourceSettings {
         }
         check_tls(&parameters)?;
         let options = MySqlConnectOptions::from_str(url.as_str())
-            .map_err(|_| Error::setting("--source has a malformed part", URL_FORM))?;
+            .map_err(|_| invalid("--source has a malformed part", URL_FORM))?;
         let password = match url.password() {
             // The driver has decoded it; taking it out of the URL keeps it out of whatever shows the URL.
             Some(_) => None,
@@ -115,7 +114,7 @@ impl SourceSettings {
         // Cannot fail: the scheme has a host.
         let _ = url.set_password(None);
         if url.set_scheme("mysql").is_err() {
-            return Err(Error::setting("--source is not a mysql:// URL", URL_FORM));
+            return Err(invalid("--source is not a mysql:// URL", URL_FORM));
         }
         let connect = |options: MySqlConnectOptions| {
             let mut connect = ConnectOptions::new(url.as_str());
@@ -149,6 +148,10 @@ impl std::fmt::Display for Address {
     }
 }
 
+fn invalid(what: impl Into<String>, hint: impl Into<String>) -> Error {
+    Error::setting(Code::SourceUrlInvalid, what, hint)
+}
+
 /// Whether what is said to a host stays on this machine.
 fn is_loopback(host: &str) -> bool {
     let number = host.trim_matches(['[', ']']).parse::<IpAddr>();
@@ -162,6 +165,7 @@ fn check_tls(parameters: &[(String, String)]) -> Result<()> {
         if let Some((name, path)) = given(names) {
             std::fs::File::open(path).map_err(|error| {
                 Error::setting(
+                    Code::SourceTlsFileInvalid,
                     format!("the file {path} that --source names as {name} cannot be read: {error}"),
                     format!("name a readable PEM file as {name}"),
                 )
@@ -171,6 +175,7 @@ fn check_tls(parameters: &[(String, String)]) -> Result<()> {
     let verifies = given(["ssl-mode", "sslmode"]).is_some_and(|(_, mode)| mode.to_lowercase().starts_with("verify"));
     if given(["ssl-ca", "sslca"]).is_some() && !verifies {
         return Err(Error::setting(
+            Code::SourceTlsFileInvalid,
             "--source names an ssl-ca, but no ssl-mode that checks it",
             "add ssl-mode=VERIFY_IDENTITY, or VERIFY_CA where the certificate has another name than the host",
         ));
@@ -197,6 +202,7 @@ fn password() -> Result<Option<String>> {
     let path = PathBuf::from(path);
     let text = std::fs::read_to_string(&path).map_err(|error| {
         Error::setting(
+            Code::PasswordFileUnreadable,
             format!("the password file {} cannot be read: {error}", path.display()),
             format!("name a readable file in {PASSWORD_FILE}, or set {PASSWORD}"),
         )
@@ -223,12 +229,14 @@ pub fn parse_target(text: &str) -> Result<PathBuf> {
     // Perhaps the source's, with its password: it is not repeated.
     if path.contains("://") {
         return Err(Error::setting(
+            Code::TargetPathInvalid,
             "--target is a URL, and not one of SQLite",
             "give --target (or SAKILA_SYNC_TARGET) as a path; the mysql:// URL belongs into --source",
         ));
     }
     if path.is_empty() || path == ":memory:" || path.contains('?') {
         return Err(Error::setting(
+            Code::TargetPathInvalid,
             "--target names no file",
             "give --target (or SAKILA_SYNC_TARGET) as a path, or as sqlite:PATH without parameters",
         ));
@@ -249,10 +257,12 @@ pub fn read_dotenv() -> Result<()> {
         Ok(()) => Ok(()),
         Err(dotenvy::Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(dotenvy::Error::LineParse(_, position)) => Err(Error::setting(
+            Code::DotenvInvalid,
             format!(".env cannot be read: a line is malformed at character {position}"),
             "write NAME=VALUE a line; quote values with spaces or #",
         )),
         Err(error) => Err(Error::setting(
+            Code::DotenvInvalid,
             format!(".env cannot be read: {error}"),
             "make it readable, or remove it",
         )),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
 use sakila_sync::cli::Cli;
-use sakila_sync::error::Error;
+use sakila_sync::error::{Code, Error};
 use sakila_sync::output::{self, Output};
 use sakila_sync::{commands, config};
 
@@ -13,10 +13,12 @@ fn main() -> ExitCode {
     let _failpoints = fail::has_failpoints().then(fail::FailScenario::setup);
     // Before any thread is there: it sets environment variables.
     let dotenv = config::read_dotenv();
-    let matches = Cli::command().get_matches();
-    let cli = match Cli::from_arg_matches(&matches) {
-        Ok(cli) => cli,
-        Err(error) => error.exit(),
+    let parsed = Cli::command()
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches).map(|cli| (matches, cli)));
+    let (matches, cli) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => return ExitCode::from(output::usage(&error)),
     };
     output::start_logging(&cli.global);
     if let Err(error) = dotenv {
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             let error = Error::setting(
+                Code::ThreadsExhausted,
                 format!("the runtime does not start: {error}"),
                 "raise the limit of threads",
             );

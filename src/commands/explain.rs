@@ -7,7 +7,7 @@ use crate::engine::declaration::table::Kind;
 use crate::engine::runs::explain::{self, Verdict};
 use crate::engine::source_db::check;
 use crate::engine::target_db::open_to_read;
-use crate::error::{Doing, EXIT_DIFFERENCES, Error, Result};
+use crate::error::{Code, Doing, EXIT_DIFFERENCES, Error, Result};
 use crate::output::explanation;
 use crate::sakila;
 
@@ -16,6 +16,7 @@ pub async fn run(session: &Session, arguments: &Explain) -> Result<u8> {
     let Some(table) = explained().find(|table| table.name == arguments.table) else {
         let names: Vec<&str> = explained().map(|table| table.name).collect();
         return Err(Error::setting(
+            Code::NameUnknown,
             format!("there is no dimension or fact {}", arguments.table),
             format!("name one of {}", names.join(", ")),
         ));

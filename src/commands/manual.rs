@@ -5,7 +5,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use crate::cli::Cli;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::output::Output;
 
 pub fn completions(shell: Shell) -> Result<u8> {
@@ -23,7 +23,8 @@ pub fn page(words: &[String]) -> Result<u8> {
         let known: Vec<&str> = described.get_subcommands().map(clap::Command::get_name).collect();
         let hint = format!("the commands are {}", known.join(", "));
         let command = described.find_subcommand(word).cloned();
-        described = command.ok_or_else(|| Error::setting(format!("there is no command {word}"), hint))?;
+        described =
+            command.ok_or_else(|| Error::setting(Code::NameUnknown, format!("there is no command {word}"), hint))?;
     }
     let mut page = Vec::new();
     Man::new(described)

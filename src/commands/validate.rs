@@ -8,7 +8,7 @@ use crate::engine::runs::validate::{self, Asked, Request, Validation};
 use crate::engine::source_db::check;
 use crate::engine::target_db::history::Status;
 use crate::engine::target_db::open_to_read;
-use crate::error::{Doing, EXIT_DIFFERENCES, Error, Result};
+use crate::error::{Code, Doing, EXIT_DIFFERENCES, Error, Result};
 use crate::output;
 use crate::{metrics, sakila};
 
@@ -39,6 +39,7 @@ async fn compare(session: &Session, arguments: &Validate) -> Result<Validation> 
         (true, _) => Asked::All,
         (false, Some((from, to))) if from > to => {
             return Err(Error::setting(
+                Code::PeriodInvalid,
                 "--from lies after --to",
                 "give the earlier day with --from; both days belong to the period",
             ));

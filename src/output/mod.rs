@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::cli::{Global, LogFormat};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 
 pub mod chart;
 pub mod explanation;
@@ -45,6 +45,7 @@ struct Document<'a, T> {
 
 #[derive(Serialize)]
 struct Failure<'a> {
+    code: Code,
     error: String,
     causes: Vec<String>,
     hint: &'a str,
@@ -104,6 +105,7 @@ impl Output {
         let hint = error.hint();
         if self.json {
             let failure = Failure {
+                code: error.code(),
                 error: error.to_string(),
                 causes: causes.clone(),
                 hint: &hint,
@@ -112,7 +114,7 @@ impl Output {
             // Where stdout is what has failed, stderr still tells.
             let _ = write(io::stdout(), self.document(command, seconds, &failure).as_bytes());
         }
-        let mut text = format!("{} {error}\n", human::bad("error:"));
+        let mut text = format!("{}: {error}\n", human::bad(format!("error[{}]", error.code().name())));
         for cause in causes {
             let _ = writeln!(text, "  caused by: {cause}");
         }
@@ -143,6 +145,40 @@ fn write(mut stdout: impl Write, bytes: &[u8]) -> Result<bool> {
         Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(cause) => Err(Error::Output { cause }),
     }
+}
+
+/// Prints what clap has to say instead of running a command: help, the version, or what is wrong with the command
+/// line. Returns the exit code.
+pub fn usage(error: &clap::Error) -> u8 {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return 0;
+    }
+    let rendered = error.render();
+    let text = rendered.to_string();
+    // Whether JSON was asked for cannot be said by a command line that is none.
+    let is_json = std::env::args_os().any(|argument| argument == "--json")
+        || std::env::var("SAKILA_SYNC_JSON").is_ok_and(|value| !matches!(&*value, "" | "0" | "false" | "no" | "off"));
+    let problem = Error::setting(
+        Code::Usage,
+        text.trim_start_matches("error: ").lines().next().unwrap_or_default(),
+        "`sakila-sync --help`, or that of the command, lists what can be said",
+    );
+    if is_json {
+        let output = Output {
+            json: true,
+            quiet: false,
+            one_line: false,
+        };
+        output.error("", 0.0, &problem);
+    } else {
+        let coded = rendered
+            .ansi()
+            .to_string()
+            .replacen("error:", &format!("error[{}]:", Code::Usage.name()), 1);
+        let _ = anstream::stderr().write_all(coded.as_bytes());
+    }
+    problem.exit_code()
 }
 
 /// Sends logs to stderr, past the progress bars. `RUST_LOG` overrides the level.

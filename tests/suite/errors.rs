@@ -9,10 +9,29 @@ impl Run {
     #[track_caller]
     pub fn fails(self, code: i32, words: &[&str]) {
         let run = self.ends_with_code(code);
-        for word in words.iter().chain(&["error:", "hint:"]) {
+        for word in words.iter().chain(&["error[", "hint:"]) {
             assert!(run.stderr.contains(word), "no {word:?} in {run:#?}");
         }
         assert!(!run.stderr.contains("not-a-secret"), "{run:#?}");
+    }
+}
+
+impl Run {
+    /// Expects an error with this exit code and this code of `docs/errors.md`, with a hint, and with no secret in it.
+    #[track_caller]
+    pub fn fails_with(self, exit_code: i32, code: &str) -> Self {
+        let run = self.ends_with_code(exit_code);
+        assert_eq!(run.error_code().as_deref(), Some(code), "{run:#?}");
+        assert!(run.stderr.contains("hint: "), "{run:#?}");
+        assert!(!run.stderr.contains("not-a-secret"), "{run:#?}");
+        run
+    }
+
+    /// The code of the error that ended the run, if one did.
+    pub fn error_code(&self) -> Option<String> {
+        let (_, behind) = self.stderr.rsplit_once("error[")?;
+        let (code, _) = behind.split_once("]:")?;
+        Some(code.to_owned())
     }
 }
 
@@ -21,7 +40,8 @@ fn a_source_that_cannot_be_reached_is_named_with_its_cause() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command(&["init"]);
     command.env("SAKILA_SYNC_SOURCE", "mysql://reader@127.0.0.1:1/sakila");
-    Run::of(command).fails(3, &["127.0.0.1:1", "refused"]);
+    let run = Run::of(command).fails_with(3, "SOURCE_UNREACHABLE");
+    assert!(run.stderr.contains("127.0.0.1:1"), "{run:#?}");
     assert!(!sandbox.target().exists());
 }
 
@@ -37,7 +57,8 @@ fn colours_are_for_terminals_and_for_those_who_force_them() {
             .envs(variables.iter().map(|name| (*name, "1")));
         let run = Run::of(command);
         assert!(!run.stdout.contains('\u{1b}'), "a document holds no colours: {run:#?}");
-        run.stderr.contains("\u{1b}[1m\u{1b}[31merror:\u{1b}[0m")
+        run.stderr
+            .contains("\u{1b}[1m\u{1b}[31merror[SOURCE_UNREACHABLE]\u{1b}[0m")
     };
     assert!(!unreachable(&[]));
     assert!(unreachable(&["CLICOLOR_FORCE"]));
@@ -49,11 +70,11 @@ fn a_wrong_password_and_a_missing_schema_are_told_apart() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command(&["init"]);
     command.env("SAKILA_SYNC_SOURCE_PASSWORD", "wrong");
-    Run::of(command).fails(3, &["check user and password"]);
+    Run::of(command).fails_with(3, "SOURCE_LOGIN_REFUSED");
 
     let mut command = sandbox.command(&["init"]);
     command.env("SAKILA_SYNC_SOURCE", server().url("reader", "sakila_nowhere"));
-    Run::of(command).fails(3, &["name an existing schema"]);
+    Run::of(command).fails_with(3, "SOURCE_SCHEMA_UNKNOWN");
     assert!(!sandbox.target().exists());
 }
 

@@ -79,7 +79,7 @@ fn a_run_that_is_stopped_ends_in_order_and_run_again_it_ends_right() {
             let kept = "kept up to here table=\"fact_payment\"";
             assert!(stopped.stderr.contains(kept), "{stopped:#?}");
         }
-        stopped.fails(130, &["error: stopped", hint]);
+        stopped.fails(130, &["STOPPED", hint]);
         let is_run = !["validate", "init"].contains(&command[0]);
         if is_run {
             let history = format!(
@@ -123,7 +123,7 @@ fn a_seed_that_is_stopped_says_how_to_begin_anew() {
         });
         send(signal, &run.0);
         let log = wait_for(&mut run.0, HEARD);
-        rest(run, log).fails(130, &["error: stopped", "half-made", "seed --replace"]);
+        rest(run, log).fails(130, &["STOPPED", "half-made", "seed --replace"]);
         sandbox.administer(&["seed"]).fails(3, &["did not finish", "--replace"]);
         sandbox
             .administer(&["seed", "--replace", "--until", "2026-01-01"])

@@ -117,7 +117,8 @@ fn a_run_gives_up_when_its_pauses_are_used_up_and_loses_nothing() {
     let arguments = [["full-load", "--retry-for", "0"].as_slice(), &SMALL_PAGES].concat();
     let run = run_through(&sandbox, &proxy, &arguments).ends_with_code(3);
     assert!(
-        run.stderr.contains("error: the source failed while reading"),
+        run.stderr
+            .contains("error[SOURCE_LOST]: the source failed while reading"),
         "{run:#?}"
     );
     assert!(

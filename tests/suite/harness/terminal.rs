@@ -127,7 +127,11 @@ impl Left {
     pub fn is_clean_after_a_stop(&self) {
         self.is_clean();
         assert_eq!(self.code, 130, "{self:#?}");
-        assert!(self.screen.contains("error: stopped\n\nhint: "), "{}", self.screen);
+        assert!(
+            self.screen.contains("error[STOPPED]: stopped\n\nhint: "),
+            "{}",
+            self.screen
+        );
     }
 
     /// Expects a terminal as it was: its settings and its cursor, and no bar on its screen.

@@ -1,0 +1,107 @@
+//! The stable codes of errors: what scripts and tests match, where sentences may change.
+//!
+//! `docs/errors.md` lists them; a test holds it to this list.
+
+use serde::{Serialize, Serializer};
+
+macro_rules! codes {
+    ($($variant:ident $name:literal $meaning:literal,)+) => {
+        /// A stable code of an error.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code {
+            $(#[doc = $meaning] $variant,)+
+        }
+
+        impl Code {
+            /// All codes, in the order in which they are documented.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The code as it is printed.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What it stands for, in one sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    Usage "USAGE" "The command line cannot be parsed, or an option has a value that is not allowed.",
+    SourceMissing "SOURCE_MISSING" "No source is given.",
+    SourceUrlInvalid "SOURCE_URL_INVALID" "The source's URL is malformed, or has a parameter that is not known.",
+    SourceTlsFileInvalid "SOURCE_TLS_FILE_INVALID" "A certificate or key that the source's URL names cannot be used.",
+    PasswordFileUnreadable "PASSWORD_FILE_UNREADABLE" "The password file cannot be read.",
+    TargetPathInvalid "TARGET_PATH_INVALID" "The target is not a path or a sqlite: URL.",
+    DotenvInvalid "DOTENV_INVALID" "The file .env cannot be read, or a line of it is malformed.",
+    PeriodInvalid "PERIOD_INVALID" "The first day of a period lies after its last day.",
+    NameUnknown "NAME_UNKNOWN" "There is no table or command of this name.",
+    ThreadsExhausted "THREADS_EXHAUSTED" "The system does not let the program start the threads that it needs.",
+    SourceUnreachable "SOURCE_UNREACHABLE" "No connection to the source's address can be opened.",
+    SourceLoginRefused "SOURCE_LOGIN_REFUSED" "The server refuses user and password.",
+    SourceLoginUncached "SOURCE_LOGIN_UNCACHED" "The server has to see the password of a caching_sha2_password account once over TCP or TLS first.",
+    SourcePasswordExpired "SOURCE_PASSWORD_EXPIRED" "The account's password has expired.",
+    SourceTlsRequired "SOURCE_TLS_REQUIRED" "The server accepts no connection without TLS.",
+    SourceTlsFailed "SOURCE_TLS_FAILED" "No TLS connection can be agreed upon, or a certificate is not accepted.",
+    SourceSchemaUnknown "SOURCE_SCHEMA_UNKNOWN" "The schema does not exist.",
+    SourceSchemaDenied "SOURCE_SCHEMA_DENIED" "The account has no privilege on the schema, or the schema does not exist.",
+    SourceSelectDenied "SOURCE_SELECT_DENIED" "The account may not SELECT from a table or column.",
+    SourceConnectionsExhausted "SOURCE_CONNECTIONS_EXHAUSTED" "The server or the account has no connection to spare.",
+    SourceLost "SOURCE_LOST" "The server or the connection to it was lost, or did not answer in time.",
+    SourceUnlisted "SOURCE_UNLISTED" "The server cannot list in-flight transactions, because of a statement that it cannot convert (MySQL error 3854).",
+    SourceFailed "SOURCE_FAILED" "The server or the driver reports another error.",
+    SourceUnfit "SOURCE_UNFIT" "A table or column is missing or has another type, or the server is too old.",
+    SourceChanged "SOURCE_CHANGED" "The source is not the one that the target was loaded from.",
+    TargetMissing "TARGET_MISSING" "The target does not exist, or is empty.",
+    TargetForeign "TARGET_FOREIGN" "The target is a database of another program.",
+    TargetNewer "TARGET_NEWER" "The target was written by a newer version.",
+    TargetOlder "TARGET_OLDER" "The target was written by an older version, and is not migrated.",
+    TargetBusy "TARGET_BUSY" "Another run works on the target.",
+    TargetLocked "TARGET_LOCKED" "Another program holds the database for too long.",
+    TargetLogHeld "TARGET_LOG_HELD" "The write-ahead log has grown and cannot be emptied, because another program has a transaction open.",
+    TargetFile "TARGET_FILE" "The target, or a file beside it, cannot be opened, created or written.",
+    TargetUnwritable "TARGET_UNWRITABLE" "SQLite may not write the target or the files beside it.",
+    TargetFull "TARGET_FULL" "The disk is full, or a limit on the size of files is reached.",
+    TargetDamaged "TARGET_DAMAGED" "The target is damaged, or no SQLite database.",
+    TargetIo "TARGET_IO" "The disk or its file system failed.",
+    TargetFailed "TARGET_FAILED" "SQLite reports another error.",
+    NotLoaded "NOT_LOADED" "No full load has finished on this target.",
+    Orphans "ORPHANS" "The load would leave rows whose parents are missing; this is a defect of the program.",
+    SeedFailed "SEED_FAILED" "The schema could not be filled.",
+    SeedRefused "SEED_REFUSED" "The schema holds what seed has not made, or cannot be changed as asked.",
+    DemoFailed "DEMO_FAILED" "A step of the demonstration failed.",
+    ServerMissing "SERVER_MISSING" "No MySQL or MariaDB server is installed.",
+    Panicked "PANICKED" "A stage of the program panicked; this is a defect of the program.",
+    Stopped "STOPPED" "The command was stopped by Ctrl-C or SIGTERM.",
+    OutputFailed "OUTPUT_FAILED" "The result cannot be printed.",
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_has_every_code() {
+        let rows: Vec<String> = Code::ALL
+            .iter()
+            .map(|code| format!("| `{}` | {} |", code.name(), code.meaning()))
+            .collect();
+        let text = include_str!("../../docs/errors.md");
+        let chapter = text.split("\n## ").find(|chapter| chapter.starts_with("Error codes"));
+        let documented: Vec<&str> = chapter
+            .expect("a chapter of the error codes")
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .collect();
+        assert_eq!(documented, rows);
+    }
+}

@@ -1,0 +1,196 @@
+//! What an error of either database comes down to: its code, whether another attempt may go well, and a hint. All of
+//! it is said here, once.
+
+use sea_orm::{DbErr, RuntimeErr};
+
+use crate::error::code::Code;
+
+/// What to expect of another attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transience {
+    /// It would fail in the same way.
+    Lasting,
+    /// The server, the connection or the statement is gone.
+    Lost,
+    /// The server has no connection to spare, or cannot answer at the moment.
+    Overloaded,
+}
+
+/// A class of errors.
+#[derive(Clone, Copy, Debug)]
+pub struct Class {
+    pub code: Code,
+    pub transience: Transience,
+    pub hint: &'static str,
+}
+
+const LOST: Class = Class {
+    code: Code::SourceLost,
+    transience: Transience::Lost,
+    hint: "the server or the way to it is gone, or slower than --read-timeout; nothing is lost: run the command again, \
+           or wait longer with --retry-for",
+};
+
+/// The class of what the source has answered, or of what the driver says of it.
+pub fn source(cause: &DbErr) -> Class {
+    let lasting = |code, hint| Class {
+        code,
+        transience: Transience::Lasting,
+        hint,
+    };
+    match server_error_number(cause) {
+        Some(1045 | 1698) => lasting(
+            Code::SourceLoginRefused,
+            "check user and password in --source, or SAKILA_SYNC_SOURCE_PASSWORD",
+        ),
+        // What the server says to an account without rights, whether or not the schema exists.
+        Some(1044) => lasting(
+            Code::SourceSchemaDenied,
+            "check the schema's name at the end of --source; if it is right, GRANT SELECT on it to the account",
+        ),
+        Some(1142 | 1143) => lasting(
+            Code::SourceSelectDenied,
+            "GRANT SELECT on the schema to the account; nothing more is needed",
+        ),
+        Some(3159) => lasting(
+            Code::SourceTlsRequired,
+            "the server takes no connection without TLS; leave ssl-mode=DISABLED out of --source",
+        ),
+        Some(1049) => lasting(
+            Code::SourceSchemaUnknown,
+            "name an existing schema at the end of --source: mysql://user@host:3306/sakila",
+        ),
+        Some(1820 | 1862) => lasting(
+            Code::SourcePasswordExpired,
+            "the account's password has expired; set a new one on the server",
+        ),
+        // Of the server, of the account.
+        Some(1040 | 1203 | 1226) => Class {
+            code: Code::SourceConnectionsExhausted,
+            transience: Transience::Overloaded,
+            hint: "the server has no connection to spare; lower --workers or raise max_connections",
+        },
+        // Shutting down; a connection that was cut, by hand or for being idle; a statement that was killed, or lost
+        // against another one; a table that was altered under a snapshot.
+        Some(1053 | 1152 | 1158..=1161 | 1205 | 1213 | 1317 | 1412 | 1927 | 3169 | 4031) => LOST,
+        None if is_tls(cause) => lasting(
+            Code::SourceTlsFailed,
+            "the server's certificate was not accepted, or it has none: check ssl-ca, the host's name and the \
+             certificate's dates; ssl-mode=VERIFY_CA does without the name",
+        ),
+        None if cause.to_string().contains("caching_sha2_password") => lasting(
+            Code::SourceLoginUncached,
+            "the first log-in of such an account over a Unix socket fails until the server has cached it; log in once \
+             over TCP, or use TCP in --source",
+        ),
+        None if is_lost(cause) => LOST,
+        _ => lasting(
+            Code::SourceFailed,
+            "the cause above is the server's or the driver's own; run the command again with -v for more",
+        ),
+    }
+}
+
+/// The same of a command that writes to the source; the account that the sync reads with may not.
+pub fn seed(cause: &DbErr) -> Class {
+    let hint = match server_error_number(cause) {
+        Some(1044 | 1142 | 1143 | 1227 | 1370) => {
+            "seed writes: name an account in --source that has all privileges on this schema (GRANT ALL ON it)"
+        }
+        Some(1290 | 1792 | 1836) => "the server is read-only; name another one in --source",
+        Some(1205 | 1213) => "somebody else holds these rows; run the command again",
+        Some(167 | 1062 | 1264 | 1467) => {
+            "a key has come to the end of its official type; `sakila-sync seed --replace` begins anew, and larger \
+             scales have wider keys"
+        }
+        _ => source(cause).hint,
+    };
+    Class {
+        code: Code::SeedFailed,
+        transience: Transience::Lasting,
+        hint,
+    }
+}
+
+/// The class of what SQLite has answered.
+pub fn target(cause: &DbErr) -> Class {
+    // The lower byte is the kind, the upper ones tell more: https://sqlite.org/rescode.html
+    let extended = sqlite_code(cause).unwrap_or_default();
+    let (code, hint) = match (extended & 0xFF, extended) {
+        // Full; or a file that may not grow, for its limit or a quota, is an error of writing, or of growing the -shm.
+        (13, _) | (_, 778 | 4_874) => (
+            Code::TargetFull,
+            "make room on the disk, or raise the limit on the size of files (`ulimit -f`), and run the command again; \
+             nothing is lost",
+        ),
+        (5 | 6, _) => (
+            Code::TargetLocked,
+            "another program holds the database; close it and run the command again",
+        ),
+        (11 | 26, _) => (
+            Code::TargetDamaged,
+            "the file is damaged or no SQLite database; move it away, then `sakila-sync init` and `full-load` build it anew",
+        ),
+        (3 | 8 | 14, _) => (
+            Code::TargetUnwritable,
+            "check that the file, its folder, and -wal and -shm files beside it are writable by this user",
+        ),
+        (10, _) => (
+            Code::TargetIo,
+            "the disk or its file system failed; look into the system's log, then run the command again",
+        ),
+        _ => (
+            Code::TargetFailed,
+            "nothing of this transaction was kept; run the command again",
+        ),
+    };
+    Class {
+        code,
+        transience: Transience::Lasting,
+        hint,
+    }
+}
+
+/// Whether the connection is gone, by the driver's own account.
+fn is_lost(cause: &DbErr) -> bool {
+    match cause {
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(RuntimeErr::Internal(_)) => true,
+        DbErr::Conn(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error)) => matches!(
+            **error,
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed
+        ),
+        _ => false,
+    }
+}
+
+/// Whether no TLS could be agreed upon.
+fn is_tls(cause: &DbErr) -> bool {
+    matches!(cause, DbErr::Conn(RuntimeErr::SqlxError(error)) if matches!(**error, sqlx::Error::Tls(_)))
+        || cause.to_string().contains("certificate")
+}
+
+/// The MySQL error number, if the server sent one.
+pub fn server_error_number(error: &DbErr) -> Option<u16> {
+    database_error(error)?
+        .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
+        .map(sqlx::mysql::MySqlDatabaseError::number)
+}
+
+/// SQLite's extended result code, if it is SQLite that failed.
+pub fn sqlite_code(error: &DbErr) -> Option<i32> {
+    let error = database_error(error)?;
+    error.try_downcast_ref::<sqlx::sqlite::SqliteError>()?;
+    error.code()?.parse().ok()
+}
+
+fn database_error(error: &DbErr) -> Option<&dyn sqlx::error::DatabaseError> {
+    let (DbErr::Conn(RuntimeErr::SqlxError(error))
+    | DbErr::Exec(RuntimeErr::SqlxError(error))
+    | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return None;
+    };
+    error.as_database_error()
+}
