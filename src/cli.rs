@@ -8,7 +8,7 @@ use chrono::{Datelike, NaiveDate};
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::seed::MAXIMAL_SCALE;
+use sakila_seed::MAXIMAL_SCALE;
 
 /// Rows a page, and so a batch: the smallest size that reads at nearly full speed.
 pub const DEFAULT_BATCH_SIZE: u64 = 10_000;

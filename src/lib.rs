@@ -14,8 +14,8 @@
 //! Who may import whom, downwards only:
 //! `main` → `commands` → `sakila`, `output` → `engine` → `metrics`, `error`; `commands` and `output` also read
 //! `config` and `cli`. The engine never imports `sakila`, `commands`, `cli`, `config` or `output`, and of `engine`
-//! `sakila` sees `declaration` alone. `seed` fills a source of our own making and sees `source_db` of the engine alone.
-//! `private_server` stands apart: throw-away servers for the demonstration and the tests.
+//! `sakila` sees `declaration` alone. Beside it, `crates/seed`
+//! fills a source of our own making and starts throw-away servers, for the demonstration and the tests.
 
 pub mod cli;
 pub mod commands;
@@ -24,6 +24,4 @@ pub mod engine;
 pub mod error;
 pub mod metrics;
 pub mod output;
-pub mod private_server;
 pub mod sakila;
-pub mod seed;

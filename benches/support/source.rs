@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use sakila_sync::private_server::PrivateServer;
+use sakila_seed::private_server::PrivateServer;
 use sqlx::MySqlPool;
 use sqlx::mysql::MySqlPoolOptions;
 

@@ -20,8 +20,7 @@ use crate::engine::source_db::Source;
 use crate::engine::target_db::open_to_read;
 use crate::error::{Doing, Error, Result};
 use crate::output::chart::{Bar, chart};
-use crate::private_server::{self, PrivateServer};
-use crate::seed;
+use sakila_seed::private_server::{self, PrivateServer};
 
 const SCHEMA: &str = "sakila";
 /// The account that may only read, which is all that the sync needs.
@@ -219,7 +218,7 @@ fn quoted(word: &str) -> String {
 async fn make_schema(server: &PrivateServer, read_timeout: Duration) -> Result<Source> {
     let settings = SourceSettings::parse(&server.administrator_url("mysql"), None)?;
     let source = Source::connect(settings.options, settings.identity, 1, read_timeout).await?;
-    seed::make_schema(&source, SCHEMA, READER).await?;
+    sakila_seed::make_schema(&source.pool, SCHEMA, READER).await?;
     Ok(source)
 }
 

@@ -12,9 +12,8 @@ use crate::cli::{self, SeedCommand};
 use crate::error::{Error, Result};
 use crate::output::human::{grouped, rate_of, table};
 use crate::output::progress;
-use crate::seed;
-use crate::seed::business_day::{BusinessDay, business_day};
-use crate::seed::world::Settings;
+use sakila_seed::business_day::{BusinessDay, business_day};
+use sakila_seed::world::Settings;
 
 #[derive(Serialize)]
 struct Report {
@@ -64,7 +63,7 @@ async fn fill(session: &Session, arguments: &cli::Seed) -> Result<u8> {
         seed: arguments.seed,
         until,
     };
-    let bar = progress::bar("seed", seed::rows(settings), session.global.quiet);
+    let bar = progress::bar("seed", sakila_seed::rows(settings), session.global.quiet);
     let on_rows = {
         let bar = bar.clone();
         Arc::new(move |rows| {
@@ -74,7 +73,7 @@ async fn fill(session: &Session, arguments: &cli::Seed) -> Result<u8> {
             }
         })
     };
-    let made = seed::seed(&source, settings, arguments.replace, session.workers(), on_rows).await;
+    let made = sakila_seed::seed(&source.pool, settings, arguments.replace, session.workers(), on_rows).await;
     bar.finish_and_clear();
     let tables = made?
         .into_iter()
@@ -112,7 +111,7 @@ fn text(report: &Report, seconds: f64) -> String {
 async fn mutate(session: &Session, every: Option<Duration>) -> Result<u8> {
     let source = session.connect(1).await?;
     let Some(every) = every else {
-        let day = business_day(&source).await?;
+        let day = business_day(&source.pool).await?;
         print_day(session, &day)?;
         return Ok(0);
     };
@@ -121,7 +120,7 @@ async fn mutate(session: &Session, every: Option<Duration>) -> Result<u8> {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let day = business_day(&source).await?;
+        let day = business_day(&source.pool).await?;
         // Without a reader nobody would ever stop it.
         if !print_day(session, &day)? {
             return Ok(0);

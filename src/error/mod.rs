@@ -245,11 +245,20 @@ impl Error {
     }
 }
 
+impl From<sakila_seed::Error> for Error {
+    fn from(error: sakila_seed::Error) -> Self {
+        match error {
+            sakila_seed::Error::Failed { doing, cause } => Self::Seed { doing, cause },
+            sakila_seed::Error::Refused { why, hint } => Self::SeedRefused { why, hint },
+            sakila_seed::Error::Panicked => Self::Panicked { stage: "seed" },
+        }
+    }
+}
+
 /// Attaches what was being done to a database error.
 pub trait Doing<T> {
     fn source(self, doing: impl FnOnce() -> String) -> Result<T>;
     fn target(self, doing: impl FnOnce() -> String) -> Result<T>;
-    fn seed(self, doing: impl FnOnce() -> String) -> Result<T>;
 }
 
 impl<T> Doing<T> for std::result::Result<T, DbErr> {
@@ -259,9 +268,5 @@ impl<T> Doing<T> for std::result::Result<T, DbErr> {
 
     fn target(self, doing: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|cause| Error::Target { doing: doing(), cause })
-    }
-
-    fn seed(self, doing: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|cause| Error::Seed { doing: doing(), cause })
     }
 }

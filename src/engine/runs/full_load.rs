@@ -213,7 +213,7 @@ async fn complete(context: &Context<'_>) -> Result<()> {
         context.target.create_indexes(table).await?;
         let committed = committed.clone();
         // Beside the indexes of the next table.
-        checks.spawn(async move { Ok((table.name, soundness::orphans(table, &committed).await?)) });
+        checks.spawn(async move { Ok::<_, Error>((table.name, soundness::orphans(table, &committed).await?)) });
     }
     let mut orphans = Vec::new();
     while let Some(check) = checks.join_next().await {

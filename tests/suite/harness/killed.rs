@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use sakila_sync::private_server::PrivateServer;
+use sakila_seed::private_server::PrivateServer;
 
 /// A server that was killed, and what it takes to start it again as it was.
 pub struct Killed {

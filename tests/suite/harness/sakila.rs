@@ -8,8 +8,8 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use sakila_sync::config::SourceSettings;
 use sakila_sync::engine::source_db::Source;
-use sakila_sync::seed;
-use sakila_sync::seed::world::Settings;
+
+use sakila_seed::world::Settings;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
 use super::{connect, server, texts};
@@ -33,7 +33,7 @@ pub async fn seed(schema: &str) {
     let source = Source::connect(settings.options, settings.identity, 2, READ_TIMEOUT)
         .await
         .unwrap();
-    seed::seed(&source, self::settings(), false, 2, Arc::new(|_| ()))
+    sakila_seed::seed(&source.pool, self::settings(), false, 2, Arc::new(|_| ()))
         .await
         .unwrap();
     source.pool.close().await.unwrap();

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sakila_sync::private_server::{self, PrivateServer};
+use sakila_seed::private_server::{self, PrivateServer};
 
 /// May only SELECT: nothing of the sync needs more.
 pub const READER: &str = "reader";

@@ -7,12 +7,11 @@ mod changes;
 
 use chrono::{Days, NaiveDate, NaiveDateTime, TimeDelta};
 use sea_orm::sea_query::{Func, Query};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
 
 use super::marker;
 use super::rows::{Done, Rows};
 use super::world::{Random, Settings, World};
-use crate::engine::source_db::Source;
 use crate::error::{Doing, Error, Result};
 
 /// What happened on a day.
@@ -35,14 +34,14 @@ pub struct Change {
 ///
 /// # Errors
 /// If the schema was not made by `seed`.
-pub async fn business_day(source: &Source) -> Result<BusinessDay> {
-    if !marker::is_seeded(source).await? {
-        return Err(Error::SeedRefused {
+pub async fn business_day(database: &DatabaseConnection) -> Result<BusinessDay> {
+    if !marker::is_seeded(database).await? {
+        return Err(Error::Refused {
             why: "the schema was not made by seed".to_owned(),
             hint: "nothing was changed; name a seeded schema in --source".to_owned(),
         });
     }
-    let transaction = source.pool.begin().await.seed(|| "beginning".to_owned())?;
+    let transaction = database.begin().await.seed(|| "beginning".to_owned())?;
     let marker = marker::lock(&transaction).await?;
     let number = marker.business_days + 1;
     let doing = || format!("writing business day {number}");

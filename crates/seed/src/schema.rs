@@ -1,6 +1,6 @@
 //! Creating and dropping the seeded tables.
 
-use sea_orm::sea_query::{Alias, ColumnDef, ForeignKey, Index, Table};
+use sea_orm::sea_query::{Alias, ColumnDef, Expr, ExprTrait, ForeignKey, Func, Index, Query, Table};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, TransactionTrait};
 
 use super::sql;
@@ -9,6 +9,28 @@ use crate::error::{Doing, Result};
 
 /// The table that `probe` makes and drops.
 pub const PROBE: &str = "sakila_sync_probe";
+
+/// The name of the schema that a connection is in.
+pub async fn name(connection: &impl ConnectionTrait) -> Result<String> {
+    let doing = || "asking for the name of the schema".to_owned();
+    let select = Query::select().expr(Func::cust("DATABASE")).to_owned();
+    let row = connection.query_one(&select).await.seed(doing)?;
+    let name: Option<String> = row.map_or(Ok(None), |row| row.try_get_by_index(0)).seed(doing)?;
+    Ok(name.unwrap_or_default())
+}
+
+/// The names of everything in the schema, views included.
+pub async fn table_names(database: &DatabaseConnection) -> Result<Vec<String>> {
+    let doing = || "looking for tables".to_owned();
+    // With DATABASE() in the place of its name MariaDB opens every table of every schema.
+    let select = Query::select()
+        .column("TABLE_NAME")
+        .from((Alias::new("information_schema"), Alias::new("TABLES")))
+        .and_where(Expr::col("TABLE_SCHEMA").eq(name(database).await?))
+        .to_owned();
+    let rows = database.query_all(&select).await.seed(doing)?;
+    rows.iter().map(|row| row.try_get_by_index(0).seed(doing)).collect()
+}
 
 /// Does on a small table of its own what the others will need at the end, when all rows are written: it would be a
 /// pity to find out only then that the account may not.

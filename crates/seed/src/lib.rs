@@ -7,14 +7,16 @@
 
 use std::sync::Arc;
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, DatabaseConnection};
 
-use crate::engine::source_db::Source;
-use crate::error::{Doing, Result};
+use error::Doing;
+pub use error::{Error, Result};
 
 pub mod business_day;
+mod error;
 mod fill;
 mod marker;
+pub mod private_server;
 mod rows;
 mod schema;
 mod sql;
@@ -44,12 +46,17 @@ pub fn rows(settings: Settings) -> u64 {
 ///
 /// # Errors
 /// If the schema holds anything that `seed` has not made, or if it holds its own and is not to be replaced.
-pub async fn seed(source: &Source, settings: Settings, replace: bool, writers: usize, on_rows: OnRows) -> Result<Made> {
+pub async fn seed(
+    database: &DatabaseConnection,
+    settings: Settings,
+    replace: bool,
+    writers: usize,
+    on_rows: OnRows,
+) -> Result<Made> {
     let world = Arc::new(World::new(settings));
     let tables: Vec<Arc<table::SeedTable>> = tables::all(&world).into_iter().map(Arc::new).collect();
-    let database = &source.pool;
-    let session = marker::lock_out_others(source).await?;
-    marker::claim(source, settings, &tables, replace).await?;
+    let session = marker::lock_out_others(database).await?;
+    marker::claim(database, settings, &tables, replace).await?;
     schema::probe(database).await?;
     schema::create(database, &tables).await?;
     fill::rows(database, &world, &tables, writers, on_rows).await?;
@@ -61,13 +68,13 @@ pub async fn seed(source: &Source, settings: Settings, replace: bool, writers: u
 }
 
 /// Creates an empty schema on a server of one's own, and an account without a password that may only read it.
-pub async fn make_schema(source: &Source, schema: &str, reader: &str) -> Result<()> {
+pub async fn make_schema(database: &DatabaseConnection, schema: &str, reader: &str) -> Result<()> {
     for statement in [
         sql::create_schema(schema),
         sql::create_account(reader),
         sql::grant_select(schema, reader),
     ] {
-        let made = source.pool.execute_unprepared(&statement).await;
+        let made = database.execute_unprepared(&statement).await;
         made.seed(|| format!("creating the schema {schema}"))?;
     }
     Ok(())

@@ -3,17 +3,17 @@
 use chrono::NaiveDate;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Query};
-use sea_orm::{DatabaseConnection, DatabaseTransaction, QuerySelect, Schema, Set, TransactionTrait};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, QuerySelect, RuntimeErr, Schema, Set, TransactionTrait};
 
 use super::schema;
 use super::table::SeedTable;
 use super::world::Settings;
-use crate::engine::source_db::Source;
-use crate::error::{self, Doing, Error, server_error_number};
+use crate::error::{self, Doing, Error};
 
 pub const TABLE: &str = "sakila_sync_seed";
 const ID: i32 = 1;
-const UNKNOWN_COLUMN: u16 = 1054;
+/// Of standard SQL: there is no such column.
+const UNKNOWN_COLUMN: &str = "42S22";
 /// Of what makes the rows; it grows when the same settings would give others.
 const GENERATOR: i32 = 1;
 
@@ -51,12 +51,12 @@ impl Model {
 /// Makes sure that everything in the schema is ours, drops it if it is to be replaced, and leaves an empty schema
 /// with our mark in it.
 pub async fn claim(
-    source: &Source,
+    database: &DatabaseConnection,
     settings: Settings,
     tables: &[impl AsRef<SeedTable>],
     replace: bool,
 ) -> error::Result<()> {
-    let mut found = source.table_names().await?;
+    let mut found = schema::table_names(database).await?;
     // Our mark last: until it is dropped the schema can be told to be ours.
     found.sort_unstable_by_key(|name| (name == TABLE, name.clone()));
     let is_ours = found.iter().any(|name| name == TABLE);
@@ -71,19 +71,19 @@ pub async fn claim(
         })
         .collect();
     if !others.is_empty() {
-        return Err(Error::SeedRefused {
+        return Err(Error::Refused {
             why: format!("the schema holds what seed did not make: {}", some_of(&others)),
             hint: "nothing was changed; name an empty schema in --source".to_owned(),
         });
     }
     if is_ours {
-        let row = Entity::find().one(&source.pool).await;
-        let row = row.map_err(|cause| match server_error_number(&cause) {
-            Some(UNKNOWN_COLUMN) => Error::SeedRefused {
+        let row = Entity::find().one(database).await;
+        let row = row.map_err(|cause| match sql_state(&cause).as_deref() {
+            Some(UNKNOWN_COLUMN) => Error::Refused {
                 why: format!("the schema has a table {TABLE} that seed did not make"),
                 hint: "nothing was changed; name an empty schema in --source".to_owned(),
             },
-            _ => Error::Seed {
+            _ => Error::Failed {
                 doing: format!("reading {TABLE}"),
                 cause,
             },
@@ -93,16 +93,16 @@ pub async fn claim(
                 Some(marker) if marker.is_complete => "the schema has been seeded before",
                 _ => "an earlier seed of this schema did not finish",
             };
-            return Err(Error::SeedRefused {
+            return Err(Error::Refused {
                 why: why.to_owned(),
                 hint: "nothing was changed; --replace drops what was seeded and makes it anew".to_owned(),
             });
         }
-        schema::drop(&source.pool, &found).await?;
+        schema::drop(database, &found).await?;
     }
-    let create = Schema::new(source.pool.get_database_backend()).create_table_from_entity(Entity);
+    let create = Schema::new(database.get_database_backend()).create_table_from_entity(Entity);
     let doing = || format!("creating {TABLE}");
-    source.pool.execute(&create).await.seed(doing)?;
+    database.execute(&create).await.seed(doing)?;
     let row = ActiveModel {
         id: Set(ID),
         generator: Set(GENERATOR),
@@ -112,8 +112,16 @@ pub async fn claim(
         is_complete: Set(false),
         business_days: Set(0),
     };
-    Entity::insert(row).exec(&source.pool).await.seed(doing)?;
+    Entity::insert(row).exec(database).await.seed(doing)?;
     Ok(())
+}
+
+/// The five characters that the SQL standard has for an error, if the server sent one.
+fn sql_state(error: &DbErr) -> Option<String> {
+    let DbErr::Query(RuntimeErr::SqlxError(error)) = error else {
+        return None;
+    };
+    Some(error.as_database_error()?.code()?.into_owned())
 }
 
 fn some_of(names: &[&str]) -> String {
@@ -129,17 +137,18 @@ fn some_of(names: &[&str]) -> String {
 ///
 /// # Errors
 /// If somebody else is at it.
-pub async fn lock_out_others(source: &Source) -> error::Result<DatabaseTransaction> {
+pub async fn lock_out_others(database: &DatabaseConnection) -> error::Result<DatabaseTransaction> {
     let doing = || "locking the schema".to_owned();
     // A transaction for its one connection: the lock is the session's.
-    let session = source.pool.begin().await.seed(doing)?;
-    let name: String = format!("{TABLE}:{}", source.server.schema).chars().take(64).collect();
+    let session = database.begin().await.seed(doing)?;
+    let schema = schema::name(&session).await?;
+    let name: String = format!("{TABLE}:{schema}").chars().take(64).collect();
     let lock = Func::cust("GET_LOCK").args([Expr::val(name), Expr::val(0)]);
     let select = Query::select().expr(Expr::expr(lock).cast_as("SIGNED")).to_owned();
     let row = session.query_one(&select).await.seed(doing)?;
     let got: Option<i64> = row.map_or(Ok(None), |row| row.try_get_by_index(0)).seed(doing)?;
     if got != Some(1) {
-        return Err(Error::SeedRefused {
+        return Err(Error::Refused {
             why: "another seed works on this schema".to_owned(),
             hint: "wait for it to finish, or stop it".to_owned(),
         });
@@ -158,8 +167,8 @@ pub async fn complete(database: &DatabaseConnection) -> error::Result<()> {
 }
 
 /// Whether the schema is a seeded one, whole or not.
-pub async fn is_seeded(source: &Source) -> error::Result<bool> {
-    Ok(source.table_names().await?.iter().any(|name| name == TABLE))
+pub async fn is_seeded(database: &DatabaseConnection) -> error::Result<bool> {
+    Ok(schema::table_names(database).await?.iter().any(|name| name == TABLE))
 }
 
 /// The mark, locked until the transaction ends: whoever wants to change a seeded schema waits here.
@@ -170,7 +179,7 @@ pub async fn lock(transaction: &DatabaseTransaction) -> error::Result<Model> {
         .await
         .seed(|| format!("reading {TABLE}"))?;
     row.filter(|marker| marker.is_complete && marker.generator == GENERATOR)
-        .ok_or_else(|| Error::SeedRefused {
+        .ok_or_else(|| Error::Refused {
             why: "the schema was seeded by another version, or not to the end".to_owned(),
             hint: "`sakila-sync seed --replace` makes it anew".to_owned(),
         })

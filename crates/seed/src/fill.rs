@@ -72,7 +72,7 @@ where
     stream::iter(jobs)
         .map(|job| AbortOnDropHandle::new(tokio::spawn(job)))
         .buffer_unordered(at_once)
-        .map(|joined| joined.unwrap_or(Err(Error::Panicked { stage: "seed" })))
+        .map(|joined| joined.unwrap_or(Err(Error::Panicked)))
         .try_collect()
         .await
 }
