@@ -8,6 +8,7 @@ use chrono::{Datelike, NaiveDate};
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::expand_home;
 use sakila_seed::MAXIMAL_SCALE;
 
 /// Rows a page, and so a batch: the smallest size that reads at nearly full speed.
@@ -64,7 +65,8 @@ pub struct Global {
     pub source: Option<String>,
 
     /// The target: a path or sqlite: URL
-    #[arg(long, global = true, env = "SAKILA_SYNC_TARGET", value_name = "PATH", default_value = DEFAULT_TARGET)]
+    #[arg(long, global = true, env = "SAKILA_SYNC_TARGET", value_name = "PATH", default_value = DEFAULT_TARGET,
+          allow_hyphen_values = true)]
     pub target: String,
 
     /// Concurrent connections that read the source; a run may open two more, to plan and for a snapshot
@@ -104,7 +106,7 @@ pub struct Global {
     pub metrics_addr: Option<SocketAddr>,
 
     /// Write Prometheus metrics to a file at the end of each run, for node_exporter's textfile collector
-    #[arg(long, global = true, env = "SAKILA_SYNC_METRICS_FILE", value_name = "PATH")]
+    #[arg(long, global = true, env = "SAKILA_SYNC_METRICS_FILE", value_name = "PATH", value_parser = path)]
     pub metrics_file: Option<PathBuf>,
 
     /// Rows of the history, sync_run, to keep; runs that changed nothing are one row together
@@ -339,11 +341,11 @@ pub struct Demo {
     pub serve: bool,
 
     /// The server to start [default: mysqld or mariadbd on the PATH]
-    #[arg(long, value_name = "PATH", env = "SAKILA_SYNC_MYSQLD")]
+    #[arg(long, value_name = "PATH", env = "SAKILA_SYNC_MYSQLD", value_parser = path)]
     pub mysqld: Option<PathBuf>,
 
     /// Where the SQLite file is kept; one of an earlier sync is overwritten
-    #[arg(long, value_name = "PATH", default_value = DEMO_FILE)]
+    #[arg(long, value_name = "PATH", default_value = DEMO_FILE, value_parser = path)]
     pub keep: PathBuf,
 }
 
@@ -355,10 +357,10 @@ pub struct Validate {
     pub days: Option<u64>,
 
     /// First day, YYYY-MM-DD
-    #[arg(long, value_name = "DATE", requires = "to", conflicts_with = "all", value_parser = day)]
+    #[arg(long, value_name = "DATE", conflicts_with = "all", value_parser = day)]
     pub from: Option<NaiveDate>,
 
-    /// Last day, YYYY-MM-DD, inclusive
+    /// Last day, YYYY-MM-DD, inclusive [default: today by the source's clock]
     #[arg(long, value_name = "DATE", requires = "from", conflicts_with = "all", value_parser = day)]
     pub to: Option<NaiveDate>,
 
@@ -387,6 +389,14 @@ fn metrics_address(text: &str) -> Result<SocketAddr, String> {
     }
     text.parse()
         .map_err(|_| "expected ADDRESS:PORT, as in 127.0.0.1:9184, or a port".to_owned())
+}
+
+/// A path; `~/` is the home folder where no shell has seen to it.
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("expected a path".to_owned());
+    }
+    Ok(expand_home(text))
 }
 
 /// A number of seconds, or a number with its unit; not 0.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::types::Value as Cell;
+use sakila_sync::config;
 use sakila_sync::engine::declaration::lookup::Lookups;
 use sakila_sync::engine::declaration::period::Period;
 use sakila_sync::engine::declaration::row::Columns;
@@ -17,7 +18,7 @@ use sakila_sync::engine::pipeline::transform::transform;
 use sakila_sync::engine::source_db;
 use sakila_sync::engine::target_db::{self, TargetReader, calendar};
 use sakila_sync::sakila;
-use sea_orm::{ConnectOptions, DatabaseConnection, Value};
+use sea_orm::{DatabaseConnection, Value};
 use sqlx::{AssertSqlSafe, MySqlPool};
 
 use super::loaded::Loaded;
@@ -43,8 +44,8 @@ pub struct Opened {
 impl Opened {
     /// A source and its loaded star, with so many connections to each.
     pub async fn new(sides: &Loaded, connections: u32) -> Self {
-        let options = ConnectOptions::new(sides.source.plain_url.as_str());
-        let source = source_db::Source::connect(options, "the source".to_owned(), connections, READ_TIMEOUT).await;
+        let access = config::parse_source(&sides.source.plain_url, None).expect("it is a URL");
+        let source = source_db::Source::connect(&access, connections, READ_TIMEOUT).await;
         let readers = target_db::open_to_read(&sides.star(), connections).await;
         let (source, readers) = (source.expect("it was seeded"), readers.expect("it was loaded"));
         let lookups = lookups(&source, &TargetReader::Committed(readers.clone())).await;

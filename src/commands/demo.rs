@@ -6,7 +6,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, Query};
 use sea_orm::{ConnectionTrait, DbErr};
@@ -15,7 +14,7 @@ use tokio::process::Command;
 
 use super::Session;
 use crate::cli::Demo;
-use crate::config::SourceSettings;
+use crate::config;
 use crate::engine::source_db::Source;
 use crate::engine::target_db::open_to_read;
 use crate::error::{Doing, Error, Result};
@@ -75,7 +74,7 @@ async fn tour(session: &Session, arguments: &Demo) -> Result<PrivateServer> {
         .await
         .map_err(|_| Error::Panicked { stage: "server" })?
         .map_err(|cause| failed("starting a private server", cause))?;
-    let source = make_schema(&server, session.global.read_timeout).await?;
+    let source = make_schema(session, &server).await?;
     let mut tour = Tour {
         session,
         file: server.folder().join("analytics.db"),
@@ -215,9 +214,9 @@ fn quoted(word: &str) -> String {
 }
 
 /// Creates the schema and the account that reads it.
-async fn make_schema(server: &PrivateServer, read_timeout: Duration) -> Result<Source> {
-    let settings = SourceSettings::parse(&server.administrator_url("mysql"), None)?;
-    let source = Source::connect(settings.options, settings.identity, 1, read_timeout).await?;
+async fn make_schema(session: &Session, server: &PrivateServer) -> Result<Source> {
+    let access = config::parse_source(&server.administrator_url("mysql"), None)?;
+    let source = session.open(&access, 1).await?;
     sakila_seed::make_schema(&source.pool, SCHEMA, READER).await?;
     Ok(source)
 }

@@ -35,6 +35,7 @@ pub async fn run(session: &Session, arguments: &Incremental, every: Duration, lo
         let (mut command, mut run) = ("incremental", session.again());
         let mut result = load::sync(&run, command, load).await.map(|report| report.status);
         run.write_metrics();
+        run.disconnect().await;
         if let (Ok(Status::Done), Some(pace)) = (&result, arguments.validate_every)
             && validated.elapsed() >= pace
         {
@@ -43,6 +44,7 @@ pub async fn run(session: &Session, arguments: &Incremental, every: Duration, lo
             result = validate::repeated(&run, &Validate::default()).await;
             run.write_metrics();
         }
+        run.disconnect().await;
         match result {
             Ok(_) => failures = 0,
             Err(Error::Stopped | Error::Interrupted { .. }) => return Ok(0),
@@ -50,7 +52,7 @@ pub async fn run(session: &Session, arguments: &Incremental, every: Duration, lo
             Err(error) => {
                 failures += 1;
                 run.output.error(command, run.seconds(), &error);
-                let pause = pause_after(failures, every);
+                let pause = pause_after(failures, every, error.is_refused_login());
                 warn!(failures, ?pause, "the run failed; trying again after a pause");
                 tokio::select! {
                     biased;
@@ -63,8 +65,12 @@ pub async fn run(session: &Session, arguments: &Incremental, every: Duration, lo
     }
 }
 
-/// As long as the pace after the first failure, then twice as long each time.
-fn pause_after(failures: u32, every: Duration) -> Duration {
+/// As long as the pace after the first failure, then twice as long each time. A log-in that was refused is tried rarely
+/// from the first time on: servers lock accounts and block hosts after a few.
+fn pause_after(failures: u32, every: Duration, is_login_refused: bool) -> Duration {
+    if is_login_refused {
+        return LONGEST_PAUSE.max(every);
+    }
     let doublings = failures.saturating_sub(1).min(16);
     every.saturating_mul(1 << doublings).min(LONGEST_PAUSE.max(every))
 }
@@ -75,9 +81,10 @@ mod tests {
 
     #[test]
     fn pauses_grow_up_to_a_limit_and_are_never_shorter_than_the_pace() {
-        let seconds = |failures, every| pause_after(failures, Duration::from_secs(every)).as_secs();
+        let seconds = |failures, every| pause_after(failures, Duration::from_secs(every), false).as_secs();
         assert_eq!([1, 2, 3, 4].map(|failures| seconds(failures, 30)), [30, 60, 120, 240]);
         assert_eq!(seconds(40, 30), 600);
         assert_eq!(seconds(3, 3_600), 3_600);
+        assert_eq!(pause_after(1, Duration::from_secs(1), true), LONGEST_PAUSE);
     }
 }

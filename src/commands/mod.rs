@@ -1,19 +1,20 @@
 //! One file a command; one match dispatches. What is common to them: connecting, the lock, signals, the metrics.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use sea_orm::DatabaseConnection;
-use tokio::net::{TcpStream, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{Instrument, info_span, warn};
+use tracing::{Instrument, debug, info_span, warn};
 
 use crate::cli::{Cli, Command, Global, SeedCommand};
 use crate::commands::retry::Reached;
-use crate::config::{Address, SourceSettings, target_path};
+use crate::config::{self, target_path};
 use crate::engine::pipeline::progress::Progress;
 use crate::engine::runs::Look;
-use crate::engine::source_db::{CONNECT_TIMEOUT, Source};
+use crate::engine::source_db::Source;
+use crate::engine::source_db::connect::{self, Access};
 use crate::engine::stop::{Stop, StopRequest, stop};
 use crate::engine::target_db;
 use crate::engine::target_db::history::{self, Status};
@@ -43,6 +44,9 @@ const AGAIN: &str = "it can be run again at any time";
 /// The commands after which the star equals the source.
 const SYNCS: [&str; 3] = ["full-load", "incremental", "repair"];
 
+/// How long the end of a command may wait for statements that are under way.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// What every command is given.
 pub struct Session {
     pub global: Global,
@@ -54,6 +58,8 @@ pub struct Session {
     health: Health,
     began: Instant,
     reached: Arc<Reached>,
+    /// The connections to sources that are open, so that they are closed however a run ends.
+    pools: Arc<Mutex<Vec<DatabaseConnection>>>,
 }
 
 /// Runs a command to its end. Returns the exit code.
@@ -75,6 +81,7 @@ pub async fn run(cli: Cli) -> u8 {
         health: Health::new(healthy_within),
         began: Instant::now(),
         reached: Arc::default(),
+        pools: Arc::default(),
     };
     let command = name(&cli.command);
     let result = async {
@@ -94,6 +101,7 @@ pub async fn run(cli: Cli) -> u8 {
         }
     }
     .await;
+    session.disconnect().await;
     session.write_metrics();
     result.unwrap_or_else(|error| {
         // Whoever drew them may have been dropped half-way.
@@ -135,6 +143,7 @@ impl Session {
             health: self.health.clone(),
             began: Instant::now(),
             reached: Arc::clone(&self.reached),
+            pools: Arc::clone(&self.pools),
         }
     }
 
@@ -243,44 +252,42 @@ impl Session {
         self.connect(self.global.workers + 2).await
     }
 
-    /// Connects to the source with a pool of up to so many connections.
+    /// Connects to the source with up to so many connections.
     pub async fn connect(&self, connections: u32) -> Result<Source> {
-        let settings = SourceSettings::new(&self.global)?;
-        reach(&settings.address).await?;
-        let connect = |options| {
-            Source::connect(
-                options,
-                settings.identity.clone(),
-                connections,
-                self.global.read_timeout,
-            )
-        };
-        let connected = match (connect(settings.options.clone()).await, settings.over_tls) {
-            // Some servers and accounts want TLS on the same machine, too. And the first time that an account logs in
-            // with caching_sha2_password, the server wants to see its password: over a socket the driver asks for a
-            // key to encrypt it with, and the server has none to give. After a login over TLS it knows the account.
-            (Err(error), Some(over_tls)) if error.is_refused_login() => connect(over_tls).await,
-            (connected, _) => connected,
-        };
-        connected.inspect(|_| self.reached.note())
-    }
-}
-
-/// Tries the address once. The pool would go on trying a refused connection, and in the end not say why.
-async fn reach(address: &Address) -> Result<()> {
-    let attempt = async {
-        match address {
-            Address::Tcp(host) => TcpStream::connect(host).await.map(drop),
-            Address::Socket(path) => UnixStream::connect(path).await.map(drop),
+        let source = self.open(&config::source_access(&self.global)?, connections).await?;
+        self.reached.note();
+        let (has, workers) = (source.connections, self.global.workers.min(connections));
+        if has < workers {
+            warn!(
+                code = "CONNECTIONS_LIMITED",
+                connections = has,
+                workers,
+                "the account or the server allows fewer connections than --workers; the run is slower: raise \
+                 MAX_USER_CONNECTIONS of the account, or lower --workers"
+            );
         }
-    };
-    let tried = tokio::time::timeout(CONNECT_TIMEOUT, attempt).await;
-    tried
-        .unwrap_or_else(|elapsed| Err(elapsed.into()))
-        .map_err(|cause| Error::Unreachable {
-            address: address.to_string(),
-            cause,
-        })
+        Ok(source)
+    }
+
+    /// Connects to any source; `disconnect` closes what is opened here.
+    pub async fn open(&self, access: &Access, connections: u32) -> Result<Source> {
+        let source = Source::connect(access, connections, self.global.read_timeout).await?;
+        let mut pools = self.pools.lock().expect("no holder of this lock panics");
+        pools.push(source.pool.clone());
+        drop(pools);
+        Ok(source)
+    }
+
+    /// Closes all connections to sources with a goodbye, also those of runs that failed or were dropped half-way: the
+    /// server counts every other end of a connection as aborted. A statement that is under way is waited for, but not
+    /// for long.
+    pub async fn disconnect(&self) {
+        let pools = std::mem::take(&mut *self.pools.lock().expect("no holder of this lock panics"));
+        let closed = join_all(pools.iter().map(connect::close));
+        if tokio::time::timeout(GOODBYE_TIMEOUT, closed).await.is_err() {
+            debug!("a statement is still under way; its connection is cut");
+        }
+    }
 }
 
 /// The first Ctrl-C or SIGTERM asks to stop, the second ends the program at once. A file that reaches the limit on the

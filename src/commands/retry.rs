@@ -57,6 +57,8 @@ impl Session {
                 Err(error) if self.reached.makes_passing(&error) => error,
                 ended => return ended,
             };
+            // The next attempt may need their number.
+            self.disconnect().await;
             let Some(pause) = pauses.next() else {
                 warn!(limit = ?self.global.retry_for, "giving up on the source");
                 return Err(error);

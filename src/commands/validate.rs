@@ -45,7 +45,10 @@ async fn compare(session: &Session, arguments: &Validate) -> Result<Validation> 
             ));
         }
         (false, Some((from, to))) => Asked::Between(from, to),
-        (false, None) => Asked::Days(arguments.days.unwrap_or(DEFAULT_DAYS)),
+        (false, None) => match arguments.from {
+            Some(from) => Asked::Since(from),
+            None => Asked::Days(arguments.days.unwrap_or(DEFAULT_DAYS)),
+        },
     };
     let path = target_path(&session.global)?;
     let source = if arguments.deep {

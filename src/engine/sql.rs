@@ -10,6 +10,12 @@ pub const REPEATABLE_READ: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEA
 // server's together.
 pub const MYSQL_ID: &str = "@@server_uuid";
 pub const MARIADB_ID: &str = "CONCAT_WS(' ', @@hostname, @@port, @@server_id, @@datadir)";
+/// How many connections the account may have at once (0: any number), and whether the server demands TLS. Both are system
+/// variables, which are no columns to the query builder.
+pub const CONNECTION_LIMITS: &str =
+    "SELECT CAST(@@max_user_connections AS SIGNED), CAST(@@require_secure_transport AS SIGNED)";
+/// Whether the account demands TLS; every account may ask for this of itself. It is no table to the query builder.
+pub const OWN_ACCOUNT: &str = "SHOW CREATE USER CURRENT_USER()";
 /// MySQL 8 caches UPDATE_TIME for a day otherwise. MariaDB has no such cache and no such variable.
 pub const FRESH_UPDATE_TIMES: &str = "SET SESSION information_schema_stats_expiry = 0";
 
@@ -23,6 +29,9 @@ pub fn write_application_id() -> String {
 }
 /// Copies the whole log into the database file and empties it: at rest the one file is the database.
 pub const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+/// Which tables of the file point to which: PRAGMAs with arguments are functions of SQLite's own.
+pub const FOREIGN_KEYS: &str = "SELECT DISTINCT tables.name, keys.\"table\" FROM sqlite_master AS tables \
+                                JOIN pragma_foreign_key_list(tables.name) AS keys WHERE tables.type = 'table' ORDER BY 1, 2";
 pub const FOREIGN_KEYS_ON: &str = "PRAGMA foreign_keys = ON";
 /// Inside a transaction: foreign keys are checked when it commits, so that the order of its statements is free.
 pub const DEFER_FOREIGN_KEYS: &str = "PRAGMA defer_foreign_keys = ON";

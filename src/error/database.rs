@@ -4,6 +4,7 @@
 use sea_orm::{DbErr, RuntimeErr};
 
 use crate::error::code::Code;
+use crate::error::source_errors;
 
 /// What to expect of another attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,13 +25,6 @@ pub struct Class {
     pub hint: &'static str,
 }
 
-const LOST: Class = Class {
-    code: Code::SourceLost,
-    transience: Transience::Lost,
-    hint: "the server or the way to it is gone, or slower than --read-timeout; nothing is lost: run the command again, \
-           or wait longer with --retry-for",
-};
-
 /// The class of what the source has answered, or of what the driver says of it.
 pub fn source(cause: &DbErr) -> Class {
     let lasting = |code, hint| Class {
@@ -38,52 +32,33 @@ pub fn source(cause: &DbErr) -> Class {
         transience: Transience::Lasting,
         hint,
     };
-    match server_error_number(cause) {
-        Some(1045 | 1698) => lasting(
-            Code::SourceLoginRefused,
-            "check user and password in --source, or SAKILA_SYNC_SOURCE_PASSWORD",
-        ),
-        // What the server says to an account without rights, whether or not the schema exists.
-        Some(1044) => lasting(
-            Code::SourceSchemaDenied,
-            "check the schema's name at the end of --source; if it is right, GRANT SELECT on it to the account",
-        ),
-        Some(1142 | 1143) => lasting(
-            Code::SourceSelectDenied,
-            "GRANT SELECT on the schema to the account; nothing more is needed",
-        ),
-        Some(3159) => lasting(
-            Code::SourceTlsRequired,
-            "the server takes no connection without TLS; leave ssl-mode=DISABLED out of --source",
-        ),
-        Some(1049) => lasting(
-            Code::SourceSchemaUnknown,
-            "name an existing schema at the end of --source: mysql://user@host:3306/sakila",
-        ),
-        Some(1820 | 1862) => lasting(
-            Code::SourcePasswordExpired,
-            "the account's password has expired; set a new one on the server",
-        ),
-        // Of the server, of the account.
-        Some(1040 | 1203 | 1226) => Class {
-            code: Code::SourceConnectionsExhausted,
-            transience: Transience::Overloaded,
-            hint: "the server has no connection to spare; lower --workers or raise max_connections",
-        },
-        // Shutting down; a connection that was cut, by hand or for being idle; a statement that was killed, or lost
-        // against another one; a table that was altered under a snapshot.
-        Some(1053 | 1152 | 1158..=1161 | 1205 | 1213 | 1317 | 1412 | 1927 | 3169 | 4031) => LOST,
-        None if is_tls(cause) => lasting(
+    if let Some(class) = server_error_number(cause).and_then(source_errors::class_of) {
+        return class;
+    }
+    let is_server_error = server_error_number(cause).is_some();
+    match cause.to_string() {
+        _ if !is_server_error && is_tls(cause) => lasting(
             Code::SourceTlsFailed,
             "the server's certificate was not accepted, or it has none: check ssl-ca, the host's name and the \
              certificate's dates; ssl-mode=VERIFY_CA does without the name",
         ),
-        None if cause.to_string().contains("caching_sha2_password") => lasting(
+        text if !is_server_error && (text.contains("authentication plugin") || text.contains("cleartext_plugin")) => {
+            lasting(Code::SourcePluginUnsupported, source_errors::PLUGIN_HINT)
+        }
+        text if !is_server_error && text.contains("caching_sha2_password") => lasting(
             Code::SourceLoginUncached,
             "the first log-in of such an account over a Unix socket fails until the server has cached it; log in once \
              over TCP, or use TCP in --source",
         ),
-        None if is_lost(cause) => LOST,
+        text if is_lost(cause) || is_lost_text(&text) => Class {
+            code: Code::SourceLost,
+            transience: Transience::Lost,
+            hint: source_errors::LOST_HINT,
+        },
+        _ if !is_server_error && is_protocol(cause) => lasting(
+            Code::SourceFailed,
+            "what answers there does not speak MySQL's protocol as this program knows it: check host and port in --source",
+        ),
         _ => lasting(
             Code::SourceFailed,
             "the cause above is the server's or the driver's own; run the command again with -v for more",
@@ -112,24 +87,24 @@ pub fn seed(cause: &DbErr) -> Class {
     }
 }
 
+pub const FULL_HINT: &str = "make room on the disk, or raise the limit on the size of files (`ulimit -f`), and run the \
+                             command again; nothing is lost";
+
 /// The class of what SQLite has answered.
 pub fn target(cause: &DbErr) -> Class {
     // The lower byte is the kind, the upper ones tell more: https://sqlite.org/rescode.html
     let extended = sqlite_code(cause).unwrap_or_default();
     let (code, hint) = match (extended & 0xFF, extended) {
         // Full; or a file that may not grow, for its limit or a quota, is an error of writing, or of growing the -shm.
-        (13, _) | (_, 778 | 4_874) => (
-            Code::TargetFull,
-            "make room on the disk, or raise the limit on the size of files (`ulimit -f`), and run the command again; \
-             nothing is lost",
-        ),
+        (13, _) | (_, 778 | 4_874) => (Code::TargetFull, FULL_HINT),
         (5 | 6, _) => (
             Code::TargetLocked,
             "another program holds the database; close it and run the command again",
         ),
         (11 | 26, _) => (
             Code::TargetDamaged,
-            "the file is damaged or no SQLite database; move it away, then `sakila-sync init` and `full-load` build it anew",
+            "the file is damaged: restore it from a backup, or build the star anew in another file with `sakila-sync init` \
+             and `full-load` and --target",
         ),
         (3 | 8 | 14, _) => (
             Code::TargetUnwritable,
@@ -165,9 +140,27 @@ fn is_lost(cause: &DbErr) -> bool {
     }
 }
 
+/// What proxies say in their own words and numbers.
+fn is_lost_text(text: &str) -> bool {
+    ["server has gone away", "Lost connection to"]
+        .iter()
+        .any(|words| text.contains(words))
+}
+
+/// Whether the other side said something that MySQL would not.
+fn is_protocol(cause: &DbErr) -> bool {
+    matches!(cause, DbErr::Conn(RuntimeErr::SqlxError(error)) if matches!(**error, sqlx::Error::Protocol(_)))
+}
+
 /// Whether no TLS could be agreed upon.
 fn is_tls(cause: &DbErr) -> bool {
-    matches!(cause, DbErr::Conn(RuntimeErr::SqlxError(error)) if matches!(**error, sqlx::Error::Tls(_)))
+    let is_tls = |error: &sqlx::Error| match error {
+        sqlx::Error::Tls(_) => true,
+        // What the TLS library refuses comes as bytes that cannot be read.
+        sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
+        _ => false,
+    };
+    matches!(cause, DbErr::Conn(RuntimeErr::SqlxError(error)) if is_tls(error))
         || cause.to_string().contains("certificate")
 }
 

@@ -4,6 +4,7 @@
 
 pub mod code;
 mod database;
+mod source_errors;
 
 use std::path::PathBuf;
 
@@ -59,6 +60,17 @@ pub enum Error {
         #[source]
         cause: std::io::Error,
     },
+    #[error("the target's folder {folder} {problem}", folder = .folder.display())]
+    TargetFolder {
+        folder: PathBuf,
+        problem: &'static str,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error("the target {path} is {kind}", path = .path.display())]
+    TargetNotAFile { path: PathBuf, kind: &'static str },
+    #[error("a row that the source no longer has is needed by tables of another program in the target:{}", list(.tables))]
+    TargetReferenced { tables: Vec<String> },
     #[error("the target {path} does not exist, or is empty", path = .path.display())]
     TargetMissing { path: PathBuf },
     #[error("the target {path} is not a sakila-sync database", path = .path.display())]
@@ -112,6 +124,20 @@ pub enum Error {
     },
 }
 
+/// Whether the disk, a quota or a limit on files is what stops a write.
+fn is_full(cause: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(cause.kind(), FileTooLarge | QuotaExceeded | StorageFull)
+}
+
+fn folder_hint(problem: &str) -> &'static str {
+    if problem == "cannot be written" {
+        "make the folder writable by this user (SQLite keeps files beside the target), or name another path with --target"
+    } else {
+        "create the folder with `mkdir -p`, or name another path with --target"
+    }
+}
+
 fn list(items: &[String]) -> String {
     items.iter().fold(String::new(), |list, item| list + "\n  " + item)
 }
@@ -136,7 +162,11 @@ impl Error {
             Self::SourceUnfit { .. } => Code::SourceUnfit,
             Self::SourceChanged { .. } => Code::SourceChanged,
             Self::Target { cause, .. } => database::target(cause).code,
+            Self::TargetFile { cause, .. } if is_full(cause) => Code::TargetFull,
             Self::TargetFile { .. } => Code::TargetFile,
+            Self::TargetFolder { .. } => Code::TargetFolder,
+            Self::TargetNotAFile { .. } => Code::TargetNotAFile,
+            Self::TargetReferenced { .. } => Code::TargetReferenced,
             Self::TargetMissing { .. } => Code::TargetMissing,
             Self::TargetForeign { .. } => Code::TargetForeign,
             Self::TargetNewer { .. } => Code::TargetNewer,
@@ -174,9 +204,22 @@ impl Error {
         }
     }
 
-    /// Whether the source has refused user and password, or a connection without TLS.
+    /// Whether the source does not let this account, or this host, log in.
     pub fn is_refused_login(&self) -> bool {
-        matches!(self, Self::Source { cause, .. } if matches!(server_error_number(cause), Some(1045 | 3159)))
+        matches!(
+            self.code(),
+            Code::SourceLoginRefused
+                | Code::SourceAccountLocked
+                | Code::SourcePasswordExpired
+                | Code::SourceHostBlocked
+                | Code::SourceHostDenied
+        )
+    }
+
+    /// Whether SQLite has refused a change because of a foreign key.
+    pub fn is_foreign_key(&self) -> bool {
+        // The second of a key that is declared RESTRICT.
+        matches!(self, Self::Target { cause, .. } if matches!(database::sqlite_code(cause), Some(787 | 1811)))
     }
 
     /// Whether another program has held the target for too long.
@@ -210,6 +253,19 @@ impl Error {
                     .to_owned()
             }
             Self::Target { cause, .. } => database::target(cause).hint.to_owned(),
+            Self::TargetFolder { problem, .. } => folder_hint(problem).to_owned(),
+            Self::TargetNotAFile { .. } => {
+                "name a file with --target (or SAKILA_SYNC_TARGET), as in FOLDER/analytics.db".to_owned()
+            }
+            Self::TargetReferenced { .. } => {
+                "nothing was changed; in the tables above delete the rows that point to it, or declare the foreign key \
+                 ON DELETE CASCADE or SET NULL; better, keep tables of your own in another file and ATTACH it"
+                    .to_owned()
+            }
+            Self::TargetFile { cause, .. } if is_full(cause) => database::FULL_HINT.to_owned(),
+            Self::TargetFile { cause, .. } if cause.kind() == std::io::ErrorKind::InvalidFilename => {
+                "give a shorter path with --target: files with longer names are kept beside it".to_owned()
+            }
             Self::TargetFile { .. } => {
                 "check that the folder exists, that it is writable by this user and that the disk has room".to_owned()
             }
@@ -253,6 +309,11 @@ impl From<sakila_seed::Error> for Error {
             sakila_seed::Error::Panicked => Self::Panicked { stage: "seed" },
         }
     }
+}
+
+/// The code of what the source has answered.
+pub fn source_code(cause: &DbErr) -> Code {
+    database::source(cause).code
 }
 
 /// Attaches what was being done to a database error.

@@ -68,6 +68,8 @@ pub enum Asked {
     /// The last days, ending today by the source's clock in UTC.
     Days(u64),
     Between(NaiveDate, NaiveDate),
+    /// From a day on, ending today.
+    Since(NaiveDate),
 }
 
 /// What to compare, and how closely.
@@ -168,6 +170,7 @@ impl Asked {
         match self {
             Self::All => (None, None),
             Self::Between(from, to) => (Some(from), Some(to)),
+            Self::Since(from) => (Some(from), Some(today)),
             Self::Days(days) => {
                 let back = chrono::Days::new(days.saturating_sub(1));
                 let from = today.checked_sub_days(back).unwrap_or_default();

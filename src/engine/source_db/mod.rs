@@ -1,6 +1,7 @@
 //! The connection to the operational database: a pool for short statements, and snapshots.
 
 pub mod check;
+pub mod connect;
 pub mod indexes;
 pub mod open_work;
 pub mod reader;
@@ -11,17 +12,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
-use futures_util::FutureExt;
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::try_join_all;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query, SelectStatement};
-use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait,
-};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
 use tokio::sync::OnceCell;
 use tracing::debug;
 
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::table::{Calendar, Years};
+use crate::engine::source_db::connect::{Access, Opened};
 use crate::engine::source_db::indexes::Indexes;
 use crate::engine::source_db::open_work::OpenWork;
 use crate::engine::source_db::reader::{SourceReader, Through};
@@ -38,6 +37,8 @@ const UPDATE_TIME_MARGIN_SECONDS: i64 = 2;
 /// An open source.
 pub struct Source {
     pub pool: DatabaseConnection,
+    /// How many the pool has.
+    pub connections: u32,
     /// How long the server may take to answer a statement.
     read_timeout: Duration,
     pub server: Server,
@@ -71,41 +72,30 @@ pub struct Snapshot {
 }
 
 impl Source {
-    /// Connects with a pool of up to `connections`, each of which waits for an answer as long as `read_timeout`. All of
-    /// them are begun when the first is there; one that cannot be had is an error where it is needed.
-    pub async fn connect(
-        mut options: ConnectOptions,
-        identity: String,
-        connections: u32,
-        read_timeout: Duration,
-    ) -> Result<Self> {
-        options
-            .connect_timeout(CONNECT_TIMEOUT)
-            .acquire_timeout(CONNECT_TIMEOUT)
-            // A run is over long before a connection is too old. And if either is set, the driver begins by looking at
-            // all idle connections, and goes round for ever if one is taken just then: its count of them is then below
-            // zero for a moment.
-            .idle_timeout(None::<Duration>)
-            .max_lifetime(None::<Duration>)
-            .sqlx_logging(false)
-            .test_before_acquire(false);
-        options.max_connections(connections);
-        let pool = Database::connect(options)
-            .await
-            .source(|| format!("connecting to {identity}"))?;
-        open_ahead(&pool, connections);
+    /// Connects with up to so many connections, each of which waits for an answer as long as `read_timeout`; with fewer
+    /// where the account or the server has no more to spare.
+    pub async fn connect(access: &Access, connections: u32, read_timeout: Duration) -> Result<Self> {
+        let Opened { pool, connections } = connect::open(access, connections, read_timeout).await?;
         let reader = SourceReader {
             through: Through::Pool(pool.clone()),
             timeout: read_timeout,
         };
-        let server = Server::describe(&reader, identity).await?;
+        let server = match Server::describe(&reader, access.identity.clone()).await {
+            Ok(server) => server,
+            Err(error) => {
+                connect::close(&pool).await;
+                return Err(error);
+            }
+        };
         debug!(
             version = server.version,
             schema = server.schema,
+            connections,
             "connected to the source"
         );
         Ok(Self {
             pool,
+            connections,
             read_timeout,
             server,
             estimated_rows: OnceCell::new(),
@@ -229,20 +219,6 @@ impl Source {
             open_work,
             is_mariadb: self.server.is_mariadb,
         })
-    }
-}
-
-/// Begins to open so many connections, all at once: over TLS each takes several round trips, which would be waited for
-/// one after the other.
-fn open_ahead(pool: &DatabaseConnection, connections: u32) {
-    let pings = (0..connections).map(|_| {
-        let pool = pool.clone();
-        async move { pool.ping().await }
-    });
-    let mut opening = Box::pin(join_all(pings));
-    // All are under way before anybody asks for a connection: the pool gives them the first that is free.
-    if opening.as_mut().now_or_never().is_none() {
-        tokio::spawn(opening);
     }
 }
 

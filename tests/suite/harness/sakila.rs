@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::NaiveDate;
-use sakila_sync::config::SourceSettings;
+use sakila_sync::config;
 use sakila_sync::engine::source_db::Source;
 
 use sakila_seed::world::Settings;
@@ -29,10 +29,8 @@ pub fn settings() -> Settings {
 /// Fills an empty schema with rows of our own making.
 pub async fn seed(schema: &str) {
     create(schema).await.close().await.unwrap();
-    let settings = SourceSettings::parse(&server().administrator_url(schema), None).unwrap();
-    let source = Source::connect(settings.options, settings.identity, 2, READ_TIMEOUT)
-        .await
-        .unwrap();
+    let access = config::parse_source(&server().administrator_url(schema), None).unwrap();
+    let source = Source::connect(&access, 2, READ_TIMEOUT).await.unwrap();
     sakila_seed::seed(&source.pool, self::settings(), false, 2, Arc::new(|_| ()))
         .await
         .unwrap();

@@ -1,0 +1,90 @@
+//! Checked settings. Everything that can be wrong without contacting anything is found here.
+
+mod env_file;
+pub mod environment;
+mod path;
+mod source_url;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use crate::cli::Global;
+use crate::config::environment::{PASSWORD, PASSWORD_FILE, variable};
+use crate::engine::source_db::connect::Access;
+use crate::error::{Code, Error, Result};
+
+pub use path::{expand_home, parse_target};
+pub use source_url::{has_password, parse as parse_source};
+
+/// Which of the two the environment has, where it has one: that wins over the other one in `.env`.
+static NAMED_BY_ENVIRONMENT: OnceLock<&str> = OnceLock::new();
+
+/// Reads `.env` in the working folder. What the environment has already wins. Returns the names that the file holds.
+pub fn read_dotenv() -> Result<Vec<String>> {
+    if let Some(named) = [PASSWORD, PASSWORD_FILE]
+        .into_iter()
+        .find(|name| variable(name).is_some())
+    {
+        NAMED_BY_ENVIRONMENT.get_or_init(|| named);
+    }
+    env_file::load()
+}
+
+/// Checks the URL and finds the password: in the URL, in the environment, or in the file that it names.
+pub fn source_access(global: &Global) -> Result<Access> {
+    let text = global
+        .source
+        .as_deref()
+        .ok_or_else(|| Error::setting(Code::SourceMissing, "no source is given", source_url::URL_FORM))?;
+    parse_source(text, password()?)
+}
+
+/// The target's path, from a path or a `sqlite:` URL.
+pub fn target_path(global: &Global) -> Result<PathBuf> {
+    parse_target(&global.target)
+}
+
+fn password() -> Result<Option<String>> {
+    let is_file_meant = NAMED_BY_ENVIRONMENT.get() == Some(&PASSWORD_FILE);
+    if !is_file_meant && let Some(password) = variable(PASSWORD) {
+        let password = password.into_string().map_err(|_| {
+            Error::setting(
+                Code::PasswordFileUnreadable,
+                format!("{PASSWORD} is not UTF-8 text"),
+                format!("write the password as UTF-8, or name a file that holds it in {PASSWORD_FILE}"),
+            )
+        })?;
+        return Ok(Some(password));
+    }
+    let Some(path) = variable(PASSWORD_FILE) else {
+        return Ok(None);
+    };
+    let path = expand_home(PathBuf::from(path));
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        Error::setting(
+            Code::PasswordFileUnreadable,
+            format!("the password file {} cannot be read: {error}", path.display()),
+            format!("name a readable file in {PASSWORD_FILE}, or set {PASSWORD}"),
+        )
+    })?;
+    Ok(Some(password_in(&text).to_owned()))
+}
+
+/// A file's text without what editors add: a byte order mark, and the end of the line.
+fn password_in(text: &str) -> &str {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    text.trim_end_matches(['\r', '\n'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_editors_add_is_no_part_of_a_password() {
+        for text in ["pa ss", "pa ss\n", "pa ss\r\n", "\u{feff}pa ss\n\n"] {
+            assert_eq!(password_in(text), "pa ss");
+        }
+        assert_eq!(password_in(" pa ss "), " pa ss ");
+    }
+}

@@ -1,0 +1,83 @@
+//! Paths in settings. A shell expands a `~/` at the beginning of a word; in a `.env` file, or behind a `=`, nobody does.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Code, Error, Result};
+
+/// A path with `~/` at its beginning replaced by the user's home folder, where there is one.
+pub fn expand_home(path: impl AsRef<Path>) -> PathBuf {
+    let path = path.as_ref();
+    match (path.strip_prefix("~"), std::env::home_dir()) {
+        (Ok(within), Some(home)) => home.join(within),
+        _ => path.to_owned(),
+    }
+}
+
+/// The target's path, from a path or a `sqlite:` URL.
+pub fn parse_target(text: &str) -> Result<PathBuf> {
+    let path = text
+        .strip_prefix("sqlite://")
+        .or_else(|| text.strip_prefix("sqlite:"))
+        .unwrap_or(text);
+    // Perhaps the source's, with its password: it is not repeated.
+    if path.contains("://") {
+        return Err(invalid(
+            "--target is a URL, and not one of SQLite",
+            "give --target (or SAKILA_SYNC_TARGET) as a path; the mysql:// URL belongs into --source",
+        ));
+    }
+    if path.is_empty() || path == ":memory:" || path.contains('?') {
+        return Err(invalid(
+            "--target names no file",
+            "give --target (or SAKILA_SYNC_TARGET) as a path, or as sqlite:PATH without parameters",
+        ));
+    }
+    if path.contains('\0') {
+        return Err(invalid(
+            "--target has a byte that no path has",
+            "give --target as a path",
+        ));
+    }
+    // What is probably an option is no file: its own value is then missing.
+    if path.starts_with('-') && !path.contains(['.', '/']) {
+        return Err(invalid(
+            format!("--target has no value, or the file's name is {path}"),
+            format!("give a path behind --target; a file of this name is ./{path}"),
+        ));
+    }
+    let path = expand_home(path);
+    // SQLite and the system take it for a name, but a program in a pipe may not.
+    Ok(if path.as_os_str().as_encoded_bytes().starts_with(b"-") {
+        Path::new(".").join(path)
+    } else {
+        path
+    })
+}
+
+fn invalid(what: impl Into<String>, hint: impl Into<String>) -> Error {
+    Error::setting(Code::TargetPathInvalid, what, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tilde_is_the_home_folder_only_as_the_first_part() {
+        let home = std::env::home_dir().unwrap();
+        assert_eq!(expand_home("~/a.db"), home.join("a.db"));
+        assert_eq!(expand_home("~b/a.db"), Path::new("~b/a.db"));
+        assert_eq!(expand_home("a/~/a.db"), Path::new("a/~/a.db"));
+        assert_eq!(parse_target("sqlite:~/a.db").unwrap(), home.join("a.db"));
+    }
+
+    #[test]
+    fn a_dash_may_begin_the_name_of_a_file_but_not_of_an_option() {
+        assert_eq!(parse_target("-x.db").unwrap(), Path::new("./-x.db"));
+        for option in ["-v", "--json", "-"] {
+            let error = parse_target(option).unwrap_err();
+            assert!(error.hint().contains(&format!("./{option}")), "{}", error.hint());
+        }
+        assert!(parse_target("").is_err());
+    }
+}

@@ -1,0 +1,466 @@
+//! The source's URL: mysql://USER:PASSWORD@HOST:PORT/SCHEMA?PARAMETERS.
+//!
+//! It is taken apart here and not by a parser of URLs: those know no zone of an IPv6 address, keep brackets that the
+//! system's resolver does not know, and say of a password with a slash that a port is invalid. No message repeats what
+//! may be a part of a password.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
+
+use sqlx::ConnectOptions as _;
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+
+use crate::config::path::expand_home;
+use crate::engine::source_db::connect::Access;
+use crate::error::{Code, Error, Result};
+
+pub const URL_FORM: &str = "give --source (or SAKILA_SYNC_SOURCE) as mysql://USER@HOST:PORT/SCHEMA";
+const ESCAPES: &str = "in a password, write / as %2F, ? as %3F, # as %23, @ as %40 and % as %25, or put it into \
+                       SAKILA_SYNC_SOURCE_PASSWORD as it is";
+const DEFAULT_PORT: u16 = 3306;
+
+/// Parameters that mean something. A misspelt one would silently mean nothing.
+const PARAMETERS: [&str; 9] = [
+    "socket", "ssl-mode", "sslmode", "ssl-ca", "sslca", "ssl-cert", "sslcert", "ssl-key", "sslkey",
+];
+
+/// How to reach a source, from its URL. `password` is used where the URL has none.
+pub fn parse(text: &str, password: Option<String>) -> Result<Access> {
+    let parts = Parts::of(text)?;
+    let parameters = Parameters::of(parts.query)?;
+    let host = Host::of(parts.host)?;
+    let schema = schema(parts.path)?;
+    let mut options = MySqlConnectOptions::new()
+        .host(&host.name)
+        .port(host.port)
+        .database(&schema)
+        .disable_statement_logging();
+    if !parts.user.is_empty() {
+        options = options.username(&decode(parts.user)?);
+    }
+    if let Some(password) = parts.password.map(decode).transpose()?.or(password) {
+        options = options.password(&password);
+    }
+    options = parameters.apply(options)?;
+    let address = match &parameters.socket {
+        Some(path) => path.display().to_string(),
+        None => host.address(),
+    };
+    // Over a socket the first log-in of an account is done over TLS even where TLS is switched off: the server wants
+    // to see the password, and has no key to give that it could be encrypted with.
+    let is_local = match parameters.socket {
+        Some(_) => parameters.is_plain() || !parameters.names_tls,
+        None => host.is_loopback() && !parameters.names_tls,
+    };
+    let local = is_local.then(|| options.clone().ssl_mode(MySqlSslMode::Disabled));
+    let login = match local {
+        Some(_) => options.ssl_mode(MySqlSslMode::Preferred),
+        None => options,
+    };
+    Ok(Access {
+        login,
+        local,
+        identity: format!("{address}/{schema}"),
+        address,
+    })
+}
+
+/// Whether a source's URL carries a password.
+pub fn has_password(text: &str) -> bool {
+    Parts::of(text).is_ok_and(|parts| parts.password.is_some())
+}
+
+fn invalid(what: impl Into<String>, hint: impl Into<String>) -> Error {
+    Error::setting(Code::SourceUrlInvalid, what, hint)
+}
+
+/// The parts of a URL, still encoded.
+struct Parts<'a> {
+    user: &'a str,
+    password: Option<&'a str>,
+    host: &'a str,
+    path: &'a str,
+    query: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(text: &'a str) -> Result<Self> {
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err(invalid("--source is not a mysql:// URL", URL_FORM));
+        };
+        if !["mysql", "mariadb"]
+            .iter()
+            .any(|known| scheme.eq_ignore_ascii_case(known))
+        {
+            return Err(invalid("--source is not a mysql:// URL", URL_FORM));
+        }
+        let (authority, behind) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        // The rest of a password would be taken for the schema or a parameter, and be shown.
+        if behind.contains(['@', '#']) {
+            return Err(invalid(
+                "--source has a /, ?, # or @ where it does not belong, perhaps in the password",
+                ESCAPES,
+            ));
+        }
+        let (path, query) = behind.split_once('?').unwrap_or((behind, ""));
+        let (login, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let (user, password) = match login.split_once(':') {
+            Some((user, password)) => (user, Some(password)),
+            None => (login, None),
+        };
+        Ok(Self {
+            user,
+            password,
+            host,
+            path,
+            query,
+        })
+    }
+}
+
+/// Where the server listens.
+struct Host {
+    /// As the resolver wants it: an IPv6 address without brackets, with its zone.
+    name: String,
+    port: u16,
+}
+
+impl Host {
+    fn of(text: &str) -> Result<Self> {
+        let (name, port) = match text.strip_prefix('[') {
+            Some(address) => {
+                let (address, port) = address
+                    .split_once(']')
+                    .ok_or_else(|| invalid("--source has an IPv6 address without a closing bracket", URL_FORM))?;
+                // The % before a zone may be written as %25, as URLs want it, or as it is.
+                let address = match address.split_once('%') {
+                    Some((address, zone)) => format!("{address}%{}", zone.strip_prefix("25").unwrap_or(zone)),
+                    None => address.to_owned(),
+                };
+                let number = address.split('%').next().unwrap_or_default();
+                if number.parse::<Ipv6Addr>().is_err() {
+                    return Err(invalid(
+                        "--source has brackets without an IPv6 address in them",
+                        URL_FORM,
+                    ));
+                }
+                (address, port)
+            }
+            None if text.matches(':').count() > 1 => {
+                return Err(invalid(
+                    "--source has more than one colon behind the user",
+                    "write an IPv6 address in brackets, as in mysql://USER@[::1]:3306/SCHEMA",
+                ));
+            }
+            None => {
+                let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+                (decode(name)?.to_lowercase(), port)
+            }
+        };
+        let port = match port.strip_prefix(':') {
+            None if port.is_empty() => DEFAULT_PORT,
+            Some("") => DEFAULT_PORT,
+            Some(number) => match number.parse() {
+                Ok(port) if port != 0 => port,
+                _ => {
+                    return Err(invalid(
+                        "--source has a port that is no number of 1 to 65535",
+                        format!("{URL_FORM}; {ESCAPES}"),
+                    ));
+                }
+            },
+            None => return Err(invalid("--source has a malformed host", URL_FORM)),
+        };
+        let name = if name.is_empty() { "localhost".to_owned() } else { name };
+        Ok(Self { name, port })
+    }
+
+    fn address(&self) -> String {
+        if self.name.contains(':') {
+            format!("[{}]:{}", self.name, self.port)
+        } else {
+            format!("{}:{}", self.name, self.port)
+        }
+    }
+
+    /// Whether what is said to it stays on this machine.
+    fn is_loopback(&self) -> bool {
+        self.name == "localhost"
+            || self
+                .name
+                .parse::<IpAddr>()
+                .is_ok_and(|number| number.to_canonical().is_loopback())
+    }
+}
+
+/// What stands behind the question mark.
+#[derive(Default)]
+struct Parameters {
+    socket: Option<PathBuf>,
+    mode: Option<String>,
+    authority: Option<PathBuf>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    /// A certificate asks for TLS, too.
+    names_tls: bool,
+}
+
+impl Parameters {
+    fn of(query: &str) -> Result<Self> {
+        let mut parameters = Self::default();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, value) = (decode(name)?, decode(value)?);
+            parameters.names_tls |= name.starts_with("ssl");
+            let file = || Some(expand_home(&value));
+            // Of several values the last counts.
+            match &*name {
+                "socket" => parameters.socket = file(),
+                "ssl-mode" | "sslmode" => parameters.mode = Some(value),
+                "ssl-ca" | "sslca" => parameters.authority = file(),
+                "ssl-cert" | "sslcert" => parameters.certificate = file(),
+                "ssl-key" | "sslkey" => parameters.key = file(),
+                unknown => {
+                    return Err(invalid(
+                        format!("--source has an unknown parameter{}", quoted_name(unknown)),
+                        format!("known are {}; {ESCAPES}", PARAMETERS.join(", ")),
+                    ));
+                }
+            }
+        }
+        parameters.check_files()?;
+        Ok(parameters)
+    }
+
+    fn is_plain(&self) -> bool {
+        self.mode
+            .as_ref()
+            .is_some_and(|mode| mode.eq_ignore_ascii_case("disabled"))
+    }
+
+    /// The files have to be there, and a certificate authority that nothing is checked against is a mistake.
+    fn check_files(&self) -> Result<()> {
+        for (name, path) in [
+            ("ssl-ca", &self.authority),
+            ("ssl-cert", &self.certificate),
+            ("ssl-key", &self.key),
+        ] {
+            let Some(path) = path else { continue };
+            std::fs::File::open(path).map_err(|error| {
+                Error::setting(
+                    Code::SourceTlsFileInvalid,
+                    format!(
+                        "the file {} that --source names as {name} cannot be read: {error}",
+                        path.display()
+                    ),
+                    format!("name a readable PEM file as {name}"),
+                )
+            })?;
+        }
+        let verifies = self
+            .mode
+            .as_ref()
+            .is_some_and(|mode| mode.to_lowercase().starts_with("verify"));
+        if self.authority.is_some() && !verifies {
+            return Err(Error::setting(
+                Code::SourceTlsFileInvalid,
+                "--source names an ssl-ca, but no ssl-mode that checks it",
+                "add ssl-mode=VERIFY_IDENTITY, or VERIFY_CA where the certificate has another name than the host",
+            ));
+        }
+        Ok(())
+    }
+
+    fn apply(&self, mut options: MySqlConnectOptions) -> Result<MySqlConnectOptions> {
+        if let Some(path) = &self.socket {
+            options = options.socket(path);
+        }
+        if let Some(mode) = &self.mode {
+            let mode: MySqlSslMode = mode.to_uppercase().parse().map_err(|_| {
+                invalid(
+                    "--source has an unknown ssl-mode",
+                    "known are DISABLED, PREFERRED, REQUIRED, VERIFY_CA and VERIFY_IDENTITY",
+                )
+            })?;
+            options = options.ssl_mode(mode);
+        }
+        if let Some(path) = &self.authority {
+            options = options.ssl_ca(path);
+        }
+        if let Some(path) = &self.certificate {
+            options = options.ssl_client_cert(path);
+        }
+        if let Some(path) = &self.key {
+            options = options.ssl_client_key(path);
+        }
+        Ok(options)
+    }
+}
+
+/// The schema's name. Slashes around it mean nothing; one within has to be written as %2F.
+fn schema(path: &str) -> Result<String> {
+    let name = path.trim_matches('/');
+    if name.is_empty() {
+        return Err(invalid("--source names no schema", URL_FORM));
+    }
+    if name.contains('/') {
+        return Err(invalid(
+            "--source has a / within the schema's name",
+            format!("{URL_FORM}; in the schema's name, write / as %2F; {ESCAPES}"),
+        ));
+    }
+    decode(name)
+}
+
+/// Takes the percent-encoding away.
+fn decode(text: &str) -> Result<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        rest = behind;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let digits = behind
+            .first_chunk::<2>()
+            .map(|digits| digits.map(|digit| char::from(digit).to_digit(16)));
+        let Some([Some(high), Some(low)]) = digits else {
+            return Err(invalid(
+                "--source has a % without two hexadecimal digits behind it",
+                ESCAPES,
+            ));
+        };
+        bytes.push(u8::try_from(high * 16 + low).unwrap_or_default());
+        rest = &behind[2..];
+    }
+    String::from_utf8(bytes).map_err(|_| invalid("--source has a percent-encoding that is not UTF-8", ESCAPES))
+}
+
+/// A parameter's name, if it can be one: anything else may be a part of a password.
+fn quoted_name(name: &str) -> String {
+    let is_name = name
+        .chars()
+        .all(|letter| letter.is_ascii_alphabetic() || letter == '-' || letter == '_');
+    if is_name { format!(", {name}") } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(text: &str) -> Access {
+        parse(text, None).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    fn problem(text: &str) -> (String, String) {
+        match parse(text, None) {
+            Ok(_) => panic!("{text} was accepted"),
+            Err(error) => (error.to_string(), error.hint()),
+        }
+    }
+
+    #[test]
+    fn a_source_is_named_without_its_user_and_password() {
+        let settings = access("mysql://reader:s%40cret@db.example:3307/sakila");
+        assert_eq!(settings.identity, "db.example:3307/sakila");
+        assert_eq!(settings.address, "db.example:3307");
+        let socket = access("mysql://reader@localhost/sakila?socket=/run/mysqld.sock");
+        assert_eq!(socket.identity, "/run/mysqld.sock/sakila");
+    }
+
+    #[test]
+    fn hosts_are_names_or_addresses_in_any_spelling() {
+        for (host, address, name) in [
+            ("[::1]:3307", "[::1]:3307", "::1"),
+            ("[::1]", "[::1]:3306", "::1"),
+            ("[fe80::1%25eth0]", "[fe80::1%eth0]:3306", "fe80::1%eth0"),
+            ("[fe80::1%eth0]:1", "[fe80::1%eth0]:1", "fe80::1%eth0"),
+            ("DB.Example", "db.example:3306", "db.example"),
+            ("db%2Eexample:", "db.example:3306", "db.example"),
+            ("", "localhost:3306", "localhost"),
+        ] {
+            let settings = access(&format!("mysql://reader@{host}/sakila"));
+            assert_eq!(settings.address, address);
+            assert_eq!(settings.login.get_host(), name);
+        }
+        assert!(problem("mysql://reader@::1/sakila").1.contains("[::1]"));
+        assert!(problem("mysql://reader@[::1/sakila").0.contains("bracket"));
+        assert!(problem("mysql://reader@[db]/sakila").0.contains("IPv6"));
+        assert!(problem("mysql://reader@db:0/sakila").0.contains("port"));
+        assert!(problem("mysql://reader@db:65536/sakila").0.contains("port"));
+    }
+
+    #[test]
+    fn users_and_schemas_are_decoded_and_slashes_at_the_end_mean_nothing() {
+        let settings = access("MySQL://re%40der@db/my%20sakila%2F2//");
+        assert_eq!(settings.login.get_username(), "re@der");
+        assert_eq!(settings.login.get_database(), Some("my sakila/2"));
+        assert_eq!(access("mysql://reader@db/sakila/").identity, "db:3306/sakila");
+    }
+
+    #[test]
+    fn what_stays_on_this_machine_is_encrypted_only_where_that_is_asked_for() {
+        let goes_without = |url: &str| access(&format!("mysql://reader@{url}")).local.is_some();
+        for local in [
+            "localhost/sakila",
+            "LOCALHOST/sakila",
+            "127.0.0.1:3307/sakila",
+            "[::1]/sakila",
+            "[::ffff:127.0.0.1]/sakila",
+            "db.example/sakila?socket=/run/mysqld.sock",
+            "localhost/sakila?socket=/run/mysqld.sock&ssl-mode=DISABLED",
+        ] {
+            assert!(goes_without(local), "{local}");
+        }
+        for other in [
+            "db.example/sakila",
+            "10.0.0.1/sakila",
+            "localhost.example/sakila",
+            "localhost/sakila?ssl-mode=PREFERRED",
+            "127.0.0.1/sakila?sslmode=required",
+            "localhost/sakila?socket=/run/mysqld.sock&ssl-mode=REQUIRED",
+            "localhost/sakila?socket=/run/mysqld.sock&ssl-mode=DISABLED&ssl-mode=REQUIRED",
+            // Any file that is there.
+            "localhost/sakila?ssl-cert=Cargo.toml&ssl-key=Cargo.toml",
+        ] {
+            assert!(!goes_without(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_source_is_rejected_by_name() {
+        assert_eq!(problem("mysql://reader@localhost").0, "--source names no schema");
+        assert_eq!(
+            problem("postgres://localhost/sakila").0,
+            "--source is not a mysql:// URL"
+        );
+        assert_eq!(problem("sakila").0, "--source is not a mysql:// URL");
+        assert_eq!(
+            problem("mysql://localhost/sakila?timezone=%2B02:00").0,
+            "--source has an unknown parameter, timezone"
+        );
+        assert_eq!(
+            problem("mysql://localhost/sakila?ssl-mode=SURELY").0,
+            "--source has an unknown ssl-mode"
+        );
+    }
+
+    #[test]
+    fn an_unescaped_character_in_a_password_is_told_by_its_escape_and_the_password_is_not_shown() {
+        for (password, escape) in [
+            ("12/top5ecret", "%2F"),
+            ("top/5ecret", "%2F"),
+            ("top?5ecret", "%3F"),
+            ("top#5ecret", "%23"),
+            ("12/ab?top5ecret", "%2F"),
+            ("100%top5ecret", "%25"),
+        ] {
+            let (what, hint) = problem(&format!("mysql://root:{password}@host/sakila"));
+            assert!(hint.contains(escape), "{password}: {hint}");
+            assert!(!format!("{what} {hint}").contains("5ecret"), "{what} {hint}");
+        }
+        // These can mean only one thing.
+        access("mysql://root:p@ss:word@host/sakila");
+    }
+}
