@@ -16,6 +16,7 @@ use crate::engine::runs::{Context, full_load, incremental, repair};
 use crate::engine::source_db::check;
 use crate::engine::target_db::history::Status;
 use crate::engine::target_db::lock::Lock;
+use crate::engine::target_db::others;
 use crate::engine::target_db::{ForeignKeys, Target};
 use crate::error::{EXIT_DIFFERENCES, Error, Result};
 use crate::output::progress::Watcher;
@@ -158,6 +159,10 @@ async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Rep
     if let (Err(Error::Stopped), Load::Full { .. }) = (&result, load) {
         tell_kept(&session.progress);
     }
+    let result = match result {
+        Err(error) => Err(others::explain(error, &target.readers, sakila::star()).await),
+        done => done,
+    };
     let closed = target.close().await;
     drop(lock);
     let report = result?;

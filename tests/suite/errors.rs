@@ -1,6 +1,8 @@
 //! Every failure has its exit code, its hint, and leaves the target as it was.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use crate::harness::{Run, Sandbox, server};
 
@@ -104,7 +106,9 @@ fn usage_is_rejected_before_anything_is_contacted() {
     rejected(&["full-load", "--batch-size", "0"]);
     rejected(&["full-load", "--workers", "0"]);
     rejected(&["validate", "--from", "2005-02-30", "--to", "2005-03-01"]);
-    rejected(&["validate", "--from", "2005-03-01"]);
+    rejected(&["validate", "--to", "2005-03-01"]);
+    rejected(&["init", "--target", "--json"]);
+    rejected(&["init", "--target", ""]);
     rejected(&["validate", "--days", "0"]);
     rejected(&["validate", "--all", "--days", "3"]);
     rejected(&["validate", "--from", "-0001-01-01", "--to", "2005-03-01"]);
@@ -132,7 +136,7 @@ fn a_target_that_is_not_ours_is_left_as_it_was() {
     .unwrap();
     let diary = fs::read(sandbox.target()).unwrap();
     for command in ["init", "full-load", "incremental", "validate", "status"] {
-        sandbox.run(&[command]).fails(3, &["not a database"]);
+        sandbox.run(&[command]).fails_with(3, "TARGET_FOREIGN");
     }
     assert_eq!(fs::read(sandbox.target()).unwrap(), diary);
 
@@ -141,7 +145,7 @@ fn a_target_that_is_not_ours_is_left_as_it_was() {
     sandbox.tamper("CREATE TABLE diary (entry TEXT)");
     let diary = fs::read(sandbox.target()).unwrap();
     for command in ["init", "full-load", "incremental", "validate", "status"] {
-        sandbox.run(&[command]).fails(3, &["is not a sakila-sync database"]);
+        sandbox.run(&[command]).fails_with(3, "TARGET_FOREIGN");
     }
     assert_eq!(fs::read(sandbox.target()).unwrap(), diary);
 }
@@ -172,9 +176,40 @@ fn a_target_of_another_version_is_refused_and_an_older_one_migrated() {
 #[test]
 fn an_unwritable_target_is_refused() {
     let sandbox = Sandbox::new();
-    let mut command = sandbox.command(&["init"]);
-    command.env("SAKILA_SYNC_TARGET", "/nowhere/at/all/analytics.db");
-    Run::of(command).fails(3, &["/nowhere/at/all/analytics.db", "folder exists"]);
+    let at = |target: &Path| {
+        let mut command = sandbox.command(&["init"]);
+        command.env("SAKILA_SYNC_TARGET", target);
+        Run::of(command)
+    };
+    let run = at(Path::new("/nowhere/at/all/analytics.db")).fails_with(3, "TARGET_FOLDER");
+    assert!(run.stderr.contains("folder /nowhere/at/all does not exist"), "{run:#?}");
+    at(sandbox.folder()).fails_with(3, "TARGET_NOT_A_FILE");
+    let pipe = sandbox.folder().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    at(&pipe).fails_with(3, "TARGET_NOT_A_FILE");
+    // The name fits, those of the files beside it do not.
+    at(&sandbox.folder().join("a".repeat(253))).fails_with(3, "TARGET_FILE");
+    assert_eq!(sandbox.folder().read_dir().unwrap().count(), 1, "something is left");
+}
+
+#[test]
+fn a_foreign_key_of_another_program_s_table_is_told_by_the_table_s_name() {
+    let sandbox = Sandbox::loaded();
+    sandbox.tamper("CREATE TABLE notes (text TEXT, customer_key INTEGER REFERENCES dim_customer)");
+    sandbox.tamper("INSERT INTO notes SELECT 'kind', customer_key FROM dim_customer WHERE customer_id = 5");
+    sandbox.change(&[
+        "SET foreign_key_checks = 0",
+        "DELETE FROM payment WHERE customer_id = 5",
+        "DELETE FROM rental WHERE customer_id = 5",
+        "DELETE FROM customer WHERE customer_id = 5",
+    ]);
+    for command in ["incremental", "repair", "full-load"] {
+        let run = sandbox.run(&[command]).fails_with(3, "TARGET_REFERENCED");
+        assert!(run.stderr.contains("notes (points to dim_customer)"), "{run:#?}");
+    }
+    sandbox.tamper("DELETE FROM notes");
+    sandbox.run(&["full-load"]).succeeds();
+    sandbox.assert_star_equals_source();
 }
 
 #[test]

@@ -35,6 +35,9 @@ use crate::metrics::{self, catalogue};
 /// Keys that one page asks for: more would make a statement too long for the server to plan well.
 const KEYS_A_PAGE: usize = 2_000;
 
+/// What a range holds at least, however small pages are: each is remembered, and looked at by every later run.
+pub(super) const LEAST_ROWS_A_RANGE: u64 = 100;
+
 /// What a pass begins with.
 pub struct Start {
     pub mode: Mode,
@@ -265,7 +268,8 @@ impl<'a> CatchUp<'a> {
     /// The intervals of a table behind `after`.
     pub(super) async fn intervals(&self, table: &Table, after: Option<i64>) -> Result<Vec<Scope>> {
         let look = &self.context.look;
-        let planner = look.planner(table, self.snapshot.reader(), self.target()).await?;
+        let mut planner = look.planner(table, self.snapshot.reader(), self.target()).await?;
+        planner.rows = planner.rows.max(LEAST_ROWS_A_RANGE);
         Intervals::new(table, planner, after).all().await
     }
 

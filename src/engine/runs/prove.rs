@@ -17,7 +17,7 @@ use crate::engine::declaration::table::Table;
 use crate::engine::pipeline;
 use crate::engine::pipeline::flow::{Job, Outcomes};
 use crate::engine::pipeline::read::LookupPlan;
-use crate::engine::runs::catch_up::{CatchUp, WalkedBefore};
+use crate::engine::runs::catch_up::{CatchUp, LEAST_ROWS_A_RANGE, WalkedBefore};
 use crate::engine::runs::report::Proof;
 use crate::engine::stop::Stop;
 use crate::engine::target_db::proof::{self, Range};
@@ -246,6 +246,7 @@ impl CatchUp<'_> {
                 .iter()
                 .filter_map(|scope| Range::of_scope(scope, Some(self.run_id), Some(at.clone())))
                 .collect();
+            let ranges = merge(&ranges, LEAST_ROWS_A_RANGE.div_ceil(self.page_size() as u64));
             proof::replace(&*self.transaction, table.name, None, &ranges).await?;
         }
         self.update_times_before_pages = Some(walked.update_times);
@@ -260,6 +261,19 @@ impl CatchUp<'_> {
         metrics::unproven(proof.unproven, proof.oldest_unproven_seconds);
         Ok(proof)
     }
+}
+
+/// Neighbouring ranges made one, so many at a time.
+fn merge(ranges: &[Range], count: u64) -> Vec<Range> {
+    let count = usize::try_from(count).unwrap_or(usize::MAX).max(1);
+    let merged = ranges.chunks(count).filter_map(|ranges| {
+        let (first, last) = (ranges.first()?, ranges.last()?);
+        Some(Range {
+            after: first.after,
+            ..last.clone()
+        })
+    });
+    merged.collect()
 }
 
 fn sums(rows: i64, table: &Table, sum: impl Fn(usize) -> Option<Option<Decimal>>) -> Option<Vec<Decimal>> {
@@ -281,4 +295,22 @@ async fn feed(candidates: Vec<Candidate>, deadline: Instant, jobs: mpsc::Sender<
         handed_out.push(candidate);
     }
     handed_out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_pages_make_no_small_ranges() {
+        let range = |after, upto| Range {
+            after,
+            upto,
+            ..Range::ALL
+        };
+        let pages = [range(None, Some(1)), range(Some(1), Some(2)), range(Some(2), None)];
+        assert_eq!(merge(&pages, 1), pages);
+        assert_eq!(merge(&pages, 2), [range(None, Some(2)), range(Some(2), None)]);
+        assert_eq!(merge(&pages, 100), [range(None, None)]);
+    }
 }

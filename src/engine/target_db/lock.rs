@@ -9,6 +9,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::engine::target_db::place;
 use crate::error::{Error, Result};
 
 /// Held while a run may write to the target.
@@ -21,9 +22,10 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock of `target`, or says who has it.
     pub fn acquire(target: &Path, command: &str) -> Result<Self> {
+        place::check(target)?;
         // By its real name: a link to the target is the target.
         let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
-        let mut path = target.into_os_string();
+        let mut path = target.clone().into_os_string();
         path.push(".lock");
         let path = PathBuf::from(path);
         let failed = |cause| Error::TargetFile {
@@ -39,7 +41,7 @@ impl Lock {
                 .truncate(false)
                 .mode(0o600)
                 .open(&path)
-                .map_err(failed)?;
+                .map_err(|cause| place::beside_error(&target, &path, "locked", cause))?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {

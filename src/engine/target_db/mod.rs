@@ -7,6 +7,8 @@ pub mod history;
 pub mod history_length;
 pub mod lock;
 pub mod log;
+pub mod others;
+mod place;
 pub mod proof;
 pub mod reject;
 pub mod source_record;
@@ -64,6 +66,7 @@ pub enum ForeignKeys {
 impl Target {
     /// Opens an existing database of ours, of this very version, to read and write.
     pub async fn open(path: &Path, foreign_keys: ForeignKeys, readers: u32) -> Result<Self> {
+        place::check(path)?;
         check_writable(path)?;
         let readers = open_to_read(path, readers).await?;
         let writer = connect(path, Access::Write(foreign_keys), 1).await?;
@@ -77,6 +80,7 @@ impl Target {
 
     /// Creates the database, or brings one of an older version up to date after keeping a backup of it.
     pub async fn create(path: &Path) -> Result<(Self, Creation)> {
+        place::check(path)?;
         let existed = path.metadata().is_ok_and(|file| file.len() > 0);
         if !existed {
             create_private_file(path)?;
@@ -278,6 +282,7 @@ pub async fn roll_back(transaction: Arc<DatabaseTransaction>) -> Result<()> {
 
 /// Opens an existing database of ours, of this very version, to look at it. Nothing is ever written through this.
 pub async fn open_to_read(path: &Path, connections: u32) -> Result<DatabaseConnection> {
+    place::check(path)?;
     if !path.exists() {
         return Err(Error::TargetMissing { path: path.to_owned() });
     }
@@ -359,9 +364,5 @@ fn create_private_file(path: &Path) -> Result<()> {
         .mode(0o600)
         .open(path)
         .map(drop)
-        .map_err(|cause| Error::TargetFile {
-            path: path.to_owned(),
-            verb: "created",
-            cause,
-        })
+        .map_err(|cause| place::beside_error(path, path, "created", cause))
 }
