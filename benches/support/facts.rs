@@ -8,10 +8,9 @@ use rusqlite::types::Value as Cell;
 use sakila_sync::config;
 use sakila_sync::engine::declaration::lookup::Lookups;
 use sakila_sync::engine::declaration::period::Period;
-use sakila_sync::engine::declaration::row::Columns;
 use sakila_sync::engine::declaration::scope::Scope;
 use sakila_sync::engine::declaration::table::{Table, Years};
-use sakila_sync::engine::pipeline::flow::{Batch, BatchCounts, Job, Late, Page, Upserts};
+use sakila_sync::engine::pipeline::flow::{Batch, BatchCounts, Job, Late, Page};
 use sakila_sync::engine::pipeline::lookups::LookupSource;
 use sakila_sync::engine::pipeline::read::{LookupPlan, Reader};
 use sakila_sync::engine::pipeline::transform::transform;
@@ -109,7 +108,7 @@ impl Facts {
         let page = self.page(&self.job(table, rows).await, true).await;
         let batch = transform(page, None, 0).expect("the rows are sound");
         assert_eq!(batch.counts.inserted, rows as u64);
-        batch.upserts.into_iter().flat_map(|upserts| upserts.cells).collect()
+        batch.inserts.into_iter().flatten().collect()
     }
 }
 
@@ -145,10 +144,8 @@ pub fn batches(table: &'static Table, cells: &[Value], rows: usize) -> Vec<Batch
             scope: Scope::ALL,
             sequence: Some(sequence),
         },
-        upserts: vec![Upserts {
-            columns: Columns::ALL,
-            cells: cells.to_vec(),
-        }],
+        inserts: vec![cells.to_vec()],
+        updates: Vec::new(),
         deletes: Vec::new(),
         rejects: Vec::new(),
         counts: BatchCounts {

@@ -1,4 +1,4 @@
-//! What the sync remembers: markers, the history of runs, rows that could not be loaded.
+//! What the sync remembers: watermarks, the history of runs, rows that could not be loaded.
 
 use sea_orm_migration::{prelude::*, schema::*};
 
@@ -48,20 +48,34 @@ impl MigrationTrait for Migration {
         manager
             .create_table(
                 Table::create()
+                    .table("sync_watermark")
+                    .col(string("source_table"))
+                    .col(big_integer("run_id"))
+                    .col(string("last_updated"))
+                    .primary_key(Index::create().col("source_table").col("run_id"))
+                    .to_owned(),
+            )
+            .await?;
+        manager
+            .create_table(
+                Table::create()
                     .table("sync_reject")
                     .col(string("source_table"))
+                    .col(big_integer("page_key"))
                     .col(string("key"))
+                    .col(string("code"))
                     .col(string("reason"))
                     .col(big_integer("run_id"))
                     .col(string_null("missing_parent"))
-                    .primary_key(Index::create().col("source_table").col("key"))
+                    .col(big_integer_null("surrogate_key"))
+                    .primary_key(Index::create().col("source_table").col("page_key").col("key"))
                     .to_owned(),
             )
             .await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in ["sync_reject", "sync_run", "sync_state"] {
+        for table in ["sync_reject", "sync_watermark", "sync_run", "sync_state"] {
             manager.drop_table(Table::drop().table(table).to_owned()).await?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Which run last wrote a row, and how far the markers were then. 0 stands for a run before there was a place for it.
+//! Which run last wrote a row. 0 stands for a run before there was a place for it.
 
 use sea_orm_migration::{prelude::*, schema::*};
 
@@ -32,13 +32,6 @@ impl MigrationTrait for Migration {
                 )
                 .await?;
         }
-        manager
-            .alter_table(
-                Table::alter()
-                    .table("sync_run")
-                    .add_column(string_null("markers"))
-                    .to_owned(),
-            )
-            .await
+        Ok(())
     }
 }

@@ -23,7 +23,7 @@ pub async fn run(session: &Session, arguments: &Explain) -> Result<u8> {
     };
     let path = target_path(&session.global)?;
     let source = session.connect(1).await?;
-    check::columns(&source, &sakila::star().sources).await?;
+    check::columns(&source, sakila::star()).await?;
     let target = open_to_read(&path, 2).await?;
     let explanation = explain::run(&session.look(&source, target.clone()), table, arguments.key).await?;
     target.close().await.target(|| "closing the file".to_owned())?;

@@ -45,7 +45,7 @@ pub async fn run(session: &Session) -> Result<u8> {
     let connections = star.calendar.source_years.len();
     // The source first: if it is not fit, the target stays as it was.
     let source = session.connect(u32::try_from(connections).unwrap_or(1)).await?;
-    check::columns(&source, &star.sources).await?;
+    check::columns(&source, star).await?;
     check::privileges(&source, &star.sources).await?;
     let years = source.years(&star.calendar).await?;
 

@@ -124,7 +124,7 @@ async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Rep
         // All of it is one snapshot.
         Load::Incremental { .. } => session.connect(1).await?,
     };
-    let source_columns = check::columns(&source, &sakila::star().sources).await?;
+    let source_columns = check::columns(&source, sakila::star()).await?;
     // Asked here, what cannot be read of them stops a run before it has begun.
     source.indexes(&source.reader()).await?;
     let foreign_keys = match load {

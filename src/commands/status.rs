@@ -256,8 +256,8 @@ fn text(report: &Report) -> String {
         {
             let _ = writeln!(
                 text,
-                "  {table} {}: {} (run {})",
-                reject.key, reject.reason, reject.run_id
+                "  {table} {}: {}: {} (run {})",
+                reject.key, reject.code, reject.reason, reject.run_id
             );
         }
     }

@@ -56,7 +56,7 @@ async fn compare(session: &Session, arguments: &Validate) -> Result<Validation> 
     } else {
         session.connect(1).await?
     };
-    check::columns(&source, &sakila::star().sources).await?;
+    check::columns(&source, sakila::star()).await?;
     let target = open_to_read(&path, session.global.workers + 1).await?;
     let validation = validate::run(Request {
         look: session.look(&source, target.clone()),

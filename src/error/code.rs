@@ -88,6 +88,7 @@ codes! {
     SeedRefused "SEED_REFUSED" "The schema holds what seed has not made, or cannot be changed as asked.",
     DemoFailed "DEMO_FAILED" "A step of the demonstration failed.",
     ServerMissing "SERVER_MISSING" "No MySQL or MariaDB server is installed.",
+    TransactionHeld "TRANSACTION_HELD" "A part of the program still uses the transaction that is to end; this is a defect of the program.",
     Panicked "PANICKED" "A stage of the program panicked; this is a defect of the program.",
     Stopped "STOPPED" "The command was stopped by Ctrl-C or SIGTERM.",
     OutputFailed "OUTPUT_FAILED" "The result cannot be printed.",

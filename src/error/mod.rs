@@ -110,6 +110,8 @@ pub enum Error {
     #[error("no MySQL or MariaDB server is installed here")]
     NoServer,
 
+    #[error("the run's transaction cannot be {verb}: another part of the program still uses it")]
+    TransactionHeld { verb: &'static str },
     #[error("the {stage} stage panicked")]
     Panicked { stage: &'static str },
     #[error("stopped")]
@@ -179,6 +181,7 @@ impl Error {
             Self::SeedRefused { .. } => Code::SeedRefused,
             Self::Demo { .. } => Code::DemoFailed,
             Self::NoServer => Code::ServerMissing,
+            Self::TransactionHeld { .. } => Code::TransactionHeld,
             Self::Panicked { .. } => Code::Panicked,
             Self::Stopped | Self::Interrupted { .. } => Code::Stopped,
             Self::Output { .. } => Code::OutputFailed,
@@ -291,7 +294,7 @@ impl Error {
                  --mysqld"
                     .to_owned()
             }
-            Self::Panicked { .. } => {
+            Self::TransactionHeld { .. } | Self::Panicked { .. } => {
                 "nothing unfinished was kept; run the command again, and report this: it is a defect".to_owned()
             }
             Self::Interrupted { hint } => (*hint).to_owned(),

@@ -43,8 +43,8 @@ pub fn text(explanation: &Explanation) -> String {
             or_dash(&explanation.marker)
         );
     }
-    if let Some(reason) = &explanation.rejected {
-        let _ = writeln!(text, "it cannot be loaded: {reason}");
+    if let (Some(code), Some(reason)) = (explanation.reason_code, &explanation.rejected) {
+        let _ = writeln!(text, "it cannot be loaded: {}: {reason}", code.name());
     }
     if let Some(difference) = &explanation.difference {
         let _ = writeln!(

@@ -26,7 +26,7 @@ mod tests {
 
     use super::*;
     use crate::engine::declaration::lookup::{KeysFrom, Need, Side};
-    use crate::engine::declaration::source_table::MARKER_COLUMN;
+    use crate::engine::declaration::source_table::{Family, MARKER_COLUMN};
     use crate::engine::declaration::table::{Kind, Table, TargetPageKey};
 
     fn columns(table: &Table) -> Vec<&str> {
@@ -57,6 +57,16 @@ mod tests {
             assert!((1..=2).contains(&table.natural_key.len()), "{}", table.name);
             for reference in &table.references {
                 assert!(columns.contains(&reference.column.as_str()), "{}", reference.column);
+            }
+        }
+    }
+
+    #[test]
+    fn every_column_is_declared_with_a_type_that_the_engine_knows() {
+        assert_eq!(star().unsupported_columns(), Vec::<String>::new());
+        for source in &star().sources {
+            for column in &source.columns {
+                assert_ne!(column.family, Family::Unsupported, "{}.{}", source.name, column.name);
             }
         }
     }

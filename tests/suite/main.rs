@@ -26,6 +26,7 @@ mod markers;
 mod odd_schemas;
 mod official;
 mod properties;
+mod quarantine;
 mod readers;
 mod readme;
 mod running;

@@ -5,6 +5,7 @@ use sakila_sync::engine::target_db::proof::sync_proof;
 use sakila_sync::engine::target_db::reject::sync_reject;
 use sakila_sync::engine::target_db::source_record::sync_source;
 use sakila_sync::engine::target_db::state::sync_state;
+use sakila_sync::engine::target_db::watermark::sync_watermark;
 use sakila_sync::sakila::star::{
     bridge_film_actor, bridge_film_category, dim_actor, dim_category, dim_customer, dim_date, dim_film, dim_store,
     fact_payment, fact_rental,
@@ -49,6 +50,7 @@ fn the_migrated_schema_is_what_the_entities_would_create() {
         create(&connection, fact_payment::Entity).await;
         create(&connection, sync_state::Entity).await;
         create(&connection, sync_run::Entity).await;
+        create(&connection, sync_watermark::Entity).await;
         create(&connection, sync_reject::Entity).await;
         create(&connection, sync_source::Entity).await;
         create(&connection, sync_proof::Entity).await;

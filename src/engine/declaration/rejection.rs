@@ -1,35 +1,106 @@
-//! Why a source row cannot be loaded.
+//! Why a source row is quarantined: a stable code, and a sentence.
+//!
+//! `docs/errors.md` lists the codes; a test holds it to this list.
 
-/// Why a row cannot be loaded. Names keys and columns, never other values.
+use serde::{Serialize, Serializer};
+
+macro_rules! reasons {
+    ($($variant:ident $name:literal $meaning:literal,)+) => {
+        /// The stable code of a reason: what scripts and tests match, where the sentence may change.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum ReasonCode {
+            $(#[doc = $meaning] $variant,)+
+        }
+
+        impl ReasonCode {
+            /// All codes, in the order in which they are documented.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The code as `sync_reject` has it.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What it stands for, in one sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    MissingParent "MISSING_PARENT" "The row refers to a row that the source does not have, or that is quarantined itself.",
+    ParentQuarantined "PARENT_QUARANTINED" "The row that it belongs to is quarantined itself, such as a payment's rental.",
+    ValueNull "VALUE_NULL" "A column that the star needs is NULL.",
+    ValueUnreadable "VALUE_UNREADABLE" "A value cannot be read as the column's type, such as text that is not valid UTF-8.",
+    ValueOutOfRange "VALUE_OUT_OF_RANGE" "A number does not fit the star's column, or an amount is not in whole cents.",
+    DateInvalid "DATE_INVALID" "A date or time is NULL or a zero date where the star needs one, is not a date, or lies outside the calendar.",
+}
+
+impl Serialize for ReasonCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// Why a row is quarantined. Names keys and columns, never other values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
+    pub code: ReasonCode,
     pub reason: String,
     /// The table of the parent that is not there, if that is the reason.
     pub missing_parent: Option<&'static str>,
 }
 
 impl Rejection {
-    /// For want of the parent of this table and key.
+    /// The parent of this table and key is missing.
     pub fn missing(parent: &'static str, key: i64) -> Self {
         Self {
+            code: ReasonCode::MissingParent,
             reason: format!("{parent} {key} does not exist"),
             missing_parent: Some(parent),
         }
     }
 
-    /// For a value that the star has no place for.
-    pub fn invalid(reason: impl Into<String>) -> Self {
+    /// A value has no place in the star.
+    pub fn invalid(code: ReasonCode, reason: impl Into<String>) -> Self {
         Self {
+            code,
             reason: reason.into(),
             missing_parent: None,
         }
     }
 }
 
-/// One rejected source row.
+/// One quarantined source row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reject {
+    pub page_key: i64,
     /// The source's primary key; its parts joined by commas, the page key first.
     pub key: String,
     pub rejection: Rejection,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_has_every_reason() {
+        let rows: Vec<String> = ReasonCode::ALL
+            .iter()
+            .map(|code| format!("| `{}` | {} |", code.name(), code.meaning()))
+            .collect();
+        let text = include_str!("../../../docs/errors.md");
+        let chapter = text
+            .split("\n## ")
+            .find(|chapter| chapter.starts_with("Quarantine reasons"));
+        let documented: Vec<&str> = chapter
+            .expect("a chapter of the quarantine reasons")
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .collect();
+        assert_eq!(documented, rows);
+    }
 }

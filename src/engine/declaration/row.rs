@@ -35,25 +35,29 @@ pub enum CellType {
     Text,
     Real,
     Boolean,
+    /// A declared type that cannot be compared and written; the check that precedes every run names the column.
+    Unsupported,
 }
 
-/// Columns of a table, by their positions: bit n is set for the nth.
+/// Columns of a table, by their positions: bit n is set for the nth. The last bit stands for all columns from its
+/// position on: of a table so wide they are overwritten together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Columns(u64);
 
 impl Columns {
+    const LAST_BIT: usize = u64::BITS as usize - 1;
     pub const ALL: Self = Self(u64::MAX);
 
     /// The columns in which two rows differ.
     pub fn that_differ(one: &[Value], other: &[Value]) -> Self {
         let bits = one.iter().zip(other).enumerate();
         Self(bits.fold(0, |bits, (position, (one, other))| {
-            bits | u64::from(one != other) << position
+            bits | u64::from(one != other) << position.min(Self::LAST_BIT)
         }))
     }
 
     pub fn contains(self, position: usize) -> bool {
-        self.0 >> position & 1 == 1
+        self.0 >> position.min(Self::LAST_BIT) & 1 == 1
     }
 }
 
@@ -77,12 +81,21 @@ pub fn columns_of<E: EntityTrait>() -> Vec<Column> {
                     ColumnType::Double => CellType::Real,
                     ColumnType::Boolean => CellType::Boolean,
                     ColumnType::String(_) => CellType::Text,
-                    _ => CellType::Integer,
+                    ColumnType::Integer => CellType::Integer,
+                    _ => CellType::Unsupported,
                 },
                 nullable: definition.is_null(),
             }
         })
         .collect()
+}
+
+/// The column whose values SQLite assigns, if the entity has one.
+pub fn surrogate_key_of<E: EntityTrait>() -> Option<&'static str> {
+    let is_assigned = <E::PrimaryKey as PrimaryKeyTrait>::auto_increment();
+    E::Column::iter()
+        .find(|column| is_assigned && E::PrimaryKey::from_column(*column).is_some())
+        .map(|column| column.as_str())
 }
 
 fn written<E: EntityTrait>() -> impl Iterator<Item = E::Column> {
@@ -135,5 +148,31 @@ pub fn integer(cell: &Value) -> i64 {
         Value::BigInt(Some(number)) => *number,
         Value::Int(Some(number)) => i64::from(*number),
         _ => unreachable!("declarations name integer columns only as keys"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_that_differ_are_overwritten_however_wide_the_table_is() {
+        for width in [1, 63, 64, 65, 130, 200] {
+            let row: Vec<Value> = vec![0.into(); width];
+            for changed in 0..width {
+                let mut other = row.clone();
+                other[changed] = 1.into();
+                let columns = Columns::that_differ(&row, &other);
+                assert!(columns.contains(changed), "column {changed} of {width}");
+                let others = (0..width.min(63)).filter(|position| *position != changed);
+                assert!(
+                    others.into_iter().all(|position| !columns.contains(position)),
+                    "{changed} of {width}"
+                );
+                assert!((0..width).all(|position| Columns::ALL.contains(position)));
+            }
+            let equal = Columns::that_differ(&row, &row);
+            assert!((0..width).all(|position| !equal.contains(position)));
+        }
     }
 }

@@ -11,7 +11,7 @@ use sqlx::{Column as _, Decode, MySql, Row};
 
 use crate::engine::declaration::cell::{Cell, Decoding, FromCell};
 use crate::engine::declaration::integer::Key;
-use crate::engine::declaration::rejection::Rejection;
+use crate::engine::declaration::rejection::{ReasonCode, Rejection};
 
 /// What an answer of the source holds.
 #[derive(Default)]
@@ -154,11 +154,16 @@ impl SourceRow<'_> {
 
     fn unreadable(self, position: usize) -> Rejection {
         let Column { name, decoding } = &self.columns[position];
-        Rejection::invalid(match (&self.cells[position], decoding) {
-            (Cell::Null, Decoding::Time) => format!("{name} is NULL, or a zero date"),
-            (Cell::Null, _) => format!("{name} is NULL"),
-            _ => format!("{name} cannot be read"),
-        })
+        let (code, what) = match (&self.cells[position], decoding) {
+            (Cell::Null, Decoding::Time) => (ReasonCode::DateInvalid, "is NULL, or a zero date"),
+            (Cell::Null, _) => (ReasonCode::ValueNull, "is NULL"),
+            (_, Decoding::Time) => (ReasonCode::DateInvalid, "cannot be read"),
+            (Cell::Huge(_), _) | (Cell::Unreadable, Decoding::Signed | Decoding::Unsigned | Decoding::Decimal) => {
+                (ReasonCode::ValueOutOfRange, "cannot be read")
+            }
+            _ => (ReasonCode::ValueUnreadable, "cannot be read"),
+        };
+        Rejection::invalid(code, format!("{name} {what}"))
     }
 }
 

@@ -28,6 +28,8 @@ pub enum Family {
     Decimal,
     DateTime,
     Timestamp,
+    /// A declared type that cannot be decoded. No column fits it, so the check of the schema names it.
+    Unsupported,
 }
 
 impl SourceTable {
@@ -85,7 +87,17 @@ impl Family {
             ColumnType::Decimal(_) => Family::Decimal,
             ColumnType::DateTime => Family::DateTime,
             ColumnType::Timestamp | ColumnType::TimestampWithTimeZone => Family::Timestamp,
-            _ => Family::Integer,
+            ColumnType::TinyInteger
+            | ColumnType::SmallInteger
+            | ColumnType::Integer
+            | ColumnType::BigInteger
+            | ColumnType::TinyUnsigned
+            | ColumnType::SmallUnsigned
+            | ColumnType::Unsigned
+            | ColumnType::BigUnsigned
+            | ColumnType::Year
+            | ColumnType::Boolean => Family::Integer,
+            _ => Family::Unsupported,
         }
     }
 
@@ -106,6 +118,7 @@ impl Family {
             Family::Decimal => &["decimal"],
             Family::DateTime => &["datetime"],
             Family::Timestamp => &["timestamp"],
+            Family::Unsupported => &[],
         };
         accepted.contains(&data_type.to_ascii_lowercase().as_str())
     }
@@ -117,6 +130,23 @@ impl Family {
             Family::Decimal => "a DECIMAL",
             Family::DateTime => "a DATETIME",
             Family::Timestamp => "a TIMESTAMP",
+            Family::Unsupported => "of the declared type, which cannot be read",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_declared_type_that_cannot_be_decoded_fits_no_column() {
+        assert_eq!(Family::of(&ColumnType::BigInteger), Family::Integer);
+        for column_type in [ColumnType::Json, ColumnType::Date, ColumnType::Double, ColumnType::Blob] {
+            let family = Family::of(&column_type);
+            for data_type in ["int", "json", "date", "double", "blob"] {
+                assert!(!family.accepts(data_type), "{column_type:?} accepts {data_type}");
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A target table as a value: everything that the engine has to know to load, refresh, check and repair it.
 //!
-//! Full load, incremental run and validation are uses of the same declaration. Nothing here knows Sakila.
+//! Full load, incremental run and validation are uses of the same declaration. Of Sakila it knows that totals are those of
+//! a store and a day, in rows and cents.
 
 use sea_orm::ActiveModelTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, SelectStatement};
@@ -9,7 +10,9 @@ use sea_orm::{Condition, EntityTrait, Iterable, RelationDef, RelationTrait, Valu
 use crate::engine::declaration::lookup::{Lookup, Lookups, Need, Side};
 use crate::engine::declaration::period::Period;
 use crate::engine::declaration::rejection::Rejection;
-use crate::engine::declaration::row::{Column, RowMap, columns_of, mapped_by, notes_its_run};
+use crate::engine::declaration::row::{
+    CellType, Column, RowMap, columns_of, mapped_by, notes_its_run, surrogate_key_of,
+};
 use crate::engine::declaration::source_rows::SourceRow;
 use crate::engine::declaration::source_table::SourceTable;
 
@@ -37,6 +40,9 @@ pub struct Table {
     pub map: RowMap,
     /// The columns that are compared and written: all but the surrogate key, which SQLite assigns, and the run's.
     pub columns: Vec<Column>,
+    /// The column of the key that SQLite assigns; none of a bridge. A table that has one is keyed by its page key, so
+    /// that a quarantined row's key is found again.
+    pub surrogate_key: Option<&'static str>,
     /// Whether each row says which run last wrote it.
     pub notes_run: bool,
     /// Integer columns, at most two.
@@ -192,6 +198,20 @@ impl Star {
         self.tables().find(|table| table.name == name)
     }
 
+    /// The columns that are declared with a type that cannot be written, by table and name.
+    pub fn unsupported_columns(&self) -> Vec<String> {
+        let of_tables = self.tables().map(|table| (table.name, &table.columns));
+        of_tables
+            .chain([(self.calendar.table, &self.calendar.columns)])
+            .flat_map(|(table, columns)| {
+                let unsupported = columns
+                    .iter()
+                    .filter(|column| column.cell_type == CellType::Unsupported);
+                unsupported.map(move |column| format!("{table}.{}", column.name))
+            })
+            .collect()
+    }
+
     /// Whether the rows of a source table become rows of a star table.
     pub fn has_rows_of(&self, source_table: &str) -> bool {
         self.tables().any(|table| table.source_table == source_table)
@@ -225,6 +245,7 @@ impl Table {
             primary_key_columns: 1,
             map: mapped_by::<E, _>(map),
             columns: columns_of::<E>(),
+            surrogate_key: surrogate_key_of::<E>(),
             notes_run: notes_its_run::<E>(),
             natural_key: vec![key],
             target_page_key: TargetPageKey::Own(key),

@@ -9,7 +9,7 @@ use crate::engine::declaration::rejection::Reject;
 use crate::engine::declaration::row::{Columns, NaturalKey};
 use crate::engine::declaration::table::Table;
 use crate::engine::pipeline::flow::{
-    Batch, BatchCounts, ColumnDifference, Difference, DifferenceKind, Job, Late, Upserts, Wanted,
+    Batch, BatchCounts, ColumnDifference, Difference, DifferenceKind, Job, Late, Updates, Wanted,
 };
 use crate::engine::pipeline::held::{Held, natural_key};
 
@@ -28,7 +28,7 @@ pub fn compare(job: Job, described: usize, wanted: Wanted, held: &Held, are_look
     let matched = Matched::of(table, &cells, held);
 
     let mut found = Found::new(table, described);
-    let mut upserts: BTreeMap<Columns, Vec<Value>> = BTreeMap::new();
+    let mut updates: BTreeMap<Columns, Vec<Value>> = BTreeMap::new();
     let mut updated = 0;
     for &(wanted, position) in &matched.both {
         let (after, before) = (row(wanted), held.row(position));
@@ -36,7 +36,7 @@ pub fn compare(job: Job, described: usize, wanted: Wanted, held: &Held, are_look
             updated += 1;
             found.add(page_keys[wanted], Some(after), Some(before));
             let columns = Columns::that_differ(after, before);
-            upserts.entry(columns).or_default().extend_from_slice(after);
+            updates.entry(columns).or_default().extend_from_slice(after);
         }
     }
     for wanted in &matched.missing {
@@ -45,9 +45,9 @@ pub fn compare(job: Job, described: usize, wanted: Wanted, held: &Held, are_look
     // What stays although its source row is rejected.
     let left_alone: HashSet<i64> = rejects
         .iter()
-        .filter(|(_, reject)| !are_lookups_current && reject.rejection.missing_parent.is_some())
+        .filter(|reject| !are_lookups_current && reject.rejection.missing_parent.is_some())
         .filter(|_| table.is_keyed_by_page_key())
-        .map(|(page_key, _)| *page_key)
+        .map(|reject| reject.page_key)
         .collect();
     let mut deletes = Vec::with_capacity(matched.extra.len());
     for (key, position) in matched.extra {
@@ -65,16 +65,16 @@ pub fn compare(job: Job, described: usize, wanted: Wanted, held: &Held, are_look
         rejected: rejects.len() as u64,
     };
     let new = matched.missing.iter().flat_map(|wanted| row(*wanted));
-    upserts.entry(Columns::ALL).or_default().extend(new.cloned());
-    let upserts = upserts.into_iter().map(|(columns, cells)| Upserts { columns, cells });
-    found.into_batch(job, upserts.collect(), deletes, rejects, counts)
+    let inserts = vec![new.cloned().collect()];
+    let updates = updates.into_iter().map(|(columns, cells)| Updates { columns, cells });
+    found.into_batch(job, inserts, updates.collect(), deletes, rejects, counts)
 }
 
 /// The same for a scope of which the target holds nothing, as it is in a first load: no row has to be matched or copied.
 pub fn all_new(job: Job, described: usize, parts: Vec<Wanted>) -> Batch {
     let table = job.table;
     let mut found = Found::new(table, described);
-    let (mut upserts, mut rejects) = (Vec::new(), Vec::new());
+    let (mut inserts, mut rejects) = (Vec::new(), Vec::new());
     let mut counts = BatchCounts::default();
     for part in parts {
         for (page_key, row) in part.page_keys.iter().zip(part.cells.chunks_exact(table.columns.len())) {
@@ -82,14 +82,11 @@ pub fn all_new(job: Job, described: usize, parts: Vec<Wanted>) -> Batch {
         }
         counts.inserted += part.page_keys.len() as u64;
         counts.rejected += part.rejects.len() as u64;
-        upserts.push(Upserts {
-            columns: Columns::ALL,
-            cells: part.cells,
-        });
+        inserts.push(part.cells);
         rejects.extend(part.rejects);
     }
     counts.read = counts.inserted + counts.rejected;
-    found.into_batch(job, upserts, Vec::new(), rejects, counts)
+    found.into_batch(job, inserts, Vec::new(), Vec::new(), rejects, counts)
 }
 
 /// Positions of rows, matched by their natural keys.
@@ -203,19 +200,21 @@ impl<'a> Found<'a> {
     fn into_batch(
         mut self,
         job: Job,
-        upserts: Vec<Upserts>,
+        inserts: Vec<Vec<Value>>,
+        updates: Vec<Updates>,
         deletes: Vec<NaturalKey>,
-        rejects: Vec<(i64, Reject)>,
+        rejects: Vec<Reject>,
         counts: BatchCounts,
     ) -> Batch {
-        let (rejected_keys, rejects): (Vec<i64>, Vec<_>) = rejects.into_iter().unzip();
+        let rejected_keys = || rejects.iter().map(|reject| reject.page_key);
         if self.table.publishes.is_some() {
-            self.republished.extend(&rejected_keys);
+            self.republished.extend(rejected_keys());
         }
-        self.changed.extend(rejected_keys);
+        self.changed.extend(rejected_keys());
         Batch {
             job,
-            upserts,
+            inserts,
+            updates,
             deletes,
             rejects,
             counts,

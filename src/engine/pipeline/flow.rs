@@ -53,8 +53,8 @@ pub struct Wanted {
     pub page_keys: Vec<i64>,
     /// Its cells, row after row, each as wide as the table's columns.
     pub cells: Vec<Value>,
-    /// The rows that cannot be loaded, with their page keys.
-    pub rejects: Vec<(i64, Reject)>,
+    /// The rows that cannot be loaded.
+    pub rejects: Vec<Reject>,
 }
 
 impl Wanted {
@@ -85,7 +85,10 @@ impl Wanted {
 /// What has to be done to the target to make one scope of it right.
 pub struct Batch {
     pub job: Job,
-    pub upserts: Vec<Upserts>,
+    /// The cells of rows that the target lacks, row after row, each as wide as the table's columns; in parts that are
+    /// as many rows as one statement takes, where that costs nothing.
+    pub inserts: Vec<Vec<Value>>,
+    pub updates: Vec<Updates>,
     pub deletes: Vec<NaturalKey>,
     pub rejects: Vec<Reject>,
     pub counts: BatchCounts,
@@ -103,8 +106,8 @@ pub struct Batch {
     pub late: Late,
 }
 
-/// Rows to insert or update that differ in the same columns: an index whose columns stay as they are is not touched.
-pub struct Upserts {
+/// Rows to update that differ in the same columns: an index whose columns stay as they are is not touched.
+pub struct Updates {
     pub columns: Columns,
     /// Row after row, each as wide as the table's columns.
     pub cells: Vec<Value>,

@@ -59,7 +59,7 @@ fn encoded(cell: Expr, cell_type: CellType) -> Expr {
             Expr::case(is_exact, hundredths).finally(digits).into()
         }
         // The hex of NULL is that of an empty text.
-        CellType::Text => {
+        CellType::Text | CellType::Unsupported => {
             let marked = Expr::val(TEXT_MARK).binary(BinOper::Custom("||"), cell);
             Func::cust("hex").arg(marked).into()
         }
@@ -151,8 +151,8 @@ fn decoded(column: &Column, text: &str) -> Value {
         },
         CellType::Real if text == "NULL" => Some(Value::Double(None)),
         CellType::Real => real(text).map(|number| Value::Double(Some(number))),
-        CellType::Text if text.is_empty() => Some(Value::String(None)),
-        CellType::Text => text_of(text).map(|text| Value::String(Some(text))),
+        CellType::Text | CellType::Unsupported if text.is_empty() => Some(Value::String(None)),
+        CellType::Text | CellType::Unsupported => text_of(text).map(|text| Value::String(Some(text))),
     };
     value.unwrap_or_else(|| Value::String(Some(text.to_owned())))
 }

@@ -60,9 +60,9 @@ fn add_published(table: &Table, publish: &Publish, wanted: &Wanted, map: &mut Ke
     for cells in wanted.cells.chunks_exact(table.columns.len()) {
         map.insert(integer(&cells[key]), integer(&cells[value]));
     }
-    for (page_key, reject) in &wanted.rejects {
+    for reject in &wanted.rejects {
         if let Some(value) = (publish.rejected_as)(reject.rejection.missing_parent) {
-            map.insert(*page_key, value);
+            map.insert(reject.page_key, value);
         }
     }
 }
@@ -82,7 +82,11 @@ fn map_rows<'a>(
                 let parts = (0..table.primary_key_columns).map(|column| row.key_text(column));
                 let parts = parts.collect::<std::result::Result<Vec<_>, _>>();
                 let key = parts.source(doing)?.join(",");
-                wanted.rejects.push((page_key, Reject { key, rejection }));
+                wanted.rejects.push(Reject {
+                    page_key,
+                    key,
+                    rejection,
+                });
             }
         }
     }

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, Value,
+};
 
 use crate::engine::declaration::date_key;
-use crate::engine::declaration::row::Columns;
+use crate::engine::declaration::row::{Columns, integer};
 use crate::engine::declaration::scope::Scope;
-use crate::engine::declaration::table::{Kind, Star, Years};
-use crate::engine::pipeline::flow::{Batch, BatchCounts, Outcomes, Upserts};
+use crate::engine::declaration::table::{Kind, Star, Table, Years};
+use crate::engine::pipeline::flow::{Batch, BatchCounts, Outcomes, Updates};
 use crate::engine::target_db;
 use crate::engine::target_db::history::{self, RunCounts};
 use crate::engine::target_db::state::sync_state;
@@ -102,25 +104,34 @@ impl Writer {
             )
             .await?;
         }
-        let width = table.columns.len();
-        for Upserts { columns, cells } in std::mem::take(&mut batch.upserts) {
-            for values in statement::portions(cells, width) {
-                let rows = values.len() / width;
-                let sql = self
-                    .kept
-                    .entry((table.name, columns, rows))
-                    .or_insert_with(|| statement::upsert(table, columns, rows, self.run_id));
-                let statement = statement::bind(sql, values);
-                transaction.execute_raw(statement).await.target(doing)?;
+        let quarantined = reject::of_scope(&*transaction, table, &batch.job.scope).await?;
+        let returning = reject::keys_of_returning(table, &quarantined, &batch.rejects);
+        for mut cells in std::mem::take(&mut batch.inserts) {
+            if !returning.is_empty() {
+                let rows = take_returning(table, &mut cells, &returning);
+                self.insert_with_keys(&transaction, table, rows).await.target(doing)?;
             }
+            let inserted = self.upsert(&transaction, table, Columns::ALL, cells).await;
+            inserted.target(doing)?;
         }
+        for Updates { columns, cells } in std::mem::take(&mut batch.updates) {
+            let updated = self.upsert(&transaction, table, columns, cells).await;
+            updated.target(doing)?;
+        }
+        // While the star still has them.
+        let leaving = reject::keys_of_leaving(&*transaction, table, &batch.deletes, &batch.rejects).await?;
         // A dimension's row goes when nothing points to it any more: at the end of the run.
         if table.kind != Kind::Dimension {
             for delete in statement::deletes(table, &batch.deletes) {
                 transaction.execute(&delete).await.target(doing)?;
             }
         }
-        reject::replace(&*transaction, table, &batch.job.scope, &batch.rejects, self.run_id).await?;
+        let change = reject::Change {
+            quarantined,
+            found: &batch.rejects,
+            leaving,
+        };
+        reject::replace(&*transaction, table, &change, self.run_id).await?;
         // Whoever commits has to be the last to hold it.
         drop(transaction);
 
@@ -131,6 +142,44 @@ impl Writer {
             self.commit().await?;
         }
         Ok(counts)
+    }
+
+    /// Inserts rows, or overwrites these columns of rows with the same natural key.
+    async fn upsert(
+        &mut self,
+        transaction: &DatabaseTransaction,
+        table: &'static Table,
+        columns: Columns,
+        cells: Vec<Value>,
+    ) -> std::result::Result<(), DbErr> {
+        let width = table.columns.len();
+        for values in statement::portions(cells, width) {
+            let rows = values.len() / width;
+            let sql = self
+                .kept
+                .entry((table.name, columns, rows))
+                .or_insert_with(|| statement::upsert(table, columns, rows, self.run_id));
+            transaction.execute_raw(statement::bind(sql, values)).await?;
+        }
+        Ok(())
+    }
+
+    /// Inserts rows under surrogate keys that they had before; each row's stands before its cells.
+    async fn insert_with_keys(
+        &self,
+        transaction: &DatabaseTransaction,
+        table: &Table,
+        cells: Vec<Value>,
+    ) -> std::result::Result<(), DbErr> {
+        let Some(surrogate_key) = table.surrogate_key else {
+            return Ok(());
+        };
+        let width = table.columns.len() + 1;
+        for values in statement::portions(cells, width) {
+            let sql = statement::insert_with_keys(table, surrogate_key, values.len() / width, self.run_id);
+            transaction.execute_raw(statement::bind(&sql, values)).await?;
+        }
+        Ok(())
     }
 
     /// Commits what is open, if it is the writer's to commit, and tells what was done.
@@ -205,6 +254,22 @@ impl Writer {
         }
         counts
     }
+}
+
+/// Takes those rows out of `cells` that have a surrogate key already, and puts it before the cells of each.
+fn take_returning(table: &Table, cells: &mut Vec<Value>, surrogate_keys: &HashMap<i64, i64>) -> Vec<Value> {
+    let natural_key = table.position(table.natural_key[0]);
+    let (mut returning, mut others) = (Vec::new(), Vec::with_capacity(cells.len()));
+    for row in cells.chunks_exact(table.columns.len()) {
+        if let Some(surrogate_key) = surrogate_keys.get(&integer(&row[natural_key])) {
+            returning.push(Value::BigInt(Some(*surrogate_key)));
+            returning.extend_from_slice(row);
+        } else {
+            others.extend_from_slice(row);
+        }
+    }
+    *cells = others;
+    returning
 }
 
 impl FinishedIntervals {

@@ -28,7 +28,7 @@ use crate::engine::source_db::Snapshot;
 use crate::engine::source_db::indexes::Indexes;
 use crate::engine::target_db::proof::Range;
 use crate::engine::target_db::state::{self, States, sync_state};
-use crate::engine::target_db::{TargetReader, history, reject, source_record, statement};
+use crate::engine::target_db::{TargetReader, reject, source_record, statement, watermark};
 use crate::error::{Doing, Error, Result};
 use crate::metrics::{self, catalogue};
 
@@ -306,7 +306,7 @@ impl<'a> CatchUp<'a> {
     /// Moves the markers, within the transaction that commits the rows they stand for, and remembers whose they are.
     async fn move_markers(&mut self, agrees: bool) -> Result<()> {
         source_record::save(&*self.transaction, identity::record(self.context)).await?;
-        let mut markers = Vec::new();
+        let mut watermarks = Vec::new();
         for source_table in &self.context.look.star.sources {
             let Some(state) = self.states.remove(source_table.name) else {
                 continue;
@@ -334,11 +334,11 @@ impl<'a> CatchUp<'a> {
             if delta.moved
                 && let Some(marker) = &state.last_updated
             {
-                markers.push((source_table.name, marker.clone()));
+                watermarks.push((source_table.name, marker.clone()));
             }
             state::save(&*self.transaction, state).await?;
         }
-        history::note_markers(&*self.transaction, self.run_id, &markers).await
+        watermark::note(&*self.transaction, self.run_id, &watermarks).await
     }
 
     fn tell_marker(&self, source_table: &'static str, delta: &Delta, state: &sync_state::Model) {

@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{KeysFrom, Lookup, Side};
 use crate::engine::declaration::period::Period;
+use crate::engine::declaration::rejection::ReasonCode;
 use crate::engine::declaration::row::RUN_COLUMN;
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::source_table::{MARKER_COLUMN, SourceTable};
@@ -23,7 +24,7 @@ use crate::engine::runs::pending::{self, Moved};
 use crate::engine::source_db::Snapshot;
 use crate::engine::target_db::history::{self, sync_run};
 use crate::engine::target_db::state::{self, States};
-use crate::engine::target_db::{TargetReader, reject};
+use crate::engine::target_db::{TargetReader, reject, watermark};
 use crate::error::{Doing, Error, Result};
 
 /// Column names and what they hold; none for NULL.
@@ -58,7 +59,8 @@ pub struct Explanation {
     /// The marker of the row's source table after that run, and now.
     pub marker_then: Option<String>,
     pub marker: Option<String>,
-    /// Why the source row cannot be loaded.
+    /// Why the source row cannot be loaded: the stable code, and the sentence.
+    pub reason_code: Option<ReasonCode>,
     pub rejected: Option<String>,
     pub difference: Option<Difference>,
     pub verdict: Verdict,
@@ -115,21 +117,21 @@ pub async fn run(look: &Look<'_>, table: &'static Table, key: i64) -> Result<Exp
     let source = search.found;
     let has_source = !page.rows.is_empty();
     let mut batch = transform(page, None, 1)?;
-    let rejected = batch.rejects.pop().map(|reject| reject.rejection.reason);
+    let rejection = batch.rejects.pop().map(|reject| reject.rejection);
     let difference = batch.differences.pop();
     let star = held(&target, table, key).await?;
     let run_id = star.as_ref().and_then(|cells| cells.get(RUN_COLUMN)?.parse().ok());
     let (run, marker_then) = match run_id {
         Some(id) => (
             history::find(&look.readers, id).await?,
-            history::marker_after(&look.readers, id, table.source_table).await?,
+            watermark::after_run(&look.readers, id, table.source_table).await?,
         ),
         None => (None, None),
     };
-    let verdict = match (&difference, &rejected) {
+    let verdict = match (&difference, &rejection) {
         (None, None) if !has_source => Verdict::Nowhere,
         (None, None) => Verdict::Equal,
-        (None, Some(_)) if is_noted(&target, table, key).await? => Verdict::Rejected,
+        (None, Some(_)) if reject::is_noted(&target, table.source_table, key).await? => Verdict::Rejected,
         _ if source.iter().any(|row| row.is_newer_than_marker) => Verdict::Pending,
         _ if has_moved(look, table, &snapshot, &states) => Verdict::Silent,
         _ => Verdict::Unexplained,
@@ -145,7 +147,8 @@ pub async fn run(look: &Look<'_>, table: &'static Table, key: i64) -> Result<Exp
         marker: states
             .get(table.source_table)
             .and_then(|state| state.last_updated.clone()),
-        rejected,
+        reason_code: rejection.as_ref().map(|rejection| rejection.code),
+        rejected: rejection.map(|rejection| rejection.reason),
         difference,
         verdict,
     })
@@ -158,11 +161,6 @@ fn has_moved(look: &Look<'_>, table: &Table, snapshot: &Snapshot, states: &State
         .iter()
         .filter(|source| table.is_made_from(source.name))
         .any(|source| pending::since_last_sync(snapshot, source.name, states) != Moved::No)
-}
-
-async fn is_noted(target: &TargetReader, table: &Table, key: i64) -> Result<bool> {
-    let rejected = reject::page_keys(target, table.source_table).await?;
-    Ok(rejected.contains(&key))
 }
 
 /// The row of the star, every column of it.

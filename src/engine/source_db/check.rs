@@ -6,14 +6,19 @@ use futures_util::future::try_join_all;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 
 use crate::engine::declaration::source_table::SourceTable;
+use crate::engine::declaration::table::Star;
 use crate::engine::source_db::Source;
 use crate::error::{Doing, Error, Result};
 
 /// Fails with every missing or retyped table and column by name, before any row is read. Returns the data types of
 /// the columns that are read, by `table.column`.
-pub async fn columns(source: &Source, tables: &[SourceTable]) -> Result<BTreeMap<String, String>> {
+pub async fn columns(source: &Source, star: &Star) -> Result<BTreeMap<String, String>> {
     let found = found_columns(source).await?;
-    let mut problems = Vec::new();
+    let mut problems: Vec<String> = star
+        .unsupported_columns()
+        .iter()
+        .map(|column| format!("column {column} of the star is declared with a type that cannot be written"))
+        .collect();
     let mut read = BTreeMap::new();
     if is_too_old(&source.server.version, source.server.is_mariadb) {
         problems.push(format!(
@@ -21,7 +26,7 @@ pub async fn columns(source: &Source, tables: &[SourceTable]) -> Result<BTreeMap
             source.server.version
         ));
     }
-    for table in tables {
+    for table in &star.sources {
         let Some(columns) = found.get(table.name) else {
             let other = found.keys().find(|name| name.eq_ignore_ascii_case(table.name));
             problems.push(match other {
@@ -34,7 +39,7 @@ pub async fn columns(source: &Source, tables: &[SourceTable]) -> Result<BTreeMap
             continue;
         };
         for column in &table.columns {
-            match columns.get(column.name) {
+            match columns.get(&column.name.to_lowercase()) {
                 None => problems.push(format!("column {}.{} is missing", table.name, column.name)),
                 Some(FoundColumn { data_type, .. }) if !column.family.accepts(data_type) => problems.push(format!(
                     "column {}.{} is {data_type}, not {}",
@@ -47,7 +52,11 @@ pub async fn columns(source: &Source, tables: &[SourceTable]) -> Result<BTreeMap
                 }
             }
         }
-        if columns.get(table.key).is_some_and(|key| key.is_nullable) && has_row_without_key(source, table).await? {
+        if columns
+            .get(&table.key.to_lowercase())
+            .is_some_and(|key| key.is_nullable)
+            && has_row_without_key(source, table).await?
+        {
             problems.push(format!(
                 "column {}.{} is NULL in a row, which can so neither be named nor found again",
                 table.name, table.key
@@ -95,8 +104,8 @@ struct FoundColumn {
     is_nullable: bool,
 }
 
-/// Columns by table and name, as far as the account may see them. Their names are the same in any case of letters, to
-/// the server too; those of tables are not.
+/// Columns by table and name in lower case, as far as the account may see them. The server does not distinguish the
+/// case of letters in names of columns; in those of tables it may.
 async fn found_columns(source: &Source) -> Result<HashMap<String, HashMap<String, FoundColumn>>> {
     let doing = || "reading information_schema.COLUMNS".to_owned();
     let column = |name: &'static str| Expr::col(Alias::new(name));

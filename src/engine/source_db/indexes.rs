@@ -56,7 +56,7 @@ impl Indexes {
 
     /// Whether one begins with this column.
     pub fn begin_with(&self, table: &str, column: &str) -> bool {
-        self.leading.contains(&(table.to_owned(), column.to_owned()))
+        self.leading.contains(&(table.to_owned(), column.to_lowercase()))
     }
 
     /// Counts all rows of a table.

@@ -33,9 +33,6 @@ pub mod sync_run {
         pub rows_rejected: i64,
         /// Server and schema.
         pub source_identity: String,
-        /// The markers of the tables that had moved, as `table marker`, a line each.
-        #[serde(skip)]
-        pub markers: Option<String>,
         /// How many runs the row stands for: those that changed nothing are one row together.
         #[sea_orm(default_value = 1)]
         pub runs: i64,
@@ -106,7 +103,6 @@ pub async fn begin_run<C: ConnectionTrait>(
         rows_deleted: Set(0),
         rows_rejected: Set(0),
         source_identity: Set(source_identity.to_owned()),
-        markers: Set(None),
         runs: NotSet,
     };
     let inserted = sync_run::Entity::insert(run)
@@ -153,7 +149,6 @@ pub async fn finish_run<C: ConnectionTrait>(
         rows_deleted: count(|counts| counts.deleted),
         rows_rejected: count(|counts| counts.rejected),
         source_identity: NotSet,
-        markers: NotSet,
         runs: NotSet,
     };
     sync_run::Entity::update(run)
@@ -199,43 +194,10 @@ pub async fn mark_running<C: ConnectionTrait>(connection: &C, id: i64) -> Result
     Ok(())
 }
 
-/// Notes how far the markers of the tables that had moved are after a run.
-pub async fn note_markers<C: ConnectionTrait>(connection: &C, id: i64, markers: &[(&str, String)]) -> Result<()> {
-    let lines: Vec<String> = markers
-        .iter()
-        .map(|(table, marker)| format!("{table} {marker}"))
-        .collect();
-    sync_run::Entity::update_many()
-        .col_expr(sync_run::Column::Markers, lines.join("\n").into())
-        .filter(sync_run::Column::Id.eq(id))
-        .exec(connection)
-        .await
-        .target(|| "writing sync_run".to_owned())?;
-    Ok(())
-}
-
 /// The run of this number, while the history goes back that far.
 pub async fn find<C: ConnectionTrait>(connection: &C, id: i64) -> Result<Option<sync_run::Model>> {
     sync_run::Entity::find_by_id(id)
         .one(connection)
         .await
         .target(|| "reading sync_run".to_owned())
-}
-
-/// Where the marker of a source table stood after a run: it is noted in the runs that found the table moved.
-pub async fn marker_after<C: ConnectionTrait>(connection: &C, id: i64, source_table: &str) -> Result<Option<String>> {
-    let beginning = format!("{source_table} ");
-    let runs = sync_run::Entity::find()
-        .filter(sync_run::Column::Id.lte(id))
-        .filter(sync_run::Column::Markers.contains(&beginning))
-        .order_by_desc(sync_run::Column::Id)
-        .limit(1)
-        .all(connection)
-        .await
-        .target(|| "reading sync_run".to_owned())?;
-    let markers = runs.into_iter().find_map(|run| run.markers);
-    Ok(markers.and_then(|markers| {
-        let line = markers.lines().find_map(|line| line.strip_prefix(&beginning))?;
-        Some(line.to_owned())
-    }))
 }

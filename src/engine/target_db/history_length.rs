@@ -1,11 +1,10 @@
 //! Keeps the history of runs short: a sync that runs for ever would fill the file with runs that found nothing.
 
-use std::collections::BTreeMap;
-
 use sea_orm::ActiveValue::{NotSet, Set, Unchanged};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::engine::target_db::history::{self, Status, sync_run};
+use crate::engine::target_db::watermark;
 use crate::error::{Doing, Result};
 
 /// Takes the run before into the newest one, if neither of them changed anything. The newest keeps its id, which other
@@ -22,7 +21,6 @@ pub async fn merge_idle<C: ConnectionTrait>(connection: &C) -> Result<()> {
         id: Unchanged(run.id),
         started: Set(before.started.clone()),
         rows_read: Set(run.rows_read + before.rows_read),
-        markers: Set(newest_markers(before.markers.as_deref(), run.markers.as_deref())),
         runs: Set(run.runs + before.runs),
         command: NotSet,
         finished: NotSet,
@@ -39,7 +37,7 @@ pub async fn merge_idle<C: ConnectionTrait>(connection: &C) -> Result<()> {
         .exec(connection)
         .await
         .target(doing)?;
-    Ok(())
+    watermark::merge(connection, before.id, run.id).await
 }
 
 /// Deletes all but the newest rows.
@@ -61,6 +59,7 @@ pub async fn keep_newest<C: ConnectionTrait>(connection: &C, rows: u64) -> Resul
             .exec(connection)
             .await
             .target(doing)?;
+        watermark::forget_before(connection, oldest).await?;
     }
     Ok(())
 }
@@ -73,33 +72,4 @@ fn are_alike(one: &sync_run::Model, other: &sync_run::Model) -> bool {
     one.command == other.command
         && one.source_identity == other.source_identity
         && one.rows_rejected == other.rows_rejected
-}
-
-/// The later marker of each table; a line is `table marker`.
-fn newest_markers(before: Option<&str>, now: Option<&str>) -> Option<String> {
-    let lines = before.into_iter().chain(now).flat_map(str::lines);
-    let markers: BTreeMap<&str, &str> = lines.filter_map(|line| line.split_once(' ')).collect();
-    let lines: Vec<String> = markers
-        .into_iter()
-        .map(|(table, marker)| format!("{table} {marker}"))
-        .collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn merged_runs_have_the_later_marker_of_each_table() {
-        let merged = newest_markers(
-            Some("film 2026-01-01 00:00:00\nrental 2026-01-01 00:00:00"),
-            Some("rental 2026-01-02 00:00:00"),
-        );
-        assert_eq!(
-            merged.as_deref(),
-            Some("film 2026-01-01 00:00:00\nrental 2026-01-02 00:00:00")
-        );
-        assert_eq!(newest_markers(None, None), None);
-    }
 }

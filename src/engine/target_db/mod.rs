@@ -1,6 +1,8 @@
 //! The SQLite file: opening it and its pragmas; beside it whose file it is (`version`), who may write to it (`lock`),
-//! its write-ahead log (`log`), and what the sync remembers in it. Outside this room nothing needs to know that it is
-//! SQLite.
+//! its write-ahead log (`log`), and what the sync remembers in it.
+//!
+//! What is SQLite's own besides stands in `pipeline::held` (how rows are read back), `engine::sql` (pragmas) and
+//! `error::database` (result codes).
 
 pub mod calendar;
 pub mod history;
@@ -15,6 +17,7 @@ pub mod source_record;
 pub mod state;
 pub mod statement;
 mod version;
+pub mod watermark;
 
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -265,7 +268,7 @@ pub async fn begin(writer: &DatabaseConnection) -> Result<DatabaseTransaction> {
 
 /// Commits the transaction of a run; every other holder must have let go of it.
 pub async fn commit(transaction: Arc<DatabaseTransaction>) -> Result<()> {
-    let transaction = Arc::try_unwrap(transaction).map_err(|_| Error::Panicked { stage: "commit" })?;
+    let transaction = Arc::try_unwrap(transaction).map_err(|_| Error::TransactionHeld { verb: "committed" })?;
     failpoint::pass("before-commit");
     let began = Instant::now();
     transaction.commit().await.target(|| "committing".to_owned())?;
@@ -276,7 +279,7 @@ pub async fn commit(transaction: Arc<DatabaseTransaction>) -> Result<()> {
 
 /// Takes back the transaction of a run; every other holder must have let go of it.
 pub async fn roll_back(transaction: Arc<DatabaseTransaction>) -> Result<()> {
-    let transaction = Arc::try_unwrap(transaction).map_err(|_| Error::Panicked { stage: "rollback" })?;
+    let transaction = Arc::try_unwrap(transaction).map_err(|_| Error::TransactionHeld { verb: "rolled back" })?;
     transaction.rollback().await.target(|| "rolling back".to_owned())
 }
 

@@ -1,7 +1,8 @@
 //! The statements that change the star, made by the query builder.
 
 use sea_orm::sea_query::{
-    Alias, DeleteStatement, Expr, ExprTrait, Index, IndexCreateStatement, OnConflict, Query, SqliteQueryBuilder,
+    Alias, DeleteStatement, Expr, ExprTrait, Index, IndexCreateStatement, InsertStatement, OnConflict, Query,
+    SqliteQueryBuilder,
 };
 use sea_orm::{DbBackend, Statement, Value};
 
@@ -19,12 +20,7 @@ pub const ROWS_A_STATEMENT: [usize; 5] = [500, 100, 20, 4, 1];
 pub fn upsert(table: &Table, columns: Columns, rows: usize, run_id: i64) -> String {
     let run = table.notes_run.then_some(RUN_COLUMN);
     let names: Vec<&str> = table.columns.iter().map(|column| column.name).chain(run).collect();
-    let mut insert = Query::insert();
-    insert.into_table(table.name).columns(names.iter().copied());
-    for _ in 0..rows {
-        let cells = table.columns.iter().map(|_| Expr::value(0));
-        insert.values_panic(cells.chain(run.map(|_| Expr::cust(run_id.to_string()))));
-    }
+    let mut insert = insert(table, None, rows, run_id);
     let key = table.natural_key.clone();
     let others: Vec<&str> = names
         .into_iter()
@@ -40,6 +36,29 @@ pub fn upsert(table: &Table, columns: Columns, rows: usize, run_id: i64) -> Stri
     }
     insert.on_conflict(on_conflict);
     insert.build(SqliteQueryBuilder).0
+}
+
+/// The INSERT of `rows` rows that the table does not hold, under surrogate keys that they had before: the first value of
+/// each. None of these keys is in use, since SQLite assigns no key twice.
+pub fn insert_with_keys(table: &Table, surrogate_key: &'static str, rows: usize, run_id: i64) -> String {
+    insert(table, Some(surrogate_key), rows, run_id)
+        .build(SqliteQueryBuilder)
+        .0
+}
+
+fn insert(table: &Table, surrogate_key: Option<&'static str>, rows: usize, run_id: i64) -> InsertStatement {
+    let run = table.notes_run.then_some(RUN_COLUMN);
+    let own = table.columns.iter().map(|column| column.name);
+    let values = surrogate_key.iter().count() + table.columns.len();
+    let mut insert = Query::insert();
+    insert
+        .into_table(table.name)
+        .columns(surrogate_key.into_iter().chain(own).chain(run));
+    for _ in 0..rows {
+        let cells = (0..values).map(|_| Expr::value(0));
+        insert.values_panic(cells.chain(run.map(|_| Expr::cust(run_id.to_string()))));
+    }
+    insert
 }
 
 /// A kept statement with values of its own.

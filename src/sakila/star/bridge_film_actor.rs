@@ -8,7 +8,7 @@ use super::{dim_actor::ACTOR, dim_film::FILM};
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{KeysFrom, Lookups, Need};
 use crate::engine::declaration::rejection::Rejection;
-use crate::engine::declaration::row::{columns_of, mapped_by, notes_its_run};
+use crate::engine::declaration::row::{columns_of, mapped_by, notes_its_run, surrogate_key_of};
 use crate::engine::declaration::source_rows::SourceRow;
 use crate::engine::declaration::table::{Kind, Table, TargetPageKey, references_of};
 use crate::sakila::source::film_actor;
@@ -51,6 +51,7 @@ pub fn table() -> Table {
         primary_key_columns: 2,
         map: mapped_by::<Entity, _>(map),
         columns: columns_of::<Entity>(),
+        surrogate_key: surrogate_key_of::<Entity>(),
         notes_run: notes_its_run::<Entity>(),
         natural_key: vec!["film_key", "actor_key"],
         target_page_key: TargetPageKey::Through {

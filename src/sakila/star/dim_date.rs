@@ -6,7 +6,7 @@ use sea_orm::sea_query::{Func, Query, SelectStatement};
 use sea_orm::{ActiveValue::Set, IdenStatic};
 
 use crate::engine::declaration::date_key;
-use crate::engine::declaration::rejection::Rejection;
+use crate::engine::declaration::rejection::{ReasonCode, Rejection};
 use crate::engine::declaration::row::{cells_of, columns_of};
 use crate::engine::declaration::table::Calendar;
 use crate::sakila::source::{payment, rental};
@@ -67,9 +67,8 @@ pub fn calendar_key(time: NaiveDateTime) -> Result<i32, Rejection> {
     if (FIRST_YEAR..=LAST_YEAR).contains(&time.year()) {
         Ok(date_key::of_day(time.date()))
     } else {
-        Err(Rejection::invalid(format!(
-            "a date lies outside the years {FIRST_YEAR} to {LAST_YEAR}"
-        )))
+        let reason = format!("a date lies outside the years {FIRST_YEAR} to {LAST_YEAR}");
+        Err(Rejection::invalid(ReasonCode::DateInvalid, reason))
     }
 }
 

@@ -11,7 +11,7 @@ use sea_orm::{
 use super::timestamp_text;
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{Lookup, Lookups, Side};
-use crate::engine::declaration::rejection::Rejection;
+use crate::engine::declaration::rejection::{ReasonCode, Rejection};
 use crate::engine::declaration::source_rows::SourceRow;
 use crate::engine::declaration::table::Table;
 use crate::sakila::source::{film, language};
@@ -108,5 +108,5 @@ fn small(column: &str, number: Option<Integer>) -> Result<Option<i32>, Rejection
     number
         .map(|Integer(number)| i32::try_from(number))
         .transpose()
-        .map_err(|_| Rejection::invalid(format!("{column} is beyond 32 bits")))
+        .map_err(|_| Rejection::invalid(ReasonCode::ValueOutOfRange, format!("{column} is beyond 32 bits")))
 }

@@ -18,8 +18,8 @@ use super::fact_rental::{REJECTED_RENTAL, RENTAL_STORE};
 use crate::engine::declaration::date_key;
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{KeysFrom, Lookups, Need};
-use crate::engine::declaration::rejection::Rejection;
-use crate::engine::declaration::row::{columns_of, mapped_by, notes_its_run, position};
+use crate::engine::declaration::rejection::{ReasonCode, Rejection};
+use crate::engine::declaration::row::{columns_of, mapped_by, notes_its_run, position, surrogate_key_of};
 use crate::engine::declaration::source_rows::SourceRow;
 use crate::engine::declaration::table::{
     Entry, Follows, Kind, LookedUp, Sum, Table, TargetPageKey, Totals, When, references_of,
@@ -80,6 +80,7 @@ pub fn table() -> Table {
         primary_key_columns: 1,
         map: mapped_by::<Entity, _>(map),
         columns: columns_of::<Entity>(),
+        surrogate_key: surrogate_key_of::<Entity>(),
         notes_run: notes_its_run::<Entity>(),
         natural_key: vec!["payment_id"],
         target_page_key: TargetPageKey::Own("payment_id"),
@@ -210,6 +211,7 @@ fn map(row: SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection> 
     let store_key = match rental_id.and_then(|rental| lookups.get(&RENTAL_STORE, rental.0)) {
         Some(REJECTED_RENTAL) => {
             return Err(Rejection {
+                code: ReasonCode::ParentQuarantined,
                 reason: "its rental is itself rejected".to_owned(),
                 missing_parent: Some("rental"),
             });
@@ -231,8 +233,10 @@ fn map(row: SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection> 
 
 /// The amount as the REAL nearest to its two decimals.
 fn units(amount: Decimal) -> Result<f64, Rejection> {
-    let cents = whole_cents(amount)
-        .ok_or_else(|| Rejection::invalid("amount is not a number of whole cents up to 2^45 units"))?;
+    let cents = whole_cents(amount).ok_or_else(|| {
+        let reason = "amount is not a number of whole cents up to 2^45 units";
+        Rejection::invalid(ReasonCode::ValueOutOfRange, reason)
+    })?;
     #[expect(clippy::cast_precision_loss, reason = "below 2^53, which a REAL holds exactly")]
     let units = cents as f64 / 100.0;
     Ok(units)

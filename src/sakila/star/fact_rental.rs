@@ -16,7 +16,7 @@ use crate::engine::declaration::date_key;
 use crate::engine::declaration::integer::Integer;
 use crate::engine::declaration::lookup::{KeysFrom, Lookup, Lookups, Need, Side};
 use crate::engine::declaration::rejection::Rejection;
-use crate::engine::declaration::row::{columns_of, mapped_by, notes_its_run, position};
+use crate::engine::declaration::row::{columns_of, mapped_by, notes_its_run, position, surrogate_key_of};
 use crate::engine::declaration::source_rows::SourceRow;
 use crate::engine::declaration::table::{
     Entry, Fill, Kind, LookedUp, Publish, Sum, Table, TargetPageKey, Totals, references_of,
@@ -105,6 +105,7 @@ pub fn table() -> Table {
         primary_key_columns: 1,
         map: mapped_by::<Entity, _>(map),
         columns: columns_of::<Entity>(),
+        surrogate_key: surrogate_key_of::<Entity>(),
         notes_run: notes_its_run::<Entity>(),
         natural_key: vec!["rental_id"],
         target_page_key: TargetPageKey::Own("rental_id"),

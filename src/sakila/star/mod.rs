@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::engine::declaration::integer::Integer;
-use crate::engine::declaration::rejection::Rejection;
+use crate::engine::declaration::rejection::{ReasonCode, Rejection};
 use crate::engine::declaration::table::Table;
 
 pub mod bridge_film_actor;
@@ -42,6 +42,7 @@ pub fn phases() -> Vec<Vec<Table>> {
 /// Why there is no row of what stands at an address of which a part is not there.
 fn without_place(Integer(address_id): Integer) -> Rejection {
     Rejection {
+        code: ReasonCode::MissingParent,
         reason: format!("address, city or country of address {address_id} does not exist"),
         missing_parent: Some("address"),
     }
