@@ -3,6 +3,8 @@
 
 use sea_orm::{DbErr, RuntimeErr};
 
+use crate::engine::source_db::answer::CutAnswer;
+use crate::engine::source_db::session::{OtherProduct, RefusedSetting};
 use crate::error::code::Code;
 use crate::error::source_errors;
 
@@ -37,6 +39,18 @@ pub fn source(cause: &DbErr) -> Class {
     }
     let is_server_error = server_error_number(cause).is_some();
     match cause.to_string() {
+        _ if is(cause, CutAnswer::is) => lasting(
+            Code::SourceAnswerCut,
+            "nothing was deleted or changed for it; connect to the server itself, or lift the proxy's limit on rows",
+        ),
+        _ if is(cause, |error| RefusedSetting::of(error).is_some()) => lasting(
+            Code::SourceSessionRefused,
+            "let the account set its own session variables; connect to the server itself if a proxy keeps them",
+        ),
+        _ if is(cause, OtherProduct::is) => lasting(
+            Code::SourceUnsupported,
+            "use MySQL 8.0 or newer, or MariaDB 10.6 or newer: snapshots mean something else there",
+        ),
         _ if !is_server_error && is_tls(cause) => lasting(
             Code::SourceTlsFailed,
             "the server's certificate was not accepted, or it has none: check ssl-ca, the host's name and the \
@@ -126,17 +140,26 @@ pub fn target(cause: &DbErr) -> Class {
     }
 }
 
+/// Whether the driver's own error is of this kind.
+fn is(cause: &DbErr, kind: impl Fn(&sqlx::Error) -> bool) -> bool {
+    match cause {
+        DbErr::Conn(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error)) => kind(error),
+        _ => false,
+    }
+}
+
 /// Whether the connection is gone, by the driver's own account.
 fn is_lost(cause: &DbErr) -> bool {
     match cause {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(RuntimeErr::Internal(_)) => true,
-        DbErr::Conn(RuntimeErr::SqlxError(error))
-        | DbErr::Exec(RuntimeErr::SqlxError(error))
-        | DbErr::Query(RuntimeErr::SqlxError(error)) => matches!(
-            **error,
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed
-        ),
-        _ => false,
+        cause => is(cause, |error| {
+            matches!(
+                error,
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed
+            )
+        }),
     }
 }
 

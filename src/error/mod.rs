@@ -42,6 +42,8 @@ pub enum Error {
     },
     #[error("the server cannot list what is open on it, for a statement whose text it cannot show")]
     SourceUnlisted,
+    #[error("the source cannot be read in consistent snapshots:{}", list(.problems))]
+    SourceUnsupported { problems: Vec<String> },
     #[error("the source is not a Sakila that can be read:{}", list(.problems))]
     SourceUnfit { problems: Vec<String> },
     #[error("the source is not the one that the star was made from:{}", list(.evidence))]
@@ -161,6 +163,7 @@ impl Error {
             Self::Unreachable { .. } => Code::SourceUnreachable,
             Self::Source { cause, .. } => database::source(cause).code,
             Self::SourceUnlisted => Code::SourceUnlisted,
+            Self::SourceUnsupported { .. } => Code::SourceUnsupported,
             Self::SourceUnfit { .. } => Code::SourceUnfit,
             Self::SourceChanged { .. } => Code::SourceChanged,
             Self::Target { cause, .. } => database::target(cause).code,
@@ -243,6 +246,10 @@ impl Error {
             Self::SourceUnlisted => {
                 "somebody's statement holds characters beyond utf8mb3 or bytes (MySQL error 3854); run the command again \
                  when it is over, or wait longer with --retry-for"
+                    .to_owned()
+            }
+            Self::SourceUnsupported { .. } => {
+                "use MySQL 8.0 or newer, or MariaDB 10.6 or newer, with InnoDB tables (ALTER TABLE ... ENGINE = InnoDB)"
                     .to_owned()
             }
             Self::SourceUnfit { .. } => {

@@ -34,6 +34,7 @@ mod schema;
 mod security;
 mod seed;
 mod sequences;
+mod server_defaults;
 mod settings;
 mod signals;
 mod silent;

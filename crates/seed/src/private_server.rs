@@ -83,7 +83,8 @@ impl Janitor {
 
     /// Starts a command in a process group of its own, which the janitor will kill.
     fn spawn(&mut self, command: &mut Command) -> io::Result<Child> {
-        let child = command.process_group(0).spawn()?;
+        // Beside the data, and not where other servers keep temporary files of the same names.
+        let child = command.env("TMPDIR", &self.folder).process_group(0).spawn()?;
         if let Some(lifeline) = &mut self.lifeline {
             writeln!(lifeline, "{}", child.id())?;
         }

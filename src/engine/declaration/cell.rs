@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 use sqlx::mysql::{MySqlTypeInfo, MySqlValueRef};
 use sqlx::{Decode, MySql, Type, ValueRef};
 
@@ -63,11 +64,25 @@ impl Decoding {
             }),
             Self::Signed => decode(value, Cell::Integer),
             Self::Time => decode(value, Cell::Time),
-            Self::Decimal => decode(value, Cell::Decimal),
+            Self::Decimal => decode(value, Cell::of_decimal),
             Self::Text => decode(value, |text: &str| Cell::Text(text.into())),
             Self::Other => None,
         };
         cell.unwrap_or(Cell::Unreadable)
+    }
+}
+
+impl Cell {
+    /// A DECIMAL without digits behind the point is an integer: MariaDB makes that of an unsigned column in a UNION.
+    fn of_decimal(number: Decimal) -> Self {
+        if number.scale() > 0 {
+            return Self::Decimal(number);
+        }
+        match (number.to_i64(), number.to_u64()) {
+            (Some(number), _) => Self::Integer(number),
+            (None, Some(number)) => Self::Huge(number),
+            (None, None) => Self::Decimal(number),
+        }
     }
 }
 
@@ -108,6 +123,8 @@ impl FromCell for Decimal {
     fn from_cell(cell: &Cell) -> Option<Self> {
         match cell {
             Cell::Decimal(number) => Some(*number),
+            Cell::Integer(number) => Some((*number).into()),
+            Cell::Huge(number) => Some((*number).into()),
             _ => None,
         }
     }

@@ -1,5 +1,6 @@
 //! Fills lookups, from whichever database they are read from: whole, or with the keys of one page.
 
+use std::cmp::max;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -78,6 +79,12 @@ impl LookupSource {
             let behind = Scope::Range { after, upto: None };
             let mut page = lookup::select_values(lookups, &behind);
             page.order_by(lookups[0].key, Order::Asc).limit(KEYS_A_PAGE);
+            // A table of its own, so that what is asked for behind its rows is neither ordered nor limited with them.
+            let page = Query::select()
+                .column(lookups[0].key)
+                .columns(lookups.iter().map(|lookup| lookup.value))
+                .from_subquery(page, "page")
+                .to_owned();
             let fetched = self.fetch(lookups, &page, &behind, &mut maps).await?;
             if fetched.rows < KEYS_A_PAGE {
                 break;
@@ -301,7 +308,7 @@ impl Fetched {
             return Ok(());
         };
         self.rows += 1;
-        self.last_key = Some(key);
+        self.last_key = max(self.last_key, Some(key));
         for (position, map) in maps.iter_mut().enumerate() {
             if let Some(value) = cell(position + 1)? {
                 map.insert(key, value);

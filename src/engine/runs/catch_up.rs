@@ -58,8 +58,8 @@ pub struct Start {
 /// Pages that were compared with the source before a pass.
 pub struct WalkedBefore {
     pub intervals: HashMap<&'static str, Vec<Scope>>,
-    /// When each source table had last changed before the first page was read, where that had settled.
-    pub update_times: HashMap<String, String>,
+    /// What each source table looked like before the first page was read, where that had settled.
+    pub signatures: HashMap<String, String>,
 }
 
 impl Start {
@@ -104,8 +104,8 @@ pub struct CatchUp<'a> {
     pub(super) source_rows: HashMap<&'static str, i64>,
     /// What is known of the snapshot's lookups.
     pub(super) snapshot_lookups: Arc<SnapshotLookups>,
-    /// When each source table had last changed before the pages of this run were read, if there were any.
-    pub(super) update_times_before_pages: Option<HashMap<String, String>>,
+    /// What each source table looked like before the pages of this run were read, if there were any.
+    pub(super) signatures_before_pages: Option<HashMap<String, String>>,
 }
 
 impl<'a> CatchUp<'a> {
@@ -132,7 +132,7 @@ impl<'a> CatchUp<'a> {
             removed: std::mem::take(&mut start.removed),
             source_rows: HashMap::new(),
             snapshot_lookups: Arc::default(),
-            update_times_before_pages: None,
+            signatures_before_pages: None,
             start,
         })
     }
@@ -306,6 +306,7 @@ impl<'a> CatchUp<'a> {
     /// Moves the markers, within the transaction that commits the rows they stand for, and remembers whose they are.
     async fn move_markers(&mut self, agrees: bool) -> Result<()> {
         source_record::save(&*self.transaction, identity::record(self.context)).await?;
+        let now = self.snapshot.signatures_now().await?;
         let mut watermarks = Vec::new();
         for source_table in &self.context.look.star.sources {
             let Some(state) = self.states.remove(source_table.name) else {
@@ -318,7 +319,8 @@ impl<'a> CatchUp<'a> {
                 snapshot: self.snapshot,
                 mode: self.start.mode,
                 overlap: self.context.overlap,
-                before_pages: self.update_times_before_pages.as_ref(),
+                before_pages: self.signatures_before_pages.as_ref(),
+                now: &now,
                 rows_scanned: if is_indexed {
                     i64::try_from(delta.keys.len()).ok()
                 } else {

@@ -13,7 +13,7 @@ use crate::engine::declaration::integer::Key;
 use crate::engine::declaration::source_table::{MARKER_COLUMN, SourceTable};
 use crate::engine::runs::Mode;
 use crate::engine::source_db::Snapshot;
-use crate::engine::source_db::open_work::OpenWork;
+use crate::engine::source_db::open_work::{OpenWork, UNKNOWN_BEGIN};
 use crate::engine::target_db::state::{self, sync_state};
 use crate::error::{Doing, Result};
 
@@ -38,7 +38,9 @@ pub struct Advance<'a> {
     pub snapshot: &'a Snapshot,
     pub mode: Mode,
     pub overlap: TimeDelta,
-    /// UPDATE_TIME as it was before the pages of this run were read, where it had settled; none if there were no pages.
+    /// What the tables look like after everything was read.
+    pub now: &'a HashMap<String, Option<String>>,
+    /// What they looked like before the pages of this run were read, where that had settled; none if there were no pages.
     pub before_pages: Option<&'a HashMap<String, String>>,
     /// Rows that had to be gone through to find the delta.
     pub rows_scanned: Option<i64>,
@@ -79,7 +81,7 @@ impl Delta {
         look_at: LookAt,
     ) -> Result<Self> {
         let proven = state.and_then(|state| state.update_time.clone());
-        let now = snapshot.update_time(table.name).map(state::time_text);
+        let now = snapshot.signature(table.name);
         if mode != Mode::ClosingFullLoad && now.is_some() && now == proven {
             return Ok(Self::default());
         }
@@ -180,19 +182,22 @@ impl Delta {
                 "a last_update lies in the source's future; the marker stays behind"
             );
         }
-        let update_time = match after.before_pages {
-            None => snapshot
-                .settled_update_time(table.name, after.overlap)
-                .map(state::time_text),
+        let signature = match after.before_pages {
+            None => snapshot.settled_signature(table.name, after.overlap),
             // What moved while the pages were read may have changed rows behind their back: the next run looks again.
-            Some(before_pages) => {
-                let now = snapshot.update_time(table.name).map(state::time_text);
-                now.filter(|now| before_pages.get(table.name) == Some(now))
-            }
+            Some(before_pages) => snapshot
+                .signature(table.name)
+                .filter(|signature| before_pages.get(table.name) == Some(signature)),
         };
+        // Rows of a table that was replaced meanwhile are not those of the table that was looked at.
+        let update_time = signature.filter(|signature| after.now.get(table.name) == Some(&Some(signature.clone())));
         sync_state::Model {
             source_table: before.source_table,
-            last_updated: newest.map(|newest| state::time_text(min(newest, closed))),
+            // What counted as committed for good once does so for ever: a watermark never goes back.
+            last_updated: newest.map(|newest| {
+                let advanced = min(newest, closed);
+                state::time_text(marker.map_or(advanced, |marker| max(marker, advanced)))
+            }),
             held_back_by: newest.and_then(|newest| held_back_by(newest, closed, snapshot)),
             observed_at: Some(state::time_text(snapshot.clock)),
             update_time,
@@ -245,6 +250,11 @@ fn held_back_by(newest: DateTime<Utc>, closed: DateTime<Utc>, snapshot: &Snapsho
     // Work that has just begun is no reason: without it the overlap would hold the marker at the same place.
     let a_moment = TimeDelta::seconds(2);
     match snapshot.open_work {
+        OpenWork::Seen {
+            oldest: Some(oldest), ..
+        } if oldest.since == UNKNOWN_BEGIN => {
+            Some("a transaction without a connection (prepared, or recovered after a restart of the server)".to_owned())
+        }
         OpenWork::Seen {
             oldest: Some(oldest), ..
         } if oldest.since + a_moment < snapshot.clock => Some(format!(

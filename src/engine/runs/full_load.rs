@@ -41,8 +41,8 @@ struct Start {
     goes_on: bool,
     /// Up to which key each source table is loaded by a load that was interrupted.
     loaded_upto: HashMap<String, i64>,
-    /// When each source table had last changed before the first page was read, where that had settled.
-    update_times: HashMap<String, String>,
+    /// What each source table looked like before the first page was read, where that had settled.
+    signatures: HashMap<String, String>,
 }
 
 /// Makes the star equal to the source. With `accept_source` whatever the source is now, else only if it is the one
@@ -85,7 +85,7 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
         };
         for (table, state) in states {
             start
-                .update_times
+                .signatures
                 .extend(state.update_time.map(|time| (table.clone(), time)));
             start.loaded_upto.extend(state.loaded_upto.map(|upto| (table, upto)));
         }
@@ -101,16 +101,14 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
     };
     let transaction = target_db::begin(writer).await?;
     for (table, state) in states {
-        let update_time = before
-            .settled_update_time(&table, context.overlap)
-            .map(state::time_text);
+        let signature = before.settled_signature(&table, context.overlap);
         let state = sync_state::Model {
             load_marker: Some(state::time_text(marker)),
             loaded_upto: None,
-            update_time: update_time.clone(),
+            update_time: signature.clone(),
             ..state
         };
-        start.update_times.extend(update_time.map(|time| (table, time)));
+        start.signatures.extend(signature.map(|signature| (table, signature)));
         state::save(&transaction, state).await?;
     }
     // From here on the star is made from this source: what is loaded from it is nothing that another one goes on with.
@@ -193,7 +191,7 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
         before: walked.outcomes,
         walked: Some(WalkedBefore {
             intervals: walked.intervals,
-            update_times: start.update_times,
+            signatures: start.signatures,
         }),
         surveys,
         target_totals,

@@ -46,7 +46,7 @@ pub(super) fn since_last_sync(snapshot: &Snapshot, source_table: &str, states: &
     };
     // A time that had settled at the last sync tells for certain.
     if let Some(settled) = &state.update_time {
-        return if *settled == state::time_text(updated) {
+        return if Some(settled) == snapshot.signature(source_table).as_ref() {
             Moved::No
         } else {
             Moved::Yes

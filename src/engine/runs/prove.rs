@@ -249,7 +249,7 @@ impl CatchUp<'_> {
             let ranges = merge(&ranges, LEAST_ROWS_A_RANGE.div_ceil(self.page_size() as u64));
             proof::replace(&*self.transaction, table.name, None, &ranges).await?;
         }
-        self.update_times_before_pages = Some(walked.update_times);
+        self.signatures_before_pages = Some(walked.signatures);
         Ok(())
     }
 

@@ -15,7 +15,6 @@ use crate::engine::runs::closing::Closing;
 use crate::engine::runs::pages::Pages;
 use crate::engine::runs::report::Report;
 use crate::engine::runs::{Context, Mode, incremental};
-use crate::engine::target_db::state;
 use crate::error::Result;
 
 const COMMAND: &str = "repair";
@@ -35,7 +34,7 @@ pub async fn run(context: &Context<'_>, dry_run: bool) -> Result<Report> {
 
 async fn repair(context: &Context<'_>, dry_run: bool) -> Result<Report> {
     let source = context.look.source;
-    let update_times = settled_update_times(context).await?;
+    let signatures = settled_signatures(context).await?;
     let pages = Pages {
         look: &context.look,
         is_target_empty: false,
@@ -66,25 +65,23 @@ async fn repair(context: &Context<'_>, dry_run: bool) -> Result<Report> {
         before: read_only(&walked.outcomes),
         walked: Some(WalkedBefore {
             intervals: walked.intervals,
-            update_times,
+            signatures,
         }),
         ..Start::of(Mode::ClosingRepair)
     };
     closing.close(start).await
 }
 
-/// When each source table last changed, where that has settled.
-async fn settled_update_times(context: &Context<'_>) -> Result<HashMap<String, String>> {
+/// What each source table looks like, where that has settled.
+async fn settled_signatures(context: &Context<'_>) -> Result<HashMap<String, String>> {
     let snapshot = context.look.source.snapshot().await?;
-    let mut times = HashMap::new();
+    let mut signatures = HashMap::new();
     for table in &context.look.star.sources {
-        let time = snapshot
-            .settled_update_time(table.name, context.overlap)
-            .map(state::time_text);
-        times.extend(time.map(|time| (table.name.to_owned(), time)));
+        let signature = snapshot.settled_signature(table.name, context.overlap);
+        signatures.extend(signature.map(|signature| (table.name.to_owned(), signature)));
     }
     snapshot.close().await?;
-    Ok(times)
+    Ok(signatures)
 }
 
 /// Of the pages only what was read counts as done: what differs is counted when it is written.

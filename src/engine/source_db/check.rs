@@ -13,6 +13,10 @@ use crate::error::{Doing, Error, Result};
 /// Fails with every missing or retyped table and column by name, before any row is read. Returns the data types of
 /// the columns that are read, by `table.column`.
 pub async fn columns(source: &Source, star: &Star) -> Result<BTreeMap<String, String>> {
+    let unsupported = unsupported(source, &star.sources).await?;
+    if !unsupported.is_empty() {
+        return Err(Error::SourceUnsupported { problems: unsupported });
+    }
     let found = found_columns(source).await?;
     let mut problems: Vec<String> = star
         .unsupported_columns()
@@ -69,6 +73,21 @@ pub async fn columns(source: &Source, star: &Star) -> Result<BTreeMap<String, St
         Err(Error::SourceUnfit { problems })
     }
 }
+
+/// The tables that a snapshot does not cover, and nothing goes without one.
+async fn unsupported(source: &Source, tables: &[SourceTable]) -> Result<Vec<String>> {
+    let engines = source.engines().await?;
+    let declared = tables
+        .iter()
+        .filter_map(|table| Some((table.name, engines.get(table.name)?)));
+    Ok(declared
+        .filter(|(_, engine)| !engine.eq_ignore_ascii_case(SNAPSHOT_ENGINE))
+        .map(|(table, engine)| format!("table {table} is stored by the engine {engine}, not by InnoDB"))
+        .collect())
+}
+
+/// The storage engine whose tables a snapshot covers.
+const SNAPSHOT_ENGINE: &str = "InnoDB";
 
 /// Fails if the account may not read one of the columns.
 pub async fn privileges(source: &Source, tables: &[SourceTable]) -> Result<()> {

@@ -16,7 +16,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{ConnectOptions as _, Connection, Row};
 use tracing::debug;
 
-use crate::engine::source_db::CONNECT_TIMEOUT;
+use crate::engine::source_db::{CONNECT_TIMEOUT, session};
 use crate::engine::sql;
 use crate::error::{Code, Doing, Error, Result};
 
@@ -122,6 +122,13 @@ async fn log_in(access: &Access) -> Result<Limits> {
         (Err(error), Some(local)) if error.code() == Code::SourceTlsFailed => connect_once(local, access).await?,
         (connected, _) => connected?,
     };
+    // Of the log-in, since the pool would go on trying a connection whose settings are refused, and not say why.
+    let prepared = tokio::time::timeout(CONNECT_TIMEOUT, session::prepare(&mut connection)).await;
+    if let Err(cause) = prepared.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+        let _ = connection.close().await;
+        let cause = DbErr::Conn(RuntimeErr::SqlxError(Arc::new(cause)));
+        return Err(cause).source(|| format!("setting up a session on {}", access.identity));
+    }
     let limits = read_limits(&mut connection, access.local.is_some()).await;
     if let Err(error) = connection.close().await {
         debug!(%error, "the log-in was not closed");
@@ -190,6 +197,9 @@ async fn make_pool(login: MySqlConnectOptions, size: u32, patience: Duration) ->
     let mut options = ConnectOptions::new("mysql://localhost");
     options
         .map_sqlx_mysql_opts(move |_| login.clone())
+        .map_sqlx_mysql_pool_opts(|pool| {
+            pool.after_connect(|connection, _| Box::pin(async move { session::prepare(connection).await }))
+        })
         .max_connections(size)
         .min_connections(0)
         .connect_lazy(true)

@@ -1,10 +1,12 @@
 //! The connection to the operational database: a pool for short statements, and snapshots.
 
+pub mod answer;
 pub mod check;
 pub mod connect;
 pub mod indexes;
 pub mod open_work;
 pub mod reader;
+pub mod session;
 
 use std::cmp::{max, min};
 use std::collections::HashMap;
@@ -14,7 +16,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use futures_util::future::try_join_all;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, TransactionTrait};
 use tokio::sync::OnceCell;
 use tracing::debug;
 
@@ -24,6 +26,7 @@ use crate::engine::source_db::connect::{Access, Opened};
 use crate::engine::source_db::indexes::Indexes;
 use crate::engine::source_db::open_work::OpenWork;
 use crate::engine::source_db::reader::{SourceReader, Through};
+use crate::engine::source_db::session::OtherProduct;
 use crate::engine::sql;
 use crate::error::{Doing, Error, Result};
 
@@ -64,11 +67,31 @@ pub struct Snapshot {
     read_timeout: Duration,
     /// The source's clock just before the snapshot began.
     pub clock: DateTime<Utc>,
-    /// `information_schema`'s UPDATE_TIME by table, read before the snapshot began: what is committed later moves it.
-    update_times: HashMap<String, Option<NaiveDateTime>>,
+    /// What the server told of each table before the snapshot began: what is committed later changes it.
+    tables: HashMap<String, TableTimes>,
+    schema: String,
     /// What was open on the server just before the snapshot began.
     pub open_work: OpenWork,
     is_mariadb: bool,
+}
+
+/// What `information_schema` tells of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct TableTimes {
+    updated: Option<NaiveDateTime>,
+    created: Option<NaiveDateTime>,
+    /// By the server's estimate. MariaDB's TRUNCATE moves neither time.
+    is_empty: bool,
+}
+
+impl TableTimes {
+    /// As it is remembered; nothing if the server does not know when the table last changed.
+    fn signature(self) -> Option<String> {
+        let created = self.created.map(|time| time.to_string()).unwrap_or_default();
+        let rows = if self.is_empty { "empty" } else { "rows" };
+        self.updated
+            .map(|updated| format!("updated {updated}, created {created}, {rows}"))
+    }
 }
 
 impl Source {
@@ -124,9 +147,9 @@ impl Source {
 
     /// The names of everything in the schema, views included.
     pub async fn table_names(&self) -> Result<Vec<String>> {
-        let update_times = update_times(&self.pool, &self.server.schema);
-        let update_times = in_time(self.read_timeout, "looking for tables", update_times).await?;
-        Ok(update_times.into_keys().collect())
+        let tables = table_times(&self.pool, &self.server.schema);
+        let tables = in_time(self.read_timeout, "looking for tables", tables).await?;
+        Ok(tables.into_keys().collect())
     }
 
     /// How many rows each table has, roughly: the server's own estimate, asked for once, through `reader`.
@@ -141,14 +164,26 @@ impl Source {
         self.indexes.get_or_try_init(read).await
     }
 
+    /// The storage engine of each table; views have none.
+    pub async fn engines(&self) -> Result<HashMap<String, String>> {
+        let doing = || "reading information_schema.TABLES".to_owned();
+        let select = of_each_table(&self.server.schema, [Expr::col("ENGINE").cast_as("CHAR")]);
+        let mut engines = HashMap::new();
+        for row in self.reader().all(&select).await.source(doing)? {
+            let (table, engine): (String, Option<String>) = row.try_get_many_by_index().source(doing)?;
+            engines.extend(engine.map(|engine| (table, engine)));
+        }
+        Ok(engines)
+    }
+
     async fn estimate(&self, reader: &SourceReader) -> Result<HashMap<String, u64>> {
         let doing = || "reading information_schema.TABLES".to_owned();
-        let select = of_each_table(&self.server.schema, Expr::col("TABLE_ROWS").cast_as("UNSIGNED"));
+        let select = of_each_table(&self.server.schema, [estimated_rows()]);
         let rows = reader.all(&select).await.source(doing)?;
         rows.iter()
             .map(|row| {
-                let (table, rows): (String, Option<u64>) = row.try_get_many_by_index().source(doing)?;
-                Ok((table, rows.unwrap_or(0)))
+                let (table, rows): (String, Option<i64>) = row.try_get_many_by_index().source(doing)?;
+                Ok((table, rows.map_or(0, i64::unsigned_abs)))
             })
             .collect()
     }
@@ -192,21 +227,11 @@ impl Source {
         let doing = || "opening a snapshot".to_owned();
         // A transaction keeps its connection; what else is said on it comes before the snapshot.
         let transaction = self.pool.begin().await.source(doing)?;
-        if !self.server.is_mariadb {
-            transaction
-                .execute_unprepared(sql::FRESH_UPDATE_TIMES)
-                .await
-                .source(doing)?;
-        }
-        transaction
-            .execute_unprepared(sql::REPEATABLE_READ)
-            .await
-            .source(doing)?;
         let connection_id = connection_id(&transaction).await?;
         // In this order: what begins, stamps or commits after it was looked at is younger than the clock.
         let clock = clock(&transaction).await?;
         let open_work = OpenWork::look(&transaction, clock, connection_id).await?;
-        let update_times = update_times(&transaction, &self.server.schema).await?;
+        let tables = table_times(&transaction, &self.server.schema).await?;
         transaction
             .execute_unprepared(sql::START_SNAPSHOT)
             .await
@@ -215,7 +240,8 @@ impl Source {
             transaction: Arc::new(transaction),
             read_timeout: self.read_timeout,
             clock,
-            update_times,
+            tables,
+            schema: self.server.schema.clone(),
             open_work,
             is_mariadb: self.server.is_mariadb,
         })
@@ -223,10 +249,10 @@ impl Source {
 }
 
 impl Snapshot {
-    /// When a table last changed, if that can be told: the server does not always know, and a time as young as this
-    /// may get company that does not show yet. MySQL notes when a transaction is committed, MariaDB when it began: one
-    /// that is still open, even if it has only read so far, will not move a time of the same second.
-    pub fn settled_update_time(&self, table: &str, overlap: TimeDelta) -> Option<DateTime<Utc>> {
+    /// What tells that a table has not been modified since, if that can be told: the server does not always know, and a
+    /// time as young as this may get company that does not show yet. MySQL notes when a transaction is committed, MariaDB
+    /// when it began: one that is still open, even if it has only read so far, will not move a time of the same second.
+    pub fn settled_signature(&self, table: &str, overlap: TimeDelta) -> Option<String> {
         let settled_before = if self.is_mariadb {
             let closed = self.closed_until(overlap);
             self.open_work
@@ -235,15 +261,31 @@ impl Snapshot {
         } else {
             self.clock - TimeDelta::seconds(UPDATE_TIME_MARGIN_SECONDS)
         };
-        self.update_time(table).filter(|time| *time < settled_before)
+        self.signature(table)
+            .filter(|_| self.update_time(table).is_some_and(|time| time < settled_before))
+    }
+
+    /// What a table looked like before the snapshot began, as far as the server knows when it last changed.
+    pub fn signature(&self, table: &str) -> Option<String> {
+        self.tables.get(table)?.signature()
+    }
+
+    /// What the tables look like now. `information_schema` is no part of a snapshot: one that was replaced by another
+    /// before its rows were read looks like that one.
+    pub async fn signatures_now(&self) -> Result<HashMap<String, Option<String>>> {
+        let tables = table_times(&*self.transaction, &self.schema);
+        let tables = in_time(self.read_timeout, "looking at the tables again", tables).await?;
+        Ok(tables
+            .into_iter()
+            .map(|(table, times)| (table, times.signature()))
+            .collect())
     }
 
     /// When a table last changed, as far as the server knows.
     pub fn update_time(&self, table: &str) -> Option<DateTime<Utc>> {
-        self.update_times
+        self.tables
             .get(table)
-            .copied()
-            .flatten()
+            .and_then(|times| times.updated)
             .map(|time| time.and_utc())
     }
 
@@ -282,12 +324,17 @@ impl Server {
         let select = Query::select()
             .expr(Func::cust("VERSION"))
             .expr(Func::cust("DATABASE"))
+            .expr(Expr::cust(sql::SERVER_COMMENT))
             .to_owned();
         let row = reader.one(&select).await.source(doing)?;
-        let (version, schema): (String, Option<String>) = match row {
+        let (version, schema, comment): (String, Option<String>, String) = match row {
             Some(row) => row.try_get_many_by_index().source(doing)?,
-            None => (String::new(), None),
+            None => (String::new(), None, String::new()),
         };
+        if let Some(other) = OtherProduct::of(&version, &comment) {
+            let error = DbErr::Conn(RuntimeErr::SqlxError(Arc::new(other.into())));
+            return Err(error).source(doing);
+        }
         let is_mariadb = version.contains("MariaDB");
         let id = if is_mariadb { sql::MARIADB_ID } else { sql::MYSQL_ID };
         let select = Query::select().expr(Expr::cust(id)).to_owned();
@@ -333,23 +380,35 @@ async fn connection_id(connection: &impl ConnectionTrait) -> Result<u64> {
 
 /// Asks the server for something about each table of a schema, beside its name. The schema is named: with DATABASE() in
 /// its place MariaDB opens every table of every schema.
-fn of_each_table(schema: &str, what: Expr) -> SelectStatement {
+fn of_each_table(schema: &str, what: impl IntoIterator<Item = Expr>) -> SelectStatement {
     Query::select()
         .expr(Expr::col("TABLE_NAME"))
-        .expr(what)
+        .exprs(what)
         .from((Alias::new("information_schema"), Alias::new("TABLES")))
         .and_where(Expr::col("TABLE_SCHEMA").eq(schema))
         .to_owned()
 }
 
-async fn update_times(
-    connection: &impl ConnectionTrait,
-    schema: &str,
-) -> Result<HashMap<String, Option<NaiveDateTime>>> {
+fn estimated_rows() -> Expr {
+    // As a signed number: in a UNION an unsigned one is a DECIMAL to MariaDB.
+    Expr::col("TABLE_ROWS").cast_as("SIGNED")
+}
+
+async fn table_times(connection: &impl ConnectionTrait, schema: &str) -> Result<HashMap<String, TableTimes>> {
     let doing = || "reading information_schema.TABLES".to_owned();
-    let select = of_each_table(schema, Expr::col("UPDATE_TIME").cast_as("DATETIME"));
-    let rows = connection.query_all(&select).await.source(doing)?;
+    let time = |name: &'static str| Expr::col(name).cast_as("DATETIME");
+    let select = of_each_table(schema, [time("UPDATE_TIME"), time("CREATE_TIME"), estimated_rows()]);
+    let rows = answer::all(connection, &select).await.source(doing)?;
     rows.iter()
-        .map(|row| row.try_get_many_by_index().source(doing))
+        .map(|row| {
+            let (table, updated, created, rows): (String, Option<NaiveDateTime>, Option<NaiveDateTime>, Option<i64>) =
+                row.try_get_many_by_index().source(doing)?;
+            let times = TableTimes {
+                updated,
+                created,
+                is_empty: rows == Some(0),
+            };
+            Ok((table, times))
+        })
         .collect()
 }

@@ -9,6 +9,7 @@ use sea_orm::sea_query::SelectStatement;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, RuntimeErr, StreamTrait};
 
 use crate::engine::declaration::source_rows::SourceRows;
+use crate::engine::source_db::answer::{self, CutAnswer};
 
 /// Reads the source.
 #[derive(Clone)]
@@ -31,12 +32,12 @@ impl SourceReader {
     /// All rows of a select.
     ///
     /// # Errors
-    /// What the server answers; a lost connection if it has not answered in time.
+    /// What the server answers; a lost connection if it has not answered in time; [`CutAnswer`] if not all rows came.
     pub async fn all(&self, select: &SelectStatement) -> Result<Vec<QueryResult>, DbErr> {
         let answer = async {
             match &self.through {
-                Through::Pool(pool) => pool.query_all(select).await,
-                Through::Snapshot(transaction) => transaction.query_all(select).await,
+                Through::Pool(pool) => answer::all(pool, select).await,
+                Through::Snapshot(transaction) => answer::all(&**transaction, select).await,
             }
         };
         in_time(self.timeout, answer).await
@@ -47,10 +48,15 @@ impl SourceReader {
         let answer = async {
             let mut rows = SourceRows::default();
             let mut coming = self.open(select).await?;
+            let mut is_whole = false;
             while let Some(row) = coming.try_next().await? {
-                rows.add(&row)?;
+                if answer::is_end(&row)? {
+                    is_whole = true;
+                } else {
+                    rows.add(&row)?;
+                }
             }
-            Ok(rows)
+            if is_whole { Ok(rows) } else { Err(CutAnswer::error()) }
         };
         in_time(self.timeout, answer).await
     }
@@ -66,10 +72,10 @@ impl SourceReader {
         in_time(self.timeout, answer).await
     }
 
-    /// The number that a select comes down to; 0 if it has no row. Errors as of `all`.
+    /// The number that a select comes down to, which always has one row. Errors as of `all`.
     pub async fn number(&self, select: &SelectStatement) -> Result<i64, DbErr> {
-        let row = self.one(select).await?;
-        row.map_or(Ok(0), |row| row.try_get_by_index(0))
+        let row = self.one(select).await?.ok_or_else(CutAnswer::error)?;
+        row.try_get_by_index(0)
     }
 
     /// Row by row, for what may be large; the time is that for each row. Nothing else can be read from a snapshot until
@@ -80,17 +86,24 @@ impl SourceReader {
     ) -> Result<BoxStream<'a, Result<QueryResult, DbErr>>, DbErr> {
         let rows = self.open(select).await?;
         let timeout = self.timeout;
-        let rows = stream::try_unfold(rows, move |mut rows| async move {
-            let row = in_time(timeout, rows.try_next()).await?;
-            Ok(row.map(|row| (row, rows)))
+        let rows = stream::try_unfold((rows, false), move |(mut rows, mut is_whole)| async move {
+            loop {
+                match in_time(timeout, rows.try_next()).await? {
+                    Some(row) if answer::is_end(&row)? => is_whole = true,
+                    Some(row) => return Ok(Some((row, (rows, is_whole)))),
+                    None if is_whole => return Ok(None),
+                    None => return Err(CutAnswer::error()),
+                }
+            }
         });
         Ok(Box::pin(rows))
     }
 
     async fn open<'a>(&'a self, select: &SelectStatement) -> Result<BoxStream<'a, Result<QueryResult, DbErr>>, DbErr> {
+        let select = answer::with_end(select);
         Ok(match &self.through {
-            Through::Pool(pool) => Box::pin(pool.stream(select).await?),
-            Through::Snapshot(transaction) => Box::pin(transaction.stream(select).await?),
+            Through::Pool(pool) => Box::pin(pool.stream(&select).await?),
+            Through::Snapshot(transaction) => Box::pin(transaction.stream(&select).await?),
         })
     }
 }

@@ -24,7 +24,8 @@ pub mod sync_state {
         pub last_updated: Option<String>,
         /// The clock when the table was last found in step; NULL before the first full load has finished.
         pub observed_at: Option<String>,
-        /// UPDATE_TIME then; NULL if it cannot prove that nothing has changed since.
+        /// What `information_schema` told of the table then, UPDATE_TIME above all; NULL if that cannot tell that the
+        /// table has not been modified since.
         pub update_time: Option<String>,
         /// Rows then, and their highest key; kept of tables that are no star table's own.
         pub row_count: Option<i64>,

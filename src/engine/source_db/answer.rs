@@ -1,0 +1,103 @@
+//! Whether an answer of the source is whole.
+//!
+//! A key range is authoritative: what the source does not return of it is deleted from the target. So the end of every
+//! answer has to be seen. A server or a proxy that limits the number of rows (`sql_select_limit`) cuts an answer without
+//! a word: neither the protocol nor the driver tells. Therefore every statement that returns rows asks for one more, of
+//! NULLs alone, behind them. A real row has a key and is never one of NULLs alone.
+
+use std::fmt;
+use std::sync::Arc;
+
+use sea_orm::sea_query::{Expr, Query, SelectStatement, UnionType};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, RuntimeErr};
+use sqlx::{Row, ValueRef};
+
+/// The end of an answer did not come.
+#[derive(Clone, Copy, Debug)]
+pub struct CutAnswer;
+
+impl fmt::Display for CutAnswer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the answer was cut off before its last row")
+    }
+}
+
+impl std::error::Error for CutAnswer {}
+
+impl CutAnswer {
+    /// The error of an answer whose end did not come.
+    pub fn error() -> DbErr {
+        let cause = sqlx::Error::Decode(Box::new(Self));
+        DbErr::Query(RuntimeErr::SqlxError(Arc::new(cause)))
+    }
+
+    /// Whether this is such an error.
+    pub fn is(error: &sqlx::Error) -> bool {
+        matches!(error, sqlx::Error::Decode(cause) if cause.is::<Self>())
+    }
+}
+
+/// The select with one more row behind its own, of NULLs alone. It must not be ordered or limited: that would apply to
+/// the additional row, too.
+pub fn with_end(select: &SelectStatement) -> SelectStatement {
+    let mut select = select.clone();
+    let mut end = Query::select();
+    select.exprs_mut_for_each(|_| {
+        end.expr(Expr::null());
+    });
+    select.union(UnionType::All, end);
+    select
+}
+
+/// Whether a row is the one of NULLs alone.
+pub fn is_end(row: &QueryResult) -> Result<bool, DbErr> {
+    let row = row
+        .try_as_mysql_row()
+        .ok_or_else(|| DbErr::Type("not a row of MySQL".to_owned()))?;
+    for column in 0..row.len() {
+        let cell = row
+            .try_get_raw(column)
+            .map_err(|error| DbErr::Type(error.to_string()))?;
+        if !cell.is_null() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// All rows of a select.
+///
+/// # Errors
+/// What the server answers; [`CutAnswer`] if not all rows came.
+pub async fn all(connection: &impl ConnectionTrait, select: &SelectStatement) -> Result<Vec<QueryResult>, DbErr> {
+    let mut rows = connection.query_all(&with_end(select)).await?;
+    let mut end = None;
+    for (position, row) in rows.iter().enumerate().rev() {
+        if is_end(row)? {
+            end = Some(position);
+            break;
+        }
+    }
+    rows.remove(end.ok_or_else(CutAnswer::error)?);
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::sea_query::{ExprTrait, MysqlQueryBuilder};
+
+    use super::*;
+
+    #[test]
+    fn as_many_nulls_as_columns_stand_behind_the_rows() {
+        let select = Query::select()
+            .column("id")
+            .expr(Expr::col("name").is_null())
+            .from("t")
+            .to_owned();
+        assert_eq!(
+            with_end(&select).to_string(MysqlQueryBuilder),
+            "SELECT `id`, `name` IS NULL FROM `t` UNION ALL (SELECT NULL, NULL)"
+        );
+    }
+}
