@@ -35,8 +35,10 @@ install_packages() {
     root=(sudo)
   fi
   say "$why is missing; installing with ${root[*]:+${root[*]} }apt-get: $*"
-  if ! "${root[@]}" apt-get update -q >&2 ||
-    ! "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q --yes --no-install-recommends "$@" >&2; then
+  # Another apt may be at work, as on a machine that has just been started.
+  local wait=(-o DPkg::Lock::Timeout=600)
+  if ! "${root[@]}" apt-get "${wait[@]}" update -q >&2 ||
+    ! "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "${wait[@]}" install -q --yes --no-install-recommends "$@" >&2; then
     say "that failed. As root: apt-get install --no-install-recommends $*"
     return 1
   fi

@@ -261,8 +261,12 @@ impl Snapshot {
         } else {
             self.clock - TimeDelta::seconds(UPDATE_TIME_MARGIN_SECONDS)
         };
-        self.signature(table)
-            .filter(|_| self.update_time(table).is_some_and(|time| time < settled_before))
+        // A table that has taken the place of another this second may be followed by a third in the same.
+        let is_settled = |times: &&TableTimes| {
+            let times = [times.updated, times.created];
+            times.into_iter().flatten().all(|time| time.and_utc() < settled_before)
+        };
+        self.tables.get(table).filter(is_settled)?.signature()
     }
 
     /// What a table looked like before the snapshot began, as far as the server knows when it last changed.
