@@ -45,7 +45,7 @@ const AGAIN: &str = "it can be run again at any time";
 const SYNCS: [&str; 3] = ["full-load", "incremental", "repair"];
 
 /// How long the end of a command may wait for statements that are under way.
-const GOODBYE_TIMEOUT: Duration = Duration::from_secs(3);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What every command is given.
 pub struct Session {
@@ -278,13 +278,13 @@ impl Session {
         Ok(source)
     }
 
-    /// Closes all connections to sources with a goodbye, also those of runs that failed or were dropped half-way: the
+    /// Closes all connections to sources with COM_QUIT, also those of runs that failed or were dropped half-way: the
     /// server counts every other end of a connection as aborted. A statement that is under way is waited for, but not
     /// for long.
     pub async fn disconnect(&self) {
         let pools = std::mem::take(&mut *self.pools.lock().expect("no holder of this lock panics"));
         let closed = join_all(pools.iter().map(connect::close));
-        if tokio::time::timeout(GOODBYE_TIMEOUT, closed).await.is_err() {
+        if tokio::time::timeout(CLOSE_TIMEOUT, closed).await.is_err() {
             debug!("a statement is still under way; its connection is cut");
         }
     }

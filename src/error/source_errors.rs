@@ -51,7 +51,7 @@ const ROWS: &[Row] = &[
         &[1129],
         Code::SourceHostBlocked,
         Lasting,
-        "too many connections from this host were cut off before they had logged in; let it in again with \
+        "too many connections from this host were cut off before they had logged in; unblock it with \
          `mysqladmin flush-hosts` (MySQL also: TRUNCATE TABLE performance_schema.host_cache), and raise \
          max_connect_errors if a load balancer probes the port",
     ),

@@ -1,4 +1,4 @@
-//! How connections begin and end: one log-in, as many connections as there are to be had, and a goodbye on each.
+//! How connections begin and end: one log-in, no more connections than the account may have, COM_QUIT on each.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -20,7 +20,7 @@ fn status(sandbox: &Sandbox, name: &str) -> u64 {
     sandbox.source_figure(&query).parse().unwrap()
 }
 
-/// Connections that ended without a goodbye, or never came about; once all but the test's own are gone.
+/// Connections that ended without COM_QUIT, or never came about; once all but the test's own are gone.
 fn aborted(sandbox: &Sandbox) -> [u64; 2] {
     wait_until("all connections are closed", || {
         status(sandbox, "Threads_connected") == 1
@@ -48,7 +48,7 @@ fn create_account(sandbox: &Sandbox, user: &str, with: &str) {
 }
 
 #[test]
-fn no_run_leaves_a_connection_without_a_goodbye() {
+fn every_connection_is_closed_with_com_quit() {
     have_own_server();
     let sandbox = Sandbox::new();
     let before = aborted(&sandbox);
@@ -133,7 +133,7 @@ fn a_wrong_password_is_tried_once_a_run_and_an_account_that_is_locked_is_told() 
 }
 
 #[test]
-fn every_command_makes_do_with_the_connections_that_an_account_may_have() {
+fn every_command_works_with_the_connections_that_an_account_may_have() {
     have_own_server();
     let sandbox = Sandbox::new();
     let before = aborted(&sandbox);

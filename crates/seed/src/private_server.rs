@@ -120,6 +120,7 @@ impl PrivateServer {
             .args(no_defaults(binary)?)
             .args(as_this_user())
             .arg(option("datadir", &data))
+            .arg(option("tmpdir", &janitor.folder))
             .arg(option("socket", &socket))
             .arg(option("pid-file", &janitor.folder.join("pid")))
             .arg(format!("--port={port}"))
@@ -233,6 +234,8 @@ fn initialize(janitor: &mut Janitor, binary: &Path, data: &Path, is_mariadb: boo
     command
         .args(as_this_user())
         .arg(option("datadir", data))
+        // MariaDB removes the temporary tables of other servers from a shared folder when it starts.
+        .arg(option("tmpdir", data.parent().unwrap_or(data)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

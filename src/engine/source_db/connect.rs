@@ -21,7 +21,7 @@ use crate::engine::sql;
 use crate::error::{Code, Doing, Error, Result};
 
 /// The server counts a connection that was closed until it has cleaned up after it: one that is refused for their
-/// number is asked for again after these pauses, before the run makes do with fewer.
+/// number is asked for again after these pauses, before the run uses fewer.
 const PAUSES: [Duration; 4] = [
     Duration::from_millis(20),
     Duration::from_millis(80),
@@ -35,7 +35,7 @@ pub struct Access {
     /// Encrypted where the server can, unless the URL says otherwise.
     pub login: MySqlConnectOptions,
     /// Without TLS, for a server of the same machine, unless the URL says otherwise: encrypting costs time there and
-    /// protects from nobody.
+    /// protects nothing.
     pub local: Option<MySqlConnectOptions>,
     /// Host and port, or the socket.
     pub address: String,
@@ -74,7 +74,7 @@ pub async fn open(access: &Access, wanted: u32, read_timeout: Duration) -> Resul
         _ => &access.login,
     };
     loop {
-        // With fewer connections than readers somebody waits for a statement of another.
+        // With fewer connections than readers, a reader waits for the statement of another.
         let patience = if size < wanted {
             read_timeout.max(CONNECT_TIMEOUT)
         } else {
@@ -109,7 +109,7 @@ pub async fn open(access: &Access, wanted: u32, read_timeout: Duration) -> Resul
     }
 }
 
-/// Closes all connections of a pool, with a goodbye: the server counts others as aborted.
+/// Closes all connections of a pool with COM_QUIT: the server counts others as aborted.
 pub async fn close(pool: &DatabaseConnection) {
     if let Err(error) = pool.close_by_ref().await {
         debug!(%error, "the connections were not closed");
