@@ -234,7 +234,9 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct FullLoad {
-    /// Take the source as it is now: another server or schema, other types of columns, an older copy
+    /// Record the source as it is now: another server or schema, other types of columns, an older copy
+    ///
+    /// Every row is compared with it, and what differs is written or deleted. For a replica or a server that moved.
     #[arg(long)]
     pub accept_source: bool,
 }
@@ -350,8 +352,9 @@ pub struct Demo {
 }
 
 #[derive(Debug, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Validate {
-    /// The last N days, ending today by the source's clock in UTC [default: 30]
+    /// The last N days, ending today by the source server's own date in its own time zone [default: 30]
     #[arg(long, value_name = "N", conflicts_with_all = ["from", "to", "all"],
           value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub days: Option<u64>,
@@ -360,7 +363,7 @@ pub struct Validate {
     #[arg(long, value_name = "DATE", conflicts_with = "all", value_parser = day)]
     pub from: Option<NaiveDate>,
 
-    /// Last day, YYYY-MM-DD, inclusive [default: today by the source's clock]
+    /// Last day, YYYY-MM-DD, inclusive [default: today by the source server's own date]
     #[arg(long, value_name = "DATE", requires = "from", conflicts_with = "all", value_parser = day)]
     pub to: Option<NaiveDate>,
 
@@ -371,6 +374,17 @@ pub struct Validate {
     /// Allow a figure to differ by this many rows, or cents
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub tolerance: u64,
+
+    /// Count rows that changed in the source since the last sync as a mismatch
+    #[arg(long)]
+    pub no_pending: bool,
+
+    /// Compare with another source than the target was loaded from: a replica, a server that moved
+    ///
+    /// The other source is not recorded, and no row counts as pending: watermarks are those of the recorded source.
+    /// `full-load --accept-source` records another source.
+    #[arg(long)]
+    pub accept_source: bool,
 
     /// Compare every row, too: dimensions and bridges whole, facts of the period
     #[arg(long)]

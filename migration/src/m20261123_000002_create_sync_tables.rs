@@ -24,6 +24,7 @@ impl MigrationTrait for Migration {
                     .col(big_integer_null("highest_key"))
                     .col(string_null("load_marker"))
                     .col(big_integer_null("loaded_upto"))
+                    .col(big_integer_null("target_rows"))
                     .to_owned(),
             )
             .await?;

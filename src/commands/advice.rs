@@ -20,6 +20,8 @@ pub struct Advice {
     pub column: &'static str,
     /// Rows that the last look for changes went through; where none did, the server's own estimate of all.
     pub rows_scanned: u64,
+    /// Whether that is the server's estimate.
+    pub is_estimate: bool,
     pub statement: String,
 }
 
@@ -40,6 +42,7 @@ pub async fn find(source: &Source, states: Option<&States>) -> Result<Vec<Advice
         let scanned = states
             .filter(|_| column == MARKER_COLUMN)
             .and_then(|states| states.get(source_table)?.rows_scanned);
+        let is_estimate = scanned.is_none();
         let rows_scanned = match scanned {
             Some(rows) => rows.unsigned_abs(),
             None => estimated_rows.get(source_table).copied().unwrap_or(0),
@@ -49,6 +52,7 @@ pub async fn find(source: &Source, states: Option<&States>) -> Result<Vec<Advice
                 source_table,
                 column,
                 rows_scanned,
+                is_estimate,
                 statement: indexes::advice(&source.server.schema, source_table, column),
             });
         }
@@ -61,12 +65,14 @@ pub fn text(advice: &[Advice]) -> String {
     if advice.is_empty() {
         return String::new();
     }
-    let mut lines = vec![
-        "without these indexes all rows are gone through to find what changed, or the days to compare:".to_owned(),
-    ];
+    let mut lines = vec!["missing indexes: each of these tables is scanned in full by every run:".to_owned()];
     for table in advice {
         let rows = human::grouped(table.rows_scanned);
-        lines.push(format!("  {}, {rows} rows: {}", table.source_table, table.statement));
+        let about = if table.is_estimate { "about " } else { "" };
+        lines.push(format!(
+            "  {}, {about}{rows} rows: {}",
+            table.source_table, table.statement
+        ));
     }
     lines.join("\n")
 }

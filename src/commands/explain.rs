@@ -4,7 +4,7 @@ use super::Session;
 use crate::cli::Explain;
 use crate::config::target_path;
 use crate::engine::declaration::table::Kind;
-use crate::engine::runs::explain::{self, Verdict};
+use crate::engine::runs::explain;
 use crate::engine::source_db::check;
 use crate::engine::target_db::open_to_read;
 use crate::error::{Code, Doing, EXIT_DIFFERENCES, Error, Result};
@@ -23,16 +23,18 @@ pub async fn run(session: &Session, arguments: &Explain) -> Result<u8> {
     };
     let path = target_path(&session.global)?;
     let source = session.connect(1).await?;
-    check::columns(&source, sakila::star()).await?;
+    let source_columns = check::columns(&source, sakila::star()).await?;
     let target = open_to_read(&path, 2).await?;
-    let explanation = explain::run(&session.look(&source, target.clone()), table, arguments.key).await?;
+    let look = session.look(&source, target.clone());
+    let explanation = explain::run(&look, &source_columns, table, arguments.key).await?;
     target.close().await.target(|| "closing the file".to_owned())?;
     let text = explanation::text(&explanation);
     session
         .output
         .result("explain", session.seconds(), &explanation, &text)?;
-    Ok(match explanation.verdict {
-        Verdict::Silent | Verdict::Unexplained => EXIT_DIFFERENCES,
-        Verdict::Equal | Verdict::Nowhere | Verdict::Rejected | Verdict::Pending => 0,
+    Ok(if explanation.verdict.code.is_mismatch() {
+        EXIT_DIFFERENCES
+    } else {
+        0
     })
 }

@@ -10,12 +10,13 @@ use super::advice::{self, Advice};
 use super::status::what_is_seen;
 use crate::config::target_path;
 use crate::engine::declaration::table::Years;
-use crate::engine::source_db::check;
+use crate::engine::runs::identity::{self, SourceColumns};
 use crate::engine::source_db::open_work::OpenWork;
+use crate::engine::source_db::{Source, check};
 use crate::engine::target_db::history::{self, Status};
 use crate::engine::target_db::lock::Lock;
 use crate::engine::target_db::state;
-use crate::engine::target_db::{Creation, Target, calendar};
+use crate::engine::target_db::{Creation, Target, calendar, open_to_read};
 use crate::error::{Doing, Result};
 use crate::sakila;
 
@@ -45,8 +46,9 @@ pub async fn run(session: &Session) -> Result<u8> {
     let connections = star.calendar.source_years.len();
     // The source first: if it is not fit, the target stays as it was.
     let source = session.connect(u32::try_from(connections).unwrap_or(1)).await?;
-    check::columns(&source, star).await?;
+    let source_columns = check::columns(&source, star).await?;
     check::privileges(&source, &star.sources).await?;
+    check_identity(&source, &source_columns, &path).await?;
     let years = source.years(&star.calendar).await?;
 
     let asked = async { tokio::try_join!(source.open_work(), advice::find(&source, None)) };
@@ -76,6 +78,17 @@ pub async fn run(session: &Session) -> Result<u8> {
     let text = text(&report);
     session.output.result("init", session.seconds(), &report, &text)?;
     Ok(0)
+}
+
+/// Refuses another source than an existing target was loaded from. A target that cannot be read is for the step that
+/// creates it: it says why.
+async fn check_identity(source: &Source, columns: &SourceColumns, path: &Path) -> Result<()> {
+    let Ok(target) = open_to_read(path, 1).await else {
+        return Ok(());
+    };
+    let checked = identity::check(source, columns, &target).await;
+    target.close().await.target(|| "closing the file".to_owned())?;
+    checked
 }
 
 /// The target, and what was done to it.

@@ -12,9 +12,9 @@ use crate::config::target_path;
 use crate::engine::pipeline::progress::Progress;
 use crate::engine::runs::figures::Measure;
 use crate::engine::runs::report::Report;
+use crate::engine::runs::verdict::VerdictCode;
 use crate::engine::runs::{Context, full_load, incremental, repair};
 use crate::engine::source_db::check;
-use crate::engine::target_db::history::Status;
 use crate::engine::target_db::lock::Lock;
 use crate::engine::target_db::others;
 use crate::engine::target_db::{ForeignKeys, Target};
@@ -51,8 +51,9 @@ pub async fn run(session: &Session, command: &'static str, load: Load) -> Result
     let report = session
         .persistently(async |attempt| sync(attempt, command, load).await)
         .await?;
-    let would_repair = matches!(load, Load::Repair { dry_run: true }) && report.changes();
-    Ok(if report.status == Status::Differences || would_repair {
+    let would_repair =
+        matches!(load, Load::Repair { dry_run: true }) && report.verdict.code == VerdictCode::WouldChange;
+    Ok(if report.verdict.is_mismatch() || would_repair {
         EXIT_DIFFERENCES
     } else {
         0

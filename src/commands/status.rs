@@ -14,11 +14,14 @@ use super::advice::{self, Advice};
 use super::{SYNCS, Session};
 use crate::cli;
 use crate::config::target_path;
+use crate::engine::runs::identity::{self, SourceColumns};
 use crate::engine::runs::report::Proof;
-use crate::engine::source_db::Source;
+use crate::engine::runs::verdict::VerdictCode;
 use crate::engine::source_db::open_work::OpenWork;
-use crate::engine::target_db::history::{self, sync_run};
+use crate::engine::source_db::{Source, check};
+use crate::engine::target_db::history::{self, Status, sync_run};
 use crate::engine::target_db::reject::sync_reject;
+use crate::engine::target_db::source_record::{self, SourceRecord};
 use crate::engine::target_db::state::{self, States};
 use crate::engine::target_db::{open_to_read, proof, reject};
 use crate::error::{Doing, EXIT_DIFFERENCES, Error, Result};
@@ -32,6 +35,12 @@ const SHOWN: u64 = 10;
 struct Report {
     /// Whether a full load has finished.
     loaded: bool,
+    /// The source that the target was loaded from; none before the first load has begun.
+    loaded_from: Option<Identity>,
+    /// The source as it is, if it answered.
+    source_now: Option<Identity>,
+    /// What tells that it is another one.
+    source_changed: Vec<String>,
     /// The source's clock, if it was asked and answered.
     source_clock: Option<DateTime<Utc>>,
     /// Whether the account may see open transactions, so that they hold markers back.
@@ -45,6 +54,13 @@ struct Report {
     runs: Vec<sync_run::Model>,
     rejects: BTreeMap<String, u64>,
     some_rejects: Vec<sync_reject::Model>,
+}
+
+/// A source, for people.
+#[derive(Serialize)]
+struct Identity {
+    server: String,
+    schema: String,
 }
 
 #[derive(Serialize)]
@@ -65,13 +81,16 @@ pub async fn run(session: &Session, arguments: &cli::Status) -> Result<u8> {
     // The source takes its time to greet.
     let (kept, source) = tokio::try_join!(Kept::read(&path), connect(session))?;
     let answer = match source {
-        Some(source) => ask(&source, &kept.states).await,
+        Some(source) => ask(&source, &kept).await,
         None => None,
     };
     let clock = answer.as_ref().map(|answer| answer.clock);
-    let (sees_open_transactions, advice) = answer.map_or((None, Vec::new()), |answer| {
-        (Some(answer.sees_open_transactions), answer.advice)
+    let sees_open_transactions = answer.as_ref().map(|answer| answer.sees_open_transactions);
+    let (source_now, source_changed, advice) = answer.map_or((None, Vec::new(), Vec::new()), |answer| {
+        (Some(answer.identity), answer.source_changed, answer.advice)
     });
+    // Of another source's clock there is no lag.
+    let lag_clock = clock.filter(|_| source_changed.is_empty());
     let summary = proof::sum_up_all(sakila::star(), &kept.ranges, &kept.states);
     let loaded = state::is_loaded(&kept.states);
     let mut states = kept.states;
@@ -80,7 +99,7 @@ pub async fn run(session: &Session, arguments: &cli::Status) -> Result<u8> {
         .iter()
         .filter_map(|source| states.remove(source.name))
         .map(|state| MarkerStatus {
-            lag_seconds: clock
+            lag_seconds: lag_clock
                 .zip(state.last_updated.as_deref().and_then(state::parse_time))
                 .map(|(clock, marker)| (clock - marker).num_seconds()),
             table: state.source_table,
@@ -92,10 +111,16 @@ pub async fn run(session: &Session, arguments: &cli::Status) -> Result<u8> {
         .collect();
     let report = Report {
         loaded,
+        loaded_from: kept.loaded_from.map(|record| Identity {
+            server: record.server,
+            schema: record.schema,
+        }),
+        source_now,
+        source_changed,
         source_clock: clock,
         sees_open_transactions,
         markers,
-        proof: Proof::of(&summary, clock.unwrap_or_else(Utc::now)),
+        proof: Proof::of(&summary, lag_clock.unwrap_or_else(Utc::now)),
         advice,
         last_success: kept.last_success,
         runs: kept.runs,
@@ -126,6 +151,7 @@ fn age_of(time: &str) -> Option<Duration> {
 /// What the target remembers.
 struct Kept {
     states: States,
+    loaded_from: Option<SourceRecord>,
     ranges: proof::Ranges,
     rejects: BTreeMap<String, u64>,
     some_rejects: Vec<sync_reject::Model>,
@@ -143,6 +169,7 @@ impl Kept {
         }
         let kept = Self {
             states: state::load(&target).await?,
+            loaded_from: source_record::load(&target).await?,
             ranges: proof::load(&target).await?,
             rejects,
             some_rejects,
@@ -159,6 +186,8 @@ impl Kept {
 /// What the source has to say.
 struct Answer {
     clock: DateTime<Utc>,
+    identity: Identity,
+    source_changed: Vec<String>,
     sees_open_transactions: bool,
     advice: Vec<Advice>,
 }
@@ -175,12 +204,23 @@ async fn connect(session: &Session) -> Result<Option<Source>> {
     }
 }
 
-async fn ask(source: &Source, states: &States) -> Option<Answer> {
+async fn ask(source: &Source, kept: &Kept) -> Option<Answer> {
     let answer = async {
+        let clock = source.clock().await?;
+        // A schema without these tables is another one, whatever their columns were.
+        let columns = match check::columns(source, sakila::star()).await {
+            Err(Error::SourceUnfit { .. }) => SourceColumns::new(),
+            columns => columns?,
+        };
         Ok(Answer {
-            clock: source.clock().await?,
+            clock,
+            identity: Identity {
+                server: source.server.id.clone(),
+                schema: source.server.schema.clone(),
+            },
+            source_changed: identity::evidence_of(source, &columns, clock, kept.loaded_from.as_ref(), &kept.states),
             sees_open_transactions: source.open_work().await? != OpenWork::Hidden,
-            advice: advice::find(source, Some(states)).await?,
+            advice: advice::find(source, Some(&kept.states)).await?,
         })
     };
     answered(answer.await)
@@ -196,6 +236,20 @@ fn text(report: &Report) -> String {
     let mut text = String::new();
     if !report.loaded {
         text.push_str("no full load has finished yet\n");
+    }
+    text.push_str(&sources(report));
+    if let Some(run) = report
+        .runs
+        .first()
+        .filter(|run| run.status == Status::Differences.as_str())
+    {
+        let _ = writeln!(
+            text,
+            "the last run, {} {}, ended in {}: run `sakila-sync repair`\n",
+            run.command,
+            run.id,
+            human::bad(VerdictCode::Mismatch.name())
+        );
     }
     let mut markers = human::table(&["source table", "marker", "lag", "last in step", "held back by"]);
     for marker in &report.markers {
@@ -262,6 +316,28 @@ fn text(report: &Report) -> String {
         }
     }
     text
+}
+
+/// The source that the target was loaded from, and the one that answers now.
+fn sources(report: &Report) -> String {
+    let mut text = String::new();
+    let sources = [("loaded from", &report.loaded_from), ("source now", &report.source_now)];
+    for (what, source) in sources {
+        if let Some(Identity { server, schema }) = source {
+            let _ = writeln!(text, "{what}: server {server}, schema {schema}");
+        }
+    }
+    if !report.source_changed.is_empty() {
+        let changed = human::bad("source identity changed since the last load");
+        let _ = writeln!(
+            text,
+            "{changed}; only full-load --accept-source and validate --accept-source take it:"
+        );
+        for evidence in &report.source_changed {
+            let _ = writeln!(text, "  {evidence}");
+        }
+    }
+    text + "\n"
 }
 
 /// The command of a row of the history, and how many runs it stands for.

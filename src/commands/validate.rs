@@ -21,7 +21,11 @@ pub async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
     let seconds = session.seconds();
     let text = output::validation::text(&validation, seconds);
     session.output.result("validate", seconds, &validation, &text)?;
-    Ok(if validation.equal { 0 } else { EXIT_DIFFERENCES })
+    Ok(if validation.verdict.is_mismatch() {
+        EXIT_DIFFERENCES
+    } else {
+        0
+    })
 }
 
 /// One of many: only what differs is printed.
@@ -29,26 +33,24 @@ pub async fn repeated(session: &Session, arguments: &Validate) -> Result<Status>
     let compared = session.unless_stopped(AGAIN, compare(session, arguments));
     let validation = session.watched("validate", compared, Validation::status).await?;
     let seconds = session.seconds();
-    let text = output::validation::line(&validation, seconds);
+    let text = output::validation::line(&validation);
     session.output.result("validate", seconds, &validation, &text)?;
     Ok(validation.status())
 }
 
 async fn compare(session: &Session, arguments: &Validate) -> Result<Validation> {
-    let asked = match (arguments.all, arguments.from.zip(arguments.to)) {
-        (true, _) => Asked::All,
-        (false, Some((from, to))) if from > to => {
+    let asked = match (arguments.all, arguments.from, arguments.to) {
+        (true, ..) => Asked::All,
+        (false, Some(from), Some(to)) if from > to => {
             return Err(Error::setting(
                 Code::PeriodInvalid,
                 "--from lies after --to",
                 "give the earlier day with --from; both days belong to the period",
             ));
         }
-        (false, Some((from, to))) => Asked::Between(from, to),
-        (false, None) => match arguments.from {
-            Some(from) => Asked::Since(from),
-            None => Asked::Days(arguments.days.unwrap_or(DEFAULT_DAYS)),
-        },
+        (false, Some(from), Some(to)) => Asked::Between(from, to),
+        (false, Some(from), None) => Asked::Since(from),
+        (false, None, _) => Asked::Days(arguments.days.unwrap_or(DEFAULT_DAYS)),
     };
     let path = target_path(&session.global)?;
     let source = if arguments.deep {
@@ -56,13 +58,16 @@ async fn compare(session: &Session, arguments: &Validate) -> Result<Validation> 
     } else {
         session.connect(1).await?
     };
-    check::columns(&source, sakila::star()).await?;
+    let source_columns = check::columns(&source, sakila::star()).await?;
     let target = open_to_read(&path, session.global.workers + 1).await?;
     let validation = validate::run(Request {
         look: session.look(&source, target.clone()),
+        source_columns: &source_columns,
         asked,
         tolerance: arguments.tolerance,
         deep: arguments.deep.then_some(arguments.limit),
+        no_pending: arguments.no_pending,
+        accepts_source: arguments.accept_source,
     })
     .await?;
     target.close().await.target(|| "closing the file".to_owned())?;

@@ -53,6 +53,7 @@ pub const SESSION_WANTED: [(&str, &str); 14] = [
 // server's together.
 pub const SERVER_COMMENT: &str = "@@version_comment";
 pub const READ_PRODUCT: &str = "SELECT VERSION(), @@version_comment";
+pub const SERVER_TIME_ZONE: &str = "@@global.time_zone";
 pub const MYSQL_ID: &str = "@@server_uuid";
 pub const MARIADB_ID: &str = "CONCAT_WS(' ', @@hostname, @@port, @@server_id, @@datadir)";
 /// How many connections the account may have at once (0: any number), and whether the server demands TLS. Both are system

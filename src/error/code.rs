@@ -2,17 +2,16 @@
 //!
 //! `docs/errors.md` lists them; a test holds it to this list.
 
-use serde::{Serialize, Serializer};
-
+/// Makes an enum of stable codes, each with its name and what it stands for.
 macro_rules! codes {
-    ($($variant:ident $name:literal $meaning:literal,)+) => {
-        /// A stable code of an error.
+    ($(#[$about:meta])* $of:ident => $($variant:ident $name:literal $meaning:literal,)+) => {
+        $(#[$about])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Code {
+        pub enum $of {
             $(#[doc = $meaning] $variant,)+
         }
 
-        impl Code {
+        impl $of {
             /// All codes, in the order in which they are documented.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
@@ -26,10 +25,19 @@ macro_rules! codes {
                 match self { $(Self::$variant => $meaning,)+ }
             }
         }
+
+        impl serde::Serialize for $of {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.name())
+            }
+        }
     };
 }
+pub(crate) use codes;
 
 codes! {
+    /// A stable code of an error.
+    Code =>
     Usage "USAGE" "The command line cannot be parsed, or an option has a value that is not allowed.",
     SourceMissing "SOURCE_MISSING" "No source is given.",
     SourceUrlInvalid "SOURCE_URL_INVALID" "The source's URL is malformed, or has a parameter that is not known.",
@@ -97,29 +105,35 @@ codes! {
     OutputFailed "OUTPUT_FAILED" "The result cannot be printed.",
 }
 
-impl Serialize for Code {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_documentation_has_every_code() {
-        let rows: Vec<String> = Code::ALL
+        let rows = Code::ALL
             .iter()
-            .map(|code| format!("| `{}` | {} |", code.name(), code.meaning()))
-            .collect();
+            .map(|code| documented::row(code.name(), code.meaning()));
+        assert_eq!(documented::rows("Error codes"), rows.collect::<Vec<_>>());
+    }
+}
+
+/// What docs/errors.md lists.
+#[cfg(test)]
+pub(crate) mod documented {
+    /// The rows of a chapter's table.
+    pub fn rows(chapter: &str) -> Vec<&'static str> {
         let text = include_str!("../../docs/errors.md");
-        let chapter = text.split("\n## ").find(|chapter| chapter.starts_with("Error codes"));
-        let documented: Vec<&str> = chapter
-            .expect("a chapter of the error codes")
+        let found = text.split("\n## ").find(|found| found.starts_with(chapter));
+        found
+            .unwrap_or_else(|| panic!("no chapter {chapter}"))
             .lines()
             .filter(|line| line.starts_with("| `"))
-            .collect();
-        assert_eq!(documented, rows);
+            .collect()
+    }
+
+    /// A code's row.
+    pub fn row(name: &str, meaning: &str) -> String {
+        format!("| `{name}` | {meaning} |")
     }
 }

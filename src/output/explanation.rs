@@ -3,14 +3,16 @@
 use std::fmt::Write;
 
 use super::validation::difference_text;
-use crate::engine::runs::explain::{Cells, Explanation, Verdict};
+use super::verdict;
+use crate::engine::runs::explain::{Cells, Explanation};
+use crate::engine::runs::verdict::VerdictCode;
 
 pub fn text(explanation: &Explanation) -> String {
     let Explanation { table, key, .. } = explanation;
     let mut text = String::from("source rows behind it:\n");
     for row in &explanation.source {
         let newer = if row.is_newer_than_marker {
-            "  (changed since the last sync)"
+            "  (newer than the watermark)"
         } else {
             ""
         };
@@ -44,7 +46,7 @@ pub fn text(explanation: &Explanation) -> String {
         );
     }
     if let (Some(code), Some(reason)) = (explanation.reason_code, &explanation.rejected) {
-        let _ = writeln!(text, "it cannot be loaded: {}: {reason}", code.name());
+        let _ = writeln!(text, "quarantined: {}: {reason}", code.name());
     }
     if let Some(difference) = &explanation.difference {
         let _ = writeln!(
@@ -53,21 +55,25 @@ pub fn text(explanation: &Explanation) -> String {
             difference_text(table, difference).trim_end()
         );
     }
-    let verdict = match explanation.verdict {
-        Verdict::Equal => "source and star agree",
-        Verdict::Nowhere => "neither the source nor the star has such a row",
-        Verdict::Rejected => "it waits in sync_reject until its parent appears",
-        Verdict::Pending => "it has changed since the last sync; the next incremental run brings it",
-        Verdict::Silent => {
-            "the source has moved since the last sync, but no last_update behind the row tells of it; the next \
-             incremental run compares what has moved"
+    let code = explanation.verdict.code;
+    let verdict = match code {
+        VerdictCode::RowAbsent => "neither the source nor the target has such a row",
+        VerdictCode::RowQuarantined => "the row is quarantined until its parent appears",
+        VerdictCode::RowPending if explanation.source.is_empty() => {
+            "the row is gone from the source since the last sync; run incremental"
         }
-        Verdict::Unexplained => {
-            "nothing behind the row has moved since the last sync: the star was changed by somebody else, or an \
-             earlier change left no trace; `sakila-sync repair` mends it"
+        VerdictCode::RowPending => "the row changed since the last sync; run incremental",
+        VerdictCode::RowUntracked => {
+            "MISMATCH: the source changed since the last sync, but no last_update behind the row is newer; run incremental, \
+             which verifies changed tables, or repair"
         }
+        VerdictCode::RowMismatch => {
+            "MISMATCH: nothing behind the row changed since the last sync; the target was changed by another program, or an \
+             earlier change left no trace; run repair"
+        }
+        _ => "OK: source and target match",
     };
-    let _ = writeln!(text, "\n{table} {key}: {verdict}");
+    let _ = writeln!(text, "\n{table} {key}: {}", verdict::line(code, verdict));
     text
 }
 

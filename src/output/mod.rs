@@ -20,6 +20,7 @@ pub mod progress;
 pub mod report;
 mod terminal;
 pub mod validation;
+pub mod verdict;
 
 /// The version of the JSON documents' shape; it grows when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;

@@ -2,15 +2,15 @@
 
 use std::fmt::Write;
 
-use super::human::{bad, comparisons, duration, good, grouped, rate_of, table, units};
+use super::human::{comparisons, duration, grouped, rate_of, table, units};
+use super::verdict;
 use crate::engine::pipeline::stages::{self, StageSeconds};
 use crate::engine::runs::figures::Comparison;
 use crate::engine::runs::report::{Move, Proof, Report, TableReport};
-use crate::engine::target_db::history::Status;
 
 /// One of many runs in one line; nothing if there is nothing to tell.
 pub fn line(command: &str, report: &Report, seconds: f64) -> String {
-    if report.status == Status::Done && !report.changes() {
+    if !report.verdict.is_mismatch() && !report.changes() {
         return String::new();
     }
     let counts = report.counts();
@@ -22,9 +22,9 @@ pub fn line(command: &str, report: &Report, seconds: f64) -> String {
         grouped(counts.deleted),
         report.run_id
     );
-    if report.status == Status::Differences {
-        let differ = bad("source and target DIFFER");
-        let _ = write!(line, "; {differ}: `sakila-sync validate --all` tells where");
+    if report.verdict.is_mismatch() {
+        let verdict = verdict::load(&report.verdict, report.dry_run);
+        let _ = write!(line, "; {verdict}: run `sakila-sync validate --all`");
     }
     line
 }
@@ -38,9 +38,7 @@ pub fn text(command: &str, report: &Report, seconds: f64) -> String {
         .filter(|line| line.read + line.compared + line.deleted > 0)
         .collect();
     let has_compared = lines.iter().any(|line| line.compared + line.found > 0);
-    if lines.is_empty() {
-        text.push_str("nothing has changed in the source\n");
-    } else {
+    if !lines.is_empty() {
         let mut header = vec!["table", "read", "inserted", "updated", "deleted", "unchanged"];
         if has_compared {
             header.extend(["compared", "found"]);
@@ -87,24 +85,17 @@ pub fn text(command: &str, report: &Report, seconds: f64) -> String {
         let _ = writeln!(text, "\ntotals of the days it touches:\n{}\n", moves(&report.moves));
     }
     for (table, count) in &report.rejects {
-        let _ = writeln!(
-            text,
-            "{} rows of {table} are rejected: see sync_reject",
-            grouped(*count)
-        );
+        let _ = writeln!(text, "{table}: {} quarantined rows", grouped(*count));
     }
     let differences: Vec<&Comparison> = report
         .comparisons
         .iter()
         .filter(|comparison| comparison.differs())
         .collect();
-    if differences.is_empty() {
-        let agree = good("source and target agree");
-        let _ = writeln!(text, "{agree} in {} figures", report.comparisons.len());
-    } else {
-        let differ = bad("source and target DIFFER");
-        let _ = writeln!(text, "{differ}:\n{}", comparisons(differences));
+    if !differences.is_empty() {
+        let _ = writeln!(text, "{}", comparisons(differences));
     }
+    let _ = writeln!(text, "{}", verdict::load(&report.verdict, report.dry_run));
     text
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::human::{bad, comparisons, good, grouped, table};
+use super::human::{comparisons, grouped, table};
+use super::verdict;
 use crate::engine::pipeline::flow::{ColumnDifference, Difference, DifferenceKind};
 use crate::engine::runs::deep::TableDifferences;
 use crate::engine::runs::validate::Validation;
@@ -10,13 +11,13 @@ use crate::engine::runs::validate::Validation;
 /// Days that are listed one by one before the rest is only counted.
 const MAXIMAL_DAYS: usize = 20;
 
-/// One of many in one line; nothing if both sides agree.
-pub fn line(validation: &Validation, seconds: f64) -> String {
-    if validation.equal {
-        String::new()
+/// One of many in one line; nothing unless source and target differ.
+pub fn line(validation: &Validation) -> String {
+    if validation.verdict.is_mismatch() {
+        let verdict = verdict::validation(validation);
+        format!("validate: {verdict}: run `sakila-sync validate --all`")
     } else {
-        let differ = bad("source and target DIFFER");
-        format!("validate: {differ} ({seconds:.2} s): `sakila-sync validate --all` tells where")
+        String::new()
     }
 }
 
@@ -52,7 +53,7 @@ pub fn text(validation: &Validation, seconds: f64) -> String {
         Some((from, to)) => format!("{from} to {to}"),
         None => "all days".to_owned(),
     };
-    let _ = writeln!(text, "\nperiod: {period}");
+    let _ = writeln!(text, "\nperiod: {period} (compared in {seconds:.2} s)");
     if !validation.totals.is_empty() {
         let _ = writeln!(text, "{}", comparisons(&validation.totals));
     }
@@ -75,16 +76,25 @@ pub fn text(validation: &Validation, seconds: f64) -> String {
             text.push_str(&described(table));
         }
     }
-    let verdict = if validation.equal {
-        good("source and target agree")
-    } else {
-        bad("source and target DIFFER")
-    };
-    let tolerance = match validation.tolerance {
-        0 => String::new(),
-        tolerance => format!(" within a tolerance of {tolerance}"),
-    };
-    let _ = writeln!(text, "\nvalidate: {verdict}{tolerance} ({seconds:.2} s)");
+    for line in validation.tables.iter().filter(|line| line.unaccounted != 0) {
+        let (rows, more_or_fewer) = match line.unaccounted {
+            rows @ 1.. => (rows, "more"),
+            rows => (-rows, "fewer"),
+        };
+        let _ = writeln!(
+            text,
+            "{}: {} rows {more_or_fewer} than the last run left in it; another program changed the target",
+            line.rows.table,
+            grouped(rows)
+        );
+    }
+    if !validation.source_changed.is_empty() {
+        text.push_str("\nsource identity changed since the last load; compared with it (--accept-source):\n");
+        for evidence in &validation.source_changed {
+            let _ = writeln!(text, "  {evidence}");
+        }
+    }
+    let _ = writeln!(text, "\n{}", verdict::validation(validation));
     text
 }
 

@@ -8,21 +8,41 @@ use crate::source_lost::run_through;
 impl Run {
     fn refuses_because(self, words: &str) {
         let run = self.ends_with_code(3);
-        for word in [words, "the source is not the one", "full-load --accept-source"] {
+        for word in [words, "error[SOURCE_CHANGED]", "full-load --accept-source"] {
             assert!(run.stderr.contains(word), "no {word:?} in {run:#?}");
         }
     }
 }
 
-/// Both loads refuse; an accepting full load takes it, and all is as ever.
+/// Every command that compares or writes refuses; `status` shows both sources. An accepting full load takes it, and all
+/// is as ever.
 fn is_asked_about(sandbox: &Sandbox, words: &str) {
-    let before = sandbox.figure("SELECT COUNT(*) || ' ' || SUM(amount) FROM fact_payment");
-    sandbox.run(&["incremental"]).refuses_because(words);
-    sandbox.run(&["full-load"]).refuses_because(words);
-    assert_eq!(
-        sandbox.figure("SELECT COUNT(*) || ' ' || SUM(amount) FROM fact_payment"),
-        before
+    let all = "SELECT COUNT(*) || ' ' || SUM(amount) || ' ' || (SELECT MAX(id) FROM sync_run) || ' ' || \
+               (SELECT GROUP_CONCAT(server || schema || columns) FROM sync_source) FROM fact_payment";
+    let before = sandbox.figure(all);
+    for arguments in [
+        &["init"][..],
+        &["full-load"],
+        &["incremental"],
+        &["incremental", "--dry-run"],
+        &["repair"],
+        &["repair", "--dry-run"],
+        &["validate"],
+        &["validate", "--all", "--deep"],
+        &["explain", "fact_payment", "1"],
+    ] {
+        sandbox.run(arguments).refuses_because(words);
+    }
+    let status = sandbox.run(&["status"]).succeeds();
+    assert!(status.stdout.contains(words), "{status:#?}");
+    // The rows are the same, so the comparison finds nothing; and it takes nothing over.
+    let compared = sandbox.json(&["validate", "--all", "--deep", "--accept-source"]);
+    assert_eq!(compared["verdict"]["mismatches"], 0, "{compared}");
+    assert!(
+        compared["source_changed"][0].as_str().unwrap().contains(words),
+        "{compared}"
     );
+    assert_eq!(sandbox.figure(all), before);
     sandbox.run(&["full-load", "--accept-source"]).succeeds();
     sandbox.run(&["incremental"]).succeeds();
     sandbox.assert_star_equals_source();
@@ -96,4 +116,33 @@ fn new_indexes_columns_and_tables_and_a_newest_row_that_went_are_no_change() {
     ]);
     sandbox.run(&["incremental"]).succeeds();
     sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_wholly_different_sakila_is_refused_and_differs_where_it_is_compared_none_the_less() {
+    let sandbox = Sandbox::loaded();
+    let other = Sandbox::empty();
+    other
+        .administer(&["seed", "--seed", "2", "--until", "2026-01-01"])
+        .succeeds();
+    let ask = |arguments: &[&str]| {
+        let mut command = sandbox.command(arguments);
+        command.env("SAKILA_SYNC_SOURCE", other.url());
+        Run::of(command)
+    };
+    for arguments in [
+        &["validate", "--all", "--deep"][..],
+        &["explain", "fact_payment", "10"],
+        &["init"],
+    ] {
+        ask(arguments).refuses_because("the schema was ");
+    }
+    // All its rows are newer than the watermarks: none of them is pending.
+    let compared = ask(&["validate", "--all", "--accept-source"]).ends_with_code(1);
+    assert_eq!(compared.verdict_code(), "MISMATCH");
+    let status = ask(&["status", "--json"]).succeeds();
+    let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!(status["loaded_from"]["schema"], sandbox.schema());
+    assert_eq!(status["source_now"]["schema"], other.schema());
+    assert_eq!(status["markers"][0]["lag_seconds"], serde_json::Value::Null);
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::Sandbox;
 
 /// Fields whose values differ from run to run.
-const VARYING: [&str; 24] = [
+const VARYING: [&str; 25] = [
     "file",
     "finished",
     "from",
@@ -19,6 +19,7 @@ const VARYING: [&str; 24] = [
     "oldest_unproven_seconds",
     "rows_scanned",
     "rows_per_second",
+    "schema",
     "seconds",
     "waiting",
     "working",

@@ -49,7 +49,8 @@ fn masked(text: &str) -> String {
         (r"(SECONDS|LAG) +TIME +(the overlap|-)", "LAG TIME HELD"),
         (r"created \S+", "created FILE"),
         // Before the first run it is the server's estimate.
-        (r", [0-9,]+ rows: CREATE", ", ROWS rows: CREATE"),
+        (r", (about )?[0-9,]+ rows: CREATE", ", ROWS rows: CREATE"),
+        (r"server .*, schema \w+", "IDENTITY"),
         (r"`sakila\w*`", "`SCHEMA`"),
         (r"─+", "─"),
         (r" +", " "),

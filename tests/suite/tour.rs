@@ -77,7 +77,7 @@ fn the_demonstration_shows_each_command_and_keeps_nothing_but_the_star() {
             "$ sakila-sync validate",
         ]
     );
-    assert_eq!(run.stdout.matches("validate: source and target agree").count(), 2);
+    assert_eq!(run.stdout.matches(" match [OK]").count(), 4);
     let bars = run
         .stdout
         .lines()

@@ -13,9 +13,14 @@ fn a_period_without_rows_says_so_and_names_the_newest_date() {
             "SELECT CAST(DATE(MAX(payment_date)) AS CHAR) FROM payment",
         ),
     ] {
-        let newest = format!("{fact}: its newest date is {}", sandbox.source_figure(newest));
-        assert!(run.stdout.contains(&newest), "{run:#?}");
+        let newest = sandbox.source_figure(newest);
+        assert!(
+            run.stdout.contains(&format!("{fact}: its newest date is {newest}")),
+            "{run:#?}"
+        );
+        assert!(run.verdict().contains(&newest), "{run:#?}");
     }
+    assert_eq!(run.verdict_code(), "NOTHING_COMPARED");
     // A day that no calendar has is none to name, and no reason to fail.
     sandbox.change(&[
         "SET sql_mode = ''",
@@ -122,8 +127,8 @@ fn a_difference_that_an_incremental_run_may_not_look_for_is_not_forgotten_by_the
         "UPDATE payment p JOIN (SELECT payment_date FROM payment WHERE payment_id = 1) one \
          SET p.payment_date = one.payment_date WHERE p.payment_id = 2",
     ]);
-    let run = sandbox.run(&["incremental", "--verify-budget", "0"]).ends_with_code(1);
-    assert!(run.stdout.contains("source and target DIFFER"), "{run:#?}");
+    let report = sandbox.json(&["incremental", "--verify-budget", "0"]);
+    assert_eq!(report["verdict"]["code"], "MISMATCH");
     let proven = "SELECT COUNT(*) FROM sync_state WHERE update_time IS NOT NULL";
     assert_eq!(sandbox.figure(proven), "0");
     sandbox.run(&["incremental"]).succeeds();

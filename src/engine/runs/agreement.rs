@@ -52,14 +52,20 @@ impl CatchUp<'_> {
     }
 
     /// Row counts of the tables that moved; totals over the days that were touched, or all after a full load.
-    pub(super) async fn compare(&self) -> Result<Vec<Comparison>> {
+    pub(super) async fn compare(&mut self) -> Result<Vec<Comparison>> {
         let sides = self.sides().await?;
         let mut comparisons = Vec::new();
-        let mut source_totals = SourceTotals::new(&self.context.look, sides.source.clone());
-        for table in self.context.look.star.tables() {
+        let context = self.context;
+        let mut source_totals = SourceTotals::new(&context.look, sides.source.clone());
+        for table in context.look.star.tables() {
             if self.deltas[table.source_table].moved {
                 let known = self.source_rows.get(table.source_table).copied();
-                comparisons.push(sides.rows(table, 0, known).await?);
+                let rows = sides.rows(table, 0, known).await?;
+                self.target_rows.insert(table.source_table, rows.target);
+                comparisons.push(rows);
+            } else if self.has_other_number_of_rows(table) {
+                let rows = sides.target_rows(table, &Scope::ALL).await?;
+                self.target_rows.insert(table.source_table, rows);
             }
             if table.totals.is_none() {
                 continue;
@@ -88,6 +94,20 @@ impl CatchUp<'_> {
             );
         }
         Ok(comparisons)
+    }
+
+    /// Whether the pass leaves more or fewer rows in a table than the last one that counted them, as far as it knows.
+    fn has_other_number_of_rows(&self, table: &Table) -> bool {
+        let is_unknown = self
+            .states
+            .get(table.source_table)
+            .is_none_or(|state| state.target_rows.is_none());
+        let outcome = self.outcomes.get(table.name);
+        is_unknown
+            || outcome.is_some_and(|outcome| {
+                let (seen, found) = (outcome.counts, outcome.compared);
+                seen.inserted + seen.deleted + found.inserted + found.deleted > 0
+            })
     }
 
     /// The target's totals of all days: those that were added up before the pass, but for the days it has touched.

@@ -102,6 +102,8 @@ pub struct CatchUp<'a> {
     pub(super) removed: Removed,
     /// How many rows the source has of each table, where they were counted.
     pub(super) source_rows: HashMap<&'static str, i64>,
+    /// How many rows the pass leaves in the target, by source table, where they were counted.
+    pub(super) target_rows: HashMap<&'static str, i64>,
     /// What is known of the snapshot's lookups.
     pub(super) snapshot_lookups: Arc<SnapshotLookups>,
     /// What each source table looked like before the pages of this run were read, if there were any.
@@ -131,6 +133,7 @@ impl<'a> CatchUp<'a> {
             written: HashSet::new(),
             removed: std::mem::take(&mut start.removed),
             source_rows: HashMap::new(),
+            target_rows: HashMap::new(),
             snapshot_lookups: Arc::default(),
             signatures_before_pages: None,
             start,
@@ -326,6 +329,7 @@ impl<'a> CatchUp<'a> {
                 } else {
                     all_rows
                 },
+                target_rows: self.target_rows.get(source_table.name).copied(),
             };
             let mut state = delta.advance(source_table, state, &advance);
             self.tell_marker(source_table.name, delta, &state);

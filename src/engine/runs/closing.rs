@@ -8,9 +8,9 @@ use sea_orm::DatabaseTransaction;
 use crate::engine::failpoint;
 use crate::engine::pipeline::stages::Stage;
 use crate::engine::runs::catch_up::{CatchUp, Passed, Start};
-use crate::engine::runs::figures::Comparison;
 use crate::engine::runs::report::{self, Report};
-use crate::engine::runs::{Context, totals};
+use crate::engine::runs::verdict::Verdict;
+use crate::engine::runs::{Context, Mode, totals};
 use crate::engine::source_db::Snapshot;
 use crate::engine::target_db::history::{self, Status};
 use crate::engine::target_db::{self, TargetReader, history_length, reject};
@@ -33,6 +33,7 @@ impl Closing<'_> {
     /// Anything that either database answers, with nothing of the pass kept.
     pub async fn close(self, start: Start) -> Result<Report> {
         let star = self.context.look.star;
+        let is_deep = start.mode == Mode::ClosingRepair;
         let mut lap = self.context.look.progress.lap(Stage::Closing);
         let pass = CatchUp::new(
             self.context,
@@ -54,14 +55,21 @@ impl Closing<'_> {
         } else {
             Vec::new()
         };
-        let differs = comparisons.iter().any(Comparison::differs);
         let rejects = reject::counts(&*self.transaction).await?;
         lap.worked();
+        let tables = report::tables(star, &outcomes, &rejects);
+        let tally = report::tally(&tables, &comparisons, &rejects, is_deep);
+        let verdict = Verdict::of_load(tally, self.dry_run);
         let report = Report {
-            status: if differs { Status::Differences } else { Status::Done },
+            status: if verdict.is_mismatch() {
+                Status::Differences
+            } else {
+                Status::Done
+            },
+            verdict,
             run_id: self.run_id,
             dry_run: self.dry_run,
-            tables: report::tables(star, &outcomes, &rejects),
+            tables,
             comparisons,
             rejects,
             proof,

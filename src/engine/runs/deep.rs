@@ -4,29 +4,19 @@
 //! snapshot, before they are called different. What has changed since the last sync is pending, and no difference.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use serde::Serialize;
 use tracing::info;
 
-use crate::engine::declaration::lookup::Lookups;
 use crate::engine::declaration::period::Period;
 use crate::engine::declaration::scope::Scope;
-use crate::engine::declaration::table::{Star, Table};
+use crate::engine::declaration::table::Table;
 use crate::engine::pipeline::flow::{Difference, Outcomes};
-use crate::engine::pipeline::lookups::LookupSource;
-use crate::engine::pipeline::read::{LookupPlan, Reader};
-use crate::engine::pipeline::write::{Commits, Writer};
-use crate::engine::pipeline::{self, Pipeline};
+use crate::engine::pipeline::write::Commits;
 use crate::engine::runs::Look;
 use crate::engine::runs::pages::Pages;
-use crate::engine::runs::pending::Pending;
-use crate::engine::source_db::Snapshot;
-use crate::engine::target_db::TargetReader;
+use crate::engine::runs::rows::{KEYS_A_PAGE, RowComparison};
 use crate::error::Result;
-
-/// Keys that one page names.
-const KEYS_A_PAGE: usize = 2_000;
 
 /// How one table differs.
 #[derive(Clone, Debug, Serialize)]
@@ -44,6 +34,9 @@ pub struct TableDifferences {
     pub pending: u64,
     /// The first that differ.
     pub first: Vec<Difference>,
+    /// Page keys of all that differ, ascending.
+    #[serde(skip)]
+    pub keys: Vec<i64>,
 }
 
 impl TableDifferences {
@@ -52,97 +45,85 @@ impl TableDifferences {
     }
 }
 
-/// Compares all pages; what seems to differ is in the outcomes' changed keys.
-pub async fn suspects(look: &Look<'_>, period: &Period) -> Result<Outcomes> {
-    let pages = Pages {
-        look,
-        is_target_empty: false,
-        commits: Commits::Never,
-        run_id: 0,
-        done_upto: HashMap::new(),
-        period: period.clone(),
-    };
-    Ok(pages.walk().await?.outcomes)
-}
+/// Rows that seemed to differ, each page being a statement of its own: page keys by star table, and how many rows were
+/// compared.
+#[derive(Clone, Debug, Default)]
+pub struct Suspects(HashMap<&'static str, (Vec<i64>, u64)>);
 
-/// The second look, in one snapshot.
-pub struct Recheck<'a> {
-    pub look: &'a Look<'a>,
-    pub snapshot: &'a Snapshot,
-    pub target: TargetReader,
-    pub pending: &'a Pending,
-    /// Rows to describe, a table.
-    pub described: usize,
-}
+impl Suspects {
+    /// Compares all pages.
+    pub async fn find(look: &Look<'_>, period: &Period) -> Result<Self> {
+        let pages = Pages {
+            look,
+            is_target_empty: false,
+            commits: Commits::Never,
+            run_id: 0,
+            done_upto: HashMap::new(),
+            period: period.clone(),
+        };
+        Ok(Self::of(pages.walk().await?.outcomes))
+    }
 
-impl Recheck<'_> {
-    /// Looks again at what seemed to differ.
-    pub async fn run(&self, suspects: Outcomes) -> Result<Vec<TableDifferences>> {
-        // What rows of the source should be to others, where the target may have them wrong.
-        let mut corrected = Lookups::default();
-        let mut tables = Vec::new();
-        for table in self.look.star.tables() {
-            let outcome = suspects.get(table.name).cloned().unwrap_or_default();
-            let compared = outcome.counts.read;
+    fn of(outcomes: Outcomes) -> Self {
+        let suspects = outcomes.into_iter().map(|(table, outcome)| {
             let mut keys = outcome.changed;
             keys.sort_unstable();
             keys.dedup();
-            keys.retain(|key| !self.pending.is_rejected(table, *key));
-            let all = keys.len();
-            keys.retain(|key| !self.pending.holds(table, *key));
-            let pending = (all - keys.len()) as u64;
-            let mut differences = self.compare(table, keys, &mut corrected).await?;
-            differences.compared = compared;
-            differences.pending = pending;
-            info!(table = table.name, rows = compared, "compared row by row");
-            tables.push(differences);
-        }
-        Ok(tables)
+            (table, (keys, outcome.counts.read))
+        });
+        Self(suspects.collect())
     }
 
-    async fn compare(
-        &self,
-        table: &'static Table,
-        keys: Vec<i64>,
-        corrected: &mut Lookups,
-    ) -> Result<TableDifferences> {
-        let jobs = pipeline::jobs_of(table, Scope::of_keys(keys, KEYS_A_PAGE));
-        let star: &'static Star = self.look.star;
-        let pipeline = Pipeline {
-            // A snapshot is one connection.
-            workers: 1,
-            reader: Reader {
-                source: self.snapshot.reader(),
-                target: self.target.clone(),
-                lookups: LookupPlan::ByKey(LookupSource {
-                    corrected: corrected.clone(),
-                    ..LookupSource::of(star, self.snapshot.reader(), self.target.clone())
-                }),
-                period: Period::All,
-            },
-            writer: Writer::new(star, Commits::Never, 0, None),
-            publishes: vec![table],
-            described: self.described,
-            progress: Arc::clone(&self.look.progress),
-            stop: &self.look.stop,
-        };
-        let outcome = pipeline.run(jobs).await?;
-        for (lookup, map) in outcome.published {
-            corrected.set(lookup, map);
+    /// Those that were found to differ, of as many rows.
+    pub fn confirmed(tables: &[TableDifferences]) -> Self {
+        let confirmed = tables
+            .iter()
+            .map(|table| (table.table, (table.keys.clone(), table.compared)));
+        Self(confirmed.collect())
+    }
+}
+
+/// Which of a table's rows are explained, and so are no differences.
+pub enum Explained {
+    Pending,
+    Quarantined,
+}
+
+/// The second look at the suspects, in one snapshot.
+pub async fn recheck(
+    suspects: &Suspects,
+    mut rows: RowComparison<'_>,
+    tables: impl Iterator<Item = &'static Table>,
+    explained: impl Fn(&Table, i64) -> Option<Explained>,
+) -> Result<Vec<TableDifferences>> {
+    let mut differences = Vec::new();
+    for table in tables {
+        let (suspects, compared) = suspects.0.get(table.name).cloned().unwrap_or_default();
+        let mut keys = Vec::new();
+        let mut pending = 0;
+        for key in suspects {
+            match explained(table, key) {
+                None => keys.push(key),
+                Some(Explained::Pending) => pending += 1,
+                Some(Explained::Quarantined) => {}
+            }
         }
-        let mut outcomes = outcome.tables;
-        let found = outcomes.remove(table.name).unwrap_or_default();
+        let scopes = Scope::of_keys(keys, KEYS_A_PAGE);
+        let found = rows.compare(table, scopes, Period::All).await?;
         let mut first = found.differences;
         first.sort_by_key(|difference| difference.key);
-        first.truncate(self.described);
-        Ok(TableDifferences {
+        first.truncate(rows.described);
+        info!(table = table.name, rows = compared, "compared row by row");
+        differences.push(TableDifferences {
             table: table.name,
-            compared: 0,
+            compared,
             missing: found.counts.inserted,
             extra: found.counts.deleted,
             different: found.counts.updated,
-            pending: 0,
+            pending,
             first,
-        })
+            keys: found.changed,
+        });
     }
+    Ok(differences)
 }

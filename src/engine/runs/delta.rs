@@ -44,6 +44,8 @@ pub struct Advance<'a> {
     pub before_pages: Option<&'a HashMap<String, String>>,
     /// Rows that had to be gone through to find the delta.
     pub rows_scanned: Option<i64>,
+    /// Rows of the target table made from it, if they were counted.
+    pub target_rows: Option<i64>,
 }
 
 /// What is known of a table before it is looked at.
@@ -211,6 +213,7 @@ impl Delta {
             } else {
                 before.rows_scanned
             },
+            target_rows: after.target_rows.or(before.target_rows),
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Query, SelectStatement};
-use sea_orm::{QueryResult, TransactionTrait};
+use sea_orm::{Condition, QueryResult, TransactionTrait};
 use serde::{Serialize, Serializer};
 
 use crate::engine::declaration::integer::Integer;
@@ -19,8 +20,11 @@ use crate::engine::pipeline::flow::{Difference, Job, Page};
 use crate::engine::pipeline::lookups::LookupSource;
 use crate::engine::pipeline::read::{LookupPlan, Reader};
 use crate::engine::pipeline::transform::transform;
-use crate::engine::runs::Look;
-use crate::engine::runs::pending::{self, Moved};
+use crate::engine::runs::identity::{self, SourceColumns};
+use crate::engine::runs::validate::wait_until_after;
+use crate::engine::runs::validation_look::unaccounted;
+use crate::engine::runs::verdict::VerdictCode;
+use crate::engine::runs::{Look, figures, pending};
 use crate::engine::source_db::Snapshot;
 use crate::engine::target_db::history::{self, sync_run};
 use crate::engine::target_db::state::{self, States};
@@ -63,7 +67,7 @@ pub struct Explanation {
     pub reason_code: Option<ReasonCode>,
     pub rejected: Option<String>,
     pub difference: Option<Difference>,
-    pub verdict: Verdict,
+    pub verdict: RowVerdict,
 }
 
 /// A source row that the star's row is made of, or that decides whether it can be loaded.
@@ -71,40 +75,52 @@ pub struct Explanation {
 pub struct RowBehind {
     pub table: &'static str,
     pub columns: Cells,
-    /// Whether its last_update is newer than the table's marker and than the last sync: the next run looks at it.
+    /// Whether its table may have changed since the last sync, and its last_update is newer than the watermark or NULL: the
+    /// next run looks at it.
     pub is_newer_than_marker: bool,
 }
 
-/// What is to be thought of a row.
+/// The verdict on a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Both sides agree.
-    Equal,
-    /// Neither side has such a row.
-    Nowhere,
-    /// The row cannot be loaded, and the star has none.
-    Rejected,
-    /// Changed in the source since the last sync.
-    Pending,
-    /// The source has moved since the last sync, but no last_update behind the row tells of it.
-    Silent,
-    /// Nothing behind the row has moved since the last sync: the star was changed, or an earlier change left no trace.
-    Unexplained,
+pub struct RowVerdict {
+    pub code: VerdictCode,
 }
 
-/// Explains the row of `table` with the source's key `key`.
+/// Explains the row of `table` with the source's key `key`. A mismatch is told if a second look finds it, too: times of
+/// change are whole seconds.
 ///
 /// # Errors
-/// `NotLoaded` before a full load has finished; anything that either database answers.
-pub async fn run(look: &Look<'_>, table: &'static Table, key: i64) -> Result<Explanation> {
+/// `NotLoaded` before a full load has finished, `SourceChanged`; anything that either database answers.
+pub async fn run(
+    look: &Look<'_>,
+    source_columns: &SourceColumns,
+    table: &'static Table,
+    key: i64,
+) -> Result<Explanation> {
+    let (first, clock) = explain(look, source_columns, table, key).await?;
+    if !first.verdict.code.is_mismatch() {
+        return Ok(first);
+    }
+    wait_until_after(look.source, clock).await?;
+    let (second, _) = explain(look, source_columns, table, key).await?;
+    Ok(second)
+}
+
+async fn explain(
+    look: &Look<'_>,
+    source_columns: &SourceColumns,
+    table: &'static Table,
+    key: i64,
+) -> Result<(Explanation, DateTime<Utc>)> {
     let transaction = look.readers.begin().await.target(|| "beginning to read".to_owned())?;
     let states = state::load(&transaction).await?;
     if !state::is_loaded(&states) {
         return Err(Error::NotLoaded);
     }
+    identity::check(look.source, source_columns, &transaction).await?;
     let target = TargetReader::Within(Arc::new(transaction));
-    let snapshot = look.source.snapshot().await?;
+    let mut snapshot = look.source.snapshot().await?;
+    snapshot.refresh_update_times().await?;
     let mut search = Search {
         look,
         snapshot: &snapshot,
@@ -128,16 +144,24 @@ pub async fn run(look: &Look<'_>, table: &'static Table, key: i64) -> Result<Exp
         ),
         None => (None, None),
     };
-    let verdict = match (&difference, &rejection) {
-        (None, None) if !has_source => Verdict::Nowhere,
-        (None, None) => Verdict::Equal,
-        (None, Some(_)) if reject::is_noted(&target, table.source_table, key).await? => Verdict::Rejected,
-        _ if source.iter().any(|row| row.is_newer_than_marker) => Verdict::Pending,
-        _ if has_moved(look, table, &snapshot, &states) => Verdict::Silent,
-        _ => Verdict::Unexplained,
+    let may_have_changed = |table: &str| pending::may_have_changed(&snapshot, table, &states);
+    let code = match (&difference, &rejection) {
+        (None, None) if !has_source => VerdictCode::RowAbsent,
+        (None, None) => VerdictCode::RowOk,
+        (None, Some(_)) if reject::is_noted(&target, table.source_table, key).await? => VerdictCode::RowQuarantined,
+        _ if source.iter().any(|row| row.is_newer_than_marker) => VerdictCode::RowPending,
+        _ if !has_source
+            && may_have_changed(table.source_table)
+            && !has_rows_of_others(table, &target, &states).await? =>
+        {
+            VerdictCode::RowPending
+        }
+        _ if sources_of(look, table).any(may_have_changed) => VerdictCode::RowUntracked,
+        _ => VerdictCode::RowMismatch,
     };
+    let clock = snapshot.clock;
     snapshot.close().await?;
-    Ok(Explanation {
+    let explanation = Explanation {
         table: table.name,
         key,
         source,
@@ -150,17 +174,23 @@ pub async fn run(look: &Look<'_>, table: &'static Table, key: i64) -> Result<Exp
         reason_code: rejection.as_ref().map(|rejection| rejection.code),
         rejected: rejection.map(|rejection| rejection.reason),
         difference,
-        verdict,
-    })
+        verdict: RowVerdict { code },
+    };
+    Ok((explanation, clock))
 }
 
-/// Whether anything that the table is made from has moved since the last sync.
-fn has_moved(look: &Look<'_>, table: &Table, snapshot: &Snapshot, states: &States) -> bool {
-    look.star
-        .sources
-        .iter()
+/// Whether the target holds rows that another program inserted: then one that the source lacks was perhaps never there.
+async fn has_rows_of_others(table: &Table, target: &TargetReader, states: &States) -> Result<bool> {
+    let rows = figures::rows_held(target, table, Condition::all()).await?;
+    Ok(unaccounted(states, table, rows) > 0)
+}
+
+/// The source tables that a table is made from.
+fn sources_of(look: &Look<'_>, table: &Table) -> impl Iterator<Item = &'static str> {
+    let sources = look.star.sources.iter();
+    sources
         .filter(|source| table.is_made_from(source.name))
-        .any(|source| pending::since_last_sync(snapshot, source.name, states) != Moved::No)
+        .map(|source| source.name)
 }
 
 /// The row of the star, every column of it.
@@ -279,22 +309,16 @@ impl Search<'_> {
     }
 
     fn is_newer_than_marker(&self, source: &SourceTable, columns: &Cells) -> bool {
-        let changed = columns.get(MARKER_COLUMN);
         let marker = self
             .states
             .get(source.name)
             .and_then(|state| state.last_updated.as_ref());
-        match (changed, marker) {
-            // Both are YYYY-MM-DD HH:MM:SS in UTC. What the overlap reads again was seen by the last run.
-            (Some(changed), Some(marker)) => {
-                let observed = self
-                    .states
-                    .get(source.name)
-                    .and_then(|state| state.observed_at.as_ref());
-                changed > marker && observed.is_none_or(|observed| changed > observed)
-            }
-            _ => false,
-        }
+        let is_newer = match (columns.get(MARKER_COLUMN), marker) {
+            // Both are YYYY-MM-DD HH:MM:SS in UTC.
+            (Some(changed), Some(marker)) => changed > marker,
+            _ => true,
+        };
+        is_newer && pending::may_have_changed(self.snapshot, source.name, self.states)
     }
 
     async fn page(&self, table: &'static Table, key: i64) -> Result<Page> {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::engine::declaration::scope::Scope;
 use crate::engine::declaration::table::Table;
+use crate::engine::runs::verdict::Tally;
 use crate::engine::source_db::indexes::Indexes;
 use crate::engine::source_db::reader::SourceReader;
 use crate::engine::target_db::TargetReader;
@@ -149,6 +150,20 @@ pub async fn rows_held_upto(target: &TargetReader, table: &Table, condition: Con
     let rows = target.number(&select).await;
     let rows = rows.target(|| format!("counting {}", table.name))?;
     Ok(u64::try_from(rows).unwrap_or(0))
+}
+
+/// Counts the figures that stand for a whole table or period as checks. One of them matches if its difference is within the
+/// tolerance, and that of each of its days among them.
+pub fn count_checks(figures: &[Comparison], tolerance: u64, tally: &mut Tally) {
+    let within = |figure: &Comparison| figure.delta().unsigned_abs() <= tolerance;
+    let is_part = |day: &Comparison, whole: &Comparison| {
+        (day.table, day.measure, day.store_id) == (whole.table, whole.measure, whole.store_id)
+    };
+    let (whole, days): (Vec<_>, Vec<_>) = figures.iter().partition(|figure| figure.date_key.is_none());
+    let off: Vec<_> = days.into_iter().filter(|day| !within(day)).collect();
+    for figure in whole {
+        tally.add(within(figure) && !off.iter().any(|day| is_part(day, figure)));
+    }
 }
 
 /// Adds figures up over the days, so that each store has one a measure.

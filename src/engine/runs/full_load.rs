@@ -54,7 +54,7 @@ struct Start {
 pub async fn run(context: &Context<'_>, accept_source: bool) -> Result<Report> {
     let writer = &context.target.writer;
     if !accept_source {
-        identity::check(context, &state::load(writer).await?).await?;
+        identity::check(context.look.source, context.source_columns, writer).await?;
     }
     let start = prepare(context).await?;
     if start.is_empty {

@@ -31,7 +31,7 @@ pub async fn check(context: &Context<'_>) -> Result<()> {
     if !state::is_loaded(&states) || state::is_loading(&states) {
         return Err(Error::NotLoaded);
     }
-    identity::check(context, &states).await
+    identity::check(context.look.source, context.source_columns, &context.target.writer).await
 }
 
 /// Leaves the mark of a run whose own row in the history went with its transaction. The error is the one to report,

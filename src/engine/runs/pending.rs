@@ -1,84 +1,79 @@
-//! What has changed in the source since the last sync, and so is no difference. Found by reading alone.
+//! What changed in the source since the last sync, and so is no mismatch. Found by reading alone.
 //!
-//! Nothing of a table is pending that has not moved since: a row of it that differs does so for another reason. Rows
-//! that are missing without a newer stamp are differences, too; rows that are gone from the source leave no stamp.
+//! A row of a table that has certainly not changed since is never pending. Nor is a row that is missing in the target, or
+//! differs there, without a newer change timestamp behind it. Rows that are gone from the source leave no timestamp: as
+//! many of them are pending as row counts reveal.
 
 use std::collections::{BTreeMap, HashMap};
 
+use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Query;
 
 use crate::engine::declaration::integer::Key;
+use crate::engine::declaration::period::Period;
 use crate::engine::declaration::scope::{KEYS_A_STATEMENT, Scope};
-use crate::engine::declaration::table::{Kind, Table};
-use crate::engine::pipeline::flow::{Outcomes, Removed, TableOutcome};
+use crate::engine::declaration::table::{Star, Table};
+use crate::engine::pipeline::flow::{Outcomes, TableOutcome};
 use crate::engine::pipeline::plan::Intervals;
 use crate::engine::runs::delta::{Delta, LookAt};
 use crate::engine::runs::figures::Sides;
+use crate::engine::runs::rows::{KEYS_A_PAGE, RowComparison};
 use crate::engine::runs::stale::Changes;
 use crate::engine::runs::{Look, Mode};
 use crate::engine::source_db::Snapshot;
 use crate::engine::target_db::reject;
-use crate::engine::target_db::state::{self, States};
+use crate::engine::target_db::state::{self, States, sync_state};
 use crate::error::{Doing, Result};
 
-/// Page keys of rows that have changed since the last sync, by star table, ascending.
-pub struct Pending(HashMap<&'static str, Keys>);
+/// Rows that changed since the last sync, by star table.
+#[derive(Default)]
+pub struct Pending(HashMap<&'static str, PendingRows>);
 
 #[derive(Default)]
-struct Keys {
-    /// Without those that are rejected: they are explained already.
-    changed: Vec<i64>,
-    rejected: Vec<i64>,
+struct PendingRows {
+    /// Page keys of rows that a change may have reached, ascending, without the quarantined ones, which are explained
+    /// already. Many of them are equal on both sides, such as those within the safety lag.
+    candidates: Vec<i64>,
+    /// Page keys of quarantined rows, ascending.
+    quarantined: Vec<i64>,
+    /// How many of the candidates differ.
+    rows: u64,
 }
 
-/// Whether a source table has changed since the last sync.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Moved {
-    No,
-    Yes,
-    /// In the very second of the last sync, or the server does not know: it was restarted.
-    Perhaps,
+/// Whether a source table may have changed since the last sync. In doubt it may: the server may have been restarted, the
+/// last sync may have been in the second of the last change, and MariaDB notes when a transaction began, not when it was
+/// committed.
+pub(super) fn may_have_changed(snapshot: &Snapshot, source_table: &str, states: &States) -> bool {
+    may_have_changed_at(
+        states.get(source_table),
+        snapshot.update_time(source_table),
+        snapshot.notes_commits(),
+    )
 }
 
-pub(super) fn since_last_sync(snapshot: &Snapshot, source_table: &str, states: &States) -> Moved {
-    let (Some(state), Some(updated)) = (states.get(source_table), snapshot.update_time(source_table)) else {
-        return Moved::Perhaps;
+/// The same of a table's state and its time of change now. `notes_commits` tells whether that time is one of a commit.
+fn may_have_changed_at(
+    state: Option<&sync_state::Model>,
+    update_time: Option<DateTime<Utc>>,
+    notes_commits: bool,
+) -> bool {
+    let (Some(state), Some(update_time)) = (state, update_time) else {
+        return true;
     };
-    // A time that had settled at the last sync tells for certain.
+    // A time that had settled at the last sync is certain either way.
     if let Some(settled) = &state.update_time {
-        return if Some(settled) == snapshot.signature(source_table).as_ref() {
-            Moved::No
-        } else {
-            Moved::Yes
-        };
+        return *settled != state::time_text(update_time);
     }
-    match state.observed_at.as_deref().and_then(state::parse_time) {
-        // MariaDB would not tell of a transaction that was open then: a difference that is none is told, and none is hidden.
-        Some(observed) if updated < observed => Moved::No,
-        Some(observed) if updated > observed => Moved::Yes,
-        _ => Moved::Perhaps,
-    }
+    let observed = state.observed_at.as_deref().and_then(state::parse_time);
+    observed.is_none_or(|observed| !notes_commits || update_time >= observed)
 }
 
 impl Pending {
-    /// Looks for changed rows as an incremental run would, and takes each of them to have changed the star.
+    /// Looks for changed rows as an incremental run would, and compares them.
     pub async fn find(look: &Look<'_>, snapshot: &Snapshot, sides: &Sides<'_>, states: &States) -> Result<Self> {
-        let mut deltas: HashMap<&'static str, Delta> = HashMap::new();
-        for source_table in &look.star.sources {
-            let look_at = LookAt {
-                is_star_table: look.star.has_rows_of(source_table.name),
-                counts_rows: false,
-            };
-            let state = states.get(source_table.name);
-            let delta = if since_last_sync(snapshot, source_table.name, states) == Moved::No {
-                Delta::default()
-            } else {
-                Delta::read(snapshot, source_table, state, Mode::Incremental, look_at).await?
-            };
-            deltas.insert(source_table.name, delta);
-        }
+        let deltas = deltas(look.star, snapshot, states).await?;
         let mut outcomes = Outcomes::new();
-        let mut removed = Removed::new();
+        let mut rows = RowComparison::new(look, snapshot.reader(), sides.target.clone(), 0);
         let mut pending = HashMap::new();
         for table in look.star.tables() {
             let changes = Changes {
@@ -87,65 +82,98 @@ impl Pending {
                 target: sides.target.clone(),
                 deltas: &deltas,
                 outcomes: &outcomes,
-                removed: &removed,
+                removed: &rows.removed,
             };
-            let mut changed = changes.stale_keys(table).await?;
-            let mut deleted = Vec::new();
-            let moved = since_last_sync(snapshot, table.source_table, states);
-            if moved == Moved::Yes {
-                // What the stamps do not explain of the row counts is rows that are gone.
-                let stamped = added(table, sides, changed.iter().copied()).await?;
+            let mut candidates = changes.stale_keys(table).await?;
+            if may_have_changed(snapshot, table.source_table, states) {
+                // What the timestamps do not explain of the row counts is rows that are gone.
+                let stamped = added(table, sides, candidates.iter().copied()).await?;
                 let surplus = sides.rows(table, 0, None).await?.delta() + stamped;
                 if surplus != 0 {
-                    deleted = gone(look, snapshot, sides, table).await?;
-                    changed.extend(&deleted);
+                    candidates.extend(gone(look, snapshot, sides, table).await?);
                 }
             }
-            if table.kind == Kind::Dimension {
-                removed.insert(table.name, deleted.iter().copied().collect());
-            }
-            changed.sort_unstable();
-            changed.dedup();
-            let mut rejected = reject::page_keys(&sides.target, table.source_table).await?;
-            rejected.sort_unstable();
-            let outcome = TableOutcome {
-                changed: changed.clone(),
-                republished: changed.clone(),
-                deleted,
-                ..TableOutcome::default()
-            };
+            candidates.sort_unstable();
+            candidates.dedup();
+            let scopes = Scope::of_keys(candidates.iter().copied(), KEYS_A_PAGE);
+            let outcome = rows.compare(table, scopes, Period::All).await?;
+            let mut quarantined = reject::page_keys(&sides.target, table.source_table).await?;
+            quarantined.sort_unstable();
+            candidates.retain(|key| quarantined.binary_search(key).is_err());
+            pending.insert(
+                table.name,
+                PendingRows {
+                    rows: rows_that_differ(table, &outcome, &quarantined),
+                    candidates,
+                    quarantined,
+                },
+            );
             outcomes.insert(table.name, outcome);
-            changed.retain(|key| rejected.binary_search(key).is_err());
-            pending.insert(table.name, Keys { changed, rejected });
         }
         Ok(Self(pending))
     }
 
-    /// Whether a row is among them.
+    /// Whether a row is among those that a change may have reached.
     pub fn holds(&self, table: &Table, key: i64) -> bool {
         self.0
             .get(table.name)
-            .is_some_and(|keys| keys.changed.binary_search(&key).is_ok())
+            .is_some_and(|rows| rows.candidates.binary_search(&key).is_ok())
     }
 
-    /// Whether a row is one of those that could not be loaded.
-    pub fn is_rejected(&self, table: &Table, key: i64) -> bool {
+    /// Whether a row is quarantined.
+    pub fn is_quarantined(&self, table: &Table, key: i64) -> bool {
         self.0
             .get(table.name)
-            .is_some_and(|keys| keys.rejected.binary_search(&key).is_ok())
+            .is_some_and(|rows| rows.quarantined.binary_search(&key).is_ok())
     }
 
-    /// The rows of a table that have changed, but for the rejected ones.
+    /// How many rows of the target table the next incremental run changes.
+    pub fn rows(&self, table: &Table) -> u64 {
+        self.0.get(table.name).map_or(0, |rows| rows.rows)
+    }
+
+    /// The rows that a change may have reached, but for the quarantined ones.
     pub fn scopes(&self, table: &Table) -> Vec<Scope> {
-        let changed = self.0.get(table.name).map_or(&[][..], |keys| &keys.changed);
-        Scope::of_keys(changed.iter().copied(), KEYS_A_STATEMENT)
+        let candidates = self.0.get(table.name).map_or(&[][..], |rows| &rows.candidates);
+        Scope::of_keys(candidates.iter().copied(), KEYS_A_STATEMENT)
     }
 
     /// How many rows the next run adds to a table, or takes away.
-    pub async fn rows(&self, table: &Table, sides: &Sides<'_>) -> Result<i64> {
-        let keys = self.0.get(table.name).into_iter();
-        let keys = keys.flat_map(|keys| keys.changed.iter().chain(&keys.rejected));
+    pub async fn added_rows(&self, table: &Table, sides: &Sides<'_>) -> Result<i64> {
+        let Some(rows) = self.0.get(table.name) else {
+            return Ok(0);
+        };
+        let keys = rows.candidates.iter().chain(&rows.quarantined);
         added(table, sides, keys.copied()).await
+    }
+}
+
+/// The rows of each source table with a change timestamp behind its watermark.
+async fn deltas(star: &'static Star, snapshot: &Snapshot, states: &States) -> Result<HashMap<&'static str, Delta>> {
+    let mut deltas = HashMap::new();
+    for source_table in &star.sources {
+        let look_at = LookAt {
+            is_star_table: star.has_rows_of(source_table.name),
+            counts_rows: false,
+        };
+        let state = states.get(source_table.name);
+        let delta = if may_have_changed(snapshot, source_table.name, states) {
+            Delta::read(snapshot, source_table, state, Mode::Incremental, look_at).await?
+        } else {
+            Delta::default()
+        };
+        deltas.insert(source_table.name, delta);
+    }
+    Ok(deltas)
+}
+
+/// Rows of the target that the next run changes.
+fn rows_that_differ(table: &Table, outcome: &TableOutcome, quarantined: &[i64]) -> u64 {
+    let is_new = |key: &&i64| quarantined.binary_search(key).is_err();
+    if table.is_keyed_by_page_key() {
+        outcome.changed.iter().filter(is_new).count() as u64
+    } else {
+        outcome.counts.inserted + outcome.counts.updated + outcome.counts.deleted
     }
 }
 
@@ -199,4 +227,54 @@ async fn target_keys(sides: &Sides<'_>, table: &Table, scope: &Scope) -> Result<
     select.cond_where(scope.contains(&table.target_page_key()));
     let rows = sides.target.all(&select).await.target(doing)?;
     rows.iter().map(|row| row.try_get_by_index(0).target(doing)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds)
+    }
+
+    #[test]
+    fn a_table_has_not_changed_only_if_that_is_certain() {
+        let state = |settled: Option<i64>| sync_state::Model {
+            source_table: "rental".to_owned(),
+            last_updated: None,
+            observed_at: Some(state::time_text(time(100))),
+            update_time: settled.map(|seconds| state::time_text(time(seconds))),
+            row_count: None,
+            highest_key: None,
+            load_marker: None,
+            loaded_upto: None,
+            held_back_by: None,
+            moved_run: None,
+            rows_scanned: None,
+            target_rows: None,
+        };
+        for (settled, update_time, notes_commits, may_have_changed) in [
+            (Some(50), Some(50), true, false),
+            (Some(50), Some(50), false, false),
+            (Some(50), Some(99), true, true),
+            // Committed before the last sync, and nothing since.
+            (None, Some(99), true, false),
+            // In its very second, perhaps behind it.
+            (None, Some(100), true, true),
+            (None, Some(101), true, true),
+            // Begun before the last sync, and perhaps committed behind it.
+            (None, Some(99), false, true),
+            // After a restart.
+            (Some(50), None, true, true),
+            (None, None, true, true),
+        ] {
+            let update_time = update_time.map(time);
+            assert_eq!(
+                may_have_changed_at(Some(&state(settled)), update_time, notes_commits),
+                may_have_changed,
+                "{settled:?} {update_time:?} {notes_commits}"
+            );
+        }
+        assert!(may_have_changed_at(None, Some(time(1)), true));
+    }
 }

@@ -8,7 +8,8 @@ use serde::Serialize;
 use crate::engine::declaration::table::Star;
 use crate::engine::pipeline::flow::{Outcomes, TableOutcome};
 use crate::engine::pipeline::stages::StageSeconds;
-use crate::engine::runs::figures::Comparison;
+use crate::engine::runs::figures::{self, Comparison};
+use crate::engine::runs::verdict::{Tally, Verdict};
 use crate::engine::target_db::history::{RunCounts, Status};
 use crate::engine::target_db::proof::Summary;
 use crate::engine::target_db::state;
@@ -17,6 +18,7 @@ use crate::engine::target_db::state;
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     pub status: Status,
+    pub verdict: Verdict,
     pub run_id: i64,
     /// Whether it was only tried: then nothing was written.
     pub dry_run: bool,
@@ -120,19 +122,48 @@ pub fn tables(star: &Star, outcomes: &Outcomes, rejects: &BTreeMap<String, u64>)
         .collect()
 }
 
+/// What a run's verdict is made from. `is_deep` tells whether it compared every row of every table.
+pub fn tally(
+    tables: &[TableReport],
+    comparisons: &[Comparison],
+    rejects: &BTreeMap<String, u64>,
+    is_deep: bool,
+) -> Tally {
+    let counts = counts(tables, rejects);
+    let mut tally = Tally {
+        quarantined_rows: counts.rejected,
+        changed_rows: counts.inserted + counts.updated + counts.deleted,
+        verified_rows: tables.iter().map(|table| table.compared).sum(),
+        ..Tally::default()
+    };
+    figures::count_checks(comparisons, 0, &mut tally);
+    if is_deep {
+        // What differed is written.
+        for _ in tables {
+            tally.add(true);
+        }
+    }
+    tally
+}
+
+/// Rows of the whole run.
+fn counts(tables: &[TableReport], rejects: &BTreeMap<String, u64>) -> RunCounts {
+    let mut counts = RunCounts {
+        rejected: rejects.values().sum(),
+        ..RunCounts::default()
+    };
+    for table in tables {
+        counts.read += table.read + table.compared;
+        counts.inserted += table.inserted;
+        counts.updated += table.updated;
+        counts.deleted += table.deleted;
+    }
+    counts
+}
+
 impl Report {
     pub fn counts(&self) -> RunCounts {
-        let mut counts = RunCounts {
-            rejected: self.rejects.values().sum(),
-            ..RunCounts::default()
-        };
-        for table in &self.tables {
-            counts.read += table.read + table.compared;
-            counts.inserted += table.inserted;
-            counts.updated += table.updated;
-            counts.deleted += table.deleted;
-        }
-        counts
+        counts(&self.tables, &self.rejects)
     }
 
     /// Whether the run has changed the star, or would.

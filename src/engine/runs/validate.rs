@@ -1,31 +1,35 @@
-//! Validation: counts, integrity and totals of both sides, each read at one instant.
+//! Validation: counts, integrity and totals of both sides, each read at one instant. A mismatch is confirmed by a second
+//! look before it is told: the source may be at work, and its times are whole seconds.
 
 use std::cmp::max;
-use std::sync::Arc;
+use std::time::Duration;
 
-use chrono::{NaiveDate, NaiveDateTime};
-use sea_orm::TransactionTrait;
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use tracing::info;
 
 use crate::engine::declaration::period::Period;
-use crate::engine::declaration::scope::Scope;
-use crate::engine::declaration::table::Table;
 use crate::engine::runs::Look;
-use crate::engine::runs::deep::{self, Recheck, TableDifferences};
-use crate::engine::runs::figures::{self, Comparison, Sides};
-use crate::engine::runs::pending::Pending;
+use crate::engine::runs::deep::{Suspects, TableDifferences};
+use crate::engine::runs::figures::{self, Comparison};
+use crate::engine::runs::findings::Findings;
+use crate::engine::runs::identity::SourceColumns;
 use crate::engine::runs::soundness::Soundness;
-use crate::engine::runs::totals::{self, Figures, SourceTotals};
-use crate::engine::source_db::Snapshot;
+use crate::engine::runs::validation_look::ValidationLook;
+use crate::engine::runs::verdict::{Tally, Verdict};
+use crate::engine::source_db::Source;
 use crate::engine::target_db::history::Status;
-use crate::engine::target_db::{TargetReader, reject, state};
-use crate::error::{Doing, Error, Result};
+use crate::error::Result;
+
+/// So many looks at most. What differs in the last one is told even if each look has found something else.
+const LOOKS: u32 = 5;
+/// Between two questions for the source's clock.
+const CLOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// What was found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Validation {
+    pub verdict: Verdict,
     /// Row counts of whole tables.
     pub tables: Vec<TableValidation>,
     /// Rows and cents of each fact in the period, by store.
@@ -42,7 +46,9 @@ pub struct Validation {
     /// Where every row was compared: what differs, by table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deep: Option<Vec<TableDifferences>>,
-    pub equal: bool,
+    /// What tells that the source is another one than the target was loaded from, where that was accepted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub source_changed: Vec<String>,
 }
 
 /// One target table.
@@ -51,6 +57,10 @@ pub struct TableValidation {
     pub rows: Comparison,
     #[serde(flatten)]
     pub soundness: Soundness,
+    /// Rows that the target has more than the last run left in it: another program inserted them, or deleted some.
+    pub unaccounted: i64,
+    /// Rows that the next incremental run changes.
+    pub pending_rows: u64,
 }
 
 /// The newest row of a fact in the source.
@@ -65,195 +75,125 @@ pub struct Newest {
 #[derive(Clone, Copy, Debug)]
 pub enum Asked {
     All,
-    /// The last days, ending today by the source's clock in UTC.
+    /// The last days, ending today by the source server's own date.
     Days(u64),
-    Between(NaiveDate, NaiveDate),
-    /// From a day on, ending today.
+    /// From this day on, ending today.
     Since(NaiveDate),
+    Between(NaiveDate, NaiveDate),
 }
 
 /// What to compare, and how closely.
 pub struct Request<'a> {
     pub look: Look<'a>,
+    pub source_columns: &'a SourceColumns,
     pub asked: Asked,
     /// The difference that is allowed in a figure: rows, or cents.
     pub tolerance: u64,
     /// Whether every row is compared too, and how many that differ are then described, a table.
     pub deep: Option<usize>,
+    /// Whether rows that changed in the source since the last sync are a mismatch.
+    pub no_pending: bool,
+    /// Whether to compare with another source than the target was loaded from.
+    pub accepts_source: bool,
 }
 
 /// Compares source and target.
 ///
 /// # Errors
-/// `NotLoaded` before a full load has finished; anything that either database answers.
+/// `NotLoaded` before a full load has finished, `SourceChanged`; anything that either database answers.
 pub async fn run(request: Request<'_>) -> Result<Validation> {
     let look = &request.look;
-    let (from, to) = request.asked.days(look.source.clock().await?.date_naive());
+    let (from, to) = request.asked.days(look.source).await?;
     let period = match from.zip(to) {
         Some(range) => Period::Ranges(vec![range]),
         None => Period::All,
     };
-    let suspects = match request.deep {
-        Some(_) => Some(deep::suspects(look, &period).await?),
-        None => None,
-    };
-    // All figures of the target are of one instant, and the source's are no older: what it has more is pending.
-    let transaction = look.readers.begin().await.target(|| "beginning to read".to_owned())?;
-    let states = state::load(&transaction).await?;
-    if !state::is_loaded(&states) {
-        return Err(Error::NotLoaded);
-    }
-    let rejects = reject::counts(&transaction).await?;
-    let target = TargetReader::Within(Arc::new(transaction));
-    let snapshot = look.source.snapshot().await?;
-    let sides = Sides {
-        source: snapshot.reader(),
-        indexes: look.source.indexes(&snapshot.reader()).await?,
-        target: target.clone(),
-        rejects,
-    };
-    let pending = Pending::find(look, &snapshot, &sides, &states).await?;
-    let mut validation = Validation {
-        tables: Vec::new(),
-        totals: Vec::new(),
-        days: Vec::new(),
-        from,
-        to,
-        newest: Vec::new(),
-        tolerance: request.tolerance,
-        deep: None,
-        equal: true,
-    };
-    let within = |comparison: &Comparison| comparison.delta().unsigned_abs() <= request.tolerance;
-    // Each side is one connection: they work at the same time.
-    let (of_source, of_target) = tokio::try_join!(
-        source_side(look, &sides, &period, &pending),
-        target_side(look, &sides, &period)
-    )?;
-    for (table, (source, target)) in look.star.tables().zip(of_source.into_iter().zip(of_target)) {
-        let rejected = sides.rejects.get(table.source_table).copied().unwrap_or(0);
-        let mut rows = Comparison::of_rows(table, source.rows, target.rows, rejected);
-        rows.pending = source.pending_rows;
-        let soundness = target.soundness;
-        validation.equal &= within(&rows) && soundness.is_sound();
-        validation.tables.push(TableValidation { rows, soundness });
-        let daily = totals::compare(table, &source.totals, &target.totals, &source.pending_totals);
-        let by_store = figures::by_store(&daily);
-        validation.equal &= by_store.iter().chain(&daily).all(within);
-        if table.totals.is_some() && daily.iter().all(|day| day.source == 0) {
-            validation.newest.push(newest(table, &snapshot).await?);
+    let mut earlier: Option<Findings> = None;
+    let mut suspects = None;
+    for looks in 1.. {
+        if request.deep.is_some() && suspects.is_none() {
+            // Refused before hours are spent on it.
+            ValidationLook::open_target(&request).await?;
+            suspects = Some(Suspects::find(look, &period).await?);
         }
-        validation.totals.extend(by_store);
-        validation.days.extend(daily.into_iter().filter(Comparison::differs));
+        let now = ValidationLook::begin(&request).await?;
+        let (clock, compared) = (now.clock(), now.compare(&period, suspects.as_ref()).await?);
+        let findings = now.findings(&compared, earlier.as_ref()).await?;
+        now.end().await?;
+        let is_certain = earlier.is_some_and(|earlier| findings.are_confirmed_by(&earlier));
+        if findings.is_empty() || is_certain || looks >= LOOKS {
+            return Ok(Validation { from, to, ..compared });
+        }
+        info!(tables = ?findings.tables(), "source and target seem to differ; looking again");
+        suspects = compared.deep.as_deref().map(Suspects::confirmed);
+        earlier = Some(findings);
+        wait_until_after(look.source, clock).await?;
     }
-    // Whoever ends the snapshot has to be the last to hold it.
-    drop(sides);
-    if let (Some(suspects), Some(described)) = (suspects, request.deep) {
-        let recheck = Recheck {
-            look,
-            snapshot: &snapshot,
-            target,
-            pending: &pending,
-            described,
-        };
-        let tables = recheck.run(suspects).await?;
-        validation.equal &= tables.iter().all(TableDifferences::is_equal);
-        validation.deep = Some(tables);
+    unreachable!("the loop ends with a result")
+}
+
+/// Waits until the source's clock shows another second.
+pub async fn wait_until_after(source: &Source, second: DateTime<Utc>) -> Result<()> {
+    while source.clock().await? <= second {
+        tokio::time::sleep(CLOCK_PAUSE).await;
     }
-    snapshot.close().await?;
-    Ok(validation)
+    Ok(())
 }
 
 impl Asked {
     /// The first and the last day; none for all days.
-    fn days(self, today: NaiveDate) -> (Option<NaiveDate>, Option<NaiveDate>) {
-        match self {
+    async fn days(self, source: &Source) -> Result<(Option<NaiveDate>, Option<NaiveDate>)> {
+        Ok(match self {
             Self::All => (None, None),
             Self::Between(from, to) => (Some(from), Some(to)),
-            Self::Since(from) => (Some(from), Some(today)),
+            Self::Since(from) => (Some(from), Some(max(from, source.today().await?))),
             Self::Days(days) => {
+                let today = source.today().await?;
                 let back = chrono::Days::new(days.saturating_sub(1));
                 let from = today.checked_sub_days(back).unwrap_or_default();
                 (Some(max(from, NaiveDate::default())), Some(today))
             }
-        }
+        })
     }
 }
 
-/// One table in the source.
-struct SourceFigures {
-    rows: i64,
-    totals: Figures,
-    pending_rows: i64,
-    pending_totals: Figures,
-}
-
-/// One table in the target.
-struct TargetFigures {
-    rows: i64,
-    soundness: Soundness,
-    totals: Figures,
-}
-
-async fn source_side(
-    look: &Look<'_>,
-    sides: &Sides<'_>,
-    period: &Period,
-    pending: &Pending,
-) -> Result<Vec<SourceFigures>> {
-    let mut source_totals = SourceTotals::new(look, sides.source.clone());
-    let mut tables = Vec::new();
-    for table in look.star.tables() {
-        let mut totals = source_totals.of_period(table, period).await?;
-        let rejected = totals::rejected(&sides.target, table, &sides.rejects).await?;
-        source_totals.take_out(table, period, &rejected, &mut totals).await?;
-        let scopes = pending.scopes(table);
-        tables.push(SourceFigures {
-            rows: sides.all_source_rows(table).await?,
-            totals,
-            pending_rows: pending.rows(table, sides).await?,
-            pending_totals: totals::pending(&source_totals, &sides.target, table, period, &scopes).await?,
-        });
+impl TableValidation {
+    /// Whether the row counts match, and no row came or went that no run knows of.
+    pub fn has_right_rows(&self, tolerance: u64) -> bool {
+        self.rows.delta().unsigned_abs() <= tolerance && self.unaccounted.unsigned_abs() <= tolerance
     }
-    Ok(tables)
-}
-
-async fn target_side(look: &Look<'_>, sides: &Sides<'_>, period: &Period) -> Result<Vec<TargetFigures>> {
-    let mut tables = Vec::new();
-    for table in look.star.tables() {
-        tables.push(TargetFigures {
-            rows: sides.target_rows(table, &Scope::ALL).await?,
-            soundness: Soundness::of(table, &sides.target).await?,
-            totals: totals::of_target(&sides.target, table, period, &Scope::ALL).await?,
-        });
-        info!(table = table.name, "validated");
-    }
-    Ok(tables)
-}
-
-async fn newest(table: &Table, snapshot: &Snapshot) -> Result<Newest> {
-    let doing = || format!("reading the newest date of {}", table.source_table);
-    let mut date: Option<NaiveDateTime> = None;
-    if let Some(totals) = &table.totals {
-        let select = Query::select()
-            .expr(Expr::col(totals.source_date).max())
-            .from(table.source_table)
-            .to_owned();
-        if let Some(row) = snapshot.reader().one(&select).await.source(doing)? {
-            // A date that the calendar does not have, as 2026-00-10, is none to name.
-            date = row.try_get_by_index(0).unwrap_or(None);
-        }
-    }
-    Ok(Newest {
-        table: table.name,
-        date: date.map(|time| time.date()),
-    })
 }
 
 impl Validation {
-    /// As a run, it is done if both sides are equal.
+    /// Counts what was compared. `no_pending` makes pending rows a mismatch.
+    pub fn tally(&self, no_pending: bool, quarantined_rows: u64) -> Tally {
+        let mut tally = Tally {
+            pending_rows: self.tables.iter().map(|table| table.pending_rows).sum(),
+            quarantined_rows,
+            ..Tally::default()
+        };
+        for table in &self.tables {
+            tally.add(table.has_right_rows(self.tolerance));
+            tally.add(table.soundness.is_sound());
+            if no_pending {
+                tally.add(table.pending_rows == 0);
+            }
+        }
+        let totals: Vec<_> = self.totals.iter().chain(&self.days).cloned().collect();
+        figures::count_checks(&totals, self.tolerance, &mut tally);
+        for table in self.deep.iter().flatten() {
+            tally.add(table.is_equal());
+        }
+        tally
+    }
+
+    /// As a run, it is done unless something differs.
     pub fn status(&self) -> Status {
-        if self.equal { Status::Done } else { Status::Differences }
+        if self.verdict.is_mismatch() {
+            Status::Differences
+        } else {
+            Status::Done
+        }
     }
 }
 

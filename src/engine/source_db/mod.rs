@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use futures_util::future::try_join_all;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, TransactionTrait};
@@ -73,6 +73,7 @@ pub struct Snapshot {
     /// What was open on the server just before the snapshot began.
     pub open_work: OpenWork,
     is_mariadb: bool,
+    schema: String,
 }
 
 /// What `information_schema` tells of a table.
@@ -134,6 +135,23 @@ impl Source {
     /// The source's clock; no other clock counts.
     pub async fn clock(&self) -> Result<DateTime<Utc>> {
         in_time(self.read_timeout, "reading the source's clock", clock(&self.pool)).await
+    }
+
+    /// Today in the server's own time zone, which is that of the dates of business.
+    pub async fn today(&self) -> Result<NaiveDate> {
+        let doing = || "reading the source's date".to_owned();
+        let now = Func::cust("CONVERT_TZ").args([
+            Expr::expr(Func::cust("UTC_TIMESTAMP")),
+            Expr::val("+00:00"),
+            Expr::cust(sql::SERVER_TIME_ZONE),
+        ]);
+        let select = Query::select().expr(Expr::expr(now).cast_as("DATE")).to_owned();
+        let row = self.reader().one(&select).await.source(doing)?;
+        let today: Option<NaiveDate> = row.map_or(Ok(None), |row| row.try_get_by_index(0)).source(doing)?;
+        match today {
+            Some(today) => Ok(today),
+            None => Ok(self.clock().await?.date_naive()),
+        }
     }
 
     /// What is open on the server.
@@ -244,6 +262,7 @@ impl Source {
             schema: self.server.schema.clone(),
             open_work,
             is_mariadb: self.server.is_mariadb,
+            schema: self.server.schema.clone(),
         })
     }
 }
@@ -285,12 +304,25 @@ impl Snapshot {
             .collect())
     }
 
+    /// Whether `update_time` is that of a commit. MariaDB's is when the transaction began.
+    pub fn notes_commits(&self) -> bool {
+        !self.is_mariadb
+    }
+
     /// When a table last changed, as far as the server knows.
     pub fn update_time(&self, table: &str) -> Option<DateTime<Utc>> {
         self.tables
             .get(table)
             .and_then(|times| times.updated)
             .map(|time| time.and_utc())
+    }
+
+    /// Reads the times of change again, which are no part of the snapshot: whatever it shows was committed before this, and
+    /// so has moved them.
+    pub async fn refresh_update_times(&mut self) -> Result<()> {
+        let tables = table_times(&*self.transaction, &self.schema);
+        self.tables = in_time(self.read_timeout, "looking at the tables again", tables).await?;
+        Ok(())
     }
 
     /// Up to when every stamp is committed.

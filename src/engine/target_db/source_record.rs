@@ -34,7 +34,7 @@ pub mod sync_source {
 const ID: i32 = 1;
 
 /// A source, as it is or as it was.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceRecord {
     pub server: String,
     pub schema: String,

@@ -40,6 +40,8 @@ pub mod sync_state {
         pub moved_run: Option<i64>,
         /// Rows that the last look for changes had to go through; NULL if it never looked.
         pub rows_scanned: Option<i64>,
+        /// Rows of the target table made from it, as the last run left them; NULL of a source table without one.
+        pub target_rows: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -80,6 +82,7 @@ pub async fn fill<C: ConnectionTrait>(connection: &C, tables: &[SourceTable]) ->
             held_back_by: Set(None),
             moved_run: Set(None),
             rows_scanned: Set(None),
+            target_rows: Set(None),
         })
         .collect();
     let count = missing.len();
@@ -122,6 +125,7 @@ pub async fn save<C: ConnectionTrait>(connection: &C, state: sync_state::Model) 
         held_back_by: Set(state.held_back_by),
         moved_run: Set(state.moved_run),
         rows_scanned: Set(state.rows_scanned),
+        target_rows: Set(state.target_rows),
     };
     sync_state::Entity::insert(model)
         .on_conflict(
@@ -137,6 +141,7 @@ pub async fn save<C: ConnectionTrait>(connection: &C, state: sync_state::Model) 
                     Column::HeldBackBy,
                     Column::MovedRun,
                     Column::RowsScanned,
+                    Column::TargetRows,
                 ])
                 .to_owned(),
         )

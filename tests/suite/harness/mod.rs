@@ -344,7 +344,12 @@ impl Session<'_> {
 
     /// What the server calls it.
     pub fn id(&self) -> String {
-        let rows = texts(&self.connection, "SELECT CAST(CONNECTION_ID() AS CHAR)");
+        self.figure("SELECT CAST(CONNECTION_ID() AS CHAR)")
+    }
+
+    /// The one figure that a query yields.
+    pub fn figure(&self, sql: &str) -> String {
+        let rows = texts(&self.connection, sql);
         self.sandbox.runtime.block_on(rows).remove(0)
     }
 }
@@ -374,6 +379,18 @@ impl Run {
     #[track_caller]
     pub fn succeeds(self) -> Self {
         self.ends_with_code(0)
+    }
+
+    /// The line that a command ends with.
+    pub fn verdict(&self) -> &str {
+        self.stdout.trim_end().lines().last().unwrap_or_default()
+    }
+
+    /// The code in brackets at the end of that line.
+    #[track_caller]
+    pub fn verdict_code(&self) -> &str {
+        let code = self.verdict().strip_suffix(']').and_then(|line| line.rsplit_once('['));
+        code.unwrap_or_else(|| panic!("no verdict in {self:#?}")).1
     }
 
     #[track_caller]

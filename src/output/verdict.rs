@@ -1,0 +1,173 @@
+//! The line that a verdict is printed as: a sentence, and its code for scripts.
+
+use std::fmt::Write;
+
+use super::human::{bad, good, grouped};
+use crate::engine::runs::validate::{Newest, Validation};
+use crate::engine::runs::verdict::{Tally, Verdict, VerdictCode};
+
+/// The line of a load, an incremental run or a repair.
+pub fn load(verdict: &Verdict, dry_run: bool) -> String {
+    let Tally {
+        checks,
+        matching,
+        changed_rows,
+        verified_rows,
+        ..
+    } = verdict.tally;
+    let verified = match verified_rows {
+        0 => "nothing was compared".to_owned(),
+        rows => format!("no counts or totals were compared; {} verified", rows_of(rows)),
+    };
+    let sentence = match verdict.code {
+        VerdictCode::Unchanged => format!("nothing changed; {verified}"),
+        VerdictCode::NothingCompared => format!("{} changed; {verified}", rows_of(changed_rows)),
+        VerdictCode::WouldChange => format!("dry run: {} would change; nothing was written", rows_of(changed_rows)),
+        VerdictCode::WouldNotChange => "dry run: no row would change; nothing was written".to_owned(),
+        VerdictCode::Mismatch if dry_run => format!(
+            "dry run: {} would change, and then MISMATCH: {} of {}; nothing was written",
+            rows_of(changed_rows),
+            grouped(verdict.tally.mismatches),
+            checks_of(checks)
+        ),
+        VerdictCode::Mismatch => mismatch(&verdict.tally),
+        _ => format!("OK: {} of {} match", grouped(matching), checks_of(checks)),
+    };
+    line(verdict.code, &(sentence + &quarantined(&verdict.tally)))
+}
+
+/// The line of a validation.
+pub fn validation(validation: &Validation) -> String {
+    let Validation {
+        verdict,
+        newest,
+        tolerance,
+        ..
+    } = validation;
+    let Tally {
+        checks,
+        matching,
+        pending_rows,
+        ..
+    } = verdict.tally;
+    let matching = format!("{} of {}", grouped(matching), checks_of(checks));
+    let pending = format!(
+        "{} changed since the last sync (run incremental)",
+        rows_of(pending_rows)
+    );
+    let mut sentence = match verdict.code {
+        VerdictCode::OkPending => format!("OK, but {pending}; otherwise {matching} match"),
+        VerdictCode::NothingCompared => {
+            let pending = if pending_rows > 0 {
+                format!("; {pending}")
+            } else {
+                String::new()
+            };
+            format!(
+                "nothing compared: {}; {matching} of whole tables match{pending}",
+                without_rows(newest)
+            )
+        }
+        VerdictCode::Mismatch if pending_rows > 0 => format!("{}; {pending}", mismatch(&verdict.tally)),
+        VerdictCode::Mismatch => mismatch(&verdict.tally),
+        _ => format!("OK: {matching} match"),
+    };
+    if *tolerance > 0 {
+        let _ = write!(sentence, ", within a tolerance of {}", grouped(*tolerance));
+    }
+    line(verdict.code, &(sentence + &quarantined(&verdict.tally)))
+}
+
+/// A sentence with its code.
+pub fn line(code: VerdictCode, sentence: &str) -> String {
+    let sentence = match code {
+        VerdictCode::Ok | VerdictCode::RowOk => good(sentence),
+        code if code.is_mismatch() => bad(sentence),
+        _ => sentence.to_owned(),
+    };
+    format!("{sentence} [{}]", code.name())
+}
+
+fn mismatch(tally: &Tally) -> String {
+    format!("MISMATCH: {} of {}", grouped(tally.mismatches), checks_of(tally.checks))
+}
+
+fn without_rows(newest: &[Newest]) -> String {
+    let facts: Vec<String> = newest
+        .iter()
+        .map(|fact| {
+            let newest = match fact.date {
+                Some(date) => format!("newest is {date}"),
+                None => "there is none at all".to_owned(),
+            };
+            format!("{} ({newest})", fact.table)
+        })
+        .collect();
+    format!("the period holds no rows of {}", facts.join(" and "))
+}
+
+fn quarantined(tally: &Tally) -> String {
+    match tally.quarantined_rows {
+        0 => String::new(),
+        1 => "; 1 row is quarantined (see sync_reject)".to_owned(),
+        rows => format!("; {} rows are quarantined (see sync_reject)", grouped(rows)),
+    }
+}
+
+fn rows_of(rows: u64) -> String {
+    count(rows, "row", "rows")
+}
+
+fn checks_of(checks: u64) -> String {
+    count(checks, "check", "checks")
+}
+
+fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(number), if number == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_what_was_checked_and_ends_with_the_code() {
+        let tally = Tally {
+            checks: 15,
+            matching: 15,
+            ..Tally::default()
+        };
+        let plain = |verdict: &Verdict, dry_run| anstream::adapter::strip_str(&load(verdict, dry_run)).to_string();
+        assert_eq!(
+            plain(&Verdict::of_load(tally, false), false),
+            "OK: 15 of 15 checks match [OK]"
+        );
+        let quarantined = Tally {
+            matching: 14,
+            mismatches: 1,
+            quarantined_rows: 1_234,
+            ..tally
+        };
+        assert_eq!(
+            plain(&Verdict::of_load(quarantined, false), false),
+            "MISMATCH: 1 of 15 checks; 1,234 rows are quarantined (see sync_reject) [MISMATCH]"
+        );
+        assert_eq!(
+            plain(&Verdict::of_load(Tally::default(), false), false),
+            "nothing changed; nothing was compared [UNCHANGED]"
+        );
+        assert_eq!(
+            plain(
+                &Verdict::of_load(
+                    Tally {
+                        changed_rows: 1,
+                        ..tally
+                    },
+                    true
+                ),
+                true
+            ),
+            "dry run: 1 row would change; nothing was written [WOULD_CHANGE]"
+        );
+    }
+}

@@ -1,0 +1,96 @@
+//! Validations beside a source that is at work: no false alarm, and no difference hidden.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use crate::harness::prometheus::Process;
+use crate::harness::{Run, Sandbox, number, send};
+
+/// Validations of one test run. More of them by this variable.
+const VALIDATIONS: u64 = 60;
+const VALIDATIONS_VARIABLE: &str = "SAKILA_SYNC_TEST_VALIDATIONS";
+
+/// Lets a command run until the end of the test.
+fn start(mut command: Command) -> Process {
+    let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+    Process(command.spawn().unwrap())
+}
+
+fn stop(mut process: Process) {
+    send("-INT", &process.0);
+    process.0.wait().unwrap();
+}
+
+/// A Sakila of scale 2 in which business goes on.
+fn busy() -> (Sandbox, Process) {
+    let sandbox = Sandbox::empty();
+    sandbox.administer(&["seed", "--scale", "2"]).succeeds();
+    sandbox.load();
+    let business = start(sandbox.as_administrator(&["seed", "mutate", "--every", "700ms"]));
+    (sandbox, business)
+}
+
+fn report(run: &Run) -> serde_json::Value {
+    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error} in {run:#?}"))
+}
+
+#[test]
+fn a_validation_beside_a_busy_source_raises_no_false_alarm() {
+    let (sandbox, business) = busy();
+    let sync = start(sandbox.command(&["incremental", "--every", "2s"]));
+    let count = number(VALIDATIONS_VARIABLE).unwrap_or(VALIDATIONS);
+    let (mut alarms, mut pending) = (Vec::new(), 0);
+    for validation in 0..count {
+        let arguments = match validation % 10 {
+            0 => &["validate", "--all", "--deep", "--json"][..],
+            1..5 => &["validate", "--all", "--json"],
+            _ => &["validate", "--json"],
+        };
+        let run = sandbox.run(arguments);
+        let report = report(&run);
+        pending += u64::from(report["verdict"]["code"] == "OK_PENDING");
+        if run.code != 0 {
+            alarms.push(format!("{} {}\n{}", arguments.join(" "), run.stdout, run.stderr));
+        }
+    }
+    stop(business);
+    stop(sync);
+    let _ = writeln!(
+        std::io::stderr(),
+        "{count} validations beside business: {} false alarms, {pending} with pending rows",
+        alarms.len()
+    );
+    assert!(alarms.is_empty(), "{} of {count}: {}", alarms.len(), alarms.join("\n"));
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn no_planted_difference_hides_behind_a_busy_source() {
+    let (sandbox, business) = busy();
+    let mismatches = |damage: &str| {
+        let run = sandbox.run(&["validate", "--all", "--json"]).ends_with_code(1);
+        assert_eq!(report(&run)["verdict"]["code"], "MISMATCH", "{damage}");
+    };
+    for damage in [
+        "UPDATE fact_payment SET amount = amount + 1 WHERE payment_id = 11",
+        "DELETE FROM fact_rental WHERE rental_id = (SELECT MAX(rental_id) FROM fact_rental)",
+        "DELETE FROM dim_customer WHERE customer_id = 12",
+        "INSERT INTO fact_payment (payment_id, date_key_paid, customer_key, store_key, staff_id, amount, run_id) \
+         SELECT 64000, date_key_paid, customer_key, store_key, staff_id, amount, 0 FROM fact_payment WHERE payment_id = 14",
+        "UPDATE fact_rental SET store_key = 3 - store_key WHERE rental_id = 13",
+    ] {
+        sandbox.tamper(damage);
+        for _ in 0..3 {
+            mismatches(damage);
+        }
+        sandbox.run(&["repair"]).succeeds();
+    }
+    let silent = "UPDATE payment SET amount = amount + 1, last_update = last_update WHERE payment_id = 15";
+    sandbox.change(&[silent]);
+    mismatches(silent);
+    stop(business);
+    sandbox.run(&["repair"]).succeeds();
+    sandbox.assert_star_equals_source();
+    assert_eq!(sandbox.run(&["validate", "--all"]).succeeds().verdict_code(), "OK");
+}

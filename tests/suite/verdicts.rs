@@ -1,0 +1,200 @@
+//! A verdict is a true sentence: what was checked, and how much of it is pending, quarantined or not compared at all.
+
+use serde_json::Value;
+
+use crate::harness::{Sandbox, have_own_server};
+
+/// A star whose source is at rest, and was when it was last synced.
+fn at_rest() -> Sandbox {
+    let sandbox = Sandbox::loaded();
+    settle(&sandbox);
+    sandbox
+}
+
+/// Syncs when all tables have come to rest, so that the next change is told from what was there before.
+fn settle(sandbox: &Sandbox) {
+    sandbox.wait_until_at_rest();
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.let_seconds_pass(1);
+}
+
+fn code(report: &Value) -> &str {
+    report["verdict"]["code"].as_str().unwrap_or_else(|| panic!("{report}"))
+}
+
+fn number(report: &Value, field: &str) -> u64 {
+    report["verdict"][field].as_u64().unwrap_or_else(|| panic!("{report}"))
+}
+
+#[test]
+fn an_ok_counts_its_checks() {
+    let sandbox = at_rest();
+    let run = sandbox.run(&["validate", "--all"]).succeeds();
+    // Row count and integrity of ten tables; rows of two facts and amounts of one, at two stores.
+    let tables = sandbox.figure(
+        "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name <> 'dim_date' \
+         AND (name LIKE 'dim%' OR name LIKE 'fact%' OR name LIKE 'bridge%')",
+    );
+    let checks = 2 * tables.parse::<u64>().unwrap() + 2 * 3;
+    assert_eq!(run.verdict(), format!("OK: {checks} of {checks} checks match [OK]"));
+    let report = sandbox.json(&["validate", "--all", "--deep"]);
+    assert_eq!(number(&report, "checks"), checks + tables.parse::<u64>().unwrap());
+    assert_eq!(number(&report, "matching"), number(&report, "checks"));
+}
+
+#[test]
+fn pending_rows_are_part_of_the_verdict_and_a_mismatch_if_asked() {
+    let sandbox = at_rest();
+    sandbox.change(&[
+        "UPDATE payment SET amount = amount + 5 WHERE payment_id IN (21, 22)",
+        "DELETE FROM payment WHERE payment_id = 23",
+    ]);
+    let run = sandbox.run(&["validate", "--all"]).succeeds();
+    assert!(
+        run.verdict()
+            .starts_with("OK, but 3 rows changed since the last sync (run incremental)"),
+        "{run:#?}"
+    );
+    assert_eq!(run.verdict_code(), "OK_PENDING");
+    let report = sandbox.json(&["validate", "--all", "--no-pending"]);
+    assert_eq!((code(&report), number(&report, "pending_rows")), ("MISMATCH", 3));
+    sandbox.run(&["validate", "--all", "--no-pending"]).ends_with_code(1);
+    // One of them deleted by the shop, and one that a dimension alone shows.
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.change(&["UPDATE film SET title = 'ANOTHER' WHERE film_id = 7"]);
+    sandbox.run(&["validate", "--all", "--no-pending"]).ends_with_code(1);
+    let report = sandbox.json(&["validate", "--all"]);
+    assert_eq!((code(&report), number(&report, "pending_rows")), ("OK_PENDING", 1));
+    sandbox.run(&["incremental"]).succeeds();
+    // What the safety lag reads again is equal, and so not pending.
+    let run = sandbox.run(&["validate", "--all", "--no-pending"]).succeeds();
+    assert_eq!(run.verdict_code(), "OK");
+}
+
+#[test]
+fn a_period_without_facts_compares_no_fact_and_a_dimension_none_the_less() {
+    let sandbox = at_rest();
+    let report = sandbox.json(&["validate", "--from", "1999-01-01", "--to", "1999-12-31"]);
+    assert_eq!(code(&report), "NOTHING_COMPARED");
+    assert_eq!(number(&report, "mismatches"), 0);
+    assert!(number(&report, "matching") > 0, "{report}");
+    sandbox.tamper("DELETE FROM dim_film WHERE film_id = 1000");
+    let report = sandbox.json(&["validate", "--from", "1999-01-01", "--to", "1999-12-31"]);
+    assert_eq!(code(&report), "MISMATCH");
+}
+
+#[test]
+fn a_run_that_compared_nothing_does_not_say_that_both_sides_match() {
+    let sandbox = at_rest();
+    sandbox.tamper("DELETE FROM fact_payment WHERE payment_id = 99");
+    let run = sandbox.run(&["incremental"]).succeeds();
+    assert_eq!(
+        run.verdict(),
+        "nothing changed; nothing was compared [UNCHANGED]",
+        "{run:#?}"
+    );
+    sandbox.run(&["validate", "--all"]).ends_with_code(1);
+}
+
+#[test]
+fn quarantined_rows_are_named_in_every_verdict() {
+    let sandbox = at_rest();
+    sandbox.change(&[
+        "SET foreign_key_checks = 0",
+        "INSERT INTO rental (rental_id, rental_date, inventory_id, customer_id, staff_id) \
+         VALUES (50000, '2025-08-01 10:00:00', 1, 7777, 1)",
+    ]);
+    sandbox.run(&["incremental"]).succeeds();
+    for arguments in [&["validate", "--all"][..], &["incremental"], &["repair", "--dry-run"]] {
+        let run = sandbox.run(arguments).succeeds();
+        assert!(run.verdict().contains("1 row is quarantined"), "{run:#?}");
+    }
+}
+
+#[test]
+fn a_dry_run_says_what_would_be() {
+    let sandbox = at_rest();
+    let dry = |command: &str, exit_code| {
+        let run = sandbox.run(&[command, "--dry-run"]).ends_with_code(exit_code);
+        run.verdict_code().to_owned()
+    };
+    assert_eq!(dry("incremental", 0), "WOULD_NOT_CHANGE");
+    assert_eq!(dry("repair", 0), "WOULD_NOT_CHANGE");
+    sandbox.change(&["UPDATE payment SET amount = amount + 5 WHERE payment_id = 21"]);
+    assert_eq!(dry("incremental", 0), "WOULD_CHANGE");
+    assert_eq!(dry("repair", 1), "WOULD_CHANGE");
+}
+
+#[test]
+fn rows_that_another_program_inserts_or_deletes_show_whatever_the_source_does() {
+    let sandbox = at_rest();
+    for (damage, unaccounted) in [
+        (
+            "INSERT INTO fact_payment (payment_id, date_key_paid, customer_key, store_key, staff_id, amount, run_id) \
+             SELECT 64000, date_key_paid, customer_key, store_key, staff_id, amount, 0 FROM fact_payment WHERE payment_id = 14",
+            1,
+        ),
+        ("DELETE FROM fact_payment WHERE payment_id = 31", -1),
+    ] {
+        // Rows are deleted and changed meanwhile: the planted one might be among those.
+        sandbox.change(&[
+            "DELETE FROM payment ORDER BY payment_id DESC LIMIT 2",
+            "UPDATE payment SET amount = amount + 1 WHERE payment_id = 31",
+        ]);
+        let report = sandbox.json(&["validate", "--all"]);
+        assert_eq!(code(&report), "OK_PENDING", "{report}");
+        sandbox.tamper(damage);
+        let report = sandbox.json(&["validate", "--all"]);
+        assert_eq!(code(&report), "MISMATCH", "{damage}: {report}");
+        let tables = report["tables"].as_array().unwrap();
+        let payment = tables.iter().find(|table| table["rows"]["table"] == "fact_payment");
+        assert_eq!(payment.unwrap()["unaccounted"], unaccounted, "{damage}");
+        let report = sandbox.json(&["incremental"]);
+        assert_eq!(code(&report), "OK", "{damage}");
+        sandbox.assert_star_equals_source();
+        settle(&sandbox);
+    }
+}
+
+#[test]
+fn a_row_deleted_in_the_second_of_the_last_sync_is_pending() {
+    let sandbox = at_rest();
+    // The last sync, a change of the table before it, and one behind it: all in one second.
+    for payment in 201..=230 {
+        sandbox.change(&[&format!(
+            "UPDATE payment SET amount = amount + 1 WHERE payment_id = {payment}"
+        )]);
+        sandbox.run(&["incremental"]).succeeds();
+        sandbox.change(&[&format!("DELETE FROM payment WHERE payment_id = {payment}")]);
+        let report = sandbox.json(&["validate", "--all"]);
+        assert_eq!(code(&report), "OK_PENDING", "{payment}: {report}");
+        let explained = sandbox.json(&["explain", "fact_payment", &payment.to_string()]);
+        assert_eq!(code(&explained), "ROW_PENDING", "{payment}: {explained}");
+    }
+    sandbox.tamper("UPDATE fact_payment SET amount = amount + 1 WHERE payment_id = 11");
+    sandbox.run(&["validate", "--all"]).ends_with_code(1);
+    sandbox.run(&["explain", "fact_payment", "11"]).ends_with_code(1);
+}
+
+#[test]
+fn a_period_ends_today_by_the_date_of_the_server() {
+    have_own_server();
+    let sandbox = Sandbox::loaded();
+    // Of half a day either way, one is another day than that of UTC.
+    for zone in ["+12:30", "-12:30", "SYSTEM"] {
+        sandbox.change(&[&format!("SET GLOBAL time_zone = '{zone}'")]);
+        let session = sandbox.open_session();
+        // The driver has set it to UTC.
+        session.change(&["SET time_zone = @@global.time_zone"]);
+        let today = || session.figure("SELECT CAST(CURDATE() AS CHAR)");
+        let (before, report) = (today(), sandbox.json(&["validate", "--days", "1"]));
+        let open_ended = sandbox.json(&["validate", "--from", "2024-01-01"]);
+        let after = today();
+        for report in [&report, &open_ended] {
+            let to = report["to"].as_str().unwrap();
+            assert!(to == before || to == after, "{zone}: {to}, {before}, {after}");
+        }
+        assert_eq!(report["from"], report["to"]);
+        assert_eq!(open_ended["from"], "2024-01-01");
+    }
+}
