@@ -40,9 +40,10 @@ struct PendingRows {
     rows: u64,
 }
 
-/// Whether a source table may have changed since the last sync. In doubt it may: the server may have been restarted, the
-/// last sync may have been in the second of the last change, and MariaDB notes when a transaction began, not when it was
-/// committed.
+/// Whether a source table may have changed since the last sync. In doubt it may: the server may have been restarted, or the
+/// last sync may have been in the second of the last change. MariaDB notes when a transaction began, not when it was
+/// committed: there the time has to be the one that the last sync saw. A transaction that began in that very second, and
+/// was committed behind the sync, does not move it; the next transaction does.
 pub(super) fn may_have_changed(snapshot: &Snapshot, source_table: &str, states: &States) -> bool {
     may_have_changed_at(
         states.get(source_table),
@@ -65,7 +66,8 @@ fn may_have_changed_at(
         return *settled != state::time_text(update_time);
     }
     let observed = state.observed_at.as_deref().and_then(state::parse_time);
-    observed.is_none_or(|observed| !notes_commits || update_time >= observed)
+    let was_seen = state.update_time_seen.as_deref() == Some(state::time_text(update_time).as_str());
+    observed.is_none_or(|observed| update_time >= observed) || !(notes_commits || was_seen)
 }
 
 impl Pending {
@@ -239,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_table_has_not_changed_only_if_that_is_certain() {
-        let state = |settled: Option<i64>| sync_state::Model {
+        let state = |settled: Option<i64>, seen: i64| sync_state::Model {
             source_table: "rental".to_owned(),
             last_updated: None,
             observed_at: Some(state::time_text(time(100))),
@@ -252,27 +254,31 @@ mod tests {
             moved_run: None,
             rows_scanned: None,
             target_rows: None,
+            update_time_seen: Some(state::time_text(time(seen))),
         };
-        for (settled, update_time, notes_commits, may_have_changed) in [
-            (Some(50), Some(50), true, false),
-            (Some(50), Some(50), false, false),
-            (Some(50), Some(99), true, true),
+        for (settled, seen, update_time, notes_commits, may_have_changed) in [
+            (Some(50), 50, Some(50), true, false),
+            (Some(50), 50, Some(50), false, false),
+            (Some(50), 50, Some(99), true, true),
             // Committed before the last sync, and nothing since.
-            (None, Some(99), true, false),
+            (None, 98, Some(99), true, false),
             // In its very second, perhaps behind it.
-            (None, Some(100), true, true),
-            (None, Some(101), true, true),
-            // Begun before the last sync, and perhaps committed behind it.
-            (None, Some(99), false, true),
+            (None, 100, Some(100), true, true),
+            (None, 100, Some(101), true, true),
+            // Begun before the last sync, and the same that it saw, or committed behind it.
+            (None, 99, Some(99), false, false),
+            (None, 98, Some(99), false, true),
+            (None, 99, Some(98), false, true),
+            (None, 100, Some(100), false, true),
             // After a restart.
-            (Some(50), None, true, true),
-            (None, None, true, true),
+            (Some(50), 50, None, true, true),
+            (None, 50, None, true, true),
         ] {
             let update_time = update_time.map(time);
             assert_eq!(
-                may_have_changed_at(Some(&state(settled)), update_time, notes_commits),
+                may_have_changed_at(Some(&state(settled, seen)), update_time, notes_commits),
                 may_have_changed,
-                "{settled:?} {update_time:?} {notes_commits}"
+                "{settled:?} {seen} {update_time:?} {notes_commits}"
             );
         }
         assert!(may_have_changed_at(None, Some(time(1)), true));
