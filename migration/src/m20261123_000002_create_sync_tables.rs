@@ -25,7 +25,7 @@ impl MigrationTrait for Migration {
                     .col(string_null("load_marker"))
                     .col(big_integer_null("loaded_upto"))
                     .col(big_integer_null("target_rows"))
-                    .col(string_null("update_time_seen"))
+                    .col(string_null("signature_seen"))
                     .to_owned(),
             )
             .await?;

@@ -214,7 +214,7 @@ impl Delta {
                 before.rows_scanned
             },
             target_rows: after.target_rows.or(before.target_rows),
-            update_time_seen: snapshot.update_time(table.name).map(state::time_text),
+            signature_seen: snapshot.signature(table.name),
         }
     }
 }

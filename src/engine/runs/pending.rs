@@ -47,26 +47,28 @@ struct PendingRows {
 pub(super) fn may_have_changed(snapshot: &Snapshot, source_table: &str, states: &States) -> bool {
     may_have_changed_at(
         states.get(source_table),
+        snapshot.signature(source_table).as_deref(),
         snapshot.update_time(source_table),
         snapshot.notes_commits(),
     )
 }
 
-/// The same of a table's state and its time of change now. `notes_commits` tells whether that time is one of a commit.
+/// The same of a table's state, and its signature and time of change now. `notes_commits` tells whether that time is one of a commit.
 fn may_have_changed_at(
     state: Option<&sync_state::Model>,
+    signature: Option<&str>,
     update_time: Option<DateTime<Utc>>,
     notes_commits: bool,
 ) -> bool {
     let (Some(state), Some(update_time)) = (state, update_time) else {
         return true;
     };
-    // A time that had settled at the last sync is certain either way.
+    // A signature that had settled at the last sync is certain either way.
     if let Some(settled) = &state.update_time {
-        return *settled != state::time_text(update_time);
+        return Some(settled.as_str()) != signature;
     }
     let observed = state.observed_at.as_deref().and_then(state::parse_time);
-    let was_seen = state.update_time_seen.as_deref() == Some(state::time_text(update_time).as_str());
+    let was_seen = state.signature_seen.as_deref() == signature;
     observed.is_none_or(|observed| update_time >= observed) || !(notes_commits || was_seen)
 }
 
@@ -241,11 +243,12 @@ mod tests {
 
     #[test]
     fn a_table_has_not_changed_only_if_that_is_certain() {
+        let signature = |seconds: i64| format!("of {seconds}");
         let state = |settled: Option<i64>, seen: i64| sync_state::Model {
             source_table: "rental".to_owned(),
             last_updated: None,
             observed_at: Some(state::time_text(time(100))),
-            update_time: settled.map(|seconds| state::time_text(time(seconds))),
+            update_time: settled.map(signature),
             row_count: None,
             highest_key: None,
             load_marker: None,
@@ -254,7 +257,7 @@ mod tests {
             moved_run: None,
             rows_scanned: None,
             target_rows: None,
-            update_time_seen: Some(state::time_text(time(seen))),
+            signature_seen: Some(signature(seen)),
         };
         for (settled, seen, update_time, notes_commits, may_have_changed) in [
             (Some(50), 50, Some(50), true, false),
@@ -274,13 +277,18 @@ mod tests {
             (Some(50), 50, None, true, true),
             (None, 50, None, true, true),
         ] {
-            let update_time = update_time.map(time);
+            let now = update_time.map(signature);
+            let found = may_have_changed_at(
+                Some(&state(settled, seen)),
+                now.as_deref(),
+                update_time.map(time),
+                notes_commits,
+            );
             assert_eq!(
-                may_have_changed_at(Some(&state(settled, seen)), update_time, notes_commits),
-                may_have_changed,
+                found, may_have_changed,
                 "{settled:?} {seen} {update_time:?} {notes_commits}"
             );
         }
-        assert!(may_have_changed_at(None, Some(time(1)), true));
+        assert!(may_have_changed_at(None, Some("of 1"), Some(time(1)), true));
     }
 }

@@ -73,7 +73,6 @@ pub struct Snapshot {
     /// What was open on the server just before the snapshot began.
     pub open_work: OpenWork,
     is_mariadb: bool,
-    schema: String,
 }
 
 /// What `information_schema` tells of a table.
@@ -262,7 +261,6 @@ impl Source {
             schema: self.server.schema.clone(),
             open_work,
             is_mariadb: self.server.is_mariadb,
-            schema: self.server.schema.clone(),
         })
     }
 }

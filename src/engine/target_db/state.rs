@@ -42,8 +42,8 @@ pub mod sync_state {
         pub rows_scanned: Option<i64>,
         /// Rows of the target table made from it, as the last run left them; NULL of a source table without one.
         pub target_rows: Option<i64>,
-        /// UPDATE_TIME then, whether or not it can prove anything.
-        pub update_time_seen: Option<String>,
+        /// What the table looked like then, whether or not that can prove anything.
+        pub signature_seen: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -85,7 +85,7 @@ pub async fn fill<C: ConnectionTrait>(connection: &C, tables: &[SourceTable]) ->
             moved_run: Set(None),
             rows_scanned: Set(None),
             target_rows: Set(None),
-            update_time_seen: Set(None),
+            signature_seen: Set(None),
         })
         .collect();
     let count = missing.len();
@@ -129,7 +129,7 @@ pub async fn save<C: ConnectionTrait>(connection: &C, state: sync_state::Model) 
         moved_run: Set(state.moved_run),
         rows_scanned: Set(state.rows_scanned),
         target_rows: Set(state.target_rows),
-        update_time_seen: Set(state.update_time_seen),
+        signature_seen: Set(state.signature_seen),
     };
     sync_state::Entity::insert(model)
         .on_conflict(
@@ -146,7 +146,7 @@ pub async fn save<C: ConnectionTrait>(connection: &C, state: sync_state::Model) 
                     Column::MovedRun,
                     Column::RowsScanned,
                     Column::TargetRows,
-                    Column::UpdateTimeSeen,
+                    Column::SignatureSeen,
                 ])
                 .to_owned(),
         )
