@@ -13,7 +13,7 @@
 //!
 //! Who may import whom, downwards only:
 //! `main` → `commands` → `sakila`, `output` → `engine` → `metrics`, `error`; `commands` and `output` also read
-//! `config` and `cli`. The engine never imports `sakila`, `commands`, `cli`, `config` or `output`, and of `engine`
+//! `config`, `cli` and `threads`. The engine never imports `sakila`, `commands`, `cli`, `config` or `output`, and of `engine`
 //! `sakila` sees `declaration` alone. Beside it, `crates/seed`
 //! fills a source of our own making and starts throw-away servers, for the demonstration and the tests.
 
@@ -25,3 +25,4 @@ pub mod error;
 pub mod metrics;
 pub mod output;
 pub mod sakila;
+pub mod threads;

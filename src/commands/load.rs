@@ -139,7 +139,7 @@ async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Rep
         Load::Full { .. } | Load::Repair { .. } => Duration::ZERO,
     };
     let lock = Lock::acquire(&path, command)?;
-    let target = Target::open(&path, foreign_keys, session.global.workers + 1).await?;
+    let target = Target::open(&path, foreign_keys, session.threads.target_readers).await?;
     let shows_bars = !session.global.quiet && !session.is_repeated;
     let watcher = Watcher::start(session.progress.clone(), shows_bars, path.clone());
     let context = Context {

@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::metrics::{self, Health};
 use crate::output::{Output, progress};
 use crate::sakila;
+use crate::threads::ThreadPlan;
 
 mod advice;
 mod demo;
@@ -53,6 +54,7 @@ pub struct Session {
     pub output: Output,
     pub progress: Arc<Progress>,
     pub stop: Stop,
+    pub threads: ThreadPlan,
     /// Whether it is one of many: then no bars are drawn and little is printed.
     pub is_repeated: bool,
     health: Health,
@@ -63,7 +65,7 @@ pub struct Session {
 }
 
 /// Runs a command to its end. Returns the exit code.
-pub async fn run(cli: Cli) -> u8 {
+pub async fn run(cli: Cli, threads: ThreadPlan) -> u8 {
     let (request, stop) = stop();
     if let Err(error) = watch_signals(request) {
         warn!("a signal ends the program without tidying up: {error}");
@@ -77,6 +79,7 @@ pub async fn run(cli: Cli) -> u8 {
         progress: Arc::new(Progress::default()),
         global: cli.global,
         stop,
+        threads,
         is_repeated,
         health: Health::new(healthy_within),
         began: Instant::now(),
@@ -139,6 +142,7 @@ impl Session {
             output: self.output,
             progress: Arc::new(Progress::default()),
             stop: self.stop.clone(),
+            threads: self.threads,
             is_repeated: self.is_repeated,
             health: self.health.clone(),
             began: Instant::now(),

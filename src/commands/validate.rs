@@ -59,7 +59,7 @@ async fn compare(session: &Session, arguments: &Validate) -> Result<Validation> 
         session.connect(1).await?
     };
     let source_columns = check::columns(&source, sakila::star()).await?;
-    let target = open_to_read(&path, session.global.workers + 1).await?;
+    let target = open_to_read(&path, session.threads.target_readers).await?;
     let validation = validate::run(Request {
         look: session.look(&source, target.clone()),
         source_columns: &source_columns,

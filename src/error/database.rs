@@ -104,8 +104,20 @@ pub fn seed(cause: &DbErr) -> Class {
 pub const FULL_HINT: &str = "make room on the disk, or raise the limit on the size of files (`ulimit -f`), and run the \
                              command again; nothing is lost";
 
+/// What to do about a system that grants no more threads.
+pub const FEW_THREADS: &str = "raise the limit on this user's processes and threads (`ulimit -u`, TasksMax= of a systemd \
+                               service, --pids-limit of a container), or end other programs of this user; nothing is lost";
+
 /// The class of what SQLite has answered.
 pub fn target(cause: &DbErr) -> Class {
+    // Each connection has a thread.
+    if io_error(cause).is_some_and(|error| error.kind() == std::io::ErrorKind::WouldBlock) {
+        return Class {
+            code: Code::ThreadsExhausted,
+            transience: Transience::Lasting,
+            hint: FEW_THREADS,
+        };
+    }
     // The lower byte is the kind, the upper ones tell more: https://sqlite.org/rescode.html
     let extended = sqlite_code(cause).unwrap_or_default();
     let (code, hint) = match (extended & 0xFF, extended) {
@@ -173,6 +185,19 @@ fn is_lost_text(text: &str) -> bool {
 /// Whether the other side said something that MySQL would not.
 fn is_protocol(cause: &DbErr) -> bool {
     matches!(cause, DbErr::Conn(RuntimeErr::SqlxError(error)) if matches!(**error, sqlx::Error::Protocol(_)))
+}
+
+/// The error of the system, if it is one that a driver passes on.
+fn io_error(cause: &DbErr) -> Option<&std::io::Error> {
+    match cause {
+        DbErr::Conn(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error)) => match &**error {
+            sqlx::Error::Io(error) => Some(error),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Whether no TLS could be agreed upon.

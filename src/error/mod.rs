@@ -28,6 +28,12 @@ pub enum Error {
     #[error("{what}")]
     Setting { code: Code, what: String, hint: String },
 
+    #[error("the system does not grant the {needed} threads that this command needs")]
+    Threads {
+        needed: usize,
+        #[source]
+        cause: std::io::Error,
+    },
     #[error("the source cannot be reached at {address}")]
     Unreachable {
         address: String,
@@ -160,6 +166,7 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Setting { code, .. } => *code,
+            Self::Threads { .. } => Code::ThreadsExhausted,
             Self::Unreachable { .. } => Code::SourceUnreachable,
             Self::Source { cause, .. } => database::source(cause).code,
             Self::SourceUnlisted => Code::SourceUnlisted,
@@ -237,6 +244,7 @@ impl Error {
     pub fn hint(&self) -> String {
         match self {
             Self::Setting { hint, .. } | Self::SeedRefused { hint, .. } | Self::Demo { hint, .. } => hint.clone(),
+            Self::Threads { .. } => database::FEW_THREADS.to_owned(),
             Self::Unreachable { .. } => {
                 "check that the server runs, that host and port (or ?socket=PATH) in --source are right, and that \
                  no firewall stands between"

@@ -18,6 +18,7 @@ pub mod plan;
 pub mod progress;
 pub mod read;
 pub mod snapshot_lookups;
+mod stage_thread;
 pub mod stages;
 pub mod transform;
 pub mod write;
@@ -25,7 +26,7 @@ pub mod write;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use crate::engine::declaration::lookup::{KeyMap, Lookup};
 use crate::engine::declaration::scope::Scope;
@@ -33,6 +34,7 @@ use crate::engine::declaration::table::Table;
 use crate::engine::pipeline::flow::{Batch, Job, Outcomes, Page};
 use crate::engine::pipeline::progress::Progress;
 use crate::engine::pipeline::read::Reader;
+use crate::engine::pipeline::stage_thread::StageThread;
 use crate::engine::pipeline::stages::{Lap, Stage};
 use crate::engine::pipeline::transform::transform;
 use crate::engine::pipeline::write::Writer;
@@ -112,19 +114,6 @@ impl Pipeline<'_> {
         let (page_sender, pages) = mpsc::channel(CHANNEL_LENGTH);
         let (batch_sender, batches) = crossbeam_channel::bounded(CHANNEL_LENGTH);
 
-        let mut readers = JoinSet::new();
-        let task = ReaderTask {
-            jobs: Arc::new(tokio::sync::Mutex::new(jobs)),
-            reader: self.reader,
-            pages: page_sender,
-            failure: failure.clone(),
-            progress: Arc::clone(&self.progress),
-            stop: self.stop.clone(),
-        };
-        for _ in 0..self.workers {
-            readers.spawn(task.clone().run());
-        }
-        drop(task);
         let published = self
             .publishes
             .iter()
@@ -136,16 +125,29 @@ impl Pipeline<'_> {
             })
             .collect();
         let lap = self.progress.lap(Stage::Transform);
-        let transform = spawn_transform(pages, batch_sender, published, self.described, failure.clone(), lap);
-        let writer = spawn_writer(batches, self.writer, failure.clone(), self.progress);
+        let transform = spawn_transform(pages, batch_sender, published, self.described, failure.clone(), lap)?;
+        let writer = spawn_writer(batches, self.writer, failure.clone(), Arc::clone(&self.progress))?;
 
+        let mut readers = JoinSet::new();
+        let task = ReaderTask {
+            jobs: Arc::new(tokio::sync::Mutex::new(jobs)),
+            reader: self.reader,
+            pages: page_sender,
+            failure: failure.clone(),
+            progress: self.progress,
+            stop: self.stop.clone(),
+        };
+        for _ in 0..self.workers {
+            readers.spawn(task.clone().run());
+        }
+        drop(task);
         while let Some(joined) = readers.join_next().await {
             if joined.is_err() {
                 failure.set(Error::Panicked { stage: "reader" });
             }
         }
-        let published = joined(transform.await, "transform", &failure);
-        let tables = joined(writer.await, "writer", &failure);
+        let published = result_of(transform, &failure).await;
+        let tables = result_of(writer, &failure).await;
         if let Some(error) = failure.take() {
             return Err(error);
         }
@@ -159,13 +161,9 @@ impl Pipeline<'_> {
     }
 }
 
-/// The result of a stage's thread, with a panic turned into an error that names it.
-fn joined<T>(
-    result: std::result::Result<T, tokio::task::JoinError>,
-    stage: &'static str,
-    failure: &Failure,
-) -> Option<T> {
-    result.inspect_err(|_| failure.set(Error::Panicked { stage })).ok()
+/// What a stage's thread leaves behind; nothing after a panic, which becomes the run's error.
+async fn result_of<T>(stage: StageThread<T>, failure: &Failure) -> Option<T> {
+    stage.join().await.map_err(|error| failure.set(error)).ok()
 }
 
 /// One of the readers.
@@ -211,8 +209,8 @@ fn spawn_transform(
     described: usize,
     failure: Failure,
     mut lap: Lap,
-) -> JoinHandle<Vec<(&'static Lookup, KeyMap)>> {
-    tokio::task::spawn_blocking(move || {
+) -> Result<StageThread<Vec<(&'static Lookup, KeyMap)>>> {
+    StageThread::spawn("transform", move || {
         while let Some(page) = pages.blocking_recv() {
             lap.waited();
             metrics::queue_depth("pages", pages.len());
@@ -244,9 +242,9 @@ fn spawn_writer(
     mut writer: Writer,
     failure: Failure,
     progress: Arc<Progress>,
-) -> JoinHandle<Option<Outcomes>> {
+) -> Result<StageThread<Option<Outcomes>>> {
     let runtime = tokio::runtime::Handle::current();
-    tokio::task::spawn_blocking(move || {
+    StageThread::spawn("writer", move || {
         let mut lap = progress.lap(Stage::Writer);
         let write_all = || -> Result<Outcomes> {
             for batch in &batches {

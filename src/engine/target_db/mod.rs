@@ -41,6 +41,8 @@ use crate::metrics;
 
 /// How long to wait for another program that writes to the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a statement on the target may keep others waiting for its connection.
+const LONGEST_STATEMENT: Duration = Duration::from_hours(1);
 /// Page cache of the writing connection, in KiB.
 const CACHE_KIBIBYTES: u32 = 16 * 1024;
 /// Page cache of a reading connection, in KiB. They go through tables once; and sort in pieces of this size.
@@ -318,6 +320,8 @@ async fn connect(path: &Path, access: Access, connections: u32) -> Result<Databa
         .idle_timeout(None::<Duration>)
         .max_lifetime(None::<Duration>)
         .test_before_acquire(false)
+        // Whoever waits for a connection waits for a statement, which may take its time.
+        .acquire_timeout(LONGEST_STATEMENT)
         .sqlx_logging(false)
         .map_sqlx_sqlite_opts(move |sqlite| {
             let sqlite = sqlite
