@@ -24,7 +24,6 @@ use sakila_seed::private_server::{self, PrivateServer};
 const SCHEMA: &str = "sakila";
 /// The account that may only read, which is all that the sync needs.
 const READER: &str = "reader";
-const STOPPED_HINT: &str = "nothing of it is left";
 /// Months that the chart shows.
 const MONTHS: u64 = 12;
 
@@ -57,7 +56,7 @@ struct Report {
 
 pub async fn run(session: &Session, arguments: &Demo) -> Result<u8> {
     // Once the tour is over a request to stop is no interruption: it is what the server stays up for.
-    let server = session.unless_stopped(STOPPED_HINT, tour(session, arguments)).await?;
+    let server = session.unless_stopped(tour(session, arguments)).await?;
     if arguments.serve {
         session.stop.requested().await;
     }
@@ -185,7 +184,7 @@ impl Tour<'_> {
         if !status.success() {
             // Ctrl-C is for the step too.
             if status.code() == Some(i32::from(Error::Stopped.exit_code())) {
-                return Err(Error::Interrupted { hint: STOPPED_HINT });
+                return Err(Error::Stopped);
             }
             let cause = io::Error::other(status.to_string());
             return Err(failed(&format!("running {shown}"), cause));

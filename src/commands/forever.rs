@@ -47,7 +47,7 @@ pub async fn run(session: &Session, arguments: &Incremental, every: Duration, lo
         run.disconnect().await;
         match result {
             Ok(_) => failures = 0,
-            Err(Error::Stopped | Error::Interrupted { .. }) => return Ok(0),
+            Err(Error::Stopped) => return Ok(0),
             Err(error @ Error::Setting { .. }) => return Err(error),
             Err(error) => {
                 failures += 1;

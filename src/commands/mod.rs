@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use sea_orm::DatabaseConnection;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::{Instrument, debug, info_span, warn};
 
 use crate::cli::{Cli, Command, Global, SeedCommand};
@@ -15,7 +14,7 @@ use crate::engine::pipeline::progress::Progress;
 use crate::engine::runs::Look;
 use crate::engine::source_db::Source;
 use crate::engine::source_db::connect::{self, Access};
-use crate::engine::stop::{Stop, StopRequest, stop};
+use crate::engine::stop::{Stop, stop};
 use crate::engine::target_db;
 use crate::engine::target_db::history::{self, Status};
 use crate::engine::target_db::state;
@@ -37,11 +36,10 @@ mod manual;
 mod repair;
 mod retry;
 mod seed;
+mod signals;
 mod status;
 mod validate;
 
-/// The hint of commands that leave nothing half-done when they are stopped.
-const AGAIN: &str = "it can be run again at any time";
 /// The commands after which the star equals the source.
 const SYNCS: [&str; 3] = ["full-load", "incremental", "repair"];
 
@@ -67,7 +65,17 @@ pub struct Session {
 /// Runs a command to its end. Returns the exit code.
 pub async fn run(cli: Cli, threads: ThreadPlan) -> u8 {
     let (request, stop) = stop();
-    if let Err(error) = watch_signals(request) {
+    let (command, output) = (name(&cli.command), Output::new(&cli.global, false));
+    let before_exit = move || {
+        output.error(
+            command,
+            0.0,
+            &Error::Interrupted {
+                hint: signals::ENDED_AT_ONCE,
+            },
+        )
+    };
+    if let Err(error) = signals::watch(request, before_exit) {
         warn!("a signal ends the program without tidying up: {error}");
     }
     let (is_repeated, healthy_within) = match &cli.command {
@@ -86,17 +94,16 @@ pub async fn run(cli: Cli, threads: ThreadPlan) -> u8 {
         reached: Arc::default(),
         pools: Arc::default(),
     };
-    let command = name(&cli.command);
     let result = async {
         session.start_metrics().await;
         match &cli.command {
-            Command::Init => session.unless_stopped(AGAIN, init::run(&session)).await,
+            Command::Init => session.unless_stopped(init::run(&session)).await,
             Command::FullLoad(arguments) => full_load::run(&session, arguments).await,
             Command::Incremental(arguments) => incremental::run(&session, arguments).await,
             Command::Repair(arguments) => repair::run(&session, arguments).await,
-            Command::Explain(arguments) => session.unless_stopped(AGAIN, explain::run(&session, arguments)).await,
+            Command::Explain(arguments) => session.unless_stopped(explain::run(&session, arguments)).await,
             Command::Validate(arguments) => validate::run(&session, arguments).await,
-            Command::Status(arguments) => session.unless_stopped(AGAIN, status::run(&session, arguments)).await,
+            Command::Status(arguments) => session.unless_stopped(status::run(&session, arguments)).await,
             Command::Seed(arguments) => seed::run(&session, arguments).await,
             Command::Demo(arguments) => demo::run(&session, arguments).await,
             Command::Completions { shell } => manual::completions(*shell),
@@ -107,6 +114,12 @@ pub async fn run(cli: Cli, threads: ThreadPlan) -> u8 {
     session.disconnect().await;
     session.write_metrics();
     result.unwrap_or_else(|error| {
+        let error = match error {
+            Error::Stopped => Error::Interrupted {
+                hint: signals::hint(&cli.command),
+            },
+            error => error,
+        };
         // Whoever drew them may have been dropped half-way.
         progress::leave();
         session.output.error(command, session.seconds(), &error);
@@ -229,12 +242,11 @@ impl Session {
     }
 
     /// Runs what keeps nothing when it is stopped half-way: it can be dropped at any moment.
-    /// The hint says what that means.
-    async fn unless_stopped<T>(&self, hint: &'static str, command: impl Future<Output = Result<T>>) -> Result<T> {
+    async fn unless_stopped<T>(&self, command: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;
             result = command => result,
-            () = self.stop.requested() => Err(Error::Interrupted { hint }),
+            () = self.stop.requested() => Err(Error::Stopped),
         }
     }
 
@@ -292,34 +304,4 @@ impl Session {
             debug!("a statement is still under way; its connection is cut");
         }
     }
-}
-
-/// The first Ctrl-C or SIGTERM asks to stop, the second ends the program at once. A file that reaches the limit on the
-/// size of files is an error of the write, which tells more than the signal that would end the program.
-///
-/// # Errors
-/// If the system does not let signals be watched.
-fn watch_signals(request: StopRequest) -> std::io::Result<()> {
-    // All of them from here on, so that none is missed, nor ends the program, before somebody listens.
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut file_too_large = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
-    tokio::spawn(async move {
-        let mut is_asked = false;
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                _ = file_too_large.recv() => continue,
-            }
-            if is_asked {
-                progress::leave();
-                std::process::exit(Error::Stopped.exit_code().into());
-            }
-            warn!("stopping after the work at hand; once more to stop at once");
-            request.request();
-            is_asked = true;
-        }
-    });
-    Ok(())
 }

@@ -30,18 +30,14 @@ struct TableRows {
     rows: u64,
 }
 
-/// What it means if one of the two is stopped.
-const HALF_MADE: &str = "the schema is half-made; `sakila-sync seed --replace` makes it anew";
-const DAYS_KEPT: &str = "every day that was printed is kept, and nothing of the one at work";
-
 pub async fn run(session: &Session, arguments: &cli::Seed) -> Result<u8> {
     match arguments.then {
-        None => session.unless_stopped(HALF_MADE, fill(session, arguments)).await,
+        None => session.unless_stopped(fill(session, arguments)).await,
         Some(SeedCommand::Mutate { every }) => {
-            let ended = session.unless_stopped(DAYS_KEPT, mutate(session, every)).await;
+            let ended = session.unless_stopped(mutate(session, every)).await;
             match ended {
                 // What goes on until it is stopped has then done what it was asked to.
-                Err(Error::Interrupted { .. }) if every.is_some() => Ok(0),
+                Err(Error::Stopped) if every.is_some() => Ok(0),
                 ended => ended,
             }
         }

@@ -1,6 +1,6 @@
 //! `validate`: counts, totals and integrity of both sides over a period.
 
-use super::{AGAIN, Session};
+use super::Session;
 use crate::cli::{DEFAULT_DAYS, Validate};
 use crate::config::target_path;
 use crate::engine::runs::figures::Measure;
@@ -15,7 +15,7 @@ use crate::{metrics, sakila};
 pub async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
     let compared = session.persistently(async |attempt| {
         let compared = attempt.watched("validate", compare(attempt, arguments), Validation::status);
-        attempt.unless_stopped(AGAIN, compared).await
+        attempt.unless_stopped(compared).await
     });
     let validation = compared.await?;
     let seconds = session.seconds();
@@ -30,7 +30,7 @@ pub async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
 
 /// One of many: only what differs is printed.
 pub async fn repeated(session: &Session, arguments: &Validate) -> Result<Status> {
-    let compared = session.unless_stopped(AGAIN, compare(session, arguments));
+    let compared = session.unless_stopped(compare(session, arguments));
     let validation = session.watched("validate", compared, Validation::status).await?;
     let seconds = session.seconds();
     let text = output::validation::line(&validation);

@@ -124,7 +124,7 @@ pub enum Error {
     Panicked { stage: &'static str },
     #[error("stopped")]
     Stopped,
-    /// The same of what keeps nothing, or what it says.
+    /// The same with what it means for the command, which is said where the error is reported.
     #[error("stopped")]
     Interrupted { hint: &'static str },
     #[error("the result cannot be printed")]
@@ -314,7 +314,7 @@ impl Error {
             }
             Self::Interrupted { hint } => (*hint).to_owned(),
             Self::Output { .. } => "check where stdout goes: a full disk, perhaps".to_owned(),
-            Self::Stopped => "what was finished is kept; run the command again to go on".to_owned(),
+            Self::Stopped => "run the command again".to_owned(),
         }
     }
 }

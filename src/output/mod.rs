@@ -207,7 +207,9 @@ struct LogWriter;
 
 impl Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        progress::aside(|| io::stderr().write(bytes))
+        // A terminal or a reader that has gone is no reason to end a run: what cannot be logged is not.
+        let _ = progress::aside(|| io::stderr().write_all(bytes));
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

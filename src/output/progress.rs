@@ -111,7 +111,17 @@ pub fn bar(name: &'static str, rows: u64, quiet: bool) -> ProgressBar {
     let bar = BARS.add(ProgressBar::new(rows));
     bar.set_style(style);
     bar.set_prefix(name);
-    bar.enable_steady_tick(REDRAW);
+    // The crate's own ticker is a thread, and panics where the system grants none.
+    tokio::spawn({
+        let bar = bar.clone();
+        async move {
+            let mut ticks = tokio::time::interval(REDRAW);
+            while !bar.is_finished() {
+                ticks.tick().await;
+                bar.tick();
+            }
+        }
+    });
     bar
 }
 

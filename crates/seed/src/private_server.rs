@@ -294,7 +294,7 @@ fn wait_until_ready(mut log: BufReader<std::process::ChildStderr>) -> io::Result
         let is_ready = line.contains(READY);
         text.push_str(&line);
         if is_ready {
-            std::thread::spawn(move || io::copy(&mut log, &mut io::sink()));
+            std::thread::Builder::new().spawn(move || io::copy(&mut log, &mut io::sink()))?;
             return Ok(());
         }
     }
