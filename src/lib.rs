@@ -13,9 +13,9 @@
 //!
 //! Who may import whom, downwards only:
 //! `main` → `commands` → `sakila`, `output` → `engine` → `metrics`, `error`; `commands` and `output` also read
-//! `config`, `cli` and `threads`. The engine never imports `sakila`, `commands`, `cli`, `config` or `output`, and of `engine`
-//! `sakila` sees `declaration` alone. Beside it, `crates/seed`
-//! fills a source of our own making and starts throw-away servers, for the demonstration and the tests.
+//! `config`, `cli` and `threads`. The engine never imports `sakila`, `commands`, `cli`, `config` or `output`, and of
+//! `engine` `sakila` sees `declaration` alone. Beside it, `crates/seed` fills a source of our own making and starts
+//! throw-away servers, for the demonstration and the tests.
 
 pub mod cli;
 pub mod commands;

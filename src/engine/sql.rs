@@ -90,3 +90,10 @@ pub fn indexing(helper_threads: usize) -> String {
 pub fn cache_size(kibibytes: u32) -> String {
     format!("PRAGMA cache_size = -{kibibytes}")
 }
+/// Where SQLite sorts what does not fit into its cache; it knows no other way to be told than a PRAGMA and the
+/// environment.
+pub const TEMP_FOLDER: &str = "temp_store_directory";
+/// A text as a PRAGMA takes it.
+pub fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

@@ -91,6 +91,8 @@ codes! {
     TargetUnwritable "TARGET_UNWRITABLE" "SQLite may not write the target or the files beside it.",
     TargetFull "TARGET_FULL" "The disk is full, or a limit on the size of files is reached.",
     TargetDamaged "TARGET_DAMAGED" "The target is damaged.",
+    TargetTempFolder "TARGET_TEMP_FOLDER" "SQLite finds no writable folder for its temporary files.",
+    TargetFileSystem "TARGET_FILE_SYSTEM" "The target's file system lacks shared memory maps or file locks.",
     TargetIo "TARGET_IO" "The disk or its file system failed.",
     TargetFailed "TARGET_FAILED" "SQLite reports another error.",
     NotLoaded "NOT_LOADED" "No full load has finished on this target.",

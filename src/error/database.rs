@@ -136,6 +136,32 @@ pub fn target(cause: &DbErr) -> Class {
             Code::TargetUnwritable,
             "check that the file, its folder, and -wal and -shm files beside it are writable by this user",
         ),
+        // No folder for temporary files.
+        (10, 6_410) => (
+            Code::TargetTempFolder,
+            "SQLite sorts in the target's folder, or in the one that SQLITE_TMPDIR names: make it writable by this user",
+        ),
+        // Opening, locking and mapping the -shm file; locks on the database itself.
+        (10, 4_618 | 5_130 | 5_386 | 2_058 | 2_314 | 2_826 | 3_594 | 3_850) => (
+            Code::TargetFileSystem,
+            "the target's file system has no shared memory maps or no file locks, as some network and container file \
+             systems have none; put the target on a local disk",
+        ),
+        (7, _) | (10, 3_082) => (
+            Code::TargetFailed,
+            "the machine has no memory left for SQLite; nothing of this transaction was kept",
+        ),
+        // Reading: too short, checksums, what the file system itself calls damaged.
+        (10, 266 | 522 | 8_202 | 8_458 | 8_714) => (
+            Code::TargetIo,
+            "the target cannot be read back from its disk; look into the system's log for errors of the disk",
+        ),
+        // Syncing.
+        (10, 1_034 | 1_290 | 4_106) => (
+            Code::TargetIo,
+            "the disk did not confirm what was written, so nothing of this transaction counts as kept; look into the \
+             system's log, then run the command again",
+        ),
         (10, _) => (
             Code::TargetIo,
             "the disk or its file system failed; look into the system's log, then run the command again",

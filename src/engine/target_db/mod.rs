@@ -313,6 +313,7 @@ enum Access {
 
 async fn connect(path: &Path, access: Access, connections: u32) -> Result<DatabaseConnection> {
     let file = path.to_owned();
+    let temp_folder = temp_folder(path);
     let mut options = ConnectOptions::new("sqlite::memory:");
     options
         .max_connections(connections)
@@ -331,6 +332,10 @@ async fn connect(path: &Path, access: Access, connections: u32) -> Result<Databa
                 .create_if_missing(false)
                 .busy_timeout(BUSY_TIMEOUT)
                 .row_buffer_size(ROWS_READ_AHEAD);
+            let sqlite = match &temp_folder {
+                Some(folder) => sqlite.pragma(sql::TEMP_FOLDER, sql::quoted(folder)),
+                None => sqlite,
+            };
             // SQLite counts KiB below zero, pages above.
             match access {
                 Access::Read => sqlite
@@ -346,6 +351,19 @@ async fn connect(path: &Path, access: Access, connections: u32) -> Result<Databa
     Database::connect(options)
         .await
         .target(|| format!("opening {}", path.display()))
+}
+
+/// Where SQLite is to sort: beside the target, where there has to be room anyway; a system's temporary folder may be
+/// small, read-only or missing. The user's own choice goes first. None for a folder that is only read from.
+fn temp_folder(path: &Path) -> Option<String> {
+    if std::env::var_os("SQLITE_TMPDIR").is_some() {
+        return None;
+    }
+    let file = path.canonicalize().ok()?;
+    let folder = file.parent()?;
+    // Whether it is writable shows by writing: the file has no name, and is gone when it is closed.
+    tempfile::tempfile_in(folder).ok()?;
+    folder.to_str().map(str::to_owned)
 }
 
 /// Fails if the file is there and may not be written. SQLite would open it all the same, and leave `-wal` and `-shm`
