@@ -1,5 +1,6 @@
 //! One file a command; one match dispatches. What is common to them: connecting, the lock, signals, the metrics.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -177,11 +178,18 @@ impl Session {
         if self.global.metrics_addr.is_none() && self.global.metrics_file.is_none() {
             return;
         }
-        metrics::start();
+        metrics::start(&self.target_label());
         self.remember_successes().await;
         if let Some(address) = self.global.metrics_addr {
             metrics::serve(address, self.health.clone()).await;
         }
+    }
+
+    /// The target by its real name, wherever the command was started; empty if it is none that could be opened.
+    fn target_label(&self) -> PathBuf {
+        let path = target_path(&self.global).unwrap_or_default();
+        let absolute = path.canonicalize().or_else(|_| std::path::absolute(&path));
+        absolute.unwrap_or_default()
     }
 
     /// When earlier processes last succeeded, so that a failed run does not make the metrics forget it.

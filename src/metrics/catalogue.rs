@@ -27,6 +27,9 @@ const fn metric(name: &'static str, kind: Kind, labels: &'static [&'static str],
     }
 }
 
+/// The label that all of them have besides: the absolute path of the target.
+pub const TARGET_LABEL: &str = "target";
+
 pub const BUILD_INFO: Metric = metric("sakila_sync_build_info", Kind::Gauge, &["version"], "always 1");
 pub const ROWS_READ_TOTAL: Metric = metric(
     "sakila_sync_rows_read_total",

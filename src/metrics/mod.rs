@@ -44,10 +44,12 @@ impl Exporter {
     }
 }
 
-/// Begins to keep figures. Whatever fails is warned of and no more: a sync does not depend on being watched.
-pub fn start() {
-    let buckets =
-        PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS_SECONDS);
+/// Begins to keep figures. Each has the target as a label: one node_exporter reads the files of all syncs of a machine.
+/// Whatever fails is warned of and no more: a sync does not depend on being watched.
+pub fn start(target: &Path) {
+    let buckets = PrometheusBuilder::new()
+        .add_global_label(catalogue::TARGET_LABEL, target.to_string_lossy())
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS_SECONDS);
     let handle = match buckets.and_then(PrometheusBuilder::install_recorder) {
         Ok(handle) => handle,
         Err(error) => return warn!(%error, "there will be no metrics"),

@@ -19,6 +19,7 @@ mod connecting;
 mod deep;
 mod errors;
 mod explain;
+mod few_threads;
 mod identity;
 mod json;
 mod kills;

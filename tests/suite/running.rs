@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 
 use crate::harness::http::{free_port, get};
+use crate::harness::prometheus::without_target;
 use crate::harness::{Sandbox, send};
 
 /// A full load in pages so small that it takes a while.
@@ -39,7 +40,7 @@ fn metrics_are_served_while_a_load_runs() {
     let mut child = start_slow_load(&sandbox, &["--metrics-addr", &port]);
     let mut log = wait_for(&mut child, "table=\"fact_payment\"");
 
-    let metrics = get(&format!("127.0.0.1:{port}"), "/metrics").unwrap();
+    let metrics = without_target(&get(&format!("127.0.0.1:{port}"), "/metrics").unwrap());
     for name in [
         "sakila_sync_rows_read_total{table=\"dim_film\"} 1000",
         "sakila_sync_rows_inserted_total{table=\"dim_film\"} 1000",
@@ -64,7 +65,7 @@ fn metrics_tell_what_is_still_to_be_compared() {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // A page that is a range of keys is one that is compared.
     let mut log = wait_for(&mut child, "scope=keys (");
-    let metrics = get(&format!("127.0.0.1:{port}"), "/metrics").unwrap();
+    let metrics = without_target(&get(&format!("127.0.0.1:{port}"), "/metrics").unwrap());
     let value = |name: &str| -> f64 {
         let line = metrics
             .lines()

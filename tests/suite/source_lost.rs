@@ -3,6 +3,7 @@
 use std::process::{Child, Stdio};
 
 use crate::harness::killed::kill;
+use crate::harness::prometheus::without_target;
 use crate::harness::proxy::{Fault, Proxy};
 use crate::harness::{READER, Run, Sandbox, have_own_server, server};
 use crate::running::wait_for;
@@ -24,7 +25,7 @@ pub fn run_through(sandbox: &Sandbox, proxy: &Proxy, arguments: &[&str]) -> Run 
 }
 
 fn retries(sandbox: &Sandbox) -> String {
-    let metrics = std::fs::read_to_string(sandbox.folder().join("run.prom")).unwrap();
+    let metrics = without_target(&std::fs::read_to_string(sandbox.folder().join("run.prom")).unwrap());
     let line = metrics
         .lines()
         .find_map(|line| line.strip_prefix("sakila_sync_retries_total{what=\"source\"} "));

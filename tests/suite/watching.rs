@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use crate::harness::http::{body, free_port, get};
-use crate::harness::prometheus::{Process, Prometheus, problems, program, wait_until};
+use crate::harness::prometheus::{Process, Prometheus, problems, program, wait_until, without_target};
 use crate::harness::{Run, Sandbox, send};
 
 /// An endless sync at one run a second.
@@ -19,8 +19,9 @@ fn start(sandbox: &Sandbox, arguments: &[&str]) -> Process {
     Process(command.spawn().unwrap())
 }
 
-/// The value of one series in Prometheus' text format.
+/// The value of one series in Prometheus' text format, named without its target.
 fn value(metrics: &str, series: &str) -> Option<f64> {
+    let metrics = without_target(metrics);
     let line = metrics
         .lines()
         .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
@@ -89,8 +90,18 @@ fn a_run_leaves_its_figures_in_a_file_that_node_exporter_reads() {
     );
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing else is left there");
 
+    let (_exporter, exported) = node_exporter(&folder);
+    assert_eq!(value(&exported, "node_textfile_scrape_error"), Some(0.0), "{exported}");
+    assert_eq!(
+        value(&exported, "sakila_sync_last_run_success{command=\"incremental\"}"),
+        Some(0.0)
+    );
+}
+
+/// A node_exporter that reads this folder, and what it exports.
+fn node_exporter(folder: &Path) -> (Process, String) {
     let port = free_port();
-    let _exporter = Process(
+    let exporter = Process(
         program("prometheus-node-exporter")
             .args(["--collector.disable-defaults", "--collector.textfile"])
             .arg(format!("--collector.textfile.directory={}", folder.display()))
@@ -103,11 +114,34 @@ fn a_run_leaves_its_figures_in_a_file_that_node_exporter_reads() {
     let address = format!("127.0.0.1:{port}");
     wait_until("node_exporter answers", || get(&address, "/metrics").is_ok());
     let exported = get(&address, "/metrics").unwrap();
+    (exporter, exported)
+}
+
+#[test]
+fn two_syncs_of_one_machine_are_told_apart_by_their_target() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.folder().join("textfiles");
+    fs::create_dir(&folder).unwrap();
+    for name in ["one", "two"] {
+        let (target, file) = (format!("{name}.db"), folder.join(format!("{name}.prom")));
+        for command in ["init", "full-load"] {
+            let arguments = [command, "--target", &target, "--metrics-file", file.to_str().unwrap()];
+            sandbox.run(&arguments).succeeds();
+        }
+    }
+    let (_exporter, exported) = node_exporter(&folder);
+    // A series that is there twice makes the whole answer an error.
+    assert!(exported.contains(" 200 OK"), "{exported}");
     assert_eq!(value(&exported, "node_textfile_scrape_error"), Some(0.0), "{exported}");
-    assert_eq!(
-        value(&exported, "sakila_sync_last_run_success{command=\"incremental\"}"),
-        Some(0.0)
-    );
+    let real_folder = sandbox.folder().canonicalize().unwrap();
+    for name in ["one", "two"] {
+        let target = real_folder.join(format!("{name}.db"));
+        let series = format!(
+            "sakila_sync_last_run_success{{command=\"full-load\",target=\"{}\"}} 1",
+            target.display()
+        );
+        assert!(exported.contains(&series), "no {series} in {exported}");
+    }
 }
 
 #[test]
@@ -209,6 +243,7 @@ fn panels() -> BTreeSet<String> {
                 into.insert(
                     expression
                         .replace("$job", ".+")
+                        .replace("$target", ".+")
                         .replace("$__rate_interval", "5s")
                         .replace("$__range", "1m"),
                 );

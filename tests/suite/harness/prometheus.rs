@@ -49,6 +49,12 @@ pub fn problems(metrics: &str) -> String {
     )
 }
 
+/// Metrics without the label that all of them have, the target.
+pub fn without_target(metrics: &str) -> String {
+    let label = regex::Regex::new(r#"target="[^"]*",?"#).unwrap();
+    label.replace_all(metrics, "").replace(",}", "}").replace("{}", "")
+}
+
 /// A server that scrapes twice a second.
 pub struct Prometheus {
     _process: Process,
