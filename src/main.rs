@@ -50,12 +50,11 @@ fn main() -> ExitCode {
     // What still runs of a command that was dropped half-way ends with the process: it would be disturbed by a runtime
     // that is being taken down.
     std::mem::forget(runtime);
-    match code {
-        Ok(code) => ExitCode::from(code),
-        Err(_) => {
-            output::progress::leave();
-            failed(command, &global, &Error::Panicked { stage: "command" })
-        }
+    if let Ok(code) = code {
+        ExitCode::from(code)
+    } else {
+        output::progress::leave();
+        failed(command, &global, &Error::Panicked { stage: "command" })
     }
 }
 

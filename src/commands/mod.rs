@@ -74,7 +74,7 @@ pub async fn run(cli: Cli, threads: ThreadPlan) -> u8 {
             &Error::Interrupted {
                 hint: signals::ENDED_AT_ONCE,
             },
-        )
+        );
     };
     if let Err(error) = signals::watch(request, before_exit) {
         warn!("a signal ends the program without tidying up: {error}");
