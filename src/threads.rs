@@ -4,6 +4,7 @@
 use std::io;
 use std::sync::Mutex;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use tracing::warn;
 
@@ -14,6 +15,8 @@ use crate::error::{Error, Result};
 const MOST: usize = 8;
 /// What a thread that only waits to be counted needs.
 const PROBE_STACK_BYTES: usize = 64 * 1024;
+/// A thread that ends is gone in less, on any machine.
+const LONGEST_END: Duration = Duration::from_secs(1);
 /// The driver looks up host names on a thread of its own.
 const NAME_LOOKUP: usize = 1;
 /// The transform stage and the writer.
@@ -133,11 +136,12 @@ impl ThreadPlan {
     }
 }
 
-/// Starts so many threads that all live at the same time, and ends them.
+/// Starts so many threads that all live at the same time, and waits until the system no longer counts them.
 fn start_at_once(threads: usize) -> io::Result<()> {
+    let before = counted();
     let gate = Mutex::new(());
     let closed = gate.lock();
-    thread::scope(|scope| {
+    let started = thread::scope(|scope| {
         // Nothing that was started may wait for a gate that is left closed by an error.
         let _closed = closed;
         for _ in 0..threads {
@@ -146,7 +150,24 @@ fn start_at_once(threads: usize) -> io::Result<()> {
                 .spawn_scoped(scope, || drop(gate.lock()))?;
         }
         Ok(())
-    })
+    });
+    let deadline = Instant::now() + LONGEST_END;
+    while counted() > before && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(1));
+    }
+    started
+}
+
+/// The threads of this process that the system counts: one that has ended may still be among them.
+#[cfg(target_os = "linux")]
+fn counted() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
+}
+
+/// Only Linux has a limit that counts threads.
+#[cfg(not(target_os = "linux"))]
+fn counted() -> usize {
+    0
 }
 
 #[cfg(test)]
@@ -185,5 +206,6 @@ mod tests {
     #[test]
     fn threads_that_were_counted_are_gone() {
         start_at_once(3).unwrap();
+        start_at_once(0).unwrap();
     }
 }

@@ -125,8 +125,8 @@ impl Pipeline<'_> {
             })
             .collect();
         let lap = self.progress.lap(Stage::Transform);
-        let transform = spawn_transform(pages, batch_sender, published, self.described, failure.clone(), lap)?;
-        let writer = spawn_writer(batches, self.writer, failure.clone(), Arc::clone(&self.progress))?;
+        let transform = spawn_transform(pages, batch_sender, published, self.described, failure.clone(), lap).await?;
+        let writer = spawn_writer(batches, self.writer, failure.clone(), Arc::clone(&self.progress)).await?;
 
         let mut readers = JoinSet::new();
         let task = ReaderTask {
@@ -202,7 +202,7 @@ impl ReaderTask {
     }
 }
 
-fn spawn_transform(
+async fn spawn_transform(
     mut pages: mpsc::Receiver<Page>,
     batches: crossbeam_channel::Sender<Batch>,
     mut published: Vec<(&'static Lookup, KeyMap)>,
@@ -235,9 +235,10 @@ fn spawn_transform(
         }
         published
     })
+    .await
 }
 
-fn spawn_writer(
+async fn spawn_writer(
     batches: crossbeam_channel::Receiver<Batch>,
     mut writer: Writer,
     failure: Failure,
@@ -263,4 +264,5 @@ fn spawn_writer(
         };
         write_all().map_err(|error| failure.set(error)).ok()
     })
+    .await
 }

@@ -3,11 +3,18 @@
 //! Tokio's blocking threads will not do: where the system grants no further thread, tokio leaves a stage waiting for
 //! another one to end, which waits for the stage.
 
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
+
+/// How long a thread of the stage before may be counted after it has ended.
+const LONGEST_END: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A stage at work on a thread of its own.
 pub struct StageThread<T> {
@@ -20,16 +27,28 @@ impl<T: Send + 'static> StageThread<T> {
     ///
     /// # Errors
     /// If the system grants no further thread.
-    pub fn spawn(stage: &'static str, work: impl FnOnce() -> T + Send + 'static) -> Result<Self> {
+    pub async fn spawn(stage: &'static str, work: impl FnOnce() -> T + Send + 'static) -> Result<Self> {
         let (sender, result) = oneshot::channel();
-        thread::Builder::new()
-            .name(stage.to_owned())
-            .spawn(move || {
-                // Nobody waits for the result of a run that was dropped.
-                let _ = sender.send(work());
-            })
-            .map_err(|cause| Error::Threads { needed: 1, cause })?;
-        Ok(Self { stage, result })
+        // A thread that cannot be started drops its work, which may have to be tried again.
+        let work = Arc::new(Mutex::new(Some((work, sender))));
+        let deadline = Instant::now() + LONGEST_END;
+        loop {
+            let work = Arc::clone(&work);
+            let started = thread::Builder::new().name(stage.to_owned()).spawn(move || {
+                let taken = work.lock().expect("no holder of this lock panics").take();
+                if let Some((work, sender)) = taken {
+                    // Nobody waits for the result of a run that was dropped.
+                    let _ = sender.send(work());
+                }
+            });
+            match started {
+                Ok(_) => return Ok(Self { stage, result }),
+                Err(error) if error.kind() == ErrorKind::WouldBlock && Instant::now() < deadline => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(cause) => return Err(Error::Threads { needed: 1, cause }),
+            }
+        }
     }
 }
 
@@ -50,9 +69,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_stage_that_panics_ends_with_an_error_that_names_it() {
-        let stage = StageThread::spawn("transform", || assert_eq!(1, 2)).unwrap();
+        let stage = StageThread::spawn("transform", || assert_eq!(1, 2)).await.unwrap();
         let error = stage.join().await.unwrap_err();
         assert_eq!(error.code(), Code::Panicked);
-        assert_eq!(StageThread::spawn("writer", || 7).unwrap().join().await.unwrap(), 7);
+        let stage = StageThread::spawn("writer", || 7).await.unwrap();
+        assert_eq!(stage.join().await.unwrap(), 7);
     }
 }

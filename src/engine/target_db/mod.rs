@@ -16,6 +16,7 @@ pub mod reject;
 pub mod source_record;
 pub mod state;
 pub mod statement;
+mod temp_folder;
 mod version;
 pub mod watermark;
 
@@ -313,7 +314,7 @@ enum Access {
 
 async fn connect(path: &Path, access: Access, connections: u32) -> Result<DatabaseConnection> {
     let file = path.to_owned();
-    let temp_folder = temp_folder(path);
+    let temp_folder = temp_folder::beside(path);
     let mut options = ConnectOptions::new("sqlite::memory:");
     options
         .max_connections(connections)
@@ -351,19 +352,6 @@ async fn connect(path: &Path, access: Access, connections: u32) -> Result<Databa
     Database::connect(options)
         .await
         .target(|| format!("opening {}", path.display()))
-}
-
-/// Where SQLite is to sort: beside the target, where there has to be room anyway; a system's temporary folder may be
-/// small, read-only or missing. The user's own choice goes first. None for a folder that is only read from.
-fn temp_folder(path: &Path) -> Option<String> {
-    if std::env::var_os("SQLITE_TMPDIR").is_some() {
-        return None;
-    }
-    let file = path.canonicalize().ok()?;
-    let folder = file.parent()?;
-    // Whether it is writable shows by writing: the file has no name, and is gone when it is closed.
-    tempfile::tempfile_in(folder).ok()?;
-    folder.to_str().map(str::to_owned)
 }
 
 /// Fails if the file is there and may not be written. SQLite would open it all the same, and leave `-wal` and `-shm`
