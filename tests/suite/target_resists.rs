@@ -144,12 +144,13 @@ fn a_damaged_file_is_told_and_another_one_in_its_place_leads_to_a_right_star() {
         .collect();
     file.write_all(&noise).unwrap();
     drop(file);
+    // A full load is the last: once it has begun, others wait for it to be finished.
     for command in [
         &["incremental"][..],
-        &["full-load"],
         &["repair"],
         &["validate", "--all"],
         &["validate", "--all", "--deep"],
+        &["full-load"],
     ] {
         let run = sandbox.run(command);
         assert!(!run.stderr.contains("panicked"), "{run:#?}");
