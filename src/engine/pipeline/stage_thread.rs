@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
@@ -32,11 +33,14 @@ impl<T: Send + 'static> StageThread<T> {
         // A thread that cannot be started drops its work, which may have to be tried again.
         let work = Arc::new(Mutex::new(Some((work, sender))));
         let deadline = Instant::now() + LONGEST_END;
+        let runtime = Handle::current();
         loop {
-            let work = Arc::clone(&work);
+            let (work, runtime) = (Arc::clone(&work), runtime.clone());
             let started = thread::Builder::new().name(stage.to_owned()).spawn(move || {
                 let taken = work.lock().expect("no holder of this lock panics").take();
                 if let Some((work, sender)) = taken {
+                    // A transaction that is dropped gives its connection back to a pool, which wants the runtime.
+                    let _context = runtime.enter();
                     // Nobody waits for the result of a run that was dropped.
                     let _ = sender.send(work());
                 }
