@@ -16,7 +16,7 @@ use crate::engine::source_db::{Source, check};
 use crate::engine::target_db::history::{self, Status};
 use crate::engine::target_db::lock::Lock;
 use crate::engine::target_db::state;
-use crate::engine::target_db::{Creation, Target, calendar, open_to_read};
+use crate::engine::target_db::{Creation, Target, calendar, check_writable, open_to_read};
 use crate::error::{Doing, Result};
 use crate::sakila;
 
@@ -83,6 +83,8 @@ pub async fn run(session: &Session) -> Result<u8> {
 /// Refuses another source than an existing target was loaded from. A target that cannot be read is for the step that
 /// creates it: it says why.
 async fn check_identity(source: &Source, columns: &SourceColumns, path: &Path) -> Result<()> {
+    // To read it, SQLite would leave files beside one that may not be written.
+    check_writable(path)?;
     let Ok(target) = open_to_read(path, 1).await else {
         return Ok(());
     };

@@ -357,7 +357,7 @@ async fn connect(path: &Path, access: Access, connections: u32) -> Result<Databa
 /// Fails if the file is there and may not be written. SQLite would open it all the same, and leave `-wal` and `-shm`
 /// files behind that may not be written either. To be asked before SQLite has the file open: closing another handle on
 /// it drops SQLite's locks.
-fn check_writable(path: &Path) -> Result<()> {
+pub fn check_writable(path: &Path) -> Result<()> {
     match std::fs::OpenOptions::new().write(true).open(path) {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(Error::TargetFile {
             path: path.to_owned(),
