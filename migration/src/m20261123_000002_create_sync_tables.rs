@@ -44,6 +44,7 @@ impl MigrationTrait for Migration {
                     .col(big_integer("rows_deleted"))
                     .col(big_integer("rows_rejected"))
                     .col(string("source_identity"))
+                    .col(string_null("source_clock"))
                     .to_owned(),
             )
             .await?;

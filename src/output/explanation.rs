@@ -64,8 +64,8 @@ pub fn text(explanation: &Explanation) -> String {
         }
         VerdictCode::RowPending => "the row changed since the last sync; run incremental",
         VerdictCode::RowUntracked => {
-            "MISMATCH: the source changed since the last sync, but no last_update behind the row is newer; run incremental, \
-             which verifies changed tables, or repair"
+            "MISMATCH: the source changed since the last sync, but no change that the row has not seen explains it; run \
+             incremental, which verifies changed tables, or repair"
         }
         VerdictCode::RowMismatch => {
             "MISMATCH: nothing behind the row changed since the last sync; the target was changed by another program, or an \

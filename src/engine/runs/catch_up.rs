@@ -28,7 +28,7 @@ use crate::engine::source_db::Snapshot;
 use crate::engine::source_db::indexes::Indexes;
 use crate::engine::target_db::proof::Range;
 use crate::engine::target_db::state::{self, States, sync_state};
-use crate::engine::target_db::{TargetReader, reject, source_record, statement, watermark};
+use crate::engine::target_db::{TargetReader, history, reject, source_record, statement, watermark};
 use crate::error::{Doing, Error, Result};
 use crate::metrics::{self, catalogue};
 
@@ -344,6 +344,7 @@ impl<'a> CatchUp<'a> {
             }
             state::save(&*self.transaction, state).await?;
         }
+        history::note_source_clock(&*self.transaction, self.run_id, self.snapshot.clock).await?;
         watermark::note(&*self.transaction, self.run_id, &watermarks).await
     }
 

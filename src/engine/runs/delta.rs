@@ -24,6 +24,8 @@ pub struct Delta {
     pub moved: bool,
     /// Ascending.
     pub keys: Vec<i64>,
+    /// Those of them that changed since the table was last synced, or do not tell when.
+    pub recent: Vec<i64>,
     pub newest: Option<DateTime<Utc>>,
     /// How many rows the table has, where they were counted.
     pub rows: Option<i64>,
@@ -106,7 +108,8 @@ impl Delta {
         };
         delta.rows = scanned.map(|scanned| scanned.rows);
         if scanned.is_none_or(|scanned| scanned.shows_changes_since(since)) {
-            delta.read_keys(snapshot, &select).await.source(doing)?;
+            let observed = state.and_then(|state| state.observed_at.as_deref().and_then(state::parse_time));
+            delta.read_keys(snapshot, &select, observed).await.source(doing)?;
         }
         if mode == Mode::ClosingFullLoad {
             delta.newest = match scanned {
@@ -128,15 +131,33 @@ impl Delta {
     }
 
     /// A bulk change may touch every row: they are streamed, and a key is all that is kept of each.
-    async fn read_keys(&mut self, snapshot: &Snapshot, select: &SelectStatement) -> std::result::Result<(), DbErr> {
+    async fn read_keys(
+        &mut self,
+        snapshot: &Snapshot,
+        select: &SelectStatement,
+        observed: Option<DateTime<Utc>>,
+    ) -> std::result::Result<(), DbErr> {
         let reader = snapshot.reader();
         let mut rows = reader.stream(select).await?;
         while let Some(row) = rows.try_next().await? {
             let (Key(key), changed): (Key, Option<DateTime<Utc>>) = row.try_get_many_by_index()?;
             self.keys.push(key);
+            if changed.is_none() || changed >= observed {
+                self.recent.push(key);
+            }
             self.newest = max(self.newest, changed);
         }
         Ok(())
+    }
+
+    /// The same, of the recent changes alone.
+    #[must_use]
+    pub fn of_recent(&self) -> Self {
+        Self {
+            moved: self.moved,
+            keys: self.recent.clone(),
+            ..Self::default()
+        }
     }
 
     /// The delta of a table all of whose rows were looked at.

@@ -36,6 +36,11 @@ use crate::error::{Doing, Error, Result};
 pub struct Cells(pub Vec<(String, Option<String>)>);
 
 impl Cells {
+    /// The run that last wrote a row of the target.
+    fn run_id(&self) -> Option<i64> {
+        self.get(RUN_COLUMN)?.parse().ok()
+    }
+
     fn get(&self, column: &str) -> Option<&String> {
         let (_, cell) = self.0.iter().find(|(name, _)| name == column)?;
         cell.as_ref()
@@ -136,7 +141,7 @@ async fn explain(
     let rejection = batch.rejects.pop().map(|reject| reject.rejection);
     let difference = batch.differences.pop();
     let star = held(&target, table, key).await?;
-    let run_id = star.as_ref().and_then(|cells| cells.get(RUN_COLUMN)?.parse().ok());
+    let run_id = star.as_ref().and_then(Cells::run_id);
     let (run, marker_then) = match run_id {
         Some(id) => (
             history::find(&look.readers, id).await?,
@@ -149,7 +154,9 @@ async fn explain(
         (None, None) if !has_source => VerdictCode::RowAbsent,
         (None, None) => VerdictCode::RowOk,
         (None, Some(_)) if reject::is_noted(&target, table.source_table, key).await? => VerdictCode::RowQuarantined,
-        _ if source.iter().any(|row| row.is_newer_than_marker) => VerdictCode::RowPending,
+        _ if source.iter().any(|row| row.is_newer_than_marker) && !was_written_since(&source, run.as_ref()) => {
+            VerdictCode::RowPending
+        }
         _ if !has_source
             && may_have_changed(table.source_table)
             && !has_rows_of_others(table, &target, &states).await? =>
@@ -177,6 +184,47 @@ async fn explain(
         verdict: RowVerdict { code },
     };
     Ok((explanation, clock))
+}
+
+/// Whether the row of a target table was last written by a run that saw every change behind it, as far as that is known.
+/// If it differs, it is for another reason.
+pub(super) async fn is_written_since(
+    look: &Look<'_>,
+    snapshot: &Snapshot,
+    target: &TargetReader,
+    states: &States,
+    row: (&'static Table, i64),
+) -> Result<bool> {
+    let (table, key) = row;
+    let star = held(target, table, key).await?;
+    let Some(run_id) = star.as_ref().and_then(Cells::run_id) else {
+        return Ok(false);
+    };
+    let run = history::find(&look.readers, run_id).await?;
+    let mut search = Search {
+        look,
+        snapshot,
+        target,
+        states,
+        seen: HashSet::new(),
+        found: Vec::new(),
+    };
+    search.behind(table, key).await?;
+    Ok(was_written_since(&search.found, run.as_ref()))
+}
+
+/// Whether the run's snapshot is of a later second than all changes behind the row that lie beyond the watermarks. A
+/// change in a transaction that was not committed then has a row of the target that is older than itself.
+fn was_written_since(behind: &[RowBehind], run: Option<&sync_run::Model>) -> bool {
+    let changes = behind.iter().filter(|row| row.is_newer_than_marker);
+    let mut changed = changes.map(|row| row.columns.get(MARKER_COLUMN)).peekable();
+    match run.and_then(|run| run.source_clock.as_ref()) {
+        // All are YYYY-MM-DD HH:MM:SS in UTC.
+        Some(clock) => {
+            changed.peek().is_some() && changed.all(|changed| changed.is_some_and(|changed| changed < clock))
+        }
+        None => false,
+    }
 }
 
 /// Whether the target holds rows that another program inserted: then one that the source lacks was perhaps never there.
@@ -333,5 +381,52 @@ impl Search<'_> {
             period: Period::All,
         };
         reader.read(Job::of(table, Scope::Keys(vec![key]))).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(last_update: Option<&str>, is_newer_than_marker: bool) -> RowBehind {
+        RowBehind {
+            table: "rental",
+            columns: Cells(vec![(MARKER_COLUMN.to_owned(), last_update.map(str::to_owned))]),
+            is_newer_than_marker,
+        }
+    }
+
+    #[test]
+    fn a_row_was_written_since_if_its_run_is_later_than_every_change_that_may_be_unseen() {
+        let run = |clock: Option<&str>| sync_run::Model {
+            id: 7,
+            command: "incremental".to_owned(),
+            started: String::new(),
+            finished: None,
+            status: "done".to_owned(),
+            rows_read: 0,
+            rows_inserted: 0,
+            rows_updated: 0,
+            rows_deleted: 0,
+            rows_rejected: 0,
+            source_identity: String::new(),
+            source_clock: clock.map(str::to_owned),
+            runs: 1,
+        };
+        let noon = "2026-11-28 12:00:00";
+        let written = |rows: &[RowBehind], clock| was_written_since(rows, Some(&run(clock)));
+        let later = Some("2026-11-28 12:00:01");
+        assert!(written(&[row(Some(noon), true)], later));
+        // In the same second, perhaps behind the snapshot.
+        assert!(!written(&[row(Some(noon), true)], Some(noon)));
+        assert!(!written(
+            &[row(Some(noon), true), row(Some("2026-11-28 12:00:02"), true)],
+            later
+        ));
+        assert!(written(&[row(Some(noon), true), row(None, false)], later));
+        assert!(!written(&[row(None, true)], later));
+        assert!(!written(&[row(Some(noon), true)], None));
+        assert!(!written(&[row(Some(noon), false)], later));
+        assert!(!was_written_since(&[row(Some(noon), true)], None));
     }
 }

@@ -1,10 +1,10 @@
 //! What changed in the source since the last sync, and so is no mismatch. Found by reading alone.
 //!
 //! A row of a table that has certainly not changed since is never pending. Nor is a row that is missing in the target, or
-//! differs there, without a newer change timestamp behind it. Rows that are gone from the source leave no timestamp: as
+//! differs there, without a newer change timestamp behind it; nor one that a run has written after all of these changes. Rows that are gone from the source leave no timestamp: as
 //! many of them are pending as row counts reveal.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Query;
@@ -19,11 +19,15 @@ use crate::engine::runs::delta::{Delta, LookAt};
 use crate::engine::runs::figures::Sides;
 use crate::engine::runs::rows::{KEYS_A_PAGE, RowComparison};
 use crate::engine::runs::stale::Changes;
-use crate::engine::runs::{Look, Mode};
-use crate::engine::source_db::Snapshot;
+use crate::engine::runs::{Look, Mode, explain};
+use crate::engine::source_db::{EMPTY, NOT_EMPTY, Snapshot};
 use crate::engine::target_db::reject;
 use crate::engine::target_db::state::{self, States, sync_state};
 use crate::error::{Doing, Result};
+
+/// Rows a table that are looked at one by one, because the last sync may have seen all changes behind them. More are
+/// pending without it.
+const DOUBTFUL_ROWS: usize = 200;
 
 /// Rows that changed since the last sync, by star table.
 #[derive(Default)]
@@ -65,45 +69,70 @@ fn may_have_changed_at(
     };
     // A signature that had settled at the last sync is certain either way.
     if let Some(settled) = &state.update_time {
-        return Some(settled.as_str()) != signature;
+        return !signature.is_some_and(|signature| is_same(settled, signature));
     }
     let observed = state.observed_at.as_deref().and_then(state::parse_time);
     let was_seen = state.signature_seen.as_deref() == signature;
     observed.is_none_or(|observed| update_time >= observed) || !(notes_commits || was_seen)
 }
 
+/// Whether two signatures are of the same rows. An estimate may find late that a table is not empty; rows that come move
+/// the time of change.
+fn is_same(then: &str, now: &str) -> bool {
+    then == now || then.replace(EMPTY, NOT_EMPTY) == now
+}
+
 impl Pending {
     /// Looks for changed rows as an incremental run would, and compares them.
     pub async fn find(look: &Look<'_>, snapshot: &Snapshot, sides: &Sides<'_>, states: &States) -> Result<Self> {
         let deltas = deltas(look.star, snapshot, states).await?;
+        let recent = deltas.iter().map(|(table, delta)| (*table, delta.of_recent()));
+        let recent: HashMap<&'static str, Delta> = recent.collect();
         let mut outcomes = Outcomes::new();
         let mut rows = RowComparison::new(look, snapshot.reader(), sides.target.clone(), 0);
         let mut pending = HashMap::new();
         for table in look.star.tables() {
-            let changes = Changes {
+            let changes = |deltas| Changes {
                 star: look.star,
                 source: snapshot.reader(),
                 target: sides.target.clone(),
-                deltas: &deltas,
+                deltas,
                 outcomes: &outcomes,
                 removed: &rows.removed,
             };
-            let mut candidates = changes.stale_keys(table).await?;
+            let mut candidates = changes(&deltas).stale_keys(table).await?;
+            // These need no further evidence.
+            let mut certain = changes(&recent).stale_keys(table).await?;
             if may_have_changed(snapshot, table.source_table, states) {
                 // What the timestamps do not explain of the row counts is rows that are gone.
                 let stamped = added(table, sides, candidates.iter().copied()).await?;
                 let surplus = sides.rows(table, 0, None).await?.delta() + stamped;
                 if surplus != 0 {
-                    candidates.extend(gone(look, snapshot, sides, table).await?);
+                    let gone = gone(look, snapshot, sides, table).await?;
+                    candidates.extend(&gone);
+                    certain.extend(gone);
                 }
             }
             candidates.sort_unstable();
             candidates.dedup();
             let scopes = Scope::of_keys(candidates.iter().copied(), KEYS_A_PAGE);
-            let outcome = rows.compare(table, scopes, Period::All).await?;
+            let mut outcome = rows.compare(table, scopes, Period::All).await?;
             let mut quarantined = reject::page_keys(&sides.target, table.source_table).await?;
             quarantined.sort_unstable();
-            candidates.retain(|key| quarantined.binary_search(key).is_err());
+            certain.extend(&quarantined);
+            let certain: HashSet<i64> = certain.into_iter().collect();
+            let mut seen = HashSet::new();
+            if table.notes_run {
+                let doubtful = outcome.changed.iter().copied().filter(|key| !certain.contains(key));
+                for key in doubtful.take(DOUBTFUL_ROWS) {
+                    if explain::is_written_since(look, snapshot, &sides.target, states, (table, key)).await? {
+                        seen.insert(key);
+                    }
+                }
+            }
+            outcome.changed.retain(|key| !seen.contains(key));
+            outcome.republished.retain(|key| !seen.contains(key));
+            candidates.retain(|key| quarantined.binary_search(key).is_err() && !seen.contains(key));
             pending.insert(
                 table.name,
                 PendingRows {

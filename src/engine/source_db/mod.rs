@@ -75,6 +75,10 @@ pub struct Snapshot {
     is_mariadb: bool,
 }
 
+/// What a signature ends with.
+pub const EMPTY: &str = "empty";
+pub const NOT_EMPTY: &str = "rows";
+
 /// What `information_schema` tells of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct TableTimes {
@@ -88,7 +92,7 @@ impl TableTimes {
     /// As it is remembered; nothing if the server does not know when the table last changed.
     fn signature(self) -> Option<String> {
         let created = self.created.map(|time| time.to_string()).unwrap_or_default();
-        let rows = if self.is_empty { "empty" } else { "rows" };
+        let rows = if self.is_empty { EMPTY } else { NOT_EMPTY };
         self.updated
             .map(|updated| format!("updated {updated}, created {created}, {rows}"))
     }

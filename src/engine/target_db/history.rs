@@ -33,6 +33,9 @@ pub mod sync_run {
         pub rows_rejected: i64,
         /// Server and schema.
         pub source_identity: String,
+        /// The source's clock just before the snapshot that the run ended in.
+        #[serde(skip)]
+        pub source_clock: Option<String>,
         /// How many runs the row stands for: those that changed nothing are one row together.
         #[sea_orm(default_value = 1)]
         pub runs: i64,
@@ -103,6 +106,7 @@ pub async fn begin_run<C: ConnectionTrait>(
         rows_deleted: Set(0),
         rows_rejected: Set(0),
         source_identity: Set(source_identity.to_owned()),
+        source_clock: NotSet,
         runs: NotSet,
     };
     let inserted = sync_run::Entity::insert(run)
@@ -149,6 +153,7 @@ pub async fn finish_run<C: ConnectionTrait>(
         rows_deleted: count(|counts| counts.deleted),
         rows_rejected: count(|counts| counts.rejected),
         source_identity: NotSet,
+        source_clock: NotSet,
         runs: NotSet,
     };
     sync_run::Entity::update(run)
@@ -181,6 +186,17 @@ pub async fn last_success_of<C: ConnectionTrait>(connection: &C, commands: &[&st
         .one(connection)
         .await
         .target(|| "reading sync_run".to_owned())
+}
+
+/// Notes the source's clock of a run, in the transaction that commits its rows.
+pub async fn note_source_clock<C: ConnectionTrait>(connection: &C, id: i64, clock: DateTime<Utc>) -> Result<()> {
+    sync_run::Entity::update_many()
+        .col_expr(sync_run::Column::SourceClock, time_text(clock).into())
+        .filter(sync_run::Column::Id.eq(id))
+        .exec(connection)
+        .await
+        .target(|| "writing sync_run".to_owned())?;
+    Ok(())
 }
 
 /// Says again that a run is under way.

@@ -30,6 +30,7 @@ pub async fn merge_idle<C: ConnectionTrait>(connection: &C) -> Result<()> {
         rows_deleted: NotSet,
         rows_rejected: NotSet,
         source_identity: NotSet,
+        source_clock: NotSet,
     };
     let doing = || "merging runs that changed nothing".to_owned();
     sync_run::Entity::update(merged).exec(connection).await.target(doing)?;
