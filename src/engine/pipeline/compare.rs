@@ -198,7 +198,7 @@ impl<'a> Found<'a> {
 
     /// What has to be done about it.
     fn into_batch(
-        mut self,
+        self,
         job: Job,
         inserts: Vec<Vec<Value>>,
         updates: Vec<Updates>,
@@ -206,11 +206,6 @@ impl<'a> Found<'a> {
         rejects: Vec<Reject>,
         counts: BatchCounts,
     ) -> Batch {
-        let rejected_keys = || rejects.iter().map(|reject| reject.page_key);
-        if self.table.publishes.is_some() {
-            self.republished.extend(rejected_keys());
-        }
-        self.changed.extend(rejected_keys());
         Batch {
             job,
             inserts,

@@ -92,7 +92,8 @@ pub struct Batch {
     pub deletes: Vec<NaturalKey>,
     pub rejects: Vec<Reject>,
     pub counts: BatchCounts,
-    /// Page keys of rows that were inserted, updated, deleted, or rejected.
+    /// Page keys of rows that are inserted, updated or deleted. The writer adds those whose quarantine changes: it alone
+    /// knows what was quarantined before.
     pub changed: Vec<i64>,
     /// Those among them for which the table publishes another value than before.
     pub republished: Vec<i64>,
@@ -173,7 +174,7 @@ pub struct TableOutcome {
     pub counts: BatchCounts,
     /// Of rows that were read only to be compared, row by row, and what they led to.
     pub compared: BatchCounts,
-    /// Page keys of rows that were inserted, updated, deleted or rejected.
+    /// Page keys of rows that were inserted, updated or deleted, or whose quarantine began, ended or changed.
     pub changed: Vec<i64>,
     /// Those among them for which the table publishes another value than before.
     pub republished: Vec<i64>,

@@ -86,6 +86,9 @@ impl Writer {
             return Ok(BatchCounts::default());
         }
         let Some(transaction) = self.transaction().await? else {
+            // What is in quarantine was not read: each of these rows may be new there.
+            let rejected = batch.rejects.iter().map(|reject| reject.page_key).collect();
+            add_changed(&mut batch, rejected);
             let unchanged = BatchCounts {
                 unchanged: batch.counts.unchanged,
                 ..BatchCounts::default()
@@ -131,7 +134,8 @@ impl Writer {
             found: &batch.rejects,
             leaving,
         };
-        reject::replace(&*transaction, table, &change, self.run_id).await?;
+        let changed = reject::replace(&*transaction, table, &change, self.run_id).await?;
+        add_changed(&mut batch, changed);
         // Whoever commits has to be the last to hold it.
         drop(transaction);
 
@@ -254,6 +258,14 @@ impl Writer {
         }
         counts
     }
+}
+
+/// Adds rows whose quarantine changes to those that the batch changes.
+fn add_changed(batch: &mut Batch, page_keys: Vec<i64>) {
+    if batch.job.table.publishes.is_some() {
+        batch.republished.extend(&page_keys);
+    }
+    batch.changed.extend(page_keys);
 }
 
 /// Takes those rows out of `cells` that have a surrogate key already, and puts it before the cells of each.

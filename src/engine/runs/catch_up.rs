@@ -255,6 +255,7 @@ impl<'a> CatchUp<'a> {
             deltas,
             outcomes,
             removed: &self.removed,
+            retries_all: self.start.mode != Mode::Incremental,
         }
     }
 

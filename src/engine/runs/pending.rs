@@ -99,6 +99,7 @@ impl Pending {
                 deltas,
                 outcomes: &outcomes,
                 removed: &rows.removed,
+                retries_all: true,
             };
             let mut candidates = changes(&deltas).stale_keys(table).await?;
             // These need no further evidence.

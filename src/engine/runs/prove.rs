@@ -19,6 +19,7 @@ use crate::engine::pipeline::flow::{Job, Outcomes};
 use crate::engine::pipeline::read::LookupPlan;
 use crate::engine::runs::catch_up::{CatchUp, LEAST_ROWS_A_RANGE, WalkedBefore};
 use crate::engine::runs::report::Proof;
+use crate::engine::runs::stale::Changes;
 use crate::engine::stop::Stop;
 use crate::engine::target_db::proof::{self, Range};
 use crate::engine::target_db::state;
@@ -101,7 +102,13 @@ impl CatchUp<'_> {
         }
         let star = self.context.look.star;
         for table in star.tables().filter(|_| !is_quiet) {
-            let keys = self.changes(&HashMap::new(), &found).stale_keys(table).await?;
+            let no_deltas = HashMap::new();
+            let changes = Changes {
+                // Where lookups were loaded before, a row without its parent was noted and left in the star.
+                retries_all: true,
+                ..self.changes(&no_deltas, &found)
+            };
+            let keys = changes.stale_keys(table).await?;
             let followed = self.reconcile(table, Scope::of_keys(keys, self.page_size())).await?;
             self.add_removed(table, &followed);
             found.entry(table.name).or_default().add(followed);

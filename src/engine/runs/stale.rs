@@ -1,6 +1,6 @@
 //! Which rows of a target table may no longer be right, given what changed elsewhere.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 
@@ -23,6 +23,8 @@ pub struct Changes<'a> {
     /// Of the tables that come before.
     pub outcomes: &'a Outcomes,
     pub removed: &'a Removed,
+    /// Whether all quarantined rows are looked at: what the pages of a load or repair have changed is not among this.
+    pub retries_all: bool,
 }
 
 impl Changes<'_> {
@@ -60,10 +62,40 @@ impl Changes<'_> {
             keys.extend(&outcome.changed);
         }
         self.add_pointing_to_removed(&mut keys, table).await?;
-        keys.extend(reject::page_keys(&self.target, table.source_table).await?);
+        keys.extend(self.quarantined(table).await?);
         // A full load that saw them missing looks again, in the snapshot.
         keys.extend(self.removed.get(table.name).into_iter().flatten());
         Ok(keys)
+    }
+
+    /// The quarantined rows of which something may have changed: they themselves, what they are made from, or whether
+    /// their parent is there. In a table at rest only those are read again whose parent may have appeared.
+    async fn quarantined(&self, table: &Table) -> Result<Vec<i64>> {
+        let mut sources = self.star.sources.iter().map(|source| source.name);
+        if self.retries_all || sources.any(|name| table.is_made_from(name) && self.is_modified(name)) {
+            return reject::page_keys(&self.target, table.source_table).await;
+        }
+        let doing = || format!("reading the quarantined rows of {}", table.source_table);
+        let parents: HashSet<&str> = self
+            .star
+            .tables()
+            .filter(|parent| {
+                let outcome = self.outcomes.get(parent.name);
+                outcome.is_some_and(|outcome| !outcome.changed.is_empty())
+            })
+            .map(|parent| parent.source_table)
+            .collect();
+        if parents.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = reject::missing_parents(&self.target, table.source_table, &Scope::ALL).await;
+        let rows = rows.target(doing)?.into_iter();
+        let waits = |parent: &Option<String>| parent.as_deref().is_some_and(|parent| parents.contains(parent));
+        Ok(rows.filter(|(_, parent)| waits(parent)).map(|(key, _)| key).collect())
+    }
+
+    fn is_modified(&self, source_table: &str) -> bool {
+        self.deltas.get(source_table).is_some_and(|delta| delta.moved)
     }
 
     fn changed_in(&self, source_table: &str) -> &[i64] {

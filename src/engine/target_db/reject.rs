@@ -141,13 +141,14 @@ pub async fn keys_of_leaving<C: ConnectionTrait>(
     Ok(leaving)
 }
 
-/// Makes sync_reject say of a scope what was found. Rows that were there keep their surrogate keys.
+/// Makes sync_reject say of a scope what was found. Rows that were there keep their surrogate keys. Returns the page keys
+/// of the rows that are written or removed.
 pub async fn replace<C: ConnectionTrait>(
     connection: &C,
     table: &Table,
     change: &Change<'_>,
     run_id: i64,
-) -> Result<()> {
+) -> Result<Vec<i64>> {
     let doing = || format!("writing the quarantined rows of {}", table.source_table);
     let held: HashMap<&str, &Quarantined> = change.quarantined.iter().map(|row| (row.key.as_str(), row)).collect();
     let found: HashSet<&str> = change.found.iter().map(|reject| reject.key.as_str()).collect();
@@ -198,7 +199,8 @@ pub async fn replace<C: ConnectionTrait>(
             .await
             .target(doing)?;
     }
-    Ok(())
+    let written = new.iter().map(|row| *row.page_key.as_ref());
+    Ok(gone.iter().map(|(page_key, _)| *page_key).chain(written).collect())
 }
 
 fn removal(source_table: &str, keys: &[(i64, &str)]) -> DeleteMany<Entity> {
