@@ -14,16 +14,16 @@ use std::time::{Duration, Instant};
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput};
 use futures_util::TryStreamExt;
-use sakila_sync::engine::declaration::lookup::KeyMap;
-use sakila_sync::engine::declaration::row::Columns;
-use sakila_sync::engine::declaration::table::Table;
-use sakila_sync::engine::pipeline::flow::Batch;
-use sakila_sync::engine::pipeline::transform::transform;
-use sakila_sync::engine::pipeline::write::{Commits, Writer};
-use sakila_sync::engine::target_db::{ForeignKeys, Target, statement};
 use sakila_sync::sakila;
 use sea_orm::sea_query::MysqlQueryBuilder;
 use sqlx::AssertSqlSafe;
+use star_sync::declare::lookup::KeyMap;
+use star_sync::declare::row::Columns;
+use star_sync::declare::table::Table;
+use star_sync::pipeline::flow::Batch;
+use star_sync::pipeline::transform::transform;
+use star_sync::pipeline::write::{Commits, Writer};
+use star_sync::target::{ForeignKeys, Target, statement};
 use support::facts::{self, Facts};
 use support::figures;
 use support::loaded::Loaded;
@@ -160,7 +160,7 @@ fn times(iterations: u64, facts: &Facts, table: &Table, write: impl Fn(&Path) ->
 
 /// As a first load writes: without syncing, and committing every few batches.
 async fn write_all(file: &Path, batches: Vec<Batch>, facts: &Facts) -> Duration {
-    let target = Target::open(file, ForeignKeys::CheckedAtEnd, 1).await;
+    let target = Target::open(file, sakila::star(), ForeignKeys::CheckedAtEnd, 1).await;
     let target = target.expect("it is a star");
     target.write_without_syncing().await.expect("it can be tuned");
     let commits = Commits::EachFewBatches(target.writer.clone());

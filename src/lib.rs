@@ -8,7 +8,7 @@
 //!  └───────────────────┘        └─────────┘       └───────────┘         └────────────┘
 //! ```
 //!
-//! One idea carries it: a target table is a value (`engine::declaration::table::Table`), declared once in a file of
+//! One idea carries it: a target table is a value (`engine::declare::table::Table`), declared once in a file of
 //! `sakila::star`. Full load, incremental run and validation are uses of the same declaration.
 //!
 //! Who may import whom, downwards only:
@@ -20,9 +20,11 @@
 pub mod cli;
 pub mod commands;
 pub mod config;
-pub mod engine;
+#[cfg(test)]
+mod documentation;
 pub mod error;
-pub mod metrics;
+mod exporter;
+mod hint;
 pub mod output;
 pub mod sakila;
 pub mod threads;

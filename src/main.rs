@@ -54,7 +54,11 @@ fn main() -> ExitCode {
         ExitCode::from(code)
     } else {
         output::progress::leave();
-        failed(command, &global, &Error::Panicked { stage: "command" })
+        failed(
+            command,
+            &global,
+            &star_sync::Error::Panicked { stage: "command" }.into(),
+        )
     }
 }
 

@@ -108,10 +108,11 @@ impl ThreadPlan {
 
     /// The error of a system that does not grant them.
     pub fn refused(self, cause: io::Error) -> Error {
-        Error::Threads {
+        star_sync::Error::Threads {
             needed: self.threads() + 1,
             cause,
         }
+        .into()
     }
 
     /// The plan of a command, of threads that the system grants.

@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use rusqlite::types::Value as Cell;
 use sakila_sync::config;
-use sakila_sync::engine::declaration::lookup::Lookups;
-use sakila_sync::engine::declaration::period::Period;
-use sakila_sync::engine::declaration::scope::Scope;
-use sakila_sync::engine::declaration::table::{Table, Years};
-use sakila_sync::engine::pipeline::flow::{Batch, BatchCounts, Job, Late, Page};
-use sakila_sync::engine::pipeline::lookups::LookupSource;
-use sakila_sync::engine::pipeline::read::{LookupPlan, Reader};
-use sakila_sync::engine::pipeline::transform::transform;
-use sakila_sync::engine::source_db;
-use sakila_sync::engine::target_db::{self, TargetReader, calendar};
 use sakila_sync::sakila;
 use sea_orm::{DatabaseConnection, Value};
 use sqlx::{AssertSqlSafe, MySqlPool};
+use star_sync::declare::lookup::Lookups;
+use star_sync::declare::period::Period;
+use star_sync::declare::scope::Scope;
+use star_sync::declare::table::{Table, Years};
+use star_sync::pipeline::flow::{Batch, BatchCounts, Job, Late, Page};
+use star_sync::pipeline::lookups::LookupSource;
+use star_sync::pipeline::read::{LookupPlan, Reader};
+use star_sync::pipeline::transform::transform;
+use star_sync::source;
+use star_sync::target::{self, TargetReader, calendar};
 
 use super::loaded::Loaded;
 
@@ -35,7 +35,7 @@ pub struct Facts {
 
 /// Both sides as the pipeline reads them, with all lookups that facts need.
 pub struct Opened {
-    pub source: source_db::Source,
+    pub source: source::Source,
     readers: DatabaseConnection,
     lookups: Lookups,
 }
@@ -44,8 +44,8 @@ impl Opened {
     /// A source and its loaded star, with so many connections to each.
     pub async fn new(sides: &Loaded, connections: u32) -> Self {
         let access = config::parse_source(&sides.source.plain_url, None).expect("it is a URL");
-        let source = source_db::Source::connect(&access, connections, READ_TIMEOUT).await;
-        let readers = target_db::open_to_read(&sides.star(), connections).await;
+        let source = source::Source::connect(&access, connections, READ_TIMEOUT).await;
+        let readers = target::open_to_read(&sides.star(), sakila::star(), connections).await;
         let (source, readers) = (source.expect("it was seeded"), readers.expect("it was loaded"));
         let lookups = lookups(&source, &TargetReader::Committed(readers.clone())).await;
         Self {
@@ -113,7 +113,7 @@ impl Facts {
 }
 
 /// All lookups that facts need.
-async fn lookups(source: &source_db::Source, target: &TargetReader) -> Lookups {
+async fn lookups(source: &source::Source, target: &TargetReader) -> Lookups {
     let lookup_source = LookupSource::of(sakila::star(), source.reader(), target.clone());
     let mut lookups = Lookups::default();
     let needs = ["fact_rental", "fact_payment"].map(|name| &Facts::table(name).needs);

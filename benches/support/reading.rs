@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sakila_sync::engine::pipeline::plan::{Intervals, Planner};
-use sakila_sync::engine::pipeline::progress::Progress;
-use sakila_sync::engine::pipeline::write::{Commits, Writer};
-use sakila_sync::engine::pipeline::{self, Pipeline};
-use sakila_sync::engine::stop;
-use sakila_sync::engine::target_db::TargetReader;
 use sakila_sync::sakila;
+use star_sync::pipeline::plan::{Intervals, Planner};
+use star_sync::pipeline::progress::Progress;
+use star_sync::pipeline::write::{Commits, Writer};
+use star_sync::pipeline::{self, Pipeline};
+use star_sync::stop;
+use star_sync::target::TargetReader;
 
 use super::facts::{Facts, Opened};
 use super::loaded::Loaded;

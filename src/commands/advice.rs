@@ -2,11 +2,11 @@
 //! fact's date, which finds the days to compare. It is only told; the source is not ours to alter.
 
 use serde::Serialize;
+use star_sync::Result;
+use star_sync::declare::source_table::MARKER_COLUMN;
+use star_sync::source::{Source, indexes};
+use star_sync::target::bookkeeping::state::States;
 
-use crate::engine::declaration::source_table::MARKER_COLUMN;
-use crate::engine::source_db::{Source, indexes};
-use crate::engine::target_db::state::States;
-use crate::error::Result;
 use crate::output::human;
 use crate::sakila;
 

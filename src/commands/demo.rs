@@ -7,19 +7,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use sakila_seed::private_server::{self, PrivateServer};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, Query};
 use sea_orm::{ConnectionTrait, DbErr};
 use serde::Serialize;
+use star_sync::source::Source;
+use star_sync::target::open_to_read;
 use tokio::process::Command;
 
 use super::Session;
 use crate::cli::Demo;
-use crate::config;
-use crate::engine::source_db::Source;
-use crate::engine::target_db::open_to_read;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, EXIT_STOPPED, Error, Result};
 use crate::output::chart::{Bar, chart};
-use sakila_seed::private_server::{self, PrivateServer};
+use crate::{config, sakila};
 
 const SCHEMA: &str = "sakila";
 /// The account that may only read, which is all that the sync needs.
@@ -71,7 +71,7 @@ async fn tour(session: &Session, arguments: &Demo) -> Result<PrivateServer> {
     may_keep(&kept).await?;
     let server = tokio::task::spawn_blocking(move || PrivateServer::start(&binary, &[]))
         .await
-        .map_err(|_| Error::Panicked { stage: "server" })?
+        .map_err(|_| star_sync::Error::Panicked { stage: "server" })?
         .map_err(|cause| failed("starting a private server", cause))?;
     let source = make_schema(session, &server).await?;
     let mut tour = Tour {
@@ -183,8 +183,8 @@ impl Tour<'_> {
         let status = command.status().await.map_err(|cause| failed(&shown, cause))?;
         if !status.success() {
             // Ctrl-C is for the step too.
-            if status.code() == Some(i32::from(Error::Stopped.exit_code())) {
-                return Err(Error::Stopped);
+            if status.code() == Some(i32::from(EXIT_STOPPED)) {
+                return Err(Error::STOPPED);
             }
             let cause = io::Error::other(status.to_string());
             return Err(failed(&format!("running {shown}"), cause));
@@ -223,7 +223,7 @@ async fn make_schema(session: &Session, server: &PrivateServer) -> Result<Source
 /// The last months' revenue, from the star.
 async fn revenue(file: &Path) -> Result<Vec<Bar>> {
     let doing = || "reading revenue_by_store_and_month".to_owned();
-    let target = open_to_read(file, 1).await?;
+    let target = open_to_read(file, sakila::star(), 1).await?;
     let first_shown = Query::select()
         .distinct()
         .expr(month())
@@ -253,7 +253,7 @@ async fn revenue(file: &Path) -> Result<Vec<Bar>> {
         })
         .collect();
     target.close().await.target(doing)?;
-    bars.target(doing)
+    Ok(bars.target(doing)?)
 }
 
 /// Year and month in one number.
@@ -264,7 +264,7 @@ fn month() -> Expr {
 /// Finds out before the tour whether its file can be kept: only a star is overwritten.
 async fn may_keep(kept: &Path) -> Result<()> {
     if kept.exists() {
-        let target = open_to_read(kept, 1).await?;
+        let target = open_to_read(kept, sakila::star(), 1).await?;
         target.close().await.target(|| "closing the file".to_owned())?;
     }
     let beside = beside(kept);
@@ -288,11 +288,12 @@ fn beside(kept: &Path) -> PathBuf {
 }
 
 fn cannot_keep(kept: &Path, cause: io::Error) -> Error {
-    Error::TargetFile {
+    star_sync::Error::TargetFile {
         path: kept.to_owned(),
         verb: "written",
         cause,
     }
+    .into()
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! `explain`: what one row of the star is made of, and whether it is right.
 
+use star_sync::declare::table::Kind;
+use star_sync::runs::explain;
+use star_sync::source::check;
+use star_sync::target::open_to_read;
+
 use super::Session;
 use crate::cli::Explain;
 use crate::config::target_path;
-use crate::engine::declaration::table::Kind;
-use crate::engine::runs::explain;
-use crate::engine::source_db::check;
-use crate::engine::target_db::open_to_read;
 use crate::error::{Code, Doing, EXIT_DIFFERENCES, Error, Result};
 use crate::output::explanation;
 use crate::sakila;
@@ -24,7 +25,7 @@ pub async fn run(session: &Session, arguments: &Explain) -> Result<u8> {
     let path = target_path(&session.global)?;
     let source = session.connect(1).await?;
     let source_columns = check::columns(&source, sakila::star()).await?;
-    let target = open_to_read(&path, 2).await?;
+    let target = open_to_read(&path, sakila::star(), 2).await?;
     let look = session.look(&source, target.clone());
     let explanation = explain::run(&look, &source_columns, table, arguments.key).await?;
     target.close().await.target(|| "closing the file".to_owned())?;

@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use star_sync::metrics;
+use star_sync::target::bookkeeping::history::Status;
 use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
 use super::load::{self, Load};
 use super::{Session, validate};
 use crate::cli::{Incremental, Validate};
-use crate::engine::target_db::history::Status;
 use crate::error::{Error, Result};
-use crate::metrics;
 
 /// A source that does not answer is asked less and less often, but never less often than this.
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
@@ -47,7 +47,7 @@ pub async fn run(session: &Session, arguments: &Incremental, every: Duration, lo
         run.disconnect().await;
         match result {
             Ok(_) => failures = 0,
-            Err(Error::Stopped) => return Ok(0),
+            Err(error) if error.is_stopped() => return Ok(0),
             Err(error @ Error::Setting { .. }) => return Err(error),
             Err(error) => {
                 failures += 1;

@@ -4,19 +4,19 @@ use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 use serde::Serialize;
+use star_sync::changes::identity::{self, SourceColumns};
+use star_sync::declare::table::Years;
+use star_sync::source::open_work::OpenWork;
+use star_sync::source::{Source, check};
+use star_sync::target::bookkeeping::history::{self, Status};
+use star_sync::target::bookkeeping::state;
+use star_sync::target::sqlite::lock::Lock;
+use star_sync::target::{Creation, Target, calendar, check_writable, open_to_read};
 
 use super::Session;
 use super::advice::{self, Advice};
 use super::status::what_is_seen;
 use crate::config::target_path;
-use crate::engine::declaration::table::Years;
-use crate::engine::runs::identity::{self, SourceColumns};
-use crate::engine::source_db::open_work::OpenWork;
-use crate::engine::source_db::{Source, check};
-use crate::engine::target_db::history::{self, Status};
-use crate::engine::target_db::lock::Lock;
-use crate::engine::target_db::state;
-use crate::engine::target_db::{Creation, Target, calendar, check_writable, open_to_read};
 use crate::error::{Doing, Result};
 use crate::sakila;
 
@@ -85,12 +85,12 @@ pub async fn run(session: &Session) -> Result<u8> {
 async fn check_identity(source: &Source, columns: &SourceColumns, path: &Path) -> Result<()> {
     // To read it, SQLite would leave files beside one that may not be written.
     check_writable(path)?;
-    let Ok(target) = open_to_read(path, 1).await else {
+    let Ok(target) = open_to_read(path, sakila::star(), 1).await else {
         return Ok(());
     };
     let checked = identity::check(source, columns, &target).await;
     target.close().await.target(|| "closing the file".to_owned())?;
-    checked
+    Ok(checked?)
 }
 
 /// The target, and what was done to it.
@@ -104,8 +104,8 @@ struct Made {
 
 /// Creates the target, or completes it.
 async fn make(path: &Path, years: Years, identity: &str) -> Result<Made> {
-    let lock = Lock::acquire(path, "init")?;
-    let (target, creation) = Target::create(path).await?;
+    let lock = Lock::acquire(path, sakila::star().names.program, "init")?;
+    let (target, creation) = Target::create(path, sakila::star()).await?;
     let filled = fill(&target, years, identity, &creation).await;
     let known = calendar::known(&target.writer, &sakila::star().calendar).await;
     let closed = target.close().await;
@@ -123,7 +123,7 @@ async fn make(path: &Path, years: Years, identity: &str) -> Result<Made> {
 /// Fills dim_date and sync_state, and writes the history if anything was done. Returns whether it was.
 async fn fill(target: &Target, years: Years, identity: &str, creation: &Creation) -> Result<bool> {
     let star = sakila::star();
-    let transaction = crate::engine::target_db::begin(&target.writer).await?;
+    let transaction = star_sync::target::begin(&target.writer).await?;
     let states = state::fill(&transaction, &star.sources).await?;
     let mut known = calendar::known(&transaction, &star.calendar).await?;
     let days = match years {

@@ -5,23 +5,25 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use serde::Serialize;
+use star_sync::changes::Context;
+use star_sync::metrics;
+use star_sync::pipeline::progress::Progress;
+use star_sync::runs::report::Report;
+use star_sync::runs::{full_load, incremental, repair};
+use star_sync::source::check;
+use star_sync::target::sqlite::lock::Lock;
+use star_sync::target::sqlite::others;
+use star_sync::target::{ForeignKeys, Target};
+use star_sync::verify::figures::Measure;
+use star_sync::verify::verdict::VerdictCode;
 use tracing::info;
 
 use super::Session;
 use crate::config::target_path;
-use crate::engine::pipeline::progress::Progress;
-use crate::engine::runs::figures::Measure;
-use crate::engine::runs::report::Report;
-use crate::engine::runs::verdict::VerdictCode;
-use crate::engine::runs::{Context, full_load, incremental, repair};
-use crate::engine::source_db::check;
-use crate::engine::target_db::lock::Lock;
-use crate::engine::target_db::others;
-use crate::engine::target_db::{ForeignKeys, Target};
-use crate::error::{EXIT_DIFFERENCES, Error, Result};
+use crate::error::{EXIT_DIFFERENCES, Result};
 use crate::output::progress::Watcher;
 use crate::output::{self, human};
-use crate::{metrics, sakila};
+use crate::sakila;
 
 /// Which of the three.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -138,8 +140,8 @@ async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Rep
         } => Duration::from_secs(verify_budget_seconds.into()),
         Load::Full { .. } | Load::Repair { .. } => Duration::ZERO,
     };
-    let lock = Lock::acquire(&path, command)?;
-    let target = Target::open(&path, foreign_keys, session.threads.target_readers).await?;
+    let lock = Lock::acquire(&path, sakila::star().names.program, command)?;
+    let target = Target::open(&path, sakila::star(), foreign_keys, session.threads.target_readers).await?;
     let shows_bars = !session.global.quiet && !session.is_repeated;
     let watcher = Watcher::start(session.progress.clone(), shows_bars, path.clone());
     let context = Context {
@@ -157,7 +159,7 @@ async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Rep
         Load::Repair { dry_run } => repair::run(&context, dry_run).await,
     };
     watcher.finish().await;
-    if let (Err(Error::Stopped), Load::Full { .. }) = (&result, load) {
+    if matches!((&result, load), (Err(star_sync::Error::Stopped), Load::Full { .. })) {
         tell_kept(&session.progress);
     }
     let result = match result {

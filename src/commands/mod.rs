@@ -6,21 +6,21 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use sea_orm::DatabaseConnection;
+use star_sync::pipeline::look::Look;
+use star_sync::pipeline::progress::Progress;
+use star_sync::source::Source;
+use star_sync::source::connect::{self, Access};
+use star_sync::stop::{Stop, stop};
+use star_sync::target::bookkeeping::history::{self, Status};
+use star_sync::target::bookkeeping::state;
+use star_sync::{metrics, target};
 use tracing::{Instrument, debug, info_span, warn};
 
 use crate::cli::{Cli, Command, Global, SeedCommand};
 use crate::commands::retry::Reached;
 use crate::config::{self, target_path};
-use crate::engine::pipeline::progress::Progress;
-use crate::engine::runs::Look;
-use crate::engine::source_db::Source;
-use crate::engine::source_db::connect::{self, Access};
-use crate::engine::stop::{Stop, stop};
-use crate::engine::target_db;
-use crate::engine::target_db::history::{self, Status};
-use crate::engine::target_db::state;
 use crate::error::{Error, Result};
-use crate::metrics::{self, Health};
+use crate::exporter::{self, Health};
 use crate::output::{Output, progress};
 use crate::sakila;
 use crate::threads::ThreadPlan;
@@ -116,7 +116,7 @@ pub async fn run(cli: Cli, threads: ThreadPlan) -> u8 {
     session.write_metrics();
     result.unwrap_or_else(|error| {
         let error = match error {
-            Error::Stopped => Error::Interrupted {
+            error if error.is_stopped() => Error::Interrupted {
                 hint: signals::hint(&cli.command),
             },
             error => error,
@@ -178,10 +178,10 @@ impl Session {
         if self.global.metrics_addr.is_none() && self.global.metrics_file.is_none() {
             return;
         }
-        metrics::start(&self.target_label());
+        exporter::start(&self.target_label(), sakila::star().names.metrics_prefix);
         self.remember_successes().await;
         if let Some(address) = self.global.metrics_addr {
-            metrics::serve(address, self.health.clone()).await;
+            exporter::serve(address, self.health.clone()).await;
         }
     }
 
@@ -198,7 +198,7 @@ impl Session {
             return;
         };
         // Without a star of this version there is nothing to remember, and the command itself says what is wrong.
-        let Ok(readers) = target_db::open_to_read(&path, 1).await else {
+        let Ok(readers) = target::open_to_read(&path, sakila::star(), 1).await else {
             return;
         };
         for command in SYNCS {
@@ -214,7 +214,7 @@ impl Session {
     /// Writes the metrics file, if there is to be one.
     fn write_metrics(&self) {
         if let Some(path) = &self.global.metrics_file {
-            metrics::write_file(path);
+            exporter::write_file(path);
         }
     }
 
@@ -231,7 +231,7 @@ impl Session {
         let result = run.instrument(span).await;
         let status = match &result {
             Ok(ended) => status(ended),
-            Err(error) => Status::of(error),
+            Err(error) => error.status(),
         };
         metrics::run_ended(command, status.as_str(), began.elapsed());
         if status == Status::Done {
@@ -254,7 +254,7 @@ impl Session {
         tokio::select! {
             biased;
             result = command => result,
-            () = self.stop.requested() => Err(Error::Stopped),
+            () = self.stop.requested() => Err(Error::STOPPED),
         }
     }
 

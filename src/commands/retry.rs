@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use star_sync::error::Transience;
+use star_sync::metrics;
 use tracing::warn;
 
 use super::Session;
-use crate::error::{Error, Result, Transience};
-use crate::metrics;
+use crate::error::{Error, Result};
 
 /// The pause after the first failure; each further one is twice as long, up to the longest, and up to as much again is
 /// added by chance: runs on many machines that lost the same server do not come back all at once.
@@ -67,7 +68,7 @@ impl Session {
             warn!(%error, cause, ?pause, "trying again after a pause");
             tokio::select! {
                 biased;
-                () = self.stop.requested() => return Err(Error::Stopped),
+                () = self.stop.requested() => return Err(Error::STOPPED),
                 () = tokio::time::sleep(pause) => {}
             }
             metrics::retried("source");

@@ -37,7 +37,7 @@ pub async fn run(session: &Session, arguments: &cli::Seed) -> Result<u8> {
             let ended = session.unless_stopped(mutate(session, every)).await;
             match ended {
                 // What goes on until it is stopped has then done what it was asked to.
-                Err(Error::Stopped) if every.is_some() => Ok(0),
+                Err(error) if error.is_stopped() && every.is_some() => Ok(0),
                 ended => ended,
             }
         }

@@ -4,13 +4,13 @@ use std::future::pending;
 use std::io;
 use std::time::Duration;
 
+use star_sync::stop::StopRequest;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 use tracing::warn;
 
 use crate::cli::{Command, SeedCommand};
-use crate::engine::stop::StopRequest;
-use crate::error::Error;
+use crate::error::EXIT_STOPPED;
 use crate::output::progress;
 
 /// Signals this close to the first one are the same request: `timeout` sends SIGTERM to the program and then to its
@@ -79,7 +79,7 @@ pub fn watch(request: StopRequest, before_exit: impl Fn() + Send + 'static) -> i
                 Some(_) => {
                     progress::leave();
                     before_exit();
-                    std::process::exit(Error::Stopped.exit_code().into());
+                    std::process::exit(EXIT_STOPPED.into());
                 }
             }
         }

@@ -8,25 +8,25 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use comfy_table::CellAlignment;
 use serde::Serialize;
+use star_sync::changes::identity::{self, SourceColumns};
+use star_sync::changes::prove::Proof;
+use star_sync::source::open_work::OpenWork;
+use star_sync::source::{Source, check};
+use star_sync::target::bookkeeping::history::{self, Status, sync_run};
+use star_sync::target::bookkeeping::proof;
+use star_sync::target::bookkeeping::reject::{self, sync_reject};
+use star_sync::target::bookkeeping::source_record::{self, SourceRecord};
+use star_sync::target::bookkeeping::state::{self, States};
+use star_sync::target::open_to_read;
+use star_sync::verify::verdict::VerdictCode;
 use tracing::{error, warn};
 
 use super::advice::{self, Advice};
 use super::{SYNCS, Session};
-use crate::cli;
 use crate::config::target_path;
-use crate::engine::runs::identity::{self, SourceColumns};
-use crate::engine::runs::report::Proof;
-use crate::engine::runs::verdict::VerdictCode;
-use crate::engine::source_db::open_work::OpenWork;
-use crate::engine::source_db::{Source, check};
-use crate::engine::target_db::history::{self, Status, sync_run};
-use crate::engine::target_db::reject::sync_reject;
-use crate::engine::target_db::source_record::{self, SourceRecord};
-use crate::engine::target_db::state::{self, States};
-use crate::engine::target_db::{open_to_read, proof, reject};
 use crate::error::{Doing, EXIT_DIFFERENCES, Error, Result};
 use crate::output::{self, human};
-use crate::sakila;
+use crate::{cli, sakila};
 
 /// Runs, and rejected rows of each table, that are shown.
 const SHOWN: u64 = 10;
@@ -161,7 +161,7 @@ struct Kept {
 
 impl Kept {
     async fn read(path: &Path) -> Result<Self> {
-        let target = open_to_read(path, 1).await?;
+        let target = open_to_read(path, sakila::star(), 1).await?;
         let rejects = reject::counts(&target).await?;
         let mut some_rejects = Vec::new();
         for source_table in rejects.keys() {
@@ -209,7 +209,7 @@ async fn ask(source: &Source, kept: &Kept) -> Option<Answer> {
         let clock = source.clock().await?;
         // A schema without these tables is another one, whatever their columns were.
         let columns = match check::columns(source, sakila::star()).await {
-            Err(Error::SourceUnfit { .. }) => SourceColumns::new(),
+            Err(star_sync::Error::SourceUnfit { .. }) => SourceColumns::new(),
             columns => columns?,
         };
         Ok(Answer {

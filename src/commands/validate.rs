@@ -1,16 +1,17 @@
 //! `validate`: counts, totals and integrity of both sides over a period.
 
+use star_sync::metrics;
+use star_sync::runs::validate::{self, Asked, Request, Validation};
+use star_sync::source::check;
+use star_sync::target::bookkeeping::history::Status;
+use star_sync::target::open_to_read;
+use star_sync::verify::figures::Measure;
+
 use super::Session;
 use crate::cli::{DEFAULT_DAYS, Validate};
 use crate::config::target_path;
-use crate::engine::runs::figures::Measure;
-use crate::engine::runs::validate::{self, Asked, Request, Validation};
-use crate::engine::source_db::check;
-use crate::engine::target_db::history::Status;
-use crate::engine::target_db::open_to_read;
 use crate::error::{Code, Doing, EXIT_DIFFERENCES, Error, Result};
-use crate::output;
-use crate::{metrics, sakila};
+use crate::{output, sakila};
 
 pub async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
     let compared = session.persistently(async |attempt| {
@@ -59,7 +60,7 @@ async fn compare(session: &Session, arguments: &Validate) -> Result<Validation> 
         session.connect(1).await?
     };
     let source_columns = check::columns(&source, sakila::star()).await?;
-    let target = open_to_read(&path, session.threads.target_readers).await?;
+    let target = open_to_read(&path, sakila::star(), session.threads.target_readers).await?;
     let validation = validate::run(Request {
         look: session.look(&source, target.clone()),
         source_columns: &source_columns,

@@ -187,7 +187,7 @@ mod tests {
             "1A=secret",
         ] {
             let error = parse(&format!("B=1\n\n{line}\n")).unwrap_err();
-            assert_eq!(error.code(), Code::DotenvInvalid);
+            assert_eq!(error.code(), Code::DotenvInvalid.name());
             let text = error.to_string();
             assert!(text.contains("line 3") && !text.contains("secret"), "{text}");
         }

@@ -5,12 +5,12 @@ pub mod environment;
 mod path;
 mod source_url;
 
+use star_sync::source::connect::Access;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use crate::cli::Global;
 use crate::config::environment::{PASSWORD, PASSWORD_FILE, variable};
-use crate::engine::source_db::connect::Access;
 use crate::error::{Code, Error, Result};
 
 pub use path::{expand_home, parse_target};

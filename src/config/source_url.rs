@@ -9,9 +9,9 @@ use std::path::PathBuf;
 
 use sqlx::ConnectOptions as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+use star_sync::source::connect::Access;
 
 use crate::config::path::expand_home;
-use crate::engine::source_db::connect::Access;
 use crate::error::{Code, Error, Result};
 
 pub const URL_FORM: &str = "give --source (or SAKILA_SYNC_SOURCE) as mysql://USER@HOST:PORT/SCHEMA";
@@ -355,8 +355,8 @@ mod tests {
 
     fn problem(text: &str) -> (String, String) {
         match parse(text, None) {
-            Ok(_) => panic!("{text} was accepted"),
-            Err(error) => (error.to_string(), error.hint()),
+            Err(Error::Setting { what, hint, .. }) => (what, hint),
+            _ => panic!("{text} was accepted"),
         }
     }
 

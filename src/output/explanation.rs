@@ -1,11 +1,12 @@
 //! What one row of the star is made of, as text.
 
+use star_sync::changes::lineage::Cells;
+use star_sync::runs::explain::Explanation;
+use star_sync::verify::verdict::VerdictCode;
 use std::fmt::Write;
 
 use super::validation::difference_text;
 use super::verdict;
-use crate::engine::runs::explain::{Cells, Explanation};
-use crate::engine::runs::verdict::VerdictCode;
 
 pub fn text(explanation: &Explanation) -> String {
     let Explanation { table, key, .. } = explanation;

@@ -5,8 +5,8 @@ use std::fmt::{Display, Write};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
-use crate::engine::declaration::date_key;
-use crate::engine::runs::figures::{Comparison, Measure};
+use star_sync::declare::date_key;
+use star_sync::verify::figures::{Comparison, Measure};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();

@@ -46,7 +46,7 @@ struct Document<'a, T> {
 
 #[derive(Serialize)]
 struct Failure<'a> {
-    code: Code,
+    code: &'static str,
     error: String,
     causes: Vec<String>,
     hint: &'a str,
@@ -115,7 +115,7 @@ impl Output {
             // Where stdout is what has failed, stderr still tells.
             let _ = write(io::stdout(), self.document(command, seconds, &failure).as_bytes());
         }
-        let mut text = format!("{}: {error}\n", human::bad(format!("error[{}]", error.code().name())));
+        let mut text = format!("{}: {error}\n", human::bad(format!("error[{}]", error.code())));
         for cause in causes {
             let _ = writeln!(text, "  caused by: {cause}");
         }
@@ -186,9 +186,9 @@ pub fn usage(error: &clap::Error) -> u8 {
 pub fn start_logging(global: &Global) {
     let level = match (global.quiet, global.verbose) {
         (true, _) => "error",
-        (false, 0) => "warn,sakila_sync=info",
-        (false, 1) => "warn,sakila_sync=debug",
-        (false, _) => "info,sakila_sync=trace",
+        (false, 0) => "warn,sakila_sync=info,star_sync=info",
+        (false, 1) => "warn,sakila_sync=debug,star_sync=debug",
+        (false, _) => "info,sakila_sync=trace,star_sync=trace",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let logs = tracing_subscriber::fmt()

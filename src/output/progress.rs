@@ -8,15 +8,15 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use star_sync::metrics;
+use star_sync::pipeline::progress::{Progress, TableProgress};
+use star_sync::target::sqlite::log;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::info;
 
 use super::human;
 use super::terminal::Terminal;
-use crate::engine::pipeline::progress::{Progress, TableProgress};
-use crate::engine::target_db::log;
-use crate::metrics;
 
 const REDRAW: Duration = Duration::from_millis(200);
 const LOG_EVERY: Duration = Duration::from_secs(5);

@@ -1,12 +1,14 @@
 //! What a run that writes has done, as text.
 
+use star_sync::changes::prove::Proof;
+use star_sync::pipeline::stages::{self, StageSeconds};
+use star_sync::runs::report::{Report, TableReport};
+use star_sync::verify::figures::Comparison;
+use star_sync::verify::totals::Move;
 use std::fmt::Write;
 
 use super::human::{comparisons, duration, grouped, rate_of, table, units};
 use super::verdict;
-use crate::engine::pipeline::stages::{self, StageSeconds};
-use crate::engine::runs::figures::Comparison;
-use crate::engine::runs::report::{Move, Proof, Report, TableReport};
 
 /// One of many runs in one line; nothing if there is nothing to tell.
 pub fn line(command: &str, report: &Report, seconds: f64) -> String {

@@ -1,12 +1,12 @@
 //! Both sides of a validation, as text.
 
+use star_sync::pipeline::flow::{ColumnDifference, Difference, DifferenceKind};
+use star_sync::runs::validate::Validation;
+use star_sync::verify::deep::TableDifferences;
 use std::fmt::Write;
 
 use super::human::{comparisons, grouped, table};
 use super::verdict;
-use crate::engine::pipeline::flow::{ColumnDifference, Difference, DifferenceKind};
-use crate::engine::runs::deep::TableDifferences;
-use crate::engine::runs::validate::Validation;
 
 /// Days that are listed one by one before the rest is only counted.
 const MAXIMAL_DAYS: usize = 20;

@@ -1,10 +1,10 @@
 //! The line that a verdict is printed as: a sentence, and its code for scripts.
 
+use star_sync::runs::validate::{Newest, Validation};
+use star_sync::verify::verdict::{Tally, Verdict, VerdictCode};
 use std::fmt::Write;
 
 use super::human::{bad, good, grouped};
-use crate::engine::runs::validate::{Newest, Validation};
-use crate::engine::runs::verdict::{Tally, Verdict, VerdictCode};
 
 /// The line of a load, an incremental run or a repair.
 pub fn load(verdict: &Verdict, dry_run: bool) -> String {

@@ -2,18 +2,29 @@
 
 use std::sync::LazyLock;
 
-use crate::engine::declaration::table::Star;
+use migration::{Migrator, MigratorTrait};
+use star_sync::declare::table::{Names, Star};
 
 pub mod source;
 pub mod source_lookups;
 pub mod star;
 
+/// "SkSy", in the header of each target.
+const APPLICATION_ID: i32 = 0x536B_5379;
+
 /// The star, built once.
 pub fn star() -> &'static Star {
     static STAR: LazyLock<Star> = LazyLock::new(|| Star {
+        names: Names {
+            program: "sakila-sync",
+            source: "Sakila",
+            metrics_prefix: "sakila_sync",
+            application_id: APPLICATION_ID,
+        },
         sources: source::tables(),
         phases: star::phases(),
         calendar: star::dim_date::calendar(),
+        migrations: Migrator::migrations,
     });
     &STAR
 }
@@ -23,11 +34,11 @@ mod tests {
     use std::collections::{BTreeSet, HashSet};
 
     use sea_orm::sea_query::MysqlQueryBuilder;
+    use star_sync::declare::lookup::{KeysFrom, Need, Side};
+    use star_sync::declare::source_table::{Family, MARKER_COLUMN};
+    use star_sync::declare::table::{Kind, Table, TargetPageKey};
 
     use super::*;
-    use crate::engine::declaration::lookup::{KeysFrom, Need, Side};
-    use crate::engine::declaration::source_table::{Family, MARKER_COLUMN};
-    use crate::engine::declaration::table::{Kind, Table, TargetPageKey};
 
     fn columns(table: &Table) -> Vec<&str> {
         table.columns.iter().map(|column| column.name).collect()

@@ -1,6 +1,6 @@
 //! Maps from one source key to another, for facts: joining a million rows in memory is cheaper than on the server.
 
-use crate::engine::declaration::lookup::{Lookup, Side};
+use star_sync::declare::lookup::{Lookup, Side};
 
 /// inventory_id to film_id.
 pub static INVENTORY_FILM: Lookup = Lookup {

@@ -9,8 +9,8 @@ use clap::Parser;
 use proptest::prelude::*;
 use sakila_sync::cli::{Cli, Command};
 use sakila_sync::config::{parse_source, parse_target};
-use sakila_sync::engine::declaration::date_key;
 use sakila_sync::error::Error;
+use star_sync::declare::date_key;
 
 /// All that a person gets to see of a failure.
 fn told(error: &Error) -> String {

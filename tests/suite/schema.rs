@@ -1,16 +1,16 @@
 //! The migrated schema is the one that the entities describe.
 
-use sakila_sync::engine::target_db::history::sync_run;
-use sakila_sync::engine::target_db::proof::sync_proof;
-use sakila_sync::engine::target_db::reject::sync_reject;
-use sakila_sync::engine::target_db::source_record::sync_source;
-use sakila_sync::engine::target_db::state::sync_state;
-use sakila_sync::engine::target_db::watermark::sync_watermark;
 use sakila_sync::sakila::star::{
     bridge_film_actor, bridge_film_category, dim_actor, dim_category, dim_customer, dim_date, dim_film, dim_store,
     fact_payment, fact_rental,
 };
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, EntityTrait, Schema};
+use star_sync::target::bookkeeping::history::sync_run;
+use star_sync::target::bookkeeping::proof::sync_proof;
+use star_sync::target::bookkeeping::reject::sync_reject;
+use star_sync::target::bookkeeping::source_record::sync_source;
+use star_sync::target::bookkeeping::state::sync_state;
+use star_sync::target::bookkeeping::watermark::sync_watermark;
 
 use crate::harness::Sandbox;
 

@@ -3,9 +3,9 @@
 
 use std::process::{Child, Command, Stdio};
 
-use sakila_sync::engine::source_db::answer;
 use sea_orm::sea_query::Query;
 use sea_orm::{ConnectionTrait, Database, RuntimeErr};
+use star_sync::source::answer;
 
 use crate::harness::prometheus::wait_until;
 use crate::harness::server::have_own_server_with;

@@ -3,14 +3,14 @@
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{ActiveValue::Set, QuerySelect, QueryTrait};
+use star_sync::declare::integer::Integer;
+use star_sync::declare::lookup::{KeysFrom, Lookups, Need};
+use star_sync::declare::rejection::Rejection;
+use star_sync::declare::row::{columns_of, mapped_by, notes_its_run, surrogate_key_of};
+use star_sync::declare::source_rows::SourceRow;
+use star_sync::declare::table::{Kind, Table, TargetPageKey, references_of};
 
 use super::{dim_actor::ACTOR, dim_film::FILM};
-use crate::engine::declaration::integer::Integer;
-use crate::engine::declaration::lookup::{KeysFrom, Lookups, Need};
-use crate::engine::declaration::rejection::Rejection;
-use crate::engine::declaration::row::{columns_of, mapped_by, notes_its_run, surrogate_key_of};
-use crate::engine::declaration::source_rows::SourceRow;
-use crate::engine::declaration::table::{Kind, Table, TargetPageKey, references_of};
 use crate::sakila::source::film_actor;
 
 /// One actor in one film.

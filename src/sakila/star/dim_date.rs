@@ -4,11 +4,11 @@ use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Func, Query, SelectStatement};
 use sea_orm::{ActiveValue::Set, IdenStatic};
+use star_sync::declare::date_key;
+use star_sync::declare::rejection::{ReasonCode, Rejection};
+use star_sync::declare::row::{cells_of, columns_of};
+use star_sync::declare::table::Calendar;
 
-use crate::engine::declaration::date_key;
-use crate::engine::declaration::rejection::{ReasonCode, Rejection};
-use crate::engine::declaration::row::{cells_of, columns_of};
-use crate::engine::declaration::table::Calendar;
 use crate::sakila::source::{payment, rental};
 
 /// A day outside these years is taken for a mistake of the source: its row is rejected, instead of filling

@@ -7,13 +7,13 @@ use sea_orm::{
     ActiveValue::{NotSet, Set},
     JoinType, QuerySelect, QueryTrait,
 };
+use star_sync::declare::integer::Integer;
+use star_sync::declare::lookup::{Lookup, Lookups, Side};
+use star_sync::declare::rejection::{ReasonCode, Rejection};
+use star_sync::declare::source_rows::SourceRow;
+use star_sync::declare::table::Table;
 
 use super::timestamp_text;
-use crate::engine::declaration::integer::Integer;
-use crate::engine::declaration::lookup::{Lookup, Lookups, Side};
-use crate::engine::declaration::rejection::{ReasonCode, Rejection};
-use crate::engine::declaration::source_rows::SourceRow;
-use crate::engine::declaration::table::Table;
 use crate::sakila::source::{film, language};
 
 /// One film.

@@ -10,20 +10,20 @@ use sea_orm::{
     ActiveValue::{NotSet, Set},
     JoinType, QuerySelect, QueryTrait,
 };
+use star_sync::declare::date_key;
+use star_sync::declare::integer::Integer;
+use star_sync::declare::lookup::{KeysFrom, Lookups, Need};
+use star_sync::declare::rejection::{ReasonCode, Rejection};
+use star_sync::declare::row::{columns_of, mapped_by, notes_its_run, position, surrogate_key_of};
+use star_sync::declare::source_rows::SourceRow;
+use star_sync::declare::table::{
+    Entry, Follows, Kind, LookedUp, Sum, Table, TargetPageKey, Totals, When, references_of,
+};
 
 use super::dim_customer::CUSTOMER;
 use super::dim_date::calendar_key;
 use super::dim_store::{self, STORE};
 use super::fact_rental::{REJECTED_RENTAL, RENTAL_STORE};
-use crate::engine::declaration::date_key;
-use crate::engine::declaration::integer::Integer;
-use crate::engine::declaration::lookup::{KeysFrom, Lookups, Need};
-use crate::engine::declaration::rejection::{ReasonCode, Rejection};
-use crate::engine::declaration::row::{columns_of, mapped_by, notes_its_run, position, surrogate_key_of};
-use crate::engine::declaration::source_rows::SourceRow;
-use crate::engine::declaration::table::{
-    Entry, Follows, Kind, LookedUp, Sum, Table, TargetPageKey, Totals, When, references_of,
-};
 use crate::sakila::source::{inventory, payment, rental};
 use crate::sakila::source_lookups::{INVENTORY_STORE, RENTAL_ITEM, STAFF_STORE};
 

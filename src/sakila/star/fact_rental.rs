@@ -7,20 +7,20 @@ use sea_orm::{
     ActiveValue::{NotSet, Set},
     QuerySelect, QueryTrait,
 };
+use star_sync::declare::date_key;
+use star_sync::declare::integer::Integer;
+use star_sync::declare::lookup::{KeysFrom, Lookup, Lookups, Need, Side};
+use star_sync::declare::rejection::Rejection;
+use star_sync::declare::row::{columns_of, mapped_by, notes_its_run, position, surrogate_key_of};
+use star_sync::declare::source_rows::SourceRow;
+use star_sync::declare::table::{
+    Entry, Fill, Kind, LookedUp, Publish, Sum, Table, TargetPageKey, Totals, references_of,
+};
 
 use super::dim_customer::CUSTOMER;
 use super::dim_date::calendar_key;
 use super::dim_film::FILM;
 use super::dim_store::{self, STORE};
-use crate::engine::declaration::date_key;
-use crate::engine::declaration::integer::Integer;
-use crate::engine::declaration::lookup::{KeysFrom, Lookup, Lookups, Need, Side};
-use crate::engine::declaration::rejection::Rejection;
-use crate::engine::declaration::row::{columns_of, mapped_by, notes_its_run, position, surrogate_key_of};
-use crate::engine::declaration::source_rows::SourceRow;
-use crate::engine::declaration::table::{
-    Entry, Fill, Kind, LookedUp, Publish, Sum, Table, TargetPageKey, Totals, references_of,
-};
 use crate::sakila::source::rental;
 use crate::sakila::source_lookups::{INVENTORY_FILM, INVENTORY_STORE, RENTAL_ITEM, STAFF_STORE};
 

@@ -5,9 +5,9 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::engine::declaration::integer::Integer;
-use crate::engine::declaration::rejection::{ReasonCode, Rejection};
-use crate::engine::declaration::table::Table;
+use star_sync::declare::integer::Integer;
+use star_sync::declare::rejection::{ReasonCode, Rejection};
+use star_sync::declare::table::Table;
 
 pub mod bridge_film_actor;
 pub mod bridge_film_category;

@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
-use sakila_sync::engine::declaration::table::Kind;
-use sakila_sync::error::server_error_number;
 use sakila_sync::sakila::star;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
+use star_sync::declare::table::Kind;
+use star_sync::error::server_error_number;
 
 pub use expected::TABLES;
 pub use server::{READER, have_own_server, server};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use sakila_sync::config;
-use sakila_sync::engine::source_db::Source;
+use star_sync::source::Source;
 
 use sakila_seed::world::Settings;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};

@@ -1,0 +1,132 @@
+//! Whether the source is the one that the target was loaded from. Another server, another schema under the same URL, a
+//! copy from yesterday: a run on it would delete what it has not, and a comparison with it would mean nothing.
+//!
+//! New indexes, columns and tables are no change, nor is a newest row that has gone.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::ConnectionTrait;
+
+use crate::changes::Context;
+use crate::error::{Error, Result};
+use crate::source::{Server, Source};
+use crate::target::bookkeeping::source_record::{self, SourceRecord};
+use crate::target::bookkeeping::state::{self, States};
+
+/// Clocks are set right by so much without anybody having gone back to an older copy.
+const CLOCK_CORRECTION_SECONDS: i64 = 5;
+
+/// Data types of the columns that are read, by `table.column`.
+pub type SourceColumns = BTreeMap<String, String>;
+
+/// The source as it is now.
+pub fn record(context: &Context<'_>) -> SourceRecord {
+    record_of(&context.look.source.server, context.source_columns)
+}
+
+fn record_of(server: &Server, columns: &SourceColumns) -> SourceRecord {
+    SourceRecord {
+        server: server.id.clone(),
+        schema: server.schema.clone(),
+        columns: columns.clone(),
+    }
+}
+
+/// Compares the source with what a target remembers of it.
+///
+/// # Errors
+/// `SourceChanged` with all that differs.
+pub async fn check(source: &Source, columns: &SourceColumns, target: &impl ConnectionTrait) -> Result<()> {
+    match evidence(source, columns, target).await? {
+        evidence if evidence.is_empty() => Ok(()),
+        evidence => Err(Error::SourceChanged { evidence }),
+    }
+}
+
+/// What tells that the source is another one than the target remembers; nothing if it is the same, or if nothing was
+/// loaded yet.
+pub async fn evidence(source: &Source, columns: &SourceColumns, target: &impl ConnectionTrait) -> Result<Vec<String>> {
+    let then = source_record::load(target).await?;
+    let states = state::load(target).await?;
+    let clock = source.clock().await?;
+    Ok(evidence_of(source, columns, clock, then.as_ref(), &states))
+}
+
+/// The same, of what was read before.
+pub fn evidence_of(
+    source: &Source,
+    columns: &SourceColumns,
+    clock: DateTime<Utc>,
+    then: Option<&SourceRecord>,
+    states: &States,
+) -> Vec<String> {
+    let now = record_of(&source.server, columns);
+    differences(then, &now, last_observed(states), clock)
+}
+
+/// When any run last found a table in step.
+fn last_observed(states: &States) -> Option<DateTime<Utc>> {
+    let observed = states.values().filter_map(|state| state.observed_at.as_deref());
+    observed.filter_map(state::parse_time).max()
+}
+
+fn differences(
+    then: Option<&SourceRecord>,
+    now: &SourceRecord,
+    observed: Option<DateTime<Utc>>,
+    clock: DateTime<Utc>,
+) -> Vec<String> {
+    let mut evidence = Vec::new();
+    if let Some(then) = then {
+        let mut compare = |what: &str, then: &str, now: &str| {
+            if then != now {
+                evidence.push(format!("the {what} was {then} and is {now}"));
+            }
+        };
+        compare("server", &then.server, &now.server);
+        compare("schema", &then.schema, &now.schema);
+        for (column, data_type) in &then.columns {
+            if let Some(found) = now.columns.get(column) {
+                compare(&format!("column {column}"), data_type, found);
+            }
+        }
+    }
+    if let Some(observed) = observed.filter(|observed| clock + TimeDelta::seconds(CLOCK_CORRECTION_SECONDS) < *observed)
+    {
+        evidence.push(format!(
+            "its clock stands at {}, before the last run at {}",
+            state::time_text(clock),
+            state::time_text(observed)
+        ));
+    }
+    evidence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(server: &str, schema: &str, column: (&str, &str)) -> SourceRecord {
+        SourceRecord {
+            server: server.to_owned(),
+            schema: schema.to_owned(),
+            columns: BTreeMap::from([(column.0.to_owned(), column.1.to_owned())]),
+        }
+    }
+
+    #[test]
+    fn server_schema_types_and_a_clock_that_went_back_are_evidence() {
+        let then = source("a", "library", ("book.length", "smallint"));
+        let noon = DateTime::UNIX_EPOCH + TimeDelta::hours(12);
+        let evidence = |now: &SourceRecord, clock| differences(Some(&then), now, Some(noon), clock).len();
+        assert_eq!(evidence(&then, noon), 0);
+        // A column that is no longer read, or read for the first time, is none.
+        assert_eq!(evidence(&source("a", "library", ("book.title", "varchar")), noon), 0);
+        assert_eq!(evidence(&source("b", "library", ("book.length", "smallint")), noon), 1);
+        assert_eq!(evidence(&source("b", "other", ("book.length", "int")), noon), 3);
+        assert_eq!(evidence(&then, noon - TimeDelta::seconds(5)), 0);
+        assert_eq!(evidence(&then, noon - TimeDelta::seconds(6)), 1);
+        assert!(differences(None, &then, None, noon).is_empty());
+    }
+}

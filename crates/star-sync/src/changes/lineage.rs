@@ -1,0 +1,294 @@
+//! The way from one row of the star to the source rows behind it, and whether the run that last wrote it has seen them.
+
+use std::collections::HashSet;
+
+use sea_orm::QueryResult;
+use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Query, SelectStatement};
+use serde::{Serialize, Serializer};
+
+use crate::changes::pending;
+use crate::declare::integer::Integer;
+use crate::declare::lookup::{KeysFrom, Lookup, Side};
+use crate::declare::period::Period;
+use crate::declare::row::RUN_COLUMN;
+use crate::declare::scope::Scope;
+use crate::declare::source_table::{MARKER_COLUMN, SourceTable};
+use crate::declare::table::{Kind, Table};
+use crate::error::{Doing, Result};
+use crate::pipeline::flow::{Job, Page};
+use crate::pipeline::look::Look;
+use crate::pipeline::lookups::LookupSource;
+use crate::pipeline::read::{LookupPlan, Reader};
+use crate::source::Snapshot;
+use crate::target::TargetReader;
+use crate::target::bookkeeping::history::{self, sync_run};
+use crate::target::bookkeeping::state::States;
+
+/// Column names and what they hold; none for NULL.
+#[derive(Clone, Debug)]
+pub struct Cells(pub Vec<(String, Option<String>)>);
+
+impl Cells {
+    /// The run that last wrote a row of the target.
+    pub fn run_id(&self) -> Option<i64> {
+        self.get(RUN_COLUMN)?.parse().ok()
+    }
+
+    fn get(&self, column: &str) -> Option<&String> {
+        let (_, cell) = self.0.iter().find(|(name, _)| name == column)?;
+        cell.as_ref()
+    }
+}
+
+impl Serialize for Cells {
+    /// As an object, a field a column.
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, cell)| (name, cell)))
+    }
+}
+
+/// A source row that the star's row is made of, or that decides whether it can be loaded.
+#[derive(Debug, Serialize)]
+pub struct RowBehind {
+    pub table: &'static str,
+    pub columns: Cells,
+    /// Whether its table may have changed since the last sync, and its last_update is newer than the watermark or NULL: the
+    /// next run looks at it.
+    pub is_newer_than_marker: bool,
+}
+
+/// Whether the row of a target table was last written by a run that saw every change behind it, as far as that is known.
+/// If it differs, it is for another reason.
+pub async fn is_written_since(
+    look: &Look<'_>,
+    snapshot: &Snapshot,
+    target: &TargetReader,
+    states: &States,
+    row: (&'static Table, i64),
+) -> Result<bool> {
+    let (table, key) = row;
+    let star = held(target, table, key).await?;
+    let Some(run_id) = star.as_ref().and_then(Cells::run_id) else {
+        return Ok(false);
+    };
+    let run = history::find(&look.readers, run_id).await?;
+    let mut search = Search::new(look, snapshot, target, states);
+    search.behind(table, key).await?;
+    Ok(was_written_since(&search.found, run.as_ref()))
+}
+
+/// Whether the run's snapshot is of a later second than all changes behind the row that lie beyond the watermarks. A
+/// change in a transaction that was not committed then has a row of the target that is older than itself.
+pub fn was_written_since(behind: &[RowBehind], run: Option<&sync_run::Model>) -> bool {
+    let changes = behind.iter().filter(|row| row.is_newer_than_marker);
+    let mut changed = changes.map(|row| row.columns.get(MARKER_COLUMN)).peekable();
+    match run.and_then(|run| run.source_clock.as_ref()) {
+        // All are YYYY-MM-DD HH:MM:SS in UTC.
+        Some(clock) => {
+            changed.peek().is_some() && changed.all(|changed| changed.is_some_and(|changed| changed < clock))
+        }
+        None => false,
+    }
+}
+
+/// The row of the star, every column of it.
+pub async fn held(target: &TargetReader, table: &Table, key: i64) -> Result<Option<Cells>> {
+    let doing = || format!("reading {} {key}", table.name);
+    let select = Query::select()
+        .column(Asterisk)
+        .from(table.name)
+        .and_where(table.target_page_key().eq(key))
+        .to_owned();
+    let rows = target.all(&select).await.target(doing)?;
+    Ok(rows.first().map(|row| {
+        let names = row.column_names().into_iter().enumerate();
+        Cells(names.map(|(position, name)| (name, text(row, position))).collect())
+    }))
+}
+
+/// A cell as text, whatever its type.
+fn text(row: &QueryResult, position: usize) -> Option<String> {
+    let integer = || {
+        row.try_get_by_index::<Option<i64>>(position)
+            .map(|cell| cell.map(|cell| cell.to_string()))
+    };
+    let real = || {
+        row.try_get_by_index::<Option<f64>>(position)
+            .map(|cell| cell.map(|cell| cell.to_string()))
+    };
+    let text = || row.try_get_by_index::<Option<String>>(position);
+    integer().or_else(|_| real()).or_else(|_| text()).ok().flatten()
+}
+
+/// The way from a row of the star to the source rows behind it.
+pub struct Search<'a> {
+    look: &'a Look<'a>,
+    snapshot: &'a Snapshot,
+    target: &'a TargetReader,
+    states: &'a States,
+    seen: HashSet<(&'static str, i64)>,
+    pub found: Vec<RowBehind>,
+}
+
+impl<'a> Search<'a> {
+    /// Sets the search up, with nothing found.
+    pub fn new(look: &'a Look<'a>, snapshot: &'a Snapshot, target: &'a TargetReader, states: &'a States) -> Self {
+        Self {
+            look,
+            snapshot,
+            target,
+            states,
+            seen: HashSet::new(),
+            found: Vec::new(),
+        }
+    }
+
+    /// Finds the rows behind one row of `table`; returns both sides of it.
+    pub async fn behind(&mut self, table: &'static Table, key: i64) -> Result<Page> {
+        let only_this = |select: &mut SelectStatement| select.and_where(table.source_page_key().eq(key)).to_owned();
+        let mut from = Query::select();
+        self.add(table.source_table, only_this(from.from(table.source_table)), key)
+            .await?;
+        for joined in &table.joined {
+            let mut select = (table.select)();
+            self.add(joined, only_this(select.clear_selects()), key).await?;
+        }
+        let page = self.page(table, key).await?;
+        let Some(row) = page.rows.iter().next() else {
+            return Ok(page);
+        };
+        let mut keys: Vec<(&'static Lookup, i64)> = Vec::new();
+        for need in &table.needs {
+            let looked_up = match need.keys {
+                KeysFrom::Column(column) => row.cell(column).map(|Integer(key)| key),
+                KeysFrom::Values(earlier) => {
+                    let of_earlier = keys.iter().find(|(lookup, _)| std::ptr::eq(*lookup, earlier));
+                    of_earlier.and_then(|(_, key)| page.lookups.get(earlier, *key))
+                }
+            };
+            if let Some(looked_up) = looked_up {
+                keys.push((need.lookup, looked_up));
+            }
+        }
+        for (lookup, key) in keys {
+            match (lookup.side, self.look.star.table(lookup.table)) {
+                // A fact's row is made of its own rows in turn.
+                (Side::Target, Some(other)) if other.kind == Kind::Fact => {
+                    Box::pin(self.behind(other, key)).await?;
+                }
+                (Side::Target, Some(other)) => self.add_by_key(other.source_table, other.page_key, key).await?,
+                _ => self.add_by_key(lookup.table, lookup.key, key).await?,
+            }
+        }
+        Ok(page)
+    }
+
+    async fn add_by_key(&mut self, source_table: &'static str, column: &'static str, key: i64) -> Result<()> {
+        let select = Query::select()
+            .from(source_table)
+            .and_where(Expr::col((source_table, column)).eq(key))
+            .to_owned();
+        self.add(source_table, select, key).await
+    }
+
+    /// Adds the row that `select` finds, columns aside.
+    async fn add(&mut self, source_table: &str, mut select: SelectStatement, key: i64) -> Result<()> {
+        let Some(source) = self.look.star.source(source_table) else {
+            return Ok(());
+        };
+        if !self.seen.insert((source.name, key)) {
+            return Ok(());
+        }
+        for column in &source.columns {
+            select.expr(Expr::col((source.name, Alias::new(column.name))).cast_as("CHAR"));
+        }
+        let doing = || format!("reading the row of {source_table} behind key {key}");
+        if let Some(row) = self.snapshot.reader().one(&select).await.source(doing)? {
+            let cells = source.columns.iter().enumerate().map(|(position, column)| {
+                let cell = row.try_get_by_index(position).unwrap_or(None);
+                (column.name.to_owned(), cell)
+            });
+            let columns = Cells(cells.collect());
+            self.found.push(RowBehind {
+                table: source.name,
+                is_newer_than_marker: self.is_newer_than_marker(source, &columns),
+                columns,
+            });
+        }
+        Ok(())
+    }
+
+    fn is_newer_than_marker(&self, source: &SourceTable, columns: &Cells) -> bool {
+        let marker = self
+            .states
+            .get(source.name)
+            .and_then(|state| state.last_updated.as_ref());
+        let is_newer = match (columns.get(MARKER_COLUMN), marker) {
+            // Both are YYYY-MM-DD HH:MM:SS in UTC.
+            (Some(changed), Some(marker)) => changed > marker,
+            _ => true,
+        };
+        is_newer && pending::may_have_changed(self.snapshot, source.name, self.states)
+    }
+
+    async fn page(&self, table: &'static Table, key: i64) -> Result<Page> {
+        let reader = Reader {
+            source: self.snapshot.reader(),
+            target: self.target.clone(),
+            lookups: LookupPlan::ByKey(LookupSource::of(
+                self.look.star,
+                self.snapshot.reader(),
+                self.target.clone(),
+            )),
+            period: Period::All,
+        };
+        reader.read(Job::of(table, Scope::Keys(vec![key]))).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(last_update: Option<&str>, is_newer_than_marker: bool) -> RowBehind {
+        RowBehind {
+            table: "loan",
+            columns: Cells(vec![(MARKER_COLUMN.to_owned(), last_update.map(str::to_owned))]),
+            is_newer_than_marker,
+        }
+    }
+
+    #[test]
+    fn a_row_was_written_since_if_its_run_is_later_than_every_change_that_may_be_unseen() {
+        let run = |clock: Option<&str>| sync_run::Model {
+            id: 7,
+            command: "incremental".to_owned(),
+            started: String::new(),
+            finished: None,
+            status: "done".to_owned(),
+            rows_read: 0,
+            rows_inserted: 0,
+            rows_updated: 0,
+            rows_deleted: 0,
+            rows_rejected: 0,
+            source_identity: String::new(),
+            source_clock: clock.map(str::to_owned),
+            runs: 1,
+        };
+        let noon = "2026-11-28 12:00:00";
+        let written = |rows: &[RowBehind], clock| was_written_since(rows, Some(&run(clock)));
+        let later = Some("2026-11-28 12:00:01");
+        assert!(written(&[row(Some(noon), true)], later));
+        // In the same second, perhaps behind the snapshot.
+        assert!(!written(&[row(Some(noon), true)], Some(noon)));
+        assert!(!written(
+            &[row(Some(noon), true), row(Some("2026-11-28 12:00:02"), true)],
+            later
+        ));
+        assert!(written(&[row(Some(noon), true), row(None, false)], later));
+        assert!(!written(&[row(None, true)], later));
+        assert!(!written(&[row(Some(noon), true)], None));
+        assert!(!written(&[row(Some(noon), false)], later));
+        assert!(!was_written_since(&[row(Some(noon), true)], None));
+    }
+}

@@ -1,0 +1,325 @@
+//! What changed in the source since the last sync, and so is no mismatch. Found by reading alone.
+//!
+//! A row of a table that has certainly not changed since is never pending. Nor is a row that is missing in the target, or
+//! differs there, without a newer change timestamp behind it; nor one that a run has written after all of these changes. Rows that are gone from the source leave no timestamp: as
+//! many of them are pending as row counts reveal.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::Query;
+
+use crate::changes::delta::{Delta, LookAt};
+use crate::changes::stale::Changes;
+use crate::changes::{Mode, lineage};
+use crate::declare::integer::Key;
+use crate::declare::period::Period;
+use crate::declare::scope::{KEYS_A_STATEMENT, Scope};
+use crate::declare::table::{Star, Table};
+use crate::error::{Doing, Result};
+use crate::pipeline::flow::{Outcomes, TableOutcome};
+use crate::pipeline::look::Look;
+use crate::pipeline::plan::Intervals;
+use crate::source::{EMPTY, NOT_EMPTY, Snapshot};
+use crate::target::bookkeeping::reject;
+use crate::target::bookkeeping::state::{self, States, sync_state};
+use crate::verify::figures::Sides;
+use crate::verify::rows::{KEYS_A_PAGE, RowComparison};
+
+/// Rows a table that are looked at one by one, because the last sync may have seen all changes behind them. More are
+/// pending without it.
+const DOUBTFUL_ROWS: usize = 200;
+
+/// Rows that changed since the last sync, by star table.
+#[derive(Default)]
+pub struct Pending(HashMap<&'static str, PendingRows>);
+
+#[derive(Default)]
+struct PendingRows {
+    /// Page keys of rows that a change may have reached, ascending, without the quarantined ones, which are explained
+    /// already. Many of them are equal on both sides, such as those within the safety lag.
+    candidates: Vec<i64>,
+    /// Page keys of quarantined rows, ascending.
+    quarantined: Vec<i64>,
+    /// How many of the candidates differ.
+    rows: u64,
+}
+
+/// Whether a source table may have changed since the last sync. In doubt it may: the server may have been restarted, or the
+/// last sync may have been in the second of the last change. MariaDB notes when a transaction began, not when it was
+/// committed: there the time has to be the one that the last sync saw. A transaction that began in that very second, and
+/// was committed behind the sync, does not move it; the next transaction does.
+pub fn may_have_changed(snapshot: &Snapshot, source_table: &str, states: &States) -> bool {
+    may_have_changed_at(
+        states.get(source_table),
+        snapshot.signature(source_table).as_deref(),
+        snapshot.update_time(source_table),
+        snapshot.notes_commits(),
+    )
+}
+
+/// The same of a table's state, and its signature and time of change now. `notes_commits` tells whether that time is one of a commit.
+fn may_have_changed_at(
+    state: Option<&sync_state::Model>,
+    signature: Option<&str>,
+    update_time: Option<DateTime<Utc>>,
+    notes_commits: bool,
+) -> bool {
+    let (Some(state), Some(update_time)) = (state, update_time) else {
+        return true;
+    };
+    // A signature that had settled at the last sync is certain either way.
+    if let Some(settled) = &state.update_time {
+        return !signature.is_some_and(|signature| is_same(settled, signature));
+    }
+    let observed = state.observed_at.as_deref().and_then(state::parse_time);
+    let was_seen = state.signature_seen.as_deref() == signature;
+    observed.is_none_or(|observed| update_time >= observed) || !(notes_commits || was_seen)
+}
+
+/// Whether two signatures are of the same rows. An estimate may find late that a table is not empty; rows that come move
+/// the time of change.
+fn is_same(then: &str, now: &str) -> bool {
+    then == now || then.replace(EMPTY, NOT_EMPTY) == now
+}
+
+impl Pending {
+    /// Looks for changed rows as an incremental run would, and compares them.
+    pub async fn find(look: &Look<'_>, snapshot: &Snapshot, sides: &Sides<'_>, states: &States) -> Result<Self> {
+        let deltas = deltas(look.star, snapshot, states).await?;
+        let recent = deltas.iter().map(|(table, delta)| (*table, delta.of_recent()));
+        let recent: HashMap<&'static str, Delta> = recent.collect();
+        let mut outcomes = Outcomes::new();
+        let mut rows = RowComparison::new(look, snapshot.reader(), sides.target.clone(), 0);
+        let mut pending = HashMap::new();
+        for table in look.star.tables() {
+            let changes = |deltas| Changes {
+                star: look.star,
+                source: snapshot.reader(),
+                target: sides.target.clone(),
+                deltas,
+                outcomes: &outcomes,
+                removed: &rows.removed,
+                retries_all: true,
+            };
+            let mut candidates = changes(&deltas).stale_keys(table).await?;
+            // These need no further evidence.
+            let mut certain = changes(&recent).stale_keys(table).await?;
+            if may_have_changed(snapshot, table.source_table, states) {
+                // What the timestamps do not explain of the row counts is rows that are gone.
+                let stamped = added(table, sides, candidates.iter().copied()).await?;
+                let surplus = sides.rows(table, 0, None).await?.delta() + stamped;
+                if surplus != 0 {
+                    let gone = gone(look, snapshot, sides, table).await?;
+                    candidates.extend(&gone);
+                    certain.extend(gone);
+                }
+            }
+            candidates.sort_unstable();
+            candidates.dedup();
+            let scopes = Scope::of_keys(candidates.iter().copied(), KEYS_A_PAGE);
+            let mut outcome = rows.compare(table, scopes, Period::All).await?;
+            let mut quarantined = reject::page_keys(&sides.target, table.source_table).await?;
+            quarantined.sort_unstable();
+            certain.extend(&quarantined);
+            let certain: HashSet<i64> = certain.into_iter().collect();
+            let mut seen = HashSet::new();
+            if table.notes_run {
+                let doubtful = outcome.changed.iter().copied().filter(|key| !certain.contains(key));
+                for key in doubtful.take(DOUBTFUL_ROWS) {
+                    if lineage::is_written_since(look, snapshot, &sides.target, states, (table, key)).await? {
+                        seen.insert(key);
+                    }
+                }
+            }
+            outcome.changed.retain(|key| !seen.contains(key));
+            outcome.republished.retain(|key| !seen.contains(key));
+            candidates.retain(|key| quarantined.binary_search(key).is_err() && !seen.contains(key));
+            pending.insert(
+                table.name,
+                PendingRows {
+                    rows: rows_that_differ(table, &outcome, &quarantined),
+                    candidates,
+                    quarantined,
+                },
+            );
+            outcomes.insert(table.name, outcome);
+        }
+        Ok(Self(pending))
+    }
+
+    /// Whether a row is among those that a change may have reached.
+    pub fn holds(&self, table: &Table, key: i64) -> bool {
+        self.0
+            .get(table.name)
+            .is_some_and(|rows| rows.candidates.binary_search(&key).is_ok())
+    }
+
+    /// Whether a row is quarantined.
+    pub fn is_quarantined(&self, table: &Table, key: i64) -> bool {
+        self.0
+            .get(table.name)
+            .is_some_and(|rows| rows.quarantined.binary_search(&key).is_ok())
+    }
+
+    /// How many rows of the target table the next incremental run changes.
+    pub fn rows(&self, table: &Table) -> u64 {
+        self.0.get(table.name).map_or(0, |rows| rows.rows)
+    }
+
+    /// The rows that a change may have reached, but for the quarantined ones.
+    pub fn scopes(&self, table: &Table) -> Vec<Scope> {
+        let candidates = self.0.get(table.name).map_or(&[][..], |rows| &rows.candidates);
+        Scope::of_keys(candidates.iter().copied(), KEYS_A_STATEMENT)
+    }
+
+    /// How many rows the next run adds to a table, or takes away.
+    pub async fn added_rows(&self, table: &Table, sides: &Sides<'_>) -> Result<i64> {
+        let Some(rows) = self.0.get(table.name) else {
+            return Ok(0);
+        };
+        let keys = rows.candidates.iter().chain(&rows.quarantined);
+        added(table, sides, keys.copied()).await
+    }
+}
+
+/// The rows of each source table with a change timestamp behind its watermark.
+async fn deltas(star: &'static Star, snapshot: &Snapshot, states: &States) -> Result<HashMap<&'static str, Delta>> {
+    let mut deltas = HashMap::new();
+    for source_table in &star.sources {
+        let look_at = LookAt {
+            is_star_table: star.has_rows_of(source_table.name),
+            counts_rows: false,
+        };
+        let state = states.get(source_table.name);
+        let delta = if may_have_changed(snapshot, source_table.name, states) {
+            Delta::read(snapshot, source_table, state, Mode::Incremental, look_at).await?
+        } else {
+            Delta::default()
+        };
+        deltas.insert(source_table.name, delta);
+    }
+    Ok(deltas)
+}
+
+/// Rows of the target that the next run changes.
+fn rows_that_differ(table: &Table, outcome: &TableOutcome, quarantined: &[i64]) -> u64 {
+    let is_new = |key: &&i64| quarantined.binary_search(key).is_err();
+    if table.is_keyed_by_page_key() {
+        outcome.changed.iter().filter(is_new).count() as u64
+    } else {
+        outcome.counts.inserted + outcome.counts.updated + outcome.counts.deleted
+    }
+}
+
+/// How many rows more the source holds of these keys than the target, which has the rejected ones told apart. The
+/// keys of all rejected rows have to be among them.
+async fn added(table: &Table, sides: &Sides<'_>, keys: impl Iterator<Item = i64>) -> Result<i64> {
+    let mut rows = 0;
+    for scope in Scope::of_keys(keys, KEYS_A_STATEMENT) {
+        let part = sides.rows_of(table, &scope, 0, 0).await?;
+        rows += part.source - part.target;
+    }
+    let rejected = sides.rejects.get(table.source_table).copied().unwrap_or(0);
+    Ok(rows - i64::try_from(rejected).unwrap_or(i64::MAX))
+}
+
+/// The page keys of which the target holds more rows than the source.
+async fn gone(look: &Look<'_>, snapshot: &Snapshot, sides: &Sides<'_>, table: &Table) -> Result<Vec<i64>> {
+    let mut gone = Vec::new();
+    let planner = look.planner(table, snapshot.reader(), sides.target.clone()).await?;
+    let mut intervals = Intervals::new(table, planner, None);
+    while let Some(scope) = intervals.next().await? {
+        let mut more: BTreeMap<i64, i64> = BTreeMap::new();
+        for key in target_keys(sides, table, &scope).await? {
+            *more.entry(key).or_default() += 1;
+        }
+        for key in source_keys(snapshot, table, &scope).await? {
+            *more.entry(key).or_default() -= 1;
+        }
+        gone.extend(more.into_iter().filter(|(_, more)| *more > 0).map(|(key, _)| key));
+    }
+    Ok(gone)
+}
+
+async fn source_keys(snapshot: &Snapshot, table: &Table, scope: &Scope) -> Result<Vec<i64>> {
+    let doing = || format!("reading the keys of {}, {scope}", table.source_table);
+    let select = Query::select()
+        .expr(table.source_page_key())
+        .from(table.source_table)
+        .cond_where(scope.contains(&table.source_page_key()))
+        .to_owned();
+    let rows = snapshot.reader().all(&select).await.source(doing)?;
+    rows.iter()
+        .map(|row| row.try_get_by_index::<Key>(0).map(|key| key.0).source(doing))
+        .collect()
+}
+
+async fn target_keys(sides: &Sides<'_>, table: &Table, scope: &Scope) -> Result<Vec<i64>> {
+    let doing = || format!("reading the keys of {}, {scope}", table.name);
+    let mut select = Query::select();
+    table.from_target(select.expr(table.target_page_key()));
+    select.cond_where(scope.contains(&table.target_page_key()));
+    let rows = sides.target.all(&select).await.target(doing)?;
+    rows.iter().map(|row| row.try_get_by_index(0).target(doing)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds)
+    }
+
+    #[test]
+    fn a_table_has_not_changed_only_if_that_is_certain() {
+        let signature = |seconds: i64| format!("of {seconds}");
+        let state = |settled: Option<i64>, seen: i64| sync_state::Model {
+            source_table: "loan".to_owned(),
+            last_updated: None,
+            observed_at: Some(state::time_text(time(100))),
+            update_time: settled.map(signature),
+            row_count: None,
+            highest_key: None,
+            load_marker: None,
+            loaded_upto: None,
+            held_back_by: None,
+            moved_run: None,
+            rows_scanned: None,
+            target_rows: None,
+            signature_seen: Some(signature(seen)),
+        };
+        for (settled, seen, update_time, notes_commits, may_have_changed) in [
+            (Some(50), 50, Some(50), true, false),
+            (Some(50), 50, Some(50), false, false),
+            (Some(50), 50, Some(99), true, true),
+            // Committed before the last sync, and nothing since.
+            (None, 98, Some(99), true, false),
+            // In its very second, perhaps behind it.
+            (None, 100, Some(100), true, true),
+            (None, 100, Some(101), true, true),
+            // Begun before the last sync, and the same that it saw, or committed behind it.
+            (None, 99, Some(99), false, false),
+            (None, 98, Some(99), false, true),
+            (None, 99, Some(98), false, true),
+            (None, 100, Some(100), false, true),
+            // After a restart.
+            (Some(50), 50, None, true, true),
+            (None, 50, None, true, true),
+        ] {
+            let now = update_time.map(signature);
+            let found = may_have_changed_at(
+                Some(&state(settled, seen)),
+                now.as_deref(),
+                update_time.map(time),
+                notes_commits,
+            );
+            assert_eq!(
+                found, may_have_changed,
+                "{settled:?} {seen} {update_time:?} {notes_commits}"
+            );
+        }
+        assert!(may_have_changed_at(None, Some("of 1"), Some(time(1)), true));
+    }
+}

@@ -1,0 +1,147 @@
+//! Which rows of a target table may no longer be right, given what changed elsewhere.
+
+use std::collections::{HashMap, HashSet};
+
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
+
+use crate::changes::delta::Delta;
+use crate::declare::integer::Key;
+use crate::declare::scope::{KEYS_A_STATEMENT, Scope};
+use crate::declare::table::{Star, Table, TargetPageKey, When};
+use crate::error::{Doing, Result};
+use crate::pipeline::flow::{Outcomes, Removed};
+use crate::source::reader::SourceReader;
+use crate::target::TargetReader;
+use crate::target::bookkeeping::reject;
+
+/// What has changed so far in a pass.
+pub struct Changes<'a> {
+    pub star: &'static Star,
+    pub source: SourceReader,
+    pub target: TargetReader,
+    /// By source table; none of a table in which nothing has changed.
+    pub deltas: &'a HashMap<&'static str, Delta>,
+    /// Of the tables that come before.
+    pub outcomes: &'a Outcomes,
+    pub removed: &'a Removed,
+    /// Whether all quarantined rows are looked at: what the pages of a load or repair have changed is not among this.
+    pub retries_all: bool,
+}
+
+impl Changes<'_> {
+    /// The page keys of all rows of `table` that may no longer be right, in no order, some of them twice.
+    pub async fn stale_keys(&self, table: &Table) -> Result<Vec<i64>> {
+        let mut keys = self.changed_in(table.source_table).to_vec();
+        for source in table.joined.iter().filter_map(|name| self.star.source(name)) {
+            let affected = |changed: &[i64]| {
+                (table.select)()
+                    .clear_selects()
+                    .expr(table.source_page_key())
+                    .and_where(Expr::col((source.name, source.key)).is_in(changed.iter().copied()))
+                    .to_owned()
+            };
+            self.add_affected(&mut keys, affected, self.changed_in(source.name))
+                .await?;
+        }
+        for source in &table.looked_up {
+            self.add_affected(&mut keys, source.affected, self.changed_in(source.source_table))
+                .await?;
+        }
+        for followed in &table.follows {
+            if let Some(outcome) = self.outcomes.get(followed.fact) {
+                let changed = match followed.when {
+                    When::Republished => &outcome.republished,
+                    When::Deleted => &outcome.deleted,
+                };
+                self.add_affected(&mut keys, followed.affected, changed).await?;
+            }
+        }
+        if let TargetPageKey::Through { dimension, .. } = table.target_page_key
+            && let Some(outcome) = self.outcomes.get(dimension)
+        {
+            // A dimension's key that changed took its bridge rows along, and they show no change.
+            keys.extend(&outcome.changed);
+        }
+        self.add_pointing_to_removed(&mut keys, table).await?;
+        keys.extend(self.quarantined(table).await?);
+        // A full load that saw them missing looks again, in the snapshot.
+        keys.extend(self.removed.get(table.name).into_iter().flatten());
+        Ok(keys)
+    }
+
+    /// The quarantined rows of which something may have changed: they themselves, what they are made from, or whether
+    /// their parent is there. In a table at rest only those are read again whose parent may have appeared.
+    async fn quarantined(&self, table: &Table) -> Result<Vec<i64>> {
+        let mut sources = self.star.sources.iter().map(|source| source.name);
+        if self.retries_all || sources.any(|name| table.is_made_from(name) && self.is_modified(name)) {
+            return reject::page_keys(&self.target, table.source_table).await;
+        }
+        let doing = || format!("reading the quarantined rows of {}", table.source_table);
+        let parents: HashSet<&str> = self
+            .star
+            .tables()
+            .filter(|parent| {
+                let outcome = self.outcomes.get(parent.name);
+                outcome.is_some_and(|outcome| !outcome.changed.is_empty())
+            })
+            .map(|parent| parent.source_table)
+            .collect();
+        if parents.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = reject::missing_parents(&self.target, table.source_table, &Scope::ALL).await;
+        let rows = rows.target(doing)?.into_iter();
+        let waits = |parent: &Option<String>| parent.as_deref().is_some_and(|parent| parents.contains(parent));
+        Ok(rows.filter(|(_, parent)| waits(parent)).map(|(key, _)| key).collect())
+    }
+
+    fn is_modified(&self, source_table: &str) -> bool {
+        self.deltas.get(source_table).is_some_and(|delta| delta.moved)
+    }
+
+    fn changed_in(&self, source_table: &str) -> &[i64] {
+        self.deltas.get(source_table).map_or(&[], |delta| &delta.keys)
+    }
+
+    async fn add_affected(
+        &self,
+        keys: &mut Vec<i64>,
+        affected: impl Fn(&[i64]) -> SelectStatement,
+        changed: &[i64],
+    ) -> Result<()> {
+        let doing = || "looking for dependent rows".to_owned();
+        for chunk in changed.chunks(KEYS_A_STATEMENT) {
+            for row in self.source.all(&affected(chunk)).await.source(doing)? {
+                keys.push(row.try_get_by_index::<Key>(0).source(doing)?.0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the rows whose dimension is about to go. The target knows them: a changed key takes the source's rows
+    /// along by cascade, so that the source no longer tells who they were.
+    async fn add_pointing_to_removed(&self, keys: &mut Vec<i64>, table: &Table) -> Result<()> {
+        let doing = || format!("looking for rows of {} without a parent", table.name);
+        for reference in &table.references {
+            let parent = self.star.table(&reference.parent);
+            let (Some(parent), Some(removed)) = (parent, self.removed.get(reference.parent.as_str())) else {
+                continue;
+            };
+            for scope in Scope::of_keys(removed.iter().copied(), KEYS_A_STATEMENT) {
+                let gone = Query::select()
+                    .column(Alias::new(&reference.parent_column))
+                    .from(parent.name)
+                    .cond_where(scope.contains(&parent.target_page_key()))
+                    .to_owned();
+                let mut select = Query::select();
+                table.from_target(select.expr(table.target_page_key()));
+                let column = Expr::col((Alias::new(table.name), Alias::new(&reference.column)));
+                select.and_where(column.in_subquery(gone));
+                for row in self.target.all(&select).await.target(doing)? {
+                    keys.push(row.try_get_by_index(0).target(doing)?);
+                }
+            }
+        }
+        Ok(())
+    }
+}

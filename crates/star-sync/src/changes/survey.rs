@@ -1,0 +1,53 @@
+//! What the source says of its facts when the pages of a full load are written: their number, which of them have
+//! changed since the load began, and their totals. All of it comes from one scan of each, in small statements.
+
+use std::cmp::max;
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use tracing::debug;
+
+use crate::changes::delta::Delta;
+use crate::error::{Doing, Result};
+use crate::pipeline::look::Look;
+use crate::source::Snapshot;
+use crate::target::bookkeeping::state::{self, States};
+use crate::verify::totals::{Figures, SourceTotals};
+
+/// One fact, at the instant of the snapshot.
+pub struct Survey {
+    pub rows: i64,
+    pub delta: Delta,
+    pub totals: Figures,
+}
+
+/// Surveys all facts, by the names of their star tables.
+pub async fn facts(look: &Look<'_>, snapshot: &Snapshot, states: &States) -> Result<HashMap<&'static str, Survey>> {
+    let mut surveys = HashMap::new();
+    let mut totals = SourceTotals::new(look, snapshot.reader());
+    for table in look.star.tables().filter(|table| table.totals.is_some()) {
+        let state = states.get(table.source_table);
+        let began = state.and_then(|state| state.load_marker.as_deref().and_then(state::parse_time));
+        let doing = || format!("looking through {}", table.source_table);
+        let (mut rows, mut keys, mut newest) = (0, Vec::new(), None);
+        let totals = totals
+            .of_all(table, |row| {
+                rows += 1;
+                let changed: Option<DateTime<Utc>> = row.known(1).source(doing)?;
+                newest = max(newest, changed);
+                if changed.is_none() || changed > began {
+                    keys.push(row.key(0).source(doing)?);
+                }
+                Ok(())
+            })
+            .await?;
+        let survey = Survey {
+            rows,
+            delta: Delta::surveyed(keys, newest),
+            totals,
+        };
+        debug!(table = table.name, rows, "looked through the source");
+        surveys.insert(table.name, survey);
+    }
+    Ok(surveys)
+}

@@ -1,0 +1,178 @@
+//! Rows on their way to the target: what a mapping of source rows returns, and how typed columns become cells.
+
+use sea_orm::sea_query::ColumnType;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn, PrimaryKeyTrait,
+    Value,
+};
+
+use crate::declare::lookup::Lookups;
+use crate::declare::rejection::Rejection;
+use crate::declare::source_rows::SourceRow;
+
+/// Maps a source row to the cells of a target row and adds them to those of the rows before; none of a rejected row.
+pub type RowMap = Box<dyn Fn(SourceRow<'_>, &Lookups, &mut Vec<Value>) -> Result<(), Rejection> + Send + Sync>;
+
+/// A natural key of up to two integers; the second is 0 where there is one.
+pub type NaturalKey = [i64; 2];
+
+/// The column that says which run last wrote a row. The writer fills it; it is no part of what is compared.
+pub const RUN_COLUMN: &str = "run_id";
+
+/// A column of the target and how its cells are read back for comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    pub name: &'static str,
+    pub cell_type: CellType,
+    pub nullable: bool,
+}
+
+/// What a column of the star holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CellType {
+    BigInteger,
+    Integer,
+    Text,
+    Real,
+    Boolean,
+    /// A declared type that cannot be compared and written; the check that precedes every run names the column.
+    Unsupported,
+}
+
+/// Columns of a table, by their positions: bit n is set for the nth. The last bit stands for all columns from its
+/// position on: of a table so wide they are overwritten together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Columns(u64);
+
+impl Columns {
+    const LAST_BIT: usize = u64::BITS as usize - 1;
+    pub const ALL: Self = Self(u64::MAX);
+
+    /// The columns in which two rows differ.
+    pub fn that_differ(one: &[Value], other: &[Value]) -> Self {
+        let bits = one.iter().zip(other).enumerate();
+        Self(bits.fold(0, |bits, (position, (one, other))| {
+            bits | u64::from(one != other) << position.min(Self::LAST_BIT)
+        }))
+    }
+
+    pub fn contains(self, position: usize) -> bool {
+        self.0 >> position.min(Self::LAST_BIT) & 1 == 1
+    }
+}
+
+/// Where a column stands in a list of an entity's columns.
+pub fn position<C: IdenStatic>(columns: &[C], column: C) -> usize {
+    columns
+        .iter()
+        .position(|listed| listed.as_str() == column.as_str())
+        .expect("declarations list the columns that they name; a test sees to it")
+}
+
+/// The columns of an entity that a mapping fills, in order: all but a surrogate key and the run's.
+pub fn columns_of<E: EntityTrait>() -> Vec<Column> {
+    written::<E>()
+        .map(|column| {
+            let definition = column.def();
+            Column {
+                name: column.as_str(),
+                cell_type: match definition.get_column_type() {
+                    ColumnType::BigInteger => CellType::BigInteger,
+                    ColumnType::Double => CellType::Real,
+                    ColumnType::Boolean => CellType::Boolean,
+                    ColumnType::String(_) => CellType::Text,
+                    ColumnType::Integer => CellType::Integer,
+                    _ => CellType::Unsupported,
+                },
+                nullable: definition.is_null(),
+            }
+        })
+        .collect()
+}
+
+/// The column whose values SQLite assigns, if the entity has one.
+pub fn surrogate_key_of<E: EntityTrait>() -> Option<&'static str> {
+    let is_assigned = <E::PrimaryKey as PrimaryKeyTrait>::auto_increment();
+    E::Column::iter()
+        .find(|column| is_assigned && E::PrimaryKey::from_column(*column).is_some())
+        .map(|column| column.as_str())
+}
+
+fn written<E: EntityTrait>() -> impl Iterator<Item = E::Column> {
+    let surrogate = <E::PrimaryKey as PrimaryKeyTrait>::auto_increment();
+    E::Column::iter()
+        .filter(move |column| !(surrogate && E::PrimaryKey::from_column(*column).is_some()))
+        .filter(|column| column.as_str() != RUN_COLUMN)
+}
+
+/// Whether an entity's rows say which run last wrote them.
+pub fn notes_its_run<E: EntityTrait>() -> bool {
+    E::Column::iter().any(|column| column.as_str() == RUN_COLUMN)
+}
+
+/// Turns a typed mapping into one over cells. A mapping returns a whole `ActiveModel`, every field written out:
+/// the compiler then proves that every column is filled.
+pub fn mapped_by<E, F>(map: F) -> RowMap
+where
+    E: EntityTrait,
+    F: Fn(SourceRow<'_>, &Lookups) -> Result<E::ActiveModel, Rejection> + Send + Sync + 'static,
+    E::ActiveModel: ActiveModelTrait<Entity = E>,
+{
+    let columns: Vec<E::Column> = written::<E>().collect();
+    Box::new(move |row, lookups, cells| {
+        let mut model = map(row, lookups)?;
+        cells.extend(columns.iter().map(|column| cell(model.take(*column))));
+        Ok(())
+    })
+}
+
+/// The cells of a whole model, for rows that are generated.
+pub fn cells_of<E>(mut model: E::ActiveModel) -> Vec<Value>
+where
+    E: EntityTrait,
+    E::ActiveModel: ActiveModelTrait<Entity = E>,
+{
+    written::<E>().map(|column| cell(model.take(column))).collect()
+}
+
+fn cell(value: ActiveValue<Value>) -> Value {
+    match value {
+        ActiveValue::Set(value) | ActiveValue::Unchanged(value) => value,
+        ActiveValue::NotSet => unreachable!("a mapping sets every column but the surrogate key and the run's"),
+    }
+}
+
+/// The number in an integer cell; keys and date keys are never NULL where this is asked.
+pub fn integer(cell: &Value) -> i64 {
+    match cell {
+        Value::BigInt(Some(number)) => *number,
+        Value::Int(Some(number)) => i64::from(*number),
+        _ => unreachable!("declarations name integer columns only as keys"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_that_differ_are_overwritten_however_wide_the_table_is() {
+        for width in [1, 63, 64, 65, 130, 200] {
+            let row: Vec<Value> = vec![0.into(); width];
+            for changed in 0..width {
+                let mut other = row.clone();
+                other[changed] = 1.into();
+                let columns = Columns::that_differ(&row, &other);
+                assert!(columns.contains(changed), "column {changed} of {width}");
+                let others = (0..width.min(63)).filter(|position| *position != changed);
+                assert!(
+                    others.into_iter().all(|position| !columns.contains(position)),
+                    "{changed} of {width}"
+                );
+                assert!((0..width).all(|position| Columns::ALL.contains(position)));
+            }
+            let equal = Columns::that_differ(&row, &row);
+            assert!((0..width).all(|position| !equal.contains(position)));
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Rows of the source, decoded as they come.
+//!
+//! To the driver each row is allocations of its own. To keep a page of them for another thread, which decodes them and
+//! gives them back, takes longer than to take the cells out while a row is at hand (docs/performance.md). What type a
+//! column has is asked once a page.
+
+use rayon::prelude::*;
+use sea_orm::{DbErr, QueryResult};
+use sqlx::mysql::{MySqlColumn, MySqlValueRef};
+use sqlx::{Column as _, Decode, MySql, Row};
+
+use crate::declare::cell::{Cell, Decoding, FromCell};
+use crate::declare::integer::Key;
+use crate::declare::rejection::{ReasonCode, Rejection};
+
+/// What an answer of the source holds.
+#[derive(Default)]
+pub struct SourceRows {
+    columns: Vec<Column>,
+    /// Row after row.
+    cells: Vec<Cell>,
+    rows: usize,
+    bytes: u64,
+}
+
+struct Column {
+    name: String,
+    decoding: Decoding,
+}
+
+/// One row of them.
+#[derive(Clone, Copy)]
+pub struct SourceRow<'a> {
+    columns: &'a [Column],
+    cells: &'a [Cell],
+}
+
+impl SourceRows {
+    /// Decodes a row of the answer, which is the driver's own.
+    ///
+    /// # Errors
+    /// None for a cell that cannot be read: that is for the mapping to say.
+    pub fn add(&mut self, row: &QueryResult) -> Result<(), DbErr> {
+        let row = row
+            .try_as_mysql_row()
+            .ok_or_else(|| DbErr::Type("not a row of MySQL".to_owned()))?;
+        if self.columns.is_empty() {
+            self.columns = row.columns().iter().map(Column::of).collect();
+        }
+        for (position, column) in self.columns.iter().enumerate() {
+            let value = row
+                .try_get_raw(position)
+                .map_err(|error| DbErr::Type(error.to_string()))?;
+            self.bytes += length(&value);
+            self.cells.push(column.decoding.decode(value));
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// The bytes of all cells, as they came.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = SourceRow<'_>> {
+        self.rows_of(&self.cells)
+    }
+
+    /// Up to so many rows at a time, on rayon's threads.
+    pub fn parts(
+        &self,
+        rows: usize,
+    ) -> impl IndexedParallelIterator<Item = impl ExactSizeIterator<Item = SourceRow<'_>>> {
+        let parts = self.cells.par_chunks(rows * self.width());
+        parts.map(|cells| self.rows_of(cells))
+    }
+
+    fn rows_of<'a>(&'a self, cells: &'a [Cell]) -> impl ExactSizeIterator<Item = SourceRow<'a>> {
+        let columns = &self.columns;
+        let rows = cells.chunks_exact(self.width());
+        rows.map(move |cells| SourceRow { columns, cells })
+    }
+
+    /// An answer without rows does not say.
+    fn width(&self) -> usize {
+        self.columns.len().max(1)
+    }
+}
+
+impl Column {
+    fn of(column: &MySqlColumn) -> Self {
+        Self {
+            name: column.name().to_owned(),
+            decoding: Decoding::of(column.type_info()),
+        }
+    }
+}
+
+fn length(value: &MySqlValueRef<'_>) -> u64 {
+    let bytes = <&[u8] as Decode<MySql>>::decode(value.clone());
+    bytes.map_or(0, |bytes| bytes.len() as u64)
+}
+
+impl SourceRow<'_> {
+    /// Its first columns, in the order of the table's select.
+    pub fn read<T: FromRow>(self) -> Result<T, Rejection> {
+        T::from_row(self)
+    }
+
+    /// One column; nothing for NULL and for what cannot be read as a `T`, such as a date that is none.
+    pub fn cell<T: FromCell>(self, column: usize) -> Option<T> {
+        T::from_cell(&self.cells[column])
+    }
+
+    /// One column, as the database has it to be: nothing for NULL alone.
+    ///
+    /// # Errors
+    /// If it cannot be read as a `T`.
+    pub fn known<T: FromCell>(self, column: usize) -> Result<Option<T>, DbErr> {
+        let cell = self.cell(column);
+        cell.ok_or_else(|| DbErr::Type(format!("{} cannot be read", self.columns[column].name)))
+    }
+
+    /// A column that is part of a key.
+    ///
+    /// # Errors
+    /// If it is NULL, or no integer.
+    pub fn key(self, column: usize) -> Result<i64, DbErr> {
+        let key = self.known(column)?.map(|Key(key)| key);
+        key.ok_or_else(|| DbErr::Type(format!("{} is NULL", self.columns[column].name)))
+    }
+
+    /// A column that is part of a key, as the source has it. Errors as of `known`.
+    pub fn key_text(self, column: usize) -> Result<String, DbErr> {
+        Ok(match (&self.cells[column], self.known(column)?) {
+            (Cell::Huge(key), _) => key.to_string(),
+            (_, Some(Key(key))) => key.to_string(),
+            (_, None) => "NULL".to_owned(),
+        })
+    }
+
+    fn required<T: FromCell>(self, position: usize) -> Result<T, Rejection> {
+        self.cell(position).ok_or_else(|| self.unreadable(position))
+    }
+
+    fn unreadable(self, position: usize) -> Rejection {
+        let Column { name, decoding } = &self.columns[position];
+        let (code, what) = match (&self.cells[position], decoding) {
+            (Cell::Null, Decoding::Time) => (ReasonCode::DateInvalid, "is NULL, or a zero date"),
+            (Cell::Null, _) => (ReasonCode::ValueNull, "is NULL"),
+            (_, Decoding::Time) => (ReasonCode::DateInvalid, "cannot be read"),
+            (Cell::Huge(_), _) | (Cell::Unreadable, Decoding::Signed | Decoding::Unsigned | Decoding::Decimal) => {
+                (ReasonCode::ValueOutOfRange, "cannot be read")
+            }
+            _ => (ReasonCode::ValueUnreadable, "cannot be read"),
+        };
+        Rejection::invalid(code, format!("{name} {what}"))
+    }
+}
+
+/// Several cells at once, as a tuple.
+pub trait FromRow: Sized {
+    fn from_row(row: SourceRow<'_>) -> Result<Self, Rejection>;
+}
+
+macro_rules! tuple {
+    ($($cell:ident $position:literal),+) => {
+        impl<$($cell: FromCell),+> FromRow for ($($cell,)+) {
+            fn from_row(row: SourceRow<'_>) -> Result<Self, Rejection> {
+                Ok(($(row.required::<$cell>($position)?,)+))
+            }
+        }
+    };
+}
+
+tuple!(A 0, B 1);
+tuple!(A 0, B 1, C 2);
+tuple!(A 0, B 1, C 2, D 3);
+tuple!(A 0, B 1, C 2, D 3, E 4);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);

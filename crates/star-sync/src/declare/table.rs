@@ -1,0 +1,379 @@
+//! A target table as a value: everything that the engine has to know to load, refresh, check and repair it.
+//!
+//! Full load, incremental run and validation are uses of the same declaration. Totals are those of a store and a day, in
+//! rows and cents.
+
+use sea_orm::ActiveModelTrait;
+use sea_orm::sea_query::{Expr, ExprTrait, SelectStatement};
+use sea_orm::{Condition, EntityTrait, Iterable, RelationDef, RelationTrait, Value};
+use sea_orm_migration::MigrationTrait;
+
+use crate::declare::lookup::{Lookup, Lookups, Need, Side};
+use crate::declare::period::Period;
+use crate::declare::rejection::Rejection;
+use crate::declare::row::{CellType, Column, RowMap, columns_of, mapped_by, notes_its_run, surrogate_key_of};
+use crate::declare::source_rows::SourceRow;
+use crate::declare::source_table::SourceTable;
+
+/// The whole star: what is loaded, in which order, and from what.
+pub struct Star {
+    pub names: Names,
+    pub sources: Vec<SourceTable>,
+    /// Tables of one phase are loaded together; a phase begins when the one before it is written.
+    pub phases: Vec<Vec<Table>>,
+    pub calendar: Calendar,
+    /// The steps that make the target's schema, oldest first: the star's tables and views, and those of the bookkeeping.
+    pub migrations: fn() -> Vec<Box<dyn MigrationTrait>>,
+}
+
+/// How a star and its program are called.
+#[derive(Clone, Copy, Debug)]
+pub struct Names {
+    /// The program, as it is typed.
+    pub program: &'static str,
+    /// The source's schema, for people.
+    pub source: &'static str,
+    /// Stands before the names of all metrics, with an underscore between.
+    pub metrics_prefix: &'static str,
+    /// Marks the target in its header as a file of this program (`PRAGMA application_id`).
+    pub application_id: i32,
+}
+
+/// One target table.
+pub struct Table {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// The source table whose rows become this table's rows, one to one. No other target table has the same.
+    pub source_table: &'static str,
+    /// The integer column of it that pages are cut by; the one that `source_table` names its changed rows by.
+    pub page_key: &'static str,
+    /// Selects the source rows, unfiltered. The first columns are the source's primary key, the page key foremost.
+    pub select: fn() -> SelectStatement,
+    /// How many columns of `select` the source's primary key has.
+    pub primary_key_columns: usize,
+    /// Source row to target row, or why there is none.
+    pub map: RowMap,
+    /// The columns that are compared and written: all but the surrogate key, which SQLite assigns, and the run's.
+    pub columns: Vec<Column>,
+    /// The column of the key that SQLite assigns; none of a bridge. A table that has one is keyed by its page key, so
+    /// that a quarantined row's key is found again.
+    pub surrogate_key: Option<&'static str>,
+    /// Whether each row says which run last wrote it.
+    pub notes_run: bool,
+    /// Integer columns, at most two.
+    pub natural_key: Vec<&'static str>,
+    pub target_page_key: TargetPageKey,
+    /// What the mapping looks up; tables of earlier phases or of the source.
+    pub needs: Vec<Need>,
+    pub publishes: Option<Publish>,
+    /// Source tables that `select` joins: a change in one makes the rows stale that it is part of.
+    pub joined: Vec<&'static str>,
+    /// Source tables that the mapping looks up, with the same effect.
+    pub looked_up: Vec<LookedUp>,
+    /// Facts that decide what rows of this one look like.
+    pub follows: Vec<Follows>,
+    /// Foreign keys. A row is stale, too, when the row that it points to goes.
+    pub references: Vec<Reference>,
+    /// Columns that hold date keys; the calendar is extended to them.
+    pub date_columns: Vec<&'static str>,
+    /// Secondary indexes, a column each; made when the first load ends.
+    pub indexes: Vec<&'static str>,
+    /// What tells cheaply, beside the row count, that a range of keys differs.
+    pub sums: Vec<Sum>,
+    pub totals: Option<Totals>,
+}
+
+/// A sum over the rows of a key range that both sides must agree on, in whole numbers: one expression for each side's
+/// own columns. NULL adds nothing.
+pub struct Sum {
+    pub source: fn() -> Expr,
+    pub target: fn() -> Expr,
+}
+
+/// What part a table has in the star.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Dimension,
+    Bridge,
+    Fact,
+}
+
+/// Where the target has the page key: in the table itself, or in a dimension that a bridge points to.
+#[derive(Clone, Copy)]
+pub enum TargetPageKey {
+    Own(&'static str),
+    Through {
+        dimension: &'static str,
+        surrogate_key: &'static str,
+        page_key: &'static str,
+    },
+}
+
+/// A source table whose changed rows make rows of a target table stale.
+pub struct LookedUp {
+    pub source_table: &'static str,
+    /// Selects the page keys, from the source, that hang on the changed keys.
+    pub affected: fn(&[i64]) -> SelectStatement,
+}
+
+/// A fact whose changed rows make rows of another one stale, which looks up what it publishes.
+pub struct Follows {
+    pub fact: &'static str,
+    pub when: When,
+    /// Selects the page keys, from the source, that hang on the fact's keys.
+    pub affected: fn(&[i64]) -> SelectStatement,
+}
+
+/// What of a followed fact makes rows stale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// It publishes another value than before, or is new, gone, or rejected.
+    Republished,
+    Deleted,
+}
+
+/// What this table's load adds to a lookup that a later phase needs.
+pub struct Publish {
+    pub lookup: &'static Lookup,
+    /// The columns of the key and the value.
+    pub key: &'static str,
+    pub value: &'static str,
+    /// What a row stands as that was rejected for want of this parent: `None` if dependants may treat it as missing.
+    pub rejected_as: fn(Option<&str>) -> Option<i64>,
+}
+
+/// A declared foreign key of the target.
+pub struct Reference {
+    pub column: String,
+    pub parent: String,
+    pub parent_column: String,
+}
+
+/// Totals that source and target must agree on, per store and day. The target adds them up itself. Of the source they
+/// are added up row by row, by a join in memory: joining millions of rows for totals takes a server many times longer
+/// than handing them out. Neither `map` nor what a load has looked up is used for them.
+pub struct Totals {
+    /// Selects what the totals are made of, unfiltered: of each row of the source table its page key, its last change,
+    /// and then what `entry` reads.
+    pub source: fn() -> SelectStatement,
+    /// What `entry` looks up, in tables of the source alone.
+    pub needs: Vec<Need>,
+    /// What one of these rows adds to the totals.
+    pub entry: fn(SourceRow<'_>, &Lookups) -> Entry,
+    /// A lookup that later tables' totals need and that these rows are all it takes to fill.
+    pub fills: Option<Fill>,
+    /// The source's DATETIME that the period applies to.
+    pub source_date: &'static str,
+    /// Selects (date key, store id, rows, whole cents) from the target.
+    pub target: fn() -> SelectStatement,
+    pub target_date: &'static str,
+    /// Whether there is a sum of money besides the count.
+    pub money: bool,
+}
+
+/// What one source row adds to the totals, beside its count of one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// 0 where the source's date is none.
+    pub date_key: i32,
+    /// 0 where the store cannot be found.
+    pub store_id: i64,
+    pub cents: i64,
+}
+
+/// A lookup, and in which columns of a select its key and its value stand.
+pub struct Fill {
+    pub lookup: &'static Lookup,
+    pub key: usize,
+    pub value: usize,
+}
+
+/// A first and a last year.
+pub type Years = Option<(i32, i32)>;
+
+/// The generated dimension of days.
+pub struct Calendar {
+    pub table: &'static str,
+    pub date_key: &'static str,
+    pub columns: Vec<Column>,
+    /// All days of a year, in order.
+    pub year: fn(i32) -> Vec<Vec<Value>>,
+    /// (first, last) year of the source's dates, a pair from each select.
+    pub source_years: Vec<fn() -> SelectStatement>,
+}
+
+impl Star {
+    /// All tables, in the order in which they are loaded.
+    pub fn tables(&self) -> impl DoubleEndedIterator<Item = &Table> {
+        self.phases.iter().flatten()
+    }
+
+    /// The table of this name, if it is one of the star's.
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables().find(|table| table.name == name)
+    }
+
+    /// The columns that are declared with a type that cannot be written, by table and name.
+    pub fn unsupported_columns(&self) -> Vec<String> {
+        let of_tables = self.tables().map(|table| (table.name, &table.columns));
+        of_tables
+            .chain([(self.calendar.table, &self.calendar.columns)])
+            .flat_map(|(table, columns)| {
+                let unsupported = columns
+                    .iter()
+                    .filter(|column| column.cell_type == CellType::Unsupported);
+                unsupported.map(move |column| format!("{table}.{}", column.name))
+            })
+            .collect()
+    }
+
+    /// Whether the rows of a source table become rows of a star table.
+    pub fn has_rows_of(&self, source_table: &str) -> bool {
+        self.tables().any(|table| table.source_table == source_table)
+    }
+
+    /// The source table of this name.
+    pub fn source(&self, name: &str) -> Option<&SourceTable> {
+        self.sources.iter().find(|source| source.name == name)
+    }
+}
+
+impl Table {
+    /// A dimension with an integer key and nothing special; what is special is written over this.
+    pub fn dimension<E>(
+        name: &'static str,
+        source_table: &'static str,
+        key: &'static str,
+        select: fn() -> SelectStatement,
+        map: fn(SourceRow<'_>, &Lookups) -> Result<E::ActiveModel, Rejection>,
+    ) -> Self
+    where
+        E: EntityTrait + 'static,
+        E::ActiveModel: ActiveModelTrait<Entity = E> + 'static,
+    {
+        Self {
+            name,
+            kind: Kind::Dimension,
+            source_table,
+            page_key: key,
+            select,
+            primary_key_columns: 1,
+            map: mapped_by::<E, _>(map),
+            columns: columns_of::<E>(),
+            surrogate_key: surrogate_key_of::<E>(),
+            notes_run: notes_its_run::<E>(),
+            natural_key: vec![key],
+            target_page_key: TargetPageKey::Own(key),
+            needs: vec![],
+            publishes: None,
+            joined: vec![],
+            looked_up: vec![],
+            follows: vec![],
+            references: references_of::<E>(),
+            date_columns: vec![],
+            indexes: vec![],
+            sums: vec![],
+            totals: None,
+        }
+    }
+
+    /// Whether rows of this source table are part of rows of this table, or decide whether they can be loaded.
+    pub fn is_made_from(&self, source_table: &str) -> bool {
+        self.source_table == source_table
+            || self.joined.contains(&source_table)
+            || self.looked_up.iter().any(|lookup| lookup.source_table == source_table)
+            || self
+                .needs
+                .iter()
+                .any(|need| need.lookup.side == Side::Source && need.lookup.table == source_table)
+    }
+
+    /// A period as a condition on the source rows; it applies to tables with totals.
+    pub fn source_in(&self, period: &Period) -> Condition {
+        let date = |totals: &Totals| Expr::col((self.source_table, totals.source_date));
+        let totals = self.totals.as_ref();
+        totals.map_or_else(Condition::all, |totals| period.of_time(&date(totals)))
+    }
+
+    /// A period as a condition on the target's rows.
+    pub fn target_in(&self, period: &Period) -> Condition {
+        let date = |totals: &Totals| Expr::col((self.name, totals.target_date));
+        let totals = self.totals.as_ref();
+        totals.map_or_else(Condition::all, |totals| period.of_key(&date(totals)))
+    }
+
+    /// The page key in the source.
+    pub fn source_page_key(&self) -> Expr {
+        Expr::col((self.source_table, self.page_key))
+    }
+
+    /// The page key in the target.
+    pub fn target_page_key(&self) -> Expr {
+        match self.target_page_key {
+            TargetPageKey::Own(page_key) => Expr::col((self.name, page_key)),
+            TargetPageKey::Through {
+                dimension, page_key, ..
+            } => Expr::col((dimension, page_key)),
+        }
+    }
+
+    /// Completes a select with the tables that `target_page_key` stands in.
+    pub fn from_target(&self, select: &mut SelectStatement) {
+        select.from(self.name);
+        if let TargetPageKey::Through {
+            dimension,
+            surrogate_key,
+            ..
+        } = self.target_page_key
+        {
+            select.inner_join(
+                dimension,
+                Expr::col((dimension, surrogate_key)).equals((self.name, surrogate_key)),
+            );
+        }
+    }
+
+    /// Whether the natural key is the page key alone, as it is but for bridges.
+    pub fn is_keyed_by_page_key(&self) -> bool {
+        self.natural_key == [self.page_key]
+    }
+
+    /// Where a column stands among `columns`.
+    pub fn position(&self, name: &str) -> usize {
+        self.columns
+            .iter()
+            .position(|column| column.name == name)
+            .expect("declarations name their own columns; a test sees to it")
+    }
+
+    /// Where several columns stand among `columns`.
+    pub fn positions(&self, names: &[&str]) -> Vec<usize> {
+        names.iter().map(|name| self.position(name)).collect()
+    }
+}
+
+/// The foreign keys that an entity's relations declare.
+pub fn references_of<E: EntityTrait>() -> Vec<Reference> {
+    let name = |identity: sea_orm::Identity| {
+        identity
+            .into_iter()
+            .map(|iden| iden.to_string())
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    E::Relation::iter()
+        .map(|relation| {
+            let RelationDef {
+                from_col,
+                to_tbl,
+                to_col,
+                ..
+            } = relation.def();
+            Reference {
+                column: name(from_col),
+                parent: to_tbl.sea_orm_table().to_string(),
+                parent_column: name(to_col),
+            }
+        })
+        .collect()
+}

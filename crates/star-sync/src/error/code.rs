@@ -1,0 +1,93 @@
+//! The stable codes of errors: what scripts and tests match, where sentences may change.
+//!
+//! `docs/errors.md` lists them, together with those of the command line; a test holds it to these lists.
+
+/// Makes an enum of stable codes, each with its name and what it stands for.
+#[macro_export]
+macro_rules! codes {
+    ($(#[$about:meta])* $of:ident => $($variant:ident $name:literal $meaning:literal,)+) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $of {
+            $(#[doc = $meaning] $variant,)+
+        }
+
+        impl $of {
+            /// All codes, in the order in which they are documented.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The code as it is printed.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What it stands for, in one sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)+ }
+            }
+        }
+
+        impl serde::Serialize for $of {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> ::std::result::Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.name())
+            }
+        }
+    };
+}
+codes! {
+    /// A stable code of an error.
+    Code =>
+    ThreadsExhausted "THREADS_EXHAUSTED" "The system does not let the program start the threads that it needs.",
+    SourceUnreachable "SOURCE_UNREACHABLE" "No connection to the source's address can be opened.",
+    SourceLoginRefused "SOURCE_LOGIN_REFUSED" "The server refuses user and password.",
+    SourceLoginUncached "SOURCE_LOGIN_UNCACHED" "The server has to see the password of a caching_sha2_password account once over TCP or TLS first.",
+    SourcePasswordExpired "SOURCE_PASSWORD_EXPIRED" "The account's password has expired.",
+    SourceAccountLocked "SOURCE_ACCOUNT_LOCKED" "The server has locked the account, by hand or after too many wrong passwords.",
+    SourcePluginUnsupported "SOURCE_PLUGIN_UNSUPPORTED" "The account logs in with an authentication plugin that this program does not have.",
+    SourceHostBlocked "SOURCE_HOST_BLOCKED" "The server blocks this host after too many interrupted connections (MySQL error 1129).",
+    SourceHostDenied "SOURCE_HOST_DENIED" "No account of the server may log in from this host.",
+    SourceTlsRequired "SOURCE_TLS_REQUIRED" "The server accepts no connection without TLS.",
+    SourceTlsFailed "SOURCE_TLS_FAILED" "No TLS connection can be agreed upon, or a certificate is not accepted.",
+    SourceSchemaUnknown "SOURCE_SCHEMA_UNKNOWN" "The schema does not exist.",
+    SourceSchemaDenied "SOURCE_SCHEMA_DENIED" "The account has no privilege on the schema, or the schema does not exist.",
+    SourceSelectDenied "SOURCE_SELECT_DENIED" "The account may not SELECT from a table or column.",
+    SourcePrivilegeDenied "SOURCE_PRIVILEGE_DENIED" "The server wants another privilege than SELECT for a statement.",
+    SourceConnectionsExhausted "SOURCE_CONNECTIONS_EXHAUSTED" "The server or the account has no connection to spare.",
+    SourceSessionRefused "SOURCE_SESSION_REFUSED" "The server, or a proxy before it, does not let a session have the settings that reading depends on.",
+    SourceAnswerCut "SOURCE_ANSWER_CUT" "The server, or a proxy before it, returned only a part of the rows that were asked for.",
+    SourceUnsupported "SOURCE_UNSUPPORTED" "The server is not MySQL or MariaDB, or a table has no consistent snapshots.",
+    SourceLost "SOURCE_LOST" "The server or the connection to it was lost, or did not answer in time.",
+    SourceNotReady "SOURCE_NOT_READY" "The server is up but does not serve clients: a cluster's node that is not in step, offline mode, a backup.",
+    SourceResourcesExhausted "SOURCE_RESOURCES_EXHAUSTED" "The server has run out of memory, disk, threads, prepared statements or transactions.",
+    SourceStatementLimited "SOURCE_STATEMENT_LIMITED" "A statement exceeds a limit on time, size or joins that the server sets.",
+    SourceAltered "SOURCE_ALTERED" "A table or column was dropped, renamed or altered during the run.",
+    SourceDamaged "SOURCE_DAMAGED" "The server cannot read a table's data.",
+    SourceReadOnly "SOURCE_READ_ONLY" "The server is read-only, or one of its options forbids the statement.",
+    SourceUnlisted "SOURCE_UNLISTED" "The server cannot list in-flight transactions, because of a statement that it cannot convert (MySQL error 3854).",
+    SourceFailed "SOURCE_FAILED" "The server or the driver reports another error.",
+    SourceUnfit "SOURCE_UNFIT" "A table or column is missing or has another type, or the server is too old.",
+    SourceChanged "SOURCE_CHANGED" "The source is not the one that the target was loaded from.",
+    TargetMissing "TARGET_MISSING" "The target does not exist, or is empty.",
+    TargetForeign "TARGET_FOREIGN" "The target is a file or a database of another program.",
+    TargetNewer "TARGET_NEWER" "The target was written by a newer version.",
+    TargetOlder "TARGET_OLDER" "The target was written by an older version, and is not migrated.",
+    TargetBusy "TARGET_BUSY" "Another run works on the target.",
+    TargetLocked "TARGET_LOCKED" "Another program holds the database for too long.",
+    TargetLogHeld "TARGET_LOG_HELD" "The write-ahead log has grown and cannot be emptied, because another program has a transaction open.",
+    TargetFile "TARGET_FILE" "The target, or a file beside it, cannot be opened, created or written.",
+    TargetFolder "TARGET_FOLDER" "The target's folder does not exist, or cannot be entered or written.",
+    TargetNotAFile "TARGET_NOT_A_FILE" "The target is a folder, a named pipe, a socket or a device.",
+    TargetReferenced "TARGET_REFERENCED" "A foreign key of another program's table keeps a row that the source no longer has.",
+    TargetUnwritable "TARGET_UNWRITABLE" "SQLite may not write the target or the files beside it.",
+    TargetFull "TARGET_FULL" "The disk is full, or a limit on the size of files is reached.",
+    TargetDamaged "TARGET_DAMAGED" "The target is damaged.",
+    TargetTempFolder "TARGET_TEMP_FOLDER" "SQLite finds no writable folder for its temporary files.",
+    TargetFileSystem "TARGET_FILE_SYSTEM" "The target's file system lacks shared memory maps or file locks.",
+    TargetIo "TARGET_IO" "The disk or its file system failed.",
+    TargetFailed "TARGET_FAILED" "SQLite reports another error.",
+    NotLoaded "NOT_LOADED" "No full load has finished on this target.",
+    Orphans "ORPHANS" "The load would leave rows whose parents are missing; this is a defect of the program.",
+    TransactionHeld "TRANSACTION_HELD" "A part of the program still uses the transaction that is to end; this is a defect of the program.",
+    Panicked "PANICKED" "A stage of the program panicked; this is a defect of the program.",
+    Stopped "STOPPED" "The command was stopped by Ctrl-C or SIGTERM.",
+}

@@ -1,0 +1,230 @@
+//! What can go wrong, split by who has to act: variants, stable codes, and whether another attempt may go well.
+//!
+//! Messages name tables and key ranges, never row values or passwords. What the reader can do about an error is said by
+//! the program that uses the engine: only that knows its options and commands.
+
+pub mod code;
+mod source;
+mod source_errors;
+
+use std::path::PathBuf;
+
+use sea_orm::{DbErr, RuntimeErr};
+
+pub use self::code::Code;
+pub use self::source::{is_foreign_protocol, server_error_number};
+use crate::target::sqlite::result_code;
+pub use crate::target::sqlite::result_code::sqlite_code;
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What to expect of another attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transience {
+    /// It would fail in the same way.
+    Lasting,
+    /// The server, the connection or the statement is gone.
+    Lost,
+    /// The server has no connection to spare, or cannot answer at the moment.
+    Overloaded,
+}
+
+/// A class of errors.
+#[derive(Clone, Copy, Debug)]
+struct Class {
+    code: Code,
+    transience: Transience,
+}
+
+/// What failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the system does not grant the {needed} threads that this command needs")]
+    Threads {
+        needed: usize,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error("the source cannot be reached at {address}")]
+    Unreachable {
+        address: String,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error("the source failed while {doing}")]
+    Source {
+        doing: String,
+        #[source]
+        cause: DbErr,
+    },
+    #[error("the server cannot list what is open on it, for a statement whose text it cannot show")]
+    SourceUnlisted,
+    #[error("the source cannot be read in consistent snapshots:{}", list(.problems))]
+    SourceUnsupported { problems: Vec<String> },
+    #[error("the source is not a {schema} that can be read:{}", list(.problems))]
+    SourceUnfit {
+        /// What the schema is called.
+        schema: &'static str,
+        problems: Vec<String>,
+    },
+    #[error("the source is not the one that the star was made from:{}", list(.evidence))]
+    SourceChanged { evidence: Vec<String> },
+
+    #[error("the target failed while {doing}")]
+    Target {
+        doing: String,
+        #[source]
+        cause: DbErr,
+    },
+    #[error("the target {path} cannot be {verb}", path = .path.display())]
+    TargetFile {
+        path: PathBuf,
+        verb: &'static str,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error("the target's folder {folder} {problem}", folder = .folder.display())]
+    TargetFolder {
+        folder: PathBuf,
+        problem: &'static str,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error("the target {path} is {kind}", path = .path.display())]
+    TargetNotAFile { path: PathBuf, kind: &'static str },
+    #[error("a row that the source no longer has is needed by tables of another program in the target:{}", list(.tables))]
+    TargetReferenced { tables: Vec<String> },
+    #[error("the target {path} does not exist, or is empty", path = .path.display())]
+    TargetMissing { path: PathBuf },
+    #[error("the target {path} is not a {program} database", path = .path.display())]
+    TargetForeign { path: PathBuf, program: &'static str },
+    #[error("the target {path} is of a newer version: {unknown}", path = .path.display())]
+    TargetNewer { path: PathBuf, unknown: String },
+    #[error("the target {path} is of an older version: {pending} is not applied", path = .path.display())]
+    TargetOlder { path: PathBuf, pending: String },
+    #[error("another run works on the target: {holder}")]
+    TargetBusy { holder: String },
+    #[error("the write-ahead log of the target {path} cannot be emptied: {mebibytes} MiB held by {holders}", path = .path.display())]
+    TargetLogHeld {
+        path: PathBuf,
+        mebibytes: u64,
+        holders: String,
+    },
+    #[error("a full load has not finished on this target")]
+    NotLoaded,
+    #[error("the target would hold rows whose parents are missing:{}", list(.orphans))]
+    Orphans { orphans: Vec<String> },
+
+    #[error("the run's transaction cannot be {verb}: another part of the program still uses it")]
+    TransactionHeld { verb: &'static str },
+    #[error("the {stage} stage panicked")]
+    Panicked { stage: &'static str },
+    #[error("stopped")]
+    Stopped,
+}
+
+/// Whether the disk, a quota or a limit on files is what stops a write.
+fn is_full(cause: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(cause.kind(), FileTooLarge | QuotaExceeded | StorageFull)
+}
+
+fn list(items: &[String]) -> String {
+    items.iter().fold(String::new(), |list, item| list + "\n  " + item)
+}
+
+impl Error {
+    /// The stable code of what failed.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Threads { .. } => Code::ThreadsExhausted,
+            Self::Unreachable { .. } => Code::SourceUnreachable,
+            Self::Source { cause, .. } => source::class_of(cause).code,
+            Self::SourceUnlisted => Code::SourceUnlisted,
+            Self::SourceUnsupported { .. } => Code::SourceUnsupported,
+            Self::SourceUnfit { .. } => Code::SourceUnfit,
+            Self::SourceChanged { .. } => Code::SourceChanged,
+            Self::Target { cause, .. } => result_code::code_of(cause),
+            Self::TargetFile { cause, .. } if is_full(cause) => Code::TargetFull,
+            Self::TargetFile { .. } => Code::TargetFile,
+            Self::TargetFolder { .. } => Code::TargetFolder,
+            Self::TargetNotAFile { .. } => Code::TargetNotAFile,
+            Self::TargetReferenced { .. } => Code::TargetReferenced,
+            Self::TargetMissing { .. } => Code::TargetMissing,
+            Self::TargetForeign { .. } => Code::TargetForeign,
+            Self::TargetNewer { .. } => Code::TargetNewer,
+            Self::TargetOlder { .. } => Code::TargetOlder,
+            Self::TargetBusy { .. } => Code::TargetBusy,
+            Self::TargetLogHeld { .. } => Code::TargetLogHeld,
+            Self::NotLoaded => Code::NotLoaded,
+            Self::Orphans { .. } => Code::Orphans,
+            Self::TransactionHeld { .. } => Code::TransactionHeld,
+            Self::Panicked { .. } => Code::Panicked,
+            Self::Stopped => Code::Stopped,
+        }
+    }
+
+    /// Whether the same may go well a little later.
+    pub fn transience(&self) -> Transience {
+        match self {
+            Self::Unreachable { .. } => Transience::Lost,
+            Self::SourceUnlisted => Transience::Overloaded,
+            Self::Source { cause, .. } => source::class_of(cause).transience,
+            _ => Transience::Lasting,
+        }
+    }
+
+    /// Whether the source does not let this account, or this host, log in.
+    pub fn is_refused_login(&self) -> bool {
+        matches!(
+            self.code(),
+            Code::SourceLoginRefused
+                | Code::SourceAccountLocked
+                | Code::SourcePasswordExpired
+                | Code::SourceHostBlocked
+                | Code::SourceHostDenied
+        )
+    }
+
+    /// Whether SQLite has refused a change because of a foreign key.
+    pub fn is_foreign_key(&self) -> bool {
+        matches!(self, Self::Target { cause, .. } if result_code::is_foreign_key(cause))
+    }
+
+    /// Whether another program has held the target for too long.
+    pub fn is_target_locked(&self) -> bool {
+        self.code() == Code::TargetLocked
+    }
+}
+
+/// The code of what the source has answered.
+pub fn source_code(cause: &DbErr) -> Code {
+    source::class_of(cause).code
+}
+
+/// What the server or SQLite itself has answered, if it is that which failed.
+pub(crate) fn database_error(error: &DbErr) -> Option<&dyn sqlx::error::DatabaseError> {
+    let (DbErr::Conn(RuntimeErr::SqlxError(error))
+    | DbErr::Exec(RuntimeErr::SqlxError(error))
+    | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return None;
+    };
+    error.as_database_error()
+}
+
+/// Attaches what was being done to a database error.
+pub trait Doing<T> {
+    fn source(self, doing: impl FnOnce() -> String) -> Result<T>;
+    fn target(self, doing: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T> Doing<T> for std::result::Result<T, DbErr> {
+    fn source(self, doing: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|cause| Error::Source { doing: doing(), cause })
+    }
+
+    fn target(self, doing: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|cause| Error::Target { doing: doing(), cause })
+    }
+}

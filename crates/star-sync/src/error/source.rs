@@ -1,0 +1,92 @@
+//! What an error of the source comes down to: its code, and whether another attempt may go well.
+
+use sea_orm::{DbErr, RuntimeErr};
+
+use crate::error::code::Code;
+use crate::error::{Class, Transience, database_error, source_errors};
+use crate::source::answer::CutAnswer;
+use crate::source::session::{OtherProduct, RefusedSetting};
+
+/// The class of what the source has answered, or of what the driver says of it.
+pub fn class_of(cause: &DbErr) -> Class {
+    if let Some(class) = server_error_number(cause).and_then(source_errors::class_of) {
+        return class;
+    }
+    let is_server_error = server_error_number(cause).is_some();
+    let code = match cause.to_string() {
+        _ if is(cause, CutAnswer::is) => Code::SourceAnswerCut,
+        _ if is(cause, |error| RefusedSetting::of(error).is_some()) => Code::SourceSessionRefused,
+        _ if is(cause, OtherProduct::is) => Code::SourceUnsupported,
+        _ if !is_server_error && is_tls(cause) => Code::SourceTlsFailed,
+        text if !is_server_error && (text.contains("authentication plugin") || text.contains("cleartext_plugin")) => {
+            Code::SourcePluginUnsupported
+        }
+        text if !is_server_error && text.contains("caching_sha2_password") => Code::SourceLoginUncached,
+        text if is_lost(cause) || is_lost_text(&text) => {
+            return Class {
+                code: Code::SourceLost,
+                transience: Transience::Lost,
+            };
+        }
+        _ => Code::SourceFailed,
+    };
+    Class {
+        code,
+        transience: Transience::Lasting,
+    }
+}
+
+/// Whether the driver's own error is of this kind.
+fn is(cause: &DbErr, kind: impl Fn(&sqlx::Error) -> bool) -> bool {
+    match cause {
+        DbErr::Conn(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error)) => kind(error),
+        _ => false,
+    }
+}
+
+/// Whether the connection is gone, by the driver's own account.
+fn is_lost(cause: &DbErr) -> bool {
+    match cause {
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(RuntimeErr::Internal(_)) => true,
+        cause => is(cause, |error| {
+            matches!(
+                error,
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed
+            )
+        }),
+    }
+}
+
+/// What proxies say in their own words and numbers.
+fn is_lost_text(text: &str) -> bool {
+    ["server has gone away", "Lost connection to"]
+        .iter()
+        .any(|words| text.contains(words))
+}
+
+/// Whether the other side said something that MySQL would not.
+pub fn is_foreign_protocol(cause: &DbErr) -> bool {
+    server_error_number(cause).is_none()
+        && matches!(cause, DbErr::Conn(RuntimeErr::SqlxError(error)) if matches!(**error, sqlx::Error::Protocol(_)))
+}
+
+/// Whether no TLS could be agreed upon.
+fn is_tls(cause: &DbErr) -> bool {
+    let is_tls = |error: &sqlx::Error| match error {
+        sqlx::Error::Tls(_) => true,
+        // What the TLS library refuses comes as bytes that cannot be read.
+        sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
+        _ => false,
+    };
+    matches!(cause, DbErr::Conn(RuntimeErr::SqlxError(error)) if is_tls(error))
+        || cause.to_string().contains("certificate")
+}
+
+/// The MySQL error number, if the server sent one.
+pub fn server_error_number(error: &DbErr) -> Option<u16> {
+    database_error(error)?
+        .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
+        .map(sqlx::mysql::MySqlDatabaseError::number)
+}

@@ -1,0 +1,136 @@
+//! What a server's error numbers mean to a client that reads: whose fault it is, and whether it passes.
+//!
+//! Gone through once: the lists of MySQL 9.7 and MariaDB 10.11, for all that a client like this one can meet. Numbers
+//! that are not here are reported as `SOURCE_FAILED`, with the server's own text.
+
+use crate::error::code::Code;
+use crate::error::{Class, Transience};
+use Transience::{Lasting, Lost, Overloaded};
+
+/// Numbers, and the class of all of them.
+type Row = (&'static [u16], Code, Transience);
+
+const ROWS: &[Row] = &[
+    // Who may log in.
+    (&[1045, 1698, 1873], Code::SourceLoginRefused, Lasting),
+    // Locked by hand; after too many wrong passwords, on MySQL and on MariaDB.
+    (&[3118, 4151, 3955, 4150], Code::SourceAccountLocked, Lasting),
+    (&[1820, 1862], Code::SourcePasswordExpired, Lasting),
+    (&[1129], Code::SourceHostBlocked, Lasting),
+    (&[1042, 1130], Code::SourceHostDenied, Lasting),
+    (&[1251, 1524, 2059, 4055], Code::SourcePluginUnsupported, Lasting),
+    (&[1043, 1835], Code::SourceFailed, Lasting),
+    (&[3159], Code::SourceTlsRequired, Lasting),
+    // What an account may read.
+    (&[1044, 3879], Code::SourceSchemaDenied, Lasting),
+    (&[1142, 1143, 1370], Code::SourceSelectDenied, Lasting),
+    (&[1227], Code::SourcePrivilegeDenied, Lasting),
+    (&[1046, 1049], Code::SourceSchemaUnknown, Lasting),
+    // Limits on connections.
+    (&[1040], Code::SourceConnectionsExhausted, Overloaded),
+    (&[1203], Code::SourceConnectionsExhausted, Overloaded),
+    (&[1226], Code::SourceConnectionsExhausted, Overloaded),
+    // Shutting down; a connection that was cut, by hand, for being idle or by a proxy; a statement that was killed, or
+    // lost against another one; a row or table that was changed or altered under a snapshot.
+    (
+        &[
+            1020, 1028, 1053, 1077, 1078, 1079, 1080, 1152, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1205,
+            1213, 1317, 1412, 1613, 1614, 1689, 1927, 2002, 2003, 2006, 2013, 2055, 3058, 3101, 3168, 3169, 3572, 3889,
+            4031, 9001, 9002,
+        ],
+        Code::SourceLost,
+        Lost,
+    ),
+    // Up, but not serving: a Galera node that is not in step, a member of a replication group, a server in offline mode
+    // or under a backup.
+    (
+        &[
+            1047, 3032, 3092, 3093, 3094, 3095, 3096, 3097, 3098, 3100, 3781, 3782, 3783, 3796, 3797, 3798, 3799, 4145,
+        ],
+        Code::SourceNotReady,
+        Overloaded,
+    ),
+    // Memory, disk, threads, files, prepared statements, transactions.
+    (
+        &[
+            1021, 1037, 1038, 1041, 1081, 1114, 1119, 1135, 1206, 1436, 1461, 1637, 1878, 3015, 3019, 3675, 3985, 4081,
+        ],
+        Code::SourceResourcesExhausted,
+        Overloaded,
+    ),
+    (
+        &[1104, 1153, 1301, 1969, 3024, 3068, 4082],
+        Code::SourceStatementLimited,
+        Lasting,
+    ),
+    // Tables that the server cannot read.
+    (
+        &[
+            1016, 1017, 1023, 1024, 1030, 1033, 1034, 1035, 1194, 1195, 1459, 1707, 1712, 1728, 1805, 1812, 1814, 1817,
+            1877, 1932, 3000, 3510, 3629,
+        ],
+        Code::SourceDamaged,
+        Lasting,
+    ),
+    // Dropped, renamed or altered since the run has checked the schema: the next attempt checks it again, and names
+    // what is missing.
+    (&[1029, 1051, 1054, 1109, 1146, 1356], Code::SourceAltered, Lost),
+    (&[1305, 1193, 1064], Code::SourceFailed, Lasting),
+    (&[1264, 1292, 1365, 1366, 1690], Code::SourceFailed, Lasting),
+    (&[1290, 1792, 1836, 1874, 3989], Code::SourceReadOnly, Lasting),
+];
+
+/// The class of a server's error number, where it is known.
+pub fn class_of(number: u16) -> Option<Class> {
+    let (_, code, transience) = ROWS.iter().find(|(numbers, ..)| numbers.contains(&number))?;
+    Some(Class {
+        code: *code,
+        transience: *transience,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_number_has_two_classes() {
+        let mut seen = HashSet::new();
+        for number in ROWS.iter().flat_map(|(numbers, ..)| *numbers) {
+            assert!(seen.insert(number), "{number} is listed twice");
+        }
+    }
+
+    #[test]
+    fn numbers_have_the_class_that_their_manuals_describe() {
+        for (number, code, transience) in [
+            (1047, Code::SourceNotReady, Overloaded),
+            (3797, Code::SourceNotReady, Overloaded),
+            (1461, Code::SourceResourcesExhausted, Overloaded),
+            (1021, Code::SourceResourcesExhausted, Overloaded),
+            (1135, Code::SourceResourcesExhausted, Overloaded),
+            (1129, Code::SourceHostBlocked, Lasting),
+            (1130, Code::SourceHostDenied, Lasting),
+            (3955, Code::SourceAccountLocked, Lasting),
+            (3118, Code::SourceAccountLocked, Lasting),
+            (4151, Code::SourceAccountLocked, Lasting),
+            (1045, Code::SourceLoginRefused, Lasting),
+            (1227, Code::SourcePrivilegeDenied, Lasting),
+            (1040, Code::SourceConnectionsExhausted, Overloaded),
+            (1184, Code::SourceLost, Lost),
+            (3572, Code::SourceLost, Lost),
+            (1146, Code::SourceAltered, Lost),
+            (1969, Code::SourceStatementLimited, Lasting),
+            (3024, Code::SourceStatementLimited, Lasting),
+            (1104, Code::SourceStatementLimited, Lasting),
+            (1712, Code::SourceDamaged, Lasting),
+            (1836, Code::SourceReadOnly, Lasting),
+        ] {
+            let class = class_of(number).unwrap_or_else(|| panic!("{number} is not listed"));
+            assert_eq!((class.code, class.transience), (code, transience), "{number}");
+        }
+        assert!(class_of(1).is_none());
+    }
+}

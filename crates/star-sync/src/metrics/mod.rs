@@ -1,0 +1,162 @@
+//! What a run tells of itself while it goes on and when it has ended: where each figure is set.
+//!
+//! Names are those of the [`catalogue`]; the star's prefix is put before them by the recorder of whoever collects them.
+//! Without a recorder, setting a figure does nothing.
+
+pub mod catalogue;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use catalogue::Metric;
+use metrics::{counter, gauge, histogram};
+
+/// Table, check and store.
+pub type DeltaLabels = (&'static str, &'static str, Option<i64>);
+
+/// Counts a page that was read from the source.
+pub fn page_read(table: &'static str, rows: u64, bytes: u64) {
+    counter!(catalogue::PAGES_READ_TOTAL.name, "table" => table).increment(1);
+    counter!(catalogue::ROWS_READ_TOTAL.name, "table" => table).increment(rows);
+    counter!(catalogue::SOURCE_BYTES_READ_TOTAL.name, "table" => table).increment(bytes);
+}
+
+/// Counts a batch that was written.
+pub fn batch_written(table: &'static str) {
+    counter!(catalogue::BATCHES_WRITTEN_TOTAL.name, "table" => table).increment(1);
+}
+
+/// Counts rows of a table in one of the counters of rows.
+pub fn count_rows(counter: Metric, table: &'static str, rows: u64) {
+    counter!(counter.name, "table" => table).increment(rows);
+}
+
+/// Adds to the time that a stage has worked.
+pub fn stage_worked(stage: &'static str, time: Duration) {
+    histogram!(catalogue::STAGE_BUSY_SECONDS.name, "stage" => stage).record(time);
+}
+
+/// Adds to the time that a stage has waited for another.
+pub fn stage_waited(stage: &'static str, time: Duration) {
+    histogram!(catalogue::STAGE_WAITING_SECONDS.name, "stage" => stage).record(time);
+}
+
+/// How much waits between two stages.
+pub fn queue_depth(queue: &'static str, waiting: usize) {
+    gauge!(catalogue::QUEUE_DEPTH.name, "queue" => queue).set(float(waiting as u64));
+}
+
+/// How long a commit took.
+pub fn committed(time: Duration) {
+    histogram!(catalogue::COMMIT_SECONDS.name).record(time);
+}
+
+/// Counts another attempt.
+pub fn retried(what: &'static str) {
+    counter!(catalogue::RETRIES_TOTAL.name, "what" => what).increment(1);
+}
+
+/// How fast a stage goes through a table just now.
+pub fn rows_per_second(table: &'static str, stage: &'static str, rate: f64) {
+    gauge!(catalogue::ROWS_PER_SECOND.name, "table" => table, "stage" => stage).set(rate);
+}
+
+/// How far the run is in a table.
+pub fn progress(table: &'static str, done: u64, expected: u64) {
+    gauge!(catalogue::RUN_DONE_ROWS.name, "table" => table).set(float(done));
+    gauge!(catalogue::RUN_EXPECTED_ROWS.name, "table" => table).set(float(expected));
+}
+
+/// The sizes of the database and of its log.
+pub fn target_bytes(database: u64, wal: u64) {
+    gauge!(catalogue::TARGET_BYTES.name, "file" => "database").set(float(database));
+    gauge!(catalogue::TARGET_BYTES.name, "file" => "wal").set(float(wal));
+}
+
+/// How far a marker lies behind the clock, and behind the newest change that was seen.
+pub fn marker(source_table: &'static str, lag_seconds: i64, held_back_seconds: i64) {
+    gauge!(catalogue::MARKER_LAG_SECONDS.name, "source_table" => source_table).set(signed(lag_seconds));
+    gauge!(catalogue::MARKER_HELD_BACK_SECONDS.name, "source_table" => source_table).set(signed(held_back_seconds));
+}
+
+/// Rows of a source table that cannot be loaded.
+pub fn rejected_rows(source_table: &'static str, rows: u64) {
+    gauge!(catalogue::REJECTED_ROWS.name, "source_table" => source_table).set(float(rows));
+}
+
+/// How much of the star is still to be compared. A range that never was has no age.
+pub fn unproven(ranges: u64, oldest_seconds: Option<i64>) {
+    gauge!(catalogue::UNPROVEN_RANGES.name).set(float(ranges));
+    gauge!(catalogue::OLDEST_UNPROVEN_RANGE_AGE_SECONDS.name).set(signed(oldest_seconds.unwrap_or(0)));
+}
+
+/// `store_id` is empty for a figure that is no store's.
+pub fn validation_delta(table: &'static str, check: &'static str, store_id: Option<i64>, delta: i64) {
+    let store = store_id.map(|store| store.to_string()).unwrap_or_default();
+    gauge!(catalogue::VALIDATION_DELTA.name, "table" => table, "check" => check, "store" => store).set(signed(delta));
+}
+
+/// The differences that the comparison at the end of a run has found. What an earlier run of this process found, and
+/// this one has not, is gone.
+pub fn closing_deltas(deltas: BTreeMap<DeltaLabels, i64>) {
+    static FOUND: Mutex<BTreeSet<DeltaLabels>> = Mutex::new(BTreeSet::new());
+    let mut found = FOUND.lock().expect("no holder of this lock panics");
+    for (table, check, store) in found.iter().filter(|labels| !deltas.contains_key(labels)) {
+        validation_delta(table, check, *store, 0);
+    }
+    for ((table, check, store), delta) in &deltas {
+        validation_delta(table, check, *store, *delta);
+    }
+    found.extend(deltas.into_keys());
+}
+
+/// Marks a command as at work.
+pub fn run_began(command: &'static str) {
+    gauge!(catalogue::RUN_IS_GOING_ON.name, "command" => command).set(1.0);
+    // A counter that begins at 1 never seems to increase.
+    for status in ["done", "differences", "failed", "stopped"] {
+        counter!(catalogue::RUNS_TOTAL.name, "command" => command, "status" => status).increment(0);
+    }
+    counter!(catalogue::RETRIES_TOTAL.name, "what" => "run").increment(0);
+}
+
+/// `status` is one of done, differences, failed, stopped.
+pub fn run_ended(command: &'static str, status: &'static str, time: Duration) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let is_success = status == "done";
+    gauge!(catalogue::RUN_IS_GOING_ON.name, "command" => command).set(0.0);
+    counter!(catalogue::RUNS_TOTAL.name, "command" => command, "status" => status).increment(1);
+    gauge!(catalogue::LAST_RUN_SUCCESS.name, "command" => command).set(if is_success { 1.0 } else { 0.0 });
+    gauge!(catalogue::LAST_RUN_DURATION_SECONDS.name, "command" => command).set(time.as_secs_f64());
+    gauge!(catalogue::LAST_RUN_END_TIMESTAMP_SECONDS.name, "command" => command).set(now.as_secs_f64());
+    if is_success {
+        gauge!(catalogue::LAST_SUCCESS_TIMESTAMP_SECONDS.name, "command" => command).set(now.as_secs_f64());
+    }
+}
+
+/// When a run last succeeded, in seconds since 1970.
+pub fn last_success(command: &'static str, timestamp_seconds: i64) {
+    gauge!(catalogue::LAST_SUCCESS_TIMESTAMP_SECONDS.name, "command" => command).set(signed(timestamp_seconds));
+}
+
+/// What the last run of a command did with rows.
+pub fn last_run_rows(command: &'static str, kind: &'static str, rows: u64) {
+    gauge!(catalogue::LAST_RUN_ROWS.name, "command" => command, "kind" => kind).set(float(rows));
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a float; counts beyond 2^53 are not met"
+)]
+fn float(number: u64) -> f64 {
+    number as f64
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a float; whether it is 0 is not lost"
+)]
+fn signed(number: i64) -> f64 {
+    number as f64
+}

@@ -1,0 +1,259 @@
+//! Finds what differs between the rows that the target should hold of a scope and those that it does.
+
+use std::cmp::{Ordering, max, min};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use sea_orm::Value;
+
+use crate::declare::rejection::Reject;
+use crate::declare::row::{Columns, NaturalKey};
+use crate::declare::table::Table;
+use crate::pipeline::flow::{
+    Batch, BatchCounts, ColumnDifference, Difference, DifferenceKind, Job, Late, Updates, Wanted,
+};
+use crate::target::sqlite::held::{Held, natural_key};
+
+/// A scope is authoritative: what is held and not wanted is deleted, what is equal is not written. Up to
+/// `described` differing rows are described. A row that is rejected for want of its parent goes from the target only
+/// if the lookups are current; else it stays as it is, for the pass that looks again at all rejects.
+pub fn compare(job: Job, described: usize, wanted: Wanted, held: &Held, are_lookups_current: bool) -> Batch {
+    let table = job.table;
+    let Wanted {
+        page_keys,
+        cells,
+        rejects,
+    } = wanted;
+    let width = table.columns.len();
+    let row = |position: usize| &cells[position * width..(position + 1) * width];
+    let matched = Matched::of(table, &cells, held);
+
+    let mut found = Found::new(table, described);
+    let mut updates: BTreeMap<Columns, Vec<Value>> = BTreeMap::new();
+    let mut updated = 0;
+    for &(wanted, position) in &matched.both {
+        let (after, before) = (row(wanted), held.row(position));
+        if after != before {
+            updated += 1;
+            found.add(page_keys[wanted], Some(after), Some(before));
+            let columns = Columns::that_differ(after, before);
+            updates.entry(columns).or_default().extend_from_slice(after);
+        }
+    }
+    for wanted in &matched.missing {
+        found.add(page_keys[*wanted], Some(row(*wanted)), None);
+    }
+    // What stays although its source row is rejected.
+    let left_alone: HashSet<i64> = rejects
+        .iter()
+        .filter(|reject| !are_lookups_current && reject.rejection.missing_parent.is_some())
+        .filter(|_| table.is_keyed_by_page_key())
+        .map(|reject| reject.page_key)
+        .collect();
+    let mut deletes = Vec::with_capacity(matched.extra.len());
+    for (key, position) in matched.extra {
+        if !left_alone.contains(&key[0]) {
+            found.add(held.page_key(position), None, Some(held.row(position)));
+            deletes.push(key);
+        }
+    }
+    let counts = BatchCounts {
+        read: (page_keys.len() + rejects.len()) as u64,
+        inserted: matched.missing.len() as u64,
+        updated,
+        deleted: deletes.len() as u64,
+        unchanged: matched.both.len() as u64 - updated,
+        rejected: rejects.len() as u64,
+    };
+    let new = matched.missing.iter().flat_map(|wanted| row(*wanted));
+    let inserts = vec![new.cloned().collect()];
+    let updates = updates.into_iter().map(|(columns, cells)| Updates { columns, cells });
+    found.into_batch(job, inserts, updates.collect(), deletes, rejects, counts)
+}
+
+/// The same for a scope of which the target holds nothing, as it is in a first load: no row has to be matched or copied.
+pub fn all_new(job: Job, described: usize, parts: Vec<Wanted>) -> Batch {
+    let table = job.table;
+    let mut found = Found::new(table, described);
+    let (mut inserts, mut rejects) = (Vec::new(), Vec::new());
+    let mut counts = BatchCounts::default();
+    for part in parts {
+        for (page_key, row) in part.page_keys.iter().zip(part.cells.chunks_exact(table.columns.len())) {
+            found.add(*page_key, Some(row), None);
+        }
+        counts.inserted += part.page_keys.len() as u64;
+        counts.rejected += part.rejects.len() as u64;
+        inserts.push(part.cells);
+        rejects.extend(part.rejects);
+    }
+    counts.read = counts.inserted + counts.rejected;
+    found.into_batch(job, inserts, Vec::new(), Vec::new(), rejects, counts)
+}
+
+/// Positions of rows, matched by their natural keys.
+#[derive(Default)]
+struct Matched {
+    /// Wanted, and held.
+    both: Vec<(usize, usize)>,
+    /// Wanted, and not held.
+    missing: Vec<usize>,
+    /// Held, and not wanted.
+    extra: Vec<(NaturalKey, usize)>,
+}
+
+impl Matched {
+    /// Goes through both sides in the order of their keys.
+    fn of(table: &Table, cells: &[Value], held: &Held) -> Self {
+        let positions = table.positions(&table.natural_key);
+        let wanted = in_order(&positions, cells.chunks_exact(table.columns.len()));
+        let held = in_order(&positions, held.rows());
+        let mut matched = Self::default();
+        let (mut wanted, mut held) = (wanted.into_iter().peekable(), held.into_iter().peekable());
+        loop {
+            let order = match (wanted.peek(), held.peek()) {
+                (Some((wanted, _)), Some((held, _))) => wanted.cmp(held),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => return matched,
+            };
+            match order {
+                Ordering::Less => matched.missing.extend(wanted.next().map(|(_, position)| position)),
+                Ordering::Greater => matched.extra.extend(held.next()),
+                Ordering::Equal => {
+                    let pair = wanted.next().zip(held.next());
+                    matched.both.extend(pair.map(|((_, wanted), (_, held))| (wanted, held)));
+                }
+            }
+        }
+    }
+}
+
+/// What the rows that differ come down to.
+struct Found<'a> {
+    table: &'a Table,
+    described: usize,
+    date_positions: Vec<usize>,
+    day_position: Option<usize>,
+    published_position: Option<usize>,
+    changed: Vec<i64>,
+    republished: Vec<i64>,
+    dates: Option<(i32, i32)>,
+    days: BTreeSet<i32>,
+    /// The last one that came to `days`: most come many times, one after the other.
+    last_day: Option<i32>,
+    differences: Vec<Difference>,
+}
+
+impl<'a> Found<'a> {
+    fn new(table: &'a Table, described: usize) -> Self {
+        Self {
+            table,
+            described,
+            date_positions: table.positions(&table.date_columns),
+            day_position: table.totals.as_ref().map(|totals| table.position(totals.target_date)),
+            published_position: table.publishes.as_ref().map(|publish| table.position(publish.value)),
+            changed: Vec::new(),
+            republished: Vec::new(),
+            dates: None,
+            days: BTreeSet::new(),
+            last_day: None,
+            differences: Vec::new(),
+        }
+    }
+
+    /// Takes note of a row that is one thing in the source and another in the target.
+    fn add(&mut self, page_key: i64, source: Option<&[Value]>, target: Option<&[Value]>) {
+        if self.differences.len() < self.described {
+            self.differences.push(Difference {
+                key: page_key,
+                kind: match (source, target) {
+                    (Some(_), Some(_)) => DifferenceKind::Different,
+                    (Some(_), None) => DifferenceKind::Missing,
+                    (None, _) => DifferenceKind::Extra,
+                },
+                columns: columns_that_differ(self.table, source, target),
+            });
+        }
+        self.changed.push(page_key);
+        if let Some(position) = self.published_position
+            && source.map(|cells| &cells[position]) != target.map(|cells| &cells[position])
+        {
+            self.republished.push(page_key);
+        }
+        for cells in [source, target].into_iter().flatten() {
+            let date = |position: usize| match cells[position] {
+                Value::Int(date) => date,
+                _ => None,
+            };
+            for date in self.date_positions.iter().filter_map(|position| date(*position)) {
+                let (first, last) = self.dates.unwrap_or((date, date));
+                self.dates = Some((min(first, date), max(last, date)));
+            }
+            let day = self.day_position.and_then(date);
+            if day != self.last_day {
+                self.days.extend(day);
+                self.last_day = day;
+            }
+        }
+    }
+
+    /// What has to be done about it.
+    fn into_batch(
+        self,
+        job: Job,
+        inserts: Vec<Vec<Value>>,
+        updates: Vec<Updates>,
+        deletes: Vec<NaturalKey>,
+        rejects: Vec<Reject>,
+        counts: BatchCounts,
+    ) -> Batch {
+        Batch {
+            job,
+            inserts,
+            updates,
+            deletes,
+            rejects,
+            counts,
+            changed: self.changed,
+            republished: self.republished,
+            dates: self.dates,
+            days: self.days,
+            differences: self.differences,
+            late: Late::new(),
+        }
+    }
+}
+
+fn columns_that_differ(table: &Table, source: Option<&[Value]>, target: Option<&[Value]>) -> Vec<ColumnDifference> {
+    let cell = |cells: Option<&[Value]>, position: usize| cells.map(|cells| cells[position].clone());
+    table
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(position, column)| (column, cell(source, position), cell(target, position)))
+        .filter(|(_, source, target)| source != target)
+        .map(|(column, source, target)| ColumnDifference {
+            column: column.name,
+            source: source.as_ref().and_then(text),
+            target: target.as_ref().and_then(text),
+        })
+        .collect()
+}
+
+/// A cell as people read it; `None` for NULL.
+fn text(cell: &Value) -> Option<String> {
+    match cell {
+        Value::BigInt(number) => number.map(|number| number.to_string()),
+        Value::Int(number) => number.map(|number| number.to_string()),
+        Value::Double(number) => number.map(|number| number.to_string()),
+        Value::Bool(flag) => flag.map(|flag| i32::from(flag).to_string()),
+        Value::String(text) => text.clone(),
+        _ => unreachable!("the star has cells of no other type"),
+    }
+}
+
+/// The natural keys of rows, sorted, each with the place of its row.
+fn in_order<'a>(positions: &[usize], rows: impl Iterator<Item = &'a [Value]>) -> Vec<(NaturalKey, usize)> {
+    let mut keys: Vec<(NaturalKey, usize)> = rows.map(|cells| natural_key(positions, cells)).zip(0..).collect();
+    keys.sort_unstable();
+    keys
+}

@@ -1,0 +1,235 @@
+//! What flows through the pipeline: a job becomes a page, a page a batch, batches an outcome.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use sea_orm::Value;
+use serde::Serialize;
+use tracing::info;
+
+use crate::declare::lookup::Lookups;
+use crate::declare::rejection::Reject;
+use crate::declare::row::{Columns, NaturalKey};
+use crate::declare::scope::Scope;
+use crate::declare::source_rows::SourceRows;
+use crate::declare::table::Table;
+
+/// One unit of work: a scope of a table.
+#[derive(Clone)]
+pub struct Job {
+    pub table: &'static Table,
+    pub scope: Scope,
+    /// Its place among the intervals of its table, if what is finished is to be remembered.
+    pub sequence: Option<u64>,
+}
+
+impl Job {
+    /// A scope that nothing has to be remembered of.
+    pub fn of(table: &'static Table, scope: Scope) -> Self {
+        Self {
+            table,
+            scope,
+            sequence: None,
+        }
+    }
+}
+
+/// Both sides of one scope, as they were read.
+pub struct Page {
+    pub job: Job,
+    pub rows: SourceRows,
+    /// As `held::select` has them.
+    pub held: String,
+    pub lookups: Lookups,
+    /// Rows of dimensions that have to be fetched first.
+    pub late: Late,
+    /// Whether a parent that the lookups lack really is not there: those that were loaded before may have missed it.
+    pub are_lookups_current: bool,
+}
+
+/// The rows of one scope as the target should hold them.
+#[derive(Default)]
+pub struct Wanted {
+    /// Of each row that can be loaded.
+    pub page_keys: Vec<i64>,
+    /// Its cells, row after row, each as wide as the table's columns.
+    pub cells: Vec<Value>,
+    /// The rows that cannot be loaded.
+    pub rejects: Vec<Reject>,
+}
+
+impl Wanted {
+    pub fn with_capacity(rows: usize, width: usize) -> Self {
+        Self {
+            page_keys: Vec::with_capacity(rows),
+            cells: Vec::with_capacity(rows * width),
+            rejects: Vec::new(),
+        }
+    }
+
+    /// All rows, in order.
+    pub fn join(parts: Vec<Self>) -> Self {
+        let mut joined = Self {
+            page_keys: Vec::with_capacity(parts.iter().map(|part| part.page_keys.len()).sum()),
+            cells: Vec::with_capacity(parts.iter().map(|part| part.cells.len()).sum()),
+            rejects: Vec::new(),
+        };
+        for mut part in parts {
+            joined.page_keys.append(&mut part.page_keys);
+            joined.cells.append(&mut part.cells);
+            joined.rejects.append(&mut part.rejects);
+        }
+        joined
+    }
+}
+
+/// What has to be done to the target to make one scope of it right.
+pub struct Batch {
+    pub job: Job,
+    /// The cells of rows that the target lacks, row after row, each as wide as the table's columns; in parts that are
+    /// as many rows as one statement takes, where that costs nothing.
+    pub inserts: Vec<Vec<Value>>,
+    pub updates: Vec<Updates>,
+    pub deletes: Vec<NaturalKey>,
+    pub rejects: Vec<Reject>,
+    pub counts: BatchCounts,
+    /// Page keys of rows that are inserted, updated or deleted. The writer adds those whose quarantine changes: it alone
+    /// knows what was quarantined before.
+    pub changed: Vec<i64>,
+    /// Those among them for which the table publishes another value than before.
+    pub republished: Vec<i64>,
+    /// The earliest and the latest date in the rows that change, as they were and as they will be.
+    pub dates: Option<(i32, i32)>,
+    /// The days at which those rows count in their table's totals.
+    pub days: BTreeSet<i32>,
+    /// Some of the rows that differ, where they are asked for.
+    pub differences: Vec<Difference>,
+    /// Rows of dimensions that have to be fetched first: then nothing of the batch is written.
+    pub late: Late,
+}
+
+/// Rows to update that differ in the same columns: an index whose columns stay as they are is not touched.
+pub struct Updates {
+    pub columns: Columns,
+    /// Row after row, each as wide as the table's columns.
+    pub cells: Vec<Value>,
+}
+
+/// A row that differs, for people to read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The page key: the source's key, or for a bridge the half of it that pages are cut by.
+    pub key: i64,
+    pub kind: DifferenceKind,
+    /// The columns that differ; all of them where one side has no such row.
+    pub columns: Vec<ColumnDifference>,
+}
+
+/// Which side has the row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DifferenceKind {
+    /// The target lacks the row.
+    Missing,
+    /// The source has no such row, or one that cannot be loaded.
+    Extra,
+    Different,
+}
+
+/// One cell, as the source would have it and as the target has it; no text for NULL or where there is no row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ColumnDifference {
+    pub column: &'static str,
+    pub source: Option<String>,
+    pub target: Option<String>,
+}
+
+/// Rows of a batch, or of several, by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchCounts {
+    pub read: u64,
+    pub inserted: u64,
+    pub updated: u64,
+    pub deleted: u64,
+    pub unchanged: u64,
+    pub rejected: u64,
+}
+
+impl BatchCounts {
+    pub fn add(&mut self, other: Self) {
+        self.read += other.read;
+        self.inserted += other.inserted;
+        self.updated += other.updated;
+        self.deleted += other.deleted;
+        self.unchanged += other.unchanged;
+        self.rejected += other.rejected;
+    }
+}
+
+/// What was done to each table, by its name.
+pub type Outcomes = BTreeMap<&'static str, TableOutcome>;
+
+/// What was done to one table.
+#[derive(Clone, Debug, Default)]
+pub struct TableOutcome {
+    pub counts: BatchCounts,
+    /// Of rows that were read only to be compared, row by row, and what they led to.
+    pub compared: BatchCounts,
+    /// Page keys of rows that were inserted, updated or deleted, or whose quarantine began, ended or changed.
+    pub changed: Vec<i64>,
+    /// Those among them for which the table publishes another value than before.
+    pub republished: Vec<i64>,
+    /// Natural keys of rows that the source no longer has.
+    pub deleted: Vec<i64>,
+    /// The days at which rows that changed count, or counted, in their table's totals.
+    pub days: BTreeSet<i32>,
+    /// Some of the rows that differ, where they are asked for.
+    pub differences: Vec<Difference>,
+    /// Scopes that were left alone because rows of dimensions have to be fetched first.
+    pub deferred: Vec<Scope>,
+    pub late: Late,
+}
+
+impl TableOutcome {
+    pub fn add(&mut self, other: Self) {
+        self.counts.add(other.counts);
+        self.compared.add(other.compared);
+        self.changed.extend(other.changed);
+        self.republished.extend(other.republished);
+        self.deleted.extend(other.deleted);
+        self.days.extend(other.days);
+        self.differences.extend(other.differences);
+        self.deferred.extend(other.deferred);
+        self.late.extend(other.late);
+    }
+
+    /// One line of the log, if anything was read.
+    pub fn log(&self, table: &str) {
+        let (seen, found) = (self.counts, self.compared);
+        if seen.read + found.read == 0 {
+            return;
+        }
+        info!(
+            table,
+            read = seen.read + found.read,
+            inserted = seen.inserted + found.inserted,
+            updated = seen.updated + found.updated,
+            deleted = seen.deleted + found.deleted,
+            rejected = seen.rejected + found.rejected,
+            "table finished"
+        );
+    }
+
+    /// The same outcome, of rows that were read only to be compared.
+    #[must_use]
+    pub fn of_comparing(mut self) -> Self {
+        self.compared.add(std::mem::take(&mut self.counts));
+        self
+    }
+}
+
+/// Rows of dimensions that are gone from the source and still to be deleted: their natural keys, by dimension.
+/// They go at the end of a run, when nothing points to them any more.
+pub type Removed = HashMap<&'static str, HashSet<i64>>;
+
+/// Rows of dimensions that the source has and the target lacks: late arrivals, by dimension.
+pub type Late = Vec<(&'static str, Vec<i64>)>;

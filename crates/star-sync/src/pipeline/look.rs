@@ -1,0 +1,41 @@
+//! What it takes to look at both databases; everything that reads is given one.
+
+use std::sync::Arc;
+
+use sea_orm::DatabaseConnection;
+
+use crate::declare::table::{Star, Table};
+use crate::error::Result;
+use crate::pipeline::plan::Planner;
+use crate::pipeline::progress::Progress;
+use crate::source::Source;
+use crate::source::reader::SourceReader;
+use crate::stop::Stop;
+use crate::target::TargetReader;
+
+/// Both databases, to look at: nothing is written through this.
+pub struct Look<'a> {
+    pub star: &'static Star,
+    pub source: &'a Source,
+    /// What was committed to the target.
+    pub readers: DatabaseConnection,
+    /// Pages of the source that are read at the same time, each on a connection of its own.
+    pub workers: usize,
+    /// Rows a page, and so a batch.
+    pub batch_size: u64,
+    pub progress: Arc<Progress>,
+    pub stop: Stop,
+}
+
+impl Look<'_> {
+    /// Cuts a table into intervals of a page each, as these two have it.
+    pub async fn planner(&self, table: &Table, source: SourceReader, target: TargetReader) -> Result<Planner> {
+        let estimated_rows = self.source.estimated_rows(&source).await?;
+        Ok(Planner {
+            source,
+            target,
+            estimated_rows: estimated_rows.get(table.source_table).copied().unwrap_or(0),
+            rows: self.batch_size,
+        })
+    }
+}

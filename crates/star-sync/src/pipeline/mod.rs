@@ -1,0 +1,269 @@
+//! Readers, the transform stage and the writer, with bounded channels between them.
+//!
+//! ```text
+//! jobs ──▶ reader × workers ──▶ transform (rayon) ──▶ writer
+//!     tokio channel     tokio channel       crossbeam channel
+//! ```
+//!
+//! Readers are tasks. The transform stage and the writer have a thread each, because mapping rows blocks and
+//! because the writer's SQLite must never hold up a reader. Channels are short, so memory stays flat however slow
+//! the writer is. A closed channel means that there is no more work; the first error is kept, closes everything
+//! and is the one that is reported.
+
+pub mod compare;
+pub mod flow;
+pub mod look;
+pub mod lookups;
+pub mod pages;
+pub mod plan;
+pub mod progress;
+pub mod read;
+pub mod snapshot_lookups;
+mod stage_thread;
+pub mod stages;
+pub mod transform;
+pub mod write;
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::declare::lookup::{KeyMap, Lookup};
+use crate::declare::scope::Scope;
+use crate::declare::table::Table;
+use crate::error::{Error, Result};
+use crate::metrics;
+use crate::pipeline::flow::{Batch, Job, Outcomes, Page};
+use crate::pipeline::progress::Progress;
+use crate::pipeline::read::Reader;
+use crate::pipeline::stage_thread::StageThread;
+use crate::pipeline::stages::{Lap, Stage};
+use crate::pipeline::transform::transform;
+use crate::pipeline::write::Writer;
+use crate::stop::Stop;
+
+/// Pages, and batches, that wait between two stages.
+const CHANNEL_LENGTH: usize = 2;
+
+/// The end that hands out jobs. Closed when there are no more.
+pub type Jobs = mpsc::Receiver<Job>;
+
+/// What a run of the pipeline did.
+pub struct Outcome {
+    pub tables: Outcomes,
+    /// Lookups that the loaded tables published.
+    pub published: Vec<(&'static Lookup, KeyMap)>,
+}
+
+/// The first error of any stage.
+#[derive(Clone, Default)]
+struct Failure(Arc<Mutex<Option<Error>>>);
+
+impl Failure {
+    fn set(&self, error: Error) {
+        let mut first = self.0.lock().expect("no holder of this lock panics");
+        first.get_or_insert(error);
+    }
+
+    fn take(&self) -> Option<Error> {
+        self.0.lock().expect("no holder of this lock panics").take()
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.lock().expect("no holder of this lock panics").is_some()
+    }
+}
+
+/// Makes a channel of jobs as long as readers can use.
+pub fn jobs(workers: usize) -> (mpsc::Sender<Job>, Jobs) {
+    mpsc::channel(workers * 2)
+}
+
+/// Hands out scopes that are known beforehand.
+pub fn jobs_of(table: &'static Table, scopes: Vec<Scope>) -> Jobs {
+    let (sender, receiver) = mpsc::channel(scopes.len().max(1));
+    for scope in scopes {
+        let sent = sender.try_send(Job::of(table, scope));
+        sent.expect("the channel was made long enough");
+    }
+    receiver
+}
+
+/// The three stages, set up for one set of jobs.
+pub struct Pipeline<'a> {
+    /// Readers at once.
+    pub workers: usize,
+    pub reader: Reader,
+    pub writer: Writer,
+    /// Tables that are loaded whole, so that what they publish is complete.
+    pub publishes: Vec<&'static Table>,
+    /// Rows that differ, a page, to describe.
+    pub described: usize,
+    pub progress: Arc<Progress>,
+    pub stop: &'a Stop,
+}
+
+impl Pipeline<'_> {
+    /// Runs jobs until there are no more.
+    ///
+    /// # Errors
+    /// The first error of any stage. After a request to stop no further job begins; what has begun is written, and
+    /// the error is `Stopped`.
+    pub async fn run(self, jobs: Jobs) -> Result<Outcome> {
+        let failure = Failure::default();
+        let (page_sender, pages) = mpsc::channel(CHANNEL_LENGTH);
+        let (batch_sender, batches) = crossbeam_channel::bounded(CHANNEL_LENGTH);
+
+        let published = self
+            .publishes
+            .iter()
+            .filter_map(|table| {
+                table
+                    .publishes
+                    .as_ref()
+                    .map(|publish| (publish.lookup, KeyMap::default()))
+            })
+            .collect();
+        let lap = self.progress.lap(Stage::Transform);
+        let transform = spawn_transform(pages, batch_sender, published, self.described, failure.clone(), lap).await?;
+        let writer = spawn_writer(batches, self.writer, failure.clone(), Arc::clone(&self.progress)).await?;
+
+        let mut readers = JoinSet::new();
+        let task = ReaderTask {
+            jobs: Arc::new(tokio::sync::Mutex::new(jobs)),
+            reader: self.reader,
+            pages: page_sender,
+            failure: failure.clone(),
+            progress: self.progress,
+            stop: self.stop.clone(),
+        };
+        for _ in 0..self.workers {
+            readers.spawn(task.clone().run());
+        }
+        drop(task);
+        while let Some(joined) = readers.join_next().await {
+            if joined.is_err() {
+                failure.set(Error::Panicked { stage: "reader" });
+            }
+        }
+        let published = result_of(transform, &failure).await;
+        let tables = result_of(writer, &failure).await;
+        if let Some(error) = failure.take() {
+            return Err(error);
+        }
+        if self.stop.is_requested() {
+            return Err(Error::Stopped);
+        }
+        match (tables.flatten(), published) {
+            (Some(tables), Some(published)) => Ok(Outcome { tables, published }),
+            _ => unreachable!("a stage without a result has left its error"),
+        }
+    }
+}
+
+/// What a stage's thread leaves behind; nothing after a panic, which becomes the run's error.
+async fn result_of<T>(stage: StageThread<T>, failure: &Failure) -> Option<T> {
+    stage.join().await.map_err(|error| failure.set(error)).ok()
+}
+
+/// One of the readers.
+#[derive(Clone)]
+struct ReaderTask {
+    jobs: Arc<tokio::sync::Mutex<Jobs>>,
+    reader: Reader,
+    pages: mpsc::Sender<Page>,
+    failure: Failure,
+    progress: Arc<Progress>,
+    stop: Stop,
+}
+
+impl ReaderTask {
+    async fn run(self) {
+        let mut lap = self.progress.lap(Stage::Reader);
+        while !self.stop.is_requested() && !self.failure.is_set() {
+            let Some(job) = self.jobs.lock().await.recv().await else {
+                return;
+            };
+            lap.waited();
+            let table = job.table.name;
+            let progress = self.progress.table(table);
+            match self.reader.read(job).await {
+                Ok(page) => {
+                    lap.worked();
+                    progress.add_page(page.rows.len() as u64, page.rows.bytes());
+                    if self.pages.send(page).await.is_err() {
+                        return;
+                    }
+                    lap.waited();
+                }
+                Err(error) => return self.failure.set(error),
+            }
+        }
+    }
+}
+
+async fn spawn_transform(
+    mut pages: mpsc::Receiver<Page>,
+    batches: crossbeam_channel::Sender<Batch>,
+    mut published: Vec<(&'static Lookup, KeyMap)>,
+    described: usize,
+    failure: Failure,
+    mut lap: Lap,
+) -> Result<StageThread<Vec<(&'static Lookup, KeyMap)>>> {
+    StageThread::spawn("transform", move || {
+        while let Some(page) = pages.blocking_recv() {
+            lap.waited();
+            metrics::queue_depth("pages", pages.len());
+            let lookup = page.job.table.publishes.as_ref().map(|publish| publish.lookup);
+            let map = published
+                .iter_mut()
+                .find(|(of, _)| lookup.is_some_and(|lookup| std::ptr::eq(*of, lookup)))
+                .map(|(_, map)| map);
+            match transform(page, map, described) {
+                Ok(batch) => {
+                    lap.worked();
+                    if batches.send(batch).is_err() {
+                        break;
+                    }
+                    lap.waited();
+                }
+                Err(error) => {
+                    failure.set(error);
+                    break;
+                }
+            }
+        }
+        published
+    })
+    .await
+}
+
+async fn spawn_writer(
+    batches: crossbeam_channel::Receiver<Batch>,
+    mut writer: Writer,
+    failure: Failure,
+    progress: Arc<Progress>,
+) -> Result<StageThread<Option<Outcomes>>> {
+    let runtime = tokio::runtime::Handle::current();
+    StageThread::spawn("writer", move || {
+        let mut lap = progress.lap(Stage::Writer);
+        let write_all = || -> Result<Outcomes> {
+            for batch in &batches {
+                lap.waited();
+                metrics::queue_depth("batches", batches.len());
+                let table = progress.table(batch.job.table.name);
+                let counts = runtime.block_on(writer.write(batch))?;
+                table.add_written(counts);
+                lap.worked();
+            }
+            lap.waited();
+            // What is finished is committed even if another stage has failed: each batch stands for itself.
+            let outcomes = runtime.block_on(writer.finish());
+            lap.worked();
+            outcomes
+        };
+        write_all().map_err(|error| failure.set(error)).ok()
+    })
+    .await
+}

@@ -1,0 +1,180 @@
+//! All pages of the star, phase by phase, on as many connections as there are workers: what a full load writes and
+//! what a deep comparison only looks at.
+//!
+//! No table of the source is locked and no snapshot is held: a page is a statement of its own. What changes meanwhile
+//! is for the pass that closes the run.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tracing::debug;
+
+use crate::declare::lookup::Lookups;
+use crate::declare::period::Period;
+use crate::declare::scope::Scope;
+use crate::declare::table::{Kind, Table};
+use crate::error::{Error, Result};
+use crate::pipeline::flow::{Job, Outcomes, Removed};
+use crate::pipeline::look::Look;
+use crate::pipeline::lookups::LookupSource;
+use crate::pipeline::plan::{Intervals, Planner};
+use crate::pipeline::read::{LookupPlan, Reader};
+use crate::pipeline::write::{Commits, Writer};
+use crate::pipeline::{self, Outcome, Pipeline};
+use crate::target::{TargetReader, calendar};
+
+/// How to go through the pages.
+pub struct Pages<'a> {
+    pub look: &'a Look<'a>,
+    /// The target holds none of the rows, so it need not be read.
+    pub is_target_empty: bool,
+    pub commits: Commits,
+    pub run_id: i64,
+    /// Up to which key each source table has been done by a run that was interrupted.
+    pub done_upto: HashMap<String, i64>,
+    pub period: Period,
+}
+
+/// What came of it.
+#[derive(Default)]
+pub struct Walked {
+    pub outcomes: Outcomes,
+    /// Rows of dimensions that are gone from the source.
+    pub removed: Removed,
+    /// The intervals of each table, ascending; what was done by an interrupted run is not among them.
+    pub intervals: HashMap<&'static str, Vec<Scope>>,
+}
+
+impl Walked {
+    /// Rows that the target had before the pages were read.
+    pub fn rows_held_before(&self) -> u64 {
+        let counts = self.outcomes.values().map(|outcome| outcome.counts);
+        counts.map(|counts| counts.unchanged + counts.updated).sum()
+    }
+}
+
+impl Pages<'_> {
+    /// Goes through all phases.
+    ///
+    /// # Errors
+    /// Anything that either database answers; `Stopped` after a request to stop.
+    pub async fn walk(&self) -> Result<Walked> {
+        let mut walked = Walked::default();
+        let mut lookups = Lookups::default();
+        for phase in &self.look.star.phases {
+            debug!(first = phase.first().map(|table| table.name), "phase begins");
+            let tables = self.walk_phase(phase, &mut lookups, &mut walked).await?;
+            for (table, outcome) in tables {
+                outcome.log(table);
+                let is_dimension = self
+                    .look
+                    .star
+                    .table(table)
+                    .is_some_and(|table| table.kind == Kind::Dimension);
+                if is_dimension {
+                    walked.removed.insert(table, outcome.deleted.iter().copied().collect());
+                }
+                walked.outcomes.entry(table).or_default().add(outcome);
+            }
+        }
+        Ok(walked)
+    }
+
+    /// Goes through the tables of one phase, all at once.
+    async fn walk_phase(
+        &self,
+        phase: &'static [Table],
+        lookups: &mut Lookups,
+        walked: &mut Walked,
+    ) -> Result<Outcomes> {
+        let look = self.look;
+        let committed = TargetReader::Committed(look.readers.clone());
+        // Surrogate keys are looked up in what the phases before have committed.
+        let lookup_source = LookupSource {
+            removed: Arc::new(walked.removed.clone()),
+            ..LookupSource::of(look.star, look.source.reader(), committed.clone())
+        };
+        let target = if self.is_target_empty {
+            TargetReader::Empty
+        } else {
+            committed
+        };
+        let reader = Reader {
+            source: look.source.reader(),
+            target: target.clone(),
+            lookups: match self.period {
+                Period::All => {
+                    let needs = phase.iter().flat_map(|table| &table.needs);
+                    lookup_source.load(needs, lookups).await?;
+                    LookupPlan::Loaded(lookups.clone())
+                }
+                // What few rows refer to lies outside the period, too.
+                Period::Ranges(_) => LookupPlan::ByKey(lookup_source),
+            },
+            period: self.period.clone(),
+        };
+        let mut planners = Vec::new();
+        for table in phase {
+            let planner = look.planner(table, look.source.reader(), target.clone()).await?;
+            look.progress.table(table.name).expect(planner.estimated_rows);
+            planners.push((table, planner));
+        }
+        let (sender, jobs) = pipeline::jobs(look.workers);
+        let planner = tokio::spawn(plan(planners, self.done_upto.clone(), sender));
+        debug!("lookups loaded");
+        let years = calendar::known(&look.readers, &look.star.calendar).await?;
+        let pipeline = Pipeline {
+            workers: look.workers,
+            reader,
+            writer: Writer::new(look.star, self.commits.clone(), self.run_id, years),
+            publishes: phase
+                .iter()
+                .filter(|table| matches!(self.period, Period::All) && !self.done_upto.contains_key(table.source_table))
+                .collect(),
+            described: 0,
+            progress: Arc::clone(&look.progress),
+            stop: &look.stop,
+        };
+        let outcome = pipeline.run(jobs).await;
+        let planned = planner.await.map_err(|_| Error::Panicked { stage: "planner" })?;
+        let Outcome { tables, published } = outcome?;
+        walked.intervals.extend(planned?);
+        for table in phase {
+            look.progress.table(table.name).finish();
+        }
+        for (lookup, map) in published {
+            lookups.set(lookup, map);
+        }
+        Ok(tables)
+    }
+}
+
+/// Hands out the intervals of the tables, one table after the other. Returns those that were handed out.
+async fn plan(
+    planners: Vec<(&'static Table, Planner)>,
+    done_upto: HashMap<String, i64>,
+    jobs: mpsc::Sender<Job>,
+) -> Result<HashMap<&'static str, Vec<Scope>>> {
+    let mut planned: HashMap<&'static str, Vec<Scope>> = HashMap::new();
+    for (table, planner) in planners {
+        let after = done_upto.get(table.source_table).copied();
+        if after == Some(i64::MAX) {
+            continue;
+        }
+        let mut intervals = Intervals::new(table, planner, after);
+        while let Some(scope) = intervals.next().await? {
+            let of_table = planned.entry(table.name).or_default();
+            let job = Job {
+                table,
+                scope: scope.clone(),
+                sequence: Some(of_table.len() as u64),
+            };
+            if jobs.send(job).await.is_err() {
+                return Ok(planned);
+            }
+            of_table.push(scope);
+        }
+    }
+    Ok(planned)
+}

@@ -1,0 +1,172 @@
+//! Cuts a table into key intervals, each of about as many rows as a page holds.
+//!
+//! Keys that lie close together, as auto-increment keys do, are cut by arithmetic: an interval of `n` keys holds at
+//! most `n` rows, and neither side has to count them. Else the key's index is walked, so that gaps and skew do not
+//! matter.
+
+use sea_orm::sea_query::{Expr, Func, Order, Query, SelectStatement};
+
+use crate::declare::integer::Key;
+use crate::declare::scope::Scope;
+use crate::declare::table::Table;
+use crate::error::{Doing, Result};
+use crate::source::reader::SourceReader;
+use crate::target::TargetReader;
+
+/// Keys are close together where there are at most this many of them a row, on average.
+const KEYS_A_ROW: i64 = 4;
+
+/// Where the intervals of a table are cut.
+#[derive(Clone)]
+pub struct Planner {
+    pub source: SourceReader,
+    /// The target's keys count too: where the source lost many rows the target still has them.
+    pub target: TargetReader,
+    /// Rows that the source has, by its own estimate. Only how the cutting is done depends on it.
+    pub estimated_rows: u64,
+    /// Rows that an interval may hold, on either side.
+    pub rows: u64,
+}
+
+/// How keys lie, which is found out with the first interval.
+#[derive(Clone, Copy)]
+enum Keys {
+    Unknown,
+    /// Close together, the highest of both sides being this one.
+    Dense {
+        highest: i64,
+    },
+    Sparse,
+}
+
+/// The intervals of one table, one after the other. Together they cover every key there is or could be.
+pub struct Intervals<'a> {
+    table: &'a Table,
+    planner: Planner,
+    after: Option<i64>,
+    keys: Keys,
+    finished: bool,
+}
+
+impl<'a> Intervals<'a> {
+    /// Intervals behind `after`.
+    pub fn new(table: &'a Table, planner: Planner, after: Option<i64>) -> Self {
+        Self {
+            table,
+            planner,
+            after,
+            keys: Keys::Unknown,
+            finished: false,
+        }
+    }
+
+    /// All of them.
+    pub async fn all(mut self) -> Result<Vec<Scope>> {
+        let mut scopes = Vec::new();
+        while let Some(scope) = self.next().await? {
+            scopes.push(scope);
+        }
+        Ok(scopes)
+    }
+
+    /// The next interval; the last one is open at its end.
+    pub async fn next(&mut self) -> Result<Option<Scope>> {
+        if self.finished {
+            return Ok(None);
+        }
+        if matches!(self.keys, Keys::Unknown) {
+            self.keys = self.find_density().await?;
+        }
+        let upto = match self.keys {
+            Keys::Dense { highest } => self.by_arithmetic(highest).await?,
+            Keys::Sparse | Keys::Unknown => self.by_walking().await?,
+        };
+        let scope = Scope::Range {
+            after: self.after,
+            upto,
+        };
+        self.after = upto;
+        self.finished = upto.is_none();
+        Ok(Some(scope))
+    }
+
+    /// Keys of which one may have many rows, as in bridges, count as sparse.
+    async fn find_density(&self) -> Result<Keys> {
+        if !self.table.is_keyed_by_page_key() {
+            return Ok(Keys::Sparse);
+        }
+        let ends = self.ask_both(|select, key| select.expr(Func::min(key.clone())).expr(Func::max(key)).to_owned());
+        let ends: Vec<i64> = ends.await?.into_iter().flatten().collect();
+        let Some((lowest, highest)) = ends.iter().min().zip(ends.iter().max()) else {
+            return Ok(Keys::Sparse);
+        };
+        let rows = i64::try_from(self.planner.estimated_rows).unwrap_or(i64::MAX);
+        let is_dense = highest.saturating_sub(*lowest) / KEYS_A_ROW < rows;
+        Ok(if is_dense {
+            Keys::Dense { highest: *highest }
+        } else {
+            Keys::Sparse
+        })
+    }
+
+    /// As many keys as an interval may have rows, counted from the next key there is.
+    async fn by_arithmetic(&self, highest: i64) -> Result<Option<i64>> {
+        let next = self
+            .ask_both(|select, key| select.expr(Func::min(key)).to_owned())
+            .await?;
+        let keys = i64::try_from(self.planner.rows).unwrap_or(i64::MAX);
+        let upto = next
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|next| next.saturating_add(keys - 1));
+        Ok(upto.filter(|upto| *upto < highest))
+    }
+
+    /// Up to the key of the row that fills an interval, on the side where that comes first.
+    async fn by_walking(&self) -> Result<Option<i64>> {
+        let rows = self.planner.rows;
+        let boundaries = self.ask_both(|select, key| {
+            let select = select.expr(key.clone()).order_by_expr(key, Order::Asc);
+            select.offset(rows - 1).limit(1).to_owned()
+        });
+        // The highest key stands for all beyond it, too: nothing is cut behind it.
+        Ok(boundaries
+            .await?
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|upto| *upto < i64::MAX))
+    }
+
+    /// Asks both sides for a row of numbers about the keys behind `after`. Returns those that there are.
+    async fn ask_both(&self, ask: impl Fn(&mut SelectStatement, Expr) -> SelectStatement) -> Result<Vec<Option<i64>>> {
+        let behind = Scope::Range {
+            after: self.after,
+            upto: None,
+        };
+        let doing = || format!("planning the pages of {}", self.table.source_table);
+        let key = self.table.source_page_key();
+        let mut select = Query::select();
+        select.from(self.table.source_table).cond_where(behind.contains(&key));
+        let row = self.planner.source.one(&ask(&mut select, key)).await.source(doing)?;
+        let mut numbers = Vec::new();
+        if let Some(row) = row {
+            for column in 0..row.column_names().len() {
+                let number: Option<Key> = row.try_get_by_index(column).source(doing)?;
+                numbers.push(number.map(|number| number.0));
+            }
+        }
+        let doing = || format!("planning the pages of {}", self.table.name);
+        let key = self.table.target_page_key();
+        let mut select = Query::select();
+        self.table.from_target(&mut select);
+        select.cond_where(behind.contains(&key));
+        for row in self.planner.target.all(&ask(&mut select, key)).await.target(doing)? {
+            for column in 0..row.column_names().len() {
+                numbers.push(row.try_get_by_index(column).target(doing)?);
+            }
+        }
+        Ok(numbers)
+    }
+}

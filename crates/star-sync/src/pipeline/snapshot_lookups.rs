@@ -1,0 +1,232 @@
+//! Lookups of the source as one snapshot has them: what its readers have asked for once, they keep.
+//!
+//! A key that is asked for by itself costs as much as several rows of a table that is read in order. So keys are asked
+//! for one by one until that has cost about as much as the whole table; then it is read whole. Whatever a run turns out
+//! to need, this takes at most twice as long as the better of both.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::declare::lookup::{KeyMap, Lookup};
+
+/// Rows that are read in order in the time of one key that is asked for by itself (docs/performance.md).
+const ROWS_A_KEY: u64 = 8;
+/// Keys from which on no more are taken in that nobody has asked for, to bound the memory.
+const KEYS_TO_LEARN: usize = 100_000;
+
+/// What is known so far, all of it from one snapshot.
+#[derive(Default)]
+pub struct SnapshotLookups(Mutex<Vec<Known>>);
+
+/// What is known of lookups that are read from the same rows.
+pub struct Known {
+    pub lookups: Vec<&'static Lookup>,
+    /// No fewer than the table has, once that was looked at.
+    pub rows_at_most: Option<u64>,
+    held: Held,
+}
+
+enum Held {
+    /// What there is of these keys, so many of which were asked for.
+    Keys {
+        keys: HashSet<i64>,
+        asked: usize,
+        maps: Vec<KeyMap>,
+    },
+    Whole(Vec<Arc<KeyMap>>),
+}
+
+impl SnapshotLookups {
+    /// For as long as somebody asks: whoever asks for the same meanwhile would only read it a second time.
+    pub async fn lock(&self) -> MutexGuard<'_, Vec<Known>> {
+        self.0.lock().await
+    }
+
+    /// Takes in what rows have shown that were read for something else: keys, and what the lookup has for them.
+    pub async fn learn(&self, lookup: &'static Lookup, shown: impl IntoIterator<Item = (i64, Option<i64>)>) {
+        let mut all = self.lock().await;
+        let known = Known::of(&mut all, &[lookup]);
+        if let (Held::Keys { keys, maps, .. }, [_]) = (&mut known.held, &known.lookups[..]) {
+            for (key, value) in shown {
+                if keys.len() >= KEYS_TO_LEARN {
+                    break;
+                }
+                keys.insert(key);
+                if let Some(value) = value {
+                    maps[0].insert(key, value);
+                }
+            }
+        }
+    }
+}
+
+impl Held {
+    fn nothing(lookups: usize) -> Self {
+        Self::Keys {
+            keys: HashSet::new(),
+            asked: 0,
+            maps: vec![KeyMap::default(); lookups],
+        }
+    }
+}
+
+impl Known {
+    /// What is known of these lookups, and maybe of others beside them.
+    pub fn of<'a>(all: &'a mut Vec<Self>, lookups: &[&'static Lookup]) -> &'a mut Self {
+        let holds_all = |known: &Self| lookups.iter().all(|lookup| known.position(lookup).is_some());
+        let position = all.iter().position(holds_all).unwrap_or(all.len());
+        if position == all.len() {
+            all.push(Self {
+                lookups: lookups.to_vec(),
+                rows_at_most: None,
+                held: Held::nothing(lookups.len()),
+            });
+        }
+        &mut all[position]
+    }
+
+    fn position(&self, lookup: &'static Lookup) -> Option<usize> {
+        self.lookups.iter().position(|known| std::ptr::eq(*known, lookup))
+    }
+
+    /// Which of these keys have not been asked for yet.
+    pub fn unknown(&self, keys: &HashSet<i64>) -> HashSet<i64> {
+        match &self.held {
+            Held::Keys { keys: known, .. } => keys.difference(known).copied().collect(),
+            Held::Whole(_) => HashSet::new(),
+        }
+    }
+
+    /// Whether to read the whole table, now that so many keys more are asked for.
+    pub fn is_worth_reading_whole(&self, more: usize) -> bool {
+        match (&self.held, self.rows_at_most) {
+            (Held::Keys { asked, .. }, Some(rows)) if more > 0 => (asked + more) as u64 * ROWS_A_KEY >= rows,
+            _ => false,
+        }
+    }
+
+    /// Keeps what the table has for these keys, a map a lookup.
+    pub fn add(&mut self, asked_for: HashSet<i64>, fetched: &[KeyMap]) {
+        if let Held::Keys { keys, asked, maps } = &mut self.held {
+            for (map, fetched) in maps.iter_mut().zip(fetched) {
+                for key in &asked_for {
+                    if let Some(value) = fetched.get(*key) {
+                        map.insert(*key, value);
+                    }
+                }
+            }
+            *asked += asked_for.len();
+            keys.extend(asked_for);
+        }
+    }
+
+    /// Gives back what it holds, where all of it is about to be read anew.
+    pub fn forget(&mut self) {
+        self.held = Held::nothing(self.lookups.len());
+    }
+
+    /// Keeps all that the table has.
+    pub fn set_whole(&mut self, maps: Vec<KeyMap>) {
+        self.held = Held::Whole(maps.into_iter().map(Arc::new).collect());
+    }
+
+    /// What these lookups have for these keys, and maybe for others.
+    pub fn maps(&self, lookups: &[&'static Lookup], keys: &HashSet<i64>) -> Vec<Arc<KeyMap>> {
+        let positions = lookups.iter().filter_map(|lookup| self.position(lookup));
+        match &self.held {
+            Held::Whole(maps) => positions.map(|position| Arc::clone(&maps[position])).collect(),
+            // A copy: the map itself still grows.
+            Held::Keys { maps, .. } => positions
+                .map(|position| {
+                    let mut of_keys = KeyMap::default();
+                    for key in keys {
+                        if let Some(value) = maps[position].get(*key) {
+                            of_keys.insert(*key, value);
+                        }
+                    }
+                    Arc::new(of_keys)
+                })
+                .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::declare::lookup::Side;
+
+    const fn of_copy(value: &'static str) -> Lookup {
+        Lookup {
+            name: "copy",
+            side: Side::Source,
+            table: "copy",
+            key: "copy_id",
+            value,
+            published_by: None,
+        }
+    }
+
+    static BOOK: Lookup = of_copy("book_id");
+    static SHELF: Lookup = of_copy("shelf_id");
+
+    fn map(pairs: &[(i64, i64)]) -> KeyMap {
+        let mut map = KeyMap::default();
+        for (key, value) in pairs {
+            map.insert(*key, *value);
+        }
+        map
+    }
+
+    #[test]
+    fn a_key_is_asked_for_once_whether_or_not_the_source_has_it() {
+        let mut all = Vec::new();
+        let known = Known::of(&mut all, &[&BOOK, &SHELF]);
+        let keys = HashSet::from([1, 2]);
+        assert_eq!(known.unknown(&keys), keys);
+        // A range brings rows that nobody asked for.
+        known.add(keys, &[map(&[(1, 10), (3, 30)]), map(&[(1, 100), (3, 300)])]);
+        let known = Known::of(&mut all, &[&SHELF]);
+        assert_eq!(known.unknown(&HashSet::from([1, 2, 3])), HashSet::from([3]));
+        let maps = known.maps(&[&SHELF], &HashSet::from([1, 2]));
+        assert_eq!(maps.iter().map(|map| map.get(1)).collect::<Vec<_>>(), [Some(100)]);
+        assert_eq!([maps[0].get(2), maps[0].get(3)], [None, None]);
+        assert_eq!(all.len(), 1);
+    }
+
+    #[test]
+    fn a_table_is_read_whole_once_its_keys_have_cost_as_much() {
+        let mut all = Vec::new();
+        let known = Known::of(&mut all, &[&BOOK]);
+        assert!(!known.is_worth_reading_whole(1_000), "nobody knows how long it is");
+        known.rows_at_most = Some(800);
+        assert!(!known.is_worth_reading_whole(99));
+        known.add((1..=60).collect(), &[KeyMap::default()]);
+        assert!(!known.is_worth_reading_whole(39));
+        assert!(known.is_worth_reading_whole(40));
+        known.set_whole(vec![map(&[(700, 7)])]);
+        assert!(!known.is_worth_reading_whole(40));
+        assert!(known.unknown(&HashSet::from([700, 701])).is_empty());
+        assert_eq!(known.maps(&[&BOOK], &HashSet::new())[0].get(700), Some(7));
+    }
+
+    #[tokio::test]
+    async fn what_rows_have_shown_is_not_asked_for() {
+        let lookups = SnapshotLookups::default();
+        lookups.learn(&BOOK, [(1, Some(10)), (2, None)]).await;
+        let beyond = i64::try_from(KEYS_TO_LEARN).unwrap() + 1;
+        lookups.learn(&BOOK, (3..=beyond).map(|key| (key, Some(1)))).await;
+        let mut all = lookups.lock().await;
+        let known = Known::of(&mut all, &[&BOOK]);
+        // They have cost nothing.
+        known.rows_at_most = Some(80);
+        assert!(!known.is_worth_reading_whole(9));
+        assert!(known.is_worth_reading_whole(10));
+        let keys = HashSet::from([1, 2, beyond - 1, beyond]);
+        assert_eq!(known.unknown(&keys), HashSet::from([beyond]));
+        let map = &known.maps(&[&BOOK], &keys)[0];
+        assert_eq!([1, 2].map(|key| map.get(key)), [Some(10), None]);
+    }
+}

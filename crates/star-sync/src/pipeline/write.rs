@@ -1,0 +1,314 @@
+//! The writer: the only one who changes the star. Executes batches, in transactions of a few batches each.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, Value,
+};
+
+use crate::declare::date_key;
+use crate::declare::row::{Columns, integer};
+use crate::declare::scope::Scope;
+use crate::declare::table::{Kind, Star, Table, Years};
+use crate::error::{Doing, Result};
+use crate::pipeline::flow::{Batch, BatchCounts, Outcomes, Updates};
+use crate::target::bookkeeping::history::{self, RunCounts};
+use crate::target::bookkeeping::reject;
+use crate::target::bookkeeping::state::sync_state;
+use crate::target::{self, calendar, statement};
+
+/// Batches of one transaction, where the writer commits by itself.
+const BATCHES_A_COMMIT: usize = 8;
+
+/// Who begins and ends transactions.
+#[derive(Clone)]
+pub enum Commits {
+    /// The writer does, every few batches; a load that is stopped goes on behind the last committed interval.
+    EachFewBatches(DatabaseConnection),
+    /// The run does: all of it is one transaction.
+    ByTheRun(Arc<DatabaseTransaction>),
+    /// Nobody: batches are taken note of and not written.
+    Never,
+}
+
+/// Executes batches.
+pub struct Writer {
+    star: &'static Star,
+    commits: Commits,
+    run_id: i64,
+    /// Whether to remember which keys changed, for the tables that depend on them.
+    collect_changes: bool,
+    open: Option<Arc<DatabaseTransaction>>,
+    batches_since_commit: usize,
+    counts_since_commit: BatchCounts,
+    /// INSERT statements by table, columns to overwrite and number of rows: building one costs more than executing it.
+    kept: HashMap<(&'static str, Columns, usize), String>,
+    years: Years,
+    intervals: HashMap<&'static str, FinishedIntervals>,
+    outcomes: Outcomes,
+}
+
+/// The intervals of one table that are written, up to the first gap.
+#[derive(Default)]
+struct FinishedIntervals {
+    next: u64,
+    ahead: BTreeMap<u64, Option<i64>>,
+    /// The end of the last interval without a gap before it, if it has moved since the last commit.
+    moved_to: Option<i64>,
+}
+
+impl Writer {
+    /// A writer for one run, with the years that the calendar has.
+    pub fn new(star: &'static Star, commits: Commits, run_id: i64, years: Years) -> Self {
+        Self {
+            star,
+            // A load has no use for what it changed: it is everything.
+            collect_changes: !matches!(commits, Commits::EachFewBatches(_)),
+            commits,
+            run_id,
+            open: None,
+            batches_since_commit: 0,
+            counts_since_commit: BatchCounts::default(),
+            kept: HashMap::new(),
+            years,
+            intervals: HashMap::new(),
+            outcomes: BTreeMap::new(),
+        }
+    }
+
+    /// Writes one batch. Returns what was done to the target.
+    pub async fn write(&mut self, mut batch: Batch) -> Result<BatchCounts> {
+        if !batch.late.is_empty() {
+            let outcome = self.outcomes.entry(batch.job.table.name).or_default();
+            outcome.deferred.push(batch.job.scope);
+            outcome.late.extend(batch.late);
+            return Ok(BatchCounts::default());
+        }
+        let Some(transaction) = self.transaction().await? else {
+            // What is in quarantine was not read: each of these rows may be new there.
+            let rejected = batch.rejects.iter().map(|reject| reject.page_key).collect();
+            add_changed(&mut batch, rejected);
+            let unchanged = BatchCounts {
+                unchanged: batch.counts.unchanged,
+                ..BatchCounts::default()
+            };
+            self.record(batch);
+            return Ok(unchanged);
+        };
+        let table = batch.job.table;
+        let doing = || format!("writing {}, {}", table.name, batch.job.scope);
+        if let Some((first, last)) = batch.dates {
+            calendar::extend(
+                &*transaction,
+                &self.star.calendar,
+                &mut self.years,
+                (date_key::year(first), date_key::year(last)),
+            )
+            .await?;
+        }
+        let quarantined = reject::of_scope(&*transaction, table, &batch.job.scope).await?;
+        let returning = reject::keys_of_returning(table, &quarantined, &batch.rejects);
+        for mut cells in std::mem::take(&mut batch.inserts) {
+            if !returning.is_empty() {
+                let rows = take_returning(table, &mut cells, &returning);
+                self.insert_with_keys(&transaction, table, rows).await.target(doing)?;
+            }
+            let inserted = self.upsert(&transaction, table, Columns::ALL, cells).await;
+            inserted.target(doing)?;
+        }
+        for Updates { columns, cells } in std::mem::take(&mut batch.updates) {
+            let updated = self.upsert(&transaction, table, columns, cells).await;
+            updated.target(doing)?;
+        }
+        // While the star still has them.
+        let leaving = reject::keys_of_leaving(&*transaction, table, &batch.deletes, &batch.rejects).await?;
+        // A dimension's row goes when nothing points to it any more: at the end of the run.
+        if table.kind != Kind::Dimension {
+            for delete in statement::deletes(table, &batch.deletes) {
+                transaction.execute(&delete).await.target(doing)?;
+            }
+        }
+        let change = reject::Change {
+            quarantined,
+            found: &batch.rejects,
+            leaving,
+        };
+        let changed = reject::replace(&*transaction, table, &change, self.run_id).await?;
+        add_changed(&mut batch, changed);
+        // Whoever commits has to be the last to hold it.
+        drop(transaction);
+
+        let counts = self.record(batch);
+        self.counts_since_commit.add(counts);
+        self.batches_since_commit += 1;
+        if self.batches_since_commit >= BATCHES_A_COMMIT {
+            self.commit().await?;
+        }
+        Ok(counts)
+    }
+
+    /// Inserts rows, or overwrites these columns of rows with the same natural key.
+    async fn upsert(
+        &mut self,
+        transaction: &DatabaseTransaction,
+        table: &'static Table,
+        columns: Columns,
+        cells: Vec<Value>,
+    ) -> std::result::Result<(), DbErr> {
+        let width = table.columns.len();
+        for values in statement::portions(cells, width) {
+            let rows = values.len() / width;
+            let sql = self
+                .kept
+                .entry((table.name, columns, rows))
+                .or_insert_with(|| statement::upsert(table, columns, rows, self.run_id));
+            transaction.execute_raw(statement::bind(sql, values)).await?;
+        }
+        Ok(())
+    }
+
+    /// Inserts rows under surrogate keys that they had before; each row's stands before its cells.
+    async fn insert_with_keys(
+        &self,
+        transaction: &DatabaseTransaction,
+        table: &Table,
+        cells: Vec<Value>,
+    ) -> std::result::Result<(), DbErr> {
+        let Some(surrogate_key) = table.surrogate_key else {
+            return Ok(());
+        };
+        let width = table.columns.len() + 1;
+        for values in statement::portions(cells, width) {
+            let sql = statement::insert_with_keys(table, surrogate_key, values.len() / width, self.run_id);
+            transaction.execute_raw(statement::bind(&sql, values)).await?;
+        }
+        Ok(())
+    }
+
+    /// Commits what is open, if it is the writer's to commit, and tells what was done.
+    pub async fn finish(mut self) -> Result<Outcomes> {
+        self.commit().await?;
+        Ok(self.outcomes)
+    }
+
+    async fn transaction(&mut self) -> Result<Option<Arc<DatabaseTransaction>>> {
+        match (&self.commits, &self.open) {
+            (Commits::Never, _) => Ok(None),
+            (Commits::ByTheRun(transaction), _) | (_, Some(transaction)) => Ok(Some(Arc::clone(transaction))),
+            (Commits::EachFewBatches(connection), None) => {
+                let transaction = Arc::new(target::begin(connection).await?);
+                self.open = Some(Arc::clone(&transaction));
+                Ok(Some(transaction))
+            }
+        }
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        self.batches_since_commit = 0;
+        let Some(transaction) = self.open.take() else {
+            return Ok(());
+        };
+        for (source_table, intervals) in &mut self.intervals {
+            if let Some(upto) = intervals.moved_to.take() {
+                sync_state::Entity::update_many()
+                    .col_expr(sync_state::Column::LoadedUpto, upto.into())
+                    .filter(sync_state::Column::SourceTable.eq(*source_table))
+                    .exec(&*transaction)
+                    .await
+                    .target(|| format!("noting how far {source_table} is loaded"))?;
+            }
+        }
+        // So the history tells of a load that is stopped, or dies, what it has written.
+        let counts = std::mem::take(&mut self.counts_since_commit);
+        let counts = RunCounts {
+            read: counts.read,
+            inserted: counts.inserted,
+            updated: counts.updated,
+            deleted: counts.deleted,
+            rejected: counts.rejected,
+        };
+        history::add_counts(&*transaction, self.run_id, counts).await?;
+        target::commit(transaction).await
+    }
+
+    fn record(&mut self, batch: Batch) -> BatchCounts {
+        let table = batch.job.table;
+        let outcome = self.outcomes.entry(table.name).or_default();
+        let mut counts = batch.counts;
+        if table.kind == Kind::Dimension && !matches!(self.commits, Commits::Never) {
+            // They are counted when they go.
+            counts.deleted = 0;
+        }
+        outcome.counts.add(counts);
+        if self.collect_changes || table.kind == Kind::Dimension {
+            outcome.deleted.extend(batch.deletes.iter().map(|key| key[0]));
+        }
+        if self.collect_changes {
+            outcome.changed.extend(batch.changed);
+            outcome.republished.extend(batch.republished);
+            outcome.days.extend(batch.days);
+            outcome.differences.extend(batch.differences);
+        }
+        if let (Some(sequence), Scope::Range { upto, .. }) = (batch.job.sequence, &batch.job.scope) {
+            self.intervals
+                .entry(table.source_table)
+                .or_default()
+                .finish(sequence, *upto);
+        }
+        counts
+    }
+}
+
+/// Adds rows whose quarantine changes to those that the batch changes.
+fn add_changed(batch: &mut Batch, page_keys: Vec<i64>) {
+    if batch.job.table.publishes.is_some() {
+        batch.republished.extend(&page_keys);
+    }
+    batch.changed.extend(page_keys);
+}
+
+/// Takes those rows out of `cells` that have a surrogate key already, and puts it before the cells of each.
+fn take_returning(table: &Table, cells: &mut Vec<Value>, surrogate_keys: &HashMap<i64, i64>) -> Vec<Value> {
+    let natural_key = table.position(table.natural_key[0]);
+    let (mut returning, mut others) = (Vec::new(), Vec::with_capacity(cells.len()));
+    for row in cells.chunks_exact(table.columns.len()) {
+        if let Some(surrogate_key) = surrogate_keys.get(&integer(&row[natural_key])) {
+            returning.push(Value::BigInt(Some(*surrogate_key)));
+            returning.extend_from_slice(row);
+        } else {
+            others.extend_from_slice(row);
+        }
+    }
+    *cells = others;
+    returning
+}
+
+impl FinishedIntervals {
+    fn finish(&mut self, sequence: u64, upto: Option<i64>) {
+        self.ahead.insert(sequence, upto);
+        while let Some(upto) = self.ahead.remove(&self.next) {
+            // An interval without an end is the last one: there is no key behind it.
+            self.moved_to = Some(upto.unwrap_or(i64::MAX));
+            self.next += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_stops_before_the_first_interval_that_is_missing() {
+        let mut intervals = FinishedIntervals::default();
+        intervals.finish(1, Some(20));
+        assert_eq!(intervals.moved_to, None);
+        intervals.finish(0, Some(10));
+        assert_eq!(intervals.moved_to, Some(20));
+        intervals.finish(3, None);
+        assert_eq!(intervals.moved_to, Some(20));
+        intervals.finish(2, Some(30));
+        assert_eq!(intervals.moved_to, Some(i64::MAX));
+    }
+}

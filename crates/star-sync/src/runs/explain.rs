@@ -1,0 +1,154 @@
+//! What one row of the star is made of, who wrote it and when, and whether it is right.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{Condition, TransactionTrait};
+use serde::Serialize;
+
+use crate::changes::identity::{self, SourceColumns};
+use crate::changes::lineage::{Cells, RowBehind, Search, held, was_written_since};
+use crate::changes::pending;
+use crate::declare::rejection::ReasonCode;
+use crate::declare::table::Table;
+use crate::error::{Doing, Error, Result};
+use crate::pipeline::flow::Difference;
+use crate::pipeline::look::Look;
+use crate::pipeline::transform::transform;
+use crate::runs::validate::wait_until_after;
+use crate::runs::validation_look::unaccounted;
+use crate::target::TargetReader;
+use crate::target::bookkeeping::history::{self, sync_run};
+use crate::target::bookkeeping::state::{self, States};
+use crate::target::bookkeeping::{reject, watermark};
+use crate::verify::figures;
+use crate::verify::verdict::VerdictCode;
+
+/// All there is to tell of one row.
+#[derive(Debug, Serialize)]
+pub struct Explanation {
+    pub table: &'static str,
+    pub key: i64,
+    /// The row's own source row first.
+    pub source: Vec<RowBehind>,
+    /// The row in the star.
+    pub star: Option<Cells>,
+    /// The run that last wrote it, if it was noted.
+    pub run: Option<sync_run::Model>,
+    /// The marker of the row's source table after that run, and now.
+    pub marker_then: Option<String>,
+    pub marker: Option<String>,
+    /// Why the source row cannot be loaded: the stable code, and the sentence.
+    pub reason_code: Option<ReasonCode>,
+    pub rejected: Option<String>,
+    pub difference: Option<Difference>,
+    pub verdict: RowVerdict,
+}
+
+/// The verdict on a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct RowVerdict {
+    pub code: VerdictCode,
+}
+
+/// Explains the row of `table` with the source's key `key`. A mismatch is told if a second look finds it, too: times of
+/// change are whole seconds.
+///
+/// # Errors
+/// `NotLoaded` before a full load has finished, `SourceChanged`; anything that either database answers.
+pub async fn run(
+    look: &Look<'_>,
+    source_columns: &SourceColumns,
+    table: &'static Table,
+    key: i64,
+) -> Result<Explanation> {
+    let (first, clock) = explain(look, source_columns, table, key).await?;
+    if !first.verdict.code.is_mismatch() {
+        return Ok(first);
+    }
+    wait_until_after(look.source, clock).await?;
+    let (second, _) = explain(look, source_columns, table, key).await?;
+    Ok(second)
+}
+
+async fn explain(
+    look: &Look<'_>,
+    source_columns: &SourceColumns,
+    table: &'static Table,
+    key: i64,
+) -> Result<(Explanation, DateTime<Utc>)> {
+    let transaction = look.readers.begin().await.target(|| "beginning to read".to_owned())?;
+    let states = state::load(&transaction).await?;
+    if !state::is_loaded(&states) {
+        return Err(Error::NotLoaded);
+    }
+    identity::check(look.source, source_columns, &transaction).await?;
+    let target = TargetReader::Within(Arc::new(transaction));
+    let mut snapshot = look.source.snapshot().await?;
+    snapshot.refresh_update_times().await?;
+    let mut search = Search::new(look, &snapshot, &target, &states);
+    let page = search.behind(table, key).await?;
+    let source = search.found;
+    let has_source = !page.rows.is_empty();
+    let mut batch = transform(page, None, 1)?;
+    let rejection = batch.rejects.pop().map(|reject| reject.rejection);
+    let difference = batch.differences.pop();
+    let star = held(&target, table, key).await?;
+    let run_id = star.as_ref().and_then(Cells::run_id);
+    let (run, marker_then) = match run_id {
+        Some(id) => (
+            history::find(&look.readers, id).await?,
+            watermark::after_run(&look.readers, id, table.source_table).await?,
+        ),
+        None => (None, None),
+    };
+    let may_have_changed = |table: &str| pending::may_have_changed(&snapshot, table, &states);
+    let code = match (&difference, &rejection) {
+        (None, None) if !has_source => VerdictCode::RowAbsent,
+        (None, None) => VerdictCode::RowOk,
+        (None, Some(_)) if reject::is_noted(&target, table.source_table, key).await? => VerdictCode::RowQuarantined,
+        _ if source.iter().any(|row| row.is_newer_than_marker) && !was_written_since(&source, run.as_ref()) => {
+            VerdictCode::RowPending
+        }
+        _ if !has_source
+            && may_have_changed(table.source_table)
+            && !has_rows_of_others(table, &target, &states).await? =>
+        {
+            VerdictCode::RowPending
+        }
+        _ if sources_of(look, table).any(may_have_changed) => VerdictCode::RowUntracked,
+        _ => VerdictCode::RowMismatch,
+    };
+    let clock = snapshot.clock;
+    snapshot.close().await?;
+    let explanation = Explanation {
+        table: table.name,
+        key,
+        source,
+        star,
+        run,
+        marker_then,
+        marker: states
+            .get(table.source_table)
+            .and_then(|state| state.last_updated.clone()),
+        reason_code: rejection.as_ref().map(|rejection| rejection.code),
+        rejected: rejection.map(|rejection| rejection.reason),
+        difference,
+        verdict: RowVerdict { code },
+    };
+    Ok((explanation, clock))
+}
+
+/// Whether the target holds rows that another program inserted: then one that the source lacks was perhaps never there.
+async fn has_rows_of_others(table: &Table, target: &TargetReader, states: &States) -> Result<bool> {
+    let rows = figures::rows_held(target, table, Condition::all()).await?;
+    Ok(unaccounted(states, table, rows) > 0)
+}
+
+/// The source tables that a table is made from.
+fn sources_of(look: &Look<'_>, table: &Table) -> impl Iterator<Item = &'static str> {
+    let sources = look.star.sources.iter();
+    sources
+        .filter(|source| table.is_made_from(source.name))
+        .map(|source| source.name)
+}

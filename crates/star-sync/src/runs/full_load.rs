@@ -1,0 +1,268 @@
+//! The full load: every interval of every table, then a pass that brings all of it to one instant.
+//!
+//! No table of the source is locked and no snapshot is held while pages are read. The marker is fixed before the
+//! first page; what changes meanwhile is brought by the closing pass, which begins there.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::task::JoinSet;
+use tracing::{debug, info};
+
+use crate::changes::catch_up::{self, WalkedBefore};
+use crate::changes::{Context, Mode, identity, survey};
+use crate::declare::period::Period;
+use crate::declare::scope::Scope;
+use crate::declare::table::Table;
+use crate::error::{Doing, Error, Result};
+use crate::failpoint;
+use crate::pipeline::pages::{Pages, Walked};
+use crate::pipeline::plan::Intervals;
+use crate::pipeline::stages::Stage;
+use crate::pipeline::write::Commits;
+use crate::runs::closing::Closing;
+use crate::runs::report::{Report, Resumed};
+use crate::target::bookkeeping::history::{self, Status};
+use crate::target::bookkeeping::source_record;
+use crate::target::bookkeeping::state::{self, States, sync_state};
+use crate::target::{self, TargetReader};
+use crate::verify::soundness;
+use crate::verify::totals::{self, Figures};
+
+const COMMAND: &str = "full-load";
+/// A load that was interrupted longer ago begins anew: a row that changed since without a time of change would
+/// never be looked at again.
+const HOURS_TO_GO_ON: i64 = 6;
+
+/// What a load starts from.
+#[derive(Default)]
+struct Start {
+    /// The star holds no row: it need not be read, and may be written without syncing.
+    is_empty: bool,
+    /// An earlier load was interrupted, and this one goes on behind it.
+    goes_on: bool,
+    /// Up to which key each source table is loaded by a load that was interrupted.
+    loaded_upto: HashMap<String, i64>,
+    /// What each source table looked like before the first page was read, where that had settled.
+    signatures: HashMap<String, String>,
+}
+
+/// Makes the star equal to the source. With `accept_source` whatever the source is now, else only if it is the one
+/// that the star was made from.
+///
+/// # Errors
+/// `SourceChanged` if it is another one.
+/// Anything that either database answers. What was committed stays, and the next full load goes on behind it.
+pub async fn run(context: &Context<'_>, accept_source: bool) -> Result<Report> {
+    let writer = &context.target.writer;
+    if !accept_source {
+        identity::check(context.look.source, context.source_columns, writer).await?;
+    }
+    let start = prepare(context).await?;
+    if start.is_empty {
+        context.target.write_without_syncing().await?;
+    }
+    let run_id = context.begin_run(writer, COMMAND).await?;
+    let result = load(context, start, run_id).await;
+    if let Err(error) = &result {
+        // The error of the load is the one to report, even if its mark cannot be left.
+        let _ = history::finish_run(writer, run_id, Status::of(error), None).await;
+    }
+    result
+}
+
+/// Fixes the marker, or finds the one of a load that was interrupted.
+async fn prepare(context: &Context<'_>) -> Result<Start> {
+    let writer = &context.target.writer;
+    state::fill(writer, &context.look.star.sources).await?;
+    let states = state::load(writer).await?;
+    let is_empty = context.target.is_empty(context.look.star).await?;
+    // Clock, open work and times of change are of one moment; nothing is read in this snapshot.
+    let before = context.look.source.snapshot().await?;
+    if can_go_on(context, &states, before.clock).await? {
+        let mut start = Start {
+            is_empty,
+            goes_on: true,
+            ..Start::default()
+        };
+        for (table, state) in states {
+            start
+                .signatures
+                .extend(state.update_time.map(|time| (table.clone(), time)));
+            start.loaded_upto.extend(state.loaded_upto.map(|upto| (table, upto)));
+        }
+        let tables = start.loaded_upto.len();
+        info!(tables, "going on with the load that was interrupted");
+        before.close().await?;
+        return Ok(start);
+    }
+    let marker = before.closed_until(context.overlap);
+    let mut start = Start {
+        is_empty,
+        ..Start::default()
+    };
+    let transaction = target::begin(writer).await?;
+    for (table, state) in states {
+        let signature = before.settled_signature(&table, context.overlap);
+        let state = sync_state::Model {
+            load_marker: Some(state::time_text(marker)),
+            loaded_upto: None,
+            update_time: signature.clone(),
+            ..state
+        };
+        start.signatures.extend(signature.map(|signature| (table, signature)));
+        state::save(&transaction, state).await?;
+    }
+    // From here on the star is made from this source: what is loaded from it is nothing that another one goes on with.
+    source_record::save(&transaction, identity::record(context)).await?;
+    transaction
+        .commit()
+        .await
+        .target(|| "noting where the load begins".to_owned())?;
+    failpoint::pass("load-marker-noted");
+    before.close().await?;
+    Ok(start)
+}
+
+/// Whether an interrupted load is there, of this very source, and young enough for its pages still to be trusted.
+async fn can_go_on(context: &Context<'_>, states: &States, clock: DateTime<Utc>) -> Result<bool> {
+    if !state::is_loading(states) {
+        return Ok(false);
+    }
+    let oldest = states
+        .values()
+        .filter_map(|state| state.load_marker.as_deref().and_then(state::parse_time))
+        .min();
+    let is_young = oldest.is_some_and(|began| began <= clock && clock - began < TimeDelta::hours(HOURS_TO_GO_ON));
+    let remembered = source_record::load(&context.target.writer).await?;
+    Ok(is_young && remembered == Some(identity::record(context)))
+}
+
+async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report> {
+    let pages = Pages {
+        look: &context.look,
+        is_target_empty: start.is_empty,
+        commits: Commits::EachFewBatches(context.target.writer.clone()),
+        run_id,
+        done_upto: start.loaded_upto,
+        period: Period::All,
+    };
+    let mut walked = pages.walk().await?;
+    let resumed = start.goes_on.then(|| Resumed {
+        rows_read_again: walked.rows_held_before(),
+    });
+    for table in context.look.star.tables() {
+        if let Some(upto) = pages.done_upto.get(table.source_table) {
+            add_intervals_before(context, table, *upto, &mut walked).await?;
+        }
+    }
+    failpoint::pass("pages-written");
+    info!("pages written; creating the indexes that are missing");
+    let snapshot = context.look.source.snapshot().await?;
+    let states = state::load(&context.target.writer).await?;
+    // While SQLite sorts, the source is looked through, and then the target's totals are added up; at the same time
+    // where there is nothing to sort.
+    let figures = async {
+        let surveys = survey::facts(&context.look, &snapshot, &states);
+        if start.is_empty {
+            Ok((surveys.await?, written_totals(context).await?))
+        } else {
+            tokio::try_join!(surveys, written_totals(context))
+        }
+    };
+    let ((surveys, target_totals), ()) = tokio::try_join!(figures, complete(context))?;
+    if start.is_empty || !state::is_loaded(&states) {
+        // Also what an interrupted first load has written without syncing. Now that nobody reads: a checkpoint copies no
+        // more than readers allow.
+        context.target.make_durable(run_id).await?;
+    }
+    failpoint::pass("before-closing-pass");
+
+    info!("closing pass: bringing all tables to one instant, and comparing");
+    // The pages were written without SQLite looking at foreign keys; from here on it does.
+    context.target.enforce_foreign_keys().await?;
+    let closing = Closing {
+        context,
+        snapshot,
+        transaction: context.target.begin().await?,
+        run_id,
+        dry_run: false,
+    };
+    let start = catch_up::Start {
+        removed: walked.removed,
+        before: walked.outcomes,
+        walked: Some(WalkedBefore {
+            intervals: walked.intervals,
+            signatures: start.signatures,
+        }),
+        surveys,
+        target_totals,
+        ..catch_up::Start::of(Mode::ClosingFullLoad)
+    };
+    let report = closing.close(start).await?;
+    Ok(Report { resumed, ..report })
+}
+
+/// Creates the indexes that are missing, and looks whether all rows point to rows that are there, which is short work
+/// with the indexes in place.
+async fn complete(context: &Context<'_>) -> Result<()> {
+    let mut lap = context.look.progress.lap(Stage::Index);
+    let committed = TargetReader::Committed(context.look.readers.clone());
+    let mut checks = JoinSet::new();
+    for table in context.look.star.tables() {
+        context.target.create_indexes(table).await?;
+        let committed = committed.clone();
+        // Beside the indexes of the next table.
+        checks.spawn(async move { Ok::<_, Error>((table.name, soundness::orphans(table, &committed).await?)) });
+    }
+    let mut orphans = Vec::new();
+    while let Some(check) = checks.join_next().await {
+        let (table, rows) = check.map_err(|_| Error::Panicked { stage: "check" })??;
+        if rows > 0 {
+            orphans.push(format!("{rows} of {table}"));
+        }
+    }
+    if !orphans.is_empty() {
+        return Err(Error::Orphans { orphans });
+    }
+    lap.worked();
+    Ok(())
+}
+
+/// The totals of all that the pages have written.
+async fn written_totals(context: &Context<'_>) -> Result<HashMap<&'static str, Figures>> {
+    let committed = TargetReader::Committed(context.look.readers.clone());
+    let mut figures = HashMap::new();
+    for table in context.look.star.tables() {
+        let totals = totals::of_target(&committed, table, &Period::All, &Scope::ALL).await?;
+        debug!(table = table.name, "totals added up");
+        figures.insert(table.name, totals);
+    }
+    Ok(figures)
+}
+
+/// Adds the intervals that an interrupted load has done, so that what is proven is known of all keys.
+async fn add_intervals_before(
+    context: &Context<'_>,
+    table: &'static Table,
+    upto: i64,
+    walked: &mut Walked,
+) -> Result<()> {
+    let look = &context.look;
+    let target = TargetReader::Committed(look.readers.clone());
+    let planner = look.planner(table, look.source.reader(), target).await?;
+    let mut intervals = Intervals::new(table, planner, None);
+    let mut done = Vec::new();
+    while let Some(scope) = intervals.next().await? {
+        let (after, end) = scope.ends();
+        let is_last = end.is_none_or(|end| end >= upto);
+        let end = if is_last && upto != i64::MAX { Some(upto) } else { end };
+        done.push(Scope::Range { after, upto: end });
+        if is_last {
+            break;
+        }
+    }
+    let behind = walked.intervals.remove(table.name).unwrap_or_default();
+    walked.intervals.insert(table.name, [done, behind].concat());
+    Ok(())
+}

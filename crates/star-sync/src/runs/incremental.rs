@@ -1,0 +1,62 @@
+//! The incremental run: one snapshot of the source, one transaction on the target.
+
+use crate::changes::catch_up::Start;
+use crate::changes::{Context, Mode, identity};
+use crate::error::{Error, Result};
+use crate::runs::closing::Closing;
+use crate::runs::report::Report;
+use crate::target::bookkeeping::history::{self, Status};
+use crate::target::bookkeeping::state;
+
+const COMMAND: &str = "incremental";
+
+/// Loads what is new or changed since the markers, compares, and moves the markers: all or nothing. A dry run does
+/// the same and takes it back.
+///
+/// # Errors
+/// `NotLoaded` before a full load has finished, and while a later one is unfinished; anything that either database
+/// answers, with nothing kept.
+pub async fn run(context: &Context<'_>, dry_run: bool) -> Result<Report> {
+    check(context).await?;
+    let result = sync(context, dry_run).await;
+    if let (Err(error), false) = (&result, dry_run) {
+        note_failure(context, COMMAND, error).await;
+    }
+    result
+}
+
+/// Whether the star is one that can be brought up to date, from this source.
+pub async fn check(context: &Context<'_>) -> Result<()> {
+    let states = state::load(&context.target.writer).await?;
+    if !state::is_loaded(&states) || state::is_loading(&states) {
+        return Err(Error::NotLoaded);
+    }
+    identity::check(context.look.source, context.source_columns, &context.target.writer).await
+}
+
+/// Leaves the mark of a run whose own row in the history went with its transaction. The error is the one to report,
+/// mark or no mark.
+pub async fn note_failure(context: &Context<'_>, command: &str, error: &Error) {
+    // Whoever holds the target would hold up the mark, too.
+    if error.is_target_locked() {
+        return;
+    }
+    let writer = &context.target.writer;
+    if let Ok(run_id) = context.begin_run(writer, command).await {
+        let _ = history::finish_run(writer, run_id, Status::of(error), None).await;
+    }
+}
+
+async fn sync(context: &Context<'_>, dry_run: bool) -> Result<Report> {
+    let snapshot = context.look.source.snapshot().await?;
+    let transaction = context.target.begin().await?;
+    let run_id = context.begin_run(&*transaction, COMMAND).await?;
+    let closing = Closing {
+        context,
+        snapshot,
+        transaction,
+        run_id,
+        dry_run,
+    };
+    closing.close(Start::of(Mode::Incremental)).await
+}

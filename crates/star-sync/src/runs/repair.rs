@@ -1,0 +1,104 @@
+//! The repair: every row of the star is compared with the source, and just those that differ are written.
+//!
+//! The pages are compared in parallel, without a snapshot and without writing; the rows that seem to differ are then
+//! looked at again in the snapshot of the closing pass, which is that of an incremental run.
+
+use std::collections::HashMap;
+
+use tracing::info;
+
+use crate::changes::catch_up::{Start, WalkedBefore};
+use crate::changes::{Context, Mode};
+use crate::declare::period::Period;
+use crate::error::Result;
+use crate::pipeline::flow::{BatchCounts, Outcomes, TableOutcome};
+use crate::pipeline::pages::Pages;
+use crate::pipeline::write::Commits;
+use crate::runs::closing::Closing;
+use crate::runs::incremental;
+use crate::runs::report::Report;
+
+const COMMAND: &str = "repair";
+
+/// Makes the star equal to the source, row by row. A dry run does the same and takes it back.
+///
+/// # Errors
+/// As those of the incremental run.
+pub async fn run(context: &Context<'_>, dry_run: bool) -> Result<Report> {
+    incremental::check(context).await?;
+    let result = repair(context, dry_run).await;
+    if let (Err(error), false) = (&result, dry_run) {
+        incremental::note_failure(context, COMMAND, error).await;
+    }
+    result
+}
+
+async fn repair(context: &Context<'_>, dry_run: bool) -> Result<Report> {
+    let source = context.look.source;
+    let signatures = settled_signatures(context).await?;
+    let pages = Pages {
+        look: &context.look,
+        is_target_empty: false,
+        commits: Commits::Never,
+        run_id: 0,
+        done_upto: HashMap::new(),
+        period: Period::All,
+    };
+    let walked = pages.walk().await?;
+    let suspects = walked
+        .outcomes
+        .iter()
+        .map(|(table, outcome)| (*table, outcome.changed.clone()))
+        .collect();
+    info!("pages compared; looking again at what differs, in one snapshot");
+    let snapshot = source.snapshot().await?;
+    let transaction = context.target.begin().await?;
+    let run_id = context.begin_run(&*transaction, COMMAND).await?;
+    let closing = Closing {
+        context,
+        snapshot,
+        transaction,
+        run_id,
+        dry_run,
+    };
+    let start = Start {
+        suspects,
+        before: read_only(&walked.outcomes),
+        walked: Some(WalkedBefore {
+            intervals: walked.intervals,
+            signatures,
+        }),
+        ..Start::of(Mode::ClosingRepair)
+    };
+    closing.close(start).await
+}
+
+/// What each source table looks like, where that has settled.
+async fn settled_signatures(context: &Context<'_>) -> Result<HashMap<String, String>> {
+    let snapshot = context.look.source.snapshot().await?;
+    let mut signatures = HashMap::new();
+    for table in &context.look.star.sources {
+        let signature = snapshot.settled_signature(table.name, context.overlap);
+        signatures.extend(signature.map(|signature| (table.name.to_owned(), signature)));
+    }
+    snapshot.close().await?;
+    Ok(signatures)
+}
+
+/// Of the pages only what was read counts as done: what differs is counted when it is written.
+fn read_only(outcomes: &Outcomes) -> Outcomes {
+    outcomes
+        .iter()
+        .map(|(table, outcome)| {
+            let compared = BatchCounts {
+                read: outcome.counts.read,
+                ..BatchCounts::default()
+            };
+            let outcome = TableOutcome {
+                compared,
+                ..TableOutcome::default()
+            };
+            (*table, outcome)
+        })
+        .collect()
+}

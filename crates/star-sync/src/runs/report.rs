@@ -1,0 +1,138 @@
+//! What a run that writes has to tell.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::changes::prove::Proof;
+use crate::declare::table::Star;
+use crate::pipeline::flow::{Outcomes, TableOutcome};
+use crate::pipeline::stages::StageSeconds;
+use crate::target::bookkeeping::history::{RunCounts, Status};
+use crate::verify::figures::{self, Comparison};
+use crate::verify::totals::Move;
+use crate::verify::verdict::{Tally, Verdict};
+
+/// How a load ended.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub status: Status,
+    pub verdict: Verdict,
+    pub run_id: i64,
+    /// Whether it was only tried: then nothing was written.
+    pub dry_run: bool,
+    /// In the order of loading.
+    pub tables: Vec<TableReport>,
+    /// The comparison that closes the load, differences and all.
+    pub comparisons: Vec<Comparison>,
+    /// Rows in sync_reject, by source table.
+    pub rejects: BTreeMap<String, u64>,
+    pub proof: Proof,
+    /// Where the run's time went.
+    pub stages: Vec<StageSeconds>,
+    /// Of a dry run: how the facts' totals would move, by store, over the days that it touches.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<Move>,
+    /// Of a full load that went on where an earlier one had been interrupted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<Resumed>,
+}
+
+/// What going on with an interrupted load has cost.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Resumed {
+    /// Rows that the interrupted load had written behind the last interval that it had finished.
+    pub rows_read_again: u64,
+}
+
+/// What was done to one target table.
+#[derive(Clone, Debug, Serialize)]
+pub struct TableReport {
+    pub table: &'static str,
+    /// Source rows read because something said that they might have changed.
+    pub read: u64,
+    pub inserted: u64,
+    pub updated: u64,
+    pub deleted: u64,
+    /// Of the rows read: left as they were, such as those within the overlap that are read again.
+    pub unchanged: u64,
+    /// Source rows read only to be compared, row by row.
+    pub compared: u64,
+    /// Of the rows inserted, updated and deleted: those that only this comparison found.
+    pub found: u64,
+    /// Rows of its source table that are in sync_reject now.
+    pub rejected: u64,
+}
+
+/// The lines of all tables, in the order of loading.
+pub fn tables(star: &Star, outcomes: &Outcomes, rejects: &BTreeMap<String, u64>) -> Vec<TableReport> {
+    let nothing = TableOutcome::default();
+    star.tables()
+        .map(|table| {
+            let outcome = outcomes.get(table.name).unwrap_or(&nothing);
+            let (seen, found) = (outcome.counts, outcome.compared);
+            TableReport {
+                table: table.name,
+                read: seen.read,
+                inserted: seen.inserted + found.inserted,
+                updated: seen.updated + found.updated,
+                deleted: seen.deleted + found.deleted,
+                unchanged: seen.unchanged,
+                compared: found.read,
+                found: found.inserted + found.updated + found.deleted,
+                rejected: rejects.get(table.source_table).copied().unwrap_or(0),
+            }
+        })
+        .collect()
+}
+
+/// What a run's verdict is made from. `is_deep` tells whether it compared every row of every table.
+pub fn tally(
+    tables: &[TableReport],
+    comparisons: &[Comparison],
+    rejects: &BTreeMap<String, u64>,
+    is_deep: bool,
+) -> Tally {
+    let counts = counts(tables, rejects);
+    let mut tally = Tally {
+        quarantined_rows: counts.rejected,
+        changed_rows: counts.inserted + counts.updated + counts.deleted,
+        verified_rows: tables.iter().map(|table| table.compared).sum(),
+        ..Tally::default()
+    };
+    figures::count_checks(comparisons, 0, &mut tally);
+    if is_deep {
+        // What differed is written.
+        for _ in tables {
+            tally.add(true);
+        }
+    }
+    tally
+}
+
+/// Rows of the whole run.
+fn counts(tables: &[TableReport], rejects: &BTreeMap<String, u64>) -> RunCounts {
+    let mut counts = RunCounts {
+        rejected: rejects.values().sum(),
+        ..RunCounts::default()
+    };
+    for table in tables {
+        counts.read += table.read + table.compared;
+        counts.inserted += table.inserted;
+        counts.updated += table.updated;
+        counts.deleted += table.deleted;
+    }
+    counts
+}
+
+impl Report {
+    pub fn counts(&self) -> RunCounts {
+        counts(&self.tables, &self.rejects)
+    }
+
+    /// Whether the run has changed the star, or would.
+    pub fn changes(&self) -> bool {
+        let counts = self.counts();
+        counts.inserted + counts.updated + counts.deleted > 0
+    }
+}

@@ -1,0 +1,207 @@
+//! Validation: counts, integrity and totals of both sides, each read at one instant. A mismatch is confirmed by a second
+//! look before it is told: the source may be at work, and its times are whole seconds.
+
+use std::cmp::max;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
+use tracing::info;
+
+use crate::changes::identity::SourceColumns;
+use crate::declare::period::Period;
+use crate::error::Result;
+use crate::pipeline::look::Look;
+use crate::runs::validation_look::ValidationLook;
+use crate::source::Source;
+use crate::target::bookkeeping::history::Status;
+use crate::verify::deep::{Suspects, TableDifferences};
+use crate::verify::figures::{self, Comparison};
+use crate::verify::findings::Findings;
+use crate::verify::soundness::Soundness;
+use crate::verify::verdict::{Tally, Verdict};
+
+/// So many looks at most. What differs in the last one is told even if each look has found something else.
+const LOOKS: u32 = 5;
+/// Between two questions for the source's clock.
+const CLOCK_PAUSE: Duration = Duration::from_millis(100);
+
+/// What was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Validation {
+    pub verdict: Verdict,
+    /// Row counts of whole tables.
+    pub tables: Vec<TableValidation>,
+    /// Rows and cents of each fact in the period, by store.
+    pub totals: Vec<Comparison>,
+    /// The days and stores that differ.
+    pub days: Vec<Comparison>,
+    /// The period's first and last day; `None` stands for no limit.
+    pub from: Option<NaiveDate>,
+    pub to: Option<NaiveDate>,
+    /// The newest date of a fact, where the period holds none.
+    pub newest: Vec<Newest>,
+    /// Differences up to this many rows, or cents, are allowed.
+    pub tolerance: u64,
+    /// Where every row was compared: what differs, by table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deep: Option<Vec<TableDifferences>>,
+    /// What tells that the source is another one than the target was loaded from, where that was accepted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub source_changed: Vec<String>,
+}
+
+/// One target table.
+#[derive(Clone, Debug, Serialize)]
+pub struct TableValidation {
+    pub rows: Comparison,
+    #[serde(flatten)]
+    pub soundness: Soundness,
+    /// Rows that the target has more than the last run left in it: another program inserted them, or deleted some.
+    pub unaccounted: i64,
+    /// Rows that the next incremental run changes.
+    pub pending_rows: u64,
+}
+
+/// The newest row of a fact in the source.
+#[derive(Clone, Debug, Serialize)]
+pub struct Newest {
+    pub table: &'static str,
+    /// None without rows, or where it is no day of the calendar.
+    pub date: Option<NaiveDate>,
+}
+
+/// The days to compare facts on; both ends inclusive.
+#[derive(Clone, Copy, Debug)]
+pub enum Asked {
+    All,
+    /// The last days, ending today by the source server's own date.
+    Days(u64),
+    /// From this day on, ending today.
+    Since(NaiveDate),
+    Between(NaiveDate, NaiveDate),
+}
+
+/// What to compare, and how closely.
+pub struct Request<'a> {
+    pub look: Look<'a>,
+    pub source_columns: &'a SourceColumns,
+    pub asked: Asked,
+    /// The difference that is allowed in a figure: rows, or cents.
+    pub tolerance: u64,
+    /// Whether every row is compared too, and how many that differ are then described, a table.
+    pub deep: Option<usize>,
+    /// Whether rows that changed in the source since the last sync are a mismatch.
+    pub no_pending: bool,
+    /// Whether to compare with another source than the target was loaded from.
+    pub accepts_source: bool,
+}
+
+/// Compares source and target.
+///
+/// # Errors
+/// `NotLoaded` before a full load has finished, `SourceChanged`; anything that either database answers.
+pub async fn run(request: Request<'_>) -> Result<Validation> {
+    let look = &request.look;
+    let (from, to) = request.asked.days(look.source).await?;
+    let period = match from.zip(to) {
+        Some(range) => Period::Ranges(vec![range]),
+        None => Period::All,
+    };
+    let mut earlier: Option<Findings> = None;
+    let mut suspects = None;
+    for looks in 1.. {
+        if request.deep.is_some() && suspects.is_none() {
+            // Refused before hours are spent on it.
+            ValidationLook::open_target(&request).await?;
+            suspects = Some(Suspects::find(look, &period).await?);
+        }
+        let now = ValidationLook::begin(&request).await?;
+        let (clock, compared) = (now.clock(), now.compare(&period, suspects.as_ref()).await?);
+        let findings = now.findings(&compared, earlier.as_ref()).await?;
+        now.end().await?;
+        let is_certain = earlier.is_some_and(|earlier| findings.are_confirmed_by(&earlier));
+        if findings.is_empty() || is_certain || looks >= LOOKS {
+            return Ok(Validation { from, to, ..compared });
+        }
+        info!(tables = ?findings.tables(), "source and target seem to differ; looking again");
+        suspects = compared.deep.as_deref().map(Suspects::confirmed);
+        earlier = Some(findings);
+        wait_until_after(look.source, clock).await?;
+    }
+    unreachable!("the loop ends with a result")
+}
+
+/// Waits until the source's clock shows another second.
+pub async fn wait_until_after(source: &Source, second: DateTime<Utc>) -> Result<()> {
+    while source.clock().await? <= second {
+        tokio::time::sleep(CLOCK_PAUSE).await;
+    }
+    Ok(())
+}
+
+impl Asked {
+    /// The first and the last day; none for all days.
+    async fn days(self, source: &Source) -> Result<(Option<NaiveDate>, Option<NaiveDate>)> {
+        Ok(match self {
+            Self::All => (None, None),
+            Self::Between(from, to) => (Some(from), Some(to)),
+            Self::Since(from) => (Some(from), Some(max(from, source.today().await?))),
+            Self::Days(days) => {
+                let today = source.today().await?;
+                let back = chrono::Days::new(days.saturating_sub(1));
+                let from = today.checked_sub_days(back).unwrap_or_default();
+                (Some(max(from, NaiveDate::default())), Some(today))
+            }
+        })
+    }
+}
+
+impl TableValidation {
+    /// Whether the row counts match, and no row came or went that no run knows of.
+    pub fn has_right_rows(&self, tolerance: u64) -> bool {
+        self.rows.delta().unsigned_abs() <= tolerance && self.unaccounted.unsigned_abs() <= tolerance
+    }
+}
+
+impl Validation {
+    /// Counts what was compared. `no_pending` makes pending rows a mismatch.
+    pub fn tally(&self, no_pending: bool, quarantined_rows: u64) -> Tally {
+        let mut tally = Tally {
+            pending_rows: self.tables.iter().map(|table| table.pending_rows).sum(),
+            quarantined_rows,
+            ..Tally::default()
+        };
+        for table in &self.tables {
+            tally.add(table.has_right_rows(self.tolerance));
+            tally.add(table.soundness.is_sound());
+            if no_pending {
+                tally.add(table.pending_rows == 0);
+            }
+        }
+        let totals: Vec<_> = self.totals.iter().chain(&self.days).cloned().collect();
+        figures::count_checks(&totals, self.tolerance, &mut tally);
+        for table in self.deep.iter().flatten() {
+            tally.add(table.is_equal());
+        }
+        tally
+    }
+
+    /// As a run, it is done unless something differs.
+    pub fn status(&self) -> Status {
+        if self.verdict.is_mismatch() {
+            Status::Differences
+        } else {
+            Status::Done
+        }
+    }
+}
+
+/// The deltas of all figures that the metrics show.
+pub fn deltas(validation: &Validation) -> impl Iterator<Item = &Comparison> {
+    validation
+        .tables
+        .iter()
+        .map(|table| &table.rows)
+        .chain(&validation.totals)
+}

@@ -1,0 +1,180 @@
+//! Whether the source is what the entities describe: every table and column, its type, and the right to read it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use futures_util::future::try_join_all;
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
+
+use crate::declare::source_table::SourceTable;
+use crate::declare::table::Star;
+use crate::error::{Doing, Error, Result};
+use crate::source::Source;
+
+/// Fails with every missing or retyped table and column by name, before any row is read. Returns the data types of
+/// the columns that are read, by `table.column`.
+pub async fn columns(source: &Source, star: &Star) -> Result<BTreeMap<String, String>> {
+    let unsupported = unsupported(source, &star.sources).await?;
+    if !unsupported.is_empty() {
+        return Err(Error::SourceUnsupported { problems: unsupported });
+    }
+    let found = found_columns(source).await?;
+    let mut problems: Vec<String> = star
+        .unsupported_columns()
+        .iter()
+        .map(|column| format!("column {column} of the star is declared with a type that cannot be written"))
+        .collect();
+    let mut read = BTreeMap::new();
+    if is_too_old(&source.server.version, source.server.is_mariadb) {
+        problems.push(format!(
+            "server version {} is older than MySQL 8.0 or MariaDB 10.6",
+            source.server.version
+        ));
+    }
+    for table in &star.sources {
+        let Some(columns) = found.get(table.name) else {
+            let other = found.keys().find(|name| name.eq_ignore_ascii_case(table.name));
+            problems.push(match other {
+                Some(other) => format!(
+                    "table {} is missing; {other} is another name on this server",
+                    table.name
+                ),
+                None => format!("table {} is missing, or hidden from this account", table.name),
+            });
+            continue;
+        };
+        for column in &table.columns {
+            match columns.get(&column.name.to_lowercase()) {
+                None => problems.push(format!("column {}.{} is missing", table.name, column.name)),
+                Some(FoundColumn { data_type, .. }) if !column.family.accepts(data_type) => problems.push(format!(
+                    "column {}.{} is {data_type}, not {}",
+                    table.name,
+                    column.name,
+                    column.family.expectation()
+                )),
+                Some(FoundColumn { data_type, .. }) => {
+                    read.insert(format!("{}.{}", table.name, column.name), data_type.clone());
+                }
+            }
+        }
+        if columns
+            .get(&table.key.to_lowercase())
+            .is_some_and(|key| key.is_nullable)
+            && has_row_without_key(source, table).await?
+        {
+            problems.push(format!(
+                "column {}.{} is NULL in a row, which can so neither be named nor found again",
+                table.name, table.key
+            ));
+        }
+    }
+    if problems.is_empty() {
+        Ok(read)
+    } else {
+        Err(Error::SourceUnfit {
+            schema: star.names.source,
+            problems,
+        })
+    }
+}
+
+/// The tables that a snapshot does not cover, and nothing goes without one.
+async fn unsupported(source: &Source, tables: &[SourceTable]) -> Result<Vec<String>> {
+    let engines = source.engines().await?;
+    let declared = tables
+        .iter()
+        .filter_map(|table| Some((table.name, engines.get(table.name)?)));
+    Ok(declared
+        .filter(|(_, engine)| !engine.eq_ignore_ascii_case(SNAPSHOT_ENGINE))
+        .map(|(table, engine)| format!("table {table} is stored by the engine {engine}, not by InnoDB"))
+        .collect())
+}
+
+/// The storage engine whose tables a snapshot covers.
+const SNAPSHOT_ENGINE: &str = "InnoDB";
+
+/// Fails if the account may not read one of the columns.
+pub async fn privileges(source: &Source, tables: &[SourceTable]) -> Result<()> {
+    let reader = source.reader();
+    let asked = tables.iter().map(async |table| {
+        let select = Query::select()
+            .columns(table.columns.iter().map(|column| column.name))
+            .from(table.name)
+            .limit(1)
+            .to_owned();
+        let row = reader.one(&select).await;
+        row.source(|| format!("reading a row of {}", table.name))
+    });
+    try_join_all(asked).await.map(drop)
+}
+
+async fn has_row_without_key(source: &Source, table: &SourceTable) -> Result<bool> {
+    let select = Query::select()
+        .column(table.key)
+        .from(table.name)
+        .and_where(Expr::col(table.key).is_null())
+        .limit(1)
+        .to_owned();
+    let row = source.reader().one(&select).await;
+    Ok(row
+        .source(|| format!("looking for rows without a key in {}", table.name))?
+        .is_some())
+}
+
+/// A column as the source has it.
+struct FoundColumn {
+    data_type: String,
+    is_nullable: bool,
+}
+
+/// Columns by table and name in lower case, as far as the account may see them. The server does not distinguish the
+/// case of letters in names of columns; in those of tables it may.
+async fn found_columns(source: &Source) -> Result<HashMap<String, HashMap<String, FoundColumn>>> {
+    let doing = || "reading information_schema.COLUMNS".to_owned();
+    let column = |name: &'static str| Expr::col(Alias::new(name));
+    let select = Query::select()
+        .expr(column("TABLE_NAME"))
+        .expr(column("COLUMN_NAME"))
+        .expr(column("DATA_TYPE").cast_as("CHAR"))
+        .expr(column("IS_NULLABLE").cast_as("CHAR"))
+        .from((Alias::new("information_schema"), Alias::new("COLUMNS")))
+        .and_where(column("TABLE_SCHEMA").eq(&source.server.schema))
+        .to_owned();
+    let mut tables: HashMap<String, HashMap<String, FoundColumn>> = HashMap::new();
+    for row in source.reader().all(&select).await.source(doing)? {
+        let (table, column, data_type, nullable): (String, String, String, String) =
+            row.try_get_many_by_index().source(doing)?;
+        let found = FoundColumn {
+            data_type,
+            is_nullable: nullable.eq_ignore_ascii_case("yes"),
+        };
+        tables.entry(table).or_default().insert(column.to_lowercase(), found);
+    }
+    Ok(tables)
+}
+
+/// Whether the version is known to be older than what is supported. One that cannot be read is let through.
+fn is_too_old(version: &str, is_mariadb: bool) -> bool {
+    // MariaDB may put 5.5.5- before its own version, for replicas that know no better.
+    let version = version.strip_prefix("5.5.5-").unwrap_or(version);
+    let mut numbers = version.split(['.', '-']).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) if is_mariadb => (major, minor) < (10, 6),
+        (Some(Ok(major)), _) => major < 8,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_older_than_what_is_tested_are_told_apart() {
+        assert!(is_too_old("5.7.44-log", false));
+        assert!(!is_too_old("8.0.36", false));
+        assert!(!is_too_old("9.7.4-2", false));
+        assert!(is_too_old("10.5.23-MariaDB", true));
+        assert!(!is_too_old("5.5.5-10.6.12-MariaDB-log", true));
+        assert!(!is_too_old("11.8.2-MariaDB", true));
+    }
+}

@@ -1,0 +1,116 @@
+//! What a run reads the source through: the pool, or one snapshot.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use futures_util::stream::{self, BoxStream};
+use sea_orm::sea_query::SelectStatement;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, RuntimeErr, StreamTrait};
+
+use crate::declare::source_rows::SourceRows;
+use crate::source::answer::{self, CutAnswer};
+
+/// Reads the source.
+#[derive(Clone)]
+pub struct SourceReader {
+    pub through: Through,
+    /// How long the source may take to answer.
+    pub timeout: Duration,
+}
+
+/// The way a statement takes.
+#[derive(Clone)]
+pub enum Through {
+    /// Each statement is of its own instant.
+    Pool(DatabaseConnection),
+    /// Everything is of one instant, on one connection: who reads at the same time waits for their turn.
+    Snapshot(Arc<DatabaseTransaction>),
+}
+
+impl SourceReader {
+    /// All rows of a select.
+    ///
+    /// # Errors
+    /// What the server answers; a lost connection if it has not answered in time; [`CutAnswer`] if not all rows came.
+    pub async fn all(&self, select: &SelectStatement) -> Result<Vec<QueryResult>, DbErr> {
+        let answer = async {
+            match &self.through {
+                Through::Pool(pool) => answer::all(pool, select).await,
+                Through::Snapshot(transaction) => answer::all(&**transaction, select).await,
+            }
+        };
+        in_time(self.timeout, answer).await
+    }
+
+    /// All rows of a select, decoded as they come. Errors as of `all`.
+    pub async fn rows(&self, select: &SelectStatement) -> Result<SourceRows, DbErr> {
+        let answer = async {
+            let mut rows = SourceRows::default();
+            let mut coming = self.open(select).await?;
+            let mut is_whole = false;
+            while let Some(row) = coming.try_next().await? {
+                if answer::is_end(&row)? {
+                    is_whole = true;
+                } else {
+                    rows.add(&row)?;
+                }
+            }
+            if is_whole { Ok(rows) } else { Err(CutAnswer::error()) }
+        };
+        in_time(self.timeout, answer).await
+    }
+
+    /// The first row of a select. Errors as of `all`.
+    pub async fn one(&self, select: &SelectStatement) -> Result<Option<QueryResult>, DbErr> {
+        let answer = async {
+            match &self.through {
+                Through::Pool(pool) => pool.query_one(select).await,
+                Through::Snapshot(transaction) => transaction.query_one(select).await,
+            }
+        };
+        in_time(self.timeout, answer).await
+    }
+
+    /// The number that a select comes down to, which always has one row. Errors as of `all`.
+    pub async fn number(&self, select: &SelectStatement) -> Result<i64, DbErr> {
+        let row = self.one(select).await?.ok_or_else(CutAnswer::error)?;
+        row.try_get_by_index(0)
+    }
+
+    /// Row by row, for what may be large; the time is that for each row. Nothing else can be read from a snapshot until
+    /// all rows have come.
+    pub async fn stream<'a>(
+        &'a self,
+        select: &SelectStatement,
+    ) -> Result<BoxStream<'a, Result<QueryResult, DbErr>>, DbErr> {
+        let rows = self.open(select).await?;
+        let timeout = self.timeout;
+        let rows = stream::try_unfold((rows, false), move |(mut rows, mut is_whole)| async move {
+            loop {
+                match in_time(timeout, rows.try_next()).await? {
+                    Some(row) if answer::is_end(&row)? => is_whole = true,
+                    Some(row) => return Ok(Some((row, (rows, is_whole)))),
+                    None if is_whole => return Ok(None),
+                    None => return Err(CutAnswer::error()),
+                }
+            }
+        });
+        Ok(Box::pin(rows))
+    }
+
+    async fn open<'a>(&'a self, select: &SelectStatement) -> Result<BoxStream<'a, Result<QueryResult, DbErr>>, DbErr> {
+        let select = answer::with_end(select);
+        Ok(match &self.through {
+            Through::Pool(pool) => Box::pin(pool.stream(&select).await?),
+            Through::Snapshot(transaction) => Box::pin(transaction.stream(&select).await?),
+        })
+    }
+}
+
+/// Waits for an answer, but no longer than this: a server that is stuck, or a network that swallows everything, says
+/// nothing at all.
+pub(super) async fn in_time<T>(limit: Duration, answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+    let answered = tokio::time::timeout(limit, answer).await;
+    answered.unwrap_or_else(|_| Err(DbErr::Conn(RuntimeErr::Internal(format!("no answer within {limit:?}")))))
+}

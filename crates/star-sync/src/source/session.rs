@@ -1,0 +1,138 @@
+//! The settings of a connection.
+//!
+//! A server's defaults, an account's, those of `init_connect` and of a proxy change what a statement returns or whether
+//! it runs at all: the isolation level, limits on rows, time and joins, modes, time zones. None of them is inherited.
+//! Every connection is given its settings before its first statement, and is asked for them then: a setting that somebody
+//! keeps from being changed is an error, and not another result.
+
+use std::fmt;
+
+use sqlx::{MySqlConnection, Row};
+
+use crate::sql;
+
+/// A setting that the server did not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedSetting {
+    variable: &'static str,
+    wanted: &'static str,
+    found: String,
+}
+
+impl fmt::Display for RefusedSetting {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            variable,
+            wanted,
+            found,
+        } = self;
+        write!(
+            formatter,
+            "the session variable {variable} is {found}, and cannot be set to {wanted}"
+        )
+    }
+}
+
+impl std::error::Error for RefusedSetting {}
+
+impl RefusedSetting {
+    /// The refused setting that an error is about, if it is about one.
+    pub fn of(error: &sqlx::Error) -> Option<&Self> {
+        match error {
+            sqlx::Error::Configuration(cause) => cause.downcast_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// Products that speak MySQL's protocol and have other snapshots, or none, by what their versions and comments say.
+const OTHER_PRODUCTS: [&str; 10] = [
+    "TiDB",
+    "Vitess",
+    "PlanetScale",
+    "SingleStore",
+    "MemSQL",
+    "OceanBase",
+    "StarRocks",
+    "Doris",
+    "ClickHouse",
+    "Dolt",
+];
+
+/// The product that is neither MySQL nor MariaDB, if this is one.
+pub fn other_product(version: &str, comment: &str) -> Option<&'static str> {
+    let said = format!("{version} {comment}").to_lowercase();
+    OTHER_PRODUCTS
+        .into_iter()
+        .find(|product| said.contains(&product.to_lowercase()))
+}
+
+/// A server that is another product.
+#[derive(Clone, Debug)]
+pub struct OtherProduct(String);
+
+impl fmt::Display for OtherProduct {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "the server is {}, not MySQL or MariaDB", self.0)
+    }
+}
+
+impl std::error::Error for OtherProduct {}
+
+impl OtherProduct {
+    /// If a server that says this of itself is one.
+    pub fn of(version: &str, comment: &str) -> Option<Self> {
+        other_product(version, comment).map(|product| Self(format!("{product} ({version})")))
+    }
+
+    /// Whether an error is about one.
+    pub fn is(error: &sqlx::Error) -> bool {
+        matches!(error, sqlx::Error::Configuration(cause) if cause.is::<Self>())
+    }
+}
+
+impl From<OtherProduct> for sqlx::Error {
+    fn from(product: OtherProduct) -> Self {
+        Self::Configuration(Box::new(product))
+    }
+}
+
+/// Gives a new connection its settings, in two round trips.
+///
+/// # Errors
+/// What the server answers; [`RefusedSetting`] if a setting is not as it was set; [`OtherProduct`] where settings are
+/// not known because the server is one.
+pub async fn prepare(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
+    use sqlx::Executor;
+    if let Err(error) = connection.execute(sql::SET_SESSION).await {
+        let row = connection.fetch_one(sql::READ_PRODUCT).await?;
+        let (version, comment): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        return Err(OtherProduct::of(&version, &comment).map_or(error, Into::into));
+    }
+    let row = connection.fetch_one(sql::READ_SESSION).await?;
+    for (position, (variable, wanted)) in sql::SESSION_WANTED.iter().enumerate() {
+        let found: String = row.try_get(position)?;
+        if !found.eq_ignore_ascii_case(wanted) {
+            return Err(sqlx::Error::Configuration(Box::new(RefusedSetting {
+                variable,
+                wanted,
+                found,
+            })));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_that_only_speak_the_protocol_are_named() {
+        assert_eq!(other_product("8.0.11-TiDB-v8.5.0", ""), Some("TiDB"));
+        assert_eq!(other_product("8.0.30-Vitess", "Version: 21"), Some("Vitess"));
+        assert_eq!(other_product("8.0.31", "Dolt"), Some("Dolt"));
+        assert_eq!(other_product("9.7.4-2", "(Debian)"), None);
+        assert_eq!(other_product("11.8.2-MariaDB", "mariadb.org binary distribution"), None);
+    }
+}

@@ -1,0 +1,276 @@
+//! The door to the target: an open file, its one writer, its readers, and the transaction of a run.
+//!
+//! `sqlite` holds what is SQLite's own, `bookkeeping` what the sync remembers, `statement` and `calendar` write the star.
+
+pub mod bookkeeping;
+pub mod calendar;
+pub mod sqlite;
+pub mod statement;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use sea_orm::sea_query::{Query, SelectStatement, SqliteQueryBuilder};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
+};
+use sea_orm_migration::MigratorTraitSelf;
+use tracing::{debug, info};
+
+use crate::declare::table::{Star, Table};
+use crate::error::{Doing, Error, Result};
+use crate::target::bookkeeping::history;
+use crate::target::sqlite::version::{self, Steps};
+use crate::target::sqlite::{Access, CACHE_KIBIBYTES, connect, create_private_file, log, place, pragma};
+use crate::{failpoint, metrics};
+
+pub use self::sqlite::{ForeignKeys, check_writable};
+
+/// An open target: one connection that writes, a few that read.
+pub struct Target {
+    pub path: PathBuf,
+    /// A pool of exactly one connection.
+    pub writer: DatabaseConnection,
+    /// What readers see is what was committed.
+    pub readers: DatabaseConnection,
+}
+
+impl Target {
+    /// Opens an existing database of ours, of this very version, to read and write.
+    pub async fn open(path: &Path, star: &Star, foreign_keys: ForeignKeys, readers: u32) -> Result<Self> {
+        place::check(path, star.names.program)?;
+        check_writable(path)?;
+        let readers = open_to_read(path, star, readers).await?;
+        let writer = connect(path, Access::Write(foreign_keys), 1).await?;
+        log::refuse_endless(path, &writer).await?;
+        Ok(Self {
+            path: path.to_owned(),
+            writer,
+            readers,
+        })
+    }
+
+    /// Creates the database, or brings one of an older version up to date after keeping a backup of it.
+    pub async fn create(path: &Path, star: &Star) -> Result<(Self, Creation)> {
+        place::check(path, star.names.program)?;
+        let existed = path.metadata().is_ok_and(|file| file.len() > 0);
+        if !existed {
+            create_private_file(path)?;
+        }
+        check_writable(path)?;
+        let foreign_keys = ForeignKeys::CheckedAtEnd;
+        let readers = connect(path, Access::Read, 1).await?;
+        let pending = version::pending_migrations(path, star, &readers).await?;
+        let target = Self {
+            path: path.to_owned(),
+            writer: connect(path, Access::Write(foreign_keys), 1).await?,
+            readers,
+        };
+        let creation = if pending.is_empty() {
+            return Ok((target, Creation::Unchanged));
+        } else if pending.len() == (star.migrations)().len() {
+            Creation::Created
+        } else {
+            Creation::Migrated {
+                backup: target.back_up().await?,
+            }
+        };
+        target
+            .writer
+            .execute_unprepared(&pragma::write_application_id(star.names.application_id))
+            .await
+            .target(|| "marking the file as ours".to_owned())?;
+        failpoint::pass("before-migrations");
+        Steps(star.migrations)
+            .up(&target.writer, None)
+            .await
+            .target(|| "creating the tables".to_owned())?;
+        info!(path = %path.display(), migrations = pending.len(), "target migrated");
+        Ok((target, creation))
+    }
+
+    /// Copies the file, at rest, beside itself.
+    async fn back_up(&self) -> Result<PathBuf> {
+        // What is still in the log would be missing from the copy.
+        log::empty_or_fail(&self.path, &self.writer).await?;
+        let mut backup = self.path.as_os_str().to_owned();
+        backup.push(chrono::Utc::now().format(".%Y%m%d-%H%M%S.backup").to_string());
+        let backup = PathBuf::from(backup);
+        failpoint::pass("before-backup");
+        std::fs::copy(&self.path, &backup).map_err(|cause| Error::TargetFile {
+            path: backup.clone(),
+            verb: "written",
+            cause,
+        })?;
+        Ok(backup)
+    }
+
+    /// Begins the transaction of a whole run.
+    pub async fn begin(&self) -> Result<Arc<DatabaseTransaction>> {
+        let transaction = begin(&self.writer).await?;
+        transaction
+            .execute_unprepared(pragma::DEFER_FOREIGN_KEYS)
+            .await
+            .target(|| "deferring the foreign keys".to_owned())?;
+        Ok(Arc::new(transaction))
+    }
+
+    /// Whether no table of the star holds a row.
+    pub async fn is_empty(&self, star: &Star) -> Result<bool> {
+        for table in star.tables() {
+            let select = Query::select()
+                .column(table.columns[0].name)
+                .from(table.name)
+                .limit(1)
+                .to_owned();
+            let row = self.writer.query_one(&select).await;
+            if row.target(|| format!("looking into {}", table.name))?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Writes without syncing from here on: for a first load, which is worth nothing before it has finished.
+    pub async fn write_without_syncing(&self) -> Result<()> {
+        self.tune_writer(pragma::SYNCHRONOUS_OFF).await
+    }
+
+    /// Syncs all that was written without syncing, before anything says that the load has finished.
+    pub async fn make_durable(&self, run_id: i64) -> Result<()> {
+        self.tune_writer(pragma::SYNCHRONOUS_NORMAL).await?;
+        // With the log empty a checkpoint would sync nothing; any write will do.
+        history::mark_running(&self.writer, run_id).await?;
+        // One that is held up need not have synced anything.
+        log::empty_or_fail(&self.path, &self.writer).await
+    }
+
+    /// From the next transaction on SQLite checks foreign keys, as it does for all other runs.
+    pub async fn enforce_foreign_keys(&self) -> Result<()> {
+        self.tune_writer(pragma::FOREIGN_KEYS_ON).await
+    }
+
+    /// Makes the secondary indexes of a table that are not there.
+    pub async fn create_indexes(&self, table: &Table) -> Result<()> {
+        let idle_cores = std::thread::available_parallelism().map_or(0, |cores| cores.get().saturating_sub(2));
+        self.tune_writer(&pragma::indexing(idle_cores)).await?;
+        for index in statement::indexes(table) {
+            self.writer
+                .execute(&index)
+                .await
+                .target(|| format!("creating the indexes of {}", table.name))?;
+            debug!(index = index.to_string(SqliteQueryBuilder), "index created");
+            failpoint::pass("index-created");
+        }
+        self.tune_writer(&pragma::cache_size(CACHE_KIBIBYTES)).await
+    }
+
+    async fn tune_writer(&self, pragmas: &str) -> Result<()> {
+        self.writer
+            .execute_unprepared(pragmas)
+            .await
+            .target(|| "setting pragmas".to_owned())?;
+        Ok(())
+    }
+
+    /// Ends a run: the log is copied into the file, so that the one file is the whole database.
+    pub async fn close(self) -> Result<()> {
+        let doing = || "closing the file".to_owned();
+        self.readers.close_by_ref().await.target(doing)?;
+        failpoint::pass("before-checkpoint");
+        log::empty_if_possible(&self.path, &self.writer).await?;
+        self.writer.close().await.target(doing)
+    }
+}
+
+/// What `create` found and did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Creation {
+    Created,
+    Unchanged,
+    Migrated { backup: PathBuf },
+}
+
+/// Where the target's own rows are read from while it is being written to.
+#[derive(Clone)]
+pub enum TargetReader {
+    /// The target is known to hold none of the rows that are asked for.
+    Empty,
+    /// What was committed, on connections beside the writer's.
+    Committed(DatabaseConnection),
+    /// What the run's own transaction has written so far.
+    Within(Arc<DatabaseTransaction>),
+}
+
+impl TargetReader {
+    pub async fn all(&self, select: &SelectStatement) -> std::result::Result<Vec<QueryResult>, DbErr> {
+        match self {
+            Self::Empty => Ok(Vec::new()),
+            Self::Committed(connection) => connection.query_all(select).await,
+            Self::Within(transaction) => transaction.query_all(select).await,
+        }
+    }
+
+    /// The one text that a select yields; empty where there is none.
+    pub async fn text(&self, select: &SelectStatement) -> std::result::Result<String, DbErr> {
+        let rows = self.all(select).await?;
+        let text = rows.first().map(|row| row.try_get_by_index::<Option<String>>(0));
+        Ok(text.transpose()?.flatten().unwrap_or_default())
+    }
+
+    /// The one number that a select yields; 0 where there is none.
+    pub async fn number(&self, select: &SelectStatement) -> std::result::Result<i64, DbErr> {
+        let rows = self.all(select).await?;
+        rows.first().map_or(Ok(0), |row| row.try_get_by_index(0))
+    }
+}
+
+/// Begins a write transaction at once, so that a busy file shows before any work is done.
+pub async fn begin(writer: &DatabaseConnection) -> Result<DatabaseTransaction> {
+    writer
+        .begin_with_options(TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        })
+        .await
+        .target(|| "beginning a transaction".to_owned())
+}
+
+/// Commits the transaction of a run; every other holder must have let go of it.
+pub async fn commit(transaction: Arc<DatabaseTransaction>) -> Result<()> {
+    let transaction = Arc::try_unwrap(transaction).map_err(|_| Error::TransactionHeld { verb: "committed" })?;
+    failpoint::pass("before-commit");
+    let began = Instant::now();
+    transaction.commit().await.target(|| "committing".to_owned())?;
+    metrics::committed(began.elapsed());
+    failpoint::pass("after-commit");
+    Ok(())
+}
+
+/// Takes back the transaction of a run; every other holder must have let go of it.
+pub async fn roll_back(transaction: Arc<DatabaseTransaction>) -> Result<()> {
+    let transaction = Arc::try_unwrap(transaction).map_err(|_| Error::TransactionHeld { verb: "rolled back" })?;
+    transaction.rollback().await.target(|| "rolling back".to_owned())
+}
+
+/// Opens an existing database of ours, of this very version, to look at it. Nothing is ever written through this.
+pub async fn open_to_read(path: &Path, star: &Star, connections: u32) -> Result<DatabaseConnection> {
+    place::check(path, star.names.program)?;
+    if !path.exists() {
+        return Err(Error::TargetMissing { path: path.to_owned() });
+    }
+    let readers = connect(path, Access::Read, connections).await?;
+    let pending = version::pending_migrations(path, star, &readers).await?;
+    if pending.len() == (star.migrations)().len() {
+        return Err(Error::TargetMissing { path: path.to_owned() });
+    }
+    match pending.into_iter().next() {
+        None => Ok(readers),
+        Some(pending) => Err(Error::TargetOlder {
+            path: path.to_owned(),
+            pending,
+        }),
+    }
+}

@@ -1,0 +1,174 @@
+//! The rows that the target holds of one scope.
+//!
+//! SQLite hands a scope over as one text, because the driver copies each cell of each row by itself: to compare all
+//! rows of the star took nearly half as long again that way (docs/performance.md). Rows and cells are parted by the characters that
+//! ASCII has for it; a cell is nothing for NULL, a number, or a mark and its text in hexadecimal, so that nothing in a
+//! text can end a cell. A REAL that is a whole number of hundredths, as amounts are, is that number: SQLite is slow at
+//! finding the digits of others.
+
+use sea_orm::sea_query::{BinOper, Expr, ExprTrait, Func, Query, SelectStatement};
+use sea_orm::{DbErr, Value};
+
+use crate::declare::row::{CellType, Column, NaturalKey, integer};
+use crate::declare::table::{Table, TargetPageKey};
+use crate::error::{Doing, Result};
+
+/// Between rows: ASCII's record separator.
+const ROW_SEPARATOR: char = '\x1e';
+/// Between cells: ASCII's unit separator.
+const CELL_SEPARATOR: char = '\x1f';
+/// Stands before each text.
+const TEXT_MARK: &str = "x";
+
+/// Rows of a table, decoded.
+#[derive(Default)]
+pub struct Held {
+    width: usize,
+    /// Row after row.
+    cells: Vec<Value>,
+    page_keys: Vec<i64>,
+}
+
+/// All rows of a table as one text, unfiltered; NULL where there is none.
+pub fn select(table: &Table) -> SelectStatement {
+    let mut cells: Vec<Expr> = table
+        .columns
+        .iter()
+        .map(|column| encoded(Expr::col((table.name, column.name)), column.cell_type))
+        .collect();
+    if let TargetPageKey::Through { .. } = table.target_page_key {
+        cells.push(table.target_page_key());
+    }
+    // What is NULL `concat_ws` would leave out.
+    let cells = cells.into_iter().map(|cell| cell.if_null(""));
+    let row = Func::cust("concat_ws").args([CELL_SEPARATOR.to_string().into()].into_iter().chain(cells));
+    let mut select = Query::select();
+    select.expr(Func::cust("group_concat").args([row.into(), Expr::val(ROW_SEPARATOR.to_string())]));
+    table.from_target(&mut select);
+    select
+}
+
+fn encoded(cell: Expr, cell_type: CellType) -> Expr {
+    match cell_type {
+        CellType::BigInteger | CellType::Integer | CellType::Boolean => cell,
+        CellType::Real => {
+            let hundredths = Expr::expr(Func::round(cell.clone().mul(100))).cast_as("INTEGER");
+            let is_exact = hundredths.clone().div(100.0).eq(cell.clone());
+            // As many digits as tell it from its neighbours; 15 where they are enough. NULL is the word.
+            let digits = Func::cust("quote").arg(cell);
+            Expr::case(is_exact, hundredths).finally(digits).into()
+        }
+        // The hex of NULL is that of an empty text.
+        CellType::Text | CellType::Unsupported => {
+            let marked = Expr::val(TEXT_MARK).binary(BinOper::Custom("||"), cell);
+            Func::cust("hex").arg(marked).into()
+        }
+    }
+}
+
+impl Held {
+    /// Decodes the text that `select` yields.
+    ///
+    /// # Errors
+    /// `Target` if a key is not a number. Any other cell that is not of its column's type, as another program may
+    /// have left it, is taken as the text that it is: it then differs from what it should be.
+    pub fn parse(table: &Table, text: &str) -> Result<Self> {
+        let rows = text.matches(ROW_SEPARATOR).count() + 1;
+        let width = table.columns.len();
+        let mut held = Self {
+            width,
+            cells: Vec::with_capacity(rows * width),
+            page_keys: Vec::with_capacity(rows),
+        };
+        let own_page_key = match table.target_page_key {
+            TargetPageKey::Own(page_key) => Some(table.position(page_key)),
+            TargetPageKey::Through { .. } => None,
+        };
+        let key_positions = table.positions(&table.natural_key);
+        for row in text.split(ROW_SEPARATOR).filter(|row| !row.is_empty()) {
+            let mut texts = row.split(CELL_SEPARATOR);
+            let first = held.cells.len();
+            for (column, text) in table.columns.iter().zip(&mut texts) {
+                held.cells.push(decoded(column, text));
+            }
+            let cells = &held.cells[first..];
+            let is_number =
+                |position: usize| matches!(cells.get(position), Some(Value::BigInt(Some(_)) | Value::Int(Some(_))));
+            let page_key = match own_page_key {
+                Some(position) if is_number(position) => Some(integer(&cells[position])),
+                Some(_) => None,
+                None => texts.next().and_then(|text| text.parse().ok()),
+            };
+            let page_key = page_key
+                .filter(|_| cells.len() == width && key_positions.iter().all(|position| is_number(*position)))
+                .ok_or_else(|| DbErr::Type("a key is not a number".to_owned()))
+                .target(|| format!("reading the rows of {}", table.name))?;
+            held.page_keys.push(page_key);
+        }
+        Ok(held)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.page_keys.is_empty()
+    }
+
+    /// The cells of a row.
+    pub fn row(&self, position: usize) -> &[Value] {
+        &self.cells[position * self.width..(position + 1) * self.width]
+    }
+
+    /// The cells of each row, as wide as the table's columns.
+    pub fn rows(&self) -> impl Iterator<Item = &[Value]> {
+        self.cells.chunks_exact(self.width)
+    }
+
+    /// The page key of the row at this position.
+    pub fn page_key(&self, position: usize) -> i64 {
+        self.page_keys[position]
+    }
+}
+
+/// The natural key in the cells of a row, whose columns stand at `positions`.
+pub fn natural_key(positions: &[usize], cells: &[Value]) -> NaturalKey {
+    let mut key = NaturalKey::default();
+    for (part, &position) in key.iter_mut().zip(positions) {
+        *part = integer(&cells[position]);
+    }
+    key
+}
+
+fn decoded(column: &Column, text: &str) -> Value {
+    let value = match column.cell_type {
+        CellType::BigInteger if text.is_empty() => Some(Value::BigInt(None)),
+        CellType::BigInteger => text.parse().ok().map(|number| Value::BigInt(Some(number))),
+        CellType::Integer if text.is_empty() => Some(Value::Int(None)),
+        CellType::Integer => text.parse().ok().map(|number| Value::Int(Some(number))),
+        CellType::Boolean if text.is_empty() => Some(Value::Bool(None)),
+        CellType::Boolean => match text {
+            "0" => Some(Value::Bool(Some(false))),
+            "1" => Some(Value::Bool(Some(true))),
+            _ => None,
+        },
+        CellType::Real if text == "NULL" => Some(Value::Double(None)),
+        CellType::Real => real(text).map(|number| Value::Double(Some(number))),
+        CellType::Text | CellType::Unsupported if text.is_empty() => Some(Value::String(None)),
+        CellType::Text | CellType::Unsupported => text_of(text).map(|text| Value::String(Some(text))),
+    };
+    value.unwrap_or_else(|| Value::String(Some(text.to_owned())))
+}
+
+/// The number in a cell: its hundredths, or its digits with a point or an exponent.
+fn real(cell: &str) -> Option<f64> {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "SQLite has made sure that it comes out as what it was"
+    )]
+    let of_hundredths = |number: i64| number as f64 / 100.0;
+    cell.parse().map(of_hundredths).ok().or_else(|| cell.parse().ok())
+}
+
+/// The text in a cell.
+fn text_of(cell: &str) -> Option<String> {
+    let text = String::from_utf8(hex::decode(cell).ok()?).ok()?;
+    text.strip_prefix(TEXT_MARK).map(str::to_owned)
+}

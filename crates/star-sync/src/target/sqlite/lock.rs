@@ -1,0 +1,99 @@
+//! One run at a time: an advisory lock on a small file beside the target.
+//!
+//! The operating system lets go of it when its holder dies, so a dead process holds nobody up. The file says who
+//! holds it, for the message that the second run prints. It is not the database file itself: SQLite keeps its own
+//! locks there, and closing any other handle on it would drop them.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::target::sqlite::place;
+
+/// Held while a run may write to the target.
+#[derive(Debug)]
+pub struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock of `target` for a command of `program`, or says who has it.
+    pub fn acquire(target: &Path, program: &'static str, command: &str) -> Result<Self> {
+        place::check(target, program)?;
+        // By its real name: a link to the target is the target.
+        let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
+        let mut path = target.clone().into_os_string();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let failed = |cause| Error::TargetFile {
+            path: path.clone(),
+            verb: "locked",
+            cause,
+        };
+        loop {
+            let mut file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(&path)
+                .map_err(|cause| place::beside_error(&target, &path, "locked", cause))?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let mut holder = String::new();
+                    file.read_to_string(&mut holder).map_err(failed)?;
+                    return Err(Error::TargetBusy {
+                        holder: holder.trim().to_owned(),
+                    });
+                }
+                Err(TryLockError::Error(cause)) => return Err(failed(cause)),
+            }
+            // The last holder may have removed the file between our opening and our locking it.
+            let locked = file.metadata().map_err(failed)?.ino();
+            if path.metadata().is_ok_and(|file| file.ino() == locked) {
+                file.set_len(0).map_err(failed)?;
+                writeln!(
+                    file,
+                    "{command}, process {}, since {}",
+                    std::process::id(),
+                    chrono::Utc::now().format("%Y-%m-%d %H:%M:%S UTC")
+                )
+                .map_err(failed)?;
+                return Ok(Self { path, _file: file });
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Removed while still held, so that nobody locks a file that is about to vanish. If it cannot be removed,
+        // it stays as an empty hull that the next run locks again.
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::debug!(%error, "the lock file stays");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_run_learns_who_holds_the_lock_and_the_third_gets_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("analytics.db");
+        let first = Lock::acquire(&target, "program", "full-load").unwrap();
+        let second = Lock::acquire(&target, "program", "incremental").unwrap_err();
+        let expected = format!("full-load, process {}, since ", std::process::id());
+        assert!(second.to_string().contains(&expected), "{second}");
+        drop(first);
+        Lock::acquire(&target, "program", "incremental").unwrap();
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,129 @@
+//! The write-ahead log beside the file: emptied when a run ends, and kept from growing without end while another
+//! program reads.
+//!
+//! Whoever has a transaction open still sees what the file held when it began. For as long SQLite cannot copy into the
+//! file what was written since, and appends every run to the log. So a run that cannot empty it says who is in the way,
+//! and one that finds it grown too large does not begin.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use tracing::warn;
+
+use crate::error::{Doing, Error, Result};
+use crate::target::sqlite::pragma;
+
+/// A log is too large to append to if it is larger than this and than the file itself.
+const BOUND_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Copies the log into the file and empties it, waiting for other programs as long as for any lock. Tells whether it
+/// could.
+pub async fn empty(writer: &DatabaseConnection) -> Result<bool> {
+    let doing = || "checkpointing".to_owned();
+    let statement = Statement::from_string(writer.get_database_backend(), pragma::CHECKPOINT);
+    let row = writer.query_one_raw(statement).await.target(doing)?;
+    // The first of (busy, frames in the log, frames copied).
+    let is_busy = row.map_or(Ok(0), |row| row.try_get_by_index::<i32>(0)).target(doing)?;
+    Ok(is_busy == 0)
+}
+
+/// The same where the run can end all the same: it warns.
+pub async fn empty_if_possible(path: &Path, writer: &DatabaseConnection) -> Result<()> {
+    if !empty(writer).await? {
+        warn!(
+            log_bytes = bytes(&beside(path, "-wal")),
+            held_by = holders(path),
+            "the write-ahead log cannot be emptied and will grow: another program has a transaction open on the target"
+        );
+    }
+    Ok(())
+}
+
+/// The same where nothing can go on without it.
+pub async fn empty_or_fail(path: &Path, writer: &DatabaseConnection) -> Result<()> {
+    if empty(writer).await? { Ok(()) } else { Err(held(path)) }
+}
+
+/// Keeps a run from appending to a log that has outgrown its bound, unless it can be emptied now.
+pub async fn refuse_endless(path: &Path, writer: &DatabaseConnection) -> Result<()> {
+    let (file_bytes, log_bytes) = sizes_bytes(path);
+    if log_bytes <= BOUND_BYTES.max(file_bytes) {
+        return Ok(());
+    }
+    empty_or_fail(path, writer).await
+}
+
+fn held(path: &Path) -> Error {
+    Error::TargetLogHeld {
+        path: path.to_owned(),
+        mebibytes: bytes(&beside(path, "-wal")).div_ceil(1024 * 1024),
+        holders: holders(path),
+    }
+}
+
+/// The sizes of the file and of its log.
+pub fn sizes_bytes(path: &Path) -> (u64, u64) {
+    (bytes(path), bytes(&beside(path, "-wal")))
+}
+
+/// A file that SQLite keeps beside the database, which it knows by its real name.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut path = path.into_os_string();
+    path.push(suffix);
+    PathBuf::from(path)
+}
+
+/// The size of a file; 0 if there is none.
+fn bytes(path: &Path) -> u64 {
+    path.metadata().map_or(0, |file| file.len())
+}
+
+/// The other processes in a transaction on the database, as far as this system tells.
+fn holders(path: &Path) -> String {
+    let holders = transactions(&beside(path, "-shm"));
+    if holders.is_empty() {
+        "a process that this system does not name".to_owned()
+    } else {
+        Vec::from_iter(holders).join(", ")
+    }
+}
+
+/// The processes that hold a lock of a transaction in SQLite's shared memory, each with its program's name.
+#[cfg(target_os = "linux")]
+fn transactions(shared_memory: &Path) -> BTreeSet<String> {
+    use std::os::unix::fs::MetadataExt;
+
+    /// The bytes that SQLite locks for the writer, for a checkpoint, for recovery, and for five kinds of readers. The
+    /// one behind them is everybody's who has the file open.
+    const LOCKS: std::ops::RangeInclusive<u64> = 120..=127;
+
+    let (Ok(locks), Ok(file)) = (procfs::locks(), shared_memory.metadata()) else {
+        return BTreeSet::new();
+    };
+    let device = (libc::major(file.dev()), libc::minor(file.dev()));
+    let own = i32::try_from(std::process::id()).ok();
+    locks
+        .into_iter()
+        .filter(|lock| (lock.devmaj, lock.devmin) == device && lock.inode == file.ino())
+        .filter(|lock| {
+            let last = lock.offset_last.unwrap_or(u64::MAX);
+            lock.offset_first <= *LOCKS.end() && last >= *LOCKS.start()
+        })
+        .filter_map(|lock| lock.pid.filter(|pid| Some(*pid) != own))
+        .map(|pid| {
+            let program = procfs::process::Process::new(pid).and_then(|process| process.stat());
+            match program {
+                Ok(program) => format!("{} (process {pid})", program.comm),
+                Err(_) => format!("process {pid}"),
+            }
+        })
+        .collect()
+}
+
+/// Only Linux tells who holds a lock.
+#[cfg(not(target_os = "linux"))]
+fn transactions(_shared_memory: &Path) -> BTreeSet<String> {
+    BTreeSet::new()
+}

@@ -1,0 +1,74 @@
+//! Whose file it is, and of which version. Finds out by reading alone.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, Statement};
+use sea_orm_migration::{MigrationTrait, MigratorTraitSelf, seaql_migrations};
+
+use crate::declare::table::Star;
+use crate::error::{Doing, Error, Result};
+use crate::target::sqlite::pragma;
+
+/// A star's migrations, for SeaORM to apply.
+pub struct Steps(pub fn() -> Vec<Box<dyn MigrationTrait>>);
+
+impl MigratorTraitSelf for Steps {
+    fn migrations(&self) -> Vec<Box<dyn MigrationTrait>> {
+        (self.0)()
+    }
+}
+
+/// The migrations that the file lacks. Fails, before anything is written, if the file is another program's
+/// database or of a version that this program does not know.
+pub async fn pending_migrations(path: &Path, star: &Star, connection: &DatabaseConnection) -> Result<Vec<String>> {
+    let doing = || format!("reading the header of {}", path.display());
+    let statement = Statement::from_string(connection.get_database_backend(), pragma::READ_APPLICATION_ID);
+    let row = connection.query_one_raw(statement).await.target(doing)?;
+    let application_id: i32 = match row {
+        Some(row) => row.try_get_by_index(0).target(doing)?,
+        None => 0,
+    };
+    let tables = tables(connection).await?;
+    let is_ours = application_id == star.names.application_id;
+    // A file without tables is ours too: a creation that was interrupted.
+    if !is_ours && !tables.is_empty() {
+        return Err(Error::TargetForeign {
+            path: path.to_owned(),
+            program: star.names.program,
+        });
+    }
+    let mut applied = HashSet::new();
+    if tables.contains("seaql_migrations") {
+        let rows = seaql_migrations::Entity::find()
+            .all(connection)
+            .await
+            .target(|| "reading the list of migrations".to_owned())?;
+        applied.extend(rows.into_iter().map(|row| row.version));
+    }
+    let mut pending = Vec::new();
+    for migration in (star.migrations)() {
+        if !applied.remove(migration.name()) {
+            pending.push(migration.name().to_owned());
+        }
+    }
+    match applied.into_iter().next() {
+        Some(unknown) => Err(Error::TargetNewer {
+            path: path.to_owned(),
+            unknown,
+        }),
+        None => Ok(pending),
+    }
+}
+
+async fn tables(connection: &DatabaseConnection) -> Result<HashSet<String>> {
+    let doing = || "listing the tables".to_owned();
+    let select = Query::select()
+        .column("name")
+        .from("sqlite_master")
+        .and_where(Expr::col("type").eq("table"))
+        .to_owned();
+    let rows = connection.query_all(&select).await.target(doing)?;
+    rows.iter().map(|row| row.try_get_by_index(0).target(doing)).collect()
+}

@@ -1,0 +1,129 @@
+//! The deep comparison: every row of the star with the source, by reading alone.
+//!
+//! Pages are compared in parallel, each a statement of its own; the rows that seem to differ are read again, in one
+//! snapshot, before they are called different. What has changed since the last sync is pending, and no difference.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use tracing::info;
+
+use crate::declare::period::Period;
+use crate::declare::scope::Scope;
+use crate::declare::table::Table;
+use crate::error::Result;
+use crate::pipeline::flow::{Difference, Outcomes};
+use crate::pipeline::look::Look;
+use crate::pipeline::pages::Pages;
+use crate::pipeline::write::Commits;
+use crate::verify::rows::{KEYS_A_PAGE, RowComparison};
+
+/// How one table differs.
+#[derive(Clone, Debug, Serialize)]
+pub struct TableDifferences {
+    pub table: &'static str,
+    /// Source rows that were compared.
+    pub compared: u64,
+    /// Rows that the target lacks.
+    pub missing: u64,
+    /// Rows that the target has and the source has not.
+    pub extra: u64,
+    /// Rows that differ in a column.
+    pub different: u64,
+    /// Rows that seemed to differ, but have changed in the source since the last sync.
+    pub pending: u64,
+    /// The first that differ.
+    pub first: Vec<Difference>,
+    /// Page keys of all that differ, ascending.
+    #[serde(skip)]
+    pub keys: Vec<i64>,
+}
+
+impl TableDifferences {
+    pub fn is_equal(&self) -> bool {
+        self.missing + self.extra + self.different == 0
+    }
+}
+
+/// Rows that seemed to differ, each page being a statement of its own: page keys by star table, and how many rows were
+/// compared.
+#[derive(Clone, Debug, Default)]
+pub struct Suspects(HashMap<&'static str, (Vec<i64>, u64)>);
+
+impl Suspects {
+    /// Compares all pages.
+    pub async fn find(look: &Look<'_>, period: &Period) -> Result<Self> {
+        let pages = Pages {
+            look,
+            is_target_empty: false,
+            commits: Commits::Never,
+            run_id: 0,
+            done_upto: HashMap::new(),
+            period: period.clone(),
+        };
+        Ok(Self::of(pages.walk().await?.outcomes))
+    }
+
+    fn of(outcomes: Outcomes) -> Self {
+        let suspects = outcomes.into_iter().map(|(table, outcome)| {
+            let mut keys = outcome.changed;
+            keys.sort_unstable();
+            keys.dedup();
+            (table, (keys, outcome.counts.read))
+        });
+        Self(suspects.collect())
+    }
+
+    /// Those that were found to differ, of as many rows.
+    pub fn confirmed(tables: &[TableDifferences]) -> Self {
+        let confirmed = tables
+            .iter()
+            .map(|table| (table.table, (table.keys.clone(), table.compared)));
+        Self(confirmed.collect())
+    }
+}
+
+/// Which of a table's rows are explained, and so are no differences.
+pub enum Explained {
+    Pending,
+    Quarantined,
+}
+
+/// The second look at the suspects, in one snapshot.
+pub async fn recheck(
+    suspects: &Suspects,
+    mut rows: RowComparison<'_>,
+    tables: impl Iterator<Item = &'static Table>,
+    explained: impl Fn(&Table, i64) -> Option<Explained>,
+) -> Result<Vec<TableDifferences>> {
+    let mut differences = Vec::new();
+    for table in tables {
+        let (suspects, compared) = suspects.0.get(table.name).cloned().unwrap_or_default();
+        let mut keys = Vec::new();
+        let mut pending = 0;
+        for key in suspects {
+            match explained(table, key) {
+                None => keys.push(key),
+                Some(Explained::Pending) => pending += 1,
+                Some(Explained::Quarantined) => {}
+            }
+        }
+        let scopes = Scope::of_keys(keys, KEYS_A_PAGE);
+        let found = rows.compare(table, scopes, Period::All).await?;
+        let mut first = found.differences;
+        first.sort_by_key(|difference| difference.key);
+        first.truncate(rows.described);
+        info!(table = table.name, rows = compared, "compared row by row");
+        differences.push(TableDifferences {
+            table: table.name,
+            compared,
+            missing: found.counts.inserted,
+            extra: found.counts.deleted,
+            different: found.counts.updated,
+            pending,
+            first,
+            keys: found.changed,
+        });
+    }
+    Ok(differences)
+}

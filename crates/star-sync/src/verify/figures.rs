@@ -1,0 +1,190 @@
+//! The figures that source and target are compared by, and the row counts among them.
+
+use std::collections::BTreeMap;
+
+use sea_orm::Condition;
+use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query};
+use serde::Serialize;
+
+use crate::declare::scope::Scope;
+use crate::declare::table::Table;
+use crate::error::{Doing, Result};
+use crate::source::indexes::Indexes;
+use crate::source::reader::SourceReader;
+use crate::target::TargetReader;
+use crate::verify::verdict::Tally;
+
+/// One figure, from both sides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Comparison {
+    pub table: &'static str,
+    pub measure: Measure,
+    /// The store's natural key, where the figure is one store's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_id: Option<i64>,
+    /// YYYYMMDD, where the figure is one day's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub date_key: Option<i32>,
+    pub source: i64,
+    pub target: i64,
+    /// Source rows that are in sync_reject: they explain as much of the difference.
+    pub rejected: i64,
+    /// What the next incremental run adds to the target, by what has changed in the source since the last one.
+    pub pending: i64,
+}
+
+/// What a figure counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    Rows,
+    /// Whole cents.
+    Cents,
+}
+
+impl Comparison {
+    /// Row counts of a table, rejected rows told apart.
+    pub fn of_rows(table: &Table, source: i64, target: i64, rejected: u64) -> Self {
+        Self {
+            table: table.name,
+            measure: Measure::Rows,
+            store_id: None,
+            date_key: None,
+            source,
+            target,
+            rejected: signed(rejected),
+            pending: 0,
+        }
+    }
+
+    /// Target less source, less what rejects and pending changes explain.
+    pub fn delta(&self) -> i64 {
+        self.target + self.rejected + self.pending - self.source
+    }
+
+    /// Whether both sides differ by what neither rejects nor pending changes explain.
+    pub fn differs(&self) -> bool {
+        self.delta() != 0
+    }
+}
+
+/// Both sides of a comparison, each of one instant.
+pub struct Sides<'a> {
+    pub source: SourceReader,
+    /// Of the source.
+    pub indexes: &'a Indexes,
+    pub target: TargetReader,
+    /// Rejects by source table.
+    pub rejects: BTreeMap<String, u64>,
+}
+
+impl Sides<'_> {
+    /// Row counts of a whole table. `removed` rows of the target are about to be deleted; the source's rows are not
+    /// counted again where their number is known.
+    pub async fn rows(&self, table: &Table, removed: u64, source_rows: Option<i64>) -> Result<Comparison> {
+        let source = async {
+            match source_rows {
+                Some(known) => Ok(known),
+                None => self.all_source_rows(table).await,
+            }
+        };
+        let (source, target) = tokio::try_join!(source, self.target_rows(table, &Scope::ALL))?;
+        let target = target - signed(removed);
+        let rejected = self.rejects.get(table.source_table).copied().unwrap_or(0);
+        Ok(Comparison::of_rows(table, source, target, rejected))
+    }
+
+    /// Row counts of a part of a table.
+    pub async fn rows_of(&self, table: &Table, scope: &Scope, removed: u64, rejected: u64) -> Result<Comparison> {
+        let (source, target) = tokio::try_join!(self.source_rows(table, scope), self.target_rows(table, scope))?;
+        let target = target - signed(removed);
+        Ok(Comparison::of_rows(table, source, target, rejected))
+    }
+
+    /// All rows of the source table.
+    pub async fn all_source_rows(&self, table: &Table) -> Result<i64> {
+        let number = self.source.number(&self.indexes.count(table.source_table)).await;
+        number.source(|| format!("counting {}", table.source_table))
+    }
+
+    /// The rows that the source has of a scope.
+    pub async fn source_rows(&self, table: &Table, scope: &Scope) -> Result<i64> {
+        let select = Query::select()
+            .expr(Expr::col(Asterisk).count())
+            .from(table.source_table)
+            .cond_where(scope.contains(&table.source_page_key()))
+            .to_owned();
+        let number = self.source.number(&select).await;
+        number.source(|| format!("counting {}, {scope}", table.source_table))
+    }
+
+    /// The rows that the target has of a scope.
+    pub async fn target_rows(&self, table: &Table, scope: &Scope) -> Result<i64> {
+        rows_held(&self.target, table, scope.contains(&table.target_page_key())).await
+    }
+}
+
+/// How many rows the target holds that meet a condition.
+pub async fn rows_held(target: &TargetReader, table: &Table, condition: Condition) -> Result<i64> {
+    let mut select = Query::select();
+    select.expr(Expr::col(Asterisk).count());
+    table.from_target(&mut select);
+    // Counting all rows takes SQLite a look at each page, and a step for each row under any condition, even TRUE.
+    if !condition.is_empty() {
+        select.cond_where(condition);
+    }
+    let rows = target.number(&select).await;
+    rows.target(|| format!("counting {}", table.name))
+}
+
+/// The same, counted no further than `limit`.
+pub async fn rows_held_upto(target: &TargetReader, table: &Table, condition: Condition, limit: u64) -> Result<u64> {
+    let mut rows = Query::select();
+    rows.expr(Expr::val(1));
+    table.from_target(&mut rows);
+    rows.cond_where(condition).limit(limit);
+    let select = Query::select()
+        .expr(Expr::col(Asterisk).count())
+        .from_subquery(rows, "held")
+        .to_owned();
+    let rows = target.number(&select).await;
+    let rows = rows.target(|| format!("counting {}", table.name))?;
+    Ok(u64::try_from(rows).unwrap_or(0))
+}
+
+/// Counts the figures that stand for a whole table or period as checks. One of them matches if its difference is within the
+/// tolerance, and that of each of its days among them.
+pub fn count_checks(figures: &[Comparison], tolerance: u64, tally: &mut Tally) {
+    let within = |figure: &Comparison| figure.delta().unsigned_abs() <= tolerance;
+    let is_part = |day: &Comparison, whole: &Comparison| {
+        (day.table, day.measure, day.store_id) == (whole.table, whole.measure, whole.store_id)
+    };
+    let (whole, days): (Vec<_>, Vec<_>) = figures.iter().partition(|figure| figure.date_key.is_none());
+    let off: Vec<_> = days.into_iter().filter(|day| !within(day)).collect();
+    for figure in whole {
+        tally.add(within(figure) && !off.iter().any(|day| is_part(day, figure)));
+    }
+}
+
+/// Adds figures up over the days, so that each store has one a measure.
+pub fn by_store(daily: &[Comparison]) -> Vec<Comparison> {
+    let mut stores: BTreeMap<(&str, u8, Option<i64>), Comparison> = BTreeMap::new();
+    for figure in daily {
+        stores
+            .entry((figure.table, figure.measure as u8, figure.store_id))
+            .and_modify(|sum| {
+                sum.source += figure.source;
+                sum.target += figure.target;
+                sum.pending += figure.pending;
+            })
+            .or_insert_with(|| Comparison {
+                date_key: None,
+                ..figure.clone()
+            });
+    }
+    stores.into_values().collect()
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,89 @@
+//! Whether the target's rows hold together: no key twice, no parent missing, no cell empty that must not be.
+
+use sea_orm::sea_query::{Alias, Asterisk, Condition, Expr, ExprTrait, Query, SelectStatement};
+use serde::Serialize;
+
+use crate::declare::table::Table;
+use crate::error::{Doing, Result};
+use crate::target::TargetReader;
+
+/// What is unsound in one target table.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Soundness {
+    /// Natural keys that occur more than once.
+    pub duplicates: u64,
+    /// Rows that point to a parent that is not there.
+    pub orphans: u64,
+    /// Empty cells where none may be.
+    pub nulls: u64,
+}
+
+impl Soundness {
+    /// Looks through a table of the target.
+    pub async fn of(table: &Table, target: &TargetReader) -> Result<Self> {
+        Ok(Self {
+            duplicates: duplicates(table, target).await?,
+            orphans: orphans(table, target).await?,
+            nulls: nulls(table, target).await?,
+        })
+    }
+
+    /// Whether nothing was found.
+    pub fn is_sound(self) -> bool {
+        self.duplicates == 0 && self.orphans == 0 && self.nulls == 0
+    }
+}
+
+async fn count(target: &TargetReader, table: &Table, select: &SelectStatement) -> Result<u64> {
+    let count = target.number(select).await;
+    Ok(count.target(|| format!("checking {}", table.name))?.unsigned_abs())
+}
+
+async fn duplicates(table: &Table, target: &TargetReader) -> Result<u64> {
+    let keys = table.natural_key.clone().into_iter().map(Alias::new);
+    let repeated = Query::select()
+        .columns(keys.clone())
+        .from(table.name)
+        .group_by_columns(keys)
+        .and_having(Expr::col(Asterisk).count().gt(1))
+        .to_owned();
+    let select = Query::select()
+        .expr(Expr::col(Asterisk).count())
+        .from_subquery(repeated, "repeated")
+        .to_owned();
+    count(target, table, &select).await
+}
+
+/// Rows that point to a parent that is not there.
+pub async fn orphans(table: &Table, target: &TargetReader) -> Result<u64> {
+    let mut sum = 0;
+    for reference in &table.references {
+        let column = Expr::col((Alias::new(table.name), Alias::new(&reference.column)));
+        let parent = Expr::col((Alias::new(&reference.parent), Alias::new(&reference.parent_column)));
+        let select = Query::select()
+            .expr(Expr::col(Asterisk).count())
+            .from(table.name)
+            .left_join(Alias::new(&reference.parent), column.clone().eq(parent.clone()))
+            .and_where(column.is_not_null())
+            .and_where(parent.is_null())
+            .to_owned();
+        sum += count(target, table, &select).await?;
+    }
+    Ok(sum)
+}
+
+async fn nulls(table: &Table, target: &TargetReader) -> Result<u64> {
+    let condition = table
+        .columns
+        .iter()
+        .filter(|column| !column.nullable)
+        .fold(Condition::any(), |any, column| {
+            any.add(Expr::col(column.name).is_null())
+        });
+    let select = Query::select()
+        .expr(Expr::col(Asterisk).count())
+        .from(table.name)
+        .cond_where(condition)
+        .to_owned();
+    count(target, table, &select).await
+}

@@ -1,0 +1,392 @@
+//! The facts' totals by day and store, of either side: what both must agree on, to the cent.
+//!
+//! The target's are its own SQL. The source's are added up here from rows that the declaration selects for it, with
+//! maps of their own, page by page: what a load has read or made of a row has no part in them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use sea_orm::sea_query::{ExprTrait, Query};
+use serde::Serialize;
+
+use crate::declare::integer::Key;
+use crate::declare::lookup::{KeyMap, Lookups, Need};
+use crate::declare::period::Period;
+use crate::declare::scope::{KEYS_A_STATEMENT, Scope};
+use crate::declare::source_rows::{SourceRow, SourceRows};
+use crate::declare::table::{Fill, Star, Table, Totals};
+use crate::error::{Doing, Error, Result};
+use crate::pipeline::flow::Outcomes;
+use crate::pipeline::look::Look;
+use crate::pipeline::lookups::LookupSource;
+use crate::pipeline::plan::Intervals;
+use crate::pipeline::snapshot_lookups::SnapshotLookups;
+use crate::source::reader::SourceReader;
+use crate::target::TargetReader;
+use crate::target::bookkeeping::reject;
+use crate::verify::figures::{Comparison, Measure};
+
+/// Date key and store id.
+pub type DayAndStore = (i32, i64);
+/// How many rows, and how many cents together.
+pub type RowsAndCents = (i64, i64);
+/// Totals by day and store.
+pub type Figures = HashMap<DayAndStore, RowsAndCents>;
+
+/// Adds up the source's side, of one instant. Tables have to come in the star's order: the rows of one may fill the
+/// lookups of the next.
+pub struct SourceTotals<'a> {
+    look: &'a Look<'a>,
+    source: SourceReader,
+    /// Filled whole, as far as the totals of whole tables need them.
+    lookups: Lookups,
+    /// What the totals of parts need.
+    known: Arc<SnapshotLookups>,
+}
+
+impl<'a> SourceTotals<'a> {
+    /// Reads one snapshot. What a run knows of its lookups is not taken over: a value that it had wrong would make both
+    /// sides agree.
+    pub fn new(look: &'a Look<'a>, source: SourceReader) -> Self {
+        Self {
+            look,
+            source,
+            lookups: Lookups::default(),
+            known: Arc::default(),
+        }
+    }
+
+    /// The totals of a period that is known to hold few rows: of one statement, where an index finds them.
+    pub async fn of_short_period(&mut self, table: &'static Table, period: &Period) -> Result<Figures> {
+        match &table.totals {
+            Some(totals) if self.is_indexed(table, totals).await? => self.of_scope(table, period, &Scope::ALL).await,
+            _ => self.of_period(table, period).await,
+        }
+    }
+
+    /// The totals of a period, of all rows that the source has.
+    pub async fn of_period(&mut self, table: &'static Table, period: &Period) -> Result<Figures> {
+        if period.is_empty() {
+            return Ok(Figures::new());
+        }
+        if *period == Period::All {
+            return self.of_all(table, |_| Ok(())).await;
+        }
+        let mut figures = Figures::new();
+        let Some(totals) = &table.totals else {
+            return Ok(figures);
+        };
+        let planner = self.look.planner(table, self.source.clone(), TargetReader::Empty);
+        let (after, last) = self.ends(table, totals, period).await?;
+        let mut intervals = Intervals::new(table, planner.await?, after);
+        while let Some(scope) = intervals.next().await? {
+            add_all(&mut figures, self.of_scope(table, period, &scope).await?);
+            if last.is_some_and(|last| !scope.ends_before(last)) {
+                break;
+            }
+        }
+        Ok(figures)
+    }
+
+    /// The keys before and at the end of a period's rows, where an index finds them: keys grow with time, so that few
+    /// intervals hold the rows of a few days.
+    async fn ends(&self, table: &Table, totals: &Totals, period: &Period) -> Result<(Option<i64>, Option<i64>)> {
+        if !self.is_indexed(table, totals).await? {
+            return Ok((None, None));
+        }
+        let doing = || format!("looking for the first and last row to add up of {}", table.source_table);
+        let select = Query::select()
+            .expr(table.source_page_key().min())
+            .expr(table.source_page_key().max())
+            .from(table.source_table)
+            .cond_where(table.source_in(period))
+            .to_owned();
+        let row = self.source.one(&select).await.source(doing)?;
+        let ends: Option<(Option<Key>, Option<Key>)> =
+            row.map(|row| row.try_get_many_by_index()).transpose().source(doing)?;
+        // Where there are none, one interval is enough.
+        let (first, last) = ends.unwrap_or((None, None));
+        Ok((
+            first.map(|Key(key)| key.saturating_sub(1)),
+            Some(last.map_or(i64::MIN, |Key(key)| key)),
+        ))
+    }
+
+    /// Whether an index finds the rows of a day.
+    async fn is_indexed(&self, table: &Table, totals: &Totals) -> Result<bool> {
+        let indexes = self.look.source.indexes(&self.source).await?;
+        Ok(indexes.begin_with(table.source_table, totals.source_date))
+    }
+
+    /// The totals of all rows. Each of them is shown to `also`, as the declaration selects it.
+    pub async fn of_all(
+        &mut self,
+        table: &'static Table,
+        mut also: impl FnMut(SourceRow<'_>) -> Result<()>,
+    ) -> Result<Figures> {
+        let Some(totals) = &table.totals else {
+            return Ok(Figures::new());
+        };
+        self.load(&totals.needs).await?;
+        let mut figures = Figures::new();
+        let mut filled = KeyMap::default();
+        // The next page is on its way while this one is added up.
+        let mut scopes = self.intervals(table).await?.into_iter();
+        let mut coming = scopes.next().map(|scope| self.fetch(table, &Period::All, scope));
+        while let Some(page) = coming {
+            let rows = page.await.map_err(|_| Error::Panicked { stage: "reader" })??;
+            coming = scopes.next().map(|scope| self.fetch(table, &Period::All, scope));
+            for row in rows.iter() {
+                add(totals, row, &self.lookups, &mut figures);
+                if let Some(fill) = &totals.fills
+                    && let (key, Some(value)) = shown(table, fill, row)?
+                {
+                    filled.insert(key, value);
+                }
+                also(row)?;
+            }
+            if self.look.stop.is_requested() {
+                return Err(Error::Stopped);
+            }
+        }
+        if let Some(fill) = &totals.fills {
+            self.lookups.set(fill.lookup, filled);
+        }
+        Ok(figures)
+    }
+
+    /// The totals of the rows in `scope`, within the period.
+    pub async fn of_scope(&self, table: &'static Table, period: &Period, scope: &Scope) -> Result<Figures> {
+        let mut figures = Figures::new();
+        let Some(totals) = &table.totals else {
+            return Ok(figures);
+        };
+        let page = self.fetch(table, period, scope.clone());
+        let rows = page.await.map_err(|_| Error::Panicked { stage: "reader" })??;
+        let (lookups, _) = self.lookup_source().of_page(&totals.needs, &rows).await?;
+        for row in rows.iter() {
+            add(totals, row, &lookups, &mut figures);
+        }
+        if let Some(fill) = &totals.fills {
+            let shown: Result<Vec<_>> = rows.iter().map(|row| shown(table, fill, row)).collect();
+            self.known.learn(fill.lookup, shown?).await;
+        }
+        Ok(figures)
+    }
+
+    /// Takes out what rejected rows have added: they explain themselves.
+    pub async fn take_out(
+        &self,
+        table: &'static Table,
+        period: &Period,
+        rejected: &[i64],
+        figures: &mut Figures,
+    ) -> Result<()> {
+        for scope in Scope::of_keys(rejected.iter().copied(), KEYS_A_STATEMENT) {
+            subtract_all(figures, self.of_scope(table, period, &scope).await?);
+        }
+        figures.retain(|_, figure| *figure != (0, 0));
+        Ok(())
+    }
+
+    /// Begins to read the rows of `scope`.
+    fn fetch(
+        &self,
+        table: &'static Table,
+        period: &Period,
+        scope: Scope,
+    ) -> tokio::task::JoinHandle<Result<SourceRows>> {
+        let source = self.source.clone();
+        let select = table.totals.as_ref().map(|totals| {
+            (totals.source)()
+                .cond_where(table.source_in(period))
+                .cond_where(scope.contains(&table.source_page_key()))
+                .to_owned()
+        });
+        tokio::spawn(async move {
+            let doing = || format!("adding up {}, {scope}", table.source_table);
+            match select {
+                Some(select) => source.rows(&select).await.source(doing),
+                None => Ok(SourceRows::default()),
+            }
+        })
+    }
+
+    async fn intervals(&self, table: &Table) -> Result<Vec<Scope>> {
+        let planner = self
+            .look
+            .planner(table, self.source.clone(), TargetReader::Empty)
+            .await?;
+        Intervals::new(table, planner, None).all().await
+    }
+
+    async fn load(&mut self, needs: &[Need]) -> Result<()> {
+        let source = self.lookup_source();
+        source.load(needs, &mut self.lookups).await
+    }
+
+    fn lookup_source(&self) -> LookupSource {
+        LookupSource {
+            snapshot: Some(Arc::clone(&self.known)),
+            ..LookupSource::of(self.look.star, self.source.clone(), TargetReader::Empty)
+        }
+    }
+}
+
+/// What a row shows of a lookup that the table fills: a key, and what the lookup has for it.
+fn shown(table: &Table, fill: &Fill, row: SourceRow<'_>) -> Result<(i64, Option<i64>)> {
+    let doing = || format!("adding up {}", table.source_table);
+    let key = row.key(fill.key).source(doing)?;
+    let value: Option<Key> = row.known(fill.value).source(doing)?;
+    Ok((key, value.map(|Key(value)| value)))
+}
+
+fn add(totals: &Totals, row: SourceRow<'_>, lookups: &Lookups, figures: &mut Figures) {
+    let entry = (totals.entry)(row, lookups);
+    let figure = figures.entry((entry.date_key, entry.store_id)).or_default();
+    *figure = (figure.0 + 1, figure.1 + entry.cents);
+}
+
+/// Adds the second to the first.
+pub fn add_all(figures: &mut Figures, others: Figures) {
+    for (key, (rows, cents)) in others {
+        let figure = figures.entry(key).or_default();
+        *figure = (figure.0 + rows, figure.1 + cents);
+    }
+}
+
+fn subtract_all(figures: &mut Figures, others: Figures) {
+    for (key, (rows, cents)) in others {
+        let figure = figures.entry(key).or_default();
+        *figure = (figure.0 - rows, figure.1 - cents);
+    }
+}
+
+/// The totals of the rows that the target has in `scope`, within the period.
+pub async fn of_target(target: &TargetReader, table: &Table, period: &Period, scope: &Scope) -> Result<Figures> {
+    let Some(totals) = &table.totals else {
+        return Ok(Figures::new());
+    };
+    if period.is_empty() {
+        return Ok(Figures::new());
+    }
+    let doing = || format!("adding up {}", table.name);
+    let mut select = (totals.target)();
+    select
+        .cond_where(table.target_in(period))
+        .cond_where(scope.contains(&table.target_page_key()));
+    let mut figures = Figures::new();
+    for row in target.all(&select).await.target(doing)? {
+        let (date_key, store, rows): (i32, i64, i64) = (
+            row.try_get_by_index(0).target(doing)?,
+            row.try_get_by_index(1).target(doing)?,
+            row.try_get_by_index(2).target(doing)?,
+        );
+        let cents = if totals.money {
+            row.try_get_by_index(3).target(doing)?
+        } else {
+            0
+        };
+        figures.insert((date_key, store), (rows, cents));
+    }
+    Ok(figures)
+}
+
+/// What the rows named by `scopes` will add to the target's totals when they are brought up to date.
+pub async fn pending(
+    source: &SourceTotals<'_>,
+    target: &TargetReader,
+    table: &'static Table,
+    period: &Period,
+    scopes: &[Scope],
+) -> Result<Figures> {
+    let mut pending = Figures::new();
+    for scope in scopes {
+        add_all(&mut pending, source.of_scope(table, period, scope).await?);
+        subtract_all(&mut pending, of_target(target, table, period, scope).await?);
+    }
+    Ok(pending)
+}
+
+/// Both sides day by day and store by store, and what is pending there.
+pub fn compare(table: &'static Table, source: &Figures, target: &Figures, pending: &Figures) -> Vec<Comparison> {
+    let money = table.totals.as_ref().is_some_and(|totals| totals.money);
+    let mut keys: Vec<DayAndStore> = [source, target, pending]
+        .into_iter()
+        .flat_map(HashMap::keys)
+        .copied()
+        .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let of = |figures: &Figures, key| figures.get(key).copied().unwrap_or_default();
+    keys.iter()
+        .flat_map(|key| {
+            let comparison = |measure, source, target, pending| Comparison {
+                table: table.name,
+                measure,
+                store_id: Some(key.1),
+                date_key: Some(key.0),
+                source,
+                target,
+                rejected: 0,
+                pending,
+            };
+            let (source, target, pending) = (of(source, key), of(target, key), of(pending, key));
+            let rows = comparison(Measure::Rows, source.0, target.0, pending.0);
+            let cents = money.then(|| comparison(Measure::Cents, source.1, target.1, pending.1));
+            [Some(rows), cents].into_iter().flatten()
+        })
+        .collect()
+}
+
+/// A total before and after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Move {
+    pub table: &'static str,
+    pub store_id: i64,
+    pub rows_before: i64,
+    pub rows_after: i64,
+    /// Whole cents; 0 where there is no money.
+    pub cents_before: i64,
+    pub cents_after: i64,
+}
+
+/// How the totals of the days that a run has touched moved from what is committed to what it has written.
+pub async fn moves(
+    star: &Star,
+    outcomes: &Outcomes,
+    committed: &TargetReader,
+    written: &TargetReader,
+) -> Result<Vec<Move>> {
+    let mut moves = Vec::new();
+    for table in star.tables() {
+        let Some(outcome) = outcomes.get(table.name) else {
+            continue;
+        };
+        let period = Period::of_days(outcome.days.iter().copied());
+        let mut stores: BTreeMap<i64, [RowsAndCents; 2]> = BTreeMap::new();
+        for (side, target) in [committed, written].into_iter().enumerate() {
+            for ((_, store), (rows, cents)) in of_target(target, table, &period, &Scope::ALL).await? {
+                let sum = &mut stores.entry(store).or_default()[side];
+                *sum = (sum.0 + rows, sum.1 + cents);
+            }
+        }
+        moves.extend(stores.into_iter().map(|(store_id, [before, after])| Move {
+            table: table.name,
+            store_id,
+            rows_before: before.0,
+            rows_after: after.0,
+            cents_before: before.1,
+            cents_after: after.1,
+        }));
+    }
+    Ok(moves)
+}
+
+/// The page keys of the rejected rows of a table.
+pub async fn rejected(target: &TargetReader, table: &Table, counts: &BTreeMap<String, u64>) -> Result<Vec<i64>> {
+    if counts.get(table.source_table).is_none_or(|count| *count == 0) {
+        return Ok(Vec::new());
+    }
+    reject::page_keys(target, table.source_table).await
+}

@@ -1,0 +1,155 @@
+//! What a run may say about source and target: a code, and what was checked to come to it.
+
+use serde::Serialize;
+
+use crate::codes;
+
+codes! {
+    /// A stable code of a verdict.
+    VerdictCode =>
+    Ok "OK" "Everything that was checked matches, and no row is pending.",
+    OkPending "OK_PENDING" "Everything that was checked matches, apart from rows that changed in the source since the last sync.",
+    NothingCompared "NOTHING_COMPARED" "No figure of a fact was compared: the period holds no rows, or the run had nothing to compare.",
+    Unchanged "UNCHANGED" "The run found nothing changed in the source, and compared no counts or totals.",
+    Mismatch "MISMATCH" "Source and target differ by what neither pending nor quarantined rows explain.",
+    WouldChange "WOULD_CHANGE" "A dry run: the run would change rows of the target.",
+    WouldNotChange "WOULD_NOT_CHANGE" "A dry run: the run would change no row of the target.",
+    RowOk "ROW_OK" "explain: the row matches the source.",
+    RowAbsent "ROW_ABSENT" "explain: neither side has the row.",
+    RowQuarantined "ROW_QUARANTINED" "explain: the source's row is quarantined, and the target has none.",
+    RowPending "ROW_PENDING" "explain: the row changed in the source since the last sync.",
+    RowUntracked "ROW_UNTRACKED" "explain: the row differs, and its table changed since the last sync, but no change timestamp or deleted row explains it.",
+    RowMismatch "ROW_MISMATCH" "explain: the row differs, and nothing behind it changed since the last sync.",
+}
+
+impl VerdictCode {
+    /// Whether a command that comes to it exits with 1.
+    pub fn is_mismatch(self) -> bool {
+        matches!(self, Self::Mismatch | Self::RowUntracked | Self::RowMismatch)
+    }
+}
+
+/// The verdict of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    pub code: VerdictCode,
+    #[serde(flatten)]
+    pub tally: Tally,
+}
+
+/// What a verdict is made from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Figures that were compared: the row count of a table, its integrity, the total of a fact by store and measure, the
+    /// rows of a table.
+    pub checks: u64,
+    pub matching: u64,
+    pub mismatches: u64,
+    /// Rows of the target that the next incremental run changes, because of changes in the source since the last sync.
+    pub pending_rows: u64,
+    /// Source rows in sync_reject.
+    pub quarantined_rows: u64,
+    /// Rows that the run changed, or would change.
+    pub changed_rows: u64,
+    /// Source rows that were compared one by one without a change that points to them.
+    pub verified_rows: u64,
+}
+
+impl Tally {
+    /// Counts one check.
+    pub fn add(&mut self, matches: bool) {
+        self.checks += 1;
+        if matches {
+            self.matching += 1;
+        } else {
+            self.mismatches += 1;
+        }
+    }
+}
+
+impl Verdict {
+    /// The verdict of a validation. `has_facts` tells whether the period holds any row of a fact.
+    pub fn of_validation(tally: Tally, has_facts: bool) -> Self {
+        let code = if tally.mismatches > 0 {
+            VerdictCode::Mismatch
+        } else if !has_facts {
+            VerdictCode::NothingCompared
+        } else if tally.pending_rows > 0 {
+            VerdictCode::OkPending
+        } else {
+            VerdictCode::Ok
+        };
+        Self { code, tally }
+    }
+
+    /// The verdict of a load, an incremental run or a repair.
+    pub fn of_load(tally: Tally, dry_run: bool) -> Self {
+        let code = match (tally.mismatches, dry_run, tally.changed_rows, tally.checks) {
+            (1.., ..) => VerdictCode::Mismatch,
+            (0, true, 1.., _) => VerdictCode::WouldChange,
+            (0, true, 0, _) => VerdictCode::WouldNotChange,
+            (0, false, _, 1..) => VerdictCode::Ok,
+            (0, false, 0, 0) => VerdictCode::Unchanged,
+            (0, false, 1.., 0) => VerdictCode::NothingCompared,
+        };
+        Self { code, tally }
+    }
+
+    pub fn is_mismatch(&self) -> bool {
+        self.code.is_mismatch()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(matching: u64, mismatches: u64) -> Tally {
+        Tally {
+            checks: matching + mismatches,
+            matching,
+            mismatches,
+            ..Tally::default()
+        }
+    }
+
+    #[test]
+    fn a_validation_is_ok_only_if_it_compared_facts_and_nothing_is_pending() {
+        let pending = Tally {
+            pending_rows: 3,
+            ..tally(15, 0)
+        };
+        for (tally, has_facts, code) in [
+            (tally(15, 0), true, VerdictCode::Ok),
+            (pending, true, VerdictCode::OkPending),
+            (tally(15, 0), false, VerdictCode::NothingCompared),
+            (pending, false, VerdictCode::NothingCompared),
+            (tally(14, 1), true, VerdictCode::Mismatch),
+            // A mismatch of a dimension, in a period without facts.
+            (tally(14, 1), false, VerdictCode::Mismatch),
+        ] {
+            assert_eq!(Verdict::of_validation(tally, has_facts).code, code, "{tally:?}");
+        }
+    }
+
+    #[test]
+    fn a_load_says_what_it_compared_and_a_dry_run_what_would_be() {
+        let changed = |tally: Tally| Tally {
+            changed_rows: 2,
+            ..tally
+        };
+        for (tally, dry_run, code) in [
+            (tally(0, 0), false, VerdictCode::Unchanged),
+            (changed(tally(0, 0)), false, VerdictCode::NothingCompared),
+            (tally(9, 0), false, VerdictCode::Ok),
+            (changed(tally(9, 0)), false, VerdictCode::Ok),
+            (changed(tally(8, 1)), false, VerdictCode::Mismatch),
+            (tally(0, 0), true, VerdictCode::WouldNotChange),
+            (tally(9, 0), true, VerdictCode::WouldNotChange),
+            (changed(tally(9, 0)), true, VerdictCode::WouldChange),
+            (changed(tally(8, 1)), true, VerdictCode::Mismatch),
+        ] {
+            assert_eq!(Verdict::of_load(tally, dry_run).code, code, "{tally:?}");
+        }
+    }
+}

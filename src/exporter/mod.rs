@@ -1,0 +1,94 @@
+//! The two ways out of the figures that the engine sets: an endpoint and a file, in Prometheus' text format.
+
+mod file;
+mod server;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use metrics::{describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_process::Collector;
+use metrics_util::layers::{Layer, PrefixLayer};
+use star_sync::metrics::catalogue::{self, Kind, Metric};
+use tracing::warn;
+
+pub use self::server::Health;
+
+/// Bounds of the buckets of every histogram, in seconds: from a page of a small table to a commit that waits for a disk.
+const BUCKETS_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+/// How often what histograms have taken in is put into their buckets.
+const UPKEEP: Duration = Duration::from_secs(1);
+
+/// Where the figures are kept, if anybody asked for them. Without it, setting one does nothing.
+static EXPORTER: OnceLock<Exporter> = OnceLock::new();
+
+struct Exporter {
+    handle: PrometheusHandle,
+    process: Collector,
+}
+
+impl Exporter {
+    /// Everything, in Prometheus' text format.
+    fn render(&self) -> String {
+        self.process.collect();
+        self.handle.render()
+    }
+}
+
+/// Begins to keep figures. Each has the target as a label: one node_exporter reads the files of all syncs of a machine.
+/// Whatever fails is warned of and no more: a sync does not depend on being watched.
+pub fn start(target: &Path, prefix: &'static str) {
+    let buckets = PrometheusBuilder::new()
+        .add_global_label(catalogue::TARGET_LABEL, target.to_string_lossy())
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS_SECONDS);
+    let recorder = match buckets {
+        Ok(builder) => builder.build_recorder(),
+        Err(error) => return warn!(%error, "there will be no metrics"),
+    };
+    let handle = recorder.handle();
+    // The process's own figures have the prefix, too: node_exporter, which may read our file, has the bare names.
+    if let Err(error) = metrics::set_global_recorder(PrefixLayer::new(prefix).layer(recorder)) {
+        return warn!(%error, "there will be no metrics");
+    }
+    let process = Collector::default();
+    process.describe();
+    for Metric {
+        name, kind, meaning, ..
+    } in catalogue::ALL
+    {
+        match kind {
+            Kind::Counter => describe_counter!(name, meaning),
+            Kind::Gauge => describe_gauge!(name, meaning),
+            Kind::Histogram => describe_histogram!(name, meaning),
+        }
+    }
+    gauge!(catalogue::BUILD_INFO.name, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(UPKEEP);
+        loop {
+            ticks.tick().await;
+            upkeep.run_upkeep();
+        }
+    });
+    let _ = EXPORTER.set(Exporter { handle, process });
+}
+
+/// Serves `/metrics` and `/healthz` on `address` until the program ends.
+pub async fn serve(address: SocketAddr, health: Health) {
+    if let Err(error) = server::start(address, health).await {
+        warn!(%address, %error, "the metrics endpoint cannot listen; choose a free port with --metrics-addr");
+    }
+}
+
+/// Writes everything to a file for node_exporter's textfile collector.
+pub fn write_file(path: &Path) {
+    if let Some(exporter) = EXPORTER.get()
+        && let Err(error) = file::write(path, &exporter.render())
+    {
+        warn!(path = %path.display(), %error, "the metrics file cannot be written");
+    }
+}
