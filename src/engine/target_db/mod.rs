@@ -118,7 +118,7 @@ impl Target {
         Migrator::up(&target.writer, None)
             .await
             .target(|| "creating the tables".to_owned())?;
-        info!(path = %path.display(), migrations = pending.len(), "target migrated");
+        info!(code = "TARGET_MIGRATED", path = %path.display(), migrations = pending.len(), "target migrated");
         Ok((target, creation))
     }
 

@@ -4,6 +4,7 @@ mod expected;
 pub mod http;
 pub mod killed;
 pub mod others;
+pub mod outcome;
 pub mod prometheus;
 pub mod proxy;
 mod sakila;
@@ -23,6 +24,10 @@ use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbB
 
 pub use expected::TABLES;
 pub use server::{READER, have_own_server, server};
+
+/// How long anything may take that has to happen: many times what it takes on an idle machine, so that a slow and busy one
+/// does not fail, and something that hangs still does.
+pub const DEADLINE: Duration = Duration::from_mins(5);
 
 /// One test's own schema on the server and its own folder for the target.
 pub struct Sandbox {
