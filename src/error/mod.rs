@@ -140,6 +140,12 @@ fn is_full(cause: &std::io::Error) -> bool {
     matches!(cause.kind(), FileTooLarge | QuotaExceeded | StorageFull)
 }
 
+/// Whether permissions, or a file system that is only read, stop a write.
+fn is_refused(cause: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    matches!(cause.kind(), PermissionDenied | ReadOnlyFilesystem)
+}
+
 fn folder_hint(problem: &str) -> &'static str {
     if problem == "cannot be written" {
         "make the folder writable by this user (SQLite keeps files beside the target), or name another path with --target"
@@ -175,6 +181,7 @@ impl Error {
             Self::SourceChanged { .. } => Code::SourceChanged,
             Self::Target { cause, .. } => database::target(cause).code,
             Self::TargetFile { cause, .. } if is_full(cause) => Code::TargetFull,
+            Self::TargetFile { cause, .. } if is_refused(cause) => Code::TargetUnwritable,
             Self::TargetFile { .. } => Code::TargetFile,
             Self::TargetFolder { .. } => Code::TargetFolder,
             Self::TargetNotAFile { .. } => Code::TargetNotAFile,

@@ -145,7 +145,7 @@ fn what_stays_on_this_machine_is_encrypted_only_where_that_is_asked_for() {
     assert_eq!(encrypted_by("ssl-mode=PREFERRED") > 0, !server.is_mariadb);
     if !server.is_mariadb {
         // Whoever demands it gets it.
-        administer(server, &["SET GLOBAL require_secure_transport = ON"]);
+        administer(&server, &["SET GLOBAL require_secure_transport = ON"]);
         assert!(encrypted_by("") > 1);
     }
 }

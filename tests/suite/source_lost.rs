@@ -170,7 +170,7 @@ fn a_server_that_is_killed_and_started_again_is_waited_for() {
     let _payments = hold_payments(&sandbox);
     let (child, log) = start_load(&sandbox);
     wait_until_payments_are_wanted(&sandbox);
-    let killed = kill(server);
+    let killed = kill(&server);
     let _restarted = killed.start_again();
     let rest = ends_well(child, log);
     assert!(has_event(&rest, "RETRYING"), "{rest}");

@@ -129,9 +129,9 @@ impl PrivateServer {
             .arg(option("secure-file-priv", &janitor.folder))
             .args(SPEED)
             .args(if is_mariadb {
-                ["--sync-frm=OFF", "--innodb-log-file-size=1G"]
+                ["--sync-frm=OFF", "--innodb-log-file-size=128M"]
             } else {
-                ["--mysqlx=OFF", "--innodb-redo-log-capacity=1G"]
+                ["--mysqlx=OFF", "--innodb-redo-log-capacity=128M"]
             })
             .args(options)
             .stdin(Stdio::null())
