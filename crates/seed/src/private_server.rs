@@ -213,7 +213,8 @@ fn random_password() -> io::Result<String> {
 }
 
 fn is_mariadb(binary: &Path) -> io::Result<bool> {
-    let version = Command::new(binary).arg("--version").output()?;
+    let version = Command::new(binary).arg("--version").output();
+    let version = version.map_err(|cause| io::Error::new(cause.kind(), format!("{}: {cause}", binary.display())))?;
     Ok(String::from_utf8_lossy(&version.stdout).contains("MariaDB"))
 }
 
