@@ -40,7 +40,10 @@ fn main() -> ExitCode {
     }
     let on_command_line = matches.value_source("source") == Some(ValueSource::CommandLine);
     if on_command_line && cli.global.source.as_deref().is_some_and(config::has_password) {
-        tracing::warn!("other users of this machine can see the password in --source; see --help for better places");
+        tracing::warn!(
+            code = "PASSWORD_VISIBLE",
+            "other users of this machine can see the password in --source; see --help for better places"
+        );
     }
     let (plan, runtime) = match ThreadPlan::reserve(&cli).and_then(|plan| Ok((plan, start_runtime(plan)?))) {
         Ok(started) => started,
