@@ -16,15 +16,18 @@ import duckdb
 
 TABLES = """
 CREATE TABLE dim_date (date_key INTEGER PRIMARY KEY, date TEXT NOT NULL, year INTEGER, quarter INTEGER, month INTEGER,
-  day_of_month INTEGER, day_of_week INTEGER, is_weekend INTEGER);
+  day_of_month INTEGER, day_of_week INTEGER, is_weekend INTEGER, month_name TEXT, day_name TEXT);
 CREATE TABLE dim_film (film_key INTEGER PRIMARY KEY, film_id INTEGER NOT NULL UNIQUE, title TEXT, rating TEXT,
-  length INTEGER, language TEXT, release_year INTEGER, last_update TEXT);
+  length INTEGER, language TEXT, release_year INTEGER, last_update TEXT, allowed_days INTEGER, rental_rate REAL,
+  replacement_cost REAL);
 CREATE TABLE dim_actor (actor_key INTEGER PRIMARY KEY, actor_id INTEGER NOT NULL UNIQUE, first_name TEXT, last_name TEXT,
   last_update TEXT);
 CREATE TABLE dim_category (category_key INTEGER PRIMARY KEY, category_id INTEGER NOT NULL UNIQUE, name TEXT,
   last_update TEXT);
 CREATE TABLE dim_store (store_key INTEGER PRIMARY KEY, store_id INTEGER NOT NULL UNIQUE, city TEXT, country TEXT,
   last_update TEXT);
+CREATE TABLE dim_staff (staff_key INTEGER PRIMARY KEY, staff_id INTEGER NOT NULL UNIQUE, first_name TEXT, last_name TEXT,
+  active INTEGER, store_id INTEGER, last_update TEXT);
 CREATE TABLE dim_customer (customer_key INTEGER PRIMARY KEY, customer_id INTEGER NOT NULL UNIQUE, first_name TEXT,
   last_name TEXT, active INTEGER, city TEXT, country TEXT, last_update TEXT);
 CREATE TABLE bridge_film_actor (film_key INTEGER NOT NULL, actor_key INTEGER NOT NULL,
@@ -36,16 +39,16 @@ CREATE TABLE fact_rental (fact_rental_key INTEGER PRIMARY KEY, rental_id INTEGER
   customer_key INTEGER NOT NULL, staff_id INTEGER NOT NULL, rental_duration_days INTEGER);
 CREATE TABLE fact_payment (fact_payment_key INTEGER PRIMARY KEY, payment_id INTEGER NOT NULL UNIQUE,
   date_key_paid INTEGER NOT NULL, customer_key INTEGER NOT NULL, store_key INTEGER NOT NULL, staff_id INTEGER NOT NULL,
-  amount REAL NOT NULL);
+  amount REAL NOT NULL, rental_id INTEGER, film_key INTEGER);
 """
 
 INDEXES = [
     ("fact_rental", ["date_key_rented", "date_key_returned", "film_key", "store_key", "customer_key"]),
-    ("fact_payment", ["date_key_paid", "customer_key", "store_key"]),
+    ("fact_payment", ["date_key_paid", "customer_key", "store_key", "film_key"]),
 ]
 
 COPIES = {
-    "film": "*", "language": "*", "actor": "*", "category": "*", "store": "*", "staff": "staff_id, store_id",
+    "film": "*", "language": "*", "actor": "*", "category": "*", "store": "*", "staff": "staff_id, first_name, last_name, active, store_id, last_update",
     "customer": "*", "film_actor": "*", "film_category": "*", "inventory": "*", "city": "*", "country": "*",
     "address": "address_id, city_id",
     "rental": "rental_id, rental_date, inventory_id, customer_id, return_date, staff_id",
@@ -65,7 +68,8 @@ PLACES = "JOIN address USING (address_id) JOIN city USING (city_id) JOIN country
 
 STAR = f"""
 INSERT INTO lite.dim_date
-  SELECT {date_key('d')}, strftime(d, '%Y-%m-%d'), year(d), quarter(d), month(d), day(d), isodow(d), (isodow(d) > 5)::INT
+  SELECT {date_key('d')}, strftime(d, '%Y-%m-%d'), year(d), quarter(d), month(d), day(d), isodow(d), (isodow(d) > 5)::INT,
+    strftime(d, '%B'), strftime(d, '%A')
   FROM (SELECT unnest(generate_series(
     (SELECT least(min(rental_date), (SELECT min(payment_date) FROM payment)) FROM rental)::DATE,
     (SELECT greatest(max(rental_date), max(return_date), (SELECT max(payment_date) FROM payment)) FROM rental)::DATE,
@@ -78,7 +82,8 @@ CREATE TEMP TABLE actor_keys AS SELECT row_number() OVER (ORDER BY actor_id)::IN
 CREATE TEMP TABLE category_keys AS
   SELECT row_number() OVER (ORDER BY category_id)::INT AS category_key, category_id FROM category;
 INSERT INTO lite.dim_film
-  SELECT film_key, f.film_id, title, rating::VARCHAR, length, l.name, release_year, {text('f.last_update')}
+  SELECT film_key, f.film_id, title, rating::VARCHAR, length, l.name, release_year, {text('f.last_update')}, rental_duration,
+    rental_rate::DOUBLE, replacement_cost::DOUBLE
   FROM film f JOIN film_keys USING (film_id) JOIN language l USING (language_id) ORDER BY 1;
 INSERT INTO lite.dim_actor SELECT actor_key, actor_id, first_name, last_name, {text('last_update')}
   FROM actor JOIN actor_keys USING (actor_id) ORDER BY 1;
@@ -86,6 +91,8 @@ INSERT INTO lite.dim_category SELECT category_key, category_id, name, {text('las
   FROM category JOIN category_keys USING (category_id) ORDER BY 1;
 INSERT INTO lite.dim_store SELECT store_key, store_id, city, country, {text('s.last_update')}
   FROM store s JOIN store_keys USING (store_id) {PLACES} ORDER BY 1;
+INSERT INTO lite.dim_staff SELECT row_number() OVER (ORDER BY staff_id), staff_id, first_name, last_name, active::INT,
+  store_id, {text('last_update')} FROM staff ORDER BY 1;
 INSERT INTO lite.dim_customer
   SELECT customer_key, customer_id, first_name, last_name, active::INT, city, country, {text('c.last_update')}
   FROM customer c JOIN customer_keys USING (customer_id) {PLACES} ORDER BY 1;
@@ -100,10 +107,11 @@ INSERT INTO lite.fact_rental
     JOIN store_keys USING (store_id) JOIN customer_keys USING (customer_id) ORDER BY rental_id;
 INSERT INTO lite.fact_payment
   SELECT row_number() OVER (ORDER BY payment_id), payment_id, {date_key('payment_date')}, customer_key, store_key,
-    p.staff_id, amount::DOUBLE
+    p.staff_id, amount::DOUBLE, p.rental_id, f.film_key
   FROM payment p JOIN staff s USING (staff_id)
     LEFT JOIN rental r ON r.rental_id = p.rental_id LEFT JOIN inventory i ON i.inventory_id = r.inventory_id
     JOIN store_keys k ON k.store_id = coalesce(i.store_id, s.store_id)
+    LEFT JOIN film_keys f ON f.film_id = i.film_id
     JOIN customer_keys c ON c.customer_id = p.customer_id ORDER BY payment_id;
 """
 

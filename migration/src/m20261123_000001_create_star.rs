@@ -28,12 +28,13 @@ impl MigrationTrait for Migration {
     }
 }
 
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "dim_date",
     "dim_film",
     "dim_actor",
     "dim_category",
     "dim_store",
+    "dim_staff",
     "dim_customer",
     "bridge_film_actor",
     "bridge_film_category",
@@ -57,6 +58,8 @@ fn dimensions() -> Vec<TableCreateStatement> {
             .col(integer("day_of_month"))
             .col(integer("day_of_week"))
             .col(boolean("is_weekend"))
+            .col(string("month_name"))
+            .col(string("day_name"))
             .to_owned(),
         Table::create()
             .table("dim_film")
@@ -68,6 +71,9 @@ fn dimensions() -> Vec<TableCreateStatement> {
             .col(string("language"))
             .col(integer_null("release_year"))
             .col(string("last_update"))
+            .col(integer("allowed_days"))
+            .col(double("rental_rate"))
+            .col(double("replacement_cost"))
             .to_owned(),
         Table::create()
             .table("dim_actor")
@@ -90,6 +96,16 @@ fn dimensions() -> Vec<TableCreateStatement> {
             .col(big_integer_uniq("store_id"))
             .col(string("city"))
             .col(string("country"))
+            .col(string("last_update"))
+            .to_owned(),
+        Table::create()
+            .table("dim_staff")
+            .col(surrogate_key("staff_key"))
+            .col(big_integer_uniq("staff_id"))
+            .col(string("first_name"))
+            .col(string("last_name"))
+            .col(boolean("active"))
+            .col(big_integer("store_id"))
             .col(string("last_update"))
             .to_owned(),
         Table::create()
@@ -185,6 +201,8 @@ fn facts() -> Vec<TableCreateStatement> {
             .col(big_integer("store_key"))
             .col(big_integer("staff_id"))
             .col(double("amount"))
+            .col(big_integer_null("rental_id"))
+            .col(big_integer_null("film_key"))
             .foreign_key(&mut references("fact_payment", "date_key_paid", "dim_date", "date_key"))
             .foreign_key(&mut references(
                 "fact_payment",
@@ -193,6 +211,7 @@ fn facts() -> Vec<TableCreateStatement> {
                 "customer_key",
             ))
             .foreign_key(&mut references("fact_payment", "store_key", "dim_store", "store_key"))
+            .foreign_key(&mut references("fact_payment", "film_key", "dim_film", "film_key"))
             .to_owned(),
     ]
 }

@@ -5,11 +5,12 @@ use sea_orm_migration::{prelude::*, schema::*};
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "dim_film",
     "dim_actor",
     "dim_category",
     "dim_store",
+    "dim_staff",
     "dim_customer",
     "fact_rental",
     "fact_payment",

@@ -163,8 +163,10 @@ mod tests {
                         followed.fact
                     );
                     let fact = star().table(followed.fact).expect(followed.fact);
-                    let published = fact.publishes.as_ref().map(|publish| publish.lookup);
-                    let is_needed = |need: &Need| published.is_some_and(|lookup| std::ptr::eq(need.lookup, lookup));
+                    let is_needed = |need: &Need| {
+                        let mut published = fact.publishes.iter();
+                        published.any(|publish| std::ptr::eq(need.lookup, publish.lookup))
+                    };
                     assert!(
                         table.needs.iter().any(is_needed),
                         "{} needs nothing of {}",

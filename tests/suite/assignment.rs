@@ -7,7 +7,7 @@ const LAST_RUN: &str = "SELECT command || ' ' || status || ': ' || rows_inserted
 /// Dimensions and facts whose rows name it as the run that wrote them, with the number of those rows.
 const WRITTEN_BY_LAST_RUN: &str = "SELECT name || ': ' || COUNT(*) FROM (SELECT 'dim_film' AS name, run_id FROM dim_film \
      UNION ALL SELECT 'dim_actor', run_id FROM dim_actor UNION ALL SELECT 'dim_category', run_id FROM dim_category \
-     UNION ALL SELECT 'dim_store', run_id FROM dim_store UNION ALL SELECT 'dim_customer', run_id FROM dim_customer \
+     UNION ALL SELECT 'dim_store', run_id FROM dim_store UNION ALL SELECT 'dim_staff', run_id FROM dim_staff UNION ALL SELECT 'dim_customer', run_id FROM dim_customer \
      UNION ALL SELECT 'fact_rental', run_id FROM fact_rental UNION ALL SELECT 'fact_payment', run_id FROM fact_payment) \
      WHERE run_id = (SELECT MAX(id) FROM sync_run) GROUP BY name";
 

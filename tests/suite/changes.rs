@@ -51,6 +51,30 @@ fn an_inventory_item_that_moves_takes_its_rentals_and_their_payments_along() {
 }
 
 #[test]
+fn a_renamed_staff_member_is_followed_and_touches_no_fact() {
+    let sandbox = follows(&["UPDATE staff SET first_name = 'MIKA', active = 0 WHERE staff_id = 1"]);
+    let written = "SELECT (SELECT COUNT(*) FROM fact_payment WHERE run_id = r) || ' ' || \
+                   (SELECT COUNT(*) FROM fact_rental WHERE run_id = r) || ' ' || \
+                   (SELECT COUNT(*) FROM dim_staff WHERE run_id = r) FROM (SELECT MAX(id) AS r FROM sync_run)";
+    assert_eq!(sandbox.figure(written), "0 0 1");
+}
+
+#[test]
+fn a_payment_keeps_the_rental_id_of_a_rental_that_is_gone_and_loses_its_film() {
+    let sandbox = Sandbox::loaded();
+    sandbox.drop_foreign_keys();
+    let id = sandbox.source_figure("SELECT CAST(MIN(rental_id) AS CHAR) FROM payment");
+    sandbox.change(&[&format!("DELETE FROM rental WHERE rental_id = {id}")]);
+    sandbox.run(&INCREMENTAL).succeeds();
+    sandbox.assert_star_equals_source();
+    let payments = format!("SELECT COUNT(*) || ' ' || COUNT(film_key) FROM fact_payment WHERE rental_id = {id}");
+    let expected = sandbox.source_figure(&format!(
+        "SELECT CONCAT(COUNT(*), ' 0') FROM payment WHERE rental_id = {id}"
+    ));
+    assert_eq!(sandbox.figure(&payments), expected);
+}
+
+#[test]
 fn staff_who_move_take_their_payments_without_a_rental_along() {
     let sandbox = follows(&["UPDATE staff SET store_id = 2 WHERE staff_id = 1"]);
     let payments = sandbox.source("SELECT CAST(payment_id AS CHAR) FROM payment WHERE rental_id IS NULL");

@@ -8,7 +8,7 @@ const DAMAGE: [&str; 7] = [
     "UPDATE fact_payment SET amount = amount + 1 WHERE payment_id = 11",
     "UPDATE fact_rental SET store_key = 3 - store_key WHERE rental_id = 12",
     "DELETE FROM fact_payment WHERE payment_id = 13",
-    "INSERT INTO fact_payment SELECT NULL, 64000, date_key_paid, customer_key, store_key, staff_id, amount, 0 \
+    "INSERT INTO fact_payment SELECT NULL, 64000, date_key_paid, customer_key, store_key, staff_id, amount, rental_id, film_key, 0 \
      FROM fact_payment WHERE payment_id = 14",
     "UPDATE dim_customer SET city = 'Nowhere' WHERE customer_id = 15",
     "DELETE FROM bridge_film_category WHERE film_key = 16",

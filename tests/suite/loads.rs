@@ -37,7 +37,7 @@ fn a_full_load_mends_a_damaged_star() {
         "DELETE FROM fact_rental WHERE rental_id % 7 = 0",
         "UPDATE fact_payment SET amount = amount + 1 WHERE payment_id % 11 = 0",
         "INSERT INTO fact_payment SELECT NULL, 900000 + payment_id, date_key_paid, customer_key, store_key, staff_id, \
-         amount, 0 FROM fact_payment WHERE payment_id < 50",
+         amount, rental_id, film_key, 0 FROM fact_payment WHERE payment_id < 50",
         "DELETE FROM bridge_film_actor WHERE actor_key % 5 = 0",
         "INSERT INTO dim_actor VALUES (NULL, 999999, 'NO', 'ONE', '2006-01-01 00:00:00', 0)",
         "UPDATE dim_customer SET city = 'Nowhere' WHERE customer_id % 3 = 0",
@@ -234,6 +234,7 @@ fn the_indexes_that_reports_need_are_there_after_a_load() {
             "bridge_film_category.category_key",
             "fact_payment.customer_key",
             "fact_payment.date_key_paid",
+            "fact_payment.film_key",
             "fact_payment.store_key",
             "fact_rental.customer_key",
             "fact_rental.date_key_rented",

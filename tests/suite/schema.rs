@@ -1,8 +1,8 @@
 //! The migrated schema is the one that the entities describe.
 
 use sakila_sync::sakila::star::{
-    bridge_film_actor, bridge_film_category, dim_actor, dim_category, dim_customer, dim_date, dim_film, dim_store,
-    fact_payment, fact_rental,
+    bridge_film_actor, bridge_film_category, dim_actor, dim_category, dim_customer, dim_date, dim_film, dim_staff,
+    dim_store, fact_payment, fact_rental,
 };
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, EntityTrait, Schema};
 use star_sync::target::bookkeeping::history::sync_run;
@@ -43,6 +43,7 @@ fn the_migrated_schema_is_what_the_entities_would_create() {
         create(&connection, dim_actor::Entity).await;
         create(&connection, dim_category::Entity).await;
         create(&connection, dim_store::Entity).await;
+        create(&connection, dim_staff::Entity).await;
         create(&connection, dim_customer::Entity).await;
         create(&connection, bridge_film_actor::Entity).await;
         create(&connection, bridge_film_category::Entity).await;

@@ -13,7 +13,11 @@ pub struct Model {
     pub title: String,
     pub release_year: Option<Integer>,
     pub language_id: Integer,
+    /// How many days a customer may keep it.
+    pub rental_duration: Integer,
+    pub rental_rate: Decimal,
     pub length: Option<Integer>,
+    pub replacement_cost: Decimal,
     pub rating: Option<String>,
     pub last_update: DateTimeUtc,
 }

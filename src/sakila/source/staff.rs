@@ -10,7 +10,10 @@ use star_sync::declare::integer::Integer;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub staff_id: Integer,
+    pub first_name: String,
+    pub last_name: String,
     pub store_id: Integer,
+    pub active: Integer,
     pub last_update: DateTimeUtc,
 }
 

@@ -69,7 +69,7 @@ pub fn table() -> Table {
                 keys: KeysFrom::Column(1),
             },
         ],
-        publishes: None,
+        publishes: vec![],
         joined: vec![],
         looked_up: vec![],
         follows: vec![],

@@ -34,6 +34,9 @@ pub struct Model {
     /// ISO: Monday 1 to Sunday 7.
     pub day_of_week: i32,
     pub is_weekend: bool,
+    /// In English, as are those of the days.
+    pub month_name: String,
+    pub day_name: String,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -83,6 +86,8 @@ fn row(day: NaiveDate) -> ActiveModel {
         day_of_month: Set(day.day().cast_signed()),
         day_of_week: Set(day_of_week),
         is_weekend: Set(day_of_week >= 6),
+        month_name: Set(day.format("%B").to_string()),
+        day_name: Set(day.format("%A").to_string()),
     }
 }
 
@@ -117,6 +122,8 @@ mod tests {
         let tuesday = day(2005, 5, 24);
         assert_eq!(tuesday.day_of_week, Set(2));
         assert_eq!(tuesday.is_weekend, Set(false));
+        assert_eq!(tuesday.day_name, Set("Tuesday".to_owned()));
+        assert_eq!(tuesday.month_name, Set("May".to_owned()));
         let sunday = day(2006, 2, 12);
         assert_eq!(sunday.day_of_week, Set(7));
         assert_eq!(sunday.is_weekend, Set(true));

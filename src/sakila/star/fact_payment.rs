@@ -23,7 +23,7 @@ use star_sync::declare::table::{
 use super::dim_customer::CUSTOMER;
 use super::dim_date::calendar_key;
 use super::dim_store::{self, STORE};
-use super::fact_rental::{REJECTED_RENTAL, RENTAL_STORE};
+use super::fact_rental::{REJECTED_RENTAL, RENTAL_FILM, RENTAL_STORE};
 use crate::sakila::source::{inventory, payment, rental};
 use crate::sakila::source_lookups::{INVENTORY_STORE, RENTAL_ITEM, STAFF_STORE};
 
@@ -41,6 +41,10 @@ pub struct Model {
     pub staff_id: i64,
     /// Units with two decimals, as the nearest REAL; sum it in whole cents.
     pub amount: f64,
+    /// As the source has it, also where there is no such rental any more; NULL without one.
+    pub rental_id: Option<i64>,
+    /// The rented film; NULL without a rental or without its inventory item.
+    pub film_key: Option<i64>,
     /// The run that last wrote the row.
     #[sea_orm(default_value = 0)]
     pub run_id: i64,
@@ -66,6 +70,12 @@ pub enum Relation {
         to = "super::dim_store::Column::StoreKey"
     )]
     Store,
+    #[sea_orm(
+        belongs_to = "super::dim_film::Entity",
+        from = "Column::FilmKey",
+        to = "super::dim_film::Column::FilmKey"
+    )]
+    Film,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -101,8 +111,12 @@ pub fn table() -> Table {
                 lookup: &RENTAL_STORE,
                 keys: in_column(payment::Column::RentalId),
             },
+            Need {
+                lookup: &RENTAL_FILM,
+                keys: in_column(payment::Column::RentalId),
+            },
         ],
-        publishes: None,
+        publishes: vec![],
         joined: vec![],
         looked_up: vec![LookedUp {
             source_table: "staff",
@@ -131,11 +145,15 @@ pub fn table() -> Table {
         ],
         references: references_of::<Entity>(),
         date_columns: vec!["date_key_paid"],
-        indexes: vec!["date_key_paid", "customer_key", "store_key"],
+        indexes: vec!["date_key_paid", "customer_key", "store_key", "film_key"],
         sums: vec![
             Sum {
                 source: || Expr::col((payment::Entity, payment::Column::StaffId)),
                 target: || Expr::col((Entity, Column::StaffId)),
+            },
+            Sum {
+                source: || Expr::col((payment::Entity, payment::Column::RentalId)),
+                target: || Expr::col((Entity, Column::RentalId)),
             },
             Sum {
                 source: || Expr::col((payment::Entity, payment::Column::Amount)).mul(100),
@@ -227,6 +245,8 @@ fn map(row: SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection> 
         store_key: Set(store_key),
         staff_id: Set(staff_id.0),
         amount: Set(units(amount)?),
+        rental_id: Set(rental_id.map(|rental| rental.0)),
+        film_key: Set(rental_id.and_then(|rental| lookups.get(&RENTAL_FILM, rental.0))),
         run_id: NotSet,
     })
 }

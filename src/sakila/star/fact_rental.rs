@@ -92,6 +92,16 @@ pub static RENTAL_STORE: Lookup = Lookup {
     published_by: Some("fact_rental"),
 };
 
+/// rental_id to film_key, in the same way.
+pub static RENTAL_FILM: Lookup = Lookup {
+    name: "rental",
+    side: Side::Target,
+    table: "fact_rental",
+    key: "rental_id",
+    value: "film_key",
+    published_by: Some("fact_rental"),
+};
+
 /// No surrogate key is 0.
 pub const REJECTED_RENTAL: i64 = 0;
 
@@ -135,13 +145,15 @@ pub fn table() -> Table {
                 keys: in_column(rental::Column::StaffId),
             },
         ],
-        publishes: Some(Publish {
-            lookup: &RENTAL_STORE,
-            key: "rental_id",
-            value: "store_key",
-            // A payment of a rental without its inventory item counts at its staff member's store.
-            rejected_as: |missing_parent| (missing_parent != Some(INVENTORY_FILM.name)).then_some(REJECTED_RENTAL),
-        }),
+        publishes: [(&RENTAL_STORE, "store_key"), (&RENTAL_FILM, "film_key")]
+            .map(|(lookup, value)| Publish {
+                lookup,
+                key: "rental_id",
+                value,
+                // A payment of a rental without its inventory item counts at its staff member's store.
+                rejected_as: |missing_parent| (missing_parent != Some(INVENTORY_FILM.name)).then_some(REJECTED_RENTAL),
+            })
+            .into(),
         joined: vec![],
         looked_up: vec![LookedUp {
             source_table: "inventory",

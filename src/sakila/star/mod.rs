@@ -16,6 +16,7 @@ pub mod dim_category;
 pub mod dim_customer;
 pub mod dim_date;
 pub mod dim_film;
+pub mod dim_staff;
 pub mod dim_store;
 pub mod fact_payment;
 pub mod fact_rental;
@@ -28,6 +29,7 @@ pub fn phases() -> Vec<Vec<Table>> {
             dim_actor::table(),
             dim_category::table(),
             dim_store::table(),
+            dim_staff::table(),
             dim_customer::table(),
         ],
         vec![

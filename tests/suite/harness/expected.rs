@@ -62,14 +62,15 @@ macro_rules! payments {
     };
 }
 
-pub const TABLES: [Expected; 10] = [
+pub const TABLES: [Expected; 11] = [
     Expected {
         name: "dim_film",
         source: "SELECT CONCAT_WS('|', f.film_id, f.title, COALESCE(f.rating, '-'), COALESCE(f.length, '-'), l.name, \
-                 COALESCE(f.release_year, '-'), DATE_FORMAT(f.last_update, '%Y-%m-%d %H:%i:%s')) \
-                 FROM film f JOIN language l ON l.language_id = f.language_id",
+                 COALESCE(f.release_year, '-'), DATE_FORMAT(f.last_update, '%Y-%m-%d %H:%i:%s'), \
+                 f.rental_duration, f.rental_rate, f.replacement_cost) FROM film f JOIN language l ON l.language_id = f.language_id",
         star: "SELECT film_id || '|' || title || '|' || COALESCE(rating, '-') || '|' || COALESCE(length, '-') || '|' \
-               || language || '|' || COALESCE(release_year, '-') || '|' || last_update FROM dim_film",
+               || language || '|' || COALESCE(release_year, '-') || '|' || last_update || '|' || allowed_days || '|' \
+               || printf('%.2f', rental_rate) || '|' || printf('%.2f', replacement_cost) FROM dim_film",
     },
     Expected {
         name: "dim_actor",
@@ -89,6 +90,13 @@ pub const TABLES: [Expected; 10] = [
                  FROM store s JOIN address a ON a.address_id = s.address_id \
                  JOIN city c ON c.city_id = a.city_id JOIN country n ON n.country_id = c.country_id",
         star: "SELECT store_id || '|' || city || '|' || country || '|' || last_update FROM dim_store",
+    },
+    Expected {
+        name: "dim_staff",
+        source: "SELECT CONCAT_WS('|', staff_id, first_name, last_name, IF(active, 1, 0), store_id, \
+                 DATE_FORMAT(last_update, '%Y-%m-%d %H:%i:%s')) FROM staff",
+        star: "SELECT staff_id || '|' || first_name || '|' || last_name || '|' || active || '|' || store_id || '|' \
+               || last_update FROM dim_staff",
     },
     Expected {
         name: "dim_customer",
@@ -137,18 +145,21 @@ pub const TABLES: [Expected; 10] = [
         name: "fact_payment",
         source: concat!(
             "SELECT CONCAT_WS('|', p.payment_id, DATE_FORMAT(p.payment_date, '%Y%m%d'), p.customer_id, \
-             COALESCE(i.store_id, t.store_id), p.staff_id, p.amount) FROM ",
+             COALESCE(i.store_id, t.store_id), p.staff_id, p.amount, COALESCE(p.rental_id, '-'), \
+             COALESCE(i.film_id, '-')) FROM ",
             payments!()
         ),
         star: "SELECT p.payment_id || '|' || p.date_key_paid || '|' || u.customer_id || '|' || s.store_id || '|' \
-               || p.staff_id || '|' || printf('%.2f', p.amount) FROM fact_payment p \
-               JOIN dim_customer u ON u.customer_key = p.customer_key JOIN dim_store s ON s.store_key = p.store_key",
+               || p.staff_id || '|' || printf('%.2f', p.amount) || '|' || COALESCE(p.rental_id, '-') || '|' \
+               || COALESCE(f.film_id, '-') FROM fact_payment p \
+               JOIN dim_customer u ON u.customer_key = p.customer_key JOIN dim_store s ON s.store_key = p.store_key \
+               LEFT JOIN dim_film f ON f.film_key = p.film_key",
     },
     Expected {
         name: "dim_date",
         // Every date that a fact falls in is in it; that it has no gaps is another test's.
         source: concat!(
-            "SELECT DISTINCT DATE_FORMAT(day, '%Y%m%d|%Y-%m-%d|') FROM (SELECT rental_date AS day FROM rental \
+            "SELECT DISTINCT DATE_FORMAT(day, '%Y%m%d|%Y-%m-%d|%M|%W') FROM (SELECT rental_date AS day FROM rental \
              WHERE rental_id IN ",
             rentals!(),
             " UNION SELECT return_date FROM rental WHERE rental_id IN ",
@@ -157,7 +168,7 @@ pub const TABLES: [Expected; 10] = [
             payments!(),
             ") days WHERE day IS NOT NULL"
         ),
-        star: "SELECT date_key || '|' || date || '|' FROM dim_date WHERE date_key IN \
+        star: "SELECT date_key || '|' || date || '|' || month_name || '|' || day_name FROM dim_date WHERE date_key IN \
                (SELECT date_key_rented FROM fact_rental UNION SELECT date_key_returned FROM fact_rental \
                UNION SELECT date_key_paid FROM fact_payment)",
     },

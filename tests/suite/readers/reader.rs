@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction};
 
 /// Every column that points to another table's row.
-const REFERENCES: [(&str, &str, &str); 12] = [
+const REFERENCES: [(&str, &str, &str); 13] = [
     ("fact_rental", "date_key_rented", "dim_date.date_key"),
     ("fact_rental", "date_key_returned", "dim_date.date_key"),
     ("fact_rental", "film_key", "dim_film.film_key"),
@@ -16,6 +16,7 @@ const REFERENCES: [(&str, &str, &str); 12] = [
     ("fact_payment", "date_key_paid", "dim_date.date_key"),
     ("fact_payment", "customer_key", "dim_customer.customer_key"),
     ("fact_payment", "store_key", "dim_store.store_key"),
+    ("fact_payment", "film_key", "dim_film.film_key"),
     ("bridge_film_actor", "film_key", "dim_film.film_key"),
     ("bridge_film_actor", "actor_key", "dim_actor.actor_key"),
     ("bridge_film_category", "film_key", "dim_film.film_key"),

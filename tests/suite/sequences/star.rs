@@ -23,7 +23,7 @@ pub fn rows(sandbox: &Sandbox, file: &Path) -> BTreeMap<String, Vec<String>> {
         let cells = cells.entry(words[0].to_owned()).or_default();
         cells.extend(cell(words[1], &words[2..]));
     }
-    assert_eq!(cells.len(), 11, "{cells:?}");
+    assert_eq!(cells.len(), 12, "{cells:?}");
     let rows = |(table, cells): (String, Vec<String>)| {
         let condition = if table == "dim_date" { DAYS } else { "1" };
         let sql = format!("SELECT {} FROM {table} t WHERE {condition}", cells.join(" || ' ' || "));

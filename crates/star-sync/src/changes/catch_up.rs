@@ -156,7 +156,7 @@ impl<'a> CatchUp<'a> {
             }
             let state = self.states.get(source_table.name);
             let look_at = LookAt {
-                is_star_table: self.context.look.star.has_rows_of(source_table.name),
+                has_all: self.context.look.star.has_all_of(source_table.name),
                 counts_rows: !self.indexes.begin_with(source_table.name, MARKER_COLUMN),
             };
             let delta = Delta::read(self.snapshot, source_table, state, self.start.mode, look_at).await?;

@@ -54,7 +54,7 @@ pub struct Advance<'a> {
 #[derive(Clone, Copy)]
 pub struct LookAt {
     /// Whether a target table is made from it row by row.
-    pub is_star_table: bool,
+    pub has_all: bool,
     /// Whether to ask for the number of rows first, which is as much work as looking for changes without an index.
     pub counts_rows: bool,
 }
@@ -101,7 +101,7 @@ impl Delta {
             ..Self::default()
         };
         // Without an index either question goes through all rows: the first, which is short to answer, may do.
-        let scanned = if look_at.counts_rows || !look_at.is_star_table {
+        let scanned = if look_at.counts_rows || !look_at.has_all {
             Some(Scan::read(snapshot, table).await?)
         } else {
             None
@@ -119,7 +119,7 @@ impl Delta {
         }
         delta.keys.sort_unstable();
         delta.keys.dedup();
-        if let Some(scanned) = scanned.filter(|_| !look_at.is_star_table) {
+        if let Some(scanned) = scanned.filter(|_| !look_at.has_all) {
             let extent = Extent {
                 rows: scanned.rows,
                 highest_key: highest_key(snapshot, table).await?,

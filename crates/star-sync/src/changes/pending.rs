@@ -188,7 +188,7 @@ async fn deltas(star: &'static Star, snapshot: &Snapshot, states: &States) -> Re
     let mut deltas = HashMap::new();
     for source_table in &star.sources {
         let look_at = LookAt {
-            is_star_table: star.has_rows_of(source_table.name),
+            has_all: star.has_all_of(source_table.name),
             counts_rows: false,
         };
         let state = states.get(source_table.name);

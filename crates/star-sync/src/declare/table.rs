@@ -65,7 +65,8 @@ pub struct Table {
     pub target_page_key: TargetPageKey,
     /// What the mapping looks up; tables of earlier phases or of the source.
     pub needs: Vec<Need>,
-    pub publishes: Option<Publish>,
+    /// What its load adds to lookups that later phases need.
+    pub publishes: Vec<Publish>,
     /// Source tables that `select` joins: a change in one makes the rows stale that it is part of.
     pub joined: Vec<&'static str>,
     /// Source tables that the mapping looks up, with the same effect.
@@ -132,7 +133,7 @@ pub enum When {
     Deleted,
 }
 
-/// What this table's load adds to a lookup that a later phase needs.
+/// A lookup that a table's load fills as it goes.
 pub struct Publish {
     pub lookup: &'static Lookup,
     /// The columns of the key and the value.
@@ -227,9 +228,14 @@ impl Star {
             .collect()
     }
 
-    /// Whether the rows of a source table become rows of a star table.
-    pub fn has_rows_of(&self, source_table: &str) -> bool {
-        self.tables().any(|table| table.source_table == source_table)
+    /// Whether a source table's rows become rows of a star table, and are part of no other one's: then the star has all
+    /// that is to be known of a row that goes.
+    pub fn has_all_of(&self, source_table: &str) -> bool {
+        let has_rows = |table: &Table| table.source_table == source_table;
+        self.tables().any(has_rows)
+            && self
+                .tables()
+                .all(|table| has_rows(table) || !table.is_made_from(source_table))
     }
 
     /// The source table of this name.
@@ -265,7 +271,7 @@ impl Table {
             natural_key: vec![key],
             target_page_key: TargetPageKey::Own(key),
             needs: vec![],
-            publishes: None,
+            publishes: vec![],
             joined: vec![],
             looked_up: vec![],
             follows: vec![],

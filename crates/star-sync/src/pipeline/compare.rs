@@ -133,7 +133,7 @@ struct Found<'a> {
     described: usize,
     date_positions: Vec<usize>,
     day_position: Option<usize>,
-    published_position: Option<usize>,
+    published_positions: Vec<usize>,
     changed: Vec<i64>,
     republished: Vec<i64>,
     dates: Option<(i32, i32)>,
@@ -150,7 +150,11 @@ impl<'a> Found<'a> {
             described,
             date_positions: table.positions(&table.date_columns),
             day_position: table.totals.as_ref().map(|totals| table.position(totals.target_date)),
-            published_position: table.publishes.as_ref().map(|publish| table.position(publish.value)),
+            published_positions: table
+                .publishes
+                .iter()
+                .map(|publish| table.position(publish.value))
+                .collect(),
             changed: Vec::new(),
             republished: Vec::new(),
             dates: None,
@@ -174,9 +178,8 @@ impl<'a> Found<'a> {
             });
         }
         self.changed.push(page_key);
-        if let Some(position) = self.published_position
-            && source.map(|cells| &cells[position]) != target.map(|cells| &cells[position])
-        {
+        let differs = |&position: &usize| source.map(|cells| &cells[position]) != target.map(|cells| &cells[position]);
+        if self.published_positions.iter().any(differs) {
             self.republished.push(page_key);
         }
         for cells in [source, target].into_iter().flatten() {

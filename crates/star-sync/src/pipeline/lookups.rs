@@ -270,7 +270,10 @@ impl LookupSource {
         }
         let publisher = lookup.published_by.and_then(|name| self.star.table(name));
         if let Some(table) = publisher
-            && let Some(publish) = &table.publishes
+            && let Some(publish) = table
+                .publishes
+                .iter()
+                .find(|publish| std::ptr::eq(publish.lookup, lookup))
         {
             let doing = || format!("looking up rejected rows of {}, {scope}", table.source_table);
             let rejected = reject::missing_parents(&self.target, table.source_table, scope).await;

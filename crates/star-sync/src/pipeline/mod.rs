@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::declare::lookup::{KeyMap, Lookup};
+use crate::declare::lookup::KeyMap;
 use crate::declare::scope::Scope;
 use crate::declare::table::Table;
 use crate::error::{Error, Result};
@@ -39,7 +39,7 @@ use crate::pipeline::progress::Progress;
 use crate::pipeline::read::Reader;
 use crate::pipeline::stage_thread::StageThread;
 use crate::pipeline::stages::{Lap, Stage};
-use crate::pipeline::transform::transform;
+use crate::pipeline::transform::{Published, transform};
 use crate::pipeline::write::Writer;
 use crate::stop::Stop;
 
@@ -53,7 +53,7 @@ pub type Jobs = mpsc::Receiver<Job>;
 pub struct Outcome {
     pub tables: Outcomes,
     /// Lookups that the loaded tables published.
-    pub published: Vec<(&'static Lookup, KeyMap)>,
+    pub published: Published,
 }
 
 /// The first error of any stage.
@@ -118,12 +118,8 @@ impl Pipeline<'_> {
         let published = self
             .publishes
             .iter()
-            .filter_map(|table| {
-                table
-                    .publishes
-                    .as_ref()
-                    .map(|publish| (publish.lookup, KeyMap::default()))
-            })
+            .flat_map(|table| &table.publishes)
+            .map(|publish| (publish.lookup, KeyMap::default()))
             .collect();
         let lap = self.progress.lap(Stage::Transform);
         let transform = spawn_transform(pages, batch_sender, published, self.described, failure.clone(), lap).await?;
@@ -206,21 +202,16 @@ impl ReaderTask {
 async fn spawn_transform(
     mut pages: mpsc::Receiver<Page>,
     batches: crossbeam_channel::Sender<Batch>,
-    mut published: Vec<(&'static Lookup, KeyMap)>,
+    mut published: Published,
     described: usize,
     failure: Failure,
     mut lap: Lap,
-) -> Result<StageThread<Vec<(&'static Lookup, KeyMap)>>> {
+) -> Result<StageThread<Published>> {
     StageThread::spawn("transform", move || {
         while let Some(page) = pages.blocking_recv() {
             lap.waited();
             metrics::queue_depth("pages", pages.len());
-            let lookup = page.job.table.publishes.as_ref().map(|publish| publish.lookup);
-            let map = published
-                .iter_mut()
-                .find(|(of, _)| lookup.is_some_and(|lookup| std::ptr::eq(*of, lookup)))
-                .map(|(_, map)| map);
-            match transform(page, map, described) {
+            match transform(page, &mut published, described) {
                 Ok(batch) => {
                     lap.worked();
                     if batches.send(batch).is_err() {

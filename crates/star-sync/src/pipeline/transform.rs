@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::declare::lookup::{KeyMap, Lookups};
+use crate::declare::lookup::{KeyMap, Lookup, Lookups};
 use crate::declare::rejection::Reject;
 use crate::declare::row::integer;
 use crate::declare::source_rows::SourceRow;
@@ -17,9 +17,12 @@ use crate::target::statement::ROWS_A_STATEMENT;
 /// one statement takes, so that new rows go into it as they are.
 const ROWS_A_TASK: usize = ROWS_A_STATEMENT[0];
 
-/// Maps and compares one page; adds what its table publishes to `published`, and describes up to `described` rows
-/// that differ.
-pub fn transform(page: Page, published: Option<&mut KeyMap>, described: usize) -> Result<Batch> {
+/// What tables publish, so far.
+pub type Published = Vec<(&'static Lookup, KeyMap)>;
+
+/// Maps and compares one page; adds what its table publishes to those of `published` that it is to fill, and describes up
+/// to `described` rows that differ.
+pub fn transform(page: Page, published: &mut Published, described: usize) -> Result<Batch> {
     let Page {
         job,
         rows,
@@ -38,9 +41,14 @@ pub fn transform(page: Page, published: Option<&mut KeyMap>, described: usize) -
         || Held::parse(table, &held),
     );
     let (parts, held) = (parts?, held?);
-    if let (Some(publish), Some(map)) = (&table.publishes, published) {
-        for wanted in &parts {
-            add_published(table, publish, wanted, map);
+    for publish in &table.publishes {
+        let to_fill = published
+            .iter_mut()
+            .find(|(lookup, _)| std::ptr::eq(*lookup, publish.lookup));
+        if let Some((_, map)) = to_fill {
+            for wanted in &parts {
+                add_published(table, publish, wanted, map);
+            }
         }
     }
     let mut batch = if held.is_empty() {

@@ -262,7 +262,7 @@ impl Writer {
 
 /// Adds rows whose quarantine changes to those that the batch changes.
 fn add_changed(batch: &mut Batch, page_keys: Vec<i64>) {
-    if batch.job.table.publishes.is_some() {
+    if !batch.job.table.publishes.is_empty() {
         batch.republished.extend(&page_keys);
     }
     batch.changed.extend(page_keys);

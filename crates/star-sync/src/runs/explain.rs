@@ -90,7 +90,7 @@ async fn explain(
     let page = search.behind(table, key).await?;
     let source = search.found;
     let has_source = !page.rows.is_empty();
-    let mut batch = transform(page, None, 1)?;
+    let mut batch = transform(page, &mut Vec::new(), 1)?;
     let rejection = batch.rejects.pop().map(|reject| reject.rejection);
     let difference = batch.differences.pop();
     let star = held(&target, table, key).await?;
