@@ -128,6 +128,8 @@ impl Sandbox {
             .env("SAKILA_SYNC_SOURCE", self.url())
             .env("SAKILA_SYNC_SOURCE_PASSWORD", server::READER_PASSWORD)
             .env("SAKILA_SYNC_TARGET", self.target())
+            // A slow machine finds the same as a fast one.
+            .env("SAKILA_SYNC_VERIFY_BUDGET", "600")
             .args(arguments);
         if server().is_mariadb {
             // There a table counts as at rest when its last change is older than the overlap.

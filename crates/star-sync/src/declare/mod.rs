@@ -1,5 +1,6 @@
 //! What can be declared: the star, its tables, what they are made of and looked up in. Values, no deeds.
 
+pub mod builder;
 pub mod cell;
 pub mod date_key;
 pub mod integer;
@@ -8,6 +9,8 @@ pub mod period;
 pub mod rejection;
 pub mod row;
 pub mod scope;
+pub mod source_record;
 pub mod source_rows;
 pub mod source_table;
+pub mod star;
 pub mod table;

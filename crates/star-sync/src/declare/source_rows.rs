@@ -111,11 +111,6 @@ fn length(value: &MySqlValueRef<'_>) -> u64 {
 }
 
 impl SourceRow<'_> {
-    /// Its first columns, in the order of the table's select.
-    pub fn read<T: FromRow>(self) -> Result<T, Rejection> {
-        T::from_row(self)
-    }
-
     /// One column; nothing for NULL and for what cannot be read as a `T`, such as a date that is none.
     pub fn cell<T: FromCell>(self, column: usize) -> Option<T> {
         T::from_cell(&self.cells[column])
@@ -148,7 +143,11 @@ impl SourceRow<'_> {
         })
     }
 
-    fn required<T: FromCell>(self, position: usize) -> Result<T, Rejection> {
+    /// One column, as a mapping needs it to be.
+    ///
+    /// # Errors
+    /// If it cannot be read as a `T`, or is NULL where a `T` cannot be.
+    pub fn required<T: FromCell>(self, position: usize) -> Result<T, Rejection> {
         self.cell(position).ok_or_else(|| self.unreadable(position))
     }
 
@@ -166,27 +165,3 @@ impl SourceRow<'_> {
         Rejection::invalid(code, format!("{name} {what}"))
     }
 }
-
-/// Several cells at once, as a tuple.
-pub trait FromRow: Sized {
-    fn from_row(row: SourceRow<'_>) -> Result<Self, Rejection>;
-}
-
-macro_rules! tuple {
-    ($($cell:ident $position:literal),+) => {
-        impl<$($cell: FromCell),+> FromRow for ($($cell,)+) {
-            fn from_row(row: SourceRow<'_>) -> Result<Self, Rejection> {
-                Ok(($(row.required::<$cell>($position)?,)+))
-            }
-        }
-    };
-}
-
-tuple!(A 0, B 1);
-tuple!(A 0, B 1, C 2);
-tuple!(A 0, B 1, C 2, D 3);
-tuple!(A 0, B 1, C 2, D 3, E 4);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10);

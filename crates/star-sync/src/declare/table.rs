@@ -3,41 +3,14 @@
 //! Full load, incremental run and validation are uses of the same declaration. Totals are those of a store and a day, in
 //! rows and cents.
 
-use sea_orm::ActiveModelTrait;
+use sea_orm::Condition;
 use sea_orm::sea_query::{Expr, ExprTrait, SelectStatement};
-use sea_orm::{Condition, EntityTrait, Iterable, RelationDef, RelationTrait, Value};
-use sea_orm_migration::MigrationTrait;
 
 use crate::declare::lookup::{Lookup, Lookups, Need, Side};
 use crate::declare::period::Period;
-use crate::declare::rejection::Rejection;
-use crate::declare::row::{CellType, Column, RowMap, columns_of, mapped_by, notes_its_run, surrogate_key_of};
+use crate::declare::row::{Column, RowMap};
+use crate::declare::source_record::SelectedColumn;
 use crate::declare::source_rows::SourceRow;
-use crate::declare::source_table::SourceTable;
-
-/// The whole star: what is loaded, in which order, and from what.
-pub struct Star {
-    pub names: Names,
-    pub sources: Vec<SourceTable>,
-    /// Tables of one phase are loaded together; a phase begins when the one before it is written.
-    pub phases: Vec<Vec<Table>>,
-    pub calendar: Calendar,
-    /// The steps that make the target's schema, oldest first: the star's tables and views, and those of the bookkeeping.
-    pub migrations: fn() -> Vec<Box<dyn MigrationTrait>>,
-}
-
-/// How a star and its program are called.
-#[derive(Clone, Copy, Debug)]
-pub struct Names {
-    /// The program, as it is typed.
-    pub program: &'static str,
-    /// The source's schema, for people.
-    pub source: &'static str,
-    /// Stands before the names of all metrics, with an underscore between.
-    pub metrics_prefix: &'static str,
-    /// Marks the target in its header as a file of this program (`PRAGMA application_id`).
-    pub application_id: i32,
-}
 
 /// One target table.
 pub struct Table {
@@ -45,6 +18,8 @@ pub struct Table {
     pub kind: Kind,
     /// The source table whose rows become this table's rows, one to one. No other target table has the same.
     pub source_table: &'static str,
+    /// What the select reads, in its order.
+    pub selected: Vec<SelectedColumn>,
     /// The integer column of it that pages are cut by; the one that `source_table` names its changed rows by.
     pub page_key: &'static str,
     /// Selects the source rows, unfiltered. The first columns are the source's primary key, the page key foremost.
@@ -82,6 +57,8 @@ pub struct Table {
     /// What tells cheaply, beside the row count, that a range of keys differs.
     pub sums: Vec<Sum>,
     pub totals: Option<Totals>,
+    /// What is wrong with the declaration, found while it was made.
+    pub mistakes: Vec<String>,
 }
 
 /// A sum over the rows of a key range that both sides must agree on, in whole numbers: one expression for each side's
@@ -114,7 +91,7 @@ pub enum TargetPageKey {
 pub struct LookedUp {
     pub source_table: &'static str,
     /// Selects the page keys, from the source, that hang on the changed keys.
-    pub affected: fn(&[i64]) -> SelectStatement,
+    pub affected: Box<dyn Fn(&[i64]) -> SelectStatement + Send + Sync>,
 }
 
 /// A fact whose changed rows make rows of another one stale, which looks up what it publishes.
@@ -133,19 +110,16 @@ pub enum When {
     Deleted,
 }
 
-/// A lookup that a table's load fills as it goes.
+/// A lookup that a table's load fills as it goes. Key and value are columns of the table.
 pub struct Publish {
     pub lookup: &'static Lookup,
-    /// The columns of the key and the value.
-    pub key: &'static str,
-    pub value: &'static str,
     /// What a row stands as that was rejected for want of this parent: `None` if dependants may treat it as missing.
     pub rejected_as: fn(Option<&str>) -> Option<i64>,
 }
 
 /// A declared foreign key of the target.
 pub struct Reference {
-    pub column: String,
+    pub column: &'static str,
     pub parent: String,
     pub parent_column: String,
 }
@@ -189,100 +163,7 @@ pub struct Fill {
     pub value: usize,
 }
 
-/// A first and a last year.
-pub type Years = Option<(i32, i32)>;
-
-/// The generated dimension of days.
-pub struct Calendar {
-    pub table: &'static str,
-    pub date_key: &'static str,
-    pub columns: Vec<Column>,
-    /// All days of a year, in order.
-    pub year: fn(i32) -> Vec<Vec<Value>>,
-    /// (first, last) year of the source's dates, a pair from each select.
-    pub source_years: Vec<fn() -> SelectStatement>,
-}
-
-impl Star {
-    /// All tables, in the order in which they are loaded.
-    pub fn tables(&self) -> impl DoubleEndedIterator<Item = &Table> {
-        self.phases.iter().flatten()
-    }
-
-    /// The table of this name, if it is one of the star's.
-    pub fn table(&self, name: &str) -> Option<&Table> {
-        self.tables().find(|table| table.name == name)
-    }
-
-    /// The columns that are declared with a type that cannot be written, by table and name.
-    pub fn unsupported_columns(&self) -> Vec<String> {
-        let of_tables = self.tables().map(|table| (table.name, &table.columns));
-        of_tables
-            .chain([(self.calendar.table, &self.calendar.columns)])
-            .flat_map(|(table, columns)| {
-                let unsupported = columns
-                    .iter()
-                    .filter(|column| column.cell_type == CellType::Unsupported);
-                unsupported.map(move |column| format!("{table}.{}", column.name))
-            })
-            .collect()
-    }
-
-    /// Whether a source table's rows become rows of a star table, and are part of no other one's: then the star has all
-    /// that is to be known of a row that goes.
-    pub fn has_all_of(&self, source_table: &str) -> bool {
-        let has_rows = |table: &Table| table.source_table == source_table;
-        self.tables().any(has_rows)
-            && self
-                .tables()
-                .all(|table| has_rows(table) || !table.is_made_from(source_table))
-    }
-
-    /// The source table of this name.
-    pub fn source(&self, name: &str) -> Option<&SourceTable> {
-        self.sources.iter().find(|source| source.name == name)
-    }
-}
-
 impl Table {
-    /// A dimension with an integer key and nothing special; what is special is written over this.
-    pub fn dimension<E>(
-        name: &'static str,
-        source_table: &'static str,
-        key: &'static str,
-        select: fn() -> SelectStatement,
-        map: fn(SourceRow<'_>, &Lookups) -> Result<E::ActiveModel, Rejection>,
-    ) -> Self
-    where
-        E: EntityTrait + 'static,
-        E::ActiveModel: ActiveModelTrait<Entity = E> + 'static,
-    {
-        Self {
-            name,
-            kind: Kind::Dimension,
-            source_table,
-            page_key: key,
-            select,
-            primary_key_columns: 1,
-            map: mapped_by::<E, _>(map),
-            columns: columns_of::<E>(),
-            surrogate_key: surrogate_key_of::<E>(),
-            notes_run: notes_its_run::<E>(),
-            natural_key: vec![key],
-            target_page_key: TargetPageKey::Own(key),
-            needs: vec![],
-            publishes: vec![],
-            joined: vec![],
-            looked_up: vec![],
-            follows: vec![],
-            references: references_of::<E>(),
-            date_columns: vec![],
-            indexes: vec![],
-            sums: vec![],
-            totals: None,
-        }
-    }
-
     /// Whether rows of this source table are part of rows of this table, or decide whether they can be loaded.
     pub fn is_made_from(&self, source_table: &str) -> bool {
         self.source_table == source_table
@@ -341,7 +222,7 @@ impl Table {
 
     /// Whether the natural key is the page key alone, as it is but for bridges.
     pub fn is_keyed_by_page_key(&self) -> bool {
-        self.natural_key == [self.page_key]
+        matches!(self.target_page_key, TargetPageKey::Own(page_key) if self.natural_key == [page_key])
     }
 
     /// Where a column stands among `columns`.
@@ -356,30 +237,4 @@ impl Table {
     pub fn positions(&self, names: &[&str]) -> Vec<usize> {
         names.iter().map(|name| self.position(name)).collect()
     }
-}
-
-/// The foreign keys that an entity's relations declare.
-pub fn references_of<E: EntityTrait>() -> Vec<Reference> {
-    let name = |identity: sea_orm::Identity| {
-        identity
-            .into_iter()
-            .map(|iden| iden.to_string())
-            .collect::<Vec<_>>()
-            .join(",")
-    };
-    E::Relation::iter()
-        .map(|relation| {
-            let RelationDef {
-                from_col,
-                to_tbl,
-                to_col,
-                ..
-            } = relation.def();
-            Reference {
-                column: name(from_col),
-                parent: to_tbl.sea_orm_table().to_string(),
-                parent_column: name(to_col),
-            }
-        })
-        .collect()
 }

@@ -1,0 +1,253 @@
+//! Declares a target table by its entity, by what is read of a source row, and by the mapping between them; names, keys
+//! and references follow from the entities.
+
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::{ActiveModelTrait, ColumnTrait, DbBackend, EntityName, EntityTrait, IdenStatic, Iterable, RelationTrait, Schema};
+
+use crate::declare::lookup::{KeysFrom, Lookup, Lookups, Need};
+use crate::declare::rejection::Rejection;
+use crate::declare::row::{Column, columns_of, mapped_by, notes_its_run, surrogate_key_of};
+use crate::declare::source_record::{SelectedColumn, SourceRecord};
+use crate::declare::table::{Follows, Kind, LookedUp, Publish, Reference, Sum, Table, TargetPageKey, Totals, When};
+
+impl Table {
+    /// A table of what the facts are about. Its entity has a surrogate key that SQLite assigns, and the natural key as a
+    /// unique column.
+    pub fn dimension<E, R>(map: fn(R, &Lookups) -> Result<E::ActiveModel, Rejection>) -> Self
+    where
+        E: EntityTrait + 'static,
+        E::ActiveModel: ActiveModelTrait<Entity = E> + 'static,
+        R: SourceRecord + 'static,
+    {
+        Self::new::<E, R>(Kind::Dimension, map)
+    }
+
+    /// A table of what happened. Its entity is as that of a dimension; the columns that point to dimensions get an index
+    /// each.
+    pub fn fact<E, R>(map: fn(R, &Lookups) -> Result<E::ActiveModel, Rejection>) -> Self
+    where
+        E: EntityTrait + 'static,
+        E::ActiveModel: ActiveModelTrait<Entity = E> + 'static,
+        R: SourceRecord + 'static,
+    {
+        Self::new::<E, R>(Kind::Fact, map)
+    }
+
+    /// A table of links between dimensions. Its entity's primary key is made of their surrogate keys. The first column of
+    /// the record is that of the dimension by which it is paged, and has to be looked up.
+    pub fn bridge<E, R>(map: fn(R, &Lookups) -> Result<E::ActiveModel, Rejection>) -> Self
+    where
+        E: EntityTrait + 'static,
+        E::ActiveModel: ActiveModelTrait<Entity = E> + 'static,
+        R: SourceRecord + 'static,
+    {
+        Self::new::<E, R>(Kind::Bridge, map)
+    }
+
+    fn new<E, R>(kind: Kind, map: fn(R, &Lookups) -> Result<E::ActiveModel, Rejection>) -> Self
+    where
+        E: EntityTrait + 'static,
+        E::ActiveModel: ActiveModelTrait<Entity = E> + 'static,
+        R: SourceRecord + 'static,
+    {
+        let name = E::default().table_name();
+        let source_table = R::Entity::default().table_name();
+        let selected = R::columns();
+        let natural_key = natural_key_of::<E>(kind);
+        let primary_key: Vec<&str> = <R::Entity as EntityTrait>::PrimaryKey::iter().map(|key| key.as_str()).collect();
+        let references = references_of::<E>();
+        let mut mistakes = Vec::new();
+        if kind != Kind::Bridge && natural_key.len() != 1 {
+            mistakes.push(format!("{name} has to have one unique column, its natural key"));
+        }
+        let foremost = selected.iter().take(primary_key.len());
+        let is_key = |column: &SelectedColumn| column.table == source_table && primary_key.contains(&column.name);
+        if foremost.filter(|column| is_key(column)).count() != primary_key.len() {
+            mistakes.push(format!("{name}: the primary key of {source_table} has to be read first"));
+        }
+        Self {
+            name,
+            kind,
+            source_table,
+            page_key: selected.first().map_or("", |column| column.name),
+            select: R::select,
+            primary_key_columns: primary_key.len(),
+            map: mapped_by::<E, _>(move |row, lookups| map(R::read(row)?, lookups)),
+            columns: columns_of::<E>(),
+            surrogate_key: surrogate_key_of::<E>(),
+            notes_run: notes_its_run::<E>(),
+            target_page_key: TargetPageKey::Own(natural_key.first().copied().unwrap_or_default()),
+            needs: vec![],
+            publishes: vec![],
+            joined: joined_of::<R>(source_table),
+            looked_up: vec![],
+            follows: vec![],
+            date_columns: vec![],
+            indexes: match kind {
+                Kind::Dimension => vec![],
+                Kind::Bridge => natural_key.iter().skip(1).copied().collect(),
+                Kind::Fact => references.iter().map(|reference| reference.column).collect(),
+            },
+            references,
+            natural_key,
+            sums: vec![],
+            totals: None,
+            selected,
+            mistakes,
+        }
+    }
+
+    /// The mapping looks up the keys that stand in this column.
+    #[must_use]
+    pub fn looks_up(mut self, lookup: &'static Lookup, column: impl ColumnTrait) -> Self {
+        let position = self.position_in_record(column);
+        if self.kind == Kind::Bridge && position == 0 {
+            self.page_by(lookup);
+        }
+        self.needs.push(Need {
+            lookup,
+            keys: KeysFrom::Column(position),
+        });
+        self
+    }
+
+    /// The mapping looks up what another lookup, declared before, has found.
+    #[must_use]
+    pub fn looks_up_through(mut self, through: &'static Lookup, lookup: &'static Lookup) -> Self {
+        self.needs.push(Need {
+            lookup,
+            keys: KeysFrom::Values(through),
+        });
+        self
+    }
+
+    /// A changed row of a source table that is only looked up affects the rows that have its key in this column.
+    #[must_use]
+    pub fn affected_by<S: EntityTrait>(self, source: S, column: impl ColumnTrait + Send + Sync + 'static) -> Self {
+        let (table, page_key) = (self.source_table, self.page_key);
+        self.affected_by_query(source, move |keys| {
+            Query::select()
+                .column((table, page_key))
+                .from(table)
+                .and_where(Expr::col(column.as_column_ref()).is_in(keys.iter().copied()))
+                .to_owned()
+        })
+    }
+
+    /// The same where fewer rows are affected: `affected` selects the page keys that hang on the changed keys.
+    #[must_use]
+    pub fn affected_by_query<S: EntityTrait>(
+        mut self,
+        source: S,
+        affected: impl Fn(&[i64]) -> SelectStatement + Send + Sync + 'static,
+    ) -> Self {
+        self.looked_up.push(LookedUp {
+            source_table: source.table_name(),
+            affected: Box::new(affected),
+        });
+        self
+    }
+
+    /// Changed rows of another fact affect rows of this one: `affected` selects the page keys that hang on its keys.
+    #[must_use]
+    pub fn follows<F: EntityTrait>(mut self, fact: F, when: When, affected: fn(&[i64]) -> SelectStatement) -> Self {
+        self.follows.push(Follows {
+            fact: fact.table_name(),
+            when,
+            affected,
+        });
+        self
+    }
+
+    /// Loading this table fills a lookup of its own columns. `rejected_as` says as what a row stands that was rejected
+    /// for want of this parent.
+    #[must_use]
+    pub fn publishes(mut self, lookup: &'static Lookup, rejected_as: fn(Option<&str>) -> Option<i64>) -> Self {
+        self.publishes.push(Publish { lookup, rejected_as });
+        self
+    }
+
+    /// Both sides must agree on a sum over each key range.
+    #[must_use]
+    pub fn sum(mut self, source: fn() -> Expr, target: fn() -> Expr) -> Self {
+        self.sums.push(Sum { source, target });
+        self
+    }
+
+    /// Both sides must agree on these totals.
+    #[must_use]
+    pub fn totals(mut self, totals: Totals) -> Self {
+        self.totals = Some(totals);
+        self
+    }
+
+    /// The target has no page key of a bridge; the dimension that it is paged by has.
+    fn page_by(&mut self, lookup: &'static Lookup) {
+        let to_dimension = |reference: &&Reference| reference.parent == lookup.table;
+        match self.references.iter().find(to_dimension) {
+            Some(reference) => {
+                self.target_page_key = TargetPageKey::Through {
+                    dimension: lookup.table,
+                    surrogate_key: reference.column,
+                    page_key: lookup.key,
+                }
+            }
+            None => self.mistakes.push(format!("{} does not refer to {}", self.name, lookup.table)),
+        }
+    }
+
+    fn position_in_record(&mut self, column: impl ColumnTrait) -> usize {
+        let wanted = SelectedColumn::new(column);
+        let position = self.selected.iter().position(|selected| *selected == wanted);
+        position.unwrap_or_else(|| {
+            let SelectedColumn { table, name } = wanted;
+            self.mistakes.push(format!("{} looks up {table}.{name}, which it does not read", self.name));
+            0
+        })
+    }
+}
+
+/// The unique column of a dimension or fact; the primary key of a bridge.
+fn natural_key_of<E: EntityTrait>(kind: Kind) -> Vec<&'static str> {
+    if kind == Kind::Bridge {
+        return E::PrimaryKey::iter().map(|key| key.as_str()).collect();
+    }
+    let table = Schema::new(DbBackend::Sqlite).create_table_from_entity(E::default());
+    let is_unique = |name: &str| {
+        let mut columns = table.get_columns().iter();
+        columns.any(|column| column.get_column_name() == name && column.get_column_spec().unique)
+    };
+    let names = E::Column::iter().map(|column| column.as_str());
+    names.filter(|name| is_unique(name)).collect()
+}
+
+/// The tables that a record reads beside its own, or passes on the way to them.
+fn joined_of<R: SourceRecord>(source_table: &str) -> Vec<&'static str> {
+    let mut joined: Vec<&'static str> = Vec::new();
+    for relation in R::joins() {
+        let table: &'static str = relation.to_tbl.sea_orm_table().to_string().leak();
+        if table != source_table && !joined.contains(&table) {
+            joined.push(table);
+        }
+    }
+    joined
+}
+
+/// The foreign keys that an entity's relations declare, each of one column.
+fn references_of<E: EntityTrait>() -> Vec<Reference> {
+    let columns: Vec<Column> = columns_of::<E>();
+    let column_of = |identity: sea_orm::Identity| {
+        let name = identity.into_iter().next().map(|name| name.to_string())?;
+        columns.iter().map(|column| column.name).find(|column| *column == name)
+    };
+    let relations = E::Relation::iter().map(|relation| relation.def());
+    relations
+        .filter_map(|relation| {
+            Some(Reference {
+                column: column_of(relation.from_col)?,
+                parent: relation.to_tbl.sea_orm_table().to_string(),
+                parent_column: relation.to_col.into_iter().next()?.to_string(),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,126 @@
+//! What a mapping reads of one source row: a struct, the select that fills it and its decoding, from one list.
+
+use sea_orm::sea_query::SelectStatement;
+use sea_orm::{ColumnTrait, EntityTrait, RelationDef};
+
+use crate::declare::rejection::Rejection;
+use crate::declare::source_rows::SourceRow;
+
+/// The columns that a mapping reads of one source row; made by [`source_record!`](crate::source_record).
+pub trait SourceRecord: Sized {
+    /// The table whose rows become rows of the target, one to one.
+    type Entity: EntityTrait;
+
+    /// Selects the columns, unfiltered.
+    fn select() -> SelectStatement;
+
+    /// The columns, in the order of the select.
+    fn columns() -> Vec<SelectedColumn>;
+
+    /// The joins that the select makes, in order.
+    fn joins() -> Vec<RelationDef>;
+
+    /// Decodes a row of the select.
+    ///
+    /// # Errors
+    /// If a column that has to have a value is NULL, or cannot be read as its field's type.
+    fn read(row: SourceRow<'_>) -> Result<Self, Rejection>;
+}
+
+/// A column of the source, by table and name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelectedColumn {
+    pub table: String,
+    pub name: &'static str,
+}
+
+impl SelectedColumn {
+    pub fn new(column: impl ColumnTrait) -> Self {
+        Self {
+            table: column.entity_name().to_string(),
+            name: column.as_str(),
+        }
+    }
+}
+
+/// Declares what a mapping reads of a source row: fields with the columns that fill them, those of the source's primary
+/// key first and the page key foremost; and the joins, which keep rows whose parent is missing.
+///
+/// A field is read as its own type; an `Option` is `None` for NULL, and has to be one where a join may find nothing.
+///
+/// ```
+/// use star_sync::declare::integer::Integer;
+/// use star_sync::source_record;
+/// # mod album {
+/// #     use sea_orm::entity::prelude::*;
+/// #     use star_sync::declare::integer::Integer;
+/// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+/// #     #[sea_orm(table_name = "Album")]
+/// #     pub struct Model {
+/// #         #[sea_orm(primary_key, auto_increment = false, column_name = "AlbumId")]
+/// #         pub album_id: Integer,
+/// #         #[sea_orm(column_name = "Title")]
+/// #         pub title: String,
+/// #     }
+/// #     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+/// #     pub enum Relation {}
+/// #     impl ActiveModelBehavior for ActiveModel {}
+/// # }
+///
+/// source_record! {
+///     /// An album.
+///     pub struct Album of album::Entity {
+///         album_id: Integer = album::Column::AlbumId,
+///         title: String = album::Column::Title,
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! source_record {
+    (
+        $(#[$about:meta])*
+        $visibility:vis struct $record:ident of $entity:ty {
+            $($(#[$about_field:meta])* $field:ident: $type:ty = $column:expr,)+
+        }
+        $(joins [$($relation:expr),+ $(,)?])?
+    ) => {
+        $(#[$about])*
+        $visibility struct $record {
+            $($(#[$about_field])* $field: $type,)+
+        }
+
+        impl $crate::declare::source_record::SourceRecord for $record {
+            type Entity = $entity;
+
+            fn select() -> sea_orm::sea_query::SelectStatement {
+                use sea_orm::{EntityTrait, QuerySelect, QueryTrait};
+                let mut select = <$entity as EntityTrait>::find().select_only();
+                $(select = select.column($column);)+
+                for relation in Self::joins() {
+                    select = select.join(sea_orm::JoinType::LeftJoin, relation);
+                }
+                select.into_query()
+            }
+
+            fn columns() -> Vec<$crate::declare::source_record::SelectedColumn> {
+                vec![$($crate::declare::source_record::SelectedColumn::new($column),)+]
+            }
+
+            fn joins() -> Vec<sea_orm::RelationDef> {
+                #[allow(unused_imports, reason = "only a record with joins names relations")]
+                use sea_orm::RelationTrait;
+                vec![$($($relation.def(),)+)?]
+            }
+
+            fn read(
+                row: $crate::declare::source_rows::SourceRow<'_>,
+            ) -> Result<Self, $crate::declare::rejection::Rejection> {
+                // Fields are evaluated in the order in which they are written.
+                let mut positions = 0..;
+                Ok(Self {
+                    $($field: row.required(positions.next().unwrap_or_default())?,)+
+                })
+            }
+        }
+    };
+}

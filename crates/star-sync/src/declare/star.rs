@@ -1,0 +1,206 @@
+//! The star as a value: its tables in the order in which they are loaded, and what they are made from.
+
+use std::collections::HashSet;
+
+use sea_orm::Value;
+use sea_orm::sea_query::SelectStatement;
+use sea_orm_migration::MigrationTrait;
+
+use crate::declare::lookup::{KeysFrom, Side};
+use crate::declare::row::{CellType, Column};
+use crate::declare::source_table::SourceTable;
+use crate::declare::table::Table;
+
+/// The whole star: what is loaded, in which order, and from what.
+pub struct Star {
+    pub names: Names,
+    pub sources: Vec<SourceTable>,
+    /// Tables of one phase are loaded together; a phase begins when the one before it is written.
+    pub phases: Vec<Vec<Table>>,
+    pub calendar: Calendar,
+    /// The steps that make the target's schema, oldest first: the star's tables and views, and those of the bookkeeping.
+    pub migrations: fn() -> Vec<Box<dyn MigrationTrait>>,
+    /// Which tables could not be put into a phase.
+    unplaced: Vec<String>,
+}
+
+/// How a star and its program are called.
+#[derive(Clone, Copy, Debug)]
+pub struct Names {
+    /// The program, as it is typed.
+    pub program: &'static str,
+    /// The source's schema, for people.
+    pub source: &'static str,
+    /// Stands before the names of all metrics, with an underscore between.
+    pub metrics_prefix: &'static str,
+    /// Marks the target in its header as a file of this program (`PRAGMA application_id`).
+    pub application_id: i32,
+}
+
+/// A first and a last year.
+pub type Years = Option<(i32, i32)>;
+
+/// The generated dimension of days.
+pub struct Calendar {
+    pub table: &'static str,
+    pub date_key: &'static str,
+    pub columns: Vec<Column>,
+    /// All days of a year, in order.
+    pub year: fn(i32) -> Vec<Vec<Value>>,
+    /// (first, last) year of the source's dates, a pair from each select.
+    pub source_years: Vec<fn() -> SelectStatement>,
+}
+
+impl Star {
+    /// Puts the tables in the order in which each finds what it looks up, points to and follows.
+    pub fn new(
+        names: Names,
+        sources: Vec<SourceTable>,
+        mut tables: Vec<Table>,
+        calendar: Calendar,
+        migrations: fn() -> Vec<Box<dyn MigrationTrait>>,
+    ) -> Self {
+        for table in &mut tables {
+            let dates = table.references.iter().filter(|reference| reference.parent == calendar.table);
+            table.date_columns = dates.map(|reference| reference.column).collect();
+        }
+        let (phases, unplaced) = phases(tables);
+        Self {
+            names,
+            sources,
+            phases,
+            calendar,
+            migrations,
+            unplaced,
+        }
+    }
+
+    /// All tables, in the order in which they are loaded.
+    pub fn tables(&self) -> impl DoubleEndedIterator<Item = &Table> {
+        self.phases.iter().flatten()
+    }
+
+    /// The table of this name, if it is one of the star's.
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables().find(|table| table.name == name)
+    }
+
+    /// What is wrong with the declarations, by name; nothing of a star that can be synced. Every command asks before it
+    /// reads anything.
+    pub fn mistakes(&self) -> Vec<String> {
+        let mut mistakes: Vec<String> = self.unplaced.clone();
+        mistakes.extend(self.tables().flat_map(|table| table.mistakes.iter().cloned()));
+        for table in self.tables() {
+            mistakes.extend(self.mistakes_of(table));
+        }
+        let of_tables = self.tables().map(|table| (table.name, &table.columns));
+        for (table, columns) in of_tables.chain([(self.calendar.table, &self.calendar.columns)]) {
+            let unsupported = columns.iter().filter(|column| column.cell_type == CellType::Unsupported);
+            mistakes.extend(unsupported.map(|column| {
+                let name = column.name;
+                format!("{table}.{name} is declared with a type that cannot be written")
+            }));
+        }
+        mistakes
+    }
+
+    fn mistakes_of(&self, table: &Table) -> Vec<String> {
+        let name = table.name;
+        let mut mistakes = Vec::new();
+        let mut expect = |is_right: bool, mistake: String| {
+            if !is_right {
+                mistakes.push(mistake);
+            }
+        };
+        let same_source = self.tables().filter(|other| other.source_table == table.source_table).count();
+        expect(
+            same_source == 1,
+            format!("{name}: the rows of {} become rows of more than one table", table.source_table),
+        );
+        let key = self.source(table.source_table).map(|source| source.key);
+        expect(
+            key == Some(table.page_key),
+            format!("{name}: {} is not a source table with the key {}", table.source_table, table.page_key),
+        );
+        let looked_up = table.looked_up.iter().map(|lookup| lookup.source_table);
+        for source in table.joined.iter().copied().chain(looked_up) {
+            expect(self.source(source).is_some(), format!("{name}: {source} is not a source table"));
+        }
+        let totals = table.totals.as_ref().map(|totals| totals.target_date);
+        let named = table.natural_key.iter().chain(&table.indexes).copied().chain(totals);
+        let published = table.publishes.iter().flat_map(|publish| [publish.lookup.key, publish.lookup.value]);
+        for column in named.chain(published) {
+            let is_there = table.columns.iter().any(|there| there.name == column);
+            expect(is_there, format!("{name} has no column {column}"));
+        }
+        let totals_needs = table.totals.iter().flat_map(|totals| &totals.needs);
+        for need in table.needs.iter().chain(totals_needs) {
+            let lookup = need.lookup;
+            let is_there = match lookup.side {
+                Side::Target => self.table(lookup.table).is_some(),
+                Side::Source => self.source(lookup.table).is_some(),
+            };
+            expect(is_there, format!("{name} looks up {}, which is not declared", lookup.table));
+        }
+        for (position, need) in table.needs.iter().enumerate() {
+            if let KeysFrom::Values(earlier) = need.keys {
+                let is_earlier = table.needs[..position].iter().any(|need| std::ptr::eq(need.lookup, earlier));
+                expect(is_earlier, format!("{name} looks up through {} before it looks that up", earlier.name));
+            }
+        }
+        for followed in &table.follows {
+            let publishes = self.table(followed.fact).map(|fact| &fact.publishes);
+            let is_needed = publishes.into_iter().flatten().any(|publish| {
+                table.needs.iter().any(|need| std::ptr::eq(need.lookup, publish.lookup))
+            });
+            expect(is_needed, format!("{name} follows {}, and looks up nothing that it publishes", followed.fact));
+        }
+        mistakes
+    }
+
+    /// Whether a source table's rows become rows of a star table, and are part of no other one's: then the star has all
+    /// that is to be known of a row that goes.
+    pub fn has_all_of(&self, source_table: &str) -> bool {
+        let has_rows = |table: &Table| table.source_table == source_table;
+        self.tables().any(has_rows)
+            && self
+                .tables()
+                .all(|table| has_rows(table) || !table.is_made_from(source_table))
+    }
+
+    /// The source table of this name.
+    pub fn source(&self, name: &str) -> Option<&SourceTable> {
+        self.sources.iter().find(|source| source.name == name)
+    }
+}
+
+/// The tables by phases, each of which needs only what the phases before it have loaded; and what is wrong with those that
+/// wait for each other.
+fn phases(mut tables: Vec<Table>) -> (Vec<Vec<Table>>, Vec<String>) {
+    let mut phases = Vec::new();
+    while !tables.is_empty() {
+        let waiting: HashSet<&str> = tables.iter().map(|table| table.name).collect();
+        let is_ready: Vec<bool> = tables.iter().map(|table| !needs_any(table, &waiting)).collect();
+        if !is_ready.contains(&true) {
+            let circle = tables.iter().map(|table| format!("{} needs a table that needs it", table.name));
+            let circle = circle.collect();
+            phases.push(tables);
+            return (phases, circle);
+        }
+        let mut is_ready = is_ready.into_iter();
+        let (ready, rest) = tables.into_iter().partition(|_| is_ready.next() == Some(true));
+        phases.push(ready);
+        tables = rest;
+    }
+    (phases, Vec::new())
+}
+
+/// Whether a table needs rows of one of these.
+fn needs_any(table: &Table, others: &HashSet<&str>) -> bool {
+    let lookups = table.needs.iter().map(|need| need.lookup);
+    let looked_up = lookups.filter(|lookup| lookup.side == Side::Target).map(|lookup| lookup.table);
+    let followed = table.follows.iter().map(|followed| followed.fact);
+    let parents = table.references.iter().map(|reference| reference.parent.as_str());
+    let mut needed = looked_up.chain(followed).chain(parents);
+    needed.any(|needed| needed != table.name && others.contains(needed))
+}
