@@ -196,13 +196,13 @@ pub enum Command {
     Explain(Explain),
     /// Print the completions of a shell
     #[command(
-        display_order = 1000,
+        display_order = 997,
         after_help = "Examples:\n  {program} completions bash > ~/.local/share/bash-completion/completions/{program}\n  {program} completions zsh > ~/.zfunc/_{program}"
     )]
     Completions { shell: clap_complete::Shell },
     /// Print the man page, or that of a command
     #[command(
-        display_order = 1001,
+        display_order = 998,
         after_help = "Examples:\n  {program} man | man -l -\n  {program} man full-load > {program}-full-load.1"
     )]
     Man {
