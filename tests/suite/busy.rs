@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use crate::harness::prometheus::Process;
 use crate::harness::{Run, Sandbox, number, send};
 
-/// Validations of one test run. More of them by this variable.
-const VALIDATIONS: u64 = 60;
+/// Validations of one test run. A thousand of them by this variable.
+const VALIDATIONS: u64 = 20;
 const VALIDATIONS_VARIABLE: &str = "SAKILA_SYNC_TEST_VALIDATIONS";
 
 /// Lets a command run until the end of the test.

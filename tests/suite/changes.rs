@@ -280,12 +280,13 @@ fn an_orphan_is_rejected_with_its_reason_and_loads_when_its_parent_appears() {
     ]);
     let result = sandbox.json(&INCREMENTAL);
     assert_eq!(result["status"], "done", "{result}");
-    let rejects = sandbox.star("SELECT source_table || ' ' || key || ': ' || reason FROM sync_reject");
+    let rejects =
+        sandbox.star("SELECT source_table || ' ' || key || ' ' || code || ' ' || missing_parent FROM sync_reject");
     assert_eq!(
         rejects,
         [
-            "payment 50000: its rental is itself rejected",
-            "rental 50000: customer 7777 does not exist"
+            "payment 50000 PARENT_QUARANTINED rental",
+            "rental 50000 MISSING_PARENT customer"
         ]
     );
     sandbox.run(&["validate", "--all"]).succeeds();

@@ -85,8 +85,8 @@ fn the_first_error_of_the_writer_stops_all_stages_and_names_table_and_keys() {
          BEGIN SELECT RAISE(ABORT, 'refused'); END",
     );
     let arguments = ["full-load", "--batch-size", "100", "--workers", "4"];
-    let run = sandbox.run(&arguments).ends_with_code(3);
-    for word in ["writing fact_rental, keys (", "refused", "hint:"] {
+    let run = sandbox.run(&arguments).fails_with(3, "TARGET_FAILED");
+    for word in ["fact_rental, keys (", "refused"] {
         assert!(run.stderr.contains(word), "no {word:?} in {run:#?}");
     }
     sandbox.tamper("DROP TRIGGER refuse");
@@ -141,11 +141,8 @@ fn integers_of_any_type_load_and_a_retyped_column_stops_every_run_before_it_writ
         "UPDATE film SET title = 'NEW' WHERE film_id = 1",
     ]);
     for command in ["incremental", "full-load", "validate"] {
-        let run = sandbox.run(&[command]).ends_with_code(3);
-        assert!(
-            run.stderr.contains("column film.length is varchar, not an integer"),
-            "{run:#?}"
-        );
+        let run = sandbox.run(&[command]).fails_with(3, "SOURCE_UNFIT");
+        assert!(run.stderr.contains("film.length"), "{run:#?}");
     }
     sandbox.change(&["ALTER TABLE film MODIFY length SMALLINT UNSIGNED"]);
     sandbox.run(&["incremental"]).succeeds();
@@ -166,14 +163,8 @@ fn an_impossible_date_is_rejected_without_its_value_and_fills_no_calendar() {
         "2022-01-01 2025-12-31"
     );
     sandbox.run(&["full-load"]).succeeds();
-    let rejects = sandbox.star("SELECT key || ': ' || reason FROM sync_reject WHERE source_table = 'rental'");
-    assert_eq!(
-        rejects,
-        [
-            "1: a date lies outside the years 1900 to 2199",
-            "2: rental_date cannot be read"
-        ]
-    );
+    let rejects = sandbox.star("SELECT key || ' ' || code FROM sync_reject WHERE source_table = 'rental'");
+    assert_eq!(rejects, ["1 DATE_INVALID", "2 DATE_INVALID"]);
 }
 
 #[test]
@@ -181,8 +172,7 @@ fn an_incremental_run_waits_for_a_full_load_to_be_finished() {
     let sandbox = Sandbox::loaded();
     // As an interrupted load leaves it: what it has changed so far has not reached every table.
     sandbox.tamper("UPDATE sync_state SET load_marker = strftime('%Y-%m-%d %H:%M:%S', 'now')");
-    let run = sandbox.run(&["incremental"]).ends_with_code(3);
-    assert!(run.stderr.contains("sakila-sync full-load"), "{run:#?}");
+    sandbox.run(&["incremental"]).fails_with(3, "NOT_LOADED");
     sandbox.run(&["full-load"]).succeeds();
     sandbox.run(&["incremental"]).succeeds();
 }

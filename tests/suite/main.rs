@@ -25,6 +25,7 @@ mod json;
 mod kills;
 mod loads;
 mod markers;
+mod memory;
 mod odd_schemas;
 mod official;
 mod properties;

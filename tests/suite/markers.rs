@@ -57,8 +57,7 @@ fn a_transaction_that_commits_long_after_it_stamped_its_rows_is_not_lost() {
         "EARLY"
     );
     let held = sandbox.figure("SELECT held_back_by FROM sync_state WHERE source_table = 'customer'");
-    assert!(held.contains("connection "), "{held}");
-    assert!(held.contains(", open since "), "{held}");
+    assert!(held.starts_with(&format!("connection {},", late.id())), "{held}");
 
     late.change(&["COMMIT"]);
     sandbox.observe(&INCREMENTAL).succeeds();
@@ -124,20 +123,14 @@ fn a_transaction_that_only_reads_holds_nothing_back() {
 fn init_and_status_say_what_markers_are_held_back_by() {
     let sandbox = Sandbox::new();
     sandbox.make_observer();
-    for (run, words) in [
-        (sandbox.run(&["init"]), "GRANT PROCESS"),
-        (
-            sandbox.observe(&["init"]),
-            "open transactions, which this account may see",
-        ),
-    ] {
-        assert!(run.succeeds().stdout.contains(words), "no {words:?}");
-    }
+    let advised = "GRANT PROCESS";
+    assert!(sandbox.run(&["init"]).succeeds().stdout.contains(advised));
+    assert!(!sandbox.observe(&["init"]).succeeds().stdout.contains(advised));
     sandbox.run(&["full-load"]).succeeds();
     sandbox.change(&["UPDATE film SET title = 'NEW' WHERE film_id = 1"]);
     sandbox.run(&["incremental"]).succeeds();
     let status = sandbox.run(&["status"]).succeeds();
-    assert!(status.stdout.contains("GRANT PROCESS"), "{status:#?}");
+    assert!(status.stdout.contains(advised), "{status:#?}");
     let film = status
         .stdout
         .lines()

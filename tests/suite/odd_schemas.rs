@@ -50,18 +50,18 @@ fn keys_beyond_32_bits_load_and_those_beyond_63_are_rejected() {
     ]);
     let rejected = || {
         sandbox.star(
-            "SELECT source_table || ' ' || key || ': ' || reason FROM sync_reject \
+            "SELECT source_table || ' ' || key || ' ' || code FROM sync_reject \
              WHERE source_table IN ('payment', 'film', 'film_category') AND missing_parent IS NULL",
         )
     };
     let category = sandbox
         .source_figure("SELECT CAST(category_id AS CHAR) FROM film_category WHERE film_id = 10000000000000000000");
     let expected = [
-        "film 10000000000000000000: film_id cannot be read".to_owned(),
-        format!("film_category 10000000000000000000,{category}: film_id cannot be read"),
-        "payment 18446744073709551615: payment_id cannot be read".to_owned(),
-        "payment 3: rental_id cannot be read".to_owned(),
-        "payment 9223372036854775808: payment_id cannot be read".to_owned(),
+        "film 10000000000000000000 VALUE_OUT_OF_RANGE".to_owned(),
+        format!("film_category 10000000000000000000,{category} VALUE_OUT_OF_RANGE"),
+        "payment 18446744073709551615 VALUE_OUT_OF_RANGE".to_owned(),
+        "payment 3 VALUE_OUT_OF_RANGE".to_owned(),
+        "payment 9223372036854775808 VALUE_OUT_OF_RANGE".to_owned(),
     ];
     for arguments in [
         &["incremental"][..],
@@ -168,15 +168,15 @@ fn a_schema_that_cannot_be_read_is_refused_with_all_its_faults_by_name() {
         "ALTER TABLE actor MODIFY last_update DATETIME NOT NULL",
         "RENAME TABLE language TO LANGUAGE",
     ]);
-    let run = sandbox.run(&["init"]).ends_with_code(3);
+    let run = sandbox.run(&["init"]).fails_with(3, "SOURCE_UNFIT");
     for problem in [
-        "column film.title is varbinary, not a text",
-        "column payment.amount is double, not a DECIMAL",
-        "column payment.payment_id is NULL in a row",
-        "column rental.rental_date is date, not a DATETIME",
-        "column actor.last_update is datetime, not a TIMESTAMP",
-        "table language is missing; LANGUAGE is another name on this server",
-        "hint:",
+        "film.title",
+        "payment.amount",
+        "payment.payment_id",
+        "rental.rental_date",
+        "actor.last_update",
+        "language",
+        "LANGUAGE",
     ] {
         assert!(run.stderr.contains(problem), "no {problem:?} in {run:#?}");
     }
@@ -195,13 +195,14 @@ fn tables_without_rows_load_and_so_does_a_source_that_loses_all_of_them() {
     sandbox.load();
     sandbox.assert_star_equals_source();
     let mut orphans = sandbox.source(
-        "SELECT CONCAT('rental ', rental_id, ': staff ', staff_id, ' does not exist') FROM rental \
-         UNION SELECT CONCAT('payment ', payment_id, ': staff ', staff_id, ' does not exist') FROM payment \
-         UNION SELECT CONCAT('film_category ', film_id, ',', category_id, ': category ', category_id, ' does not exist') \
+        "SELECT CONCAT('rental ', rental_id, ' MISSING_PARENT staff') FROM rental \
+         UNION SELECT CONCAT('payment ', payment_id, ' MISSING_PARENT staff') FROM payment \
+         UNION SELECT CONCAT('film_category ', film_id, ',', category_id, ' MISSING_PARENT category') \
          FROM film_category",
     );
     orphans.sort_unstable();
-    let rejects = sandbox.star("SELECT source_table || ' ' || key || ': ' || reason FROM sync_reject");
+    let rejects =
+        sandbox.star("SELECT source_table || ' ' || key || ' ' || code || ' ' || missing_parent FROM sync_reject");
     assert!(!rejects.is_empty() && rejects == orphans, "{rejects:?} {orphans:?}");
     for table in sandbox.source("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()") {
         sandbox.change(&[&format!("DELETE FROM {table}")]);

@@ -14,8 +14,8 @@ use reader::{Reader, State, Watched, look_within, open};
 
 use crate::harness::Sandbox;
 
-/// Nobody is locked out for longer.
-const LONGEST_LOCK_OUT: Duration = Duration::from_secs(1);
+/// Nobody is locked out for longer than a program waits that has not been told otherwise: Python's sqlite3, 5 s.
+const LONGEST_LOCK_OUT: Duration = Duration::from_secs(5);
 /// With fewer looks at a run a reader has not seen much of it.
 const FEWEST_POLLS: usize = 25;
 

@@ -253,7 +253,7 @@ fn a_prepared_transaction_that_a_restart_has_brought_back_holds_the_watermark() 
         "DO SLEEP(3)",
     ]);
     drop(branch);
-    let _server = crate::harness::killed::kill(server()).start_again();
+    let _server = crate::harness::killed::kill(&server()).start_again();
     let later = sandbox.open_session();
     later.change(&[
         "DO SLEEP(3)",

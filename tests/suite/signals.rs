@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Read};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::harness::others::{rest, through};
 use crate::harness::prometheus::{Process, wait_until};
@@ -152,10 +152,9 @@ fn a_second_signal_ends_a_run_that_still_honours_the_first() {
         // Closer to the first it would be the same request: `SAME_REQUEST` in src/commands/signals.rs, which is counted
         // from before the log line that was waited for.
         std::thread::sleep(Duration::from_millis(301));
-        let asked = Instant::now();
         send(signals[1], &run.0);
+        // Had it waited for the lock until the end, it would tell of that.
         assert_eq!(run.0.wait().unwrap().code(), Some(130));
-        assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
         let mut rest = String::new();
         log.read_to_string(&mut rest).unwrap();
         assert!(

@@ -5,53 +5,53 @@ use std::fs::{self, Permissions};
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::harness::others::{SmallDisk, bound_by_permissions, through};
-use crate::harness::{Run, Sandbox};
-
-const ROOM: &str = "make room on the disk";
-const WRITABLE: &str = "writable by this user";
-const ANOTHER_PROGRAM: &str = "another program holds the database";
+use crate::harness::others::{bound_by_permissions, through};
+use crate::harness::{DEADLINE, Run, Sandbox};
 
 /// Touches every payment, so that an incremental run has some megabytes to write.
 const MANY_CHANGES: &str = "UPDATE payment SET amount = amount + 1";
 
-#[test]
-fn a_full_disk_stops_a_load_and_with_room_it_goes_on() {
-    let sandbox = Sandbox::new();
-    let folder = sandbox.folder().join("disk");
-    let Some(disk) = SmallDisk::mount("a_full_disk_stops_a_load", folder, "1m") else {
-        return;
-    };
-    let run = |arguments: &[&str]| {
-        let mut command = sandbox.command(arguments);
-        command.env("SAKILA_SYNC_TARGET", disk.folder.join("analytics.db"));
-        Run::of(disk.sees(&command))
-    };
-    run(&["init"]).succeeds();
-    run(&["full-load", "--batch-size", "500"]).fails(3, &[ROOM]);
-    disk.shell(&format!("mount -o remount,size=64m '{}'", disk.folder.display()));
-    run(&["full-load", "--batch-size", "500"]).succeeds();
+mod needs_mount {
+    use super::*;
+    use crate::harness::others::SmallDisk;
 
-    sandbox.change(&[MANY_CHANGES]);
-    // All but a few pages.
-    let filler = disk.folder.join("filler");
-    let filler = filler.display();
-    disk.shell(&format!(
-        "dd if=/dev/zero of='{filler}' bs=64k || truncate -s -100k '{filler}'"
-    ));
-    run(&["incremental"]).fails(3, &[ROOM]);
-    disk.shell(&format!("rm '{filler}'"));
-    run(&["incremental"]).succeeds();
+    #[test]
+    #[ignore = "needs the right to mount a disk in a namespace"]
+    fn a_full_disk_stops_a_load_and_with_room_it_goes_on() {
+        let sandbox = Sandbox::new();
+        let folder = sandbox.folder().join("disk");
+        let disk = SmallDisk::mount(folder, "1m");
+        let run = |arguments: &[&str]| {
+            let mut command = sandbox.command(arguments);
+            command.env("SAKILA_SYNC_TARGET", disk.folder.join("analytics.db"));
+            Run::of(disk.sees(&command))
+        };
+        run(&["init"]).succeeds();
+        run(&["full-load", "--batch-size", "500"]).fails_with(3, "TARGET_FULL");
+        disk.shell(&format!("mount -o remount,size=64m '{}'", disk.folder.display()));
+        run(&["full-load", "--batch-size", "500"]).succeeds();
 
-    let target = sandbox.target();
-    disk.shell(&format!(
-        "cp '{}/analytics.db' '{}'",
-        disk.folder.display(),
-        target.display()
-    ));
-    sandbox.assert_star_equals_source();
+        sandbox.change(&[MANY_CHANGES]);
+        // All but a few pages.
+        let filler = disk.folder.join("filler");
+        let filler = filler.display();
+        disk.shell(&format!(
+            "dd if=/dev/zero of='{filler}' bs=64k || truncate -s -100k '{filler}'"
+        ));
+        run(&["incremental"]).fails_with(3, "TARGET_FULL");
+        disk.shell(&format!("rm '{filler}'"));
+        run(&["incremental"]).succeeds();
+
+        let target = sandbox.target();
+        disk.shell(&format!(
+            "cp '{}/analytics.db' '{}'",
+            disk.folder.display(),
+            target.display()
+        ));
+        sandbox.assert_star_equals_source();
+    }
 }
 
 #[test]
@@ -59,12 +59,12 @@ fn a_limit_on_the_size_of_files_is_an_error_and_no_sudden_death() {
     let sandbox = Sandbox::new();
     let limited = |arguments: &[&str]| Run::of(through(&["prlimit", "--fsize=1000000"], &sandbox.command(arguments)));
     limited(&["init"]).succeeds();
-    limited(&["full-load"]).fails(3, &[ROOM, "ulimit -f"]);
+    limited(&["full-load"]).fails_with(3, "TARGET_FULL");
     sandbox.run(&["full-load"]).succeeds();
     sandbox.assert_star_equals_source();
 
     sandbox.change(&[MANY_CHANGES]);
-    limited(&["incremental"]).fails(3, &[ROOM, "ulimit -f"]);
+    limited(&["incremental"]).fails_with(3, "TARGET_FULL");
     sandbox.run(&["incremental"]).succeeds();
     sandbox.assert_star_equals_source();
 }
@@ -76,10 +76,13 @@ fn a_folder_or_a_file_that_may_not_be_written_stops_every_run_that_writes() {
     let bound = |arguments: &[&str]| Run::of(bound_by_permissions(&sandbox.command(arguments)));
     let allow = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     let before = fs::read(sandbox.target()).unwrap();
-    for (path, closed, open) in [(sandbox.folder(), 0o555, 0o755), (&sandbox.target(), 0o444, 0o644)] {
+    for (path, closed, open, code) in [
+        (sandbox.folder(), 0o555, 0o755, "TARGET_FOLDER"),
+        (&sandbox.target(), 0o444, 0o644, "TARGET_UNWRITABLE"),
+    ] {
         allow(path, closed);
         for command in ["init", "full-load", "incremental", "repair"] {
-            bound(&[command]).fails(3, &[WRITABLE]);
+            bound(&[command]).fails_with(3, code);
         }
         assert_eq!(
             sandbox.folder().read_dir().unwrap().count(),
@@ -115,10 +118,11 @@ fn a_writer_that_holds_on_is_not_waited_for_for_ever() {
     let writer = sandbox.other_program("BEGIN IMMEDIATE; CREATE TABLE theirs (note TEXT)");
     for command in ["incremental", "full-load"] {
         let began = Instant::now();
-        sandbox.run(&[command]).fails(3, &[ANOTHER_PROGRAM]);
-        // Ten seconds for its transaction, and ten for the checkpoint that ends a run.
-        let seconds = began.elapsed().as_secs();
-        assert!((10..30).contains(&seconds), "{command} gave up after {seconds} s");
+        sandbox.run(&[command]).fails_with(3, "TARGET_LOCKED");
+        // Ten seconds for its transaction, and perhaps ten for the checkpoint that ends a run.
+        let waited = began.elapsed();
+        assert!(waited >= Duration::from_secs(10), "{command} gave up after {waited:?}");
+        assert!(waited < DEADLINE, "{command} gave up after {waited:?}");
     }
     // Looking is allowed.
     sandbox.run(&["status"]).succeeds();

@@ -129,9 +129,9 @@ impl PrivateServer {
             .arg(option("secure-file-priv", &janitor.folder))
             .args(SPEED)
             .args(if is_mariadb {
-                ["--sync-frm=OFF", "--innodb-log-file-size=1G"]
+                ["--sync-frm=OFF", "--innodb-log-file-size=128M"]
             } else {
-                ["--mysqlx=OFF", "--innodb-redo-log-capacity=1G"]
+                ["--mysqlx=OFF", "--innodb-redo-log-capacity=128M"]
             })
             .args(options)
             .stdin(Stdio::null())
@@ -213,7 +213,8 @@ fn random_password() -> io::Result<String> {
 }
 
 fn is_mariadb(binary: &Path) -> io::Result<bool> {
-    let version = Command::new(binary).arg("--version").output()?;
+    let version = Command::new(binary).arg("--version").output();
+    let version = version.map_err(|cause| io::Error::new(cause.kind(), format!("{}: {cause}", binary.display())))?;
     Ok(String::from_utf8_lossy(&version.stdout).contains("MariaDB"))
 }
 

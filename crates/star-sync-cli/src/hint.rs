@@ -40,6 +40,9 @@ fn of_engine(error: &Engine) -> &'static str {
         Engine::TargetFile { cause, .. } if cause.kind() == ErrorKind::InvalidFilename => {
             "give a shorter path with --target: files with longer names are kept beside it"
         }
+        Engine::TargetFile { .. } if error.code() != Code::TargetFull => {
+            "check that the folder exists, that it is writable by this user and that the disk has room"
+        }
         error => of_code(error.code()),
     }
 }
@@ -80,7 +83,6 @@ fn of_code(code: Code) -> &'static str {
             "make room on the disk, or raise the limit on the size of files (`ulimit -f`), and run the command again; \
              nothing is lost"
         }
-        Code::TargetFile => "check that the folder exists, that it is writable by this user and that the disk has room",
         Code::TargetMissing => "run `{program} init` first, or name the right file with --target",
         Code::TargetForeign => "nothing was changed; name another file with --target",
         Code::TargetNewer => "use the version of {program} that wrote it, or a newer one",

@@ -150,6 +150,7 @@ impl Program {
         let on_command_line = matches.value_source("source") == Some(ValueSource::CommandLine);
         if on_command_line && global.source.as_deref().is_some_and(config::has_password) {
             tracing::warn!(
+                code = "PASSWORD_VISIBLE",
                 "other users of this machine can see the password in --source; see --help for better places"
             );
         }

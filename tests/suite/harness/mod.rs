@@ -4,6 +4,7 @@ mod expected;
 pub mod http;
 pub mod killed;
 pub mod others;
+pub mod outcome;
 pub mod prometheus;
 pub mod proxy;
 mod sakila;
@@ -11,7 +12,6 @@ pub mod server;
 pub mod terminal;
 mod transcript;
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
@@ -23,6 +23,10 @@ use star_sync::error::server_error_number;
 
 pub use expected::TABLES;
 pub use server::{READER, have_own_server, server};
+
+/// How long anything may take that has to happen: many times what it takes on an idle machine, so that a slow and busy one
+/// does not fail, and something that hangs still does.
+pub const DEADLINE: Duration = Duration::from_mins(5);
 
 /// One test's own schema on the server and its own folder for the target.
 pub struct Sandbox {
@@ -56,16 +60,9 @@ impl Sandbox {
         Self::of(async |schema: &str| sakila::copy(&self.schema, schema).await)
     }
 
-    /// The official Sakila. None, said past the capture of a passing test's output, where its dump is not present.
-    pub fn official(test: &str) -> Option<Self> {
-        if !sakila::has_dump() {
-            let _ = writeln!(
-                io::stderr(),
-                "NOT RUN: {test}: the official dump is not here; name its folder in SAKILA_DUMP_DIR"
-            );
-            return None;
-        }
-        Some(Self::of(async |schema: &str| sakila::load_dump(schema).await))
+    /// The official Sakila: for tests in a module `needs_dump`.
+    pub fn official() -> Self {
+        Self::of(async |schema: &str| sakila::load_dump(schema).await)
     }
 
     fn of(fill: impl AsyncFnOnce(&str)) -> Self {
@@ -211,11 +208,6 @@ impl Sandbox {
         }
     }
 
-    /// Makes room on the server, where a test has many sandboxes.
-    pub fn drop_schema(&self) {
-        self.change(&[&format!("DROP SCHEMA {}", self.schema)]);
-    }
-
     /// The first column of a query on the source, as text.
     pub fn source(&self, sql: &str) -> Vec<String> {
         let rows = self.runtime.block_on(texts(&self.admin, sql));
@@ -319,6 +311,17 @@ impl Sandbox {
         let mut now = self.surrogate_keys();
         now.sort_unstable();
         keys.iter().all(|key| now.binary_search(key).is_ok())
+    }
+}
+
+/// Hundreds of schemas would fill the disk. A server of the test's own goes as a whole.
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if !server::is_own() {
+            // Whoever still has a table open is not waited for.
+            let statements = format!("SET lock_wait_timeout = 1; DROP SCHEMA IF EXISTS {}", self.schema);
+            let _ = self.runtime.block_on(self.admin.execute_unprepared(&statements));
+        }
     }
 }
 

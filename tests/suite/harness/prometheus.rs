@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::http;
+use super::{DEADLINE, http};
 
 /// A process of the tests' own, which ends with its test.
 pub struct Process(pub Child);
@@ -126,12 +126,12 @@ impl Prometheus {
     }
 }
 
-/// Waits for something that has to come; fails if it does not come within a minute.
+/// Waits for something that has to come; fails if it does not come before the deadline.
 #[track_caller]
 pub fn wait_until(what: &str, mut has_come: impl FnMut() -> bool) {
     let began = Instant::now();
     while !has_come() {
-        assert!(began.elapsed() < Duration::from_mins(1), "waited in vain until {what}");
+        assert!(began.elapsed() < DEADLINE, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(100));
     }
 }

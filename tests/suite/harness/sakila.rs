@@ -63,11 +63,6 @@ pub async fn load_dump(schema: &str) {
     connection.close().await.unwrap();
 }
 
-/// Whether the dump is there.
-pub fn has_dump() -> bool {
-    folder().join("sakila-data.sql").exists()
-}
-
 pub async fn create(schema: &str) -> DatabaseConnection {
     let connection = connect(&server().administrator_url("mysql")).await;
     execute(&connection, &format!("DROP SCHEMA IF EXISTS {schema}")).await;

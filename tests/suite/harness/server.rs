@@ -1,10 +1,10 @@
 //! The one server that all tests share, a server of a test's own, and the account that the binary uses.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::env;
 use std::path::Path;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use sakila_seed::private_server::{self, PrivateServer};
 
@@ -19,29 +19,33 @@ const MISSING: &str = "no MySQL server to test with: `scripts/test` installs one
 const OPTIONS: [&str; 2] = ["--default-time-zone=+05:30", "--max-connections=400"];
 
 thread_local! {
-    /// Each test is a thread.
-    static OWN_SERVER: Cell<Option<&'static PrivateServer>> = const { Cell::new(None) };
+    /// Each test is a thread, and with it the server ends: dozens of them at once would fill memory and disk.
+    static OWN_SERVER: RefCell<Option<Arc<PrivateServer>>> = const { RefCell::new(None) };
 }
 
-/// The server of this test: its own, if it has asked for one, or that of all tests, started by the first that asks.
-/// Either ends with the test process, see `PrivateServer`.
-pub fn server() -> &'static PrivateServer {
-    static SERVER: OnceLock<PrivateServer> = OnceLock::new();
-    OWN_SERVER
-        .get()
-        .unwrap_or_else(|| SERVER.get_or_init(|| start(&OPTIONS)))
+/// The server of this test: its own, if it has asked for one, or that of all tests, started by the first that asks,
+/// which ends with the test process, see `PrivateServer`.
+pub fn server() -> Arc<PrivateServer> {
+    static SERVER: OnceLock<Arc<PrivateServer>> = OnceLock::new();
+    let own = OWN_SERVER.with_borrow(Clone::clone);
+    own.unwrap_or_else(|| SERVER.get_or_init(|| Arc::new(start(&OPTIONS))).clone())
+}
+
+/// Whether it is the test's own.
+pub fn is_own() -> bool {
+    OWN_SERVER.with_borrow(Option::is_some)
 }
 
 /// Gives this test a server of its own, which it may break.
-pub fn have_own_server() -> &'static PrivateServer {
+pub fn have_own_server() -> Arc<PrivateServer> {
     have_own_server_with(&[])
 }
 
 /// The same with options beside the usual ones.
-pub fn have_own_server_with(options: &[&str]) -> &'static PrivateServer {
+pub fn have_own_server_with(options: &[&str]) -> Arc<PrivateServer> {
     let options = [&OPTIONS, options].concat();
-    let server = Box::leak(Box::new(start(&options)));
-    OWN_SERVER.set(Some(server));
+    let server = Arc::new(start(&options));
+    OWN_SERVER.set(Some(server.clone()));
     server
 }
 

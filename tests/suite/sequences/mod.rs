@@ -135,7 +135,6 @@ fn play(sandbox: &Sandbox, sequence: &Sequence, replay: &mut Replay<'_>) {
         }
     }
     assert_equals_new_star(sandbox, options);
-    sandbox.drop_schema();
 }
 
 /// Loads the source into another file, and compares every row.

@@ -53,7 +53,12 @@ pub async fn run(session: &Session, arguments: &Incremental, every: Duration, lo
                 failures += 1;
                 run.output.error(command, run.seconds(), &error);
                 let pause = pause_after(failures, every, error.is_refused_login());
-                warn!(failures, ?pause, "the run failed; trying again after a pause");
+                warn!(
+                    code = "RUN_FAILED",
+                    failures,
+                    ?pause,
+                    "the run failed; trying again after a pause"
+                );
                 tokio::select! {
                     biased;
                     () = session.stop.requested() => return Ok(0),

@@ -137,6 +137,7 @@ pub async fn run(session: &Session, arguments: &cli::Status) -> Result<u8> {
     });
     if !is_fresh {
         error!(
+            code = "STALE",
             last_success = report.last_success.as_deref().unwrap_or("never"),
             "no run has succeeded within --fresh-within"
         );
@@ -230,7 +231,12 @@ async fn ask(star: &Star, source: &Source, kept: &Kept) -> Option<Answer> {
 
 fn answered<T>(result: Result<T>) -> Option<T> {
     result
-        .inspect_err(|error| warn!("the source does not answer, so there is no lag to show: {error}"))
+        .inspect_err(|error| {
+            warn!(
+                code = "SOURCE_NOT_ASKED",
+                "the source does not answer, so there is no lag to show: {error}"
+            )
+        })
         .ok()
 }
 

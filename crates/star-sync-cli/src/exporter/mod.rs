@@ -83,7 +83,7 @@ pub fn start(target: &Path, program: &Program) {
 /// Serves `/metrics` and `/healthz` on `address` until the program ends.
 pub async fn serve(address: SocketAddr, health: Health) {
     if let Err(error) = server::start(address, health).await {
-        warn!(%address, %error, "the metrics endpoint cannot listen; choose a free port with --metrics-addr");
+        warn!(code = "METRICS_ADDRESS_UNUSABLE", %address, %error, "the metrics endpoint cannot listen; choose a free port with --metrics-addr");
     }
 }
 
@@ -92,6 +92,6 @@ pub fn write_file(path: &Path, program: &Program) {
     if let Some(exporter) = EXPORTER.get()
         && let Err(error) = file::write(path, program.name(), &exporter.render())
     {
-        warn!(path = %path.display(), %error, "the metrics file cannot be written");
+        warn!(code = "METRICS_FILE_UNWRITABLE", path = %path.display(), %error, "the metrics file cannot be written");
     }
 }

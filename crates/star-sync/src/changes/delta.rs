@@ -201,6 +201,7 @@ impl Delta {
         let newest = max(self.newest, marker);
         if newest.is_some_and(|newest| newest > snapshot.clock) {
             warn!(
+                code = "TIMESTAMP_IN_FUTURE",
                 table = table.name,
                 "a last_update lies in the source's future; the marker stays behind"
             );

@@ -78,7 +78,7 @@ codes! {
     TargetFolder "TARGET_FOLDER" "The target's folder does not exist, or cannot be entered or written.",
     TargetNotAFile "TARGET_NOT_A_FILE" "The target is a folder, a named pipe, a socket or a device.",
     TargetReferenced "TARGET_REFERENCED" "A foreign key of another program's table keeps a row that the source no longer has.",
-    TargetUnwritable "TARGET_UNWRITABLE" "SQLite may not write the target or the files beside it.",
+    TargetUnwritable "TARGET_UNWRITABLE" "The target or the files beside it may not be written.",
     TargetFull "TARGET_FULL" "The disk is full, or a limit on the size of files is reached.",
     TargetDamaged "TARGET_DAMAGED" "The target is damaged.",
     TargetTempFolder "TARGET_TEMP_FOLDER" "SQLite finds no writable folder for its temporary files.",

@@ -129,6 +129,12 @@ fn is_full(cause: &std::io::Error) -> bool {
     matches!(cause.kind(), FileTooLarge | QuotaExceeded | StorageFull)
 }
 
+/// Whether permissions, or a file system that is only read, stop a write.
+fn is_refused(cause: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    matches!(cause.kind(), PermissionDenied | ReadOnlyFilesystem)
+}
+
 fn list(items: &[String]) -> String {
     items.iter().fold(String::new(), |list, item| list + "\n  " + item)
 }
@@ -146,6 +152,7 @@ impl Error {
             Self::SourceChanged { .. } => Code::SourceChanged,
             Self::Target { cause, .. } => result_code::code_of(cause),
             Self::TargetFile { cause, .. } if is_full(cause) => Code::TargetFull,
+            Self::TargetFile { cause, .. } if is_refused(cause) => Code::TargetUnwritable,
             Self::TargetFile { .. } => Code::TargetFile,
             Self::TargetFolder { .. } => Code::TargetFolder,
             Self::TargetNotAFile { .. } => Code::TargetNotAFile,

@@ -92,7 +92,10 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
             start.loaded_upto.extend(state.loaded_upto.map(|upto| (table, upto)));
         }
         let tables = start.loaded_upto.len();
-        info!(tables, "going on with the load that was interrupted");
+        info!(
+            code = "LOAD_RESUMED",
+            tables, "going on with the load that was interrupted"
+        );
         before.close().await?;
         return Ok(start);
     }

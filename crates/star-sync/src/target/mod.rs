@@ -87,7 +87,7 @@ impl Target {
             .up(&target.writer, None)
             .await
             .target(|| "creating the tables".to_owned())?;
-        info!(path = %path.display(), migrations = pending.len(), "target migrated");
+        info!(code = "TARGET_MIGRATED", path = %path.display(), migrations = pending.len(), "target migrated");
         Ok((target, creation))
     }
 

@@ -32,6 +32,7 @@ pub async fn empty(writer: &DatabaseConnection) -> Result<bool> {
 pub async fn empty_if_possible(path: &Path, writer: &DatabaseConnection) -> Result<()> {
     if !empty(writer).await? {
         warn!(
+            code = "TARGET_LOG_KEPT",
             log_bytes = bytes(&beside(path, "-wal")),
             held_by = holders(path),
             "the write-ahead log cannot be emptied and will grow: another program has a transaction open on the target"
