@@ -6,7 +6,7 @@ use star_sync::declare::rejection::ReasonCode;
 use star_sync::metrics::catalogue;
 use star_sync::verify::verdict::VerdictCode;
 
-use crate::error;
+use crate::error::ErrorCode;
 
 const ERRORS: &str = include_str!("../docs/errors.md");
 const METRICS: &str = include_str!("../docs/metrics.md");
@@ -27,8 +27,11 @@ fn every_code_of_an_error_is_documented() {
     let engine = star_sync::error::Code::ALL
         .iter()
         .map(|code| row(code.name(), code.meaning()));
-    let own = error::Code::ALL.iter().map(|code| row(code.name(), code.meaning()));
-    let codes: BTreeSet<String> = engine.chain(own).collect();
+    let cli = star_sync_cli::error::Code::ALL
+        .iter()
+        .map(|code| row(code.name(), code.meaning()));
+    let own = ErrorCode::ALL.iter().map(|code| row(code.name(), code.meaning()));
+    let codes: BTreeSet<String> = engine.chain(cli).chain(own).collect();
     let documented = rows("Error codes");
     assert_eq!(documented.iter().cloned().collect::<BTreeSet<_>>(), codes);
     assert_eq!(documented.len(), codes.len(), "a code is listed twice");

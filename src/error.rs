@@ -1,153 +1,83 @@
-//! What can go wrong besides what the engine tells: settings, seeding, the demonstration, printing.
+//! What `seed` and `demo` report besides what every command can.
 
-use star_sync::error::Transience;
-use star_sync::target::bookkeeping::history::Status;
-use star_sync::{codes, error as engine};
-
-use crate::{hint, sakila};
-pub use star_sync::error::Doing;
-
-pub type Result<T> = std::result::Result<T, Error>;
-
-/// Exit code of a command that found differences.
-pub const EXIT_DIFFERENCES: u8 = 1;
-const EXIT_REJECTED: u8 = 2;
-const EXIT_FAILED: u8 = 3;
-/// Exit code of a command that was stopped.
-pub const EXIT_STOPPED: u8 = 130;
+use sea_orm::DbErr;
+use star_sync::codes;
+use star_sync::error::server_error_number;
+use star_sync_cli::error::EXIT_FAILED;
+use star_sync_cli::{Error, hint};
 
 codes! {
-    /// A stable code of an error of the command line.
-    Code =>
-    Usage "USAGE" "The command line cannot be parsed, or an option has a value that is not allowed.",
-    SourceMissing "SOURCE_MISSING" "No source is given.",
-    SourceUrlInvalid "SOURCE_URL_INVALID" "The source's URL is malformed, or has a parameter that is not known.",
-    SourceTlsFileInvalid "SOURCE_TLS_FILE_INVALID" "A certificate or key that the source's URL names cannot be used.",
-    PasswordFileUnreadable "PASSWORD_FILE_UNREADABLE" "The password file cannot be read.",
-    TargetPathInvalid "TARGET_PATH_INVALID" "The target is not a path or a sqlite: URL.",
-    DotenvInvalid "DOTENV_INVALID" "The file .env cannot be read, or a line of it is malformed.",
-    PeriodInvalid "PERIOD_INVALID" "The first day of a period lies after its last day.",
-    NameUnknown "NAME_UNKNOWN" "There is no table or command of this name.",
-    OutputFailed "OUTPUT_FAILED" "The result cannot be printed.",
+    /// A stable code of an error of these commands.
+    ErrorCode =>
     SeedFailed "SEED_FAILED" "The schema could not be filled.",
     SeedRefused "SEED_REFUSED" "The schema holds what seed has not made, or cannot be changed as asked.",
     DemoFailed "DEMO_FAILED" "A step of the demonstration failed.",
     ServerMissing "SERVER_MISSING" "No MySQL or MariaDB server is installed.",
 }
 
-/// A failed command.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error(transparent)]
-    Engine(#[from] engine::Error),
-
-    /// A setting is missing or malformed; nothing was contacted.
-    #[error("{what}")]
-    Setting { code: Code, what: String, hint: String },
-
-    #[error("the schema could not be filled: {doing} failed")]
-    Seed {
-        doing: String,
-        #[source]
-        cause: sea_orm::DbErr,
-    },
-    #[error("{why}")]
-    SeedRefused { why: String, hint: String },
-    #[error("the demonstration failed while {doing}")]
-    Demo {
-        doing: String,
-        #[source]
-        cause: std::io::Error,
-        hint: String,
-    },
-    #[error("no MySQL or MariaDB server is installed here")]
-    NoServer,
-
-    /// The engine's `Stopped` with what it means for the command, which is said where the error is reported.
-    #[error("stopped")]
-    Interrupted { hint: &'static str },
-    #[error("the result cannot be printed")]
-    Output {
-        #[source]
-        cause: std::io::Error,
-    },
-}
-
-impl Error {
-    /// The request to stop, which ended a command.
-    pub const STOPPED: Self = Self::Engine(engine::Error::Stopped);
-
-    /// A setting that is missing or malformed, and what to write instead.
-    pub fn setting(code: Code, what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Setting {
-            code,
-            what: what.into(),
-            hint: hint.into(),
-        }
-    }
-
-    /// Whether it is the request to stop, and no failure.
-    pub fn is_stopped(&self) -> bool {
-        matches!(self, Self::Engine(engine::Error::Stopped))
-    }
-
-    /// How a run ended that ended with this error.
-    pub fn status(&self) -> Status {
-        match self {
-            Self::Engine(error) => Status::of(error),
-            Self::Interrupted { .. } => Status::Stopped,
-            _ => Status::Failed,
-        }
-    }
-
-    /// Whether the source does not let this account, or this host, log in.
-    pub fn is_refused_login(&self) -> bool {
-        matches!(self, Self::Engine(error) if error.is_refused_login())
-    }
-
-    /// The stable code of what failed.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Engine(error) => error.code().name(),
-            Self::Setting { code, .. } => code.name(),
-            Self::Seed { .. } => Code::SeedFailed.name(),
-            Self::SeedRefused { .. } => Code::SeedRefused.name(),
-            Self::Demo { .. } => Code::DemoFailed.name(),
-            Self::NoServer => Code::ServerMissing.name(),
-            Self::Interrupted { .. } => engine::Code::Stopped.name(),
-            Self::Output { .. } => Code::OutputFailed.name(),
-        }
-    }
-
-    /// What the reader can do about it.
-    pub fn hint(&self) -> String {
-        hint::of(self, &sakila::star().names)
-    }
-
-    /// The exit code of a command that failed so.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Setting { .. } => EXIT_REJECTED,
-            Self::Engine(engine::Error::Stopped) | Self::Interrupted { .. } => EXIT_STOPPED,
-            _ => EXIT_FAILED,
-        }
-    }
-
-    /// Whether the same may go well a little later.
-    pub fn transience(&self) -> Transience {
-        match self {
-            Self::Engine(error) => error.transience(),
-            _ => Transience::Lasting,
-        }
+/// An error of one of these commands.
+pub fn own(code: ErrorCode, text: impl Into<String>, hint: impl Into<String>) -> Error {
+    Error::Command {
+        code: code.name(),
+        text: text.into(),
+        hint: hint.into(),
+        exit_code: EXIT_FAILED,
+        cause: None,
     }
 }
 
-impl From<sakila_seed::Error> for Error {
-    fn from(error: sakila_seed::Error) -> Self {
-        match error {
-            sakila_seed::Error::Failed { doing, cause } => Self::Seed { doing, cause },
-            sakila_seed::Error::Refused { why, hint } => Self::SeedRefused { why, hint },
-            sakila_seed::Error::Panicked => engine::Error::Panicked { stage: "seed" }.into(),
+/// The same with what caused it.
+pub fn caused(
+    code: ErrorCode,
+    text: impl Into<String>,
+    hint: impl Into<String>,
+    cause: impl std::error::Error + Send + Sync + 'static,
+) -> Error {
+    Error::Command {
+        code: code.name(),
+        text: text.into(),
+        hint: hint.into(),
+        exit_code: EXIT_FAILED,
+        cause: Some(Box::new(cause)),
+    }
+}
+
+/// No server that could be started.
+pub fn no_server() -> Error {
+    own(
+        ErrorCode::ServerMissing,
+        "no MySQL or MariaDB server is installed here",
+        "it need not run: `apt-get install mariadb-server-core mariadb-client-core`, `scripts/install-mysql`, or name a \
+         mysqld with --mysqld",
+    )
+}
+
+/// What the seed has reported.
+pub fn of_seed(error: sakila_seed::Error) -> Error {
+    match error {
+        sakila_seed::Error::Failed { doing, cause } => caused(
+            ErrorCode::SeedFailed,
+            format!("the schema could not be filled: {doing} failed"),
+            seed_hint(&cause),
+            cause,
+        ),
+        sakila_seed::Error::Refused { why, hint } => own(ErrorCode::SeedRefused, why, hint),
+        sakila_seed::Error::Panicked => star_sync::Error::Panicked { stage: "seed" }.into(),
+    }
+}
+
+/// The same of a command that writes to the source; the account that the sync reads with may not.
+fn seed_hint(cause: &DbErr) -> &'static str {
+    match server_error_number(cause) {
+        Some(1044 | 1142 | 1143 | 1227 | 1370) => {
+            "seed writes: name an account in --source that has all privileges on this schema (GRANT ALL ON it)"
         }
+        Some(1290 | 1792 | 1836) => "the server is read-only; name another one in --source",
+        Some(1205 | 1213) => "somebody else holds these rows; run the command again",
+        Some(167 | 1062 | 1264 | 1467) => {
+            "a key has come to the end of its official type; `{program} seed --replace` begins anew, and larger scales \
+             have wider keys"
+        }
+        _ => hint::of_answer(cause),
     }
 }

@@ -1,30 +1,82 @@
-//! `sakila-sync` keeps a SQLite star schema in step with an operational MySQL database.
+//! `sakila-sync` keeps a SQLite star schema in step with an operational MySQL database, Sakila.
 //!
-//! ```text
-//!          MySQL                                                             SQLite
-//!  ┌───────────────────┐  jobs  ┌─────────┐ pages ┌───────────┐ batches ┌────────────┐
-//!  │ planner: key      │ ─────▶ │ readers │ ────▶ │ transform │ ──────▶ │ the writer │
-//!  │ intervals         │        │ × N     │       │ (rayon)   │         │            │
-//!  └───────────────────┘        └─────────┘       └───────────┘         └────────────┘
-//! ```
+//! Here is what is Sakila's: the source's tables and the star (`sakila`), and two commands that the program has besides
+//! those of every program (`seed`, `demo`). The sync itself is the crate `star_sync`, which moves any star that is
+//! declared; `star_sync_cli` makes the command line out of [`program`].
 //!
-//! One idea carries it: a target table is a value (`engine::declare::table::Table`), declared once in a file of
-//! `sakila::star`. Full load, incremental run and validation are uses of the same declaration.
-//!
-//! Who may import whom, downwards only:
-//! `main` → `commands` → `sakila`, `output` → `engine` → `metrics`, `error`; `commands` and `output` also read
-//! `config`, `cli` and `threads`. The engine never imports `sakila`, `commands`, `cli`, `config` or `output`, and of
-//! `engine` `sakila` sees `declaration` alone. Beside it, `crates/seed` fills a source of our own making and starts
-//! throw-away servers, for the demonstration and the tests.
+//! Who may import whom, downwards only: `main` → `demo`, `seed` → `sakila`, `star_sync_cli` → `star_sync`; of `star_sync`
+//! `sakila` sees `declare` alone. Beside them, `crates/seed` fills a source of our own making and starts throw-away
+//! servers, for the demonstration and the tests.
 
-pub mod cli;
-pub mod commands;
-pub mod config;
+mod demo;
 #[cfg(test)]
 mod documentation;
-pub mod error;
-mod exporter;
-mod hint;
-pub mod output;
+mod error;
 pub mod sakila;
-pub mod threads;
+mod seed;
+
+use star_sync_cli::Program;
+
+/// The program.
+pub fn program() -> Program {
+    Program {
+        star: sakila::star(),
+        about: "Keeps a SQLite star schema in step with an operational MySQL database (Sakila)",
+        version: env!("CARGO_PKG_VERSION"),
+        variable_prefix: "SAKILA_SYNC",
+        other_variables: &[
+            "PROMETHEUS",
+            "SEQUENCE",
+            "SEQUENCES",
+            "KILLS",
+            "KILLS_SCALE",
+            "SOAK_SCALE",
+            "SOAK_SECONDS",
+            "TRANSCRIPTS",
+        ],
+        commands: vec![seed::command(), demo::command()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use star_sync_cli::config::environment::unknown_variables;
+
+    use super::*;
+
+    #[test]
+    fn the_declarations_are_sound() {
+        program().command().debug_assert();
+    }
+
+    #[test]
+    fn help_names_this_program_and_its_tables() {
+        let explain = program().command().find_subcommand("explain").unwrap().clone();
+        let help = explain.clone().render_long_help().to_string();
+        assert!(help.contains("sakila-sync explain fact_payment 424"), "{help}");
+        assert!(
+            program()
+                .command()
+                .render_long_help()
+                .to_string()
+                .contains("SAKILA_SYNC_SOURCE")
+        );
+        assert!(!help.contains('{'), "{help}");
+    }
+
+    #[test]
+    fn a_mistyped_variable_is_told_with_the_one_that_is_meant() {
+        let warnings = |name: &str| unknown_variables(&program(), &[name.to_owned()]).concat();
+        assert!(warnings("SAKILA_SYNC_WORKER").contains("SAKILA_SYNC_WORKERS"));
+        assert!(warnings("SAKILA_SYNC_SOURCE_PASWORD").contains("SAKILA_SYNC_SOURCE_PASSWORD"));
+        assert!(warnings("SAKILA_SYNC_COLOUR_OF_THE_SKY").contains("is not a setting"));
+        for known in [
+            "SAKILA_SYNC_VERIFY_BUDGET",
+            "SAKILA_SYNC_MYSQLD",
+            "SAKILA_SYNC_SOURCE_PASSWORD_FILE",
+            "OTHER_SYNC_WORKER",
+        ] {
+            assert!(!warnings(known).contains(known), "{known}");
+        }
+    }
+}

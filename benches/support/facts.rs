@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::types::Value as Cell;
-use sakila_sync::config;
 use sakila_sync::sakila;
 use sea_orm::{DatabaseConnection, Value};
 use sqlx::{AssertSqlSafe, MySqlPool};
@@ -19,6 +18,7 @@ use star_sync::pipeline::read::{LookupPlan, Reader};
 use star_sync::pipeline::transform::transform;
 use star_sync::source;
 use star_sync::target::{self, TargetReader, calendar};
+use star_sync_cli::config;
 
 use super::loaded::Loaded;
 

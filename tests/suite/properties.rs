@@ -7,10 +7,10 @@ use std::fmt::Write;
 use chrono::{Datelike, NaiveDate};
 use clap::Parser;
 use proptest::prelude::*;
-use sakila_sync::cli::{Cli, Command};
-use sakila_sync::config::{parse_source, parse_target};
-use sakila_sync::error::Error;
 use star_sync::declare::date_key;
+use star_sync_cli::cli::{Cli, Command};
+use star_sync_cli::config::{parse_source, parse_target};
+use star_sync_cli::error::Error;
 
 /// All that a person gets to see of a failure.
 fn told(error: &Error) -> String {

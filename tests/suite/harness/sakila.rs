@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::NaiveDate;
-use sakila_sync::config;
 use star_sync::source::Source;
+use star_sync_cli::config;
 
 use sakila_seed::world::Settings;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};

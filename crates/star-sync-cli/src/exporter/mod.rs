@@ -16,6 +16,7 @@ use star_sync::metrics::catalogue::{self, Kind, Metric};
 use tracing::warn;
 
 pub use self::server::Health;
+use crate::program::Program;
 
 /// Bounds of the buckets of every histogram, in seconds: from a page of a small table to a commit that waits for a disk.
 const BUCKETS_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -40,7 +41,7 @@ impl Exporter {
 
 /// Begins to keep figures. Each has the target as a label: one node_exporter reads the files of all syncs of a machine.
 /// Whatever fails is warned of and no more: a sync does not depend on being watched.
-pub fn start(target: &Path, prefix: &'static str) {
+pub fn start(target: &Path, program: &Program) {
     let buckets = PrometheusBuilder::new()
         .add_global_label(catalogue::TARGET_LABEL, target.to_string_lossy())
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS_SECONDS);
@@ -50,7 +51,9 @@ pub fn start(target: &Path, prefix: &'static str) {
     };
     let handle = recorder.handle();
     // The process's own figures have the prefix, too: node_exporter, which may read our file, has the bare names.
-    if let Err(error) = metrics::set_global_recorder(PrefixLayer::new(prefix).layer(recorder)) {
+    if let Err(error) =
+        metrics::set_global_recorder(PrefixLayer::new(program.star.names.metrics_prefix).layer(recorder))
+    {
         return warn!(%error, "there will be no metrics");
     }
     let process = Collector::default();
@@ -65,7 +68,7 @@ pub fn start(target: &Path, prefix: &'static str) {
             Kind::Histogram => describe_histogram!(name, meaning),
         }
     }
-    gauge!(catalogue::BUILD_INFO.name, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    gauge!(catalogue::BUILD_INFO.name, "version" => program.version).set(1.0);
     let upkeep = handle.clone();
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(UPKEEP);
@@ -85,9 +88,9 @@ pub async fn serve(address: SocketAddr, health: Health) {
 }
 
 /// Writes everything to a file for node_exporter's textfile collector.
-pub fn write_file(path: &Path) {
+pub fn write_file(path: &Path, program: &Program) {
     if let Some(exporter) = EXPORTER.get()
-        && let Err(error) = file::write(path, &exporter.render())
+        && let Err(error) = file::write(path, program.name(), &exporter.render())
     {
         warn!(code = "METRICS_FILE_UNWRITABLE", path = %path.display(), %error, "the metrics file cannot be written");
     }

@@ -1,14 +1,12 @@
 //! What the reader can do about an error, keyed by its code and, where that is not enough, by what the server or SQLite
 //! has answered.
 //!
-//! `{program}`, `{ENV}`, `{Source}` and `{source}` stand for the program as it is typed, the prefix of its environment
-//! variables, and its source's schema.
+//! `{program}` and the like are filled where a hint is shown, by `Program::fill`.
 
 use std::io::ErrorKind;
 
 use sea_orm::DbErr;
-use star_sync::declare::table::Names;
-use star_sync::error::{Code, Error as Engine, is_foreign_protocol, server_error_number, sqlite_code};
+use star_sync::error::{Code, Error as Engine, is_foreign_protocol, server_error_number, source_code, sqlite_code};
 
 use crate::error::Error;
 
@@ -17,25 +15,18 @@ const PLUGIN: &str = "this program logs in with mysql_native_password and cachin
                       the two (MariaDB: IDENTIFIED VIA mysql_native_password; MySQL: IDENTIFIED WITH caching_sha2_password)";
 
 /// What to do about an error.
-pub fn of(error: &Error, names: &Names) -> String {
+pub fn of(error: &Error) -> String {
     match error {
-        Error::Engine(error) => filled(of_engine(error), names),
-        Error::Setting { hint, .. } | Error::SeedRefused { hint, .. } | Error::Demo { hint, .. } => hint.clone(),
-        Error::Seed { cause, .. } => filled(of_seed(cause), names),
-        Error::NoServer => "it need not run: `apt-get install mariadb-server-core mariadb-client-core`, \
-                            `scripts/install-mysql`, or name a mysqld with --mysqld"
-            .to_owned(),
+        Error::Engine(error) => of_engine(error).to_owned(),
+        Error::Setting { hint, .. } | Error::Command { hint, .. } => hint.clone(),
         Error::Interrupted { hint } => (*hint).to_owned(),
         Error::Output { .. } => "check where stdout goes: a full disk, perhaps".to_owned(),
     }
 }
 
-fn filled(hint: &str, names: &Names) -> String {
-    let prefix = names.program.to_uppercase().replace('-', "_");
-    hint.replace("{program}", names.program)
-        .replace("{ENV}", &prefix)
-        .replace("{Source}", names.source)
-        .replace("{source}", &names.source.to_lowercase())
+/// What to do about an answer of the source.
+pub fn of_answer(cause: &DbErr) -> &'static str {
+    of_source(source_code(cause), cause)
 }
 
 fn of_engine(error: &Engine) -> &'static str {
@@ -48,6 +39,9 @@ fn of_engine(error: &Engine) -> &'static str {
         }
         Engine::TargetFile { cause, .. } if cause.kind() == ErrorKind::InvalidFilename => {
             "give a shorter path with --target: files with longer names are kept beside it"
+        }
+        Engine::TargetFile { .. } if error.code() != Code::TargetFull => {
+            "check that the folder exists, that it is writable by this user and that the disk has room"
         }
         error => of_code(error.code()),
     }
@@ -89,7 +83,6 @@ fn of_code(code: Code) -> &'static str {
             "make room on the disk, or raise the limit on the size of files (`ulimit -f`), and run the command again; \
              nothing is lost"
         }
-        Code::TargetFile => "check that the folder exists, that it is writable by this user and that the disk has room",
         Code::TargetMissing => "run `{program} init` first, or name the right file with --target",
         Code::TargetForeign => "nothing was changed; name another file with --target",
         Code::TargetNewer => "use the version of {program} that wrote it, or a newer one",
@@ -113,12 +106,12 @@ fn of_source(code: Code, cause: &DbErr) -> &'static str {
         (_, None) if code == Code::SourceFailed && is_foreign_protocol(cause) => {
             "what answers there does not speak MySQL's protocol as this program knows it: check host and port in --source"
         }
-        (code, number) => of_answer(code, number),
+        (code, number) => of_numbered(code, number),
     }
 }
 
 /// What to do about an answer of the source with this code, and the server's number where it has one.
-fn of_answer(code: Code, number: Option<u16>) -> &'static str {
+fn of_numbered(code: Code, number: Option<u16>) -> &'static str {
     match (code, number) {
         (Code::SourceConnectionsExhausted, Some(1040)) => {
             "the server has as many connections as max_connections allows; close some, raise it, or lower --workers"
@@ -232,22 +225,6 @@ fn of_source_code(code: Code) -> &'static str {
     }
 }
 
-/// The same of a command that writes to the source; the account that the sync reads with may not.
-fn of_seed(cause: &DbErr) -> &'static str {
-    match server_error_number(cause) {
-        Some(1044 | 1142 | 1143 | 1227 | 1370) => {
-            "seed writes: name an account in --source that has all privileges on this schema (GRANT ALL ON it)"
-        }
-        Some(1290 | 1792 | 1836) => "the server is read-only; name another one in --source",
-        Some(1205 | 1213) => "somebody else holds these rows; run the command again",
-        Some(167 | 1062 | 1264 | 1467) => {
-            "a key has come to the end of its official type; `sakila-sync seed --replace` begins anew, and larger scales \
-             have wider keys"
-        }
-        _ => of_source(star_sync::error::source_code(cause), cause),
-    }
-}
-
 /// What to do about what SQLite has answered.
 fn of_target(code: Code, cause: &DbErr) -> &'static str {
     match (code, sqlite_code(cause).unwrap_or_default()) {
@@ -292,7 +269,7 @@ mod tests {
 
     #[test]
     fn each_limit_on_connections_is_told_by_its_own_name() {
-        let hint = |number| of_answer(Code::SourceConnectionsExhausted, Some(number));
+        let hint = |number| of_numbered(Code::SourceConnectionsExhausted, Some(number));
         assert!(hint(1040).contains("max_connections"));
         assert!(hint(1203).contains("max_user_connections"));
         assert!(hint(1226).contains("MAX_USER_CONNECTIONS"));
@@ -301,7 +278,7 @@ mod tests {
     #[test]
     fn a_privilege_may_be_held_by_a_role() {
         for (code, number) in [(Code::SourceSchemaDenied, 1044), (Code::SourceSelectDenied, 1142)] {
-            assert!(of_answer(code, Some(number)).contains("SET DEFAULT ROLE"));
+            assert!(of_numbered(code, Some(number)).contains("SET DEFAULT ROLE"));
         }
     }
 }

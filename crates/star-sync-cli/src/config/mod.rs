@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use crate::cli::Global;
 use crate::config::environment::{PASSWORD, PASSWORD_FILE, variable};
 use crate::error::{Code, Error, Result};
+use crate::program::Program;
 
 pub use path::{expand_home, parse_target};
 pub use source_url::{has_password, parse as parse_source};
@@ -20,10 +21,10 @@ pub use source_url::{has_password, parse as parse_source};
 static NAMED_BY_ENVIRONMENT: OnceLock<&str> = OnceLock::new();
 
 /// Reads `.env` in the working folder. What the environment has already wins. Returns the names that the file holds.
-pub fn read_dotenv() -> Result<Vec<String>> {
+pub fn read_dotenv(program: &Program) -> Result<Vec<String>> {
     if let Some(named) = [PASSWORD, PASSWORD_FILE]
         .into_iter()
-        .find(|name| variable(name).is_some())
+        .find(|name| variable(&program.variable(name)).is_some())
     {
         NAMED_BY_ENVIRONMENT.get_or_init(|| named);
     }
@@ -31,12 +32,12 @@ pub fn read_dotenv() -> Result<Vec<String>> {
 }
 
 /// Checks the URL and finds the password: in the URL, in the environment, or in the file that it names.
-pub fn source_access(global: &Global) -> Result<Access> {
+pub fn source_access(program: &Program, global: &Global) -> Result<Access> {
     let text = global
         .source
         .as_deref()
         .ok_or_else(|| Error::setting(Code::SourceMissing, "no source is given", source_url::URL_FORM))?;
-    parse_source(text, password()?)
+    parse_source(text, password(program)?)
 }
 
 /// The target's path, from a path or a `sqlite:` URL.
@@ -44,19 +45,19 @@ pub fn target_path(global: &Global) -> Result<PathBuf> {
     parse_target(&global.target)
 }
 
-fn password() -> Result<Option<String>> {
+fn password(program: &Program) -> Result<Option<String>> {
     let is_file_meant = NAMED_BY_ENVIRONMENT.get() == Some(&PASSWORD_FILE);
-    if !is_file_meant && let Some(password) = variable(PASSWORD) {
+    if !is_file_meant && let Some(password) = variable(&program.variable(PASSWORD)) {
         let password = password.into_string().map_err(|_| {
             Error::setting(
                 Code::PasswordFileUnreadable,
-                format!("{PASSWORD} is not UTF-8 text"),
-                format!("write the password as UTF-8, or name a file that holds it in {PASSWORD_FILE}"),
+                format!("{} is not UTF-8 text", program.variable(PASSWORD)),
+                "write the password as UTF-8, or name a file that holds it in {ENV}_SOURCE_PASSWORD_FILE",
             )
         })?;
         return Ok(Some(password));
     }
-    let Some(path) = variable(PASSWORD_FILE) else {
+    let Some(path) = variable(&program.variable(PASSWORD_FILE)) else {
         return Ok(None);
     };
     let path = expand_home(PathBuf::from(path));
@@ -64,7 +65,7 @@ fn password() -> Result<Option<String>> {
         Error::setting(
             Code::PasswordFileUnreadable,
             format!("the password file {} cannot be read: {error}", path.display()),
-            format!("name a readable file in {PASSWORD_FILE}, or set {PASSWORD}"),
+            "name a readable file in {ENV}_SOURCE_PASSWORD_FILE, or set {ENV}_SOURCE_PASSWORD",
         )
     })?;
     Ok(Some(password_in(&text).to_owned()))

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
-use crate::cli::{Cli, Command};
+use crate::cli::Command;
 use crate::error::{Error, Result};
 
 /// More threads than this gain nothing: the writer, which is one, cannot keep up with them.
@@ -41,7 +41,7 @@ pub struct ThreadPlan {
 
 /// What a command does, as far as its threads go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Work {
+pub enum Work {
     /// Prints what it knows.
     Printing,
     /// One connection to the source, a few statements.
@@ -53,12 +53,12 @@ enum Work {
 }
 
 impl Work {
-    fn of(command: &Command) -> Self {
+    pub fn of(command: &Command) -> Self {
         match command {
             Command::Completions { .. } | Command::Man { .. } => Self::Printing,
-            Command::Init | Command::Status(_) | Command::Demo(_) => Self::Statements,
+            Command::Init | Command::Status(_) => Self::Statements,
             Command::Incremental(_) | Command::Explain(_) => Self::Snapshot,
-            Command::FullLoad(_) | Command::Repair(_) | Command::Validate(_) | Command::Seed(_) => Self::Pages,
+            Command::FullLoad(_) | Command::Repair(_) | Command::Validate(_) => Self::Pages,
         }
     }
 }
@@ -119,10 +119,10 @@ impl ThreadPlan {
     ///
     /// # Errors
     /// If it grants fewer than the command can do with.
-    pub fn reserve(cli: &Cli) -> Result<Self> {
+    pub fn reserve(work: Work, workers: u32) -> Result<Self> {
         let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let workers = usize::try_from(cli.global.workers).expect("at most 64");
-        let preferred = Self::preferred(Work::of(&cli.command), workers, cores);
+        let workers = usize::try_from(workers).expect("at most 64");
+        let preferred = Self::preferred(work, workers, cores);
         if start_at_once(preferred.threads()).is_ok() {
             return Ok(preferred);
         }

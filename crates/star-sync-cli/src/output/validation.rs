@@ -12,10 +12,10 @@ use super::verdict;
 const MAXIMAL_DAYS: usize = 20;
 
 /// One of many in one line; nothing unless source and target differ.
-pub fn line(validation: &Validation) -> String {
+pub fn line(program: &str, validation: &Validation) -> String {
     if validation.verdict.is_mismatch() {
         let verdict = verdict::validation(validation);
-        format!("validate: {verdict}: run `sakila-sync validate --all`")
+        format!("validate: {verdict}: run `{program} validate --all`")
     } else {
         String::new()
     }

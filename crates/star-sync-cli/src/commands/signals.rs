@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::cli::{Command, SeedCommand};
+use crate::cli::Command;
 use crate::error::EXIT_STOPPED;
 use crate::output::progress;
 
@@ -28,8 +28,8 @@ pub fn hint(command: &Command) -> &'static str {
     const NOTHING_KEPT: &str =
         "nothing of this run was kept, and the target is as it was before; run the command again";
     match command {
-        Command::Init => "run `sakila-sync init` again: it completes what is missing",
-        Command::FullLoad(_) => "what was finished is kept; run `sakila-sync full-load` again to resume",
+        Command::Init => "run `{program} init` again: it completes what is missing",
+        Command::FullLoad(_) => "what was finished is kept; run `{program} full-load` again to resume",
         Command::Incremental(arguments) if arguments.dry_run => DRY_RUN,
         Command::Repair(arguments) if arguments.dry_run => DRY_RUN,
         Command::Incremental(_) | Command::Repair(_) => NOTHING_KEPT,
@@ -38,13 +38,6 @@ pub fn hint(command: &Command) -> &'static str {
         | Command::Status(_)
         | Command::Completions { .. }
         | Command::Man { .. } => READS_ONLY,
-        Command::Seed(arguments) => match &arguments.then {
-            None => "the schema is half-made; `sakila-sync seed --replace` makes it anew",
-            Some(SeedCommand::Mutate { .. }) => {
-                "every day that was printed is kept, and nothing of the one in progress"
-            }
-        },
-        Command::Demo(_) => "nothing of it is left",
     }
 }
 

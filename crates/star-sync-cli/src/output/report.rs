@@ -11,7 +11,7 @@ use super::human::{comparisons, duration, grouped, rate_of, table, units};
 use super::verdict;
 
 /// One of many runs in one line; nothing if there is nothing to tell.
-pub fn line(command: &str, report: &Report, seconds: f64) -> String {
+pub fn line(program: &str, command: &str, report: &Report, seconds: f64) -> String {
     if !report.verdict.is_mismatch() && !report.changes() {
         return String::new();
     }
@@ -26,7 +26,7 @@ pub fn line(command: &str, report: &Report, seconds: f64) -> String {
     );
     if report.verdict.is_mismatch() {
         let verdict = verdict::load(&report.verdict, report.dry_run);
-        let _ = write!(line, "; {verdict}: run `sakila-sync validate --all`");
+        let _ = write!(line, "; {verdict}: run `{program} validate --all`");
     }
     line
 }

@@ -10,6 +10,7 @@ use comfy_table::CellAlignment;
 use serde::Serialize;
 use star_sync::changes::identity::{self, SourceColumns};
 use star_sync::changes::prove::Proof;
+use star_sync::declare::table::Star;
 use star_sync::source::open_work::OpenWork;
 use star_sync::source::{Source, check};
 use star_sync::target::bookkeeping::history::{self, Status, sync_run};
@@ -23,10 +24,10 @@ use tracing::{error, warn};
 
 use super::advice::{self, Advice};
 use super::{SYNCS, Session};
+use crate::cli;
 use crate::config::target_path;
 use crate::error::{Doing, EXIT_DIFFERENCES, Error, Result};
 use crate::output::{self, human};
-use crate::{cli, sakila};
 
 /// Runs, and rejected rows of each table, that are shown.
 const SHOWN: u64 = 10;
@@ -79,9 +80,9 @@ struct MarkerStatus {
 pub async fn run(session: &Session, arguments: &cli::Status) -> Result<u8> {
     let path = target_path(&session.global)?;
     // The source takes its time to greet.
-    let (kept, source) = tokio::try_join!(Kept::read(&path), connect(session))?;
+    let (kept, source) = tokio::try_join!(Kept::read(session.star(), &path), connect(session))?;
     let answer = match source {
-        Some(source) => ask(&source, &kept).await,
+        Some(source) => ask(session.star(), &source, &kept).await,
         None => None,
     };
     let clock = answer.as_ref().map(|answer| answer.clock);
@@ -91,10 +92,11 @@ pub async fn run(session: &Session, arguments: &cli::Status) -> Result<u8> {
     });
     // Of another source's clock there is no lag.
     let lag_clock = clock.filter(|_| source_changed.is_empty());
-    let summary = proof::sum_up_all(sakila::star(), &kept.ranges, &kept.states);
+    let summary = proof::sum_up_all(session.star(), &kept.ranges, &kept.states);
     let loaded = state::is_loaded(&kept.states);
     let mut states = kept.states;
-    let markers = sakila::star()
+    let markers = session
+        .star()
         .sources
         .iter()
         .filter_map(|source| states.remove(source.name))
@@ -127,7 +129,7 @@ pub async fn run(session: &Session, arguments: &cli::Status) -> Result<u8> {
         rejects: kept.rejects,
         some_rejects: kept.some_rejects,
     };
-    let text = text(&report);
+    let text = text(&report, session.program.name());
     session.output.result("status", session.seconds(), &report, &text)?;
     let is_fresh = arguments.fresh_within.is_none_or(|within| {
         let age = report.last_success.as_deref().and_then(age_of);
@@ -161,8 +163,8 @@ struct Kept {
 }
 
 impl Kept {
-    async fn read(path: &Path) -> Result<Self> {
-        let target = open_to_read(path, sakila::star(), 1).await?;
+    async fn read(star: &Star, path: &Path) -> Result<Self> {
+        let target = open_to_read(path, star, 1).await?;
         let rejects = reject::counts(&target).await?;
         let mut some_rejects = Vec::new();
         for source_table in rejects.keys() {
@@ -205,11 +207,11 @@ async fn connect(session: &Session) -> Result<Option<Source>> {
     }
 }
 
-async fn ask(source: &Source, kept: &Kept) -> Option<Answer> {
+async fn ask(star: &Star, source: &Source, kept: &Kept) -> Option<Answer> {
     let answer = async {
         let clock = source.clock().await?;
         // A schema without these tables is another one, whatever their columns were.
-        let columns = match check::columns(source, sakila::star()).await {
+        let columns = match check::columns(source, star).await {
             Err(star_sync::Error::SourceUnfit { .. }) => SourceColumns::new(),
             columns => columns?,
         };
@@ -221,7 +223,7 @@ async fn ask(source: &Source, kept: &Kept) -> Option<Answer> {
             },
             source_changed: identity::evidence_of(source, &columns, clock, kept.loaded_from.as_ref(), &kept.states),
             sees_open_transactions: source.open_work().await? != OpenWork::Hidden,
-            advice: advice::find(source, Some(&kept.states)).await?,
+            advice: advice::find(star, source, Some(&kept.states)).await?,
         })
     };
     answered(answer.await)
@@ -238,7 +240,7 @@ fn answered<T>(result: Result<T>) -> Option<T> {
         .ok()
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &Report, program: &str) -> String {
     let mut text = String::new();
     if !report.loaded {
         text.push_str("no full load has finished yet\n");
@@ -251,7 +253,7 @@ fn text(report: &Report) -> String {
     {
         let _ = writeln!(
             text,
-            "the last run, {} {}, ended in {}: run `sakila-sync repair`\n",
+            "the last run, {} {}, ended in {}: run `{program} repair`\n",
             run.command,
             run.id,
             human::bad(VerdictCode::Mismatch.name())

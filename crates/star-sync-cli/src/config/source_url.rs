@@ -14,9 +14,9 @@ use star_sync::source::connect::Access;
 use crate::config::path::expand_home;
 use crate::error::{Code, Error, Result};
 
-pub const URL_FORM: &str = "give --source (or SAKILA_SYNC_SOURCE) as mysql://USER@HOST:PORT/SCHEMA";
+pub const URL_FORM: &str = "give --source (or {ENV}_SOURCE) as mysql://USER@HOST:PORT/SCHEMA";
 const ESCAPES: &str = "in a password, write / as %2F, ? as %3F, # as %23, @ as %40 and % as %25, or put it into \
-                       SAKILA_SYNC_SOURCE_PASSWORD as it is";
+                       {ENV}_SOURCE_PASSWORD as it is";
 const DEFAULT_PORT: u16 = 3306;
 
 /// Parameters that mean something. A misspelt one would silently mean nothing.
@@ -362,11 +362,11 @@ mod tests {
 
     #[test]
     fn a_source_is_named_without_its_user_and_password() {
-        let settings = access("mysql://reader:s%40cret@db.example:3307/sakila");
-        assert_eq!(settings.identity, "db.example:3307/sakila");
+        let settings = access("mysql://reader:s%40cret@db.example:3307/shop");
+        assert_eq!(settings.identity, "db.example:3307/shop");
         assert_eq!(settings.address, "db.example:3307");
-        let socket = access("mysql://reader@localhost/sakila?socket=/run/mysqld.sock");
-        assert_eq!(socket.identity, "/run/mysqld.sock/sakila");
+        let socket = access("mysql://reader@localhost/shop?socket=/run/mysqld.sock");
+        assert_eq!(socket.identity, "/run/mysqld.sock/shop");
     }
 
     #[test]
@@ -380,49 +380,49 @@ mod tests {
             ("db%2Eexample:", "db.example:3306", "db.example"),
             ("", "localhost:3306", "localhost"),
         ] {
-            let settings = access(&format!("mysql://reader@{host}/sakila"));
+            let settings = access(&format!("mysql://reader@{host}/shop"));
             assert_eq!(settings.address, address);
             assert_eq!(settings.login.get_host(), name);
         }
-        assert!(problem("mysql://reader@::1/sakila").1.contains("[::1]"));
-        assert!(problem("mysql://reader@[::1/sakila").0.contains("bracket"));
-        assert!(problem("mysql://reader@[db]/sakila").0.contains("IPv6"));
-        assert!(problem("mysql://reader@db:0/sakila").0.contains("port"));
-        assert!(problem("mysql://reader@db:65536/sakila").0.contains("port"));
+        assert!(problem("mysql://reader@::1/shop").1.contains("[::1]"));
+        assert!(problem("mysql://reader@[::1/shop").0.contains("bracket"));
+        assert!(problem("mysql://reader@[db]/shop").0.contains("IPv6"));
+        assert!(problem("mysql://reader@db:0/shop").0.contains("port"));
+        assert!(problem("mysql://reader@db:65536/shop").0.contains("port"));
     }
 
     #[test]
     fn users_and_schemas_are_decoded_and_slashes_at_the_end_mean_nothing() {
-        let settings = access("MySQL://re%40der@db/my%20sakila%2F2//");
+        let settings = access("MySQL://re%40der@db/my%20shop%2F2//");
         assert_eq!(settings.login.get_username(), "re@der");
-        assert_eq!(settings.login.get_database(), Some("my sakila/2"));
-        assert_eq!(access("mysql://reader@db/sakila/").identity, "db:3306/sakila");
+        assert_eq!(settings.login.get_database(), Some("my shop/2"));
+        assert_eq!(access("mysql://reader@db/shop/").identity, "db:3306/shop");
     }
 
     #[test]
     fn what_stays_on_this_machine_is_encrypted_only_where_that_is_asked_for() {
         let goes_without = |url: &str| access(&format!("mysql://reader@{url}")).local.is_some();
         for local in [
-            "localhost/sakila",
-            "LOCALHOST/sakila",
-            "127.0.0.1:3307/sakila",
-            "[::1]/sakila",
-            "[::ffff:127.0.0.1]/sakila",
-            "db.example/sakila?socket=/run/mysqld.sock",
-            "localhost/sakila?socket=/run/mysqld.sock&ssl-mode=DISABLED",
+            "localhost/shop",
+            "LOCALHOST/shop",
+            "127.0.0.1:3307/shop",
+            "[::1]/shop",
+            "[::ffff:127.0.0.1]/shop",
+            "db.example/shop?socket=/run/mysqld.sock",
+            "localhost/shop?socket=/run/mysqld.sock&ssl-mode=DISABLED",
         ] {
             assert!(goes_without(local), "{local}");
         }
         for other in [
-            "db.example/sakila",
-            "10.0.0.1/sakila",
-            "localhost.example/sakila",
-            "localhost/sakila?ssl-mode=PREFERRED",
-            "127.0.0.1/sakila?sslmode=required",
-            "localhost/sakila?socket=/run/mysqld.sock&ssl-mode=REQUIRED",
-            "localhost/sakila?socket=/run/mysqld.sock&ssl-mode=DISABLED&ssl-mode=REQUIRED",
+            "db.example/shop",
+            "10.0.0.1/shop",
+            "localhost.example/shop",
+            "localhost/shop?ssl-mode=PREFERRED",
+            "127.0.0.1/shop?sslmode=required",
+            "localhost/shop?socket=/run/mysqld.sock&ssl-mode=REQUIRED",
+            "localhost/shop?socket=/run/mysqld.sock&ssl-mode=DISABLED&ssl-mode=REQUIRED",
             // Any file that is there.
-            "localhost/sakila?ssl-cert=Cargo.toml&ssl-key=Cargo.toml",
+            "localhost/shop?ssl-cert=Cargo.toml&ssl-key=Cargo.toml",
         ] {
             assert!(!goes_without(other), "{other}");
         }
@@ -431,17 +431,14 @@ mod tests {
     #[test]
     fn a_malformed_source_is_rejected_by_name() {
         assert_eq!(problem("mysql://reader@localhost").0, "--source names no schema");
+        assert_eq!(problem("postgres://localhost/shop").0, "--source is not a mysql:// URL");
+        assert_eq!(problem("shop").0, "--source is not a mysql:// URL");
         assert_eq!(
-            problem("postgres://localhost/sakila").0,
-            "--source is not a mysql:// URL"
-        );
-        assert_eq!(problem("sakila").0, "--source is not a mysql:// URL");
-        assert_eq!(
-            problem("mysql://localhost/sakila?timezone=%2B02:00").0,
+            problem("mysql://localhost/shop?timezone=%2B02:00").0,
             "--source has an unknown parameter, timezone"
         );
         assert_eq!(
-            problem("mysql://localhost/sakila?ssl-mode=SURELY").0,
+            problem("mysql://localhost/shop?ssl-mode=SURELY").0,
             "--source has an unknown ssl-mode"
         );
     }
@@ -456,11 +453,11 @@ mod tests {
             ("12/ab?top5ecret", "%2F"),
             ("100%top5ecret", "%25"),
         ] {
-            let (what, hint) = problem(&format!("mysql://root:{password}@host/sakila"));
+            let (what, hint) = problem(&format!("mysql://root:{password}@host/shop"));
             assert!(hint.contains(escape), "{password}: {hint}");
             assert!(!format!("{what} {hint}").contains("5ecret"), "{what} {hint}");
         }
         // These can mean only one thing.
-        access("mysql://root:p@ss:word@host/sakila");
+        access("mysql://root:p@ss:word@host/shop");
     }
 }

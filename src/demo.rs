@@ -7,20 +7,24 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
+use sakila_seed::MAXIMAL_SCALE;
 use sakila_seed::private_server::{self, PrivateServer};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, Query};
 use sea_orm::{ConnectionTrait, DbErr};
 use serde::Serialize;
 use star_sync::source::Source;
 use star_sync::target::open_to_read;
+use star_sync_cli::error::{Doing, EXIT_STOPPED};
+use star_sync_cli::output::chart::{Bar, chart};
+use star_sync_cli::{Error, ExtraCommand, Result, Session, Work, cli, config};
 use tokio::process::Command;
 
-use super::Session;
-use crate::cli::Demo;
-use crate::error::{Doing, EXIT_STOPPED, Error, Result};
-use crate::output::chart::{Bar, chart};
-use crate::{config, sakila};
+use crate::error::{self, ErrorCode};
+use crate::sakila;
 
+/// Named so that it is no file of anybody else's.
+const DEMO_FILE: &str = "sakila-demo.db";
 const SCHEMA: &str = "sakila";
 /// The account that may only read, which is all that the sync needs.
 const READER: &str = "reader";
@@ -43,6 +47,33 @@ const QUERIES: [(&str, &str); 3] = [
     ),
 ];
 
+/// A tour: all of it on a throw-away server, step by step
+///
+/// Starts a private MySQL or MariaDB server in a temporary folder, seeds it, and runs init, full-load, validate, a
+/// day of business, incremental and validate, printing each command before its result. The SQLite file is kept.
+#[derive(Debug, Parser)]
+#[command(
+    name = "demo",
+    after_help = "Examples:\n  {program} demo\n  {program} demo --scale 10 --serve\n  {program} demo --mysqld /usr/sbin/mariadbd"
+)]
+struct Arguments {
+    /// How large the Sakila is that is synced
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAXIMAL_SCALE)))]
+    scale: u32,
+
+    /// Leave the server running at the end, until Ctrl-C
+    #[arg(long)]
+    serve: bool,
+
+    /// The server to start [default: mysqld or mariadbd on the PATH]
+    #[arg(long, value_name = "PATH", env = "{ENV}_MYSQLD", value_parser = cli::path)]
+    mysqld: Option<PathBuf>,
+
+    /// Where the SQLite file is kept; one of an earlier sync is overwritten
+    #[arg(long, value_name = "PATH", default_value = DEMO_FILE, value_parser = cli::path)]
+    keep: PathBuf,
+}
+
 #[derive(Serialize)]
 struct Report {
     server: String,
@@ -54,9 +85,24 @@ struct Report {
     source: Option<String>,
 }
 
-pub async fn run(session: &Session, arguments: &Demo) -> Result<u8> {
+/// The command, as the program declares it.
+pub fn command() -> ExtraCommand {
+    ExtraCommand {
+        declaration: Arguments::command(),
+        name: |_| "demo",
+        work: Work::Statements,
+        stopped: |_| "nothing of it is left",
+        run: |session, arguments| Box::pin(run(session, parsed(arguments))),
+    }
+}
+
+fn parsed(arguments: &ArgMatches) -> Arguments {
+    Arguments::from_arg_matches(arguments).expect("clap has parsed these arguments by the same declaration")
+}
+
+async fn run(session: &Session, arguments: Arguments) -> Result<u8> {
     // Once the tour is over a request to stop is no interruption: it is what the server stays up for.
-    let server = session.unless_stopped(tour(session, arguments)).await?;
+    let server = session.unless_stopped(tour(session, &arguments)).await?;
     if arguments.serve {
         session.stop.requested().await;
     }
@@ -65,8 +111,8 @@ pub async fn run(session: &Session, arguments: &Demo) -> Result<u8> {
 }
 
 /// All of it but the waiting; returns the server that it has run on.
-async fn tour(session: &Session, arguments: &Demo) -> Result<PrivateServer> {
-    let binary = private_server::find(arguments.mysqld.as_deref()).ok_or(Error::NoServer)?;
+async fn tour(session: &Session, arguments: &Arguments) -> Result<PrivateServer> {
+    let binary = private_server::find(arguments.mysqld.as_deref()).ok_or_else(error::no_server)?;
     let kept = std::path::absolute(&arguments.keep).map_err(|cause| cannot_keep(&arguments.keep, cause))?;
     may_keep(&kept).await?;
     let server = tokio::task::spawn_blocking(move || PrivateServer::start(&binary, &[]))
@@ -195,11 +241,12 @@ impl Tour<'_> {
 }
 
 fn failed(doing: &str, cause: io::Error) -> Error {
-    Error::Demo {
-        doing: doing.to_owned(),
+    error::caused(
+        ErrorCode::DemoFailed,
+        format!("the demonstration failed while {doing}"),
+        "the messages above say more; another server can be named with --mysqld",
         cause,
-        hint: "the messages above say more; another server can be named with --mysqld".to_owned(),
-    }
+    )
 }
 
 /// A word as a shell takes it.
@@ -216,7 +263,9 @@ fn quoted(word: &str) -> String {
 async fn make_schema(session: &Session, server: &PrivateServer) -> Result<Source> {
     let access = config::parse_source(&server.administrator_url("mysql"), None)?;
     let source = session.open(&access, 1).await?;
-    sakila_seed::make_schema(&source.pool, SCHEMA, READER).await?;
+    sakila_seed::make_schema(&source.pool, SCHEMA, READER)
+        .await
+        .map_err(error::of_seed)?;
     Ok(source)
 }
 

@@ -10,10 +10,9 @@ use crate::cli::Explain;
 use crate::config::target_path;
 use crate::error::{Code, Doing, EXIT_DIFFERENCES, Error, Result};
 use crate::output::explanation;
-use crate::sakila;
 
 pub async fn run(session: &Session, arguments: &Explain) -> Result<u8> {
-    let explained = || sakila::star().tables().filter(|table| table.kind != Kind::Bridge);
+    let explained = || session.star().tables().filter(|table| table.kind != Kind::Bridge);
     let Some(table) = explained().find(|table| table.name == arguments.table) else {
         let names: Vec<&str> = explained().map(|table| table.name).collect();
         return Err(Error::setting(
@@ -24,8 +23,8 @@ pub async fn run(session: &Session, arguments: &Explain) -> Result<u8> {
     };
     let path = target_path(&session.global)?;
     let source = session.connect(1).await?;
-    let source_columns = check::columns(&source, sakila::star()).await?;
-    let target = open_to_read(&path, sakila::star(), 2).await?;
+    let source_columns = check::columns(&source, session.star()).await?;
+    let target = open_to_read(&path, session.star(), 2).await?;
     let look = session.look(&source, target.clone());
     let explanation = explain::run(&look, &source_columns, table, arguments.key).await?;
     target.close().await.target(|| "closing the file".to_owned())?;

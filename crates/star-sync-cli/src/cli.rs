@@ -1,4 +1,6 @@
-//! The command line: clap types only. What the values mean is checked in `config`.
+//! The command line that all programs have: clap types only. What the values mean is checked in `config`.
+//!
+//! `{program}`, `{ENV}` and the like are filled by `Program::fill`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -9,7 +11,6 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::expand_home;
-use sakila_seed::MAXIMAL_SCALE;
 
 /// Rows a page, and so a batch: the smallest size that reads at nearly full speed.
 pub const DEFAULT_BATCH_SIZE: u64 = 10_000;
@@ -24,22 +25,20 @@ pub const DEFAULT_WORKERS: u32 = 2;
 pub const DEFAULT_TARGET: &str = "analytics.db";
 pub const DEFAULT_DAYS: u64 = 30;
 pub const DEFAULT_KEEP_RUNS: u64 = 10_000;
-/// Named so that it is no file of anybody else's.
-const DEMO_FILE: &str = "sakila-demo.db";
 
-/// Keeps a SQLite star schema in step with an operational MySQL database (Sakila).
+/// The command line of every program; its name and what it is about are the program's.
 #[derive(Debug, Parser)]
-#[command(name = "sakila-sync", version, max_term_width = 100)]
+#[command(version, max_term_width = 100)]
 #[command(after_help = "\
 Exit codes: 0 done, 1 differences found, 2 rejected before anything was contacted, 3 failed, \
 130 stopped by Ctrl-C or SIGTERM (with --every: 0).
 
 Examples:
-  export SAKILA_SYNC_SOURCE=mysql://reader@localhost:3306/sakila
-  export SAKILA_SYNC_SOURCE_PASSWORD_FILE=/run/secrets/sakila
-  sakila-sync init && sakila-sync full-load
-  sakila-sync incremental
-  sakila-sync validate --all")]
+  export {ENV}_SOURCE=mysql://reader@localhost:3306/{source}
+  export {ENV}_SOURCE_PASSWORD_FILE=/run/secrets/{source}
+  {program} init && {program} full-load
+  {program} incremental
+  {program} validate --all")]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -53,29 +52,29 @@ pub struct Cli {
 pub struct Global {
     /// The source: mysql://USER@HOST:PORT/SCHEMA, with ?socket=PATH for a Unix socket and ?ssl-mode=... for TLS
     ///
-    /// Put the password into SAKILA_SYNC_SOURCE_PASSWORD, or name a file in SAKILA_SYNC_SOURCE_PASSWORD_FILE:
+    /// Put the password into {ENV}_SOURCE_PASSWORD, or name a file in {ENV}_SOURCE_PASSWORD_FILE:
     /// a password in the URL works, but other users of the machine can see it.
     #[arg(
         long,
         global = true,
-        env = "SAKILA_SYNC_SOURCE",
+        env = "{ENV}_SOURCE",
         value_name = "URL",
         hide_env_values = true
     )]
     pub source: Option<String>,
 
     /// The target: a path or sqlite: URL
-    #[arg(long, global = true, env = "SAKILA_SYNC_TARGET", value_name = "PATH", default_value = DEFAULT_TARGET,
+    #[arg(long, global = true, env = "{ENV}_TARGET", value_name = "PATH", default_value = DEFAULT_TARGET,
           allow_hyphen_values = true)]
     pub target: String,
 
     /// Concurrent connections that read the source; a run may open two more, to plan and for a snapshot
-    #[arg(long, global = true, env = "SAKILA_SYNC_WORKERS", value_name = "N", default_value_t = DEFAULT_WORKERS,
+    #[arg(long, global = true, env = "{ENV}_WORKERS", value_name = "N", default_value_t = DEFAULT_WORKERS,
           value_parser = clap::value_parser!(u32).range(1..=64))]
     pub workers: u32,
 
     /// Rows a page, and so a batch
-    #[arg(long, global = true, env = "SAKILA_SYNC_BATCH_SIZE", value_name = "ROWS", default_value_t = DEFAULT_BATCH_SIZE,
+    #[arg(long, global = true, env = "{ENV}_BATCH_SIZE", value_name = "ROWS", default_value_t = DEFAULT_BATCH_SIZE,
           value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub batch_size: u64,
 
@@ -83,12 +82,12 @@ pub struct Global {
     ///
     /// Rows that are younger are read again in the next run and compared. A transaction that commits later than this
     /// after it has stamped its rows is seen in time only if the account may see open transactions (PROCESS).
-    #[arg(long, global = true, env = "SAKILA_SYNC_OVERLAP", value_name = "SECONDS", default_value_t = DEFAULT_OVERLAP_SECONDS,
+    #[arg(long, global = true, env = "{ENV}_OVERLAP", value_name = "SECONDS", default_value_t = DEFAULT_OVERLAP_SECONDS,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub overlap: u32,
 
     /// How long the source may take to answer a statement, before it counts as lost: 5m, 30s
-    #[arg(long, global = true, env = "SAKILA_SYNC_READ_TIMEOUT", value_name = "TIME", default_value = "5m",
+    #[arg(long, global = true, env = "{ENV}_READ_TIMEOUT", value_name = "TIME", default_value = "5m",
           value_parser = interval)]
     pub read_timeout: Duration,
 
@@ -97,41 +96,41 @@ pub struct Global {
     /// A run that the source fails is run again, on new connections, after a pause that grows and is partly left to
     /// chance; a full load goes on behind what it has committed. A source that was never reached is not waited for.
     /// `incremental --every` has its own pauses.
-    #[arg(long, global = true, env = "SAKILA_SYNC_RETRY_FOR", value_name = "TIME", default_value = "1m",
+    #[arg(long, global = true, env = "{ENV}_RETRY_FOR", value_name = "TIME", default_value = "1m",
           value_parser = pause)]
     pub retry_for: Duration,
 
     /// Serve Prometheus metrics during the run: ADDRESS:PORT, or a port on the loopback address
-    #[arg(long, global = true, env = "SAKILA_SYNC_METRICS_ADDR", value_name = "ADDR", value_parser = metrics_address)]
+    #[arg(long, global = true, env = "{ENV}_METRICS_ADDR", value_name = "ADDR", value_parser = metrics_address)]
     pub metrics_addr: Option<SocketAddr>,
 
     /// Write Prometheus metrics to a file at the end of each run, for node_exporter's textfile collector
-    #[arg(long, global = true, env = "SAKILA_SYNC_METRICS_FILE", value_name = "PATH", value_parser = path)]
+    #[arg(long, global = true, env = "{ENV}_METRICS_FILE", value_name = "PATH", value_parser = path)]
     pub metrics_file: Option<PathBuf>,
 
     /// Rows of the history, sync_run, to keep; runs that changed nothing are one row together
-    #[arg(long, global = true, env = "SAKILA_SYNC_KEEP_RUNS", value_name = "N", default_value_t = DEFAULT_KEEP_RUNS,
+    #[arg(long, global = true, env = "{ENV}_KEEP_RUNS", value_name = "N", default_value_t = DEFAULT_KEEP_RUNS,
           value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub keep_runs: u64,
 
     /// Print one JSON document instead of text
-    #[arg(long, global = true, env = "SAKILA_SYNC_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, global = true, env = "{ENV}_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
 
     /// No progress, no logs below errors, no summary
-    #[arg(long, short, global = true, env = "SAKILA_SYNC_QUIET", value_parser = FalseyValueParser::new(),
+    #[arg(long, short, global = true, env = "{ENV}_QUIET", value_parser = FalseyValueParser::new(),
           conflicts_with = "verbose")]
     pub quiet: bool,
 
     /// More logs; twice for all
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, env = "SAKILA_SYNC_VERBOSE")]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, env = "{ENV}_VERBOSE")]
     pub verbose: u8,
 
     /// How logs are written to stderr
     #[arg(
         long,
         global = true,
-        env = "SAKILA_SYNC_LOG_FORMAT",
+        env = "{ENV}_LOG_FORMAT",
         value_name = "FORMAT",
         default_value = "text"
     )]
@@ -149,16 +148,16 @@ pub enum Command {
     /// Create the database and its tables, check both sides
     ///
     /// Checks the source's version, schema and privileges, creates the target or migrates an older one (keeping a
-    /// backup), fills dim_date with the years of the source's dates, and sync_state. Run again, it changes nothing.
+    /// backup), fills {calendar} with the years of the source's dates, and sync_state. Run again, it changes nothing.
     #[command(
-        after_help = "Example:\n  sakila-sync init --source mysql://reader@localhost/sakila --target analytics.db"
+        after_help = "Example:\n  {program} init --source mysql://reader@localhost/{source} --target analytics.db"
     )]
     Init,
     /// Load everything, then compare
     ///
     /// On a target that already holds data it writes only what differs and deletes what the source no longer has;
     /// surrogate keys stay. Stopped half-way, it goes on where it stopped when run again.
-    #[command(after_help = "Example:\n  sakila-sync full-load --workers 4 --batch-size 50000")]
+    #[command(after_help = "Example:\n  {program} full-load --workers 4 --batch-size 50000")]
     FullLoad(FullLoad),
     /// Load what is new or changed since the last run, then compare
     ///
@@ -166,64 +165,45 @@ pub enum Command {
     /// found by counting. A table that has moved is also compared row by row, within --verify-budget: that finds
     /// updates and cascades that leave no trace in last_update.
     #[command(
-        after_help = "Examples:\n  sakila-sync incremental --dry-run\n  sakila-sync incremental --every 30s --validate-every 1h --metrics-addr 9187\n\nEvery minute from cron:\n  * * * * *  cd /srv/analytics && sakila-sync --quiet incremental"
+        after_help = "Examples:\n  {program} incremental --dry-run\n  {program} incremental --every 30s --validate-every 1h --metrics-addr 9187\n\nEvery minute from cron:\n  * * * * *  cd /srv/analytics && {program} --quiet incremental"
     )]
     Incremental(Incremental),
     /// Compare every row with the source and write those that differ
     ///
     /// What `validate --deep` finds, this mends, and with it whatever an incremental run would bring. Surrogate keys
     /// stay, and what is equal is not written.
-    #[command(after_help = "Examples:\n  sakila-sync repair --dry-run\n  sakila-sync repair --workers 4")]
+    #[command(after_help = "Examples:\n  {program} repair --dry-run\n  {program} repair --workers 4")]
     Repair(Repair),
     /// Compare counts, totals and integrity of source and target over a period
     ///
-    /// The period applies to rentals and payments; dimensions and bridges are compared whole.
+    /// The period applies to facts; dimensions and bridges are compared whole.
     #[command(
-        after_help = "Examples:\n  sakila-sync validate --days 7\n  sakila-sync validate --from 2005-05-24 --to 2005-08-31\n  sakila-sync validate --all --json\n  sakila-sync validate --all --deep --limit 5"
+        after_help = "Examples:\n  {program} validate --days 7\n  {program} validate --from 2005-05-24 --to 2005-08-31\n  {program} validate --all --json\n  {program} validate --all --deep --limit 5"
     )]
     Validate(Validate),
     /// Show markers, their lag, the last runs and rejected rows
     ///
     /// Without --source, or while it cannot be reached, it shows what the target knows.
     #[command(
-        after_help = "Examples:\n  sakila-sync status --target analytics.db\n  sakila-sync --quiet status --fresh-within 10m"
+        after_help = "Examples:\n  {program} status --target analytics.db\n  {program} --quiet status --fresh-within 10m"
     )]
     Status(Status),
     /// Tell what one row of the star is made of, and whether it is right
     ///
     /// Prints the source rows behind it, the row itself, the run that last wrote it with the marker then, and whether
-    /// and why both sides differ. KEY is the source's key: a film_id, a payment_id.
-    #[command(
-        after_help = "Examples:\n  sakila-sync explain fact_payment 424\n  sakila-sync explain dim_customer 1 --json"
-    )]
+    /// and why both sides differ. KEY is the source's key of the row.
+    #[command(after_help = "Examples:\n  {program} explain {fact} 424\n  {program} explain {dimension} 1 --json")]
     Explain(Explain),
-    /// Fill an empty MySQL schema with a Sakila of our own making
-    ///
-    /// The official tables, indexes and foreign keys, with rows that follow from scale, seed and date alone. Scale 1
-    /// has the official numbers of rows (16,044 rentals, 599 customers, 1,000 films); customers, rentals and payments
-    /// grow with the scale, films and actors from scale 10 on with a tenth of it. Needs an account with all privileges
-    /// on the schema. Refuses a schema that holds anything that seed has not made.
-    #[command(
-        args_conflicts_with_subcommands = true,
-        after_help = "Examples:\n  sakila-sync seed --source mysql://root@localhost/sakila\n  sakila-sync seed --scale 100 --replace\n  sakila-sync seed --until 2026-01-01 --seed 7\n  sakila-sync seed mutate --every 5"
-    )]
-    Seed(Seed),
-    /// A tour: all of it on a throw-away server, step by step
-    ///
-    /// Starts a private MySQL or MariaDB server in a temporary folder, seeds it, and runs init, full-load, validate, a
-    /// day of business, incremental and validate, printing each command before its result. The SQLite file is kept.
-    #[command(
-        after_help = "Examples:\n  sakila-sync demo\n  sakila-sync demo --scale 10 --serve\n  sakila-sync demo --mysqld /usr/sbin/mariadbd"
-    )]
-    Demo(Demo),
     /// Print the completions of a shell
     #[command(
-        after_help = "Examples:\n  sakila-sync completions bash > ~/.local/share/bash-completion/completions/sakila-sync\n  sakila-sync completions zsh > ~/.zfunc/_sakila-sync"
+        display_order = 997,
+        after_help = "Examples:\n  {program} completions bash > ~/.local/share/bash-completion/completions/{program}\n  {program} completions zsh > ~/.zfunc/_{program}"
     )]
     Completions { shell: clap_complete::Shell },
     /// Print the man page, or that of a command
     #[command(
-        after_help = "Examples:\n  sakila-sync man | man -l -\n  sakila-sync man full-load > sakila-sync-full-load.1"
+        display_order = 998,
+        after_help = "Examples:\n  {program} man | man -l -\n  {program} man full-load > {program}-full-load.1"
     )]
     Man {
         /// As it is typed, as in: seed mutate
@@ -247,7 +227,7 @@ pub struct Incremental {
     ///
     /// Ranges whose row counts or sums differ come first, then those that were compared longest ago; the next run
     /// goes on where this one stopped.
-    #[arg(long, env = "SAKILA_SYNC_VERIFY_BUDGET", value_name = "SECONDS", default_value_t = DEFAULT_VERIFY_BUDGET_SECONDS,
+    #[arg(long, env = "{ENV}_VERIFY_BUDGET", value_name = "SECONDS", default_value_t = DEFAULT_VERIFY_BUDGET_SECONDS,
           value_parser = clap::value_parser!(u32).range(0..=86_400))]
     pub verify_budget: u32,
 
@@ -259,15 +239,15 @@ pub struct Incremental {
     ///
     /// The pace is kept, and runs never overlap. A failed run is told and tried again after a pause that grows up to
     /// ten minutes. Ctrl-C and SIGTERM end it after the work at hand, with exit code 0.
-    #[arg(long, env = "SAKILA_SYNC_EVERY", value_name = "SECONDS", value_parser = interval, conflicts_with = "dry_run")]
+    #[arg(long, env = "{ENV}_EVERY", value_name = "SECONDS", value_parser = interval, conflicts_with = "dry_run")]
     pub every: Option<Duration>,
 
     /// With --every: validate the last 30 days, too, after a run at least so long after the last time
-    #[arg(long, env = "SAKILA_SYNC_VALIDATE_EVERY", value_name = "SECONDS", value_parser = interval, requires = "every")]
+    #[arg(long, env = "{ENV}_VALIDATE_EVERY", value_name = "SECONDS", value_parser = interval, requires = "every")]
     pub validate_every: Option<Duration>,
 
     /// With --every: /healthz answers 200 while the last success is younger than this, 503 else
-    #[arg(long, env = "SAKILA_SYNC_HEALTHY_WITHIN", value_name = "SECONDS", value_parser = interval, default_value = "5m")]
+    #[arg(long, env = "{ENV}_HEALTHY_WITHIN", value_name = "SECONDS", value_parser = interval, default_value = "5m")]
     pub healthy_within: Duration,
 }
 
@@ -287,68 +267,11 @@ pub struct Repair {
 
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// A dimension or a fact of the star, as in fact_payment
+    /// A dimension or a fact of the star, as in {fact}
     pub table: String,
     /// The source's key of the row
     #[arg(allow_negative_numbers = true)]
     pub key: i64,
-}
-
-#[derive(Debug, Args)]
-pub struct Seed {
-    /// How many times the official number of customers, rentals and payments
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAXIMAL_SCALE)))]
-    pub scale: u32,
-
-    /// Another number, other rows
-    #[arg(long, value_name = "S", default_value_t = 1)]
-    pub seed: u64,
-
-    /// History ends the day before [default: today by the source's clock]
-    #[arg(long, value_name = "DATE", value_parser = last_day)]
-    pub until: Option<NaiveDate>,
-
-    /// First drop what an earlier seed has made
-    #[arg(long)]
-    pub replace: bool,
-
-    #[command(subcommand)]
-    pub then: Option<SeedCommand>,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum SeedCommand {
-    /// Let a day of business pass in a seeded schema
-    ///
-    /// New customers, films, rentals and payments; returns; corrected prices; a renamed city and language; customers
-    /// who move; copies that change store; deletions: in one transaction. What changes follows from the seed and the
-    /// number of the day. Dates go on where history ends, but never into the future: once they have come to today,
-    /// every day is today, and its times of day follow the clock.
-    #[command(after_help = "Examples:\n  sakila-sync seed mutate\n  sakila-sync seed mutate --every 5")]
-    Mutate {
-        /// Go on: another day every so many seconds (or 500ms, 2m), until it is stopped
-        #[arg(long, value_name = "SECONDS", value_parser = interval)]
-        every: Option<Duration>,
-    },
-}
-
-#[derive(Debug, Args)]
-pub struct Demo {
-    /// How large the Sakila is that is synced
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAXIMAL_SCALE)))]
-    pub scale: u32,
-
-    /// Leave the server running at the end, until Ctrl-C
-    #[arg(long)]
-    pub serve: bool,
-
-    /// The server to start [default: mysqld or mariadbd on the PATH]
-    #[arg(long, value_name = "PATH", env = "SAKILA_SYNC_MYSQLD", value_parser = path)]
-    pub mysqld: Option<PathBuf>,
-
-    /// Where the SQLite file is kept; one of an earlier sync is overwritten
-    #[arg(long, value_name = "PATH", default_value = DEMO_FILE, value_parser = path)]
-    pub keep: PathBuf,
 }
 
 #[derive(Debug, Default, Args)]
@@ -406,7 +329,7 @@ fn metrics_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// A path; `~/` is the home folder where no shell has seen to it.
-fn path(text: &str) -> Result<PathBuf, String> {
+pub fn path(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() {
         return Err("expected a path".to_owned());
     }
@@ -414,7 +337,7 @@ fn path(text: &str) -> Result<PathBuf, String> {
 }
 
 /// A number of seconds, or a number with its unit; not 0.
-fn interval(text: &str) -> Result<Duration, String> {
+pub fn interval(text: &str) -> Result<Duration, String> {
     pause(text).and_then(|interval| match interval {
         Duration::ZERO => Err("expected more than 0".to_owned()),
         interval => Ok(interval),
@@ -422,7 +345,7 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 /// A number of seconds, or a number with its unit.
-fn pause(text: &str) -> Result<Duration, String> {
+pub fn pause(text: &str) -> Result<Duration, String> {
     match text.parse::<u32>() {
         Ok(seconds) => Ok(Duration::from_secs(seconds.into())),
         Err(_) => humantime::parse_duration(text)
@@ -430,16 +353,8 @@ fn pause(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A day with four years before it that a TIMESTAMP column can hold.
-fn last_day(text: &str) -> Result<NaiveDate, String> {
-    day(text).and_then(|day| match day.year() {
-        1975..=2037 => Ok(day),
-        _ => Err("expected a day of the years 1975 to 2037: TIMESTAMP columns hold no others".to_owned()),
-    })
-}
-
 /// A day that both databases can tell.
-fn day(text: &str) -> Result<NaiveDate, String> {
+pub fn day(text: &str) -> Result<NaiveDate, String> {
     text.parse()
         .ok()
         .filter(|day: &NaiveDate| (1..=9999).contains(&day.year()))

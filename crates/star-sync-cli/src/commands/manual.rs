@@ -1,23 +1,22 @@
 //! `completions` and `man`: what the command line says of itself, for shells and for man.
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::cli::Cli;
 use crate::error::{Code, Error, Result};
 use crate::output::Output;
+use crate::program::Program;
 
-pub fn completions(shell: Shell) -> Result<u8> {
+pub fn completions(program: &Program, shell: Shell) -> Result<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "sakila-sync", &mut script);
+    clap_complete::generate(shell, &mut program.command(), program.name(), &mut script);
     Output::file(&script)?;
     Ok(0)
 }
 
 /// The page of a command, named as it is typed, or that of the program.
-pub fn page(words: &[String]) -> Result<u8> {
-    let mut described = Cli::command();
+pub fn page(program: &Program, words: &[String]) -> Result<u8> {
+    let mut described = program.command();
     described.build();
     for word in words {
         let known: Vec<&str> = described.get_subcommands().map(clap::Command::get_name).collect();

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use clap::ArgMatches;
 use futures_util::future::join_all;
 use sea_orm::DatabaseConnection;
+use star_sync::declare::table::Star;
 use star_sync::pipeline::look::Look;
 use star_sync::pipeline::progress::Progress;
 use star_sync::source::Source;
@@ -16,17 +18,16 @@ use star_sync::target::bookkeeping::state;
 use star_sync::{metrics, target};
 use tracing::{Instrument, debug, info_span, warn};
 
-use crate::cli::{Cli, Command, Global, SeedCommand};
+use crate::cli::{Command, Global};
 use crate::commands::retry::Reached;
 use crate::config::{self, target_path};
 use crate::error::{Error, Result};
 use crate::exporter::{self, Health};
 use crate::output::{Output, progress};
-use crate::sakila;
-use crate::threads::ThreadPlan;
+use crate::program::{ExtraCommand, Program};
+use crate::threads::{ThreadPlan, Work};
 
 mod advice;
-mod demo;
 mod explain;
 mod forever;
 mod full_load;
@@ -36,7 +37,6 @@ mod load;
 mod manual;
 mod repair;
 mod retry;
-mod seed;
 mod signals;
 mod status;
 mod validate;
@@ -49,6 +49,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What every command is given.
 pub struct Session {
+    pub program: &'static Program,
     pub global: Global,
     pub output: Output,
     pub progress: Arc<Progress>,
@@ -63,10 +64,60 @@ pub struct Session {
     pools: Arc<Mutex<Vec<DatabaseConnection>>>,
 }
 
+/// What is to be done: one of the commands that all programs have, or one of the program's own.
+pub enum Task {
+    Own(Command),
+    Extra(&'static ExtraCommand, ArgMatches),
+}
+
+impl Task {
+    /// The command's name, as it is typed.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Own(command) => name(command),
+            Self::Extra(extra, arguments) => (extra.name)(arguments),
+        }
+    }
+
+    /// What it does, as far as its threads go.
+    pub fn work(&self) -> Work {
+        match self {
+            Self::Own(command) => Work::of(command),
+            Self::Extra(extra, _) => extra.work,
+        }
+    }
+
+    /// What it means that it was stopped.
+    fn stopped(&self) -> &'static str {
+        match self {
+            Self::Own(command) => signals::hint(command),
+            Self::Extra(extra, arguments) => (extra.stopped)(arguments),
+        }
+    }
+
+    async fn run(&self, session: &Session) -> Result<u8> {
+        let command = match self {
+            Self::Own(command) => command,
+            Self::Extra(extra, arguments) => return (extra.run)(session, arguments).await,
+        };
+        match command {
+            Command::Init => session.unless_stopped(init::run(session)).await,
+            Command::FullLoad(arguments) => full_load::run(session, arguments).await,
+            Command::Incremental(arguments) => incremental::run(session, arguments).await,
+            Command::Repair(arguments) => repair::run(session, arguments).await,
+            Command::Explain(arguments) => session.unless_stopped(explain::run(session, arguments)).await,
+            Command::Validate(arguments) => validate::run(session, arguments).await,
+            Command::Status(arguments) => session.unless_stopped(status::run(session, arguments)).await,
+            Command::Completions { shell } => manual::completions(session.program, *shell),
+            Command::Man { command } => manual::page(session.program, command),
+        }
+    }
+}
+
 /// Runs a command to its end. Returns the exit code.
-pub async fn run(cli: Cli, threads: ThreadPlan) -> u8 {
+pub async fn run(program: &'static Program, global: Global, task: &Task, threads: ThreadPlan) -> u8 {
     let (request, stop) = stop();
-    let (command, output) = (name(&cli.command), Output::new(&cli.global, false));
+    let (command, output) = (task.name(), Output::new(program, &global, false));
     let before_exit = move || {
         output.error(
             command,
@@ -79,14 +130,15 @@ pub async fn run(cli: Cli, threads: ThreadPlan) -> u8 {
     if let Err(error) = signals::watch(request, before_exit) {
         warn!("a signal ends the program without tidying up: {error}");
     }
-    let (is_repeated, healthy_within) = match &cli.command {
-        Command::Incremental(arguments) => (arguments.every.is_some(), arguments.healthy_within),
+    let (is_repeated, healthy_within) = match task {
+        Task::Own(Command::Incremental(arguments)) => (arguments.every.is_some(), arguments.healthy_within),
         _ => (false, Duration::MAX),
     };
     let session = Session {
-        output: Output::new(&cli.global, is_repeated),
+        program,
+        output: Output::new(program, &global, is_repeated),
         progress: Arc::new(Progress::default()),
-        global: cli.global,
+        global,
         stop,
         threads,
         is_repeated,
@@ -95,31 +147,15 @@ pub async fn run(cli: Cli, threads: ThreadPlan) -> u8 {
         reached: Arc::default(),
         pools: Arc::default(),
     };
-    let result = async {
-        session.start_metrics().await;
-        match &cli.command {
-            Command::Init => session.unless_stopped(init::run(&session)).await,
-            Command::FullLoad(arguments) => full_load::run(&session, arguments).await,
-            Command::Incremental(arguments) => incremental::run(&session, arguments).await,
-            Command::Repair(arguments) => repair::run(&session, arguments).await,
-            Command::Explain(arguments) => session.unless_stopped(explain::run(&session, arguments)).await,
-            Command::Validate(arguments) => validate::run(&session, arguments).await,
-            Command::Status(arguments) => session.unless_stopped(status::run(&session, arguments)).await,
-            Command::Seed(arguments) => seed::run(&session, arguments).await,
-            Command::Demo(arguments) => demo::run(&session, arguments).await,
-            Command::Completions { shell } => manual::completions(*shell),
-            Command::Man { command } => manual::page(command),
-        }
-    }
-    .await;
+    session.start_metrics().await;
+    let result = task.run(&session).await;
     session.disconnect().await;
     session.write_metrics();
     result.unwrap_or_else(|error| {
-        let error = match error {
-            error if error.is_stopped() => Error::Interrupted {
-                hint: signals::hint(&cli.command),
-            },
-            error => error,
+        let error = if error.is_stopped() {
+            Error::Interrupted { hint: task.stopped() }
+        } else {
+            error
         };
         // Whoever drew them may have been dropped half-way.
         progress::leave();
@@ -129,7 +165,7 @@ pub async fn run(cli: Cli, threads: ThreadPlan) -> u8 {
 }
 
 /// A command's name, as it is typed.
-pub fn name(command: &Command) -> &'static str {
+fn name(command: &Command) -> &'static str {
     match command {
         Command::Init => "init",
         Command::FullLoad(_) => "full-load",
@@ -138,11 +174,6 @@ pub fn name(command: &Command) -> &'static str {
         Command::Explain(_) => "explain",
         Command::Validate(_) => "validate",
         Command::Status(_) => "status",
-        Command::Seed(arguments) => match &arguments.then {
-            Some(SeedCommand::Mutate { .. }) => "seed mutate",
-            None => "seed",
-        },
-        Command::Demo(_) => "demo",
         Command::Completions { .. } => "completions",
         Command::Man { .. } => "man",
     }
@@ -152,6 +183,7 @@ impl Session {
     /// The same session for the next run of many.
     fn again(&self) -> Self {
         Self {
+            program: self.program,
             global: self.global.clone(),
             output: self.output,
             progress: Arc::new(Progress::default()),
@@ -178,7 +210,7 @@ impl Session {
         if self.global.metrics_addr.is_none() && self.global.metrics_file.is_none() {
             return;
         }
-        exporter::start(&self.target_label(), sakila::star().names.metrics_prefix);
+        exporter::start(&self.target_label(), self.program);
         self.remember_successes().await;
         if let Some(address) = self.global.metrics_addr {
             exporter::serve(address, self.health.clone()).await;
@@ -198,7 +230,7 @@ impl Session {
             return;
         };
         // Without a star of this version there is nothing to remember, and the command itself says what is wrong.
-        let Ok(readers) = target::open_to_read(&path, sakila::star(), 1).await else {
+        let Ok(readers) = target::open_to_read(&path, self.star(), 1).await else {
             return;
         };
         for command in SYNCS {
@@ -214,7 +246,7 @@ impl Session {
     /// Writes the metrics file, if there is to be one.
     fn write_metrics(&self) {
         if let Some(path) = &self.global.metrics_file {
-            exporter::write_file(path);
+            exporter::write_file(path, self.program);
         }
     }
 
@@ -240,6 +272,11 @@ impl Session {
         result
     }
 
+    /// The star that is kept in step.
+    pub fn star(&self) -> &'static Star {
+        self.program.star
+    }
+
     /// Seconds since the command began.
     pub fn seconds(&self) -> f64 {
         self.began.elapsed().as_secs_f64()
@@ -250,7 +287,7 @@ impl Session {
     }
 
     /// Runs what keeps nothing when it is stopped half-way: it can be dropped at any moment.
-    async fn unless_stopped<T>(&self, command: impl Future<Output = Result<T>>) -> Result<T> {
+    pub async fn unless_stopped<T>(&self, command: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;
             result = command => result,
@@ -261,7 +298,7 @@ impl Session {
     /// What it takes to look at both databases.
     pub fn look<'a>(&self, source: &'a Source, readers: DatabaseConnection) -> Look<'a> {
         Look {
-            star: sakila::star(),
+            star: self.star(),
             source,
             readers,
             workers: self.workers(),
@@ -278,7 +315,9 @@ impl Session {
 
     /// Connects to the source with up to so many connections.
     pub async fn connect(&self, connections: u32) -> Result<Source> {
-        let source = self.open(&config::source_access(&self.global)?, connections).await?;
+        let source = self
+            .open(&config::source_access(self.program, &self.global)?, connections)
+            .await?;
         self.reached.note();
         let (has, workers) = (source.connections, self.global.workers.min(connections));
         if has < workers {

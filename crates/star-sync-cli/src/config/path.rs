@@ -23,13 +23,13 @@ pub fn parse_target(text: &str) -> Result<PathBuf> {
     if path.contains("://") {
         return Err(invalid(
             "--target is a URL, and not one of SQLite",
-            "give --target (or SAKILA_SYNC_TARGET) as a path; the mysql:// URL belongs into --source",
+            "give --target (or {ENV}_TARGET) as a path; the mysql:// URL belongs into --source",
         ));
     }
     if path.is_empty() || path == ":memory:" || path.contains('?') {
         return Err(invalid(
             "--target names no file",
-            "give --target (or SAKILA_SYNC_TARGET) as a path, or as sqlite:PATH without parameters",
+            "give --target (or {ENV}_TARGET) as a path, or as sqlite:PATH without parameters",
         ));
     }
     if path.contains('\0') {

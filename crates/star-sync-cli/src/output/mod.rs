@@ -12,6 +12,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::cli::{Global, LogFormat};
 use crate::error::{Code, Error, Result};
+use crate::program::Program;
 
 pub mod chart;
 pub mod explanation;
@@ -26,8 +27,9 @@ pub mod verdict;
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// How results are to be shown.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Output {
+    program: &'static Program,
     pub json: bool,
     pub quiet: bool,
     /// Whether each document is one line, as there are many.
@@ -54,8 +56,9 @@ struct Failure<'a> {
 }
 
 impl Output {
-    pub fn new(global: &Global, one_line: bool) -> Self {
+    pub fn new(program: &'static Program, global: &Global, one_line: bool) -> Self {
         Self {
+            program,
             json: global.json,
             quiet: global.quiet,
             one_line,
@@ -103,7 +106,7 @@ impl Output {
             }
             cause = error.source();
         }
-        let hint = error.hint();
+        let hint = self.program.fill(&error.hint());
         if self.json {
             let failure = Failure {
                 code: error.code(),
@@ -150,7 +153,7 @@ fn write(mut stdout: impl Write, bytes: &[u8]) -> Result<bool> {
 
 /// Prints what clap has to say instead of running a command: help, the version, or what is wrong with the command
 /// line. Returns the exit code.
-pub fn usage(error: &clap::Error) -> u8 {
+pub fn usage(program: &'static Program, error: &clap::Error) -> u8 {
     if !error.use_stderr() {
         let _ = error.print();
         return 0;
@@ -159,14 +162,16 @@ pub fn usage(error: &clap::Error) -> u8 {
     let text = rendered.to_string();
     // Whether JSON was asked for cannot be said by a command line that is none.
     let is_json = std::env::args_os().any(|argument| argument == "--json")
-        || std::env::var("SAKILA_SYNC_JSON").is_ok_and(|value| !matches!(&*value, "" | "0" | "false" | "no" | "off"));
+        || std::env::var(program.variable("JSON"))
+            .is_ok_and(|value| !matches!(&*value, "" | "0" | "false" | "no" | "off"));
     let problem = Error::setting(
         Code::Usage,
         text.trim_start_matches("error: ").lines().next().unwrap_or_default(),
-        "`sakila-sync --help`, or that of the command, lists what can be said",
+        "`{program} --help`, or that of the command, lists what can be said",
     );
     if is_json {
         let output = Output {
+            program,
             json: true,
             quiet: false,
             one_line: false,
@@ -183,13 +188,15 @@ pub fn usage(error: &clap::Error) -> u8 {
 }
 
 /// Sends logs to stderr, past the progress bars. `RUST_LOG` overrides the level.
-pub fn start_logging(global: &Global) {
-    let level = match (global.quiet, global.verbose) {
-        (true, _) => "error",
-        (false, 0) => "warn,sakila_sync=info,star_sync=info",
-        (false, 1) => "warn,sakila_sync=debug,star_sync=debug",
-        (false, _) => "info,sakila_sync=trace,star_sync=trace",
+pub fn start_logging(program: &Program, global: &Global) {
+    let (others, own) = match (global.quiet, global.verbose) {
+        (true, _) => ("error", "error"),
+        (false, 0) => ("warn", "info"),
+        (false, 1) => ("warn", "debug"),
+        (false, _) => ("info", "trace"),
     };
+    // The engine's and this crate's names begin alike.
+    let level = format!("{others},star_sync={own},{}={own}", program.name().replace('-', "_"));
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -6,14 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Replaces the file at once, so that a reader sees the old text or the new.
-pub fn write(path: &Path, text: &str) -> Result<()> {
+pub fn write(path: &Path, program: &str, text: &str) -> Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     // The collector runs as another user, and it reads whatever ends in .prom.
     let mut file = tempfile::Builder::new()
-        .prefix(".sakila-sync-")
+        .prefix(&format!(".{program}-"))
         .suffix(".tmp")
         .permissions(Permissions::from_mode(0o644))
         .tempfile_in(folder)?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use serde::Serialize;
 use star_sync::changes::Context;
+use star_sync::declare::table::Star;
 use star_sync::metrics;
 use star_sync::pipeline::progress::Progress;
 use star_sync::runs::report::Report;
@@ -23,7 +24,6 @@ use crate::config::target_path;
 use crate::error::{EXIT_DIFFERENCES, Result};
 use crate::output::progress::Watcher;
 use crate::output::{self, human};
-use crate::sakila;
 
 /// Which of the three.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub async fn sync(session: &Session, command: &'static str, load: Load) -> Resul
     let run = sync_unseen(session, command, load);
     let report = session.watched(command, run, |report| report.status).await?;
     if !report.dry_run {
-        tell_metrics(command, &report);
+        tell_metrics(session.star(), command, &report);
     }
     let seconds = session.seconds();
     let summary = Summary {
@@ -75,7 +75,7 @@ pub async fn sync(session: &Session, command: &'static str, load: Load) -> Resul
         report: &report,
     };
     let text = if session.is_repeated {
-        output::report::line(command, &report, seconds)
+        output::report::line(session.program.name(), command, &report, seconds)
     } else {
         output::report::text(command, &report, seconds)
     };
@@ -83,7 +83,7 @@ pub async fn sync(session: &Session, command: &'static str, load: Load) -> Resul
     Ok(report)
 }
 
-fn tell_metrics(command: &'static str, report: &Report) {
+fn tell_metrics(star: &Star, command: &'static str, report: &Report) {
     let counts = report.counts();
     for (kind, rows) in [
         ("read", counts.read),
@@ -94,7 +94,7 @@ fn tell_metrics(command: &'static str, report: &Report) {
     ] {
         metrics::last_run_rows(command, kind, rows);
     }
-    for source in &sakila::star().sources {
+    for source in &star.sources {
         metrics::rejected_rows(source.name, report.rejects.get(source.name).copied().unwrap_or(0));
     }
     let whole = report.comparisons.iter().filter(|figure| figure.date_key.is_none());
@@ -127,7 +127,7 @@ async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Rep
         // All of it is one snapshot.
         Load::Incremental { .. } => session.connect(1).await?,
     };
-    let source_columns = check::columns(&source, sakila::star()).await?;
+    let source_columns = check::columns(&source, session.star()).await?;
     // Asked here, what cannot be read of them stops a run before it has begun.
     source.indexes(&source.reader()).await?;
     let foreign_keys = match load {
@@ -140,8 +140,8 @@ async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Rep
         } => Duration::from_secs(verify_budget_seconds.into()),
         Load::Full { .. } | Load::Repair { .. } => Duration::ZERO,
     };
-    let lock = Lock::acquire(&path, sakila::star().names.program, command)?;
-    let target = Target::open(&path, sakila::star(), foreign_keys, session.threads.target_readers).await?;
+    let lock = Lock::acquire(&path, session.star().names.program, command)?;
+    let target = Target::open(&path, session.star(), foreign_keys, session.threads.target_readers).await?;
     let shows_bars = !session.global.quiet && !session.is_repeated;
     let watcher = Watcher::start(session.progress.clone(), shows_bars, path.clone());
     let context = Context {
@@ -163,7 +163,7 @@ async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Rep
         tell_kept(&session.progress);
     }
     let result = match result {
-        Err(error) => Err(others::explain(error, &target.readers, sakila::star()).await),
+        Err(error) => Err(others::explain(error, &target.readers, session.star()).await),
         done => done,
     };
     let closed = target.close().await;

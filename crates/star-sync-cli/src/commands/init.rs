@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use chrono::Utc;
 use serde::Serialize;
 use star_sync::changes::identity::{self, SourceColumns};
-use star_sync::declare::table::Years;
+use star_sync::declare::table::{Star, Years};
 use star_sync::source::open_work::OpenWork;
 use star_sync::source::{Source, check};
 use star_sync::target::bookkeeping::history::{self, Status};
@@ -18,7 +18,6 @@ use super::advice::{self, Advice};
 use super::status::what_is_seen;
 use crate::config::target_path;
 use crate::error::{Doing, Result};
-use crate::sakila;
 
 #[derive(Serialize)]
 struct Report {
@@ -41,18 +40,18 @@ struct Report {
 
 pub async fn run(session: &Session) -> Result<u8> {
     let path = target_path(&session.global)?;
-    let star = sakila::star();
+    let star = session.star();
     // The questions for years may take long: each has a connection.
     let connections = star.calendar.source_years.len();
     // The source first: if it is not fit, the target stays as it was.
     let source = session.connect(u32::try_from(connections).unwrap_or(1)).await?;
     let source_columns = check::columns(&source, star).await?;
     check::privileges(&source, &star.sources).await?;
-    check_identity(&source, &source_columns, &path).await?;
+    check_identity(star, &source, &source_columns, &path).await?;
     let years = source.years(&star.calendar).await?;
 
-    let asked = async { tokio::try_join!(source.open_work(), advice::find(&source, None)) };
-    let (made, asked) = tokio::join!(make(&path, years, &source.server.identity), asked);
+    let asked = async { tokio::try_join!(source.open_work(), advice::find(star, &source, None)) };
+    let (made, asked) = tokio::join!(make(star, &path, years, &source.server.identity), asked);
     let Made {
         creation,
         changed,
@@ -75,17 +74,17 @@ pub async fn run(session: &Session) -> Result<u8> {
         dim_date_last_year: known.map(|(_, last)| last),
         target: path,
     };
-    let text = text(&report);
+    let text = text(&report, star.calendar.table);
     session.output.result("init", session.seconds(), &report, &text)?;
     Ok(0)
 }
 
 /// Refuses another source than an existing target was loaded from. A target that cannot be read is for the step that
 /// creates it: it says why.
-async fn check_identity(source: &Source, columns: &SourceColumns, path: &Path) -> Result<()> {
+async fn check_identity(star: &Star, source: &Source, columns: &SourceColumns, path: &Path) -> Result<()> {
     // To read it, SQLite would leave files beside one that may not be written.
     check_writable(path)?;
-    let Ok(target) = open_to_read(path, sakila::star(), 1).await else {
+    let Ok(target) = open_to_read(path, star, 1).await else {
         return Ok(());
     };
     let checked = identity::check(source, columns, &target).await;
@@ -98,16 +97,16 @@ struct Made {
     creation: Creation,
     /// Whether anything was written.
     changed: bool,
-    /// The years that dim_date holds.
+    /// The years that the calendar holds.
     years: Years,
 }
 
 /// Creates the target, or completes it.
-async fn make(path: &Path, years: Years, identity: &str) -> Result<Made> {
-    let lock = Lock::acquire(path, sakila::star().names.program, "init")?;
-    let (target, creation) = Target::create(path, sakila::star()).await?;
-    let filled = fill(&target, years, identity, &creation).await;
-    let known = calendar::known(&target.writer, &sakila::star().calendar).await;
+async fn make(star: &Star, path: &Path, years: Years, identity: &str) -> Result<Made> {
+    let lock = Lock::acquire(path, star.names.program, "init")?;
+    let (target, creation) = Target::create(path, star).await?;
+    let filled = fill(star, &target, years, identity, &creation).await;
+    let known = calendar::known(&target.writer, &star.calendar).await;
     let closed = target.close().await;
     drop(lock);
     let changed = filled?;
@@ -120,9 +119,8 @@ async fn make(path: &Path, years: Years, identity: &str) -> Result<Made> {
     })
 }
 
-/// Fills dim_date and sync_state, and writes the history if anything was done. Returns whether it was.
-async fn fill(target: &Target, years: Years, identity: &str, creation: &Creation) -> Result<bool> {
-    let star = sakila::star();
+/// Fills the calendar and sync_state, and writes the history if anything was done. Returns whether it was.
+async fn fill(star: &Star, target: &Target, years: Years, identity: &str, creation: &Creation) -> Result<bool> {
     let transaction = star_sync::target::begin(&target.writer).await?;
     let states = state::fill(&transaction, &star.sources).await?;
     let mut known = calendar::known(&transaction, &star.calendar).await?;
@@ -139,7 +137,7 @@ async fn fill(target: &Target, years: Years, identity: &str, creation: &Creation
     Ok(changed)
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &Report, calendar: &str) -> String {
     let target = report.target.display();
     let done = match (&report.backup, report.created, report.changed) {
         (Some(backup), _, _) => format!("migrated {target}; the old file is kept as {}", backup.display()),
@@ -148,8 +146,8 @@ fn text(report: &Report) -> String {
         (None, false, false) => format!("nothing to do: {target} is up to date"),
     };
     let years = match report.dim_date_first_year.zip(report.dim_date_last_year) {
-        Some((first, last)) => format!("dim_date holds {first} to {last}"),
-        None => "dim_date is empty: the source holds no dates yet".to_owned(),
+        Some((first, last)) => format!("{calendar} holds {first} to {last}"),
+        None => format!("{calendar} is empty: the source holds no dates yet"),
     };
     format!(
         "source {} runs {}: {} tables checked and readable\n{}\n{done}\n{years}\n{}",

@@ -11,7 +11,7 @@ use super::Session;
 use crate::cli::{DEFAULT_DAYS, Validate};
 use crate::config::target_path;
 use crate::error::{Code, Doing, EXIT_DIFFERENCES, Error, Result};
-use crate::{output, sakila};
+use crate::output;
 
 pub async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
     let compared = session.persistently(async |attempt| {
@@ -34,7 +34,7 @@ pub async fn repeated(session: &Session, arguments: &Validate) -> Result<Status>
     let compared = session.unless_stopped(compare(session, arguments));
     let validation = session.watched("validate", compared, Validation::status).await?;
     let seconds = session.seconds();
-    let text = output::validation::line(&validation);
+    let text = output::validation::line(session.program.name(), &validation);
     session.output.result("validate", seconds, &validation, &text)?;
     Ok(validation.status())
 }
@@ -59,8 +59,8 @@ async fn compare(session: &Session, arguments: &Validate) -> Result<Validation> 
     } else {
         session.connect(1).await?
     };
-    let source_columns = check::columns(&source, sakila::star()).await?;
-    let target = open_to_read(&path, sakila::star(), session.threads.target_readers).await?;
+    let source_columns = check::columns(&source, session.star()).await?;
+    let target = open_to_read(&path, session.star(), session.threads.target_readers).await?;
     let validation = validate::run(Request {
         look: session.look(&source, target.clone()),
         source_columns: &source_columns,

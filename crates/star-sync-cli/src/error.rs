@@ -1,0 +1,132 @@
+//! What can go wrong besides what the engine tells: settings, printing, and what a program's own commands report.
+
+use star_sync::error::Transience;
+use star_sync::target::bookkeeping::history::Status;
+use star_sync::{codes, error as engine};
+
+use crate::hint;
+pub use star_sync::error::Doing;
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Exit code of a command that found differences.
+pub const EXIT_DIFFERENCES: u8 = 1;
+/// Exit code of a command that was rejected before anything was contacted.
+pub const EXIT_REJECTED: u8 = 2;
+/// Exit code of a command that failed.
+pub const EXIT_FAILED: u8 = 3;
+/// Exit code of a command that was stopped.
+pub const EXIT_STOPPED: u8 = 130;
+
+codes! {
+    /// A stable code of an error of the command line.
+    Code =>
+    Usage "USAGE" "The command line cannot be parsed, or an option has a value that is not allowed.",
+    SourceMissing "SOURCE_MISSING" "No source is given.",
+    SourceUrlInvalid "SOURCE_URL_INVALID" "The source's URL is malformed, or has a parameter that is not known.",
+    SourceTlsFileInvalid "SOURCE_TLS_FILE_INVALID" "A certificate or key that the source's URL names cannot be used.",
+    PasswordFileUnreadable "PASSWORD_FILE_UNREADABLE" "The password file cannot be read.",
+    TargetPathInvalid "TARGET_PATH_INVALID" "The target is not a path or a sqlite: URL.",
+    DotenvInvalid "DOTENV_INVALID" "The file .env cannot be read, or a line of it is malformed.",
+    PeriodInvalid "PERIOD_INVALID" "The first day of a period lies after its last day.",
+    NameUnknown "NAME_UNKNOWN" "There is no table or command of this name.",
+    OutputFailed "OUTPUT_FAILED" "The result cannot be printed.",
+}
+
+/// A failed command.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+
+    /// A setting is missing or malformed; nothing was contacted.
+    #[error("{what}")]
+    Setting { code: Code, what: String, hint: String },
+
+    /// What a command of the program's own reports.
+    #[error("{text}")]
+    Command {
+        code: &'static str,
+        text: String,
+        hint: String,
+        exit_code: u8,
+        #[source]
+        cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+
+    /// The engine's `Stopped` with what it means for the command, which is said where the error is reported.
+    #[error("stopped")]
+    Interrupted { hint: &'static str },
+    #[error("the result cannot be printed")]
+    Output {
+        #[source]
+        cause: std::io::Error,
+    },
+}
+
+impl Error {
+    /// The request to stop, which ended a command.
+    pub const STOPPED: Self = Self::Engine(engine::Error::Stopped);
+
+    /// A setting that is missing or malformed, and what to write instead.
+    pub fn setting(code: Code, what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Setting {
+            code,
+            what: what.into(),
+            hint: hint.into(),
+        }
+    }
+
+    /// Whether it is the request to stop, and no failure.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self, Self::Engine(engine::Error::Stopped))
+    }
+
+    /// How a run ended that ended with this error.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Engine(error) => Status::of(error),
+            Self::Interrupted { .. } => Status::Stopped,
+            _ => Status::Failed,
+        }
+    }
+
+    /// Whether the source does not let this account, or this host, log in.
+    pub fn is_refused_login(&self) -> bool {
+        matches!(self, Self::Engine(error) if error.is_refused_login())
+    }
+
+    /// The stable code of what failed.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Engine(error) => error.code().name(),
+            Self::Setting { code, .. } => code.name(),
+            Self::Command { code, .. } => code,
+            Self::Interrupted { .. } => engine::Code::Stopped.name(),
+            Self::Output { .. } => Code::OutputFailed.name(),
+        }
+    }
+
+    /// What the reader can do about it, with placeholders for the program's words.
+    pub fn hint(&self) -> String {
+        hint::of(self)
+    }
+
+    /// The exit code of a command that failed so.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Setting { .. } => EXIT_REJECTED,
+            Self::Command { exit_code, .. } => *exit_code,
+            Self::Engine(engine::Error::Stopped) | Self::Interrupted { .. } => EXIT_STOPPED,
+            _ => EXIT_FAILED,
+        }
+    }
+
+    /// Whether the same may go well a little later.
+    pub fn transience(&self) -> Transience {
+        match self {
+            Self::Engine(error) => error.transience(),
+            _ => Transience::Lasting,
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! A whole command-line program out of one value: a [`Program`] with the star that it keeps in step.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | `program` | the value, and its `run`: parse, configure, run, exit |
+//! | `commands` | one file a command, and the session that each is given |
+//! | `output` | the only door to stdout and stderr: text or JSON |
+//! | `exporter` | the figures of the engine, served or written to a file |
+//! | `config`, `cli`, `threads` | settings, the command line, how many threads there may be |
+//! | `hint` | what the reader can do about an error |
+//!
+//! Imports go downwards in this list, and from there to the engine, `star_sync`. Texts name the program, its variables
+//! and its source by placeholders, which are filled where they are shown: see [`Program::fill`].
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod error;
+mod exporter;
+pub mod hint;
+pub mod output;
+mod program;
+mod threads;
+
+pub use commands::Session;
+pub use error::{Error, Result};
+pub use program::{ExtraCommand, Program, Run};
+pub use threads::Work;

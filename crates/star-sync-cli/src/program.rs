@@ -1,0 +1,204 @@
+//! The program as a value, and the only start of the runtime.
+
+use std::ffi::OsStr;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::process::ExitCode;
+
+use clap::builder::StyledStr;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches};
+use futures_util::FutureExt;
+use star_sync::declare::table::{Kind, Star};
+use tokio::runtime::Runtime;
+
+use crate::cli::{Cli, Command, Global};
+use crate::commands::{self, Session, Task};
+use crate::config::{self, environment};
+use crate::error::{Error, Result};
+use crate::output::{self, Output};
+use crate::threads::{ThreadPlan, Work};
+
+/// A program that keeps a star in step with its source.
+pub struct Program {
+    /// With the program's name, as it is typed.
+    pub star: &'static Star,
+    /// What it does, in one sentence.
+    pub about: &'static str,
+    pub version: &'static str,
+    /// Stands before the names of all environment variables, with an underscore between.
+    pub variable_prefix: &'static str,
+    /// Variables of this prefix that are no setting, such as those of tests: no warning is given of them. Without the
+    /// prefix.
+    pub other_variables: &'static [&'static str],
+    /// Commands besides those that every program has.
+    pub commands: Vec<ExtraCommand>,
+}
+
+/// A command that only this program has.
+pub struct ExtraCommand {
+    pub declaration: clap::Command,
+    /// Its name in documents and messages, which tells subcommands apart.
+    pub name: fn(&ArgMatches) -> &'static str,
+    /// What it does, as far as its threads go.
+    pub work: Work,
+    /// What it means that it was stopped.
+    pub stopped: fn(&ArgMatches) -> &'static str,
+    pub run: Run,
+}
+
+/// Runs a command to its end; returns the exit code.
+pub type Run = for<'a> fn(&'a Session, &'a ArgMatches) -> Pin<Box<dyn Future<Output = Result<u8>> + 'a>>;
+
+impl Program {
+    /// The program's name, as it is typed.
+    pub fn name(&self) -> &'static str {
+        self.star.names.program
+    }
+
+    /// The name of an environment variable.
+    pub fn variable(&self, name: &str) -> String {
+        format!("{}_{name}", self.variable_prefix)
+    }
+
+    /// A text with its placeholders filled: `{program}` as it is typed, `{ENV}` before the names of variables, `{Source}`
+    /// and `{source}` for the source's schema, `{calendar}`, `{dimension}` and `{fact}` for tables of the star.
+    pub fn fill(&self, text: &str) -> String {
+        let last = |kind| {
+            self.star
+                .tables()
+                .rfind(|table| table.kind == kind)
+                .map_or("TABLE", |table| table.name)
+        };
+        text.replace("{program}", self.name())
+            .replace("{ENV}", self.variable_prefix)
+            .replace("{Source}", self.star.names.source)
+            .replace("{source}", &self.star.names.source.to_lowercase())
+            .replace("{calendar}", self.star.calendar.table)
+            .replace("{dimension}", last(Kind::Dimension))
+            .replace("{fact}", last(Kind::Fact))
+    }
+
+    /// The command line's declaration, in this program's words.
+    pub fn command(&self) -> clap::Command {
+        let command = Cli::command()
+            .name(self.name())
+            .about(self.about)
+            .long_about(None)
+            .version(self.version);
+        let extras = self.commands.iter().map(|extra| extra.declaration.clone());
+        self.filled(command.subcommands(extras))
+    }
+
+    fn filled(&self, mut command: clap::Command) -> clap::Command {
+        let fill = |text: &StyledStr| self.fill(&text.to_string());
+        if let Some(about) = command.get_about().map(fill) {
+            command = command.about(about);
+        }
+        if let Some(about) = command.get_long_about().map(fill) {
+            command = command.long_about(about);
+        }
+        if let Some(help) = command.get_after_help().map(fill) {
+            command = command.after_help(help);
+        }
+        let fill_argument = |mut argument: Arg| {
+            if let Some(help) = argument.get_help().map(fill) {
+                argument = argument.help(help);
+            }
+            if let Some(help) = argument.get_long_help().map(fill) {
+                argument = argument.long_help(help);
+            }
+            if let Some(name) = argument.get_env().and_then(OsStr::to_str).map(|name| self.fill(name)) {
+                argument = argument.env(name);
+            }
+            argument
+        };
+        command
+            .mut_args(fill_argument)
+            .mut_subcommands(|command| self.filled(command))
+    }
+
+    /// Parses, configures, runs, and says how it ended.
+    pub fn run(self) -> ExitCode {
+        let program: &'static Self = Box::leak(Box::new(self));
+        let _failpoints = fail::has_failpoints().then(fail::FailScenario::setup);
+        // Before any thread is there: it sets environment variables.
+        let dotenv = config::read_dotenv(program);
+        let unknown = match &dotenv {
+            Ok(in_file) => environment::unknown_variables(program, in_file),
+            Err(_) => Vec::new(),
+        };
+        let parsed = environment::without_empty_variables(program.command())
+            .try_get_matches()
+            .and_then(|matches| Ok((Global::from_arg_matches(&matches)?, program.task(&matches)?, matches)));
+        let (global, task, matches) = match parsed {
+            Ok(parsed) => parsed,
+            Err(error) => return ExitCode::from(output::usage(program, &error)),
+        };
+        output::start_logging(program, &global);
+        let command = task.name();
+        let failed = |error: &Error| {
+            Output::new(program, &global, false).error(command, 0.0, error);
+            ExitCode::from(error.exit_code())
+        };
+        if let Err(error) = dotenv {
+            return failed(&error);
+        }
+        for problem in unknown {
+            tracing::warn!("{problem}");
+        }
+        let on_command_line = matches.value_source("source") == Some(ValueSource::CommandLine);
+        if on_command_line && global.source.as_deref().is_some_and(config::has_password) {
+            tracing::warn!(
+                code = "PASSWORD_VISIBLE",
+                "other users of this machine can see the password in --source; see --help for better places"
+            );
+        }
+        let started =
+            ThreadPlan::reserve(task.work(), global.workers).and_then(|plan| Ok((plan, start_runtime(plan)?)));
+        let (plan, runtime) = match started {
+            Ok(started) => started,
+            Err(error) => return failed(&error),
+        };
+        let run = commands::run(program, global.clone(), &task, plan);
+        let code = runtime.block_on(AssertUnwindSafe(run).catch_unwind());
+        // What still runs of a command that was dropped half-way ends with the process: it would be disturbed by a
+        // runtime that is being taken down.
+        std::mem::forget(runtime);
+        if let Ok(code) = code {
+            ExitCode::from(code)
+        } else {
+            output::progress::leave();
+            failed(&star_sync::Error::Panicked { stage: "command" }.into())
+        }
+    }
+
+    /// What is to be done.
+    fn task(&'static self, matches: &ArgMatches) -> std::result::Result<Task, clap::Error> {
+        let extra = matches.subcommand().and_then(|(name, arguments)| {
+            let extra = self
+                .commands
+                .iter()
+                .find(|extra| extra.declaration.get_name() == name)?;
+            Some(Task::Extra(extra, arguments.clone()))
+        });
+        extra.map_or_else(|| Command::from_arg_matches(matches).map(Task::Own), Ok)
+    }
+}
+
+/// Starts the runtime, and the threads that map rows.
+fn start_runtime(plan: ThreadPlan) -> Result<Runtime> {
+    let mut builder = match plan.runtime {
+        0 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder.worker_threads(plan.runtime.max(1)).enable_all().build();
+    let runtime = runtime.map_err(|cause| plan.refused(cause))?;
+    if plan.transform > 0 {
+        let threads = rayon::ThreadPoolBuilder::new()
+            .num_threads(plan.transform)
+            .build_global();
+        threads.map_err(|error| plan.refused(std::io::Error::other(error)))?;
+    }
+    Ok(runtime)
+}
