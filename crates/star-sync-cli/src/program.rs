@@ -9,7 +9,8 @@ use clap::builder::StyledStr;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches};
 use futures_util::FutureExt;
-use star_sync::declare::table::{Kind, Star};
+use star_sync::declare::star::Star;
+use star_sync::declare::table::Kind;
 use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command, Global};

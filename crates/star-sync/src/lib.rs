@@ -1,5 +1,5 @@
 //! Keeps a SQLite star schema in step with an operational MySQL database: any star that is declared as a
-//! [`Star`](declare::table::Star).
+//! [`Star`](declare::star::Star).
 //!
 //! ```text
 //!          MySQL                                                             SQLite

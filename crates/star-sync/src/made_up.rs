@@ -3,10 +3,12 @@
 use std::sync::LazyLock;
 
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::sea_query::{Query, SelectStatement};
 
 use crate::declare::integer::Integer;
-use crate::declare::table::{Calendar, Kind, Names, Star, Table};
+use crate::declare::source_table::SourceTable;
+use crate::declare::star::{Calendar, Names, Star};
+use crate::declare::table::Table;
+use crate::source_record;
 
 /// The dimension, which has a surrogate key.
 pub mod dim_book {
@@ -46,48 +48,83 @@ pub mod fact_loan {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// A table of the source, with no more than its key.
+macro_rules! source_entity {
+    ($module:ident, $table:literal, $key:ident) => {
+        /// A source table.
+        pub mod $module {
+            use sea_orm::entity::prelude::*;
+
+            use crate::declare::integer::Integer;
+
+            #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+            #[sea_orm(table_name = $table)]
+            pub struct Model {
+                #[sea_orm(primary_key, auto_increment = false)]
+                pub $key: Integer,
+            }
+
+            #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+            pub enum Relation {}
+
+            impl ActiveModelBehavior for ActiveModel {}
+        }
+    };
+}
+
+source_entity!(book, "book", book_id);
+source_entity!(loan, "loan", loan_id);
+
+source_record! {
+    struct Book of book::Entity {
+        book_id: Integer = book::Column::BookId,
+    }
+}
+
+source_record! {
+    struct Loan of loan::Entity {
+        loan_id: Integer = loan::Column::LoanId,
+    }
+}
+
 /// The star, built once.
 pub fn star() -> &'static Star {
-    static STAR: LazyLock<Star> = LazyLock::new(|| Star {
-        names: Names {
+    static STAR: LazyLock<Star> = LazyLock::new(|| {
+        let names = Names {
             program: "library-sync",
             source: "library",
             metrics_prefix: "library_sync",
             application_id: 1,
-        },
-        sources: vec![],
-        phases: vec![vec![dim_book()], vec![fact_loan()]],
-        calendar: Calendar {
+        };
+        let calendar = Calendar {
             table: "dim_date",
             date_key: "date_key",
             columns: vec![],
             year: |_| vec![],
             source_years: vec![],
-        },
-        migrations: Vec::new,
+        };
+        let sources = vec![
+            SourceTable::of::<book::Entity>(book::Column::BookId),
+            SourceTable::of::<loan::Entity>(loan::Column::LoanId),
+        ];
+        Star::new(names, sources, tables(), calendar, Vec::new)
     });
     &STAR
 }
 
-fn dim_book() -> Table {
-    let select: fn() -> SelectStatement = || Query::select().column(("book", "book_id")).from("book").to_owned();
-    Table::dimension::<dim_book::Entity>("dim_book", "book", "book_id", select, |row, _| {
-        Ok(dim_book::ActiveModel {
-            book_key: NotSet,
-            book_id: Set(row.cell::<Integer>(0).map_or(0, |key| key.0)),
-        })
-    })
-}
-
-fn fact_loan() -> Table {
-    let select: fn() -> SelectStatement = || Query::select().column(("loan", "loan_id")).from("loan").to_owned();
-    Table {
-        kind: Kind::Fact,
-        ..Table::dimension::<fact_loan::Entity>("fact_loan", "loan", "loan_id", select, |row, _| {
+fn tables() -> Vec<Table> {
+    vec![
+        Table::dimension::<dim_book::Entity, Book>(|book, _| {
+            Ok(dim_book::ActiveModel {
+                book_key: NotSet,
+                book_id: Set(book.book_id.0),
+            })
+        }),
+        Table::fact::<fact_loan::Entity, Loan>(|loan, _| {
             Ok(fact_loan::ActiveModel {
                 loan_key: NotSet,
-                loan_id: Set(row.cell::<Integer>(0).map_or(0, |key| key.0)),
+                loan_id: Set(loan.loan_id.0),
             })
-        })
-    }
+        }),
+    ]
 }

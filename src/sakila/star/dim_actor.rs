@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::SelectStatement;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     QuerySelect, QueryTrait,
@@ -10,8 +9,8 @@ use sea_orm::{
 use star_sync::declare::integer::Integer;
 use star_sync::declare::lookup::{Lookup, Lookups, Side};
 use star_sync::declare::rejection::Rejection;
-use star_sync::declare::source_rows::SourceRow;
 use star_sync::declare::table::Table;
+use star_sync::source_record;
 
 use super::timestamp_text;
 use crate::sakila::source::actor;
@@ -48,30 +47,26 @@ pub static ACTOR: Lookup = Lookup {
     published_by: None,
 };
 
+source_record! {
+    struct Actor of actor::Entity {
+        actor_id: Integer = actor::Column::ActorId,
+        first_name: String = actor::Column::FirstName,
+        last_name: String = actor::Column::LastName,
+        last_update: DateTime<Utc> = actor::Column::LastUpdate,
+    }
+}
+
 pub fn table() -> Table {
-    Table::dimension::<Entity>("dim_actor", "actor", "actor_id", select, map)
+    Table::dimension::<Entity, _>(map)
 }
 
-fn select() -> SelectStatement {
-    actor::Entity::find()
-        .select_only()
-        .columns([
-            actor::Column::ActorId,
-            actor::Column::FirstName,
-            actor::Column::LastName,
-            actor::Column::LastUpdate,
-        ])
-        .into_query()
-}
-
-fn map(row: SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
-    let (actor_id, first_name, last_name, last_update): (Integer, String, String, DateTime<Utc>) = row.read()?;
+fn map(actor: Actor, _: &Lookups) -> Result<ActiveModel, Rejection> {
     Ok(ActiveModel {
         actor_key: NotSet,
-        actor_id: Set(actor_id.0),
-        first_name: Set(first_name),
-        last_name: Set(last_name),
-        last_update: Set(timestamp_text(last_update)),
+        actor_id: Set(actor.actor_id.0),
+        first_name: Set(actor.first_name),
+        last_name: Set(actor.last_name),
+        last_update: Set(timestamp_text(actor.last_update)),
         run_id: NotSet,
     })
 }

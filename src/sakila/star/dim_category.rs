@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::SelectStatement;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     QuerySelect, QueryTrait,
@@ -10,8 +9,8 @@ use sea_orm::{
 use star_sync::declare::integer::Integer;
 use star_sync::declare::lookup::{Lookup, Lookups, Side};
 use star_sync::declare::rejection::Rejection;
-use star_sync::declare::source_rows::SourceRow;
 use star_sync::declare::table::Table;
+use star_sync::source_record;
 
 use super::timestamp_text;
 use crate::sakila::source::category;
@@ -47,28 +46,24 @@ pub static CATEGORY: Lookup = Lookup {
     published_by: None,
 };
 
+source_record! {
+    struct Category of category::Entity {
+        category_id: Integer = category::Column::CategoryId,
+        name: String = category::Column::Name,
+        last_update: DateTime<Utc> = category::Column::LastUpdate,
+    }
+}
+
 pub fn table() -> Table {
-    Table::dimension::<Entity>("dim_category", "category", "category_id", select, map)
+    Table::dimension::<Entity, _>(map)
 }
 
-fn select() -> SelectStatement {
-    category::Entity::find()
-        .select_only()
-        .columns([
-            category::Column::CategoryId,
-            category::Column::Name,
-            category::Column::LastUpdate,
-        ])
-        .into_query()
-}
-
-fn map(row: SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
-    let (category_id, name, last_update): (Integer, String, DateTime<Utc>) = row.read()?;
+fn map(category: Category, _: &Lookups) -> Result<ActiveModel, Rejection> {
     Ok(ActiveModel {
         category_key: NotSet,
-        category_id: Set(category_id.0),
-        name: Set(name),
-        last_update: Set(timestamp_text(last_update)),
+        category_id: Set(category.category_id.0),
+        name: Set(category.name),
+        last_update: Set(timestamp_text(category.last_update)),
         run_id: NotSet,
     })
 }

@@ -2,16 +2,15 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::SelectStatement;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    JoinType, QuerySelect, QueryTrait,
+    QuerySelect, QueryTrait,
 };
 use star_sync::declare::integer::Integer;
 use star_sync::declare::lookup::{Lookup, Lookups, Side};
 use star_sync::declare::rejection::Rejection;
-use star_sync::declare::source_rows::SourceRow;
 use star_sync::declare::table::Table;
+use star_sync::source_record;
 
 use super::{timestamp_text, without_place};
 use crate::sakila::source::{address, city, country, customer};
@@ -51,56 +50,36 @@ pub static CUSTOMER: Lookup = Lookup {
     published_by: None,
 };
 
-pub fn table() -> Table {
-    Table {
-        joined: vec!["address", "city", "country"],
-        ..Table::dimension::<Entity>("dim_customer", "customer", "customer_id", select, map)
+source_record! {
+    struct Customer of customer::Entity {
+        customer_id: Integer = customer::Column::CustomerId,
+        first_name: String = customer::Column::FirstName,
+        last_name: String = customer::Column::LastName,
+        active: Integer = customer::Column::Active,
+        address_id: Integer = customer::Column::AddressId,
+        last_update: Option<DateTime<Utc>> = customer::Column::LastUpdate,
+        city: Option<String> = city::Column::City,
+        country: Option<String> = country::Column::Country,
     }
+    joins [customer::Relation::Address, address::Relation::City, city::Relation::Country]
 }
 
-fn select() -> SelectStatement {
-    customer::Entity::find()
-        .select_only()
-        .columns([
-            customer::Column::CustomerId,
-            customer::Column::FirstName,
-            customer::Column::LastName,
-            customer::Column::Active,
-            customer::Column::AddressId,
-            customer::Column::LastUpdate,
-        ])
-        .column(city::Column::City)
-        .column(country::Column::Country)
-        .join(JoinType::LeftJoin, customer::Relation::Address.def())
-        .join(JoinType::LeftJoin, address::Relation::City.def())
-        .join(JoinType::LeftJoin, city::Relation::Country.def())
-        .into_query()
+pub fn table() -> Table {
+    Table::dimension::<Entity, _>(map)
 }
 
-type Source = (
-    Integer,
-    String,
-    String,
-    Integer,
-    Integer,
-    Option<DateTime<Utc>>,
-    Option<String>,
-    Option<String>,
-);
-
-fn map(row: SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
-    let (customer_id, first_name, last_name, active, address_id, last_update, city, country): Source = row.read()?;
-    let missing = || without_place(address_id);
+fn map(customer: Customer, _: &Lookups) -> Result<ActiveModel, Rejection> {
+    let missing = || without_place(customer.address_id);
     Ok(ActiveModel {
         customer_key: NotSet,
-        customer_id: Set(customer_id.0),
-        first_name: Set(first_name),
-        last_name: Set(last_name),
+        customer_id: Set(customer.customer_id.0),
+        first_name: Set(customer.first_name),
+        last_name: Set(customer.last_name),
         // As MySQL's own IF takes it.
-        active: Set(active.0 != 0),
-        city: Set(city.ok_or_else(missing)?),
-        country: Set(country.ok_or_else(missing)?),
-        last_update: Set(last_update.map(timestamp_text)),
+        active: Set(customer.active.0 != 0),
+        city: Set(customer.city.ok_or_else(missing)?),
+        country: Set(customer.country.ok_or_else(missing)?),
+        last_update: Set(customer.last_update.map(timestamp_text)),
         run_id: NotSet,
     })
 }

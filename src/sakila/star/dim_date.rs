@@ -7,7 +7,7 @@ use sea_orm::{ActiveValue::Set, IdenStatic};
 use star_sync::declare::date_key;
 use star_sync::declare::rejection::{ReasonCode, Rejection};
 use star_sync::declare::row::{cells_of, columns_of};
-use star_sync::declare::table::Calendar;
+use star_sync::declare::star::Calendar;
 
 use crate::sakila::source::{payment, rental};
 

@@ -4,16 +4,15 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::SelectStatement;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    JoinType, QuerySelect, QueryTrait,
+    QuerySelect, QueryTrait,
 };
 use star_sync::declare::integer::Integer;
 use star_sync::declare::lookup::{Lookup, Lookups, Side};
 use star_sync::declare::rejection::{ReasonCode, Rejection};
-use star_sync::declare::source_rows::SourceRow;
 use star_sync::declare::table::Table;
+use star_sync::source_record;
 
 use super::timestamp_text;
 use crate::sakila::source::{film, language};
@@ -61,63 +60,44 @@ pub static FILM: Lookup = Lookup {
     published_by: None,
 };
 
-pub fn table() -> Table {
-    Table {
-        joined: vec!["language"],
-        ..Table::dimension::<Entity>("dim_film", "film", "film_id", select, map)
+source_record! {
+    struct Film of film::Entity {
+        film_id: Integer = film::Column::FilmId,
+        title: String = film::Column::Title,
+        rating: Option<String> = film::Column::Rating,
+        length: Option<Integer> = film::Column::Length,
+        language_id: Integer = film::Column::LanguageId,
+        release_year: Option<Integer> = film::Column::ReleaseYear,
+        last_update: DateTime<Utc> = film::Column::LastUpdate,
+        rental_duration: Integer = film::Column::RentalDuration,
+        rental_rate: Decimal = film::Column::RentalRate,
+        replacement_cost: Decimal = film::Column::ReplacementCost,
+        language: Option<String> = language::Column::Name,
     }
+    joins [film::Relation::Language]
 }
 
-fn select() -> SelectStatement {
-    film::Entity::find()
-        .select_only()
-        .columns([
-            film::Column::FilmId,
-            film::Column::Title,
-            film::Column::Rating,
-            film::Column::Length,
-            film::Column::LanguageId,
-            film::Column::ReleaseYear,
-            film::Column::LastUpdate,
-            film::Column::RentalDuration,
-            film::Column::RentalRate,
-            film::Column::ReplacementCost,
-        ])
-        .column(language::Column::Name)
-        .join(JoinType::LeftJoin, film::Relation::Language.def())
-        .into_query()
+pub fn table() -> Table {
+    Table::dimension::<Entity, _>(map)
 }
 
-type Source = (
-    Integer,
-    String,
-    Option<String>,
-    Option<Integer>,
-    Integer,
-    Option<Integer>,
-    DateTime<Utc>,
-    Integer,
-    Decimal,
-    Decimal,
-    Option<String>,
-);
-
-fn map(row: SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
-    let (film_id, title, rating, length, language_id, release_year, last_update, allowed_days, rate, cost, language): Source =
-        row.read()?;
-    let language = language.ok_or_else(|| Rejection::missing("language", language_id.0))?;
+fn map(film: Film, _: &Lookups) -> Result<ActiveModel, Rejection> {
+    let without_language = || Rejection::missing("language", film.language_id.0);
+    let language = film.language.ok_or_else(without_language)?;
+    let in_32_bits_if_any =
+        |column, number: Option<Integer>| number.map(|number| in_32_bits(column, number)).transpose();
     Ok(ActiveModel {
         film_key: NotSet,
-        film_id: Set(film_id.0),
-        title: Set(title),
-        rating: Set(rating),
-        length: Set(length.map(|length| in_32_bits("length", length)).transpose()?),
+        film_id: Set(film.film_id.0),
+        title: Set(film.title),
+        rating: Set(film.rating),
+        length: Set(in_32_bits_if_any("length", film.length)?),
         language: Set(language.trim_end_matches(' ').to_owned()),
-        release_year: Set(release_year.map(|year| in_32_bits("release_year", year)).transpose()?),
-        last_update: Set(timestamp_text(last_update)),
-        allowed_days: Set(in_32_bits("rental_duration", allowed_days)?),
-        rental_rate: Set(nearest_real("rental_rate", rate)?),
-        replacement_cost: Set(nearest_real("replacement_cost", cost)?),
+        release_year: Set(in_32_bits_if_any("release_year", film.release_year)?),
+        last_update: Set(timestamp_text(film.last_update)),
+        allowed_days: Set(in_32_bits("rental_duration", film.rental_duration)?),
+        rental_rate: Set(nearest_real("rental_rate", film.rental_rate)?),
+        replacement_cost: Set(nearest_real("replacement_cost", film.replacement_cost)?),
         run_id: NotSet,
     })
 }

@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::SelectStatement;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     QuerySelect, QueryTrait,
@@ -10,8 +9,8 @@ use sea_orm::{
 use star_sync::declare::integer::Integer;
 use star_sync::declare::lookup::Lookups;
 use star_sync::declare::rejection::Rejection;
-use star_sync::declare::source_rows::SourceRow;
 use star_sync::declare::table::Table;
+use star_sync::source_record;
 
 use super::timestamp_text;
 use crate::sakila::source::staff;
@@ -41,37 +40,31 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
+source_record! {
+    struct StaffMember of staff::Entity {
+        staff_id: Integer = staff::Column::StaffId,
+        first_name: String = staff::Column::FirstName,
+        last_name: String = staff::Column::LastName,
+        active: Integer = staff::Column::Active,
+        store_id: Integer = staff::Column::StoreId,
+        last_update: DateTime<Utc> = staff::Column::LastUpdate,
+    }
+}
+
 pub fn table() -> Table {
-    Table::dimension::<Entity>("dim_staff", "staff", "staff_id", select, map)
+    Table::dimension::<Entity, _>(map)
 }
 
-fn select() -> SelectStatement {
-    staff::Entity::find()
-        .select_only()
-        .columns([
-            staff::Column::StaffId,
-            staff::Column::FirstName,
-            staff::Column::LastName,
-            staff::Column::Active,
-            staff::Column::StoreId,
-            staff::Column::LastUpdate,
-        ])
-        .into_query()
-}
-
-type Source = (Integer, String, String, Integer, Integer, DateTime<Utc>);
-
-fn map(row: SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
-    let (staff_id, first_name, last_name, active, store_id, last_update): Source = row.read()?;
+fn map(member: StaffMember, _: &Lookups) -> Result<ActiveModel, Rejection> {
     Ok(ActiveModel {
         staff_key: NotSet,
-        staff_id: Set(staff_id.0),
-        first_name: Set(first_name),
-        last_name: Set(last_name),
+        staff_id: Set(member.staff_id.0),
+        first_name: Set(member.first_name),
+        last_name: Set(member.last_name),
         // As MySQL's own IF takes it.
-        active: Set(active.0 != 0),
-        store_id: Set(store_id.0),
-        last_update: Set(timestamp_text(last_update)),
+        active: Set(member.active.0 != 0),
+        store_id: Set(member.store_id.0),
+        last_update: Set(timestamp_text(member.last_update)),
         run_id: NotSet,
     })
 }

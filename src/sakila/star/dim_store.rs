@@ -2,16 +2,16 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{Expr, ExprTrait, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    JoinType, QuerySelect, QueryTrait,
+    QuerySelect, QueryTrait,
 };
 use star_sync::declare::integer::Integer;
 use star_sync::declare::lookup::{Lookup, Lookups, Side};
 use star_sync::declare::rejection::Rejection;
-use star_sync::declare::source_rows::SourceRow;
 use star_sync::declare::table::Table;
+use star_sync::source_record;
 
 use super::{timestamp_text, without_place};
 use crate::sakila::source::{address, city, country, store};
@@ -54,40 +54,29 @@ pub fn with_day(date_key: Expr) -> Expr {
     date_key.mul(STORES).add(Expr::col((Entity, Column::StoreId)))
 }
 
-pub fn table() -> Table {
-    Table {
-        joined: vec!["address", "city", "country"],
-        ..Table::dimension::<Entity>("dim_store", "store", "store_id", select, map)
+source_record! {
+    struct Store of store::Entity {
+        store_id: Integer = store::Column::StoreId,
+        address_id: Integer = store::Column::AddressId,
+        last_update: DateTime<Utc> = store::Column::LastUpdate,
+        city: Option<String> = city::Column::City,
+        country: Option<String> = country::Column::Country,
     }
+    joins [store::Relation::Address, address::Relation::City, city::Relation::Country]
 }
 
-fn select() -> SelectStatement {
-    store::Entity::find()
-        .select_only()
-        .columns([
-            store::Column::StoreId,
-            store::Column::AddressId,
-            store::Column::LastUpdate,
-        ])
-        .column(city::Column::City)
-        .column(country::Column::Country)
-        .join(JoinType::LeftJoin, store::Relation::Address.def())
-        .join(JoinType::LeftJoin, address::Relation::City.def())
-        .join(JoinType::LeftJoin, city::Relation::Country.def())
-        .into_query()
+pub fn table() -> Table {
+    Table::dimension::<Entity, _>(map)
 }
 
-type Source = (Integer, Integer, DateTime<Utc>, Option<String>, Option<String>);
-
-fn map(row: SourceRow<'_>, _: &Lookups) -> Result<ActiveModel, Rejection> {
-    let (store_id, address_id, last_update, city, country): Source = row.read()?;
-    let missing = || without_place(address_id);
+fn map(store: Store, _: &Lookups) -> Result<ActiveModel, Rejection> {
+    let missing = || without_place(store.address_id);
     Ok(ActiveModel {
         store_key: NotSet,
-        store_id: Set(store_id.0),
-        city: Set(city.ok_or_else(missing)?),
-        country: Set(country.ok_or_else(missing)?),
-        last_update: Set(timestamp_text(last_update)),
+        store_id: Set(store.store_id.0),
+        city: Set(store.city.ok_or_else(missing)?),
+        country: Set(store.country.ok_or_else(missing)?),
+        last_update: Set(timestamp_text(store.last_update)),
         run_id: NotSet,
     })
 }

@@ -14,17 +14,16 @@ use star_sync::declare::date_key;
 use star_sync::declare::integer::Integer;
 use star_sync::declare::lookup::{KeysFrom, Lookups, Need};
 use star_sync::declare::rejection::{ReasonCode, Rejection};
-use star_sync::declare::row::{columns_of, mapped_by, notes_its_run, position, surrogate_key_of};
+use star_sync::declare::row::position;
 use star_sync::declare::source_rows::SourceRow;
-use star_sync::declare::table::{
-    Entry, Follows, Kind, LookedUp, Sum, Table, TargetPageKey, Totals, When, references_of,
-};
+use star_sync::declare::table::{Entry, Table, Totals, When};
+use star_sync::source_record;
 
 use super::dim_customer::CUSTOMER;
 use super::dim_date::calendar_key;
 use super::dim_store::{self, STORE};
-use super::fact_rental::{REJECTED_RENTAL, RENTAL_FILM, RENTAL_STORE};
-use crate::sakila::source::{inventory, payment, rental};
+use super::fact_rental::{self, REJECTED_RENTAL, RENTAL_FILM, RENTAL_STORE};
+use crate::sakila::source::{inventory, payment, rental, staff};
 use crate::sakila::source_lookups::{INVENTORY_STORE, RENTAL_ITEM, STAFF_STORE};
 
 /// One payment.
@@ -80,88 +79,48 @@ pub enum Relation {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-pub fn table() -> Table {
-    Table {
-        name: "fact_payment",
-        kind: Kind::Fact,
-        source_table: "payment",
-        page_key: "payment_id",
-        select,
-        primary_key_columns: 1,
-        map: mapped_by::<Entity, _>(map),
-        columns: columns_of::<Entity>(),
-        surrogate_key: surrogate_key_of::<Entity>(),
-        notes_run: notes_its_run::<Entity>(),
-        natural_key: vec!["payment_id"],
-        target_page_key: TargetPageKey::Own("payment_id"),
-        needs: vec![
-            Need {
-                lookup: &CUSTOMER,
-                keys: in_column(payment::Column::CustomerId),
-            },
-            Need {
-                lookup: &STAFF_STORE,
-                keys: in_column(payment::Column::StaffId),
-            },
-            Need {
-                lookup: &STORE,
-                keys: KeysFrom::Values(&STAFF_STORE),
-            },
-            Need {
-                lookup: &RENTAL_STORE,
-                keys: in_column(payment::Column::RentalId),
-            },
-            Need {
-                lookup: &RENTAL_FILM,
-                keys: in_column(payment::Column::RentalId),
-            },
-        ],
-        publishes: vec![],
-        joined: vec![],
-        looked_up: vec![LookedUp {
-            source_table: "staff",
-            affected: |members| {
-                without_item()
-                    .filter(payment::Column::StaffId.is_in(members.iter().copied()))
-                    .into_query()
-            },
-        }],
-        follows: vec![
-            Follows {
-                fact: "fact_rental",
-                when: When::Republished,
-                affected: |rentals| {
-                    payments()
-                        .filter(payment::Column::RentalId.is_in(rentals.iter().copied()))
-                        .into_query()
-                },
-            },
-            Follows {
-                // Deleting a rental sets its payments' rental_id to NULL and leaves no trace of which they were.
-                fact: "fact_rental",
-                when: When::Deleted,
-                affected: |_| payments().filter(payment::Column::RentalId.is_null()).into_query(),
-            },
-        ],
-        references: references_of::<Entity>(),
-        date_columns: vec!["date_key_paid"],
-        indexes: vec!["date_key_paid", "customer_key", "store_key", "film_key"],
-        sums: vec![
-            Sum {
-                source: || Expr::col((payment::Entity, payment::Column::StaffId)),
-                target: || Expr::col((Entity, Column::StaffId)),
-            },
-            Sum {
-                source: || Expr::col((payment::Entity, payment::Column::RentalId)),
-                target: || Expr::col((Entity, Column::RentalId)),
-            },
-            Sum {
-                source: || Expr::col((payment::Entity, payment::Column::Amount)).mul(100),
-                target: cents,
-            },
-        ],
-        totals: Some(totals()),
+source_record! {
+    struct Payment of payment::Entity {
+        payment_id: Integer = payment::Column::PaymentId,
+        customer_id: Integer = payment::Column::CustomerId,
+        staff_id: Integer = payment::Column::StaffId,
+        rental_id: Option<Integer> = payment::Column::RentalId,
+        amount: Decimal = payment::Column::Amount,
+        paid: NaiveDateTime = payment::Column::PaymentDate,
     }
+}
+
+pub fn table() -> Table {
+    Table::fact::<Entity, _>(map)
+        .looks_up(&CUSTOMER, payment::Column::CustomerId)
+        .looks_up(&STAFF_STORE, payment::Column::StaffId)
+        .looks_up_through(&STAFF_STORE, &STORE)
+        .looks_up(&RENTAL_STORE, payment::Column::RentalId)
+        .looks_up(&RENTAL_FILM, payment::Column::RentalId)
+        .affected_by_query(staff::Entity, |members| {
+            without_item()
+                .filter(payment::Column::StaffId.is_in(members.iter().copied()))
+                .into_query()
+        })
+        .follows(fact_rental::Entity, When::Republished, |rentals| {
+            payments()
+                .filter(payment::Column::RentalId.is_in(rentals.iter().copied()))
+                .into_query()
+        })
+        // Deleting a rental sets its payments' rental_id to NULL and leaves no trace of which they were.
+        .follows(fact_rental::Entity, When::Deleted, |_| {
+            payments().filter(payment::Column::RentalId.is_null()).into_query()
+        })
+        .sum(
+            || Expr::col((payment::Entity, payment::Column::StaffId)),
+            || Expr::col((Entity, Column::StaffId)),
+        )
+        .sum(
+            || Expr::col((payment::Entity, payment::Column::RentalId)),
+            || Expr::col((Entity, Column::RentalId)),
+        )
+        .sum(|| Expr::col((payment::Entity, payment::Column::Amount)).mul(100), cents)
+        .totals(totals())
 }
 
 fn totals() -> Totals {
@@ -195,38 +154,10 @@ fn totals() -> Totals {
     }
 }
 
-/// What is read of a payment, in this order.
-const SOURCE_COLUMNS: [payment::Column; 6] = [
-    payment::Column::PaymentId,
-    payment::Column::CustomerId,
-    payment::Column::StaffId,
-    payment::Column::RentalId,
-    payment::Column::Amount,
-    payment::Column::PaymentDate,
-];
-
-fn select() -> SelectStatement {
-    payment::Entity::find()
-        .select_only()
-        .columns(SOURCE_COLUMNS)
-        .into_query()
-}
-
-fn in_column(column: payment::Column) -> KeysFrom {
-    KeysFrom::Column(position(&SOURCE_COLUMNS, column))
-}
-
-fn map(row: SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
-    let (payment_id, customer_id, staff_id, rental_id, amount, paid): (
-        Integer,
-        Integer,
-        Integer,
-        Option<Integer>,
-        Decimal,
-        NaiveDateTime,
-    ) = row.read()?;
-    let staff_store = lookups.find(&STAFF_STORE, staff_id.0)?;
-    let store_key = match rental_id.and_then(|rental| lookups.get(&RENTAL_STORE, rental.0)) {
+fn map(payment: Payment, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
+    let rental_id = payment.rental_id.map(|rental| rental.0);
+    let staff_store = lookups.find(&STAFF_STORE, payment.staff_id.0)?;
+    let store_key = match rental_id.and_then(|rental| lookups.get(&RENTAL_STORE, rental)) {
         Some(REJECTED_RENTAL) => {
             return Err(Rejection {
                 code: ReasonCode::ParentQuarantined,
@@ -239,14 +170,14 @@ fn map(row: SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection> 
     };
     Ok(ActiveModel {
         fact_payment_key: NotSet,
-        payment_id: Set(payment_id.0),
-        date_key_paid: Set(calendar_key(paid)?),
-        customer_key: Set(lookups.find(&CUSTOMER, customer_id.0)?),
+        payment_id: Set(payment.payment_id.0),
+        date_key_paid: Set(calendar_key(payment.paid)?),
+        customer_key: Set(lookups.find(&CUSTOMER, payment.customer_id.0)?),
         store_key: Set(store_key),
-        staff_id: Set(staff_id.0),
-        amount: Set(units(amount)?),
-        rental_id: Set(rental_id.map(|rental| rental.0)),
-        film_key: Set(rental_id.and_then(|rental| lookups.get(&RENTAL_FILM, rental.0))),
+        staff_id: Set(payment.staff_id.0),
+        amount: Set(units(payment.amount)?),
+        rental_id: Set(rental_id),
+        film_key: Set(rental_id.and_then(|rental| lookups.get(&RENTAL_FILM, rental))),
         run_id: NotSet,
     })
 }

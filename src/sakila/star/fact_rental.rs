@@ -11,17 +11,16 @@ use star_sync::declare::date_key;
 use star_sync::declare::integer::Integer;
 use star_sync::declare::lookup::{KeysFrom, Lookup, Lookups, Need, Side};
 use star_sync::declare::rejection::Rejection;
-use star_sync::declare::row::{columns_of, mapped_by, notes_its_run, position, surrogate_key_of};
+use star_sync::declare::row::position;
 use star_sync::declare::source_rows::SourceRow;
-use star_sync::declare::table::{
-    Entry, Fill, Kind, LookedUp, Publish, Sum, Table, TargetPageKey, Totals, references_of,
-};
+use star_sync::declare::table::{Entry, Fill, Table, Totals};
+use star_sync::source_record;
 
 use super::dim_customer::CUSTOMER;
 use super::dim_date::calendar_key;
 use super::dim_film::FILM;
 use super::dim_store::{self, STORE};
-use crate::sakila::source::rental;
+use crate::sakila::source::{inventory, rental};
 use crate::sakila::source_lookups::{INVENTORY_FILM, INVENTORY_STORE, RENTAL_ITEM, STAFF_STORE};
 
 /// One rental.
@@ -105,93 +104,45 @@ pub static RENTAL_FILM: Lookup = Lookup {
 /// No surrogate key is 0.
 pub const REJECTED_RENTAL: i64 = 0;
 
-pub fn table() -> Table {
-    Table {
-        name: "fact_rental",
-        kind: Kind::Fact,
-        source_table: "rental",
-        page_key: "rental_id",
-        select,
-        primary_key_columns: 1,
-        map: mapped_by::<Entity, _>(map),
-        columns: columns_of::<Entity>(),
-        surrogate_key: surrogate_key_of::<Entity>(),
-        notes_run: notes_its_run::<Entity>(),
-        natural_key: vec!["rental_id"],
-        target_page_key: TargetPageKey::Own("rental_id"),
-        needs: vec![
-            Need {
-                lookup: &INVENTORY_FILM,
-                keys: in_column(rental::Column::InventoryId),
-            },
-            Need {
-                lookup: &INVENTORY_STORE,
-                keys: in_column(rental::Column::InventoryId),
-            },
-            Need {
-                lookup: &FILM,
-                keys: KeysFrom::Values(&INVENTORY_FILM),
-            },
-            Need {
-                lookup: &STORE,
-                keys: KeysFrom::Values(&INVENTORY_STORE),
-            },
-            Need {
-                lookup: &CUSTOMER,
-                keys: in_column(rental::Column::CustomerId),
-            },
-            Need {
-                lookup: &STAFF_STORE,
-                keys: in_column(rental::Column::StaffId),
-            },
-        ],
-        publishes: [(&RENTAL_STORE, "store_key"), (&RENTAL_FILM, "film_key")]
-            .map(|(lookup, value)| Publish {
-                lookup,
-                key: "rental_id",
-                value,
-                // A payment of a rental without its inventory item counts at its staff member's store.
-                rejected_as: |missing_parent| (missing_parent != Some(INVENTORY_FILM.name)).then_some(REJECTED_RENTAL),
-            })
-            .into(),
-        joined: vec![],
-        looked_up: vec![LookedUp {
-            source_table: "inventory",
-            affected: |items| {
-                rental::Entity::find()
-                    .select_only()
-                    .column(rental::Column::RentalId)
-                    .filter(rental::Column::InventoryId.is_in(items.iter().copied()))
-                    .into_query()
-            },
-        }],
-        follows: vec![],
-        references: references_of::<Entity>(),
-        date_columns: vec!["date_key_rented", "date_key_returned"],
-        indexes: vec![
-            "date_key_rented",
-            "date_key_returned",
-            "film_key",
-            "store_key",
-            "customer_key",
-        ],
-        sums: vec![
-            Sum {
-                source: || Expr::col((rental::Entity, rental::Column::StaffId)),
-                target: || Expr::col((Entity, Column::StaffId)),
-            },
-            Sum {
-                source: || {
-                    let day = |column| Expr::col((rental::Entity, column));
-                    Func::cust("DATEDIFF")
-                        .args([day(rental::Column::ReturnDate), day(rental::Column::RentalDate)])
-                        .into()
-                },
-                target: || Expr::col((Entity, Column::RentalDurationDays)),
-            },
-        ],
-        totals: Some(totals()),
+source_record! {
+    struct Rental of rental::Entity {
+        rental_id: Integer = rental::Column::RentalId,
+        rented: NaiveDateTime = rental::Column::RentalDate,
+        inventory_id: Integer = rental::Column::InventoryId,
+        customer_id: Integer = rental::Column::CustomerId,
+        returned: Option<NaiveDateTime> = rental::Column::ReturnDate,
+        staff_id: Integer = rental::Column::StaffId,
     }
+}
+
+pub fn table() -> Table {
+    // A payment of a rental without its inventory item counts at its staff member's store.
+    let rejected_as =
+        |missing_parent: Option<&str>| (missing_parent != Some(INVENTORY_FILM.name)).then_some(REJECTED_RENTAL);
+    Table::fact::<Entity, _>(map)
+        .looks_up(&INVENTORY_FILM, rental::Column::InventoryId)
+        .looks_up(&INVENTORY_STORE, rental::Column::InventoryId)
+        .looks_up_through(&INVENTORY_FILM, &FILM)
+        .looks_up_through(&INVENTORY_STORE, &STORE)
+        .looks_up(&CUSTOMER, rental::Column::CustomerId)
+        .looks_up(&STAFF_STORE, rental::Column::StaffId)
+        .affected_by(inventory::Entity, rental::Column::InventoryId)
+        .publishes(&RENTAL_STORE, rejected_as)
+        .publishes(&RENTAL_FILM, rejected_as)
+        .sum(
+            || Expr::col((rental::Entity, rental::Column::StaffId)),
+            || Expr::col((Entity, Column::StaffId)),
+        )
+        .sum(
+            || {
+                let day = |column| Expr::col((rental::Entity, column));
+                Func::cust("DATEDIFF")
+                    .args([day(rental::Column::ReturnDate), day(rental::Column::RentalDate)])
+                    .into()
+            },
+            || Expr::col((Entity, Column::RentalDurationDays)),
+        )
+        .totals(totals())
 }
 
 fn totals() -> Totals {
@@ -219,50 +170,22 @@ fn totals() -> Totals {
     }
 }
 
-/// What is read of a rental, in this order.
-const SOURCE_COLUMNS: [rental::Column; 6] = [
-    rental::Column::RentalId,
-    rental::Column::RentalDate,
-    rental::Column::InventoryId,
-    rental::Column::CustomerId,
-    rental::Column::ReturnDate,
-    rental::Column::StaffId,
-];
-
-fn select() -> SelectStatement {
-    rental::Entity::find()
-        .select_only()
-        .columns(SOURCE_COLUMNS)
-        .into_query()
-}
-
-fn in_column(column: rental::Column) -> KeysFrom {
-    KeysFrom::Column(position(&SOURCE_COLUMNS, column))
-}
-
-fn map(row: SourceRow<'_>, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
-    let (rental_id, rented, inventory_id, customer_id, returned, staff_id): (
-        Integer,
-        NaiveDateTime,
-        Integer,
-        Integer,
-        Option<NaiveDateTime>,
-        Integer,
-    ) = row.read()?;
-    let film_id = lookups.find(&INVENTORY_FILM, inventory_id.0)?;
-    let store_id = lookups.find(&INVENTORY_STORE, inventory_id.0)?;
+fn map(rental: Rental, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
+    let film_id = lookups.find(&INVENTORY_FILM, rental.inventory_id.0)?;
+    let store_id = lookups.find(&INVENTORY_STORE, rental.inventory_id.0)?;
     // Only whether there is such a staff member matters here.
-    lookups.find(&STAFF_STORE, staff_id.0)?;
+    lookups.find(&STAFF_STORE, rental.staff_id.0)?;
+    let days = rental.returned.map(|returned| calendar_days(rental.rented, returned));
     Ok(ActiveModel {
         fact_rental_key: NotSet,
-        rental_id: Set(rental_id.0),
-        date_key_rented: Set(calendar_key(rented)?),
-        date_key_returned: Set(returned.map(calendar_key).transpose()?),
+        rental_id: Set(rental.rental_id.0),
+        date_key_rented: Set(calendar_key(rental.rented)?),
+        date_key_returned: Set(rental.returned.map(calendar_key).transpose()?),
         film_key: Set(lookups.find(&FILM, film_id)?),
         store_key: Set(lookups.find(&STORE, store_id)?),
-        customer_key: Set(lookups.find(&CUSTOMER, customer_id.0)?),
-        staff_id: Set(staff_id.0),
-        rental_duration_days: Set(returned.map(|returned| calendar_days(rented, returned))),
+        customer_key: Set(lookups.find(&CUSTOMER, rental.customer_id.0)?),
+        staff_id: Set(rental.staff_id.0),
+        rental_duration_days: Set(days),
         run_id: NotSet,
     })
 }

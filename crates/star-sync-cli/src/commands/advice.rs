@@ -4,7 +4,7 @@
 use serde::Serialize;
 use star_sync::Result;
 use star_sync::declare::source_table::MARKER_COLUMN;
-use star_sync::declare::table::Star;
+use star_sync::declare::star::Star;
 use star_sync::source::{Source, indexes};
 use star_sync::target::bookkeeping::state::States;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use chrono::Utc;
 use serde::Serialize;
 use star_sync::changes::identity::{self, SourceColumns};
-use star_sync::declare::table::{Star, Years};
+use star_sync::declare::star::{Star, Years};
 use star_sync::source::open_work::OpenWork;
 use star_sync::source::{Source, check};
 use star_sync::target::bookkeeping::history::{self, Status};

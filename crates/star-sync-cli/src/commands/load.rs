@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use serde::Serialize;
 use star_sync::changes::Context;
-use star_sync::declare::table::Star;
+use star_sync::declare::star::Star;
 use star_sync::metrics;
 use star_sync::pipeline::progress::Progress;
 use star_sync::runs::report::Report;

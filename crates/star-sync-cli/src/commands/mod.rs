@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::ArgMatches;
 use futures_util::future::join_all;
 use sea_orm::DatabaseConnection;
-use star_sync::declare::table::Star;
+use star_sync::declare::star::Star;
 use star_sync::pipeline::look::Look;
 use star_sync::pipeline::progress::Progress;
 use star_sync::source::Source;

@@ -10,7 +10,7 @@ use comfy_table::CellAlignment;
 use serde::Serialize;
 use star_sync::changes::identity::{self, SourceColumns};
 use star_sync::changes::prove::Proof;
-use star_sync::declare::table::Star;
+use star_sync::declare::star::Star;
 use star_sync::source::open_work::OpenWork;
 use star_sync::source::{Source, check};
 use star_sync::target::bookkeeping::history::{self, Status, sync_run};

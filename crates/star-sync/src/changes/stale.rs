@@ -7,7 +7,8 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 use crate::changes::delta::Delta;
 use crate::declare::integer::Key;
 use crate::declare::scope::{KEYS_A_STATEMENT, Scope};
-use crate::declare::table::{Star, Table, TargetPageKey, When};
+use crate::declare::star::Star;
+use crate::declare::table::{Table, TargetPageKey, When};
 use crate::error::{Doing, Result};
 use crate::pipeline::flow::{Outcomes, Removed};
 use crate::source::reader::SourceReader;
@@ -44,7 +45,7 @@ impl Changes<'_> {
                 .await?;
         }
         for source in &table.looked_up {
-            self.add_affected(&mut keys, source.affected, self.changed_in(source.source_table))
+            self.add_affected(&mut keys, &*source.affected, self.changed_in(source.source_table))
                 .await?;
         }
         for followed in &table.follows {
@@ -135,7 +136,7 @@ impl Changes<'_> {
                     .to_owned();
                 let mut select = Query::select();
                 table.from_target(select.expr(table.target_page_key()));
-                let column = Expr::col((Alias::new(table.name), Alias::new(&reference.column)));
+                let column = Expr::col((Alias::new(table.name), reference.column));
                 select.and_where(column.in_subquery(gone));
                 for row in self.target.all(&select).await.target(doing)? {
                     keys.push(row.try_get_by_index(0).target(doing)?);

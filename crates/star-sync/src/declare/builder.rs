@@ -2,7 +2,9 @@
 //! and references follow from the entities.
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
-use sea_orm::{ActiveModelTrait, ColumnTrait, DbBackend, EntityName, EntityTrait, IdenStatic, Iterable, RelationTrait, Schema};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, DbBackend, EntityName, EntityTrait, IdenStatic, Iterable, RelationTrait, Schema,
+};
 
 use crate::declare::lookup::{KeysFrom, Lookup, Lookups, Need};
 use crate::declare::rejection::Rejection;
@@ -54,7 +56,9 @@ impl Table {
         let source_table = R::Entity::default().table_name();
         let selected = R::columns();
         let natural_key = natural_key_of::<E>(kind);
-        let primary_key: Vec<&str> = <R::Entity as EntityTrait>::PrimaryKey::iter().map(|key| key.as_str()).collect();
+        let primary_key: Vec<&str> = <R::Entity as EntityTrait>::PrimaryKey::iter()
+            .map(|key| key.as_str())
+            .collect();
         let references = references_of::<E>();
         let mut mistakes = Vec::new();
         if kind != Kind::Bridge && natural_key.len() != 1 {
@@ -63,7 +67,9 @@ impl Table {
         let foremost = selected.iter().take(primary_key.len());
         let is_key = |column: &SelectedColumn| column.table == source_table && primary_key.contains(&column.name);
         if foremost.filter(|column| is_key(column)).count() != primary_key.len() {
-            mistakes.push(format!("{name}: the primary key of {source_table} has to be read first"));
+            mistakes.push(format!(
+                "{name}: the primary key of {source_table} has to be read first"
+            ));
         }
         Self {
             name,
@@ -192,7 +198,9 @@ impl Table {
                     page_key: lookup.key,
                 }
             }
-            None => self.mistakes.push(format!("{} does not refer to {}", self.name, lookup.table)),
+            None => self
+                .mistakes
+                .push(format!("{} does not refer to {}", self.name, lookup.table)),
         }
     }
 
@@ -201,7 +209,8 @@ impl Table {
         let position = self.selected.iter().position(|selected| *selected == wanted);
         position.unwrap_or_else(|| {
             let SelectedColumn { table, name } = wanted;
-            self.mistakes.push(format!("{} looks up {table}.{name}, which it does not read", self.name));
+            self.mistakes
+                .push(format!("{} looks up {table}.{name}, which it does not read", self.name));
             0
         })
     }

@@ -61,7 +61,10 @@ impl Star {
         migrations: fn() -> Vec<Box<dyn MigrationTrait>>,
     ) -> Self {
         for table in &mut tables {
-            let dates = table.references.iter().filter(|reference| reference.parent == calendar.table);
+            let dates = table
+                .references
+                .iter()
+                .filter(|reference| reference.parent == calendar.table);
             table.date_columns = dates.map(|reference| reference.column).collect();
         }
         let (phases, unplaced) = phases(tables);
@@ -95,7 +98,9 @@ impl Star {
         }
         let of_tables = self.tables().map(|table| (table.name, &table.columns));
         for (table, columns) in of_tables.chain([(self.calendar.table, &self.calendar.columns)]) {
-            let unsupported = columns.iter().filter(|column| column.cell_type == CellType::Unsupported);
+            let unsupported = columns
+                .iter()
+                .filter(|column| column.cell_type == CellType::Unsupported);
             mistakes.extend(unsupported.map(|column| {
                 let name = column.name;
                 format!("{table}.{name} is declared with a type that cannot be written")
@@ -112,23 +117,38 @@ impl Star {
                 mistakes.push(mistake);
             }
         };
-        let same_source = self.tables().filter(|other| other.source_table == table.source_table).count();
+        let same_source = self
+            .tables()
+            .filter(|other| other.source_table == table.source_table)
+            .count();
         expect(
             same_source == 1,
-            format!("{name}: the rows of {} become rows of more than one table", table.source_table),
+            format!(
+                "{name}: the rows of {} become rows of more than one table",
+                table.source_table
+            ),
         );
         let key = self.source(table.source_table).map(|source| source.key);
         expect(
             key == Some(table.page_key),
-            format!("{name}: {} is not a source table with the key {}", table.source_table, table.page_key),
+            format!(
+                "{name}: {} is not a source table with the key {}",
+                table.source_table, table.page_key
+            ),
         );
         let looked_up = table.looked_up.iter().map(|lookup| lookup.source_table);
         for source in table.joined.iter().copied().chain(looked_up) {
-            expect(self.source(source).is_some(), format!("{name}: {source} is not a source table"));
+            expect(
+                self.source(source).is_some(),
+                format!("{name}: {source} is not a source table"),
+            );
         }
         let totals = table.totals.as_ref().map(|totals| totals.target_date);
         let named = table.natural_key.iter().chain(&table.indexes).copied().chain(totals);
-        let published = table.publishes.iter().flat_map(|publish| [publish.lookup.key, publish.lookup.value]);
+        let published = table
+            .publishes
+            .iter()
+            .flat_map(|publish| [publish.lookup.key, publish.lookup.value]);
         for column in named.chain(published) {
             let is_there = table.columns.iter().any(|there| there.name == column);
             expect(is_there, format!("{name} has no column {column}"));
@@ -140,20 +160,35 @@ impl Star {
                 Side::Target => self.table(lookup.table).is_some(),
                 Side::Source => self.source(lookup.table).is_some(),
             };
-            expect(is_there, format!("{name} looks up {}, which is not declared", lookup.table));
+            expect(
+                is_there,
+                format!("{name} looks up {}, which is not declared", lookup.table),
+            );
         }
         for (position, need) in table.needs.iter().enumerate() {
             if let KeysFrom::Values(earlier) = need.keys {
-                let is_earlier = table.needs[..position].iter().any(|need| std::ptr::eq(need.lookup, earlier));
-                expect(is_earlier, format!("{name} looks up through {} before it looks that up", earlier.name));
+                let is_earlier = table.needs[..position]
+                    .iter()
+                    .any(|need| std::ptr::eq(need.lookup, earlier));
+                expect(
+                    is_earlier,
+                    format!("{name} looks up through {} before it looks that up", earlier.name),
+                );
             }
         }
         for followed in &table.follows {
             let publishes = self.table(followed.fact).map(|fact| &fact.publishes);
-            let is_needed = publishes.into_iter().flatten().any(|publish| {
-                table.needs.iter().any(|need| std::ptr::eq(need.lookup, publish.lookup))
-            });
-            expect(is_needed, format!("{name} follows {}, and looks up nothing that it publishes", followed.fact));
+            let is_needed = publishes
+                .into_iter()
+                .flatten()
+                .any(|publish| table.needs.iter().any(|need| std::ptr::eq(need.lookup, publish.lookup)));
+            expect(
+                is_needed,
+                format!(
+                    "{name} follows {}, and looks up nothing that it publishes",
+                    followed.fact
+                ),
+            );
         }
         mistakes
     }
@@ -182,7 +217,9 @@ fn phases(mut tables: Vec<Table>) -> (Vec<Vec<Table>>, Vec<String>) {
         let waiting: HashSet<&str> = tables.iter().map(|table| table.name).collect();
         let is_ready: Vec<bool> = tables.iter().map(|table| !needs_any(table, &waiting)).collect();
         if !is_ready.contains(&true) {
-            let circle = tables.iter().map(|table| format!("{} needs a table that needs it", table.name));
+            let circle = tables
+                .iter()
+                .map(|table| format!("{} needs a table that needs it", table.name));
             let circle = circle.collect();
             phases.push(tables);
             return (phases, circle);
@@ -198,7 +235,9 @@ fn phases(mut tables: Vec<Table>) -> (Vec<Vec<Table>>, Vec<String>) {
 /// Whether a table needs rows of one of these.
 fn needs_any(table: &Table, others: &HashSet<&str>) -> bool {
     let lookups = table.needs.iter().map(|need| need.lookup);
-    let looked_up = lookups.filter(|lookup| lookup.side == Side::Target).map(|lookup| lookup.table);
+    let looked_up = lookups
+        .filter(|lookup| lookup.side == Side::Target)
+        .map(|lookup| lookup.table);
     let followed = table.follows.iter().map(|followed| followed.fact);
     let parents = table.references.iter().map(|reference| reference.parent.as_str());
     let mut needed = looked_up.chain(followed).chain(parents);

@@ -153,7 +153,7 @@ impl<'a> Found<'a> {
             published_positions: table
                 .publishes
                 .iter()
-                .map(|publish| table.position(publish.value))
+                .map(|publish| table.position(publish.lookup.value))
                 .collect(),
             changed: Vec::new(),
             republished: Vec::new(),

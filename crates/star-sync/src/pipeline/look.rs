@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use sea_orm::DatabaseConnection;
 
-use crate::declare::table::{Star, Table};
+use crate::declare::star::Star;
+use crate::declare::table::Table;
 use crate::error::Result;
 use crate::pipeline::plan::Planner;
 use crate::pipeline::progress::Progress;

@@ -64,7 +64,7 @@ pub fn transform(page: Page, published: &mut Published, described: usize) -> Res
 }
 
 fn add_published(table: &Table, publish: &Publish, wanted: &Wanted, map: &mut KeyMap) {
-    let (key, value) = (table.position(publish.key), table.position(publish.value));
+    let (key, value) = (table.position(publish.lookup.key), table.position(publish.lookup.value));
     for cells in wanted.cells.chunks_exact(table.columns.len()) {
         map.insert(integer(&cells[key]), integer(&cells[value]));
     }

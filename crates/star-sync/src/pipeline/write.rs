@@ -10,7 +10,8 @@ use sea_orm::{
 use crate::declare::date_key;
 use crate::declare::row::{Columns, integer};
 use crate::declare::scope::Scope;
-use crate::declare::table::{Kind, Star, Table, Years};
+use crate::declare::star::{Star, Years};
+use crate::declare::table::{Kind, Table};
 use crate::error::{Doing, Result};
 use crate::pipeline::flow::{Batch, BatchCounts, Outcomes, Updates};
 use crate::target::bookkeeping::history::{self, RunCounts};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::changes::prove::Proof;
-use crate::declare::table::Star;
+use crate::declare::star::Star;
 use crate::pipeline::flow::{Outcomes, TableOutcome};
 use crate::pipeline::stages::StageSeconds;
 use crate::target::bookkeeping::history::{RunCounts, Status};

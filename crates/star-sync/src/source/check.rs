@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 
 use crate::declare::source_table::SourceTable;
-use crate::declare::table::Star;
+use crate::declare::star::Star;
 use crate::error::{Doing, Error, Result};
 use crate::source::Source;
 
@@ -19,9 +19,9 @@ pub async fn columns(source: &Source, star: &Star) -> Result<BTreeMap<String, St
     }
     let found = found_columns(source).await?;
     let mut problems: Vec<String> = star
-        .unsupported_columns()
-        .iter()
-        .map(|column| format!("column {column} of the star is declared with a type that cannot be written"))
+        .mistakes()
+        .into_iter()
+        .map(|mistake| format!("the star's declaration: {mistake}"))
         .collect();
     let mut read = BTreeMap::new();
     if is_too_old(&source.server.version, source.server.is_mariadb) {

@@ -21,7 +21,7 @@ use tokio::sync::OnceCell;
 use tracing::debug;
 
 use crate::declare::integer::Integer;
-use crate::declare::table::{Calendar, Years};
+use crate::declare::star::{Calendar, Years};
 use crate::error::{Doing, Error, Result};
 use crate::source::connect::{Access, Opened};
 use crate::source::indexes::Indexes;

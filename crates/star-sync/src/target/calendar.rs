@@ -6,7 +6,7 @@ use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, OnConflict, Query};
 
 use crate::declare::date_key;
-use crate::declare::table::{Calendar, Years};
+use crate::declare::star::{Calendar, Years};
 use crate::error::{Doing, Result};
 
 /// The years that the target's calendar holds.

@@ -19,7 +19,8 @@ use sea_orm::{
 use sea_orm_migration::MigratorTraitSelf;
 use tracing::{debug, info};
 
-use crate::declare::table::{Star, Table};
+use crate::declare::star::Star;
+use crate::declare::table::Table;
 use crate::error::{Doing, Error, Result};
 use crate::target::bookkeeping::history;
 use crate::target::sqlite::version::{self, Steps};

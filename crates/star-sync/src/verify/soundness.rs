@@ -58,7 +58,7 @@ async fn duplicates(table: &Table, target: &TargetReader) -> Result<u64> {
 pub async fn orphans(table: &Table, target: &TargetReader) -> Result<u64> {
     let mut sum = 0;
     for reference in &table.references {
-        let column = Expr::col((Alias::new(table.name), Alias::new(&reference.column)));
+        let column = Expr::col((Alias::new(table.name), reference.column));
         let parent = Expr::col((Alias::new(&reference.parent), Alias::new(&reference.parent_column)));
         let select = Query::select()
             .expr(Expr::col(Asterisk).count())

@@ -8,7 +8,8 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::declare::scope::Scope;
-use crate::declare::table::{Star, Table};
+use crate::declare::star::Star;
+use crate::declare::table::Table;
 use crate::error::{Doing, Result};
 use crate::target::bookkeeping::state::States;
 

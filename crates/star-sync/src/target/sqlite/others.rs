@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
-use crate::declare::table::Star;
+use crate::declare::star::Star;
 use crate::error::{Doing, Error, Result};
 use crate::target::sqlite::pragma;
 

@@ -7,7 +7,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, Statement};
 use sea_orm_migration::{MigrationTrait, MigratorTraitSelf, seaql_migrations};
 
-use crate::declare::table::Star;
+use crate::declare::star::Star;
 use crate::error::{Doing, Error, Result};
 use crate::target::sqlite::pragma;
 
