@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use sea_orm::ActiveValue::{NotSet, Set};
 
 use crate::declare::integer::Integer;
+use crate::declare::lookup::{Lookup, Side};
 use crate::declare::source_table::SourceTable;
 use crate::declare::star::{Calendar, Names, Star};
 use crate::declare::table::Table;
@@ -87,32 +88,46 @@ source_record! {
     }
 }
 
+/// book_id to book_key.
+pub static BOOK: Lookup = Lookup {
+    name: "book",
+    side: Side::Target,
+    table: "dim_book",
+    key: "book_id",
+    value: "book_key",
+    published_by: None,
+};
+
 /// The star, built once.
 pub fn star() -> &'static Star {
-    static STAR: LazyLock<Star> = LazyLock::new(|| {
-        let names = Names {
-            program: "library-sync",
-            source: "library",
-            metrics_prefix: "library_sync",
-            application_id: 1,
-        };
-        let calendar = Calendar {
-            table: "dim_date",
-            date_key: "date_key",
-            columns: vec![],
-            year: |_| vec![],
-            source_years: vec![],
-        };
-        let sources = vec![
-            SourceTable::of::<book::Entity>(book::Column::BookId),
-            SourceTable::of::<loan::Entity>(loan::Column::LoanId),
-        ];
-        Star::new(names, sources, tables(), calendar, Vec::new)
-    });
+    static STAR: LazyLock<Star> = LazyLock::new(|| star_of(tables()));
     &STAR
 }
 
-fn tables() -> Vec<Table> {
+/// A star of these tables.
+pub fn star_of(tables: Vec<Table>) -> Star {
+    let names = Names {
+        program: "library-sync",
+        source: "library",
+        metrics_prefix: "library_sync",
+        application_id: 1,
+    };
+    let calendar = Calendar {
+        table: "dim_date",
+        date_key: "date_key",
+        columns: vec![],
+        year: |_| vec![],
+        source_years: vec![],
+    };
+    let sources = vec![
+        SourceTable::of::<book::Entity>(book::Column::BookId),
+        SourceTable::of::<loan::Entity>(loan::Column::LoanId),
+    ];
+    Star::new(names, sources, tables, calendar, Vec::new)
+}
+
+/// Its tables, a dimension and a fact.
+pub fn tables() -> Vec<Table> {
     vec![
         Table::dimension::<dim_book::Entity, Book>(|book, _| {
             Ok(dim_book::ActiveModel {

@@ -1,7 +1,7 @@
 //! `bridge_film_actor`: who plays in which film.
 
+use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
-use sea_orm::{ActiveValue::Set, QuerySelect, QueryTrait};
 use star_sync::declare::integer::Integer;
 use star_sync::declare::lookup::Lookups;
 use star_sync::declare::rejection::Rejection;

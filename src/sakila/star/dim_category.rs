@@ -1,11 +1,8 @@
 //! `dim_category`: one row a genre.
 
 use chrono::{DateTime, Utc};
+use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
-use sea_orm::{
-    ActiveValue::{NotSet, Set},
-    QuerySelect, QueryTrait,
-};
 use star_sync::declare::integer::Integer;
 use star_sync::declare::lookup::{Lookup, Lookups, Side};
 use star_sync::declare::rejection::Rejection;

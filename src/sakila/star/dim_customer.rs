@@ -1,11 +1,8 @@
 //! `dim_customer`: one row a customer, with the city and country of its address.
 
 use chrono::{DateTime, Utc};
+use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
-use sea_orm::{
-    ActiveValue::{NotSet, Set},
-    QuerySelect, QueryTrait,
-};
 use star_sync::declare::integer::Integer;
 use star_sync::declare::lookup::{Lookup, Lookups, Side};
 use star_sync::declare::rejection::Rejection;

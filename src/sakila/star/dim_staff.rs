@@ -1,11 +1,8 @@
 //! `dim_staff`: one row a staff member. The facts have its `staff_id`.
 
 use chrono::{DateTime, Utc};
+use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
-use sea_orm::{
-    ActiveValue::{NotSet, Set},
-    QuerySelect, QueryTrait,
-};
 use star_sync::declare::integer::Integer;
 use star_sync::declare::lookup::Lookups;
 use star_sync::declare::rejection::Rejection;

@@ -243,3 +243,75 @@ fn needs_any(table: &Table, others: &HashSet<&str>) -> bool {
     let mut needed = looked_up.chain(followed).chain(parents);
     needed.any(|needed| needed != table.name && others.contains(needed))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::made_up;
+
+    fn mistakes_of(change: impl FnOnce(&mut Vec<Table>)) -> String {
+        let mut tables = made_up::tables();
+        change(&mut tables);
+        made_up::star_of(tables).mistakes().join("\n")
+    }
+
+    #[test]
+    fn a_sound_star_has_no_mistakes() {
+        assert_eq!(mistakes_of(|_| ()), "");
+    }
+
+    #[test]
+    fn a_column_that_is_not_read_cannot_be_looked_up() {
+        let mistakes = mistakes_of(|tables| {
+            let loan = tables.remove(1);
+            tables.push(loan.looks_up(&made_up::BOOK, made_up::book::Column::BookId));
+        });
+        assert_eq!(mistakes, "fact_loan looks up book.book_id, which it does not read");
+    }
+
+    #[test]
+    fn two_tables_of_the_same_rows_and_a_source_without_declaration_are_named() {
+        let mistakes = mistakes_of(|tables| {
+            tables[1].source_table = "book";
+            tables[1].joined = vec!["nowhere"];
+        });
+        for mistake in [
+            "dim_book: the rows of book become rows of more than one table",
+            "fact_loan: book is not a source table with the key loan_id",
+            "fact_loan: nowhere is not a source table",
+        ] {
+            assert!(mistakes.contains(mistake), "{mistakes}");
+        }
+    }
+
+    #[test]
+    fn what_a_lookup_needs_is_loaded_in_an_earlier_phase() {
+        let mut tables = made_up::tables();
+        let loan = tables.remove(1).looks_up(&made_up::BOOK, made_up::loan::Column::LoanId);
+        tables.insert(0, loan);
+        let (phases, mistakes) = phases(tables);
+        let names: Vec<Vec<&str>> = phases
+            .iter()
+            .map(|phase| phase.iter().map(|table| table.name).collect())
+            .collect();
+        assert_eq!(names, [["dim_book"], ["fact_loan"]]);
+        assert!(mistakes.is_empty());
+    }
+
+    #[test]
+    fn tables_that_wait_for_each_other_are_named() {
+        let mistakes = mistakes_of(|tables| {
+            let mut tables = tables.iter_mut();
+            let (book, loan) = (tables.next().unwrap(), tables.next().unwrap());
+            for (table, other) in [(book, "fact_loan"), (loan, "dim_book")] {
+                table.references.push(crate::declare::table::Reference {
+                    column: "key",
+                    parent: other.to_owned(),
+                    parent_column: "key".to_owned(),
+                });
+            }
+        });
+        assert!(mistakes.contains("dim_book needs a table that needs it"), "{mistakes}");
+        assert!(mistakes.contains("fact_loan needs a table that needs it"), "{mistakes}");
+    }
+}
