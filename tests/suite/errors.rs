@@ -284,7 +284,9 @@ fn the_documentation_has_every_log_code() {
         }
     }
     let mut codes = BTreeSet::new();
-    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut codes);
+    for folder in ["src", "crates/star-sync/src", "crates/star-sync-cli/src"] {
+        collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut codes);
+    }
     let text = include_str!("../../docs/errors.md");
     let chapter = text.split("\n## ").find(|chapter| chapter.starts_with("Log codes"));
     let rows = chapter.unwrap().lines().filter_map(|line| line.strip_prefix("| `"));

@@ -149,7 +149,7 @@ fn a_second_signal_ends_a_run_that_still_honours_the_first() {
         sandbox.wait_until_locked_by(&run);
         send(signals[0], &run.0);
         let mut log = wait_for(&mut run.0, HEARD);
-        // Closer to the first it would be the same request: `SAME_REQUEST` in src/commands/signals.rs, which is counted
+        // Closer to the first it would be the same request: `SAME_REQUEST` in crates/star-sync-cli/src/commands/signals.rs, which is counted
         // from before the log line that was waited for.
         std::thread::sleep(Duration::from_millis(301));
         send(signals[1], &run.0);

@@ -38,13 +38,13 @@ fn parse(log: &str) -> Vec<Part> {
                 name: format!("Suite on {}", server_name(server)),
                 ..Part::default()
             });
-        } else if let Some(part) = parts.last_mut() {
-            if let Some(result) = line.strip_prefix("test result: ") {
-                part.passed += number_before(result, " passed");
-                part.failed += number_before(result, " failed");
-                part.not_run += number_before(result, " ignored");
-                part.seconds += seconds(result);
-            }
+        } else if let Some(part) = parts.last_mut()
+            && let Some(result) = line.strip_prefix("test result: ")
+        {
+            part.passed += number_before(result, " passed");
+            part.failed += number_before(result, " failed");
+            part.not_run += number_before(result, " ignored");
+            part.seconds += seconds(result);
         }
     }
     parts

@@ -5,7 +5,7 @@
 //! `FAILPOINTS="before-batch-commit=3*off->return"` when it comes there for the fourth time.
 
 /// Dies here if a test wants it, without running any more code of ours, as if killed.
-pub fn pass(name: &'static str) {
+pub(crate) fn pass(name: &'static str) {
     let _ = name;
     fail::fail_point!(name, |_| std::process::abort());
 }

@@ -31,14 +31,14 @@
 pub mod changes;
 pub mod declare;
 pub mod error;
-pub mod failpoint;
+pub(crate) mod failpoint;
 #[cfg(test)]
 mod made_up;
 pub mod metrics;
 pub mod pipeline;
 pub mod runs;
 pub mod source;
-pub mod sql;
+pub(crate) mod sql;
 pub mod stop;
 pub mod target;
 pub mod verify;

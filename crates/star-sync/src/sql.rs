@@ -3,12 +3,12 @@
 
 /// The snapshot has to begin with this very statement: after a plain BEGIN the first read would fix it. MySQL
 /// refuses to prepare it, so it goes out unprepared.
-pub const START_SNAPSHOT: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
+pub(crate) const START_SNAPSHOT: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
 // Session variables are no part of any query builder. What stands behind `/*!50701` MySQL alone executes, and behind
 // `/*M!` MariaDB alone: so one text is right for both, before it is known which of them answers. No value is DEFAULT
 // where that is the server's: it is what must not be inherited.
 /// Whatever changes what a statement of ours returns, whether it runs, or how long its connection lives.
-pub const SET_SESSION: &str = "SET SESSION \
+pub(crate) const SET_SESSION: &str = "SET SESSION \
     sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 1, completion_type = 'NO_CHAIN', \
     sql_select_limit = 18446744073709551615, max_join_size = 18446744073709551615, sql_big_selects = 1, \
     sql_safe_updates = 0, sql_auto_is_null = 0, sql_buffer_result = 0, lc_time_names = 'en_US', \
@@ -23,7 +23,7 @@ pub const SET_SESSION: &str = "SET SESSION \
     idle_readonly_transaction_timeout = 0, idle_write_transaction_timeout = 0, system_versioning_asof = DEFAULT, \
     sql_if_exists = 0, old_mode = '', max_session_mem_used = 9223372036854775807 */";
 /// Those of them on which what a statement returns depends, as text; in the order of `SESSION_WANTED`.
-pub const READ_SESSION: &str = "SELECT CAST(@@sql_mode AS CHAR), CAST(@@autocommit + 0 AS CHAR), \
+pub(crate) const READ_SESSION: &str = "SELECT CAST(@@sql_mode AS CHAR), CAST(@@autocommit + 0 AS CHAR), \
     CAST(@@completion_type AS CHAR), CAST(@@sql_select_limit AS CHAR), CAST(@@max_join_size AS CHAR), \
     CAST(@@sql_safe_updates + 0 AS CHAR), CAST(@@sql_auto_is_null + 0 AS CHAR), CAST(@@time_zone AS CHAR), \
     CAST(@@character_set_client AS CHAR), CAST(@@character_set_results AS CHAR), CAST(@@collation_connection AS CHAR) \
@@ -32,7 +32,7 @@ pub const READ_SESSION: &str = "SELECT CAST(@@sql_mode AS CHAR), CAST(@@autocomm
     /*M! , CAST(@@tx_isolation AS CHAR), CAST(@@max_statement_time = 0 AS CHAR), \
     IF(@@system_versioning_asof = 'DEFAULT', '0', @@system_versioning_asof) */";
 /// What they have to be, by the names that MySQL has for them.
-pub const SESSION_WANTED: [(&str, &str); 14] = [
+pub(crate) const SESSION_WANTED: [(&str, &str); 14] = [
     ("sql_mode", "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION"),
     ("autocommit", "1"),
     ("completion_type", "NO_CHAIN"),
@@ -51,14 +51,14 @@ pub const SESSION_WANTED: [(&str, &str); 14] = [
 ];
 // System variables are no columns to the query builder. MariaDB has no identifier of its own; these four are another
 // server's together.
-pub const SERVER_COMMENT: &str = "@@version_comment";
-pub const READ_PRODUCT: &str = "SELECT VERSION(), @@version_comment";
-pub const SERVER_TIME_ZONE: &str = "@@global.time_zone";
-pub const MYSQL_ID: &str = "@@server_uuid";
-pub const MARIADB_ID: &str = "CONCAT_WS(' ', @@hostname, @@port, @@server_id, @@datadir)";
+pub(crate) const SERVER_COMMENT: &str = "@@version_comment";
+pub(crate) const READ_PRODUCT: &str = "SELECT VERSION(), @@version_comment";
+pub(crate) const SERVER_TIME_ZONE: &str = "@@global.time_zone";
+pub(crate) const MYSQL_ID: &str = "@@server_uuid";
+pub(crate) const MARIADB_ID: &str = "CONCAT_WS(' ', @@hostname, @@port, @@server_id, @@datadir)";
 /// How many connections the account may have at once (0: any number), and whether the server demands TLS. Both are system
 /// variables, which are no columns to the query builder.
-pub const CONNECTION_LIMITS: &str =
+pub(crate) const CONNECTION_LIMITS: &str =
     "SELECT CAST(@@max_user_connections AS SIGNED), CAST(@@require_secure_transport AS SIGNED)";
 /// Whether the account demands TLS; every account may ask for this of itself. It is no table to the query builder.
-pub const OWN_ACCOUNT: &str = "SHOW CREATE USER CURRENT_USER()";
+pub(crate) const OWN_ACCOUNT: &str = "SHOW CREATE USER CURRENT_USER()";

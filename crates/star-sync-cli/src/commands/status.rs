@@ -235,7 +235,7 @@ fn answered<T>(result: Result<T>) -> Option<T> {
             warn!(
                 code = "SOURCE_NOT_ASKED",
                 "the source does not answer, so there is no lag to show: {error}"
-            )
+            );
         })
         .ok()
 }

@@ -40,7 +40,7 @@ const KEYS_A_PAGE: usize = 2_000;
 pub(super) const LEAST_ROWS_A_RANGE: u64 = 100;
 
 /// What a pass begins with.
-pub struct Start {
+pub(crate) struct Start {
     pub mode: Mode,
     /// Rows of dimensions that were seen to be gone from the source.
     pub removed: Removed,
@@ -57,7 +57,7 @@ pub struct Start {
 }
 
 /// Pages that were compared with the source before a pass.
-pub struct WalkedBefore {
+pub(crate) struct WalkedBefore {
     pub intervals: HashMap<&'static str, Vec<Scope>>,
     /// What each source table looked like before the first page was read, where that had settled.
     pub signatures: HashMap<String, String>,
@@ -65,7 +65,7 @@ pub struct WalkedBefore {
 
 impl Start {
     /// A pass with nothing before it.
-    pub fn of(mode: Mode) -> Self {
+    pub(crate) fn of(mode: Mode) -> Self {
         Self {
             mode,
             removed: Removed::new(),
@@ -79,14 +79,14 @@ impl Start {
 }
 
 /// What a pass has done.
-pub struct Passed {
+pub(crate) struct Passed {
     pub outcomes: Outcomes,
     pub comparisons: Vec<Comparison>,
     pub proof: Proof,
 }
 
 /// One pass.
-pub struct CatchUp<'a> {
+pub(crate) struct CatchUp<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) snapshot: &'a Snapshot,
     /// Of the source.
@@ -113,7 +113,7 @@ pub struct CatchUp<'a> {
 
 impl<'a> CatchUp<'a> {
     /// Sets the pass up, with what is remembered and what the source says of itself.
-    pub async fn new(
+    pub(crate) async fn new(
         context: &'a Context<'a>,
         snapshot: &'a Snapshot,
         transaction: Arc<DatabaseTransaction>,
@@ -142,7 +142,7 @@ impl<'a> CatchUp<'a> {
     }
 
     /// Does all of it but the commit. Returns what was done and the comparison of both sides.
-    pub async fn run(mut self) -> Result<Passed> {
+    pub(crate) async fn run(mut self) -> Result<Passed> {
         for table in self.context.look.star.tables() {
             if let Some(survey) = self.start.surveys.get_mut(table.name) {
                 self.deltas

@@ -19,7 +19,7 @@ use crate::target::bookkeeping::state::{self, sync_state};
 
 /// The rows of a source table that changed since its marker.
 #[derive(Default)]
-pub struct Delta {
+pub(crate) struct Delta {
     /// Whether the table may have changed at all. If not, it was not read.
     pub moved: bool,
     /// Ascending.
@@ -36,7 +36,7 @@ pub struct Delta {
 }
 
 /// What the state after a run depends on beside the delta.
-pub struct Advance<'a> {
+pub(crate) struct Advance<'a> {
     pub snapshot: &'a Snapshot,
     pub mode: Mode,
     pub overlap: TimeDelta,
@@ -52,7 +52,7 @@ pub struct Advance<'a> {
 
 /// What is known of a table before it is looked at.
 #[derive(Clone, Copy)]
-pub struct LookAt {
+pub(crate) struct LookAt {
     /// Whether a target table is made from it row by row.
     pub has_all: bool,
     /// Whether to ask for the number of rows first, which is as much work as looking for changes without an index.
@@ -77,7 +77,7 @@ struct Scan {
 
 impl Delta {
     /// Reads which rows changed, unless the table's UPDATE_TIME proves that none did.
-    pub async fn read(
+    pub(crate) async fn read(
         snapshot: &Snapshot,
         table: &SourceTable,
         state: Option<&sync_state::Model>,
@@ -152,7 +152,7 @@ impl Delta {
 
     /// The same, of the recent changes alone.
     #[must_use]
-    pub fn of_recent(&self) -> Self {
+    pub(crate) fn of_recent(&self) -> Self {
         Self {
             moved: self.moved,
             keys: self.recent.clone(),
@@ -161,7 +161,7 @@ impl Delta {
     }
 
     /// The delta of a table all of whose rows were looked at.
-    pub fn surveyed(mut keys: Vec<i64>, newest: Option<DateTime<Utc>>) -> Self {
+    pub(crate) fn surveyed(mut keys: Vec<i64>, newest: Option<DateTime<Utc>>) -> Self {
         keys.sort_unstable();
         Self {
             moved: true,
@@ -189,7 +189,12 @@ impl Delta {
     ///
     /// The marker is the newest change that was seen, but never beyond what is closed: what is younger may still get
     /// company in the same second, or from a transaction that has not committed yet.
-    pub fn advance(&self, table: &SourceTable, before: sync_state::Model, after: &Advance<'_>) -> sync_state::Model {
+    pub(crate) fn advance(
+        &self,
+        table: &SourceTable,
+        before: sync_state::Model,
+        after: &Advance<'_>,
+    ) -> sync_state::Model {
         let snapshot = after.snapshot;
         let closed = snapshot.closed_until(after.overlap);
         let closes_load = after.mode == Mode::ClosingFullLoad;

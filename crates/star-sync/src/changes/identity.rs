@@ -21,7 +21,7 @@ const CLOCK_CORRECTION_SECONDS: i64 = 5;
 pub type SourceColumns = BTreeMap<String, String>;
 
 /// The source as it is now.
-pub fn record(context: &Context<'_>) -> SourceRecord {
+pub(crate) fn record(context: &Context<'_>) -> SourceRecord {
     record_of(&context.look.source.server, context.source_columns)
 }
 
@@ -46,7 +46,11 @@ pub async fn check(source: &Source, columns: &SourceColumns, target: &impl Conne
 
 /// What tells that the source is another one than the target remembers; nothing if it is the same, or if nothing was
 /// loaded yet.
-pub async fn evidence(source: &Source, columns: &SourceColumns, target: &impl ConnectionTrait) -> Result<Vec<String>> {
+pub(crate) async fn evidence(
+    source: &Source,
+    columns: &SourceColumns,
+    target: &impl ConnectionTrait,
+) -> Result<Vec<String>> {
     let then = source_record::load(target).await?;
     let states = state::load(target).await?;
     let clock = source.clock().await?;

@@ -30,7 +30,7 @@ pub struct Cells(pub Vec<(String, Option<String>)>);
 
 impl Cells {
     /// The run that last wrote a row of the target.
-    pub fn run_id(&self) -> Option<i64> {
+    pub(crate) fn run_id(&self) -> Option<i64> {
         self.get(RUN_COLUMN)?.parse().ok()
     }
 
@@ -59,7 +59,7 @@ pub struct RowBehind {
 
 /// Whether the row of a target table was last written by a run that saw every change behind it, as far as that is known.
 /// If it differs, it is for another reason.
-pub async fn is_written_since(
+pub(crate) async fn is_written_since(
     look: &Look<'_>,
     snapshot: &Snapshot,
     target: &TargetReader,
@@ -79,7 +79,7 @@ pub async fn is_written_since(
 
 /// Whether the run's snapshot is of a later second than all changes behind the row that lie beyond the watermarks. A
 /// change in a transaction that was not committed then has a row of the target that is older than itself.
-pub fn was_written_since(behind: &[RowBehind], run: Option<&sync_run::Model>) -> bool {
+pub(crate) fn was_written_since(behind: &[RowBehind], run: Option<&sync_run::Model>) -> bool {
     let changes = behind.iter().filter(|row| row.is_newer_than_marker);
     let mut changed = changes.map(|row| row.columns.get(MARKER_COLUMN)).peekable();
     match run.and_then(|run| run.source_clock.as_ref()) {
@@ -92,7 +92,7 @@ pub fn was_written_since(behind: &[RowBehind], run: Option<&sync_run::Model>) ->
 }
 
 /// The row of the star, every column of it.
-pub async fn held(target: &TargetReader, table: &Table, key: i64) -> Result<Option<Cells>> {
+pub(crate) async fn held(target: &TargetReader, table: &Table, key: i64) -> Result<Option<Cells>> {
     let doing = || format!("reading {} {key}", table.name);
     let select = Query::select()
         .column(Asterisk)
@@ -121,7 +121,7 @@ fn text(row: &QueryResult, position: usize) -> Option<String> {
 }
 
 /// The way from a row of the star to the source rows behind it.
-pub struct Search<'a> {
+pub(crate) struct Search<'a> {
     look: &'a Look<'a>,
     snapshot: &'a Snapshot,
     target: &'a TargetReader,
@@ -132,7 +132,12 @@ pub struct Search<'a> {
 
 impl<'a> Search<'a> {
     /// Sets the search up, with nothing found.
-    pub fn new(look: &'a Look<'a>, snapshot: &'a Snapshot, target: &'a TargetReader, states: &'a States) -> Self {
+    pub(crate) fn new(
+        look: &'a Look<'a>,
+        snapshot: &'a Snapshot,
+        target: &'a TargetReader,
+        states: &'a States,
+    ) -> Self {
         Self {
             look,
             snapshot,
@@ -144,7 +149,7 @@ impl<'a> Search<'a> {
     }
 
     /// Finds the rows behind one row of `table`; returns both sides of it.
-    pub async fn behind(&mut self, table: &'static Table, key: i64) -> Result<Page> {
+    pub(crate) async fn behind(&mut self, table: &'static Table, key: i64) -> Result<Page> {
         let only_this = |select: &mut SelectStatement| select.and_where(table.source_page_key().eq(key)).to_owned();
         let mut from = Query::select();
         self.add(table.source_table, only_this(from.from(table.source_table)), key)

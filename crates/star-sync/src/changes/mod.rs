@@ -5,16 +5,16 @@
 //! watermarks. `pending` tells, by reading alone, what such a pass would change; `lineage` what one row is made of.
 //! `identity` tells whether the source is still the one that the target was loaded from.
 
-pub mod agreement;
-pub mod catch_up;
-pub mod delta;
+pub(crate) mod agreement;
+pub(crate) mod catch_up;
+pub(crate) mod delta;
 pub mod identity;
 pub mod lineage;
-pub mod pending;
+pub(crate) mod pending;
 pub mod prove;
-pub mod reconcile;
-pub mod stale;
-pub mod survey;
+pub(crate) mod reconcile;
+pub(crate) mod stale;
+pub(crate) mod survey;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -45,14 +45,14 @@ pub struct Context<'a> {
 
 impl Context<'_> {
     /// Opens the history's row of this run; returns its id.
-    pub async fn begin_run<C: ConnectionTrait>(&self, connection: &C, command: &str) -> Result<i64> {
+    pub(crate) async fn begin_run<C: ConnectionTrait>(&self, connection: &C, command: &str) -> Result<i64> {
         history::begin_run(connection, command, self.began, &self.look.source.server.identity).await
     }
 }
 
 /// What a pass over the changes is part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// Begins at the markers; tables that have not moved are not read.
     Incremental,
     /// As an incremental run, after all pages were compared.

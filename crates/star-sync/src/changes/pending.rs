@@ -33,7 +33,7 @@ const DOUBTFUL_ROWS: usize = 200;
 
 /// Rows that changed since the last sync, by star table.
 #[derive(Default)]
-pub struct Pending(HashMap<&'static str, PendingRows>);
+pub(crate) struct Pending(HashMap<&'static str, PendingRows>);
 
 #[derive(Default)]
 struct PendingRows {
@@ -50,7 +50,7 @@ struct PendingRows {
 /// last sync may have been in the second of the last change. MariaDB notes when a transaction began, not when it was
 /// committed: there the time has to be the one that the last sync saw. A transaction that began in that very second, and
 /// was committed behind the sync, does not move it; the next transaction does.
-pub fn may_have_changed(snapshot: &Snapshot, source_table: &str, states: &States) -> bool {
+pub(crate) fn may_have_changed(snapshot: &Snapshot, source_table: &str, states: &States) -> bool {
     may_have_changed_at(
         states.get(source_table),
         snapshot.signature(source_table).as_deref(),
@@ -86,7 +86,7 @@ fn is_same(then: &str, now: &str) -> bool {
 
 impl Pending {
     /// Looks for changed rows as an incremental run would, and compares them.
-    pub async fn find(look: &Look<'_>, snapshot: &Snapshot, sides: &Sides<'_>, states: &States) -> Result<Self> {
+    pub(crate) async fn find(look: &Look<'_>, snapshot: &Snapshot, sides: &Sides<'_>, states: &States) -> Result<Self> {
         let deltas = deltas(look.star, snapshot, states).await?;
         let recent = deltas.iter().map(|(table, delta)| (*table, delta.of_recent()));
         let recent: HashMap<&'static str, Delta> = recent.collect();
@@ -150,32 +150,32 @@ impl Pending {
     }
 
     /// Whether a row is among those that a change may have reached.
-    pub fn holds(&self, table: &Table, key: i64) -> bool {
+    pub(crate) fn holds(&self, table: &Table, key: i64) -> bool {
         self.0
             .get(table.name)
             .is_some_and(|rows| rows.candidates.binary_search(&key).is_ok())
     }
 
     /// Whether a row is quarantined.
-    pub fn is_quarantined(&self, table: &Table, key: i64) -> bool {
+    pub(crate) fn is_quarantined(&self, table: &Table, key: i64) -> bool {
         self.0
             .get(table.name)
             .is_some_and(|rows| rows.quarantined.binary_search(&key).is_ok())
     }
 
     /// How many rows of the target table the next incremental run changes.
-    pub fn rows(&self, table: &Table) -> u64 {
+    pub(crate) fn rows(&self, table: &Table) -> u64 {
         self.0.get(table.name).map_or(0, |rows| rows.rows)
     }
 
     /// The rows that a change may have reached, but for the quarantined ones.
-    pub fn scopes(&self, table: &Table) -> Vec<Scope> {
+    pub(crate) fn scopes(&self, table: &Table) -> Vec<Scope> {
         let candidates = self.0.get(table.name).map_or(&[][..], |rows| &rows.candidates);
         Scope::of_keys(candidates.iter().copied(), KEYS_A_STATEMENT)
     }
 
     /// How many rows the next run adds to a table, or takes away.
-    pub async fn added_rows(&self, table: &Table, sides: &Sides<'_>) -> Result<i64> {
+    pub(crate) async fn added_rows(&self, table: &Table, sides: &Sides<'_>) -> Result<i64> {
         let Some(rows) = self.0.get(table.name) else {
             return Ok(0);
         };

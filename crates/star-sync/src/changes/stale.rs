@@ -16,7 +16,7 @@ use crate::target::TargetReader;
 use crate::target::bookkeeping::reject;
 
 /// What has changed so far in a pass.
-pub struct Changes<'a> {
+pub(crate) struct Changes<'a> {
     pub star: &'static Star,
     pub source: SourceReader,
     pub target: TargetReader,
@@ -31,7 +31,7 @@ pub struct Changes<'a> {
 
 impl Changes<'_> {
     /// The page keys of all rows of `table` that may no longer be right, in no order, some of them twice.
-    pub async fn stale_keys(&self, table: &Table) -> Result<Vec<i64>> {
+    pub(crate) async fn stale_keys(&self, table: &Table) -> Result<Vec<i64>> {
         let mut keys = self.changed_in(table.source_table).to_vec();
         for source in table.joined.iter().filter_map(|name| self.star.source(name)) {
             let affected = |changed: &[i64]| {

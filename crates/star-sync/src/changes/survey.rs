@@ -15,14 +15,18 @@ use crate::target::bookkeeping::state::{self, States};
 use crate::verify::totals::{Figures, SourceTotals};
 
 /// One fact, at the instant of the snapshot.
-pub struct Survey {
+pub(crate) struct Survey {
     pub rows: i64,
     pub delta: Delta,
     pub totals: Figures,
 }
 
 /// Surveys all facts, by the names of their star tables.
-pub async fn facts(look: &Look<'_>, snapshot: &Snapshot, states: &States) -> Result<HashMap<&'static str, Survey>> {
+pub(crate) async fn facts(
+    look: &Look<'_>,
+    snapshot: &Snapshot,
+    states: &States,
+) -> Result<HashMap<&'static str, Survey>> {
     let mut surveys = HashMap::new();
     let mut totals = SourceTotals::new(look, snapshot.reader());
     for table in look.star.tables().filter(|table| table.totals.is_some()) {

@@ -16,7 +16,7 @@ use crate::target::sqlite::held::{Held, natural_key};
 /// A scope is authoritative: what is held and not wanted is deleted, what is equal is not written. Up to
 /// `described` differing rows are described. A row that is rejected for want of its parent goes from the target only
 /// if the lookups are current; else it stays as it is, for the pass that looks again at all rejects.
-pub fn compare(job: Job, described: usize, wanted: Wanted, held: &Held, are_lookups_current: bool) -> Batch {
+pub(crate) fn compare(job: Job, described: usize, wanted: Wanted, held: &Held, are_lookups_current: bool) -> Batch {
     let table = job.table;
     let Wanted {
         page_keys,
@@ -71,7 +71,7 @@ pub fn compare(job: Job, described: usize, wanted: Wanted, held: &Held, are_look
 }
 
 /// The same for a scope of which the target holds nothing, as it is in a first load: no row has to be matched or copied.
-pub fn all_new(job: Job, described: usize, parts: Vec<Wanted>) -> Batch {
+pub(crate) fn all_new(job: Job, described: usize, parts: Vec<Wanted>) -> Batch {
     let table = job.table;
     let mut found = Found::new(table, described);
     let (mut inserts, mut rejects) = (Vec::new(), Vec::new());

@@ -48,7 +48,7 @@ pub struct Page {
 
 /// The rows of one scope as the target should hold them.
 #[derive(Default)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// Of each row that can be loaded.
     pub page_keys: Vec<i64>,
     /// Its cells, row after row, each as wide as the table's columns.
@@ -58,7 +58,7 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    pub fn with_capacity(rows: usize, width: usize) -> Self {
+    pub(crate) fn with_capacity(rows: usize, width: usize) -> Self {
         Self {
             page_keys: Vec::with_capacity(rows),
             cells: Vec::with_capacity(rows * width),
@@ -67,7 +67,7 @@ impl Wanted {
     }
 
     /// All rows, in order.
-    pub fn join(parts: Vec<Self>) -> Self {
+    pub(crate) fn join(parts: Vec<Self>) -> Self {
         let mut joined = Self {
             page_keys: Vec::with_capacity(parts.iter().map(|part| part.page_keys.len()).sum()),
             cells: Vec::with_capacity(parts.iter().map(|part| part.cells.len()).sum()),
@@ -155,7 +155,7 @@ pub struct BatchCounts {
 }
 
 impl BatchCounts {
-    pub fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.read += other.read;
         self.inserted += other.inserted;
         self.updated += other.updated;
@@ -166,7 +166,7 @@ impl BatchCounts {
 }
 
 /// What was done to each table, by its name.
-pub type Outcomes = BTreeMap<&'static str, TableOutcome>;
+pub(crate) type Outcomes = BTreeMap<&'static str, TableOutcome>;
 
 /// What was done to one table.
 #[derive(Clone, Debug, Default)]
@@ -190,7 +190,7 @@ pub struct TableOutcome {
 }
 
 impl TableOutcome {
-    pub fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.counts.add(other.counts);
         self.compared.add(other.compared);
         self.changed.extend(other.changed);
@@ -203,7 +203,7 @@ impl TableOutcome {
     }
 
     /// One line of the log, if anything was read.
-    pub fn log(&self, table: &str) {
+    pub(crate) fn log(&self, table: &str) {
         let (seen, found) = (self.counts, self.compared);
         if seen.read + found.read == 0 {
             return;
@@ -221,7 +221,7 @@ impl TableOutcome {
 
     /// The same outcome, of rows that were read only to be compared.
     #[must_use]
-    pub fn of_comparing(mut self) -> Self {
+    pub(crate) fn of_comparing(mut self) -> Self {
         self.compared.add(std::mem::take(&mut self.counts));
         self
     }
@@ -229,7 +229,7 @@ impl TableOutcome {
 
 /// Rows of dimensions that are gone from the source and still to be deleted: their natural keys, by dimension.
 /// They go at the end of a run, when nothing points to them any more.
-pub type Removed = HashMap<&'static str, HashSet<i64>>;
+pub(crate) type Removed = HashMap<&'static str, HashSet<i64>>;
 
 /// Rows of dimensions that the source has and the target lacks: late arrivals, by dimension.
 pub type Late = Vec<(&'static str, Vec<i64>)>;

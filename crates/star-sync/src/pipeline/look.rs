@@ -30,7 +30,7 @@ pub struct Look<'a> {
 
 impl Look<'_> {
     /// Cuts a table into intervals of a page each, as these two have it.
-    pub async fn planner(&self, table: &Table, source: SourceReader, target: TargetReader) -> Result<Planner> {
+    pub(crate) async fn planner(&self, table: &Table, source: SourceReader, target: TargetReader) -> Result<Planner> {
         let estimated_rows = self.source.estimated_rows(&source).await?;
         Ok(Planner {
             source,

@@ -113,7 +113,7 @@ impl LookupSource {
     }
 
     /// Fills the lookups of one page with just the keys that its rows refer to.
-    pub async fn of_page(&self, needs: &[Need], rows: &SourceRows) -> Result<(Lookups, Late)> {
+    pub(crate) async fn of_page(&self, needs: &[Need], rows: &SourceRows) -> Result<(Lookups, Late)> {
         let mut lookups = Lookups::default();
         let mut late = Late::new();
         // Of each lookup so far, what the page has found in it.

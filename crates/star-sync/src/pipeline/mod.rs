@@ -10,15 +10,15 @@
 //! the writer is. A closed channel means that there is no more work; the first error is kept, closes everything
 //! and is the one that is reported.
 
-pub mod compare;
+pub(crate) mod compare;
 pub mod flow;
 pub mod look;
 pub mod lookups;
-pub mod pages;
+pub(crate) mod pages;
 pub mod plan;
 pub mod progress;
 pub mod read;
-pub mod snapshot_lookups;
+pub(crate) mod snapshot_lookups;
 mod stage_thread;
 pub mod stages;
 pub mod transform;
@@ -47,7 +47,7 @@ use crate::stop::Stop;
 const CHANNEL_LENGTH: usize = 2;
 
 /// The end that hands out jobs. Closed when there are no more.
-pub type Jobs = mpsc::Receiver<Job>;
+pub(crate) type Jobs = mpsc::Receiver<Job>;
 
 /// What a run of the pipeline did.
 pub struct Outcome {
@@ -76,7 +76,7 @@ impl Failure {
 }
 
 /// Makes a channel of jobs as long as readers can use.
-pub fn jobs(workers: usize) -> (mpsc::Sender<Job>, Jobs) {
+pub(crate) fn jobs(workers: usize) -> (mpsc::Sender<Job>, Jobs) {
     mpsc::channel(workers * 2)
 }
 

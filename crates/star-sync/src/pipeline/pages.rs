@@ -25,7 +25,7 @@ use crate::pipeline::{self, Outcome, Pipeline};
 use crate::target::{TargetReader, calendar};
 
 /// How to go through the pages.
-pub struct Pages<'a> {
+pub(crate) struct Pages<'a> {
     pub look: &'a Look<'a>,
     /// The target holds none of the rows, so it need not be read.
     pub is_target_empty: bool,
@@ -38,7 +38,7 @@ pub struct Pages<'a> {
 
 /// What came of it.
 #[derive(Default)]
-pub struct Walked {
+pub(crate) struct Walked {
     pub outcomes: Outcomes,
     /// Rows of dimensions that are gone from the source.
     pub removed: Removed,
@@ -48,7 +48,7 @@ pub struct Walked {
 
 impl Walked {
     /// Rows that the target had before the pages were read.
-    pub fn rows_held_before(&self) -> u64 {
+    pub(crate) fn rows_held_before(&self) -> u64 {
         let counts = self.outcomes.values().map(|outcome| outcome.counts);
         counts.map(|counts| counts.unchanged + counts.updated).sum()
     }
@@ -59,7 +59,7 @@ impl Pages<'_> {
     ///
     /// # Errors
     /// Anything that either database answers; `Stopped` after a request to stop.
-    pub async fn walk(&self) -> Result<Walked> {
+    pub(crate) async fn walk(&self) -> Result<Walked> {
         let mut walked = Walked::default();
         let mut lookups = Lookups::default();
         for phase in &self.look.star.phases {

@@ -70,7 +70,7 @@ impl<'a> Intervals<'a> {
     }
 
     /// The next interval; the last one is open at its end.
-    pub async fn next(&mut self) -> Result<Option<Scope>> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Scope>> {
         if self.finished {
             return Ok(None);
         }

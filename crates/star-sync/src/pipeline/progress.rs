@@ -29,7 +29,7 @@ pub struct TableProgress {
 
 impl Progress {
     /// The counters of `table`, made when first asked for.
-    pub fn table(&self, table: &'static str) -> Arc<TableProgress> {
+    pub(crate) fn table(&self, table: &'static str) -> Arc<TableProgress> {
         let mut tables = self.tables.lock().expect("no holder of this lock panics");
         if let Some(found) = tables.iter().find(|known| known.table == table) {
             return Arc::clone(found);
@@ -47,7 +47,7 @@ impl Progress {
     }
 
     /// Begins to measure a stage.
-    pub fn lap(&self, stage: Stage) -> Lap {
+    pub(crate) fn lap(&self, stage: Stage) -> Lap {
         Lap::begin(Arc::clone(&self.stages), stage)
     }
 
@@ -59,7 +59,7 @@ impl Progress {
 
 impl TableProgress {
     /// Notes that the table is at its end.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         let _ = self.took.set(self.began.elapsed());
     }
 
@@ -77,18 +77,18 @@ impl TableProgress {
     }
 
     /// Notes how many rows there are likely to be.
-    pub fn expect(&self, rows: u64) {
+    pub(crate) fn expect(&self, rows: u64) {
         self.expected.store(rows, Ordering::Relaxed);
     }
 
     /// A page has come, of about so many bytes.
-    pub fn add_page(&self, rows: u64, bytes: u64) {
+    pub(crate) fn add_page(&self, rows: u64, bytes: u64) {
         self.read.fetch_add(rows, Ordering::Relaxed);
         metrics::page_read(self.table, rows, bytes);
     }
 
     /// Adds what became of the rows of a batch.
-    pub fn add_written(&self, counts: BatchCounts) {
+    pub(crate) fn add_written(&self, counts: BatchCounts) {
         let written = counts.inserted + counts.updated + counts.deleted;
         self.written.fetch_add(written, Ordering::Relaxed);
         metrics::batch_written(self.table);

@@ -21,7 +21,7 @@ const KEYS_TO_LEARN: usize = 100_000;
 pub struct SnapshotLookups(Mutex<Vec<Known>>);
 
 /// What is known of lookups that are read from the same rows.
-pub struct Known {
+pub(crate) struct Known {
     pub lookups: Vec<&'static Lookup>,
     /// No fewer than the table has, once that was looked at.
     pub rows_at_most: Option<u64>,
@@ -40,12 +40,12 @@ enum Held {
 
 impl SnapshotLookups {
     /// For as long as somebody asks: whoever asks for the same meanwhile would only read it a second time.
-    pub async fn lock(&self) -> MutexGuard<'_, Vec<Known>> {
+    pub(crate) async fn lock(&self) -> MutexGuard<'_, Vec<Known>> {
         self.0.lock().await
     }
 
     /// Takes in what rows have shown that were read for something else: keys, and what the lookup has for them.
-    pub async fn learn(&self, lookup: &'static Lookup, shown: impl IntoIterator<Item = (i64, Option<i64>)>) {
+    pub(crate) async fn learn(&self, lookup: &'static Lookup, shown: impl IntoIterator<Item = (i64, Option<i64>)>) {
         let mut all = self.lock().await;
         let known = Known::of(&mut all, &[lookup]);
         if let (Held::Keys { keys, maps, .. }, [_]) = (&mut known.held, &known.lookups[..]) {
@@ -74,7 +74,7 @@ impl Held {
 
 impl Known {
     /// What is known of these lookups, and maybe of others beside them.
-    pub fn of<'a>(all: &'a mut Vec<Self>, lookups: &[&'static Lookup]) -> &'a mut Self {
+    pub(crate) fn of<'a>(all: &'a mut Vec<Self>, lookups: &[&'static Lookup]) -> &'a mut Self {
         let holds_all = |known: &Self| lookups.iter().all(|lookup| known.position(lookup).is_some());
         let position = all.iter().position(holds_all).unwrap_or(all.len());
         if position == all.len() {
@@ -92,7 +92,7 @@ impl Known {
     }
 
     /// Which of these keys have not been asked for yet.
-    pub fn unknown(&self, keys: &HashSet<i64>) -> HashSet<i64> {
+    pub(crate) fn unknown(&self, keys: &HashSet<i64>) -> HashSet<i64> {
         match &self.held {
             Held::Keys { keys: known, .. } => keys.difference(known).copied().collect(),
             Held::Whole(_) => HashSet::new(),
@@ -100,7 +100,7 @@ impl Known {
     }
 
     /// Whether to read the whole table, now that so many keys more are asked for.
-    pub fn is_worth_reading_whole(&self, more: usize) -> bool {
+    pub(crate) fn is_worth_reading_whole(&self, more: usize) -> bool {
         match (&self.held, self.rows_at_most) {
             (Held::Keys { asked, .. }, Some(rows)) if more > 0 => (asked + more) as u64 * ROWS_A_KEY >= rows,
             _ => false,
@@ -108,7 +108,7 @@ impl Known {
     }
 
     /// Keeps what the table has for these keys, a map a lookup.
-    pub fn add(&mut self, asked_for: HashSet<i64>, fetched: &[KeyMap]) {
+    pub(crate) fn add(&mut self, asked_for: HashSet<i64>, fetched: &[KeyMap]) {
         if let Held::Keys { keys, asked, maps } = &mut self.held {
             for (map, fetched) in maps.iter_mut().zip(fetched) {
                 for key in &asked_for {
@@ -123,17 +123,17 @@ impl Known {
     }
 
     /// Gives back what it holds, where all of it is about to be read anew.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.held = Held::nothing(self.lookups.len());
     }
 
     /// Keeps all that the table has.
-    pub fn set_whole(&mut self, maps: Vec<KeyMap>) {
+    pub(crate) fn set_whole(&mut self, maps: Vec<KeyMap>) {
         self.held = Held::Whole(maps.into_iter().map(Arc::new).collect());
     }
 
     /// What these lookups have for these keys, and maybe for others.
-    pub fn maps(&self, lookups: &[&'static Lookup], keys: &HashSet<i64>) -> Vec<Arc<KeyMap>> {
+    pub(crate) fn maps(&self, lookups: &[&'static Lookup], keys: &HashSet<i64>) -> Vec<Arc<KeyMap>> {
         let positions = lookups.iter().filter_map(|lookup| self.position(lookup));
         match &self.held {
             Held::Whole(maps) => positions.map(|position| Arc::clone(&maps[position])).collect(),

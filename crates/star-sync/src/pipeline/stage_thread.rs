@@ -18,7 +18,7 @@ const LONGEST_END: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// A stage at work on a thread of its own.
-pub struct StageThread<T> {
+pub(crate) struct StageThread<T> {
     stage: &'static str,
     result: oneshot::Receiver<T>,
 }
@@ -28,7 +28,7 @@ impl<T: Send + 'static> StageThread<T> {
     ///
     /// # Errors
     /// If the system grants no further thread.
-    pub async fn spawn(stage: &'static str, work: impl FnOnce() -> T + Send + 'static) -> Result<Self> {
+    pub(crate) async fn spawn(stage: &'static str, work: impl FnOnce() -> T + Send + 'static) -> Result<Self> {
         let (sender, result) = oneshot::channel();
         // A thread that cannot be started drops its work, which may have to be tried again.
         let work = Arc::new(Mutex::new(Some((work, sender))));
@@ -61,7 +61,7 @@ impl<T> StageThread<T> {
     ///
     /// # Errors
     /// If the stage panicked.
-    pub async fn join(self) -> Result<T> {
+    pub(crate) async fn join(self) -> Result<T> {
         self.result.await.map_err(|_| Error::Panicked { stage: self.stage })
     }
 }

@@ -23,7 +23,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    pub const ALL: [Stage; 5] = [
+    pub(crate) const ALL: [Stage; 5] = [
         Stage::Reader,
         Stage::Transform,
         Stage::Writer,
@@ -88,7 +88,7 @@ pub fn bottleneck(stages: &[StageSeconds]) -> Option<Stage> {
 
 impl Stages {
     /// The stages that did anything, in the order in which rows go through them.
-    pub fn seconds(&self) -> Vec<StageSeconds> {
+    pub(crate) fn seconds(&self) -> Vec<StageSeconds> {
         let seconds = |microseconds: &AtomicU64| {
             let microseconds = microseconds.load(Ordering::Relaxed);
             Duration::from_micros(microseconds).as_secs_f64()
@@ -107,7 +107,7 @@ impl Stages {
 }
 
 /// Measures a stage lap by lap: each call accounts for the time since the one before it.
-pub struct Lap {
+pub(crate) struct Lap {
     stages: Arc<Stages>,
     stage: Stage,
     since: Instant,
@@ -115,7 +115,7 @@ pub struct Lap {
 
 impl Lap {
     /// Starts the clock of one worker of a stage.
-    pub fn begin(stages: Arc<Stages>, stage: Stage) -> Self {
+    pub(crate) fn begin(stages: Arc<Stages>, stage: Stage) -> Self {
         Self {
             stages,
             stage,
@@ -124,7 +124,7 @@ impl Lap {
     }
 
     /// The time since the last call was work.
-    pub fn worked(&mut self) {
+    pub(crate) fn worked(&mut self) {
         let elapsed = self.elapsed();
         let clock = &self.stages.0[self.stage as usize];
         clock
@@ -134,7 +134,7 @@ impl Lap {
     }
 
     /// The time since the last call was spent waiting for another stage.
-    pub fn waited(&mut self) {
+    pub(crate) fn waited(&mut self) {
         let elapsed = self.elapsed();
         let clock = &self.stages.0[self.stage as usize];
         clock

@@ -19,7 +19,7 @@ use crate::verify::totals;
 use crate::verify::verdict::Verdict;
 
 /// One snapshot and one transaction.
-pub struct Closing<'a> {
+pub(crate) struct Closing<'a> {
     pub context: &'a Context<'a>,
     pub snapshot: Snapshot,
     pub transaction: Arc<DatabaseTransaction>,
@@ -33,7 +33,7 @@ impl Closing<'_> {
     ///
     /// # Errors
     /// Anything that either database answers, with nothing of the pass kept.
-    pub async fn close(self, start: Start) -> Result<Report> {
+    pub(crate) async fn close(self, start: Start) -> Result<Report> {
         let star = self.context.look.star;
         let is_deep = start.mode == Mode::ClosingRepair;
         let mut lap = self.context.look.progress.lap(Stage::Closing);

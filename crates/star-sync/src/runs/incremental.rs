@@ -26,7 +26,7 @@ pub async fn run(context: &Context<'_>, dry_run: bool) -> Result<Report> {
 }
 
 /// Whether the star is one that can be brought up to date, from this source.
-pub async fn check(context: &Context<'_>) -> Result<()> {
+pub(crate) async fn check(context: &Context<'_>) -> Result<()> {
     let states = state::load(&context.target.writer).await?;
     if !state::is_loaded(&states) || state::is_loading(&states) {
         return Err(Error::NotLoaded);
@@ -36,7 +36,7 @@ pub async fn check(context: &Context<'_>) -> Result<()> {
 
 /// Leaves the mark of a run whose own row in the history went with its transaction. The error is the one to report,
 /// mark or no mark.
-pub async fn note_failure(context: &Context<'_>, command: &str, error: &Error) {
+pub(crate) async fn note_failure(context: &Context<'_>, command: &str, error: &Error) {
     // Whoever holds the target would hold up the mark, too.
     if error.is_target_locked() {
         return;

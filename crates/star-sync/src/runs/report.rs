@@ -65,7 +65,7 @@ pub struct TableReport {
 }
 
 /// The lines of all tables, in the order of loading.
-pub fn tables(star: &Star, outcomes: &Outcomes, rejects: &BTreeMap<String, u64>) -> Vec<TableReport> {
+pub(crate) fn tables(star: &Star, outcomes: &Outcomes, rejects: &BTreeMap<String, u64>) -> Vec<TableReport> {
     let nothing = TableOutcome::default();
     star.tables()
         .map(|table| {
@@ -87,7 +87,7 @@ pub fn tables(star: &Star, outcomes: &Outcomes, rejects: &BTreeMap<String, u64>)
 }
 
 /// What a run's verdict is made from. `is_deep` tells whether it compared every row of every table.
-pub fn tally(
+pub(crate) fn tally(
     tables: &[TableReport],
     comparisons: &[Comparison],
     rejects: &BTreeMap<String, u64>,

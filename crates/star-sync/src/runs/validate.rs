@@ -133,7 +133,7 @@ pub async fn run(request: Request<'_>) -> Result<Validation> {
 }
 
 /// Waits until the source's clock shows another second.
-pub async fn wait_until_after(source: &Source, second: DateTime<Utc>) -> Result<()> {
+pub(crate) async fn wait_until_after(source: &Source, second: DateTime<Utc>) -> Result<()> {
     while source.clock().await? <= second {
         tokio::time::sleep(CLOCK_PAUSE).await;
     }
@@ -159,14 +159,14 @@ impl Asked {
 
 impl TableValidation {
     /// Whether the row counts match, and no row came or went that no run knows of.
-    pub fn has_right_rows(&self, tolerance: u64) -> bool {
+    pub(crate) fn has_right_rows(&self, tolerance: u64) -> bool {
         self.rows.delta().unsigned_abs() <= tolerance && self.unaccounted.unsigned_abs() <= tolerance
     }
 }
 
 impl Validation {
     /// Counts what was compared. `no_pending` makes pending rows a mismatch.
-    pub fn tally(&self, no_pending: bool, quarantined_rows: u64) -> Tally {
+    pub(crate) fn tally(&self, no_pending: bool, quarantined_rows: u64) -> Tally {
         let mut tally = Tally {
             pending_rows: self.tables.iter().map(|table| table.pending_rows).sum(),
             quarantined_rows,

@@ -32,7 +32,7 @@ use crate::verify::verdict::{Tally, Verdict, VerdictCode};
 const REMEMBERED_KEYS: usize = 10_000;
 
 /// Both sides, open to be read.
-pub struct ValidationLook<'a> {
+pub(crate) struct ValidationLook<'a> {
     request: &'a Request<'a>,
     snapshot: Snapshot,
     sides: Sides<'a>,
@@ -46,7 +46,7 @@ impl<'a> ValidationLook<'a> {
     ///
     /// # Errors
     /// `NotLoaded` before a full load has finished, `SourceChanged` unless that is accepted.
-    pub async fn open_target(request: &Request<'_>) -> Result<(DatabaseTransaction, Vec<String>)> {
+    pub(crate) async fn open_target(request: &Request<'_>) -> Result<(DatabaseTransaction, Vec<String>)> {
         let look = &request.look;
         let transaction = look.readers.begin().await.target(|| "beginning to read".to_owned())?;
         if !state::is_loaded(&state::load(&transaction).await?) {
@@ -63,7 +63,7 @@ impl<'a> ValidationLook<'a> {
     ///
     /// # Errors
     /// As those of `open_target`.
-    pub async fn begin(request: &'a Request<'a>) -> Result<Self> {
+    pub(crate) async fn begin(request: &'a Request<'a>) -> Result<Self> {
         let look = &request.look;
         let (transaction, source_changed) = Self::open_target(request).await?;
         let states = state::load(&transaction).await?;
@@ -93,19 +93,19 @@ impl<'a> ValidationLook<'a> {
     }
 
     /// The source's clock just before.
-    pub fn clock(&self) -> DateTime<Utc> {
+    pub(crate) fn clock(&self) -> DateTime<Utc> {
         self.snapshot.clock
     }
 
     /// Closes both sides.
-    pub async fn end(self) -> Result<()> {
+    pub(crate) async fn end(self) -> Result<()> {
         // Whoever ends the snapshot has to be the last to hold it.
         drop(self.sides);
         self.snapshot.close().await
     }
 
     /// Compares all figures, and the suspects row by row.
-    pub async fn compare(&self, period: &Period, suspects: Option<&Suspects>) -> Result<Validation> {
+    pub(crate) async fn compare(&self, period: &Period, suspects: Option<&Suspects>) -> Result<Validation> {
         let look = &self.request.look;
         let mut validation = Validation {
             verdict: Verdict {
@@ -177,7 +177,7 @@ impl<'a> ValidationLook<'a> {
     }
 
     /// What the comparison has found to differ. Rows that an earlier look has found are looked at first.
-    pub async fn findings(&self, compared: &Validation, earlier: Option<&Findings>) -> Result<Findings> {
+    pub(crate) async fn findings(&self, compared: &Validation, earlier: Option<&Findings>) -> Result<Findings> {
         let mut findings = Findings::default();
         if !compared.verdict.is_mismatch() {
             return Ok(findings);
@@ -333,7 +333,7 @@ struct TargetFigures {
 }
 
 /// Rows that the target has more than the last run left in it. A full load that is not finished changes that.
-pub fn unaccounted(states: &States, table: &Table, rows: i64) -> i64 {
+pub(crate) fn unaccounted(states: &States, table: &Table, rows: i64) -> i64 {
     if state::is_loading(states) {
         return 0;
     }

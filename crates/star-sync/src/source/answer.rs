@@ -26,7 +26,7 @@ impl std::error::Error for CutAnswer {}
 
 impl CutAnswer {
     /// The error of an answer whose end did not come.
-    pub fn error() -> DbErr {
+    pub(crate) fn error() -> DbErr {
         let cause = sqlx::Error::Decode(Box::new(Self));
         DbErr::Query(RuntimeErr::SqlxError(Arc::new(cause)))
     }
@@ -39,7 +39,7 @@ impl CutAnswer {
 
 /// The select with one more row behind its own, of NULLs alone. It must not be ordered or limited: that would apply to
 /// the additional row, too.
-pub fn with_end(select: &SelectStatement) -> SelectStatement {
+pub(crate) fn with_end(select: &SelectStatement) -> SelectStatement {
     let mut select = select.clone();
     let mut end = Query::select();
     select.exprs_mut_for_each(|_| {
@@ -50,7 +50,7 @@ pub fn with_end(select: &SelectStatement) -> SelectStatement {
 }
 
 /// Whether a row is the one of NULLs alone.
-pub fn is_end(row: &QueryResult) -> Result<bool, DbErr> {
+pub(crate) fn is_end(row: &QueryResult) -> Result<bool, DbErr> {
     let row = row
         .try_as_mysql_row()
         .ok_or_else(|| DbErr::Type("not a row of MySQL".to_owned()))?;

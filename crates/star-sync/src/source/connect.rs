@@ -44,7 +44,7 @@ pub struct Access {
 }
 
 /// A pool, and how many connections it has.
-pub struct Opened {
+pub(crate) struct Opened {
     pub pool: DatabaseConnection,
     pub connections: u32,
 }
@@ -62,7 +62,7 @@ struct Limits {
 ///
 /// # Errors
 /// `Unreachable` if nothing answers at the address; what the server answers to the log-in.
-pub async fn open(access: &Access, wanted: u32, read_timeout: Duration) -> Result<Opened> {
+pub(crate) async fn open(access: &Access, wanted: u32, read_timeout: Duration) -> Result<Opened> {
     let limits = log_in(access).await?;
     let mut size = wanted.min(limits.connections.unwrap_or(u32::MAX)).max(1);
     if limits.connections == Some(size) {

@@ -60,7 +60,7 @@ impl Indexes {
     }
 
     /// Counts all rows of a table.
-    pub fn count(&self, table: &'static str) -> SelectStatement {
+    pub(crate) fn count(&self, table: &'static str) -> SelectStatement {
         let mut select = Query::select();
         select.expr(Expr::col(Asterisk).count()).from(table);
         if self.counted_by_key.contains(table) {

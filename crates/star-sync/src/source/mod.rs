@@ -6,7 +6,7 @@ pub mod connect;
 pub mod indexes;
 pub mod open_work;
 pub mod reader;
-pub mod session;
+pub(crate) mod session;
 
 use std::cmp::{max, min};
 use std::collections::HashMap;
@@ -31,7 +31,7 @@ use crate::source::session::OtherProduct;
 use crate::sql;
 
 /// How long a server may take to answer a connection attempt.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// UPDATE_TIME has whole seconds, and a commit may show a moment before it moves: one as young as this proves
 /// nothing.
@@ -62,7 +62,7 @@ pub struct Server {
 }
 
 /// One REPEATABLE READ transaction: everything read through it is of one instant.
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     transaction: Arc<DatabaseTransaction>,
     read_timeout: Duration,
     /// The source's clock just before the snapshot began.
@@ -76,8 +76,8 @@ pub struct Snapshot {
 }
 
 /// What a signature ends with.
-pub const EMPTY: &str = "empty";
-pub const NOT_EMPTY: &str = "rows";
+pub(crate) const EMPTY: &str = "empty";
+pub(crate) const NOT_EMPTY: &str = "rows";
 
 /// What `information_schema` tells of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +141,7 @@ impl Source {
     }
 
     /// Today in the server's own time zone, which is that of the dates of business.
-    pub async fn today(&self) -> Result<NaiveDate> {
+    pub(crate) async fn today(&self) -> Result<NaiveDate> {
         let doing = || "reading the source's date".to_owned();
         let now = Func::cust("CONVERT_TZ").args([
             Expr::expr(Func::cust("UTC_TIMESTAMP")),
@@ -166,13 +166,6 @@ impl Source {
         in_time(self.read_timeout, "looking at what is open", open_work).await
     }
 
-    /// The names of everything in the schema, views included.
-    pub async fn table_names(&self) -> Result<Vec<String>> {
-        let tables = table_times(&self.pool, &self.server.schema);
-        let tables = in_time(self.read_timeout, "looking for tables", tables).await?;
-        Ok(tables.into_keys().collect())
-    }
-
     /// How many rows each table has, roughly: the server's own estimate, asked for once, through `reader`.
     pub async fn estimated_rows(&self, reader: &SourceReader) -> Result<&HashMap<String, u64>> {
         self.estimated_rows.get_or_try_init(|| self.estimate(reader)).await
@@ -186,7 +179,7 @@ impl Source {
     }
 
     /// The storage engine of each table; views have none.
-    pub async fn engines(&self) -> Result<HashMap<String, String>> {
+    pub(crate) async fn engines(&self) -> Result<HashMap<String, String>> {
         let doing = || "reading information_schema.TABLES".to_owned();
         let select = of_each_table(&self.server.schema, [Expr::col("ENGINE").cast_as("CHAR")]);
         let mut engines = HashMap::new();
@@ -240,7 +233,7 @@ impl Source {
     }
 
     /// Opens a snapshot, on a connection of the pool.
-    pub async fn snapshot(&self) -> Result<Snapshot> {
+    pub(crate) async fn snapshot(&self) -> Result<Snapshot> {
         in_time(self.read_timeout, "opening a snapshot", self.open_snapshot()).await
     }
 
@@ -273,7 +266,7 @@ impl Snapshot {
     /// What tells that a table has not been modified since, if that can be told: the server does not always know, and a
     /// time as young as this may get company that does not show yet. MySQL notes when a transaction is committed, MariaDB
     /// when it began: one that is still open, even if it has only read so far, will not move a time of the same second.
-    pub fn settled_signature(&self, table: &str, overlap: TimeDelta) -> Option<String> {
+    pub(crate) fn settled_signature(&self, table: &str, overlap: TimeDelta) -> Option<String> {
         let settled_before = if self.is_mariadb {
             let closed = self.closed_until(overlap);
             self.open_work
@@ -291,13 +284,13 @@ impl Snapshot {
     }
 
     /// What a table looked like before the snapshot began, as far as the server knows when it last changed.
-    pub fn signature(&self, table: &str) -> Option<String> {
+    pub(crate) fn signature(&self, table: &str) -> Option<String> {
         self.tables.get(table)?.signature()
     }
 
     /// What the tables look like now. `information_schema` is no part of a snapshot: one that was replaced by another
     /// before its rows were read looks like that one.
-    pub async fn signatures_now(&self) -> Result<HashMap<String, Option<String>>> {
+    pub(crate) async fn signatures_now(&self) -> Result<HashMap<String, Option<String>>> {
         let tables = table_times(&*self.transaction, &self.schema);
         let tables = in_time(self.read_timeout, "looking at the tables again", tables).await?;
         Ok(tables
@@ -307,12 +300,12 @@ impl Snapshot {
     }
 
     /// Whether `update_time` is that of a commit. MariaDB's is when the transaction began.
-    pub fn notes_commits(&self) -> bool {
+    pub(crate) fn notes_commits(&self) -> bool {
         !self.is_mariadb
     }
 
     /// When a table last changed, as far as the server knows.
-    pub fn update_time(&self, table: &str) -> Option<DateTime<Utc>> {
+    pub(crate) fn update_time(&self, table: &str) -> Option<DateTime<Utc>> {
         self.tables
             .get(table)
             .and_then(|times| times.updated)
@@ -321,19 +314,19 @@ impl Snapshot {
 
     /// Reads the times of change again, which are no part of the snapshot: whatever it shows was committed before this, and
     /// so has moved them.
-    pub async fn refresh_update_times(&mut self) -> Result<()> {
+    pub(crate) async fn refresh_update_times(&mut self) -> Result<()> {
         let tables = table_times(&*self.transaction, &self.schema);
         self.tables = in_time(self.read_timeout, "looking at the tables again", tables).await?;
         Ok(())
     }
 
     /// Up to when every stamp is committed.
-    pub fn closed_until(&self, overlap: TimeDelta) -> DateTime<Utc> {
+    pub(crate) fn closed_until(&self, overlap: TimeDelta) -> DateTime<Utc> {
         self.open_work.closed_until(self.clock, overlap)
     }
 
     /// What everything of this instant is read through.
-    pub fn reader(&self) -> SourceReader {
+    pub(crate) fn reader(&self) -> SourceReader {
         SourceReader {
             through: Through::Snapshot(Arc::clone(&self.transaction)),
             timeout: self.read_timeout,
@@ -341,7 +334,7 @@ impl Snapshot {
     }
 
     /// Ends the snapshot; every other holder must have let go of it.
-    pub async fn close(self) -> Result<()> {
+    pub(crate) async fn close(self) -> Result<()> {
         let doing = "ending the snapshot";
         let transaction = Arc::try_unwrap(self.transaction).map_err(|_| Error::Panicked { stage: "snapshot" })?;
         let ended = async { transaction.rollback().await.source(|| doing.to_owned()) };

@@ -62,7 +62,7 @@ impl OpenWork {
     ///
     /// It has to be asked before the snapshot begins: what is open then and not seen here began later than the clock
     /// that was read before.
-    pub async fn look(connection: &impl ConnectionTrait, clock: DateTime<Utc>, own_id: u64) -> Result<Self> {
+    pub(crate) async fn look(connection: &impl ConnectionTrait, clock: DateTime<Utc>, own_id: u64) -> Result<Self> {
         let mut looks = 1;
         loop {
             match Self::look_once(connection, clock, own_id).await {
@@ -101,7 +101,7 @@ impl OpenWork {
 
     /// Up to when every stamp is committed: `clock`, which was read before this was looked at, or the start of the
     /// oldest work, less a margin for work that cannot be seen and for stamps older than the work they belong to.
-    pub fn closed_until(self, clock: DateTime<Utc>, overlap: TimeDelta) -> DateTime<Utc> {
+    pub(crate) fn closed_until(self, clock: DateTime<Utc>, overlap: TimeDelta) -> DateTime<Utc> {
         if self.holds_unknown_work() {
             return UNKNOWN_BEGIN;
         }
@@ -113,12 +113,12 @@ impl OpenWork {
     }
 
     /// Whether there is a transaction of which is not known when it began: then nothing counts as committed for good.
-    pub fn holds_unknown_work(self) -> bool {
+    pub(crate) fn holds_unknown_work(self) -> bool {
         matches!(self, Self::Seen { oldest: Some(oldest), .. } if oldest.since == UNKNOWN_BEGIN)
     }
 
     /// When the oldest transaction began that has changed or may yet change rows, if that can be seen.
-    pub fn writable_since(self) -> Option<DateTime<Utc>> {
+    pub(crate) fn writable_since(self) -> Option<DateTime<Utc>> {
         match self {
             Self::Hidden => None,
             Self::Seen { writable_since, .. } => writable_since,
@@ -131,7 +131,7 @@ fn column(name: &'static str) -> Expr {
 }
 
 /// Before every change timestamp there can be.
-pub const UNKNOWN_BEGIN: DateTime<Utc> = DateTime::UNIX_EPOCH;
+pub(crate) const UNKNOWN_BEGIN: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
 type LocalTime = Option<NaiveDateTime>;
 

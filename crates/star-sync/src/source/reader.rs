@@ -33,7 +33,7 @@ impl SourceReader {
     ///
     /// # Errors
     /// What the server answers; a lost connection if it has not answered in time; [`CutAnswer`] if not all rows came.
-    pub async fn all(&self, select: &SelectStatement) -> Result<Vec<QueryResult>, DbErr> {
+    pub(crate) async fn all(&self, select: &SelectStatement) -> Result<Vec<QueryResult>, DbErr> {
         let answer = async {
             match &self.through {
                 Through::Pool(pool) => answer::all(pool, select).await,
@@ -44,7 +44,7 @@ impl SourceReader {
     }
 
     /// All rows of a select, decoded as they come. Errors as of `all`.
-    pub async fn rows(&self, select: &SelectStatement) -> Result<SourceRows, DbErr> {
+    pub(crate) async fn rows(&self, select: &SelectStatement) -> Result<SourceRows, DbErr> {
         let answer = async {
             let mut rows = SourceRows::default();
             let mut coming = self.open(select).await?;
@@ -62,7 +62,7 @@ impl SourceReader {
     }
 
     /// The first row of a select. Errors as of `all`.
-    pub async fn one(&self, select: &SelectStatement) -> Result<Option<QueryResult>, DbErr> {
+    pub(crate) async fn one(&self, select: &SelectStatement) -> Result<Option<QueryResult>, DbErr> {
         let answer = async {
             match &self.through {
                 Through::Pool(pool) => pool.query_one(select).await,
@@ -73,14 +73,14 @@ impl SourceReader {
     }
 
     /// The number that a select comes down to, which always has one row. Errors as of `all`.
-    pub async fn number(&self, select: &SelectStatement) -> Result<i64, DbErr> {
+    pub(crate) async fn number(&self, select: &SelectStatement) -> Result<i64, DbErr> {
         let row = self.one(select).await?.ok_or_else(CutAnswer::error)?;
         row.try_get_by_index(0)
     }
 
     /// Row by row, for what may be large; the time is that for each row. Nothing else can be read from a snapshot until
     /// all rows have come.
-    pub async fn stream<'a>(
+    pub(crate) async fn stream<'a>(
         &'a self,
         select: &SelectStatement,
     ) -> Result<BoxStream<'a, Result<QueryResult, DbErr>>, DbErr> {

@@ -13,7 +13,7 @@ use crate::sql;
 
 /// A setting that the server did not take.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusedSetting {
+pub(crate) struct RefusedSetting {
     variable: &'static str,
     wanted: &'static str,
     found: String,
@@ -37,7 +37,7 @@ impl std::error::Error for RefusedSetting {}
 
 impl RefusedSetting {
     /// The refused setting that an error is about, if it is about one.
-    pub fn of(error: &sqlx::Error) -> Option<&Self> {
+    pub(crate) fn of(error: &sqlx::Error) -> Option<&Self> {
         match error {
             sqlx::Error::Configuration(cause) => cause.downcast_ref(),
             _ => None,
@@ -60,7 +60,7 @@ const OTHER_PRODUCTS: [&str; 10] = [
 ];
 
 /// The product that is neither MySQL nor MariaDB, if this is one.
-pub fn other_product(version: &str, comment: &str) -> Option<&'static str> {
+pub(crate) fn other_product(version: &str, comment: &str) -> Option<&'static str> {
     let said = format!("{version} {comment}").to_lowercase();
     OTHER_PRODUCTS
         .into_iter()
@@ -69,7 +69,7 @@ pub fn other_product(version: &str, comment: &str) -> Option<&'static str> {
 
 /// A server that is another product.
 #[derive(Clone, Debug)]
-pub struct OtherProduct(String);
+pub(crate) struct OtherProduct(String);
 
 impl fmt::Display for OtherProduct {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,12 +81,12 @@ impl std::error::Error for OtherProduct {}
 
 impl OtherProduct {
     /// If a server that says this of itself is one.
-    pub fn of(version: &str, comment: &str) -> Option<Self> {
+    pub(crate) fn of(version: &str, comment: &str) -> Option<Self> {
         other_product(version, comment).map(|product| Self(format!("{product} ({version})")))
     }
 
     /// Whether an error is about one.
-    pub fn is(error: &sqlx::Error) -> bool {
+    pub(crate) fn is(error: &sqlx::Error) -> bool {
         matches!(error, sqlx::Error::Configuration(cause) if cause.is::<Self>())
     }
 }
@@ -102,7 +102,7 @@ impl From<OtherProduct> for sqlx::Error {
 /// # Errors
 /// What the server answers; [`RefusedSetting`] if a setting is not as it was set; [`OtherProduct`] where settings are
 /// not known because the server is one.
-pub async fn prepare(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
+pub(crate) async fn prepare(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
     use sqlx::Executor;
     if let Err(error) = connection.execute(sql::SET_SESSION).await {
         let row = connection.fetch_one(sql::READ_PRODUCT).await?;

@@ -109,7 +109,7 @@ impl Target {
     }
 
     /// Begins the transaction of a whole run.
-    pub async fn begin(&self) -> Result<Arc<DatabaseTransaction>> {
+    pub(crate) async fn begin(&self) -> Result<Arc<DatabaseTransaction>> {
         let transaction = begin(&self.writer).await?;
         transaction
             .execute_unprepared(pragma::DEFER_FOREIGN_KEYS)
@@ -119,7 +119,7 @@ impl Target {
     }
 
     /// Whether no table of the star holds a row.
-    pub async fn is_empty(&self, star: &Star) -> Result<bool> {
+    pub(crate) async fn is_empty(&self, star: &Star) -> Result<bool> {
         for table in star.tables() {
             let select = Query::select()
                 .column(table.columns[0].name)
@@ -140,7 +140,7 @@ impl Target {
     }
 
     /// Syncs all that was written without syncing, before anything says that the load has finished.
-    pub async fn make_durable(&self, run_id: i64) -> Result<()> {
+    pub(crate) async fn make_durable(&self, run_id: i64) -> Result<()> {
         self.tune_writer(pragma::SYNCHRONOUS_NORMAL).await?;
         // With the log empty a checkpoint would sync nothing; any write will do.
         history::mark_running(&self.writer, run_id).await?;
@@ -149,12 +149,12 @@ impl Target {
     }
 
     /// From the next transaction on SQLite checks foreign keys, as it does for all other runs.
-    pub async fn enforce_foreign_keys(&self) -> Result<()> {
+    pub(crate) async fn enforce_foreign_keys(&self) -> Result<()> {
         self.tune_writer(pragma::FOREIGN_KEYS_ON).await
     }
 
     /// Makes the secondary indexes of a table that are not there.
-    pub async fn create_indexes(&self, table: &Table) -> Result<()> {
+    pub(crate) async fn create_indexes(&self, table: &Table) -> Result<()> {
         let idle_cores = std::thread::available_parallelism().map_or(0, |cores| cores.get().saturating_sub(2));
         self.tune_writer(&pragma::indexing(idle_cores)).await?;
         for index in statement::indexes(table) {
@@ -206,7 +206,7 @@ pub enum TargetReader {
 }
 
 impl TargetReader {
-    pub async fn all(&self, select: &SelectStatement) -> std::result::Result<Vec<QueryResult>, DbErr> {
+    pub(crate) async fn all(&self, select: &SelectStatement) -> std::result::Result<Vec<QueryResult>, DbErr> {
         match self {
             Self::Empty => Ok(Vec::new()),
             Self::Committed(connection) => connection.query_all(select).await,
@@ -215,14 +215,14 @@ impl TargetReader {
     }
 
     /// The one text that a select yields; empty where there is none.
-    pub async fn text(&self, select: &SelectStatement) -> std::result::Result<String, DbErr> {
+    pub(crate) async fn text(&self, select: &SelectStatement) -> std::result::Result<String, DbErr> {
         let rows = self.all(select).await?;
         let text = rows.first().map(|row| row.try_get_by_index::<Option<String>>(0));
         Ok(text.transpose()?.flatten().unwrap_or_default())
     }
 
     /// The one number that a select yields; 0 where there is none.
-    pub async fn number(&self, select: &SelectStatement) -> std::result::Result<i64, DbErr> {
+    pub(crate) async fn number(&self, select: &SelectStatement) -> std::result::Result<i64, DbErr> {
         let rows = self.all(select).await?;
         rows.first().map_or(Ok(0), |row| row.try_get_by_index(0))
     }
@@ -240,7 +240,7 @@ pub async fn begin(writer: &DatabaseConnection) -> Result<DatabaseTransaction> {
 }
 
 /// Commits the transaction of a run; every other holder must have let go of it.
-pub async fn commit(transaction: Arc<DatabaseTransaction>) -> Result<()> {
+pub(crate) async fn commit(transaction: Arc<DatabaseTransaction>) -> Result<()> {
     let transaction = Arc::try_unwrap(transaction).map_err(|_| Error::TransactionHeld { verb: "committed" })?;
     failpoint::pass("before-commit");
     let began = Instant::now();
@@ -251,7 +251,7 @@ pub async fn commit(transaction: Arc<DatabaseTransaction>) -> Result<()> {
 }
 
 /// Takes back the transaction of a run; every other holder must have let go of it.
-pub async fn roll_back(transaction: Arc<DatabaseTransaction>) -> Result<()> {
+pub(crate) async fn roll_back(transaction: Arc<DatabaseTransaction>) -> Result<()> {
     let transaction = Arc::try_unwrap(transaction).map_err(|_| Error::TransactionHeld { verb: "rolled back" })?;
     transaction.rollback().await.target(|| "rolling back".to_owned())
 }

@@ -13,7 +13,7 @@ use crate::declare::table::Table;
 /// Rows of one INSERT. Each is handed to SQLite's thread and waited for, so few large ones are better; beyond 500 they
 /// gain nothing (docs/performance.md), and SQLite's limit of 32,766 bind variables is far. What is left over goes in
 /// ever smaller ones, so that there are few different statements and all of them are kept prepared.
-pub const ROWS_A_STATEMENT: [usize; 5] = [500, 100, 20, 4, 1];
+pub(crate) const ROWS_A_STATEMENT: [usize; 5] = [500, 100, 20, 4, 1];
 
 /// The INSERT of `rows` rows that overwrites `columns` of rows with the same natural key, so that surrogate keys stay.
 /// The run is part of the text: it is the same for all that a writer writes.
@@ -40,7 +40,7 @@ pub fn upsert(table: &Table, columns: Columns, rows: usize, run_id: i64) -> Stri
 
 /// The INSERT of `rows` rows that the table does not hold, under surrogate keys that they had before: the first value of
 /// each. None of these keys is in use, since SQLite assigns no key twice.
-pub fn insert_with_keys(table: &Table, surrogate_key: &'static str, rows: usize, run_id: i64) -> String {
+pub(crate) fn insert_with_keys(table: &Table, surrogate_key: &'static str, rows: usize, run_id: i64) -> String {
     insert(table, Some(surrogate_key), rows, run_id)
         .build(SqliteQueryBuilder)
         .0
@@ -67,7 +67,7 @@ pub fn bind(sql: &str, values: Vec<Value>) -> Statement {
 }
 
 /// Cuts the cells of rows into those of one statement each. Rows that are as many as one takes are not copied.
-pub fn portions(cells: Vec<Value>, width: usize) -> Vec<Vec<Value>> {
+pub(crate) fn portions(cells: Vec<Value>, width: usize) -> Vec<Vec<Value>> {
     if cells.is_empty() {
         return Vec::new();
     }
@@ -89,7 +89,7 @@ pub fn portions(cells: Vec<Value>, width: usize) -> Vec<Vec<Value>> {
 }
 
 /// Deletes rows by their natural keys.
-pub fn deletes(table: &Table, keys: &[NaturalKey]) -> Vec<DeleteStatement> {
+pub(crate) fn deletes(table: &Table, keys: &[NaturalKey]) -> Vec<DeleteStatement> {
     let names = table.natural_key.clone();
     keys.chunks(KEYS_A_STATEMENT)
         .map(|keys| {
@@ -105,7 +105,7 @@ pub fn deletes(table: &Table, keys: &[NaturalKey]) -> Vec<DeleteStatement> {
 }
 
 /// The secondary indexes of a table.
-pub fn indexes(table: &Table) -> Vec<IndexCreateStatement> {
+pub(crate) fn indexes(table: &Table) -> Vec<IndexCreateStatement> {
     table
         .indexes
         .iter()

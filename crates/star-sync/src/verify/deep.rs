@@ -40,7 +40,7 @@ pub struct TableDifferences {
 }
 
 impl TableDifferences {
-    pub fn is_equal(&self) -> bool {
+    pub(crate) fn is_equal(&self) -> bool {
         self.missing + self.extra + self.different == 0
     }
 }
@@ -48,11 +48,11 @@ impl TableDifferences {
 /// Rows that seemed to differ, each page being a statement of its own: page keys by star table, and how many rows were
 /// compared.
 #[derive(Clone, Debug, Default)]
-pub struct Suspects(HashMap<&'static str, (Vec<i64>, u64)>);
+pub(crate) struct Suspects(HashMap<&'static str, (Vec<i64>, u64)>);
 
 impl Suspects {
     /// Compares all pages.
-    pub async fn find(look: &Look<'_>, period: &Period) -> Result<Self> {
+    pub(crate) async fn find(look: &Look<'_>, period: &Period) -> Result<Self> {
         let pages = Pages {
             look,
             is_target_empty: false,
@@ -75,7 +75,7 @@ impl Suspects {
     }
 
     /// Those that were found to differ, of as many rows.
-    pub fn confirmed(tables: &[TableDifferences]) -> Self {
+    pub(crate) fn confirmed(tables: &[TableDifferences]) -> Self {
         let confirmed = tables
             .iter()
             .map(|table| (table.table, (table.keys.clone(), table.compared)));
@@ -84,13 +84,13 @@ impl Suspects {
 }
 
 /// Which of a table's rows are explained, and so are no differences.
-pub enum Explained {
+pub(crate) enum Explained {
     Pending,
     Quarantined,
 }
 
 /// The second look at the suspects, in one snapshot.
-pub async fn recheck(
+pub(crate) async fn recheck(
     suspects: &Suspects,
     mut rows: RowComparison<'_>,
     tables: impl Iterator<Item = &'static Table>,

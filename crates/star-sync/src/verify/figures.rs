@@ -44,7 +44,7 @@ pub enum Measure {
 
 impl Comparison {
     /// Row counts of a table, rejected rows told apart.
-    pub fn of_rows(table: &Table, source: i64, target: i64, rejected: u64) -> Self {
+    pub(crate) fn of_rows(table: &Table, source: i64, target: i64, rejected: u64) -> Self {
         Self {
             table: table.name,
             measure: Measure::Rows,
@@ -69,7 +69,7 @@ impl Comparison {
 }
 
 /// Both sides of a comparison, each of one instant.
-pub struct Sides<'a> {
+pub(crate) struct Sides<'a> {
     pub source: SourceReader,
     /// Of the source.
     pub indexes: &'a Indexes,
@@ -81,7 +81,7 @@ pub struct Sides<'a> {
 impl Sides<'_> {
     /// Row counts of a whole table. `removed` rows of the target are about to be deleted; the source's rows are not
     /// counted again where their number is known.
-    pub async fn rows(&self, table: &Table, removed: u64, source_rows: Option<i64>) -> Result<Comparison> {
+    pub(crate) async fn rows(&self, table: &Table, removed: u64, source_rows: Option<i64>) -> Result<Comparison> {
         let source = async {
             match source_rows {
                 Some(known) => Ok(known),
@@ -95,20 +95,26 @@ impl Sides<'_> {
     }
 
     /// Row counts of a part of a table.
-    pub async fn rows_of(&self, table: &Table, scope: &Scope, removed: u64, rejected: u64) -> Result<Comparison> {
+    pub(crate) async fn rows_of(
+        &self,
+        table: &Table,
+        scope: &Scope,
+        removed: u64,
+        rejected: u64,
+    ) -> Result<Comparison> {
         let (source, target) = tokio::try_join!(self.source_rows(table, scope), self.target_rows(table, scope))?;
         let target = target - signed(removed);
         Ok(Comparison::of_rows(table, source, target, rejected))
     }
 
     /// All rows of the source table.
-    pub async fn all_source_rows(&self, table: &Table) -> Result<i64> {
+    pub(crate) async fn all_source_rows(&self, table: &Table) -> Result<i64> {
         let number = self.source.number(&self.indexes.count(table.source_table)).await;
         number.source(|| format!("counting {}", table.source_table))
     }
 
     /// The rows that the source has of a scope.
-    pub async fn source_rows(&self, table: &Table, scope: &Scope) -> Result<i64> {
+    pub(crate) async fn source_rows(&self, table: &Table, scope: &Scope) -> Result<i64> {
         let select = Query::select()
             .expr(Expr::col(Asterisk).count())
             .from(table.source_table)
@@ -119,13 +125,13 @@ impl Sides<'_> {
     }
 
     /// The rows that the target has of a scope.
-    pub async fn target_rows(&self, table: &Table, scope: &Scope) -> Result<i64> {
+    pub(crate) async fn target_rows(&self, table: &Table, scope: &Scope) -> Result<i64> {
         rows_held(&self.target, table, scope.contains(&table.target_page_key())).await
     }
 }
 
 /// How many rows the target holds that meet a condition.
-pub async fn rows_held(target: &TargetReader, table: &Table, condition: Condition) -> Result<i64> {
+pub(crate) async fn rows_held(target: &TargetReader, table: &Table, condition: Condition) -> Result<i64> {
     let mut select = Query::select();
     select.expr(Expr::col(Asterisk).count());
     table.from_target(&mut select);
@@ -138,7 +144,12 @@ pub async fn rows_held(target: &TargetReader, table: &Table, condition: Conditio
 }
 
 /// The same, counted no further than `limit`.
-pub async fn rows_held_upto(target: &TargetReader, table: &Table, condition: Condition, limit: u64) -> Result<u64> {
+pub(crate) async fn rows_held_upto(
+    target: &TargetReader,
+    table: &Table,
+    condition: Condition,
+    limit: u64,
+) -> Result<u64> {
     let mut rows = Query::select();
     rows.expr(Expr::val(1));
     table.from_target(&mut rows);
@@ -154,7 +165,7 @@ pub async fn rows_held_upto(target: &TargetReader, table: &Table, condition: Con
 
 /// Counts the figures that stand for a whole table or period as checks. One of them matches if its difference is within the
 /// tolerance, and that of each of its days among them.
-pub fn count_checks(figures: &[Comparison], tolerance: u64, tally: &mut Tally) {
+pub(crate) fn count_checks(figures: &[Comparison], tolerance: u64, tally: &mut Tally) {
     let within = |figure: &Comparison| figure.delta().unsigned_abs() <= tolerance;
     let is_part = |day: &Comparison, whole: &Comparison| {
         (day.table, day.measure, day.store_id) == (whole.table, whole.measure, whole.store_id)
@@ -167,7 +178,7 @@ pub fn count_checks(figures: &[Comparison], tolerance: u64, tally: &mut Tally) {
 }
 
 /// Adds figures up over the days, so that each store has one a measure.
-pub fn by_store(daily: &[Comparison]) -> Vec<Comparison> {
+pub(crate) fn by_store(daily: &[Comparison]) -> Vec<Comparison> {
     let mut stores: BTreeMap<(&str, u8, Option<i64>), Comparison> = BTreeMap::new();
     for figure in daily {
         stores

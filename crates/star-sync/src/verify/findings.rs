@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What differs in one table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// Page keys of rows that differ and are neither pending nor quarantined, ascending.
     pub keys: Vec<i64>,
     /// Figures that differ, for what no row explains.
@@ -13,7 +13,7 @@ pub struct Finding {
 
 /// A figure that differs, and by how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Figure {
+pub(crate) struct Figure {
     pub measure: &'static str,
     pub store_id: Option<i64>,
     pub date_key: Option<i32>,
@@ -22,7 +22,7 @@ pub struct Figure {
 
 impl Figure {
     /// One of a whole table.
-    pub fn of_table(measure: &'static str, delta: i64) -> Self {
+    pub(crate) fn of_table(measure: &'static str, delta: i64) -> Self {
         Self {
             measure,
             store_id: None,
@@ -45,29 +45,29 @@ impl Finding {
 
 /// All that differs; nothing if both sides match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Findings(BTreeMap<&'static str, Finding>);
+pub(crate) struct Findings(BTreeMap<&'static str, Finding>);
 
 impl Findings {
-    pub fn add(&mut self, table: &'static str, finding: Finding) {
+    pub(crate) fn add(&mut self, table: &'static str, finding: Finding) {
         self.0.insert(table, finding);
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The tables that differ.
-    pub fn tables(&self) -> Vec<&'static str> {
+    pub(crate) fn tables(&self) -> Vec<&'static str> {
         self.0.keys().copied().collect()
     }
 
     /// The rows of a table that differ.
-    pub fn keys(&self, table: &str) -> &[i64] {
+    pub(crate) fn keys(&self, table: &str) -> &[i64] {
         self.0.get(table).map_or(&[], |finding| &finding.keys)
     }
 
     /// Whether each table that differs did so before, in part at least for the same reason.
-    pub fn are_confirmed_by(&self, earlier: &Self) -> bool {
+    pub(crate) fn are_confirmed_by(&self, earlier: &Self) -> bool {
         self.0.iter().all(|(table, finding)| {
             earlier
                 .0

@@ -6,8 +6,8 @@
 
 pub mod deep;
 pub mod figures;
-pub mod findings;
-pub mod rows;
+pub(crate) mod findings;
+pub(crate) mod rows;
 pub mod soundness;
 pub mod totals;
 pub mod verdict;

@@ -17,10 +17,10 @@ use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
 
 /// Keys that one page names.
-pub const KEYS_A_PAGE: usize = 2_000;
+pub(crate) const KEYS_A_PAGE: usize = 2_000;
 
 /// A comparison of rows. Tables have to come in the star's order: what is found of one decides what the next should hold.
-pub struct RowComparison<'a> {
+pub(crate) struct RowComparison<'a> {
     look: &'a Look<'a>,
     source: SourceReader,
     target: TargetReader,
@@ -34,7 +34,7 @@ pub struct RowComparison<'a> {
 
 impl<'a> RowComparison<'a> {
     /// Of a snapshot of the source with a transaction on the target.
-    pub fn new(look: &'a Look<'a>, source: SourceReader, target: TargetReader, described: usize) -> Self {
+    pub(crate) fn new(look: &'a Look<'a>, source: SourceReader, target: TargetReader, described: usize) -> Self {
         Self {
             look,
             source,
@@ -47,7 +47,12 @@ impl<'a> RowComparison<'a> {
 
     /// Compares the rows of a table in these scopes, as far as they lie in the period. What has to be done to the target
     /// to make them equal is in the outcome.
-    pub async fn compare(&mut self, table: &'static Table, scopes: Vec<Scope>, period: Period) -> Result<TableOutcome> {
+    pub(crate) async fn compare(
+        &mut self,
+        table: &'static Table,
+        scopes: Vec<Scope>,
+        period: Period,
+    ) -> Result<TableOutcome> {
         if scopes.is_empty() {
             return Ok(TableOutcome::default());
         }

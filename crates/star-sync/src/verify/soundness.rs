@@ -20,7 +20,7 @@ pub struct Soundness {
 
 impl Soundness {
     /// Looks through a table of the target.
-    pub async fn of(table: &Table, target: &TargetReader) -> Result<Self> {
+    pub(crate) async fn of(table: &Table, target: &TargetReader) -> Result<Self> {
         Ok(Self {
             duplicates: duplicates(table, target).await?,
             orphans: orphans(table, target).await?,
@@ -29,7 +29,7 @@ impl Soundness {
     }
 
     /// Whether nothing was found.
-    pub fn is_sound(self) -> bool {
+    pub(crate) fn is_sound(self) -> bool {
         self.duplicates == 0 && self.orphans == 0 && self.nulls == 0
     }
 }
@@ -55,7 +55,7 @@ async fn duplicates(table: &Table, target: &TargetReader) -> Result<u64> {
 }
 
 /// Rows that point to a parent that is not there.
-pub async fn orphans(table: &Table, target: &TargetReader) -> Result<u64> {
+pub(crate) async fn orphans(table: &Table, target: &TargetReader) -> Result<u64> {
     let mut sum = 0;
     for reference in &table.references {
         let column = Expr::col((Alias::new(table.name), reference.column));

@@ -28,15 +28,15 @@ use crate::target::bookkeeping::reject;
 use crate::verify::figures::{Comparison, Measure};
 
 /// Date key and store id.
-pub type DayAndStore = (i32, i64);
+pub(crate) type DayAndStore = (i32, i64);
 /// How many rows, and how many cents together.
-pub type RowsAndCents = (i64, i64);
+pub(crate) type RowsAndCents = (i64, i64);
 /// Totals by day and store.
-pub type Figures = HashMap<DayAndStore, RowsAndCents>;
+pub(crate) type Figures = HashMap<DayAndStore, RowsAndCents>;
 
 /// Adds up the source's side, of one instant. Tables have to come in the star's order: the rows of one may fill the
 /// lookups of the next.
-pub struct SourceTotals<'a> {
+pub(crate) struct SourceTotals<'a> {
     look: &'a Look<'a>,
     source: SourceReader,
     /// Filled whole, as far as the totals of whole tables need them.
@@ -48,7 +48,7 @@ pub struct SourceTotals<'a> {
 impl<'a> SourceTotals<'a> {
     /// Reads one snapshot. What a run knows of its lookups is not taken over: a value that it had wrong would make both
     /// sides agree.
-    pub fn new(look: &'a Look<'a>, source: SourceReader) -> Self {
+    pub(crate) fn new(look: &'a Look<'a>, source: SourceReader) -> Self {
         Self {
             look,
             source,
@@ -58,7 +58,7 @@ impl<'a> SourceTotals<'a> {
     }
 
     /// The totals of a period that is known to hold few rows: of one statement, where an index finds them.
-    pub async fn of_short_period(&mut self, table: &'static Table, period: &Period) -> Result<Figures> {
+    pub(crate) async fn of_short_period(&mut self, table: &'static Table, period: &Period) -> Result<Figures> {
         match &table.totals {
             Some(totals) if self.is_indexed(table, totals).await? => self.of_scope(table, period, &Scope::ALL).await,
             _ => self.of_period(table, period).await,
@@ -66,7 +66,7 @@ impl<'a> SourceTotals<'a> {
     }
 
     /// The totals of a period, of all rows that the source has.
-    pub async fn of_period(&mut self, table: &'static Table, period: &Period) -> Result<Figures> {
+    pub(crate) async fn of_period(&mut self, table: &'static Table, period: &Period) -> Result<Figures> {
         if period.is_empty() {
             return Ok(Figures::new());
         }
@@ -120,7 +120,7 @@ impl<'a> SourceTotals<'a> {
     }
 
     /// The totals of all rows. Each of them is shown to `also`, as the declaration selects it.
-    pub async fn of_all(
+    pub(crate) async fn of_all(
         &mut self,
         table: &'static Table,
         mut also: impl FnMut(SourceRow<'_>) -> Result<()>,
@@ -157,7 +157,7 @@ impl<'a> SourceTotals<'a> {
     }
 
     /// The totals of the rows in `scope`, within the period.
-    pub async fn of_scope(&self, table: &'static Table, period: &Period, scope: &Scope) -> Result<Figures> {
+    pub(crate) async fn of_scope(&self, table: &'static Table, period: &Period, scope: &Scope) -> Result<Figures> {
         let mut figures = Figures::new();
         let Some(totals) = &table.totals else {
             return Ok(figures);
@@ -176,7 +176,7 @@ impl<'a> SourceTotals<'a> {
     }
 
     /// Takes out what rejected rows have added: they explain themselves.
-    pub async fn take_out(
+    pub(crate) async fn take_out(
         &self,
         table: &'static Table,
         period: &Period,
@@ -249,7 +249,7 @@ fn add(totals: &Totals, row: SourceRow<'_>, lookups: &Lookups, figures: &mut Fig
 }
 
 /// Adds the second to the first.
-pub fn add_all(figures: &mut Figures, others: Figures) {
+pub(crate) fn add_all(figures: &mut Figures, others: Figures) {
     for (key, (rows, cents)) in others {
         let figure = figures.entry(key).or_default();
         *figure = (figure.0 + rows, figure.1 + cents);
@@ -264,7 +264,7 @@ fn subtract_all(figures: &mut Figures, others: Figures) {
 }
 
 /// The totals of the rows that the target has in `scope`, within the period.
-pub async fn of_target(target: &TargetReader, table: &Table, period: &Period, scope: &Scope) -> Result<Figures> {
+pub(crate) async fn of_target(target: &TargetReader, table: &Table, period: &Period, scope: &Scope) -> Result<Figures> {
     let Some(totals) = &table.totals else {
         return Ok(Figures::new());
     };
@@ -294,7 +294,7 @@ pub async fn of_target(target: &TargetReader, table: &Table, period: &Period, sc
 }
 
 /// What the rows named by `scopes` will add to the target's totals when they are brought up to date.
-pub async fn pending(
+pub(crate) async fn pending(
     source: &SourceTotals<'_>,
     target: &TargetReader,
     table: &'static Table,
@@ -310,7 +310,7 @@ pub async fn pending(
 }
 
 /// Both sides day by day and store by store, and what is pending there.
-pub fn compare(table: &'static Table, source: &Figures, target: &Figures, pending: &Figures) -> Vec<Comparison> {
+pub(crate) fn compare(table: &'static Table, source: &Figures, target: &Figures, pending: &Figures) -> Vec<Comparison> {
     let money = table.totals.as_ref().is_some_and(|totals| totals.money);
     let mut keys: Vec<DayAndStore> = [source, target, pending]
         .into_iter()
@@ -353,7 +353,7 @@ pub struct Move {
 }
 
 /// How the totals of the days that a run has touched moved from what is committed to what it has written.
-pub async fn moves(
+pub(crate) async fn moves(
     star: &Star,
     outcomes: &Outcomes,
     committed: &TargetReader,
@@ -385,7 +385,7 @@ pub async fn moves(
 }
 
 /// The page keys of the rejected rows of a table.
-pub async fn rejected(target: &TargetReader, table: &Table, counts: &BTreeMap<String, u64>) -> Result<Vec<i64>> {
+pub(crate) async fn rejected(target: &TargetReader, table: &Table, counts: &BTreeMap<String, u64>) -> Result<Vec<i64>> {
     if counts.get(table.source_table).is_none_or(|count| *count == 0) {
         return Ok(Vec::new());
     }

@@ -57,7 +57,7 @@ pub struct Tally {
 
 impl Tally {
     /// Counts one check.
-    pub fn add(&mut self, matches: bool) {
+    pub(crate) fn add(&mut self, matches: bool) {
         self.checks += 1;
         if matches {
             self.matching += 1;
@@ -69,7 +69,7 @@ impl Tally {
 
 impl Verdict {
     /// The verdict of a validation. `has_facts` tells whether the period holds any row of a fact.
-    pub fn of_validation(tally: Tally, has_facts: bool) -> Self {
+    pub(crate) fn of_validation(tally: Tally, has_facts: bool) -> Self {
         let code = if tally.mismatches > 0 {
             VerdictCode::Mismatch
         } else if !has_facts {

@@ -117,7 +117,7 @@ pub async fn begin_run<C: ConnectionTrait>(
 }
 
 /// Adds to a run's row what one of its transactions does, in that transaction.
-pub async fn add_counts<C: ConnectionTrait>(connection: &C, id: i64, counts: RunCounts) -> Result<()> {
+pub(crate) async fn add_counts<C: ConnectionTrait>(connection: &C, id: i64, counts: RunCounts) -> Result<()> {
     use sync_run::Column;
     let added = |column: Column, count: u64| Expr::col(column).add(signed(count));
     sync_run::Entity::update_many()
@@ -189,7 +189,7 @@ pub async fn last_success_of<C: ConnectionTrait>(connection: &C, commands: &[&st
 }
 
 /// Notes the source's clock of a run, in the transaction that commits its rows.
-pub async fn note_source_clock<C: ConnectionTrait>(connection: &C, id: i64, clock: DateTime<Utc>) -> Result<()> {
+pub(crate) async fn note_source_clock<C: ConnectionTrait>(connection: &C, id: i64, clock: DateTime<Utc>) -> Result<()> {
     sync_run::Entity::update_many()
         .col_expr(sync_run::Column::SourceClock, time_text(clock).into())
         .filter(sync_run::Column::Id.eq(id))
@@ -200,7 +200,7 @@ pub async fn note_source_clock<C: ConnectionTrait>(connection: &C, id: i64, cloc
 }
 
 /// Says again that a run is under way.
-pub async fn mark_running<C: ConnectionTrait>(connection: &C, id: i64) -> Result<()> {
+pub(crate) async fn mark_running<C: ConnectionTrait>(connection: &C, id: i64) -> Result<()> {
     sync_run::Entity::update_many()
         .col_expr(sync_run::Column::Status, "running".into())
         .filter(sync_run::Column::Id.eq(id))
@@ -211,7 +211,7 @@ pub async fn mark_running<C: ConnectionTrait>(connection: &C, id: i64) -> Result
 }
 
 /// The run of this number, while the history goes back that far.
-pub async fn find<C: ConnectionTrait>(connection: &C, id: i64) -> Result<Option<sync_run::Model>> {
+pub(crate) async fn find<C: ConnectionTrait>(connection: &C, id: i64) -> Result<Option<sync_run::Model>> {
     sync_run::Entity::find_by_id(id)
         .one(connection)
         .await

@@ -9,7 +9,7 @@ use crate::target::bookkeeping::watermark;
 
 /// Takes the run before into the newest one, if neither of them changed anything. The newest keeps its id, which other
 /// tables know; no row of the star was written by a run that changed nothing.
-pub async fn merge_idle<C: ConnectionTrait>(connection: &C) -> Result<()> {
+pub(crate) async fn merge_idle<C: ConnectionTrait>(connection: &C) -> Result<()> {
     let runs = history::last_runs(connection, 2).await?;
     let [run, before] = runs.as_slice() else {
         return Ok(());
@@ -42,7 +42,7 @@ pub async fn merge_idle<C: ConnectionTrait>(connection: &C) -> Result<()> {
 }
 
 /// Deletes all but the newest rows.
-pub async fn keep_newest<C: ConnectionTrait>(connection: &C, rows: u64) -> Result<()> {
+pub(crate) async fn keep_newest<C: ConnectionTrait>(connection: &C, rows: u64) -> Result<()> {
     let doing = || "shortening sync_run".to_owned();
     let oldest_kept: Option<i64> = sync_run::Entity::find()
         .select_only()

@@ -5,7 +5,7 @@
 //! came from (`source_record`).
 
 pub mod history;
-pub mod history_length;
+pub(crate) mod history_length;
 pub mod proof;
 pub mod reject;
 pub mod source_record;

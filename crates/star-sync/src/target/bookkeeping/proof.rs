@@ -53,7 +53,7 @@ pub struct Range {
 
 impl Range {
     /// Every key, never compared.
-    pub const ALL: Self = Self {
+    pub(crate) const ALL: Self = Self {
         after: None,
         upto: None,
         proven_run: None,
@@ -61,7 +61,7 @@ impl Range {
     };
 
     /// The scope of its keys.
-    pub fn scope(&self) -> Scope {
+    pub(crate) fn scope(&self) -> Scope {
         Scope::Range {
             after: self.after,
             upto: self.upto,
@@ -78,7 +78,7 @@ impl Range {
     }
 
     /// The range of an interval.
-    pub fn of_scope(scope: &Scope, proven_run: Option<i64>, proven_at: Option<String>) -> Option<Self> {
+    pub(crate) fn of_scope(scope: &Scope, proven_run: Option<i64>, proven_at: Option<String>) -> Option<Self> {
         match scope {
             Scope::Range { after, upto } => Some(Self {
                 after: *after,
@@ -111,7 +111,7 @@ pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<Ranges> {
 }
 
 /// The ranges of one table, ascending.
-pub async fn of_table<C: ConnectionTrait>(connection: &C, table: &str) -> Result<Vec<Range>> {
+pub(crate) async fn of_table<C: ConnectionTrait>(connection: &C, table: &str) -> Result<Vec<Range>> {
     let rows = Entity::find()
         .filter(Column::TargetTable.eq(table))
         .order_by_asc(Column::Upto)
@@ -126,7 +126,7 @@ pub async fn of_table<C: ConnectionTrait>(connection: &C, table: &str) -> Result
 }
 
 /// Puts `ranges` in the place of all that is known of the keys behind `after`.
-pub async fn replace<C: ConnectionTrait>(
+pub(crate) async fn replace<C: ConnectionTrait>(
     connection: &C,
     table: &str,
     after: Option<i64>,
@@ -154,7 +154,7 @@ pub async fn replace<C: ConnectionTrait>(
 }
 
 /// Notes that ranges of a table, named by their ends, were compared.
-pub async fn note<C: ConnectionTrait>(
+pub(crate) async fn note<C: ConnectionTrait>(
     connection: &C,
     table: &str,
     ends: &[Option<i64>],
@@ -175,7 +175,7 @@ pub async fn note<C: ConnectionTrait>(
 }
 
 /// The last run that found anything moved that `table` is made from.
-pub fn moved_run(star: &Star, table: &Table, states: &States) -> Option<i64> {
+pub(crate) fn moved_run(star: &Star, table: &Table, states: &States) -> Option<i64> {
     star.sources
         .iter()
         .filter(|source| table.is_made_from(source.name))
@@ -193,7 +193,7 @@ pub struct Summary {
 }
 
 /// Sums up the ranges of one table.
-pub fn sum_up(ranges: &[Range], moved_run: Option<i64>) -> Summary {
+pub(crate) fn sum_up(ranges: &[Range], moved_run: Option<i64>) -> Summary {
     let mut summary = Summary::default();
     for range in ranges {
         summary.ranges += 1;
@@ -225,7 +225,7 @@ pub fn sum_up_all(star: &Star, ranges: &Ranges, states: &States) -> Summary {
 }
 
 /// Whether something that the range is made from has moved since it was compared.
-pub fn is_unproven(range: &Range, moved_run: Option<i64>) -> bool {
+pub(crate) fn is_unproven(range: &Range, moved_run: Option<i64>) -> bool {
     range.proven_run.is_none_or(|proven| moved_run > Some(proven))
 }
 

@@ -57,7 +57,7 @@ pub mod sync_reject {
 }
 
 /// A row of sync_reject, as far as the writer has to know it.
-pub struct Quarantined {
+pub(crate) struct Quarantined {
     page_key: i64,
     key: String,
     reason: String,
@@ -65,7 +65,7 @@ pub struct Quarantined {
 }
 
 /// What sync_reject says of one scope, and what it should say.
-pub struct Change<'a> {
+pub(crate) struct Change<'a> {
     pub quarantined: Vec<Quarantined>,
     pub found: &'a [Reject],
     /// Surrogate keys of rows that leave the star, by page key.
@@ -73,7 +73,11 @@ pub struct Change<'a> {
 }
 
 /// What sync_reject says of `scope`.
-pub async fn of_scope<C: ConnectionTrait>(connection: &C, table: &Table, scope: &Scope) -> Result<Vec<Quarantined>> {
+pub(crate) async fn of_scope<C: ConnectionTrait>(
+    connection: &C,
+    table: &Table,
+    scope: &Scope,
+) -> Result<Vec<Quarantined>> {
     let rows: Vec<(i64, String, String, Option<i64>)> = Entity::find()
         .select_only()
         .columns([Column::PageKey, Column::Key, Column::Reason, Column::SurrogateKey])
@@ -100,7 +104,7 @@ fn of_table(source_table: &str, scope: &Scope) -> Condition {
 }
 
 /// The surrogate keys, by page key, of quarantined rows that are found to be quarantined no longer.
-pub fn keys_of_returning(table: &Table, quarantined: &[Quarantined], found: &[Reject]) -> HashMap<i64, i64> {
+pub(crate) fn keys_of_returning(table: &Table, quarantined: &[Quarantined], found: &[Reject]) -> HashMap<i64, i64> {
     if table.surrogate_key.is_none() || quarantined.is_empty() {
         return HashMap::new();
     }
@@ -113,7 +117,7 @@ pub fn keys_of_returning(table: &Table, quarantined: &[Quarantined], found: &[Re
 }
 
 /// The surrogate keys, by page key, of rows that leave the star because they are found to be quarantined.
-pub async fn keys_of_leaving<C: ConnectionTrait>(
+pub(crate) async fn keys_of_leaving<C: ConnectionTrait>(
     connection: &C,
     table: &Table,
     deletes: &[NaturalKey],
@@ -143,7 +147,7 @@ pub async fn keys_of_leaving<C: ConnectionTrait>(
 
 /// Makes sync_reject say of a scope what was found. Rows that were there keep their surrogate keys. Returns the page keys
 /// of the rows that are written or removed.
-pub async fn replace<C: ConnectionTrait>(
+pub(crate) async fn replace<C: ConnectionTrait>(
     connection: &C,
     table: &Table,
     change: &Change<'_>,
@@ -228,7 +232,7 @@ pub async fn counts<C: ConnectionTrait>(connection: &C) -> Result<BTreeMap<Strin
 }
 
 /// How many rows of `scope` are quarantined.
-pub async fn count<C: ConnectionTrait>(connection: &C, table: &Table, scope: &Scope) -> Result<u64> {
+pub(crate) async fn count<C: ConnectionTrait>(connection: &C, table: &Table, scope: &Scope) -> Result<u64> {
     Entity::find()
         .filter(of_table(table.source_table, scope))
         .count(connection)
@@ -237,14 +241,14 @@ pub async fn count<C: ConnectionTrait>(connection: &C, table: &Table, scope: &Sc
 }
 
 /// The page keys of the quarantined rows of a source table.
-pub async fn page_keys(target: &TargetReader, source_table: &str) -> Result<Vec<i64>> {
+pub(crate) async fn page_keys(target: &TargetReader, source_table: &str) -> Result<Vec<i64>> {
     let doing = || format!("reading the quarantined rows of {source_table}");
     let keys = missing_parents(target, source_table, &Scope::ALL).await.target(doing)?;
     Ok(keys.into_iter().map(|(key, _)| key).collect())
 }
 
 /// (page key, missing parent) of the quarantined rows of a source table in `scope`.
-pub async fn missing_parents(
+pub(crate) async fn missing_parents(
     target: &TargetReader,
     source_table: &str,
     scope: &Scope,
@@ -263,7 +267,7 @@ pub async fn missing_parents(
 }
 
 /// Whether the row of this page key is quarantined.
-pub async fn is_noted(target: &TargetReader, source_table: &str, page_key: i64) -> Result<bool> {
+pub(crate) async fn is_noted(target: &TargetReader, source_table: &str, page_key: i64) -> Result<bool> {
     let noted = missing_parents(target, source_table, &Scope::Keys(vec![page_key])).await;
     let noted = noted.target(|| format!("reading the quarantined rows of {source_table}"))?;
     Ok(!noted.is_empty())

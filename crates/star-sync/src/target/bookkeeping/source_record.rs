@@ -62,7 +62,7 @@ pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<Option<SourceRec
 }
 
 /// Remembers a source as the one that the star is made from.
-pub async fn save<C: ConnectionTrait>(connection: &C, record: SourceRecord) -> Result<()> {
+pub(crate) async fn save<C: ConnectionTrait>(connection: &C, record: SourceRecord) -> Result<()> {
     use sync_source::Column;
     let columns: Vec<String> = record
         .columns

@@ -55,7 +55,7 @@ pub mod sync_state {
 const TIME_FORMAT: &str = "%Y-%m-%d %H:%M:%S";
 
 /// A time as the sync tables keep it.
-pub fn time_text(time: DateTime<Utc>) -> String {
+pub(crate) fn time_text(time: DateTime<Utc>) -> String {
     time.format(TIME_FORMAT).to_string()
 }
 
@@ -113,7 +113,7 @@ pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<States> {
 }
 
 /// Writes one row of sync_state.
-pub async fn save<C: ConnectionTrait>(connection: &C, state: sync_state::Model) -> Result<()> {
+pub(crate) async fn save<C: ConnectionTrait>(connection: &C, state: sync_state::Model) -> Result<()> {
     use sync_state::Column;
     let table = state.source_table.clone();
     let model = sync_state::ActiveModel {
@@ -162,6 +162,6 @@ pub fn is_loaded(states: &States) -> bool {
 }
 
 /// Whether a full load has begun and not finished: what it has changed so far has not reached every table.
-pub fn is_loading(states: &States) -> bool {
+pub(crate) fn is_loading(states: &States) -> bool {
     states.values().any(|state| state.load_marker.is_some())
 }

@@ -29,7 +29,7 @@ pub mod sync_watermark {
 }
 
 /// Notes where the watermarks stand after a run, by source table.
-pub async fn note<C: ConnectionTrait>(connection: &C, run_id: i64, watermarks: &[(&str, String)]) -> Result<()> {
+pub(crate) async fn note<C: ConnectionTrait>(connection: &C, run_id: i64, watermarks: &[(&str, String)]) -> Result<()> {
     if watermarks.is_empty() {
         return Ok(());
     }
@@ -46,7 +46,11 @@ pub async fn note<C: ConnectionTrait>(connection: &C, run_id: i64, watermarks: &
 }
 
 /// Where the watermark of a source table stood after a run: it is noted in the runs that found the table modified.
-pub async fn after_run<C: ConnectionTrait>(connection: &C, run_id: i64, source_table: &str) -> Result<Option<String>> {
+pub(crate) async fn after_run<C: ConnectionTrait>(
+    connection: &C,
+    run_id: i64,
+    source_table: &str,
+) -> Result<Option<String>> {
     let noted = Entity::find()
         .filter(Column::SourceTable.eq(source_table))
         .filter(Column::RunId.lte(run_id))
@@ -59,7 +63,7 @@ pub async fn after_run<C: ConnectionTrait>(connection: &C, run_id: i64, source_t
 }
 
 /// Takes the watermarks of a run into a later one, whose own stay as they are.
-pub async fn merge<C: ConnectionTrait>(connection: &C, before: i64, run_id: i64) -> Result<()> {
+pub(crate) async fn merge<C: ConnectionTrait>(connection: &C, before: i64, run_id: i64) -> Result<()> {
     let doing = || "merging sync_watermark".to_owned();
     let own = Entity::find()
         .select_only()
@@ -82,7 +86,7 @@ pub async fn merge<C: ConnectionTrait>(connection: &C, before: i64, run_id: i64)
 }
 
 /// Forgets the runs before this one, but for what was the newest of each table then: later runs build on it.
-pub async fn forget_before<C: ConnectionTrait>(connection: &C, run_id: i64) -> Result<()> {
+pub(crate) async fn forget_before<C: ConnectionTrait>(connection: &C, run_id: i64) -> Result<()> {
     let newest: SelectStatement = Query::select()
         .column(Column::SourceTable)
         .expr(Expr::col(Column::RunId).max())

@@ -22,7 +22,7 @@ const TEXT_MARK: &str = "x";
 
 /// Rows of a table, decoded.
 #[derive(Default)]
-pub struct Held {
+pub(crate) struct Held {
     width: usize,
     /// Row after row.
     cells: Vec<Value>,
@@ -30,7 +30,7 @@ pub struct Held {
 }
 
 /// All rows of a table as one text, unfiltered; NULL where there is none.
-pub fn select(table: &Table) -> SelectStatement {
+pub(crate) fn select(table: &Table) -> SelectStatement {
     let mut cells: Vec<Expr> = table
         .columns
         .iter()
@@ -72,7 +72,7 @@ impl Held {
     /// # Errors
     /// `Target` if a key is not a number. Any other cell that is not of its column's type, as another program may
     /// have left it, is taken as the text that it is: it then differs from what it should be.
-    pub fn parse(table: &Table, text: &str) -> Result<Self> {
+    pub(crate) fn parse(table: &Table, text: &str) -> Result<Self> {
         let rows = text.matches(ROW_SEPARATOR).count() + 1;
         let width = table.columns.len();
         let mut held = Self {
@@ -108,28 +108,28 @@ impl Held {
         Ok(held)
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.page_keys.is_empty()
     }
 
     /// The cells of a row.
-    pub fn row(&self, position: usize) -> &[Value] {
+    pub(crate) fn row(&self, position: usize) -> &[Value] {
         &self.cells[position * self.width..(position + 1) * self.width]
     }
 
     /// The cells of each row, as wide as the table's columns.
-    pub fn rows(&self) -> impl Iterator<Item = &[Value]> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &[Value]> {
         self.cells.chunks_exact(self.width)
     }
 
     /// The page key of the row at this position.
-    pub fn page_key(&self, position: usize) -> i64 {
+    pub(crate) fn page_key(&self, position: usize) -> i64 {
         self.page_keys[position]
     }
 }
 
 /// The natural key in the cells of a row, whose columns stand at `positions`.
-pub fn natural_key(positions: &[usize], cells: &[Value]) -> NaturalKey {
+pub(crate) fn natural_key(positions: &[usize], cells: &[Value]) -> NaturalKey {
     let mut key = NaturalKey::default();
     for (part, &position) in key.iter_mut().zip(positions) {
         *part = integer(&cells[position]);

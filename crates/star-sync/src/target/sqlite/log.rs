@@ -19,7 +19,7 @@ const BOUND_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Copies the log into the file and empties it, waiting for other programs as long as for any lock. Tells whether it
 /// could.
-pub async fn empty(writer: &DatabaseConnection) -> Result<bool> {
+pub(crate) async fn empty(writer: &DatabaseConnection) -> Result<bool> {
     let doing = || "checkpointing".to_owned();
     let statement = Statement::from_string(writer.get_database_backend(), pragma::CHECKPOINT);
     let row = writer.query_one_raw(statement).await.target(doing)?;
@@ -29,7 +29,7 @@ pub async fn empty(writer: &DatabaseConnection) -> Result<bool> {
 }
 
 /// The same where the run can end all the same: it warns.
-pub async fn empty_if_possible(path: &Path, writer: &DatabaseConnection) -> Result<()> {
+pub(crate) async fn empty_if_possible(path: &Path, writer: &DatabaseConnection) -> Result<()> {
     if !empty(writer).await? {
         warn!(
             code = "TARGET_LOG_KEPT",
@@ -42,12 +42,12 @@ pub async fn empty_if_possible(path: &Path, writer: &DatabaseConnection) -> Resu
 }
 
 /// The same where nothing can go on without it.
-pub async fn empty_or_fail(path: &Path, writer: &DatabaseConnection) -> Result<()> {
+pub(crate) async fn empty_or_fail(path: &Path, writer: &DatabaseConnection) -> Result<()> {
     if empty(writer).await? { Ok(()) } else { Err(held(path)) }
 }
 
 /// Keeps a run from appending to a log that has outgrown its bound, unless it can be emptied now.
-pub async fn refuse_endless(path: &Path, writer: &DatabaseConnection) -> Result<()> {
+pub(crate) async fn refuse_endless(path: &Path, writer: &DatabaseConnection) -> Result<()> {
     let (file_bytes, log_bytes) = sizes_bytes(path);
     if log_bytes <= BOUND_BYTES.max(file_bytes) {
         return Ok(());

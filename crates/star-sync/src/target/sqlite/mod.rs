@@ -2,15 +2,15 @@
 //! may be (`place`), who may write to it (`lock`), its write-ahead log (`log`), where it sorts (`temp_folder`), what other
 //! programs have put into it (`others`), how rows are read back (`held`), and its pragmas and result codes.
 
-pub mod held;
+pub(crate) mod held;
 pub mod lock;
 pub mod log;
 pub mod others;
-pub mod place;
-pub mod pragma;
-pub mod result_code;
+pub(crate) mod place;
+pub(crate) mod pragma;
+pub(crate) mod result_code;
 mod temp_folder;
-pub mod version;
+pub(crate) mod version;
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -26,7 +26,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a statement on the target may keep others waiting for its connection.
 const LONGEST_STATEMENT: Duration = Duration::from_hours(1);
 /// Page cache of the writing connection, in KiB.
-pub const CACHE_KIBIBYTES: u32 = 16 * 1024;
+pub(crate) const CACHE_KIBIBYTES: u32 = 16 * 1024;
 /// Page cache of a reading connection, in KiB. They go through tables once; and sort in pieces of this size.
 const READER_CACHE_KIBIBYTES: u32 = 4 * 1024;
 /// Rows that SQLite's thread may read ahead of whoever asked for them. The driver's 50 make both wait for each other at
@@ -42,13 +42,13 @@ pub enum ForeignKeys {
 }
 
 #[derive(Clone, Copy)]
-pub enum Access {
+pub(crate) enum Access {
     Read,
     Write(ForeignKeys),
 }
 
 /// Opens connections to the file, which has to be there.
-pub async fn connect(path: &Path, access: Access, connections: u32) -> Result<DatabaseConnection> {
+pub(crate) async fn connect(path: &Path, access: Access, connections: u32) -> Result<DatabaseConnection> {
     let file = path.to_owned();
     let temp_folder = temp_folder::beside(path);
     let mut options = ConnectOptions::new("sqlite::memory:");
@@ -107,7 +107,7 @@ pub fn check_writable(path: &Path) -> Result<()> {
 }
 
 /// Only its owner may read what the star tells.
-pub fn create_private_file(path: &Path) -> Result<()> {
+pub(crate) fn create_private_file(path: &Path) -> Result<()> {
     std::fs::OpenOptions::new()
         .write(true)
         .create(true)

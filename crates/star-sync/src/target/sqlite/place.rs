@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 const HEADER: &[u8; 16] = b"SQLite format 3\0";
 
 /// Fails if the target's folder is missing, if what is there is no file, or a file of another program.
-pub fn check(path: &Path, program: &'static str) -> Result<()> {
+pub(crate) fn check(path: &Path, program: &'static str) -> Result<()> {
     match path.metadata() {
         Ok(found) => check_file(path, &found, program),
         Err(cause) if cause.kind() == ErrorKind::NotFound => check_folder(path),
@@ -26,7 +26,7 @@ pub fn check(path: &Path, program: &'static str) -> Result<()> {
 }
 
 /// What a file beside the target, which could not be opened for writing, says about the folder.
-pub fn beside_error(target: &Path, beside: &Path, verb: &'static str, cause: io::Error) -> Error {
+pub(crate) fn beside_error(target: &Path, beside: &Path, verb: &'static str, cause: io::Error) -> Error {
     match cause.kind() {
         ErrorKind::NotFound => folder_error(target, "does not exist", cause),
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => folder_error(target, "cannot be written", cause),

@@ -1,33 +1,33 @@
 //! SQL text for SQLite: what the ORM has no way to say, each piece with its reason.
 
 // PRAGMAs are SQLite's own and no part of any query builder.
-pub const READ_APPLICATION_ID: &str = "PRAGMA application_id";
-pub fn write_application_id(application_id: i32) -> String {
+pub(crate) const READ_APPLICATION_ID: &str = "PRAGMA application_id";
+pub(crate) fn write_application_id(application_id: i32) -> String {
     format!("PRAGMA application_id = {application_id}")
 }
 /// Copies the whole log into the database file and empties it: at rest the one file is the database.
-pub const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+pub(crate) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 /// Which tables of the file point to which: PRAGMAs with arguments are functions of SQLite's own.
-pub const FOREIGN_KEYS: &str = "SELECT DISTINCT tables.name, keys.\"table\" FROM sqlite_master AS tables \
+pub(crate) const FOREIGN_KEYS: &str = "SELECT DISTINCT tables.name, keys.\"table\" FROM sqlite_master AS tables \
                                 JOIN pragma_foreign_key_list(tables.name) AS keys WHERE tables.type = 'table' ORDER BY 1, 2";
-pub const FOREIGN_KEYS_ON: &str = "PRAGMA foreign_keys = ON";
+pub(crate) const FOREIGN_KEYS_ON: &str = "PRAGMA foreign_keys = ON";
 /// Inside a transaction: foreign keys are checked when it commits, so that the order of its statements is free.
-pub const DEFER_FOREIGN_KEYS: &str = "PRAGMA defer_foreign_keys = ON";
-pub const SYNCHRONOUS_OFF: &str = "PRAGMA synchronous = OFF";
-pub const SYNCHRONOUS_NORMAL: &str = "PRAGMA synchronous = NORMAL";
+pub(crate) const DEFER_FOREIGN_KEYS: &str = "PRAGMA defer_foreign_keys = ON";
+pub(crate) const SYNCHRONOUS_OFF: &str = "PRAGMA synchronous = OFF";
+pub(crate) const SYNCHRONOUS_NORMAL: &str = "PRAGMA synchronous = NORMAL";
 /// Index creation sorts in pieces of the cache's size: small pieces stay in the processor's cache. Helper threads sort
 /// one piece while the next is filled, where cores are idle; where none is, they only cost (docs/performance.md).
-pub fn indexing(helper_threads: usize) -> String {
+pub(crate) fn indexing(helper_threads: usize) -> String {
     format!("PRAGMA cache_size = -4096; PRAGMA threads = {}", helper_threads.min(2))
 }
 /// SQLite counts KiB below zero, pages above.
-pub fn cache_size(kibibytes: u32) -> String {
+pub(crate) fn cache_size(kibibytes: u32) -> String {
     format!("PRAGMA cache_size = -{kibibytes}")
 }
 /// Where SQLite sorts what does not fit into its cache; it knows no other way to be told than a PRAGMA and the
 /// environment.
-pub const TEMP_FOLDER: &str = "temp_store_directory";
+pub(crate) const TEMP_FOLDER: &str = "temp_store_directory";
 /// A text as a PRAGMA takes it.
-pub fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

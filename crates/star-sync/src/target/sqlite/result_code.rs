@@ -5,7 +5,7 @@ use sea_orm::{DbErr, RuntimeErr};
 use crate::error::{Code, database_error};
 
 /// The code of what SQLite has answered.
-pub fn code_of(cause: &DbErr) -> Code {
+pub(crate) fn code_of(cause: &DbErr) -> Code {
     // Each connection has a thread.
     if io_error(cause).is_some_and(|error| error.kind() == std::io::ErrorKind::WouldBlock) {
         return Code::ThreadsExhausted;
@@ -29,7 +29,7 @@ pub fn code_of(cause: &DbErr) -> Code {
 }
 
 /// Whether SQLite has refused a change because of a foreign key; the second code is of a key that is declared RESTRICT.
-pub fn is_foreign_key(cause: &DbErr) -> bool {
+pub(crate) fn is_foreign_key(cause: &DbErr) -> bool {
     matches!(sqlite_code(cause), Some(787 | 1811))
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// The target's folder, by its real name. None if the user has named another one, or if the folder is only read from:
 /// then SQLite looks for one by itself.
-pub fn beside(target: &Path) -> Option<String> {
+pub(crate) fn beside(target: &Path) -> Option<String> {
     if std::env::var_os("SQLITE_TMPDIR").is_some() {
         return None;
     }

@@ -12,7 +12,7 @@ use crate::error::{Doing, Error, Result};
 use crate::target::sqlite::pragma;
 
 /// A star's migrations, for SeaORM to apply.
-pub struct Steps(pub fn() -> Vec<Box<dyn MigrationTrait>>);
+pub(crate) struct Steps(pub fn() -> Vec<Box<dyn MigrationTrait>>);
 
 impl MigratorTraitSelf for Steps {
     fn migrations(&self) -> Vec<Box<dyn MigrationTrait>> {
@@ -22,7 +22,11 @@ impl MigratorTraitSelf for Steps {
 
 /// The migrations that the file lacks. Fails, before anything is written, if the file is another program's
 /// database or of a version that this program does not know.
-pub async fn pending_migrations(path: &Path, star: &Star, connection: &DatabaseConnection) -> Result<Vec<String>> {
+pub(crate) async fn pending_migrations(
+    path: &Path,
+    star: &Star,
+    connection: &DatabaseConnection,
+) -> Result<Vec<String>> {
     let doing = || format!("reading the header of {}", path.display());
     let statement = Statement::from_string(connection.get_database_backend(), pragma::READ_APPLICATION_ID);
     let row = connection.query_one_raw(statement).await.target(doing)?;
