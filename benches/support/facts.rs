@@ -124,7 +124,7 @@ async fn lookups(source: &source::Source, target: &TargetReader) -> Lookups {
 }
 
 async fn years(readers: &DatabaseConnection) -> Years {
-    let years = calendar::known(readers, &sakila::star().calendar).await;
+    let years = calendar::known(readers, sakila::star().calendar.as_ref()).await;
     years.expect("the star can be read")
 }
 

@@ -21,7 +21,7 @@ pub fn star() -> &'static Star {
             metrics_prefix: "sakila_sync",
             application_id: APPLICATION_ID,
         };
-        let calendar = star::dim_date::calendar();
+        let calendar = Some(star::dim_date::calendar());
         Star::new(names, source::tables(), star::tables(), calendar, Migrator::migrations)
     });
     &STAR
@@ -30,7 +30,6 @@ pub fn star() -> &'static Star {
 #[cfg(test)]
 mod tests {
     use sea_orm::sea_query::MysqlQueryBuilder;
-    use star_sync::declare::source_table::MARKER_COLUMN;
 
     use super::*;
 
@@ -70,7 +69,7 @@ mod tests {
             if let Some(totals) = &table.totals {
                 let sql = (totals.source)().to_string(MysqlQueryBuilder);
                 let source = table.source_table;
-                let begins = format!("SELECT `{source}`.`{}`, `{source}`.`{MARKER_COLUMN}`, ", table.page_key);
+                let begins = format!("SELECT `{source}`.`{}`, `{source}`.`last_update`, ", table.page_key);
                 assert!(sql.starts_with(&begins), "{sql}");
             }
         }

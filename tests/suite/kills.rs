@@ -144,7 +144,7 @@ fn rows_that_a_load_reads_a_second_time_are_counted_and_shown() {
         .figure("SELECT rows_read FROM sync_run ORDER BY id DESC LIMIT 1")
         .parse()
         .unwrap();
-    let all: u64 = ["film", "actor", "category", "store", "customer"]
+    let all: u64 = ["film", "actor", "category", "store", "staff", "customer"]
         .into_iter()
         .chain(["film_actor", "film_category", "rental", "payment"])
         .map(|table| {

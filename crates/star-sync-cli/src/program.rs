@@ -75,7 +75,10 @@ impl Program {
             .replace("{ENV}", self.variable_prefix)
             .replace("{Source}", self.star.names.source)
             .replace("{source}", &self.star.names.source.to_lowercase())
-            .replace("{calendar}", self.star.calendar.table)
+            .replace(
+                "{calendar}",
+                self.star.calendar.as_ref().map_or("TABLE", |calendar| calendar.table),
+            )
             .replace("{dimension}", last(Kind::Dimension))
             .replace("{fact}", last(Kind::Fact))
     }

@@ -7,7 +7,7 @@ use sea_orm::ActiveValue::{NotSet, Set};
 use crate::declare::integer::Integer;
 use crate::declare::lookup::{Lookup, Side};
 use crate::declare::source_table::SourceTable;
-use crate::declare::star::{Calendar, Names, Star};
+use crate::declare::star::{Names, Star};
 use crate::declare::table::Table;
 use crate::source_record;
 
@@ -112,18 +112,11 @@ pub fn star_of(tables: Vec<Table>) -> Star {
         metrics_prefix: "library_sync",
         application_id: 1,
     };
-    let calendar = Calendar {
-        table: "dim_date",
-        date_key: "date_key",
-        columns: vec![],
-        year: |_| vec![],
-        source_years: vec![],
-    };
     let sources = vec![
         SourceTable::of::<book::Entity>(book::Column::BookId),
         SourceTable::of::<loan::Entity>(loan::Column::LoanId),
     ];
-    Star::new(names, sources, tables, calendar, Vec::new)
+    Star::new(names, sources, tables, None, Vec::new)
 }
 
 /// Its tables, a dimension and a fact.

@@ -25,20 +25,21 @@ pub mod store;
 /// The link tables are named by one half of their key: all rows of one actor, or of one film, go together.
 pub fn tables() -> Vec<SourceTable> {
     vec![
-        SourceTable::of::<country::Entity>(country::Column::CountryId),
-        SourceTable::of::<city::Entity>(city::Column::CityId),
-        SourceTable::of::<address::Entity>(address::Column::AddressId),
-        SourceTable::of::<language::Entity>(language::Column::LanguageId),
-        SourceTable::of::<store::Entity>(store::Column::StoreId),
-        SourceTable::of::<staff::Entity>(staff::Column::StaffId),
-        SourceTable::of::<customer::Entity>(customer::Column::CustomerId),
-        SourceTable::of::<film::Entity>(film::Column::FilmId),
-        SourceTable::of::<actor::Entity>(actor::Column::ActorId),
-        SourceTable::of::<category::Entity>(category::Column::CategoryId),
-        SourceTable::of::<film_actor::Entity>(film_actor::Column::ActorId),
-        SourceTable::of::<film_category::Entity>(film_category::Column::FilmId),
-        SourceTable::of::<inventory::Entity>(inventory::Column::InventoryId),
-        SourceTable::of::<rental::Entity>(rental::Column::RentalId),
-        SourceTable::of::<payment::Entity>(payment::Column::PaymentId),
+        SourceTable::of::<country::Entity>(country::Column::CountryId).changed_at(country::Column::LastUpdate),
+        SourceTable::of::<city::Entity>(city::Column::CityId).changed_at(city::Column::LastUpdate),
+        SourceTable::of::<address::Entity>(address::Column::AddressId).changed_at(address::Column::LastUpdate),
+        SourceTable::of::<language::Entity>(language::Column::LanguageId).changed_at(language::Column::LastUpdate),
+        SourceTable::of::<store::Entity>(store::Column::StoreId).changed_at(store::Column::LastUpdate),
+        SourceTable::of::<staff::Entity>(staff::Column::StaffId).changed_at(staff::Column::LastUpdate),
+        SourceTable::of::<customer::Entity>(customer::Column::CustomerId).changed_at(customer::Column::LastUpdate),
+        SourceTable::of::<film::Entity>(film::Column::FilmId).changed_at(film::Column::LastUpdate),
+        SourceTable::of::<actor::Entity>(actor::Column::ActorId).changed_at(actor::Column::LastUpdate),
+        SourceTable::of::<category::Entity>(category::Column::CategoryId).changed_at(category::Column::LastUpdate),
+        SourceTable::of::<film_actor::Entity>(film_actor::Column::ActorId).changed_at(film_actor::Column::LastUpdate),
+        SourceTable::of::<film_category::Entity>(film_category::Column::FilmId)
+            .changed_at(film_category::Column::LastUpdate),
+        SourceTable::of::<inventory::Entity>(inventory::Column::InventoryId).changed_at(inventory::Column::LastUpdate),
+        SourceTable::of::<rental::Entity>(rental::Column::RentalId).changed_at(rental::Column::LastUpdate),
+        SourceTable::of::<payment::Entity>(payment::Column::PaymentId).changed_at(payment::Column::LastUpdate),
     ]
 }

@@ -52,7 +52,7 @@ source_record! {
         customer_id: Integer = customer::Column::CustomerId,
         first_name: String = customer::Column::FirstName,
         last_name: String = customer::Column::LastName,
-        active: Integer = customer::Column::Active,
+        active: bool = customer::Column::Active,
         address_id: Integer = customer::Column::AddressId,
         last_update: Option<DateTime<Utc>> = customer::Column::LastUpdate,
         city: Option<String> = city::Column::City,
@@ -72,8 +72,7 @@ fn map(customer: Customer, _: &Lookups) -> Result<ActiveModel, Rejection> {
         customer_id: Set(customer.customer_id.0),
         first_name: Set(customer.first_name),
         last_name: Set(customer.last_name),
-        // As MySQL's own IF takes it.
-        active: Set(customer.active.0 != 0),
+        active: Set(customer.active),
         city: Set(customer.city.ok_or_else(missing)?),
         country: Set(customer.country.ok_or_else(missing)?),
         last_update: Set(customer.last_update.map(timestamp_text)),

@@ -42,7 +42,7 @@ source_record! {
         staff_id: Integer = staff::Column::StaffId,
         first_name: String = staff::Column::FirstName,
         last_name: String = staff::Column::LastName,
-        active: Integer = staff::Column::Active,
+        active: bool = staff::Column::Active,
         store_id: Integer = staff::Column::StoreId,
         last_update: DateTime<Utc> = staff::Column::LastUpdate,
     }
@@ -58,8 +58,7 @@ fn map(member: StaffMember, _: &Lookups) -> Result<ActiveModel, Rejection> {
         staff_id: Set(member.staff_id.0),
         first_name: Set(member.first_name),
         last_name: Set(member.last_name),
-        // As MySQL's own IF takes it.
-        active: Set(member.active.0 != 0),
+        active: Set(member.active),
         store_id: Set(member.store_id.0),
         last_update: Set(timestamp_text(member.last_update)),
         run_id: NotSet,

@@ -3,7 +3,6 @@
 
 use serde::Serialize;
 use star_sync::Result;
-use star_sync::declare::source_table::MARKER_COLUMN;
 use star_sync::declare::star::Star;
 use star_sync::source::{Source, indexes};
 use star_sync::target::bookkeeping::state::States;
@@ -27,19 +26,22 @@ pub struct Advice {
 
 /// The indexes that tables lack which are large enough for it to matter.
 pub async fn find(star: &Star, source: &Source, states: Option<&States>) -> Result<Vec<Advice>> {
-    let markers = star.sources.iter().map(|table| (table.name, MARKER_COLUMN));
+    let timestamps = star.sources.iter();
+    let timestamps = timestamps.filter_map(|table| Some((table.name, table.change_timestamp?)));
     let dates = star
         .tables()
         .filter_map(|table| Some((table.source_table, table.totals.as_ref()?.source_date)));
     let indexes = source.indexes(&source.reader()).await?;
     let estimated_rows = source.estimated_rows(&source.reader()).await?;
     let mut advice = Vec::new();
-    for (source_table, column) in markers.chain(dates) {
+    let timestamps = timestamps.map(|(table, column)| (table, column, true));
+    let dates = dates.map(|(table, column)| (table, column, false));
+    for (source_table, column, is_change_timestamp) in timestamps.chain(dates) {
         if indexes.begin_with(source_table, column) {
             continue;
         }
         let scanned = states
-            .filter(|_| column == MARKER_COLUMN)
+            .filter(|_| is_change_timestamp)
             .and_then(|states| states.get(source_table)?.rows_scanned);
         let is_estimate = scanned.is_none();
         let rows_scanned = match scanned {

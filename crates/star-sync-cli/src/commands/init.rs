@@ -32,8 +32,8 @@ struct Report {
     source_tables: usize,
     /// Whether the account may see open transactions, so that they hold markers back.
     sees_open_transactions: bool,
-    dim_date_first_year: Option<i32>,
-    dim_date_last_year: Option<i32>,
+    calendar_first_year: Option<i32>,
+    calendar_last_year: Option<i32>,
     /// Indexes that the source lacks.
     advice: Vec<Advice>,
 }
@@ -42,13 +42,17 @@ pub async fn run(session: &Session) -> Result<u8> {
     let path = target_path(&session.global)?;
     let star = session.star();
     // The questions for years may take long: each has a connection.
-    let connections = star.calendar.source_years.len();
+    let connections = star
+        .calendar
+        .as_ref()
+        .map_or(0, |calendar| calendar.source_years.len())
+        .max(1);
     // The source first: if it is not fit, the target stays as it was.
     let source = session.connect(u32::try_from(connections).unwrap_or(1)).await?;
     let source_columns = check::columns(&source, star).await?;
     check::privileges(&source, &star.sources).await?;
     check_identity(star, &source, &source_columns, &path).await?;
-    let years = source.years(&star.calendar).await?;
+    let years = source.years(star.calendar.as_ref()).await?;
 
     let asked = async { tokio::try_join!(source.open_work(), advice::find(star, &source, None)) };
     let (made, asked) = tokio::join!(make(star, &path, years, &source.server.identity), asked);
@@ -70,11 +74,11 @@ pub async fn run(session: &Session) -> Result<u8> {
         source_tables: star.sources.len(),
         sees_open_transactions: open_work != OpenWork::Hidden,
         advice,
-        dim_date_first_year: known.map(|(first, _)| first),
-        dim_date_last_year: known.map(|(_, last)| last),
+        calendar_first_year: known.map(|(first, _)| first),
+        calendar_last_year: known.map(|(_, last)| last),
         target: path,
     };
-    let text = text(&report, star.calendar.table);
+    let text = text(&report, star);
     session.output.result("init", session.seconds(), &report, &text)?;
     Ok(0)
 }
@@ -106,7 +110,7 @@ async fn make(star: &Star, path: &Path, years: Years, identity: &str) -> Result<
     let lock = Lock::acquire(path, star.names.program, "init")?;
     let (target, creation) = Target::create(path, star).await?;
     let filled = fill(star, &target, years, identity, &creation).await;
-    let known = calendar::known(&target.writer, &star.calendar).await;
+    let known = calendar::known(&target.writer, star.calendar.as_ref()).await;
     let closed = target.close().await;
     drop(lock);
     let changed = filled?;
@@ -123,9 +127,11 @@ async fn make(star: &Star, path: &Path, years: Years, identity: &str) -> Result<
 async fn fill(star: &Star, target: &Target, years: Years, identity: &str, creation: &Creation) -> Result<bool> {
     let transaction = star_sync::target::begin(&target.writer).await?;
     let states = state::fill(&transaction, &star.sources).await?;
-    let mut known = calendar::known(&transaction, &star.calendar).await?;
+    let mut known = calendar::known(&transaction, star.calendar.as_ref()).await?;
     let days = match years {
-        Some((first, last)) => calendar::extend(&transaction, &star.calendar, &mut known, (first, last)).await?,
+        Some((first, last)) => {
+            calendar::extend(&transaction, star.calendar.as_ref(), &mut known, (first, last)).await?
+        }
         None => 0,
     };
     let changed = states > 0 || days > 0 || *creation != Creation::Unchanged;
@@ -137,7 +143,7 @@ async fn fill(star: &Star, target: &Target, years: Years, identity: &str, creati
     Ok(changed)
 }
 
-fn text(report: &Report, calendar: &str) -> String {
+fn text(report: &Report, star: &Star) -> String {
     let target = report.target.display();
     let done = match (&report.backup, report.created, report.changed) {
         (Some(backup), _, _) => format!("migrated {target}; the old file is kept as {}", backup.display()),
@@ -145,12 +151,16 @@ fn text(report: &Report, calendar: &str) -> String {
         (None, false, true) => format!("completed {target}"),
         (None, false, false) => format!("nothing to do: {target} is up to date"),
     };
-    let years = match report.dim_date_first_year.zip(report.dim_date_last_year) {
-        Some((first, last)) => format!("{calendar} holds {first} to {last}"),
-        None => format!("{calendar} is empty: the source holds no dates yet"),
+    let years = match (
+        &star.calendar,
+        report.calendar_first_year.zip(report.calendar_last_year),
+    ) {
+        (None, _) => String::new(),
+        (Some(calendar), Some((first, last))) => format!("{} holds {first} to {last}\n", calendar.table),
+        (Some(calendar), None) => format!("{} is empty: the source holds no dates yet\n", calendar.table),
     };
     format!(
-        "source {} runs {}: {} tables checked and readable\n{}\n{done}\n{years}\n{}",
+        "source {} runs {}: {} tables checked and readable\n{}\n{done}\n{years}{}",
         report.source,
         report.source_server,
         report.source_tables,

@@ -16,7 +16,6 @@ use crate::changes::stale::Changes;
 use crate::changes::survey::Survey;
 use crate::changes::{Context, Mode, identity};
 use crate::declare::scope::Scope;
-use crate::declare::source_table::MARKER_COLUMN;
 use crate::declare::table::{Kind, Table};
 use crate::error::{Doing, Error, Result};
 use crate::failpoint;
@@ -157,7 +156,7 @@ impl<'a> CatchUp<'a> {
             let state = self.states.get(source_table.name);
             let look_at = LookAt {
                 has_all: self.context.look.star.has_all_of(source_table.name),
-                counts_rows: !self.indexes.begin_with(source_table.name, MARKER_COLUMN),
+                counts_rows: !self.indexes.begin_with_change_timestamp(source_table),
             };
             let delta = Delta::read(self.snapshot, source_table, state, self.start.mode, look_at).await?;
             self.source_rows
@@ -318,7 +317,7 @@ impl<'a> CatchUp<'a> {
                 continue;
             };
             let delta = &self.deltas[source_table.name];
-            let is_indexed = self.indexes.begin_with(source_table.name, MARKER_COLUMN);
+            let is_indexed = self.indexes.begin_with_change_timestamp(source_table);
             let all_rows = self.source_rows.get(source_table.name).copied();
             let advance = Advance {
                 snapshot: self.snapshot,

@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::TryStreamExt;
 use sea_orm::DbErr;
-use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::sea_query::SelectStatement;
 use tracing::warn;
 
 use crate::changes::Mode;
 use crate::declare::integer::Key;
-use crate::declare::source_table::{MARKER_COLUMN, SourceTable};
+use crate::declare::source_table::SourceTable;
 use crate::error::{Doing, Result};
 use crate::source::Snapshot;
 use crate::source::open_work::{OpenWork, UNKNOWN_BEGIN};
@@ -299,10 +299,6 @@ fn held_back_by(newest: DateTime<Utc>, closed: DateTime<Utc>, snapshot: &Snapsho
 
 async fn newest(snapshot: &Snapshot, table: &SourceTable) -> Result<Option<DateTime<Utc>>> {
     let doing = || format!("reading the newest change of {}", table.name);
-    let select = Query::select()
-        .expr(Expr::col(MARKER_COLUMN).max())
-        .from(table.name)
-        .to_owned();
-    let row = snapshot.reader().one(&select).await.source(doing)?;
+    let row = snapshot.reader().one(&table.newest_change()).await.source(doing)?;
     row.map_or(Ok(None), |row| row.try_get_by_index(0)).source(doing)
 }

@@ -12,7 +12,7 @@ use crate::declare::lookup::{KeysFrom, Lookup, Side};
 use crate::declare::period::Period;
 use crate::declare::row::RUN_COLUMN;
 use crate::declare::scope::Scope;
-use crate::declare::source_table::{MARKER_COLUMN, SourceTable};
+use crate::declare::source_table::SourceTable;
 use crate::declare::table::{Kind, Table};
 use crate::error::{Doing, Result};
 use crate::pipeline::flow::{Job, Page};
@@ -51,8 +51,11 @@ impl Serialize for Cells {
 #[derive(Debug, Serialize)]
 pub struct RowBehind {
     pub table: &'static str,
+    /// When it last changed, where that is known.
+    #[serde(skip)]
+    pub changed: Option<String>,
     pub columns: Cells,
-    /// Whether its table may have changed since the last sync, and its last_update is newer than the watermark or NULL: the
+    /// Whether its table may have changed since the last sync, and its change timestamp is newer than the watermark or NULL: the
     /// next run looks at it.
     pub is_newer_than_marker: bool,
 }
@@ -81,7 +84,7 @@ pub(crate) async fn is_written_since(
 /// change in a transaction that was not committed then has a row of the target that is older than itself.
 pub(crate) fn was_written_since(behind: &[RowBehind], run: Option<&sync_run::Model>) -> bool {
     let changes = behind.iter().filter(|row| row.is_newer_than_marker);
-    let mut changed = changes.map(|row| row.columns.get(MARKER_COLUMN)).peekable();
+    let mut changed = changes.map(|row| row.changed.as_ref()).peekable();
     match run.and_then(|run| run.source_clock.as_ref()) {
         // All are YYYY-MM-DD HH:MM:SS in UTC.
         Some(clock) => {
@@ -214,21 +217,23 @@ impl<'a> Search<'a> {
                 (column.name.to_owned(), cell)
             });
             let columns = Cells(cells.collect());
+            let changed = source.change_timestamp.and_then(|column| columns.get(column)).cloned();
             self.found.push(RowBehind {
                 table: source.name,
-                is_newer_than_marker: self.is_newer_than_marker(source, &columns),
+                is_newer_than_marker: self.is_newer_than_marker(source, changed.as_ref()),
+                changed,
                 columns,
             });
         }
         Ok(())
     }
 
-    fn is_newer_than_marker(&self, source: &SourceTable, columns: &Cells) -> bool {
+    fn is_newer_than_marker(&self, source: &SourceTable, changed: Option<&String>) -> bool {
         let marker = self
             .states
             .get(source.name)
             .and_then(|state| state.last_updated.as_ref());
-        let is_newer = match (columns.get(MARKER_COLUMN), marker) {
+        let is_newer = match (changed, marker) {
             // Both are YYYY-MM-DD HH:MM:SS in UTC.
             (Some(changed), Some(marker)) => changed > marker,
             _ => true,
@@ -258,7 +263,8 @@ mod tests {
     fn row(last_update: Option<&str>, is_newer_than_marker: bool) -> RowBehind {
         RowBehind {
             table: "loan",
-            columns: Cells(vec![(MARKER_COLUMN.to_owned(), last_update.map(str::to_owned))]),
+            changed: last_update.map(str::to_owned),
+            columns: Cells(Vec::new()),
             is_newer_than_marker,
         }
     }

@@ -92,7 +92,7 @@ impl CatchUp<'_> {
     /// Makes the scopes of all jobs equal to the source, within the run's transaction.
     pub(super) async fn pass(&mut self, jobs: Jobs, held: TargetReader, lookups: LookupPlan) -> Result<Outcomes> {
         let look = &self.context.look;
-        let years = calendar::known(&*self.transaction, &look.star.calendar).await?;
+        let years = calendar::known(&*self.transaction, look.star.calendar.as_ref()).await?;
         let commits = Commits::ByTheRun(Arc::clone(&self.transaction));
         let pipeline = Pipeline {
             workers: READERS_OF_A_SNAPSHOT,

@@ -1,6 +1,6 @@
 //! A cell of the source, decoded, and what it can be read as.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use sqlx::mysql::{MySqlTypeInfo, MySqlValueRef};
@@ -14,7 +14,7 @@ pub enum Cell {
     Integer(i64),
     /// Beyond `i64::MAX`.
     Huge(u64),
-    /// A DATETIME as it stands, a TIMESTAMP in UTC.
+    /// A DATETIME as it stands, a TIMESTAMP in UTC, midnight of a DATE.
     Time(NaiveDateTime),
     Decimal(Decimal),
     Text(Box<str>),
@@ -28,6 +28,7 @@ pub enum Decoding {
     Unsigned,
     Signed,
     Time,
+    Date,
     Decimal,
     Text,
     /// Nothing that a declaration reads.
@@ -44,6 +45,8 @@ impl Decoding {
             Self::Signed
         } else if is(<DateTime<Utc> as Type<MySql>>::compatible) {
             Self::Time
+        } else if is(<NaiveDate as Type<MySql>>::compatible) {
+            Self::Date
         } else if is(<Decimal as Type<MySql>>::compatible) {
             Self::Decimal
         } else if is(<[u8] as Type<MySql>>::compatible) {
@@ -64,6 +67,7 @@ impl Decoding {
             }),
             Self::Signed => decode(value, Cell::Integer),
             Self::Time => decode(value, Cell::Time),
+            Self::Date => decode(value, |day: NaiveDate| Cell::Time(day.and_time(NaiveTime::MIN))),
             Self::Decimal => decode(value, Cell::of_decimal),
             Self::Text => decode(value, |text: &str| Cell::Text(text.into())),
             Self::Other => None,
@@ -108,6 +112,22 @@ impl FromCell for NaiveDateTime {
     fn from_cell(cell: &Cell) -> Option<Self> {
         match cell {
             Cell::Time(time) => Some(*time),
+            _ => None,
+        }
+    }
+}
+
+impl FromCell for NaiveDate {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        NaiveDateTime::from_cell(cell).map(|time| time.date())
+    }
+}
+
+/// As MySQL's own IF takes a number.
+impl FromCell for bool {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        match cell {
+            Cell::Integer(number) => Some(*number != 0),
             _ => None,
         }
     }

@@ -154,9 +154,9 @@ impl SourceRow<'_> {
     fn unreadable(self, position: usize) -> Rejection {
         let Column { name, decoding } = &self.columns[position];
         let (code, what) = match (&self.cells[position], decoding) {
-            (Cell::Null, Decoding::Time) => (ReasonCode::DateInvalid, "is NULL, or a zero date"),
+            (Cell::Null, Decoding::Time | Decoding::Date) => (ReasonCode::DateInvalid, "is NULL, or a zero date"),
             (Cell::Null, _) => (ReasonCode::ValueNull, "is NULL"),
-            (_, Decoding::Time) => (ReasonCode::DateInvalid, "cannot be read"),
+            (_, Decoding::Time | Decoding::Date) => (ReasonCode::DateInvalid, "cannot be read"),
             (Cell::Huge(_), _) | (Cell::Unreadable, Decoding::Signed | Decoding::Unsigned | Decoding::Decimal) => {
                 (ReasonCode::ValueOutOfRange, "cannot be read")
             }

@@ -1,16 +1,17 @@
 //! A source table as a value: its name, the key its changed rows are named by, and the columns that are read.
 
+use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Asterisk, ColumnType, Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, IdenStatic, Iterable};
-
-/// Every source table has its time of last change in this column.
-pub const MARKER_COLUMN: &str = "last_update";
 
 /// One table of the source, made from its entity.
 pub struct SourceTable {
     pub name: &'static str,
     /// The integer column that changed rows are named by.
     pub key: &'static str,
+    /// The TIMESTAMP that a row gets when it is inserted or updated. Of a table without one all rows count as changed
+    /// whenever the table has been modified.
+    pub change_timestamp: Option<&'static str>,
     pub columns: Vec<SourceColumn>,
 }
 
@@ -26,6 +27,7 @@ pub enum Family {
     Integer,
     Text,
     Decimal,
+    Date,
     DateTime,
     Timestamp,
     /// A declared type that cannot be decoded. No column fits it, so the check of the schema names it.
@@ -37,6 +39,7 @@ impl SourceTable {
         Self {
             name: E::default().table_name().to_owned().leak(),
             key: key.as_str(),
+            change_timestamp: None,
             columns: E::Column::iter()
                 .map(|column| SourceColumn {
                     name: column.as_str(),
@@ -46,17 +49,38 @@ impl SourceTable {
         }
     }
 
-    /// (key, last_update) of the rows that changed after `marker`; rows without a time of change always count.
-    pub fn changed_since(&self, marker: Option<chrono::DateTime<chrono::Utc>>) -> SelectStatement {
+    /// Says which column holds the time of a row's last change.
+    #[must_use]
+    pub fn changed_at<C: ColumnTrait>(mut self, column: C) -> Self {
+        self.change_timestamp = Some(column.as_str());
+        self
+    }
+
+    /// The time of a row's last change; NULL where that is not known.
+    fn change_time(&self) -> Expr {
+        self.change_timestamp
+            .map_or_else(|| Expr::val(None::<String>), |column| Expr::col((self.name, column)))
+    }
+
+    /// Selects key and time of change of the rows that changed after `watermark`; rows without a time always count.
+    pub(crate) fn changed_since(&self, watermark: Option<DateTime<Utc>>) -> SelectStatement {
+        let newer = watermark.zip(self.change_timestamp).map(|(watermark, _)| {
+            let time = self.change_time();
+            Condition::any().add(time.clone().gt(watermark)).add(time.is_null())
+        });
         Query::select()
             .column(self.key)
-            .column(MARKER_COLUMN)
+            .expr(self.change_time())
             .from(self.name)
-            .cond_where(marker.map_or_else(Condition::all, |marker| {
-                Condition::any()
-                    .add(Expr::col(MARKER_COLUMN).gt(marker))
-                    .add(Expr::col(MARKER_COLUMN).is_null())
-            }))
+            .cond_where(newer.unwrap_or_else(Condition::all))
+            .to_owned()
+    }
+
+    /// Selects the newest time of change.
+    pub(crate) fn newest_change(&self) -> SelectStatement {
+        Query::select()
+            .expr(self.change_time().max())
+            .from(self.name)
             .to_owned()
     }
 
@@ -65,8 +89,8 @@ impl SourceTable {
     pub fn scan(&self) -> SelectStatement {
         Query::select()
             .expr(Expr::col(Asterisk).count())
-            .expr(Expr::col(MARKER_COLUMN).count())
-            .expr(Expr::col(MARKER_COLUMN).max())
+            .expr(self.change_time().count())
+            .expr(self.change_time().max())
             .from(self.name)
             .to_owned()
     }
@@ -85,6 +109,7 @@ impl Family {
         match column_type {
             ColumnType::String(_) | ColumnType::Text => Family::Text,
             ColumnType::Decimal(_) => Family::Decimal,
+            ColumnType::Date => Family::Date,
             ColumnType::DateTime => Family::DateTime,
             ColumnType::Timestamp | ColumnType::TimestampWithTimeZone => Family::Timestamp,
             ColumnType::TinyInteger
@@ -116,6 +141,7 @@ impl Family {
                 "longtext",
             ],
             Family::Decimal => &["decimal"],
+            Family::Date => &["date"],
             Family::DateTime => &["datetime"],
             Family::Timestamp => &["timestamp"],
             Family::Unsupported => &[],
@@ -128,6 +154,7 @@ impl Family {
             Family::Integer => "an integer",
             Family::Text => "a text",
             Family::Decimal => "a DECIMAL",
+            Family::Date => "a DATE",
             Family::DateTime => "a DATETIME",
             Family::Timestamp => "a TIMESTAMP",
             Family::Unsupported => "of the declared type, which cannot be read",
@@ -142,11 +169,29 @@ mod tests {
     #[test]
     fn a_declared_type_that_cannot_be_decoded_fits_no_column() {
         assert_eq!(Family::of(&ColumnType::BigInteger), Family::Integer);
-        for column_type in [ColumnType::Json, ColumnType::Date, ColumnType::Double, ColumnType::Blob] {
+        for column_type in [ColumnType::Json, ColumnType::Time, ColumnType::Double, ColumnType::Blob] {
             let family = Family::of(&column_type);
-            for data_type in ["int", "json", "date", "double", "blob"] {
+            for data_type in ["int", "json", "time", "double", "blob"] {
                 assert!(!family.accepts(data_type), "{column_type:?} accepts {data_type}");
             }
         }
+    }
+
+    #[test]
+    fn without_a_change_timestamp_all_rows_count_as_changed() {
+        use crate::made_up::{book, loan};
+        let watermark = chrono::NaiveDate::from_ymd_opt(2026, 1, 2).and_then(|day| day.and_hms_opt(3, 4, 5));
+        let sql = |table: &SourceTable| {
+            let changed = table.changed_since(watermark.map(|time| time.and_utc()));
+            changed.to_string(sea_orm::sea_query::MysqlQueryBuilder)
+        };
+        let without = SourceTable::of::<book::Entity>(book::Column::BookId);
+        assert_eq!(sql(&without), "SELECT `book_id`, NULL FROM `book`");
+        let with = SourceTable::of::<loan::Entity>(loan::Column::LoanId).changed_at(loan::Column::LoanId);
+        assert_eq!(
+            sql(&with),
+            "SELECT `loan_id`, `loan`.`loan_id` FROM `loan` \
+             WHERE `loan`.`loan_id` > '2026-01-02 03:04:05+00:00' OR `loan`.`loan_id` IS NULL"
+        );
     }
 }

@@ -17,7 +17,8 @@ pub struct Star {
     pub sources: Vec<SourceTable>,
     /// Tables of one phase are loaded together; a phase begins when the one before it is written.
     pub phases: Vec<Vec<Table>>,
-    pub calendar: Calendar,
+    /// Where the facts have dates, the dimension of days.
+    pub calendar: Option<Calendar>,
     /// The steps that make the target's schema, oldest first: the star's tables and views, and those of the bookkeeping.
     pub migrations: fn() -> Vec<Box<dyn MigrationTrait>>,
     /// Which tables could not be put into a phase.
@@ -57,15 +58,15 @@ impl Star {
         names: Names,
         sources: Vec<SourceTable>,
         mut tables: Vec<Table>,
-        calendar: Calendar,
+        calendar: Option<Calendar>,
         migrations: fn() -> Vec<Box<dyn MigrationTrait>>,
     ) -> Self {
-        for table in &mut tables {
-            let dates = table
-                .references
-                .iter()
-                .filter(|reference| reference.parent == calendar.table);
-            table.date_columns = dates.map(|reference| reference.column).collect();
+        if let Some(calendar) = &calendar {
+            for table in &mut tables {
+                let references = table.references.iter();
+                let dates = references.filter(|reference| reference.parent == calendar.table);
+                table.date_columns = dates.map(|reference| reference.column).collect();
+            }
         }
         let (phases, unplaced) = phases(tables);
         Self {
@@ -97,7 +98,8 @@ impl Star {
             mistakes.extend(self.mistakes_of(table));
         }
         let of_tables = self.tables().map(|table| (table.name, &table.columns));
-        for (table, columns) in of_tables.chain([(self.calendar.table, &self.calendar.columns)]) {
+        let calendar = self.calendar.iter().map(|calendar| (calendar.table, &calendar.columns));
+        for (table, columns) in of_tables.chain(calendar) {
             let unsupported = columns
                 .iter()
                 .filter(|column| column.cell_type == CellType::Unsupported);

@@ -123,7 +123,7 @@ impl Pages<'_> {
         let (sender, jobs) = pipeline::jobs(look.workers);
         let planner = tokio::spawn(plan(planners, self.done_upto.clone(), sender));
         debug!("lookups loaded");
-        let years = calendar::known(&look.readers, &look.star.calendar).await?;
+        let years = calendar::known(&look.readers, look.star.calendar.as_ref()).await?;
         let pipeline = Pipeline {
             workers: look.workers,
             reader,

@@ -102,7 +102,7 @@ impl Writer {
         if let Some((first, last)) = batch.dates {
             calendar::extend(
                 &*transaction,
-                &self.star.calendar,
+                self.star.calendar.as_ref(),
                 &mut self.years,
                 (date_key::year(first), date_key::year(last)),
             )

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use sea_orm::sea_query::extension::mysql::{IndexHintScope, MySqlSelectStatementExt};
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Query, SelectStatement};
 
+use crate::declare::source_table::SourceTable;
 use crate::error::{Doing, Result};
 use crate::source::reader::SourceReader;
 
@@ -57,6 +58,13 @@ impl Indexes {
     /// Whether one begins with this column.
     pub fn begin_with(&self, table: &str, column: &str) -> bool {
         self.leading.contains(&(table.to_owned(), column.to_lowercase()))
+    }
+
+    /// Whether one begins with the column that tells when a row changed.
+    pub(crate) fn begin_with_change_timestamp(&self, table: &SourceTable) -> bool {
+        table
+            .change_timestamp
+            .is_some_and(|column| self.begin_with(table.name, column))
     }
 
     /// Counts all rows of a table.

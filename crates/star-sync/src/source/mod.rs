@@ -204,13 +204,11 @@ impl Source {
 
     /// The years that the source's dates fall in. All columns are asked for at once: one without an index takes the
     /// server through its whole table.
-    pub async fn years(&self, calendar: &Calendar) -> Result<Years> {
+    pub async fn years(&self, calendar: Option<&Calendar>) -> Result<Years> {
         let doing = || "reading the oldest and newest date".to_owned();
         let reader = self.reader();
-        let answers = calendar
-            .source_years
-            .iter()
-            .map(async |select| reader.one(&select()).await);
+        let selects = calendar.iter().flat_map(|calendar| &calendar.source_years);
+        let answers = selects.map(async |select| reader.one(&select()).await);
         let mut years: Years = None;
         for row in try_join_all(answers).await.source(doing)?.into_iter().flatten() {
             let (first, last): (Option<Integer>, Option<Integer>) = row.try_get_many_by_index().source(doing)?;

@@ -9,8 +9,11 @@ use crate::declare::date_key;
 use crate::declare::star::{Calendar, Years};
 use crate::error::{Doing, Result};
 
-/// The years that the target's calendar holds.
-pub async fn known<C: ConnectionTrait>(connection: &C, calendar: &Calendar) -> Result<Years> {
+/// The years that the target's calendar holds; none where there is none.
+pub async fn known<C: ConnectionTrait>(connection: &C, calendar: Option<&Calendar>) -> Result<Years> {
+    let Some(calendar) = calendar else {
+        return Ok(None);
+    };
     let doing = || format!("reading {}", calendar.table);
     let key = Expr::col(Alias::new(calendar.date_key));
     let select = Query::select()
@@ -32,10 +35,13 @@ pub async fn known<C: ConnectionTrait>(connection: &C, calendar: &Calendar) -> R
 /// added.
 pub async fn extend<C: ConnectionTrait>(
     connection: &C,
-    calendar: &Calendar,
+    calendar: Option<&Calendar>,
     known: &mut Years,
     (mut first, mut last): (i32, i32),
 ) -> Result<u64> {
+    let Some(calendar) = calendar else {
+        return Ok(0);
+    };
     if let Some((known_first, known_last)) = *known {
         if known_first <= first && last <= known_last {
             return Ok(0);

@@ -22,7 +22,9 @@ pub async fn explain(error: Error, readers: &DatabaseConnection, star: &Star) ->
 async fn referencing(readers: &DatabaseConnection, star: &Star) -> Result<Vec<String>> {
     let doing = || "looking for foreign keys of other tables".to_owned();
     let statement = Statement::from_string(readers.get_database_backend(), pragma::FOREIGN_KEYS);
-    let is_ours = |name: &str| name == star.calendar.table || star.tables().any(|table| table.name == name);
+    let is_ours = |name: &str| {
+        star.calendar.iter().any(|calendar| name == calendar.table) || star.tables().any(|table| table.name == name)
+    };
     let mut found = Vec::new();
     for row in readers.query_all_raw(statement).await.target(doing)? {
         let (table, parent): (String, String) = row.try_get_many_by_index().target(doing)?;
