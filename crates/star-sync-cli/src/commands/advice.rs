@@ -15,7 +15,7 @@ const ROWS_WORTH_AN_INDEX: u64 = 1_000;
 
 /// One index that the source lacks, so that all rows of a table are gone through.
 #[derive(Serialize)]
-pub struct Advice {
+pub(crate) struct Advice {
     pub source_table: &'static str,
     pub column: &'static str,
     /// Rows that the last look for changes went through; where none did, the server's own estimate of all.
@@ -26,7 +26,7 @@ pub struct Advice {
 }
 
 /// The indexes that tables lack which are large enough for it to matter.
-pub async fn find(star: &Star, source: &Source, states: Option<&States>) -> Result<Vec<Advice>> {
+pub(crate) async fn find(star: &Star, source: &Source, states: Option<&States>) -> Result<Vec<Advice>> {
     let markers = star.sources.iter().map(|table| (table.name, MARKER_COLUMN));
     let dates = star
         .tables()
@@ -60,7 +60,7 @@ pub async fn find(star: &Star, source: &Source, states: Option<&States>) -> Resu
 }
 
 /// The advice as text; nothing if there is none.
-pub fn text(advice: &[Advice]) -> String {
+pub(crate) fn text(advice: &[Advice]) -> String {
     if advice.is_empty() {
         return String::new();
     }
