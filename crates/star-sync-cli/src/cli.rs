@@ -13,18 +13,18 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::expand_home;
 
 /// Rows a page, and so a batch: the smallest size that reads at nearly full speed.
-pub const DEFAULT_BATCH_SIZE: u64 = 10_000;
+pub(crate) const DEFAULT_BATCH_SIZE: u64 = 10_000;
 /// Longer than transactions of a shop take, and short enough that little is read again.
-pub const DEFAULT_OVERLAP_SECONDS: u32 = 120;
+pub(crate) const DEFAULT_OVERLAP_SECONDS: u32 = 120;
 /// What an incremental run may spend on finding changes that nothing tells of.
-pub const DEFAULT_VERIFY_BUDGET_SECONDS: u32 = 10;
+pub(crate) const DEFAULT_VERIFY_BUDGET_SECONDS: u32 = 10;
 /// Rows that differ, a table, which a deep comparison describes.
-pub const DEFAULT_LIMIT: usize = 10;
+pub(crate) const DEFAULT_LIMIT: usize = 10;
 /// Two readers keep the one writer busy.
-pub const DEFAULT_WORKERS: u32 = 2;
-pub const DEFAULT_TARGET: &str = "analytics.db";
-pub const DEFAULT_DAYS: u64 = 30;
-pub const DEFAULT_KEEP_RUNS: u64 = 10_000;
+pub(crate) const DEFAULT_WORKERS: u32 = 2;
+pub(crate) const DEFAULT_TARGET: &str = "analytics.db";
+pub(crate) const DEFAULT_DAYS: u64 = 30;
+pub(crate) const DEFAULT_KEEP_RUNS: u64 = 10_000;
 
 /// The command line of every program; its name and what it is about are the program's.
 #[derive(Debug, Parser)]
@@ -345,7 +345,7 @@ pub fn interval(text: &str) -> Result<Duration, String> {
 }
 
 /// A number of seconds, or a number with its unit.
-pub fn pause(text: &str) -> Result<Duration, String> {
+pub(crate) fn pause(text: &str) -> Result<Duration, String> {
     match text.parse::<u32>() {
         Ok(seconds) => Ok(Duration::from_secs(seconds.into())),
         Err(_) => humantime::parse_duration(text)

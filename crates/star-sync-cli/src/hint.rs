@@ -15,7 +15,7 @@ const PLUGIN: &str = "this program logs in with mysql_native_password and cachin
                       the two (MariaDB: IDENTIFIED VIA mysql_native_password; MySQL: IDENTIFIED WITH caching_sha2_password)";
 
 /// What to do about an error.
-pub fn of(error: &Error) -> String {
+pub(crate) fn of(error: &Error) -> String {
     match error {
         Error::Engine(error) => of_engine(error).to_owned(),
         Error::Setting { hint, .. } | Error::Command { hint, .. } => hint.clone(),

@@ -9,11 +9,12 @@
 //! | `config`, `cli`, `threads` | settings, the command line, how many threads there may be |
 //! | `hint` | what the reader can do about an error |
 //!
-//! Imports go downwards in this list, and from there to the engine, `star_sync`. Texts name the program, its variables
-//! and its source by placeholders, which are filled where they are shown: see [`Program::fill`].
+//! Imports go downwards in this list, and from there to the engine, `star_sync`; the value itself may be read by all. Texts
+//! name the program, its variables and its source by placeholders, which are filled where they are shown: see
+//! [`Program::fill`].
 
 pub mod cli;
-pub mod commands;
+mod commands;
 pub mod config;
 pub mod error;
 mod exporter;

@@ -53,7 +53,7 @@ pub enum Work {
 }
 
 impl Work {
-    pub fn of(command: &Command) -> Self {
+    pub(crate) fn of(command: &Command) -> Self {
         match command {
             Command::Completions { .. } | Command::Man { .. } => Self::Printing,
             Command::Init | Command::Status(_) => Self::Statements,
@@ -107,7 +107,7 @@ impl ThreadPlan {
     }
 
     /// The error of a system that does not grant them.
-    pub fn refused(self, cause: io::Error) -> Error {
+    pub(crate) fn refused(self, cause: io::Error) -> Error {
         star_sync::Error::Threads {
             needed: self.threads() + 1,
             cause,
@@ -119,7 +119,7 @@ impl ThreadPlan {
     ///
     /// # Errors
     /// If it grants fewer than the command can do with.
-    pub fn reserve(work: Work, workers: u32) -> Result<Self> {
+    pub(crate) fn reserve(work: Work, workers: u32) -> Result<Self> {
         let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let workers = usize::try_from(workers).expect("at most 64");
         let preferred = Self::preferred(work, workers, cores);

@@ -3,6 +3,12 @@
 //! To add a table: write its file, add it to `tables`, add a migration, and say in `tests/suite/harness/expected.rs`
 //! what it must hold. The tests of `sakila` tell what a declaration has forgotten.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    reason = "every mapping takes a record and may reject it"
+)]
+
 use chrono::{DateTime, Utc};
 
 use star_sync::declare::integer::Integer;

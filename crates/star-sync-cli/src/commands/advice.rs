@@ -14,7 +14,7 @@ const ROWS_WORTH_AN_INDEX: u64 = 1_000;
 
 /// One index that the source lacks, so that all rows of a table are gone through.
 #[derive(Serialize)]
-pub struct Advice {
+pub(crate) struct Advice {
     pub source_table: &'static str,
     pub column: &'static str,
     /// Rows that the last look for changes went through; where none did, the server's own estimate of all.
@@ -62,7 +62,7 @@ pub async fn find(star: &Star, source: &Source, states: Option<&States>) -> Resu
 }
 
 /// The advice as text; nothing if there is none.
-pub fn text(advice: &[Advice]) -> String {
+pub(crate) fn text(advice: &[Advice]) -> String {
     if advice.is_empty() {
         return String::new();
     }

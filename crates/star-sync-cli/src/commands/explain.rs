@@ -11,7 +11,7 @@ use crate::config::target_path;
 use crate::error::{Code, Doing, EXIT_DIFFERENCES, Error, Result};
 use crate::output::explanation;
 
-pub async fn run(session: &Session, arguments: &Explain) -> Result<u8> {
+pub(crate) async fn run(session: &Session, arguments: &Explain) -> Result<u8> {
     let explained = || session.star().tables().filter(|table| table.kind != Kind::Bridge);
     let Some(table) = explained().find(|table| table.name == arguments.table) else {
         let names: Vec<&str> = explained().map(|table| table.name).collect();

@@ -19,7 +19,7 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 ///
 /// # Errors
 /// What was rejected before anything was contacted.
-pub async fn run(session: &Session, arguments: &Incremental, every: Duration, load: Load) -> Result<u8> {
+pub(crate) async fn run(session: &Session, arguments: &Incremental, every: Duration, load: Load) -> Result<u8> {
     let mut ticks = tokio::time::interval(every);
     // The pace is kept: what a long run misses is not made up for.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);

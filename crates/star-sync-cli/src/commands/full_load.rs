@@ -5,7 +5,7 @@ use super::load::{self, Load};
 use crate::cli::FullLoad;
 use crate::error::Result;
 
-pub async fn run(session: &Session, arguments: &FullLoad) -> Result<u8> {
+pub(crate) async fn run(session: &Session, arguments: &FullLoad) -> Result<u8> {
     load::run(
         session,
         "full-load",

@@ -5,7 +5,7 @@ use super::{Session, forever};
 use crate::cli::Incremental;
 use crate::error::Result;
 
-pub async fn run(session: &Session, arguments: &Incremental) -> Result<u8> {
+pub(crate) async fn run(session: &Session, arguments: &Incremental) -> Result<u8> {
     let load = Load::Incremental {
         dry_run: arguments.dry_run,
         verify_budget_seconds: arguments.verify_budget,

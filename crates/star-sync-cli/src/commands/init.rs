@@ -38,7 +38,7 @@ struct Report {
     advice: Vec<Advice>,
 }
 
-pub async fn run(session: &Session) -> Result<u8> {
+pub(crate) async fn run(session: &Session) -> Result<u8> {
     let path = target_path(&session.global)?;
     let star = session.star();
     // The questions for years may take long: each has a connection.

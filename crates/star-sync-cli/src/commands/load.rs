@@ -27,7 +27,7 @@ use crate::output::{self, human};
 
 /// Which of the three.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Load {
+pub(crate) enum Load {
     Full {
         /// Even if the source is not the one that the star was made from.
         accept_source: bool,
@@ -49,7 +49,7 @@ struct Summary<'a> {
 }
 
 /// Syncs, again if the source is lost meanwhile, and prints the summary.
-pub async fn run(session: &Session, command: &'static str, load: Load) -> Result<u8> {
+pub(crate) async fn run(session: &Session, command: &'static str, load: Load) -> Result<u8> {
     let report = session
         .persistently(async |attempt| sync(attempt, command, load).await)
         .await?;
@@ -63,7 +63,7 @@ pub async fn run(session: &Session, command: &'static str, load: Load) -> Result
 }
 
 /// One run, seen by the metrics and printed.
-pub async fn sync(session: &Session, command: &'static str, load: Load) -> Result<Report> {
+pub(crate) async fn sync(session: &Session, command: &'static str, load: Load) -> Result<Report> {
     let run = sync_unseen(session, command, load);
     let report = session.watched(command, run, |report| report.status).await?;
     if !report.dry_run {

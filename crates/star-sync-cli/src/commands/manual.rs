@@ -7,7 +7,7 @@ use crate::error::{Code, Error, Result};
 use crate::output::Output;
 use crate::program::Program;
 
-pub fn completions(program: &Program, shell: Shell) -> Result<u8> {
+pub(crate) fn completions(program: &Program, shell: Shell) -> Result<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut program.command(), program.name(), &mut script);
     Output::file(&script)?;
@@ -15,7 +15,7 @@ pub fn completions(program: &Program, shell: Shell) -> Result<u8> {
 }
 
 /// The page of a command, named as it is typed, or that of the program.
-pub fn page(program: &Program, words: &[String]) -> Result<u8> {
+pub(crate) fn page(program: &Program, words: &[String]) -> Result<u8> {
     let mut described = program.command();
     described.build();
     for word in words {

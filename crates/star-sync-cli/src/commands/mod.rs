@@ -65,14 +65,14 @@ pub struct Session {
 }
 
 /// What is to be done: one of the commands that all programs have, or one of the program's own.
-pub enum Task {
+pub(crate) enum Task {
     Own(Command),
     Extra(&'static ExtraCommand, ArgMatches),
 }
 
 impl Task {
     /// The command's name, as it is typed.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Own(command) => name(command),
             Self::Extra(extra, arguments) => (extra.name)(arguments),
@@ -80,7 +80,7 @@ impl Task {
     }
 
     /// What it does, as far as its threads go.
-    pub fn work(&self) -> Work {
+    pub(crate) fn work(&self) -> Work {
         match self {
             Self::Own(command) => Work::of(command),
             Self::Extra(extra, _) => extra.work,
@@ -115,7 +115,7 @@ impl Task {
 }
 
 /// Runs a command to its end. Returns the exit code.
-pub async fn run(program: &'static Program, global: Global, task: &Task, threads: ThreadPlan) -> u8 {
+pub(crate) async fn run(program: &'static Program, global: Global, task: &Task, threads: ThreadPlan) -> u8 {
     let (request, stop) = stop();
     let (command, output) = (task.name(), Output::new(program, &global, false));
     let before_exit = move || {
@@ -273,7 +273,7 @@ impl Session {
     }
 
     /// The star that is kept in step.
-    pub fn star(&self) -> &'static Star {
+    pub(crate) fn star(&self) -> &'static Star {
         self.program.star
     }
 
@@ -296,7 +296,7 @@ impl Session {
     }
 
     /// What it takes to look at both databases.
-    pub fn look<'a>(&self, source: &'a Source, readers: DatabaseConnection) -> Look<'a> {
+    pub(crate) fn look<'a>(&self, source: &'a Source, readers: DatabaseConnection) -> Look<'a> {
         Look {
             star: self.star(),
             source,
@@ -344,7 +344,7 @@ impl Session {
     /// Closes all connections to sources with COM_QUIT, also those of runs that failed or were dropped half-way: the
     /// server counts every other end of a connection as aborted. A statement that is under way is waited for, but not
     /// for long.
-    pub async fn disconnect(&self) {
+    pub(crate) async fn disconnect(&self) {
         let pools = std::mem::take(&mut *self.pools.lock().expect("no holder of this lock panics"));
         let closed = join_all(pools.iter().map(connect::close));
         if tokio::time::timeout(CLOSE_TIMEOUT, closed).await.is_err() {

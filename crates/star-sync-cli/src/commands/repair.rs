@@ -5,7 +5,7 @@ use super::load::{self, Load};
 use crate::cli::Repair;
 use crate::error::Result;
 
-pub async fn run(session: &Session, arguments: &Repair) -> Result<u8> {
+pub(crate) async fn run(session: &Session, arguments: &Repair) -> Result<u8> {
     let load = Load::Repair {
         dry_run: arguments.dry_run,
     };

@@ -22,10 +22,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Whether the source has been connected to since the program began.
 #[derive(Default)]
-pub struct Reached(AtomicBool);
+pub(crate) struct Reached(AtomicBool);
 
 impl Reached {
-    pub fn note(&self) {
+    pub(crate) fn note(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
@@ -45,7 +45,7 @@ impl Session {
     ///
     /// # Errors
     /// The last failure; `Stopped` if that was asked for in a pause.
-    pub async fn persistently<T>(&self, run: impl AsyncFn(&Self) -> Result<T>) -> Result<T> {
+    pub(crate) async fn persistently<T>(&self, run: impl AsyncFn(&Self) -> Result<T>) -> Result<T> {
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(FIRST_PAUSE)
             .with_max_delay(LONGEST_PAUSE)

@@ -18,11 +18,11 @@ use crate::output::progress;
 const SAME_REQUEST: Duration = Duration::from_millis(300);
 
 /// What it means that the program ended in the middle of something.
-pub const ENDED_AT_ONCE: &str = "nothing that was committed is lost; -wal, -shm and .lock files beside the target belong to \
+pub(crate) const ENDED_AT_ONCE: &str = "nothing that was committed is lost; -wal, -shm and .lock files beside the target belong to \
                                  it, and the next full-load, incremental or repair cleans them up";
 
 /// What it means for a command that it was stopped.
-pub fn hint(command: &Command) -> &'static str {
+pub(crate) fn hint(command: &Command) -> &'static str {
     const READS_ONLY: &str = "the command only reads: nothing was changed";
     const DRY_RUN: &str = "a dry run keeps nothing: the target is as it was before";
     const NOTHING_KEPT: &str =
@@ -48,7 +48,7 @@ pub fn hint(command: &Command) -> &'static str {
 ///
 /// # Errors
 /// If the system does not let signals be watched.
-pub fn watch(request: StopRequest, before_exit: impl Fn() + Send + 'static) -> io::Result<()> {
+pub(crate) fn watch(request: StopRequest, before_exit: impl Fn() + Send + 'static) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = watch_hangup()?;

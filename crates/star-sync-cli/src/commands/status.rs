@@ -77,7 +77,7 @@ struct MarkerStatus {
     loaded_upto: Option<i64>,
 }
 
-pub async fn run(session: &Session, arguments: &cli::Status) -> Result<u8> {
+pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8> {
     let path = target_path(&session.global)?;
     // The source takes its time to greet.
     let (kept, source) = tokio::try_join!(Kept::read(session.star(), &path), connect(session))?;
@@ -357,7 +357,7 @@ fn command_of(run: &sync_run::Model) -> String {
 }
 
 /// What keeps markers safe from transactions that commit late.
-pub fn what_is_seen(sees_open_transactions: bool) -> &'static str {
+pub(crate) fn what_is_seen(sees_open_transactions: bool) -> &'static str {
     if sees_open_transactions {
         "markers stay behind open transactions, which this account may see (PROCESS)"
     } else {

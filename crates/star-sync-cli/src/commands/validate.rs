@@ -13,7 +13,7 @@ use crate::config::target_path;
 use crate::error::{Code, Doing, EXIT_DIFFERENCES, Error, Result};
 use crate::output;
 
-pub async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
+pub(crate) async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
     let compared = session.persistently(async |attempt| {
         let compared = attempt.watched("validate", compare(attempt, arguments), Validation::status);
         attempt.unless_stopped(compared).await
@@ -30,7 +30,7 @@ pub async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
 }
 
 /// One of many: only what differs is printed.
-pub async fn repeated(session: &Session, arguments: &Validate) -> Result<Status> {
+pub(crate) async fn repeated(session: &Session, arguments: &Validate) -> Result<Status> {
     let compared = session.unless_stopped(compare(session, arguments));
     let validation = session.watched("validate", compared, Validation::status).await?;
     let seconds = session.seconds();

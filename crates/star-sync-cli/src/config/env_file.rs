@@ -14,7 +14,7 @@ const FORM: &str = "write NAME=VALUE a line; put a value with a # behind a blank
                     single quotes";
 
 /// Sets what `.env` sets and the environment does not. Returns the names that the file holds.
-pub fn load() -> Result<Vec<String>> {
+pub(crate) fn load() -> Result<Vec<String>> {
     let Some(text) = read(Path::new(".env"))? else {
         return Ok(Vec::new());
     };

@@ -7,19 +7,19 @@ use clap::{Arg, Command};
 use crate::program::Program;
 
 /// Variables that are no option, without the prefix.
-pub const PASSWORD: &str = "SOURCE_PASSWORD";
-pub const PASSWORD_FILE: &str = "SOURCE_PASSWORD_FILE";
+pub(crate) const PASSWORD: &str = "SOURCE_PASSWORD";
+pub(crate) const PASSWORD_FILE: &str = "SOURCE_PASSWORD_FILE";
 
 /// Names that differ in more letters than these are not meant.
 const LETTERS_TO_MISTYPE: usize = 3;
 
 /// A variable of the environment; an empty one is as good as none.
-pub fn variable(name: &str) -> Option<std::ffi::OsString> {
+pub(crate) fn variable(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 /// The command line's declaration, with empty variables counting as unset.
-pub fn without_empty_variables(command: Command) -> Command {
+pub(crate) fn without_empty_variables(command: Command) -> Command {
     let forget_empty = |argument: Arg| {
         let is_empty = argument
             .get_env()

@@ -14,14 +14,16 @@ use crate::config::environment::{PASSWORD, PASSWORD_FILE, variable};
 use crate::error::{Code, Error, Result};
 use crate::program::Program;
 
-pub use path::{expand_home, parse_target};
-pub use source_url::{has_password, parse as parse_source};
+pub(crate) use path::expand_home;
+pub use path::parse_target;
+pub(crate) use source_url::has_password;
+pub use source_url::parse as parse_source;
 
 /// Which of the two the environment has, where it has one: that wins over the other one in `.env`.
 static NAMED_BY_ENVIRONMENT: OnceLock<&str> = OnceLock::new();
 
 /// Reads `.env` in the working folder. What the environment has already wins. Returns the names that the file holds.
-pub fn read_dotenv(program: &Program) -> Result<Vec<String>> {
+pub(crate) fn read_dotenv(program: &Program) -> Result<Vec<String>> {
     if let Some(named) = [PASSWORD, PASSWORD_FILE]
         .into_iter()
         .find(|name| variable(&program.variable(name)).is_some())
@@ -32,7 +34,7 @@ pub fn read_dotenv(program: &Program) -> Result<Vec<String>> {
 }
 
 /// Checks the URL and finds the password: in the URL, in the environment, or in the file that it names.
-pub fn source_access(program: &Program, global: &Global) -> Result<Access> {
+pub(crate) fn source_access(program: &Program, global: &Global) -> Result<Access> {
     let text = global
         .source
         .as_deref()
@@ -41,7 +43,7 @@ pub fn source_access(program: &Program, global: &Global) -> Result<Access> {
 }
 
 /// The target's path, from a path or a `sqlite:` URL.
-pub fn target_path(global: &Global) -> Result<PathBuf> {
+pub(crate) fn target_path(global: &Global) -> Result<PathBuf> {
     parse_target(&global.target)
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Code, Error, Result};
 
 /// A path with `~/` at its beginning replaced by the user's home folder, where there is one.
-pub fn expand_home(path: impl AsRef<Path>) -> PathBuf {
+pub(crate) fn expand_home(path: impl AsRef<Path>) -> PathBuf {
     let path = path.as_ref();
     match (path.strip_prefix("~"), std::env::home_dir()) {
         (Ok(within), Some(home)) => home.join(within),

@@ -14,7 +14,7 @@ use star_sync::source::connect::Access;
 use crate::config::path::expand_home;
 use crate::error::{Code, Error, Result};
 
-pub const URL_FORM: &str = "give --source (or {ENV}_SOURCE) as mysql://USER@HOST:PORT/SCHEMA";
+pub(crate) const URL_FORM: &str = "give --source (or {ENV}_SOURCE) as mysql://USER@HOST:PORT/SCHEMA";
 const ESCAPES: &str = "in a password, write / as %2F, ? as %3F, # as %23, @ as %40 and % as %25, or put it into \
                        {ENV}_SOURCE_PASSWORD as it is";
 const DEFAULT_PORT: u16 = 3306;
@@ -66,7 +66,7 @@ pub fn parse(text: &str, password: Option<String>) -> Result<Access> {
 }
 
 /// Whether a source's URL carries a password.
-pub fn has_password(text: &str) -> bool {
+pub(crate) fn has_password(text: &str) -> bool {
     Parts::of(text).is_ok_and(|parts| parts.password.is_some())
 }
 

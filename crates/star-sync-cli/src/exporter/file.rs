@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Replaces the file at once, so that a reader sees the old text or the new.
-pub fn write(path: &Path, program: &str, text: &str) -> Result<()> {
+pub(crate) fn write(path: &Path, program: &str, text: &str) -> Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

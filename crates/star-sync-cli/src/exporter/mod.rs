@@ -15,7 +15,7 @@ use metrics_util::layers::{Layer, PrefixLayer};
 use star_sync::metrics::catalogue::{self, Kind, Metric};
 use tracing::warn;
 
-pub use self::server::Health;
+pub(crate) use self::server::Health;
 use crate::program::Program;
 
 /// Bounds of the buckets of every histogram, in seconds: from a page of a small table to a commit that waits for a disk.
@@ -41,7 +41,7 @@ impl Exporter {
 
 /// Begins to keep figures. Each has the target as a label: one node_exporter reads the files of all syncs of a machine.
 /// Whatever fails is warned of and no more: a sync does not depend on being watched.
-pub fn start(target: &Path, program: &Program) {
+pub(crate) fn start(target: &Path, program: &Program) {
     let buckets = PrometheusBuilder::new()
         .add_global_label(catalogue::TARGET_LABEL, target.to_string_lossy())
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS_SECONDS);
@@ -81,14 +81,14 @@ pub fn start(target: &Path, program: &Program) {
 }
 
 /// Serves `/metrics` and `/healthz` on `address` until the program ends.
-pub async fn serve(address: SocketAddr, health: Health) {
+pub(crate) async fn serve(address: SocketAddr, health: Health) {
     if let Err(error) = server::start(address, health).await {
         warn!(code = "METRICS_ADDRESS_UNUSABLE", %address, %error, "the metrics endpoint cannot listen; choose a free port with --metrics-addr");
     }
 }
 
 /// Writes everything to a file for node_exporter's textfile collector.
-pub fn write_file(path: &Path, program: &Program) {
+pub(crate) fn write_file(path: &Path, program: &Program) {
     if let Some(exporter) = EXPORTER.get()
         && let Err(error) = file::write(path, program.name(), &exporter.render())
     {

@@ -15,21 +15,21 @@ use super::EXPORTER;
 
 /// Whether the last success is young enough.
 #[derive(Clone)]
-pub struct Health {
+pub(crate) struct Health {
     within: Duration,
     last_success: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Health {
     /// Healthy while the last success is younger than `within`.
-    pub fn new(within: Duration) -> Self {
+    pub(crate) fn new(within: Duration) -> Self {
         Self {
             within,
             last_success: Arc::default(),
         }
     }
 
-    pub fn succeeded(&self) {
+    pub(crate) fn succeeded(&self) {
         *self.last_success.lock().expect("no holder of this lock panics") = Some(Instant::now());
     }
 
@@ -51,7 +51,7 @@ impl Health {
 }
 
 /// Listens, and answers from then on.
-pub async fn start(address: SocketAddr, health: Health) -> Result<()> {
+pub(crate) async fn start(address: SocketAddr, health: Health) -> Result<()> {
     let listener = TcpListener::bind(address).await?;
     let routes = Router::new()
         .route("/metrics", get(metrics))

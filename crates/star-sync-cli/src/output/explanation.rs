@@ -8,7 +8,7 @@ use std::fmt::Write;
 use super::validation::difference_text;
 use super::verdict;
 
-pub fn text(explanation: &Explanation) -> String {
+pub(crate) fn text(explanation: &Explanation) -> String {
     let Explanation { table, key, .. } = explanation;
     let mut text = String::from("source rows behind it:\n");
     for row in &explanation.source {

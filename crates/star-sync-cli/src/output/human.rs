@@ -13,17 +13,17 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const ADVICE: Style = AnsiColor::Cyan.on_default();
 
 /// Words that say that all is well. `Output` takes colours off again where nobody would see them.
-pub fn good(words: impl Display) -> String {
+pub(crate) fn good(words: impl Display) -> String {
     format!("{GOOD}{words}{GOOD:#}")
 }
 
 /// Words that nobody should overlook.
-pub fn bad(words: impl Display) -> String {
+pub(crate) fn bad(words: impl Display) -> String {
     format!("{BAD}{words}{BAD:#}")
 }
 
 /// Words in front of what to do.
-pub fn advice(words: impl Display) -> String {
+pub(crate) fn advice(words: impl Display) -> String {
     format!("{ADVICE}{words}{ADVICE:#}")
 }
 
@@ -57,13 +57,13 @@ pub fn grouped(number: impl Into<i128>) -> String {
 }
 
 /// Whole cents as units with two decimals.
-pub fn units(cents: i64) -> String {
+pub(crate) fn units(cents: i64) -> String {
     let sign = if cents < 0 { "-" } else { "" };
     let cents = cents.unsigned_abs();
     format!("{sign}{}.{:02}", grouped(cents / 100), cents % 100)
 }
 
-pub fn figure(measure: Measure, number: i64) -> String {
+pub(crate) fn figure(measure: Measure, number: i64) -> String {
     match measure {
         Measure::Rows => grouped(number),
         Measure::Cents => units(number),
@@ -71,7 +71,7 @@ pub fn figure(measure: Measure, number: i64) -> String {
 }
 
 /// Figures of both sides.
-pub fn comparisons<'a>(figures: impl IntoIterator<Item = &'a Comparison>) -> Table {
+pub(crate) fn comparisons<'a>(figures: impl IntoIterator<Item = &'a Comparison>) -> Table {
     let mut rows = table(&["figure", "source", "target", "rejected", "pending", "delta"]);
     for figure in figures {
         let mut name = figure.table.to_owned();
@@ -98,7 +98,7 @@ pub fn comparisons<'a>(figures: impl IntoIterator<Item = &'a Comparison>) -> Tab
 }
 
 /// Seconds as people say them.
-pub fn duration(seconds: i64) -> String {
+pub(crate) fn duration(seconds: i64) -> String {
     match seconds {
         ..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),
@@ -109,7 +109,7 @@ pub fn duration(seconds: i64) -> String {
 
 /// Rows per second, for people.
 #[expect(clippy::cast_precision_loss, reason = "a rate is read to three digits")]
-pub fn rate(rows: u64, seconds: f64) -> f64 {
+pub(crate) fn rate(rows: u64, seconds: f64) -> f64 {
     if seconds > 0.0 { rows as f64 / seconds } else { 0.0 }
 }
 

@@ -15,16 +15,16 @@ use crate::error::{Code, Error, Result};
 use crate::program::Program;
 
 pub mod chart;
-pub mod explanation;
+pub(crate) mod explanation;
 pub mod human;
 pub mod progress;
-pub mod report;
+pub(crate) mod report;
 mod terminal;
-pub mod validation;
-pub mod verdict;
+pub(crate) mod validation;
+pub(crate) mod verdict;
 
 /// The version of the JSON documents' shape; it grows when a field changes its meaning or goes.
-pub const SCHEMA_VERSION: u32 = 1;
+pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 /// How results are to be shown.
 #[derive(Clone, Copy)]
@@ -56,7 +56,7 @@ struct Failure<'a> {
 }
 
 impl Output {
-    pub fn new(program: &'static Program, global: &Global, one_line: bool) -> Self {
+    pub(crate) fn new(program: &'static Program, global: &Global, one_line: bool) -> Self {
         Self {
             program,
             json: global.json,
@@ -90,12 +90,12 @@ impl Output {
     }
 
     /// Prints a file's contents, whatever the options say.
-    pub fn file(bytes: &[u8]) -> Result<bool> {
+    pub(crate) fn file(bytes: &[u8]) -> Result<bool> {
         write(io::stdout(), bytes)
     }
 
     /// Prints an error with its causes and what to do: to stderr, and as the document where JSON was asked for.
-    pub fn error(&self, command: &str, seconds: f64, error: &Error) {
+    pub(crate) fn error(&self, command: &str, seconds: f64, error: &Error) {
         let mut causes = Vec::new();
         let mut cause = std::error::Error::source(error);
         while let Some(error) = cause {
@@ -153,7 +153,7 @@ fn write(mut stdout: impl Write, bytes: &[u8]) -> Result<bool> {
 
 /// Prints what clap has to say instead of running a command: help, the version, or what is wrong with the command
 /// line. Returns the exit code.
-pub fn usage(program: &'static Program, error: &clap::Error) -> u8 {
+pub(crate) fn usage(program: &'static Program, error: &clap::Error) -> u8 {
     if !error.use_stderr() {
         let _ = error.print();
         return 0;
@@ -188,7 +188,7 @@ pub fn usage(program: &'static Program, error: &clap::Error) -> u8 {
 }
 
 /// Sends logs to stderr, past the progress bars. `RUST_LOG` overrides the level.
-pub fn start_logging(program: &Program, global: &Global) {
+pub(crate) fn start_logging(program: &Program, global: &Global) {
     let (others, own) = match (global.quiet, global.verbose) {
         (true, _) => ("error", "error"),
         (false, 0) => ("warn", "info"),

@@ -31,25 +31,25 @@ static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
 });
 
 /// Does something on stderr while the bars stand aside.
-pub fn aside<T>(action: impl FnOnce() -> T) -> T {
+pub(crate) fn aside<T>(action: impl FnOnce() -> T) -> T {
     BARS.suspend(action)
 }
 
 /// Takes the bars off the terminal for good, where the program ends without waiting for whoever draws them.
-pub fn leave() {
+pub(crate) fn leave() {
     let _ = BARS.clear();
     BARS.set_draw_target(ProgressDrawTarget::hidden());
 }
 
 /// Looks at the counters until it is finished.
-pub struct Watcher {
+pub(crate) struct Watcher {
     finish: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Watcher {
     /// With bars only where somebody looks.
-    pub fn start(progress: Arc<Progress>, bars: bool, target: PathBuf) -> Self {
+    pub(crate) fn start(progress: Arc<Progress>, bars: bool, target: PathBuf) -> Self {
         let (finish, finished) = oneshot::channel();
         let bars = bars && io::stderr().is_terminal();
         let task = tokio::spawn(watch(progress, bars, target, finished));
@@ -57,7 +57,7 @@ impl Watcher {
     }
 
     /// Clears the bars and leaves the terminal as it was.
-    pub async fn finish(self) {
+    pub(crate) async fn finish(self) {
         // A watcher that is gone has nothing left to clear.
         let _ = self.finish.send(());
         let _ = self.task.await;

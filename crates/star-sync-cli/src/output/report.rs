@@ -11,7 +11,7 @@ use super::human::{comparisons, duration, grouped, rate_of, table, units};
 use super::verdict;
 
 /// One of many runs in one line; nothing if there is nothing to tell.
-pub fn line(program: &str, command: &str, report: &Report, seconds: f64) -> String {
+pub(crate) fn line(program: &str, command: &str, report: &Report, seconds: f64) -> String {
     if !report.verdict.is_mismatch() && !report.changes() {
         return String::new();
     }
@@ -32,7 +32,7 @@ pub fn line(program: &str, command: &str, report: &Report, seconds: f64) -> Stri
 }
 
 /// What a load did, and the comparison that closed it.
-pub fn text(command: &str, report: &Report, seconds: f64) -> String {
+pub(crate) fn text(command: &str, report: &Report, seconds: f64) -> String {
     let mut text = String::new();
     let lines: Vec<&TableReport> = report
         .tables
@@ -121,7 +121,7 @@ fn stages(stages: &[StageSeconds]) -> String {
 }
 
 /// What is left to be compared; nothing if nothing is.
-pub fn proof(proof: &Proof) -> String {
+pub(crate) fn proof(proof: &Proof) -> String {
     if proof.unproven == 0 {
         return String::new();
     }

@@ -13,14 +13,14 @@ use indicatif::TermLike;
 /// stays behind for ever. Here the rest of a line is erased instead, and the echo goes with the bar that it stands
 /// beside.
 #[derive(Debug)]
-pub struct Terminal {
+pub(crate) struct Terminal {
     stderr: Term,
     /// Whether a line has been written that the next one has to leave.
     is_line_full: AtomicBool,
 }
 
 impl Terminal {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             stderr: Term::buffered_stderr(),
             is_line_full: AtomicBool::new(false),

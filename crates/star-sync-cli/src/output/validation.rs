@@ -12,7 +12,7 @@ use super::verdict;
 const MAXIMAL_DAYS: usize = 20;
 
 /// One of many in one line; nothing unless source and target differ.
-pub fn line(program: &str, validation: &Validation) -> String {
+pub(crate) fn line(program: &str, validation: &Validation) -> String {
     if validation.verdict.is_mismatch() {
         let verdict = verdict::validation(validation);
         format!("validate: {verdict}: run `{program} validate --all`")
@@ -22,7 +22,7 @@ pub fn line(program: &str, validation: &Validation) -> String {
 }
 
 /// Both sides side by side.
-pub fn text(validation: &Validation, seconds: f64) -> String {
+pub(crate) fn text(validation: &Validation, seconds: f64) -> String {
     let mut text = String::new();
     let mut rows = table(&[
         "table",
@@ -123,7 +123,7 @@ fn described(table: &TableDifferences) -> String {
 }
 
 /// One row that differs, column by column.
-pub fn difference_text(table: &str, difference: &Difference) -> String {
+pub(crate) fn difference_text(table: &str, difference: &Difference) -> String {
     let key = difference.key;
     let mut text = match difference.kind {
         DifferenceKind::Missing => format!("  {table} {key} is missing in the star\n"),

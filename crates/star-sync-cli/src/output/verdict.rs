@@ -7,7 +7,7 @@ use std::fmt::Write;
 use super::human::{bad, good, grouped};
 
 /// The line of a load, an incremental run or a repair.
-pub fn load(verdict: &Verdict, dry_run: bool) -> String {
+pub(crate) fn load(verdict: &Verdict, dry_run: bool) -> String {
     let Tally {
         checks,
         matching,
@@ -37,7 +37,7 @@ pub fn load(verdict: &Verdict, dry_run: bool) -> String {
 }
 
 /// The line of a validation.
-pub fn validation(validation: &Validation) -> String {
+pub(crate) fn validation(validation: &Validation) -> String {
     let Validation {
         verdict,
         newest,
@@ -79,7 +79,7 @@ pub fn validation(validation: &Validation) -> String {
 }
 
 /// A sentence with its code.
-pub fn line(code: VerdictCode, sentence: &str) -> String {
+pub(crate) fn line(code: VerdictCode, sentence: &str) -> String {
     let sentence = match code {
         VerdictCode::Ok | VerdictCode::RowOk => good(sentence),
         code if code.is_mismatch() => bad(sentence),

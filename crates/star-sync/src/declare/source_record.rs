@@ -85,6 +85,7 @@ macro_rules! source_record {
         $(joins [$($relation:expr),+ $(,)?])?
     ) => {
         $(#[$about])*
+        #[allow(clippy::struct_field_names, reason = "fields are named for columns")]
         $visibility struct $record {
             $($(#[$about_field])* $field: $type,)+
         }

@@ -87,11 +87,14 @@ pub enum TargetPageKey {
     },
 }
 
+/// Makes a select of what hangs on these keys.
+pub type Affected = Box<dyn Fn(&[i64]) -> SelectStatement + Send + Sync>;
+
 /// A source table whose changed rows make rows of a target table stale.
 pub struct LookedUp {
     pub source_table: &'static str,
     /// Selects the page keys, from the source, that hang on the changed keys.
-    pub affected: Box<dyn Fn(&[i64]) -> SelectStatement + Send + Sync>,
+    pub affected: Affected,
 }
 
 /// A fact whose changed rows make rows of another one stale, which looks up what it publishes.
