@@ -186,7 +186,7 @@ mod tests {
             changed.to_string(sea_orm::sea_query::MysqlQueryBuilder)
         };
         let without = SourceTable::of::<book::Entity>(book::Column::BookId);
-        assert_eq!(sql(&without), "SELECT `book_id`, NULL FROM `book`");
+        assert_eq!(sql(&without), "SELECT `book_id`, NULL FROM `book` WHERE TRUE");
         let with = SourceTable::of::<loan::Entity>(loan::Column::LoanId).changed_at(loan::Column::LoanId);
         assert_eq!(
             sql(&with),
