@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(
             sql(&with),
             "SELECT `loan_id`, `loan`.`loan_id` FROM `loan` \
-             WHERE `loan`.`loan_id` > '2026-01-02 03:04:05+00:00' OR `loan`.`loan_id` IS NULL"
+             WHERE `loan`.`loan_id` > '2026-01-02 03:04:05.000000 +00:00' OR `loan`.`loan_id` IS NULL"
         );
     }
 }
