@@ -145,7 +145,7 @@ fn validate_confirms_consistency_and_finds_a_planted_difference() {
     assert_eq!(days.len(), 1, "{days:?}");
     assert_eq!(days[0]["table"], "fact_payment");
     assert_eq!(days[0]["measure"], "cents");
-    assert_eq!(days[0]["store_id"].to_string(), store);
+    assert_eq!(days[0]["group"].to_string(), store);
     assert_eq!(days[0]["date_key"].to_string(), day.replace('-', ""));
     let source = sandbox.source_figure(&format!(
         "SELECT CAST(CAST(SUM(p.amount) * 100 AS SIGNED) AS CHAR) FROM payment p JOIN staff t ON t.staff_id = p.staff_id \

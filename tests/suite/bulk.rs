@@ -62,7 +62,7 @@ fn few_changes_on_days_of_many_rows_are_compared_by_themselves_and_a_wrong_one_i
         .as_array()
         .unwrap()
         .iter()
-        .filter(|line| line["table"] == "fact_payment" && line["date_key"].is_null() && !line["store_id"].is_null())
+        .filter(|line| line["table"] == "fact_payment" && line["date_key"].is_null() && !line["group"].is_null())
         .collect();
     let sum = |measure: &str, side: &str| -> i64 {
         let lines = by_store.iter().filter(|line| line["measure"] == measure);

@@ -178,7 +178,8 @@ fn a_dry_run_foretells_what_a_run_does_and_writes_nothing() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|line| line["cents_after"].as_i64().unwrap() - line["cents_before"].as_i64().unwrap())
+        .filter(|line| line["measure"] == "cents")
+        .map(|line| line["after"].as_i64().unwrap() - line["before"].as_i64().unwrap())
         .sum();
     let total = |amounts: &str| amounts.split(' ').nth(1).unwrap().parse::<f64>().unwrap() * 100.0;
     #[expect(clippy::cast_precision_loss, reason = "a few dollars")]

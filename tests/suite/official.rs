@@ -69,7 +69,7 @@ mod needs_dump {
                 assert_eq!(total["source"], total["target"]);
                 format!(
                     "{} {} {}: {}",
-                    total["table"], total["measure"], total["store_id"], total["source"]
+                    total["table"], total["measure"], total["group"], total["source"]
                 )
                 .replace('"', "")
             })

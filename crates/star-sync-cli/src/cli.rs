@@ -294,7 +294,7 @@ pub struct Validate {
     #[arg(long)]
     pub all: bool,
 
-    /// Allow a figure to differ by this many rows, or cents
+    /// Allow a figure to differ by this many rows, or of a sum's smallest unit
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub tolerance: u64,
 

@@ -16,7 +16,8 @@ use star_sync::declare::lookup::{KeysFrom, Lookups, Need};
 use star_sync::declare::rejection::{ReasonCode, Rejection};
 use star_sync::declare::row::position;
 use star_sync::declare::source_rows::SourceRow;
-use star_sync::declare::table::{Entry, Table, Totals, When};
+use star_sync::declare::table::{Table, When};
+use star_sync::declare::totals::{Entry, Group, MOST_MEASURES, Measure, Totals};
 use star_sync::source_record;
 
 use super::dim_customer::CUSTOMER;
@@ -123,8 +124,17 @@ pub fn table() -> Table {
         .totals(totals())
 }
 
+/// Money, in whole cents.
+const CENTS: Measure = Measure {
+    name: "cents",
+    label: "total",
+    decimals: 2,
+};
+
 fn totals() -> Totals {
     Totals {
+        grouped_by: Some("store"),
+        measures: vec![CENTS],
         source: || {
             payment::Entity::find()
                 .select_only()
@@ -150,7 +160,6 @@ fn totals() -> Totals {
         source_date: "payment_date",
         target: target_totals,
         target_date: "date_key_paid",
-        money: true,
     }
 }
 
@@ -232,11 +241,13 @@ fn entry(row: SourceRow<'_>, lookups: &Lookups) -> Entry {
         .and_then(|Integer(rental)| lookups.get(&RENTAL_ITEM, rental))
         .and_then(|item| lookups.get(&INVENTORY_STORE, item));
     let store = store_of_item.or_else(|| lookups.get(&STAFF_STORE, staff?.0));
+    let mut amounts = [0; MOST_MEASURES];
+    // An amount that is rejected adds nothing: with huge ones the sum would be beyond 64 bits.
+    amounts[0] = amount.and_then(whole_cents).unwrap_or(0);
     Entry {
         date_key: paid.map_or(0, |paid| date_key::of_day(paid.date())),
-        store_id: store.unwrap_or(0),
-        // An amount that is rejected adds nothing: with huge ones the sum would be beyond 64 bits.
-        cents: amount.and_then(whole_cents).unwrap_or(0),
+        group: store.map(Group::Number),
+        amounts,
     }
 }
 

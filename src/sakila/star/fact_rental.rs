@@ -13,7 +13,8 @@ use star_sync::declare::lookup::{KeysFrom, Lookup, Lookups, Need, Side};
 use star_sync::declare::rejection::Rejection;
 use star_sync::declare::row::position;
 use star_sync::declare::source_rows::SourceRow;
-use star_sync::declare::table::{Entry, Fill, Table, Totals};
+use star_sync::declare::table::Table;
+use star_sync::declare::totals::{Entry, Fill, Group, Totals};
 use star_sync::source_record;
 
 use super::dim_customer::CUSTOMER;
@@ -147,6 +148,8 @@ pub fn table() -> Table {
 
 fn totals() -> Totals {
     Totals {
+        grouped_by: Some("store"),
+        measures: vec![],
         source: || {
             rental::Entity::find()
                 .select_only()
@@ -166,7 +169,6 @@ fn totals() -> Totals {
         source_date: "rental_date",
         target: target_totals,
         target_date: "date_key_rented",
-        money: false,
     }
 }
 
@@ -211,8 +213,8 @@ fn entry(row: SourceRow<'_>, lookups: &Lookups) -> Entry {
         .and_then(|Integer(item)| lookups.get(&INVENTORY_STORE, item));
     Entry {
         date_key: rented.map_or(0, |rented| date_key::of_day(rented.date())),
-        store_id: store.unwrap_or(0),
-        cents: 0,
+        group: store.map(Group::Number),
+        ..Entry::default()
     }
 }
 

@@ -15,7 +15,6 @@ use star_sync::source::check;
 use star_sync::target::sqlite::lock::Lock;
 use star_sync::target::sqlite::others;
 use star_sync::target::{ForeignKeys, Target};
-use star_sync::verify::figures::Measure;
 use star_sync::verify::verdict::VerdictCode;
 use tracing::info;
 
@@ -98,13 +97,7 @@ fn tell_metrics(star: &Star, command: &'static str, report: &Report) {
         metrics::rejected_rows(source.name, report.rejects.get(source.name).copied().unwrap_or(0));
     }
     let whole = report.comparisons.iter().filter(|figure| figure.date_key.is_none());
-    let deltas = whole.map(|figure| {
-        let check = match figure.measure {
-            Measure::Rows => "closing_rows",
-            Measure::Cents => "closing_cents",
-        };
-        ((figure.table, check, figure.store_id), figure.delta())
-    });
+    let deltas = whole.map(|figure| (figure.labels("closing_"), figure.delta()));
     metrics::closing_deltas(deltas.collect());
 }
 

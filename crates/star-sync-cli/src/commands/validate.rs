@@ -5,7 +5,6 @@ use star_sync::runs::validate::{self, Asked, Request, Validation};
 use star_sync::source::check;
 use star_sync::target::bookkeeping::history::Status;
 use star_sync::target::open_to_read;
-use star_sync::verify::figures::Measure;
 
 use super::Session;
 use crate::cli::{DEFAULT_DAYS, Validate};
@@ -73,11 +72,7 @@ async fn compare(session: &Session, arguments: &Validate) -> Result<Validation> 
     .await?;
     target.close().await.target(|| "closing the file".to_owned())?;
     for figure in validate::deltas(&validation) {
-        let measure = match figure.measure {
-            Measure::Rows => "rows",
-            Measure::Cents => "cents",
-        };
-        metrics::validation_delta(figure.table, measure, figure.store_id, figure.delta());
+        metrics::validation_delta(figure.labels(""), figure.delta());
     }
     Ok(validation)
 }

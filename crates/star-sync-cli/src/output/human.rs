@@ -6,7 +6,8 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
 use star_sync::declare::date_key;
-use star_sync::verify::figures::{Comparison, Measure};
+use star_sync::declare::totals::Group;
+use star_sync::verify::figures::Comparison;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -56,17 +57,24 @@ pub fn grouped(number: impl Into<i128>) -> String {
     text
 }
 
-/// Whole cents as units with two decimals.
-pub(crate) fn units(cents: i64) -> String {
-    let sign = if cents < 0 { "-" } else { "" };
-    let cents = cents.unsigned_abs();
-    format!("{sign}{}.{:02}", grouped(cents / 100), cents % 100)
+/// A number of smallest units, of which so many digits stand behind the point.
+pub(crate) fn units(number: i64, decimals: u32) -> String {
+    let sign = if number < 0 { "-" } else { "" };
+    let number = number.unsigned_abs();
+    let unit = 10_u64.pow(decimals);
+    let whole = grouped(number / unit);
+    match decimals {
+        0 => format!("{sign}{whole}"),
+        _ => format!("{sign}{whole}.{:0width$}", number % unit, width = decimals as usize),
+    }
 }
 
-pub(crate) fn figure(measure: Measure, number: i64) -> String {
-    match measure {
-        Measure::Rows => grouped(number),
-        Measure::Cents => units(number),
+/// Which figure of a table it is, for people.
+pub(crate) fn figure_name(table: &str, grouped_by: Option<&str>, group: Option<&Group>) -> String {
+    match (grouped_by, group) {
+        (Some(by), Some(group)) => format!("{table}, {by} {group}"),
+        (Some(by), None) => format!("{table}, no {by}"),
+        (None, _) => table.to_owned(),
     }
 }
 
@@ -74,24 +82,19 @@ pub(crate) fn figure(measure: Measure, number: i64) -> String {
 pub(crate) fn comparisons<'a>(figures: impl IntoIterator<Item = &'a Comparison>) -> Table {
     let mut rows = table(&["figure", "source", "target", "rejected", "pending", "delta"]);
     for figure in figures {
-        let mut name = figure.table.to_owned();
-        if let Some(store) = figure.store_id {
-            let _ = write!(name, ", store {store}");
-        }
+        let mut name = figure_name(figure.table, figure.grouped_by, figure.group.as_ref());
         if let Some(date_key) = figure.date_key {
             let _ = write!(name, ", {}", date_key::text(date_key));
         }
-        name.push_str(match figure.measure {
-            Measure::Rows => ", rows",
-            Measure::Cents => ", total",
-        });
+        let _ = write!(name, ", {}", figure.measure.label);
+        let number = |number| units(number, figure.measure.decimals);
         rows.add_row([
             name,
-            self::figure(figure.measure, figure.source),
-            self::figure(figure.measure, figure.target),
-            self::figure(figure.measure, figure.rejected),
-            self::figure(figure.measure, figure.pending),
-            self::figure(figure.measure, figure.delta()),
+            number(figure.source),
+            number(figure.target),
+            number(figure.rejected),
+            number(figure.pending),
+            number(figure.delta()),
         ]);
     }
     rows
@@ -132,7 +135,7 @@ mod tests {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(16_049), "16,049");
         assert_eq!(grouped(-1_604_900), "-1,604,900");
-        assert_eq!(units(6_741_651), "67,416.51");
-        assert_eq!(units(-5), "-0.05");
+        assert_eq!(units(6_741_651, 2), "67,416.51");
+        assert_eq!(units(-5, 2), "-0.05");
     }
 }

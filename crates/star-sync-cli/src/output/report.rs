@@ -7,7 +7,7 @@ use star_sync::verify::figures::Comparison;
 use star_sync::verify::totals::Move;
 use std::fmt::Write;
 
-use super::human::{comparisons, duration, grouped, rate_of, table, units};
+use super::human::{comparisons, duration, figure_name, grouped, rate_of, table, units};
 use super::verdict;
 
 /// One of many runs in one line; nothing if there is nothing to tell.
@@ -149,21 +149,14 @@ fn counts(line: &TableReport, has_compared: bool) -> Vec<String> {
 fn moves(moves: &[Move]) -> comfy_table::Table {
     let mut rows = table(&["figure", "before", "after", "change"]);
     for line in moves {
-        let name = format!("{}, store {}", line.table, line.store_id);
+        let name = figure_name(line.table, line.grouped_by, line.group.as_ref());
+        let number = |number| units(number, line.measure.decimals);
         rows.add_row([
-            format!("{name}, rows"),
-            grouped(line.rows_before),
-            grouped(line.rows_after),
-            grouped(line.rows_after - line.rows_before),
+            format!("{name}, {}", line.measure.label),
+            number(line.before),
+            number(line.after),
+            number(line.after - line.before),
         ]);
-        if line.cents_before != 0 || line.cents_after != 0 {
-            rows.add_row([
-                format!("{name}, total"),
-                units(line.cents_before),
-                units(line.cents_after),
-                units(line.cents_after - line.cents_before),
-            ]);
-        }
     }
     rows
 }

@@ -81,14 +81,14 @@ impl CatchUp<'_> {
                 self.touched_totals(table, &mut source_totals, &rejected).await?
             };
             let daily = totals::compare(table, &source, &target, &Figures::new());
-            comparisons.extend(figures::by_store(&daily));
+            comparisons.extend(figures::by_group(&daily));
             comparisons.extend(daily.into_iter().filter(Comparison::differs));
         }
         for comparison in comparisons.iter().filter(|comparison| comparison.differs()) {
             warn!(
                 table = comparison.table,
-                measure = ?comparison.measure,
-                store = comparison.store_id,
+                measure = comparison.measure.name,
+                group = comparison.group.as_ref().map(tracing::field::display),
                 delta = comparison.delta(),
                 "source and target differ"
             );

@@ -10,7 +10,8 @@ use crate::declare::lookup::{KeysFrom, Lookup, Lookups, Need};
 use crate::declare::rejection::Rejection;
 use crate::declare::row::{Column, columns_of, mapped_by, notes_its_run, surrogate_key_of};
 use crate::declare::source_record::{SelectedColumn, SourceRecord};
-use crate::declare::table::{Follows, Kind, LookedUp, Publish, Reference, Sum, Table, TargetPageKey, Totals, When};
+use crate::declare::table::{Follows, Kind, LookedUp, Publish, Reference, Sum, Table, TargetPageKey, When};
+use crate::declare::totals::Totals;
 
 impl Table {
     /// A table of what the facts are about. Its entity has a surrogate key that SQLite assigns, and the natural key as a

@@ -14,3 +14,4 @@ pub mod source_rows;
 pub mod source_table;
 pub mod star;
 pub mod table;
+pub mod totals;

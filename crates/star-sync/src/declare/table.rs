@@ -1,16 +1,15 @@
 //! A target table as a value: everything that the engine has to know to load, refresh, check and repair it.
 //!
-//! Full load, incremental run and validation are uses of the same declaration. Totals are those of a store and a day, in
-//! rows and cents.
+//! Full load, incremental run and validation are uses of the same declaration.
 
 use sea_orm::Condition;
 use sea_orm::sea_query::{Expr, ExprTrait, SelectStatement};
 
-use crate::declare::lookup::{Lookup, Lookups, Need, Side};
+use crate::declare::lookup::{Lookup, Need, Side};
 use crate::declare::period::Period;
 use crate::declare::row::{Column, RowMap};
 use crate::declare::source_record::SelectedColumn;
-use crate::declare::source_rows::SourceRow;
+use crate::declare::totals::Totals;
 
 /// One target table.
 pub struct Table {
@@ -125,45 +124,6 @@ pub struct Reference {
     pub column: &'static str,
     pub parent: String,
     pub parent_column: String,
-}
-
-/// Totals that source and target must agree on, per store and day. The target adds them up itself. Of the source they
-/// are added up row by row, by a join in memory: joining millions of rows for totals takes a server many times longer
-/// than handing them out. Neither `map` nor what a load has looked up is used for them.
-pub struct Totals {
-    /// Selects what the totals are made of, unfiltered: of each row of the source table its page key, its last change,
-    /// and then what `entry` reads.
-    pub source: fn() -> SelectStatement,
-    /// What `entry` looks up, in tables of the source alone.
-    pub needs: Vec<Need>,
-    /// What one of these rows adds to the totals.
-    pub entry: fn(SourceRow<'_>, &Lookups) -> Entry,
-    /// A lookup that later tables' totals need and that these rows are all it takes to fill.
-    pub fills: Option<Fill>,
-    /// The source's DATETIME that the period applies to.
-    pub source_date: &'static str,
-    /// Selects (date key, store id, rows, whole cents) from the target.
-    pub target: fn() -> SelectStatement,
-    pub target_date: &'static str,
-    /// Whether there is a sum of money besides the count.
-    pub money: bool,
-}
-
-/// What one source row adds to the totals, beside its count of one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Entry {
-    /// 0 where the source's date is none.
-    pub date_key: i32,
-    /// 0 where the store cannot be found.
-    pub store_id: i64,
-    pub cents: i64,
-}
-
-/// A lookup, and in which columns of a select its key and its value stand.
-pub struct Fill {
-    pub lookup: &'static Lookup,
-    pub key: usize,
-    pub value: usize,
 }
 
 impl Table {

@@ -152,8 +152,8 @@ pub const OLDEST_UNPROVEN_RANGE_AGE_SECONDS: Metric = metric(
 pub const VALIDATION_DELTA: Metric = metric(
     "validation_delta",
     Kind::Gauge,
-    &["table", "check", "store"],
-    "target less source, what is pending or rejected taken out; store is empty for a figure that is no store's (rows, cents: of validate; closing_rows, closing_cents: of the comparison that ends a run)",
+    &["table", "check", "group"],
+    "target less source, what is pending or rejected taken out; group is empty for a figure that is no group's; check is rows or the name of a sum, of the last validation, or with closing_ before it of the comparison that ends a run",
 );
 pub const RUNS_TOTAL: Metric = metric(
     "runs_total",

@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use catalogue::Metric;
 use metrics::{counter, gauge, histogram};
 
-/// Table, check and store.
-pub type DeltaLabels = (&'static str, &'static str, Option<i64>);
+/// Table, check and group.
+pub type DeltaLabels = (&'static str, String, String);
 
 /// Counts a page that was read from the source.
 pub fn page_read(table: &'static str, rows: u64, bytes: u64) {
@@ -91,10 +91,9 @@ pub fn unproven(ranges: u64, oldest_seconds: Option<i64>) {
     gauge!(catalogue::OLDEST_UNPROVEN_RANGE_AGE_SECONDS.name).set(signed(oldest_seconds.unwrap_or(0)));
 }
 
-/// `store_id` is empty for a figure that is no store's.
-pub fn validation_delta(table: &'static str, check: &'static str, store_id: Option<i64>, delta: i64) {
-    let store = store_id.map(|store| store.to_string()).unwrap_or_default();
-    gauge!(catalogue::VALIDATION_DELTA.name, "table" => table, "check" => check, "store" => store).set(signed(delta));
+/// `group` is empty for a figure that is no group's.
+pub fn validation_delta((table, check, group): DeltaLabels, delta: i64) {
+    gauge!(catalogue::VALIDATION_DELTA.name, "table" => table, "check" => check, "group" => group).set(signed(delta));
 }
 
 /// The differences that the comparison at the end of a run has found. What an earlier run of this process found, and
@@ -102,11 +101,11 @@ pub fn validation_delta(table: &'static str, check: &'static str, store_id: Opti
 pub fn closing_deltas(deltas: BTreeMap<DeltaLabels, i64>) {
     static FOUND: Mutex<BTreeSet<DeltaLabels>> = Mutex::new(BTreeSet::new());
     let mut found = FOUND.lock().expect("no holder of this lock panics");
-    for (table, check, store) in found.iter().filter(|labels| !deltas.contains_key(labels)) {
-        validation_delta(table, check, *store, 0);
+    for gone in found.iter().filter(|labels| !deltas.contains_key(labels)) {
+        validation_delta(gone.clone(), 0);
     }
-    for ((table, check, store), delta) in &deltas {
-        validation_delta(table, check, *store, *delta);
+    for (labels, delta) in &deltas {
+        validation_delta(labels.clone(), *delta);
     }
     found.extend(deltas.into_keys());
 }

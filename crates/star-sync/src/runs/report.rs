@@ -30,7 +30,7 @@ pub struct Report {
     pub proof: Proof,
     /// Where the run's time went.
     pub stages: Vec<StageSeconds>,
-    /// Of a dry run: how the facts' totals would move, by store, over the days that it touches.
+    /// Of a dry run: how the facts' totals would move, by group, over the days that it touches.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub moves: Vec<Move>,
     /// Of a full load that went on where an earlier one had been interrupted.

@@ -32,16 +32,16 @@ pub struct Validation {
     pub verdict: Verdict,
     /// Row counts of whole tables.
     pub tables: Vec<TableValidation>,
-    /// Rows and cents of each fact in the period, by store.
+    /// The totals of each fact in the period, by group.
     pub totals: Vec<Comparison>,
-    /// The days and stores that differ.
+    /// The days and groups that differ.
     pub days: Vec<Comparison>,
     /// The period's first and last day; `None` stands for no limit.
     pub from: Option<NaiveDate>,
     pub to: Option<NaiveDate>,
     /// The newest date of a fact, where the period holds none.
     pub newest: Vec<Newest>,
-    /// Differences up to this many rows, or cents, are allowed.
+    /// Differences up to this many rows, or of a sum's smallest unit, are allowed.
     pub tolerance: u64,
     /// Where every row was compared: what differs, by table.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,7 +87,7 @@ pub struct Request<'a> {
     pub look: Look<'a>,
     pub source_columns: &'a SourceColumns,
     pub asked: Asked,
-    /// The difference that is allowed in a figure: rows, or cents.
+    /// The difference that is allowed in a figure: rows, or a sum's smallest unit.
     pub tolerance: u64,
     /// Whether every row is compared too, and how many that differ are then described, a table.
     pub deep: Option<usize>,

@@ -21,7 +21,7 @@ use crate::target::TargetReader;
 use crate::target::bookkeeping::reject;
 use crate::target::bookkeeping::state::{self, States};
 use crate::verify::deep::{self, Explained, Suspects, TableDifferences};
-use crate::verify::figures::{self, Comparison, Measure, Sides};
+use crate::verify::figures::{self, Comparison, Sides};
 use crate::verify::findings::{Figure, Finding, Findings};
 use crate::verify::rows::{KEYS_A_PAGE, RowComparison};
 use crate::verify::soundness::Soundness;
@@ -134,7 +134,7 @@ impl<'a> ValidationLook<'a> {
                     validation.newest.push(newest(table, &self.snapshot).await?);
                 }
             }
-            validation.totals.extend(figures::by_store(&daily));
+            validation.totals.extend(figures::by_group(&daily));
             validation.days.extend(daily.into_iter().filter(Comparison::differs));
         }
         if let (Some(suspects), Some(described)) = (suspects, self.request.deep) {
@@ -234,11 +234,8 @@ impl<'a> ValidationLook<'a> {
         let days = of_table(&compared.days);
         for figure in of_table(&compared.totals).iter().chain(&days) {
             figures.insert(Figure {
-                measure: match figure.measure {
-                    Measure::Rows => "rows",
-                    Measure::Cents => "cents",
-                },
-                store_id: figure.store_id,
+                measure: figure.measure.name,
+                group: figure.group.clone(),
                 date_key: figure.date_key,
                 delta: figure.delta(),
             });

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use sea_orm::Condition;
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::declare::scope::Scope;
 use crate::declare::table::Table;
+use crate::declare::totals::{self, Group, Measure};
 use crate::error::{Doing, Result};
+use crate::metrics::DeltaLabels;
 use crate::source::indexes::Indexes;
 use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
@@ -18,10 +20,14 @@ use crate::verify::verdict::Tally;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Comparison {
     pub table: &'static str,
+    #[serde(serialize_with = "name_of")]
     pub measure: Measure,
-    /// The store's natural key, where the figure is one store's.
+    /// What the groups of the table's totals are called; nothing of a figure that is no total.
+    #[serde(skip)]
+    pub grouped_by: Option<&'static str>,
+    /// Where the figure is one group's.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub store_id: Option<i64>,
+    pub group: Option<Group>,
     /// YYYYMMDD, where the figure is one day's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date_key: Option<i32>,
@@ -33,13 +39,9 @@ pub struct Comparison {
     pub pending: i64,
 }
 
-/// What a figure counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Measure {
-    Rows,
-    /// Whole cents.
-    Cents,
+/// A measure by its name.
+pub(crate) fn name_of<S: Serializer>(measure: &Measure, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(measure.name)
 }
 
 impl Comparison {
@@ -47,14 +49,21 @@ impl Comparison {
     pub(crate) fn of_rows(table: &Table, source: i64, target: i64, rejected: u64) -> Self {
         Self {
             table: table.name,
-            measure: Measure::Rows,
-            store_id: None,
+            measure: totals::ROWS,
+            grouped_by: None,
+            group: None,
             date_key: None,
             source,
             target,
             rejected: signed(rejected),
             pending: 0,
         }
+    }
+
+    /// The labels of its difference as a metric; `prefix` stands before the name of the check.
+    pub fn labels(&self, prefix: &str) -> DeltaLabels {
+        let group = self.group.as_ref().map(ToString::to_string).unwrap_or_default();
+        (self.table, format!("{prefix}{}", self.measure.name), group)
     }
 
     /// Target less source, less what rejects and pending changes explain.
@@ -168,7 +177,8 @@ pub(crate) async fn rows_held_upto(
 pub(crate) fn count_checks(figures: &[Comparison], tolerance: u64, tally: &mut Tally) {
     let within = |figure: &Comparison| figure.delta().unsigned_abs() <= tolerance;
     let is_part = |day: &Comparison, whole: &Comparison| {
-        (day.table, day.measure, day.store_id) == (whole.table, whole.measure, whole.store_id)
+        let of = |figure: &Comparison| (figure.table, figure.measure.name, figure.grouped_by);
+        of(day) == of(whole) && day.group == whole.group
     };
     let (whole, days): (Vec<_>, Vec<_>) = figures.iter().partition(|figure| figure.date_key.is_none());
     let off: Vec<_> = days.into_iter().filter(|day| !within(day)).collect();
@@ -177,12 +187,12 @@ pub(crate) fn count_checks(figures: &[Comparison], tolerance: u64, tally: &mut T
     }
 }
 
-/// Adds figures up over the days, so that each store has one a measure.
-pub(crate) fn by_store(daily: &[Comparison]) -> Vec<Comparison> {
-    let mut stores: BTreeMap<(&str, u8, Option<i64>), Comparison> = BTreeMap::new();
+/// Adds figures up over the days, so that each group has one a measure.
+pub(crate) fn by_group(daily: &[Comparison]) -> Vec<Comparison> {
+    let mut groups: BTreeMap<(&str, &str, &Option<Group>), Comparison> = BTreeMap::new();
     for figure in daily {
-        stores
-            .entry((figure.table, figure.measure as u8, figure.store_id))
+        groups
+            .entry((figure.table, figure.measure.name, &figure.group))
             .and_modify(|sum| {
                 sum.source += figure.source;
                 sum.target += figure.target;
@@ -193,7 +203,7 @@ pub(crate) fn by_store(daily: &[Comparison]) -> Vec<Comparison> {
                 ..figure.clone()
             });
     }
-    stores.into_values().collect()
+    groups.into_values().collect()
 }
 
 fn signed(count: u64) -> i64 {

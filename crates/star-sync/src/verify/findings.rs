@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::declare::totals::Group;
+
 /// What differs in one table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Finding {
@@ -12,10 +14,10 @@ pub(crate) struct Finding {
 }
 
 /// A figure that differs, and by how much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Figure {
     pub measure: &'static str,
-    pub store_id: Option<i64>,
+    pub group: Option<Group>,
     pub date_key: Option<i32>,
     pub delta: i64,
 }
@@ -25,7 +27,7 @@ impl Figure {
     pub(crate) fn of_table(measure: &'static str, delta: i64) -> Self {
         Self {
             measure,
-            store_id: None,
+            group: None,
             date_key: None,
             delta,
         }

@@ -1,4 +1,4 @@
-//! The facts' totals by day and store, of either side: what both must agree on, to the cent.
+//! The facts' totals by day and group, of either side: what both must agree on, to the last digit.
 //!
 //! The target's are its own SQL. The source's are added up here from rows that the declaration selects for it, with
 //! maps of their own, page by page: what a load has read or made of a row has no part in them.
@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use sea_orm::sea_query::{ExprTrait, Query};
+use sea_orm::{DbErr, QueryResult};
 use serde::Serialize;
 
 use crate::declare::integer::Key;
@@ -15,7 +16,8 @@ use crate::declare::period::Period;
 use crate::declare::scope::{KEYS_A_STATEMENT, Scope};
 use crate::declare::source_rows::{SourceRow, SourceRows};
 use crate::declare::star::Star;
-use crate::declare::table::{Fill, Table, Totals};
+use crate::declare::table::Table;
+use crate::declare::totals::{Fill, Group, Measure, Total, Totals};
 use crate::error::{Doing, Error, Result};
 use crate::pipeline::flow::Outcomes;
 use crate::pipeline::look::Look;
@@ -25,14 +27,12 @@ use crate::pipeline::snapshot_lookups::SnapshotLookups;
 use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
 use crate::target::bookkeeping::reject;
-use crate::verify::figures::{Comparison, Measure};
+use crate::verify::figures::{self, Comparison};
 
-/// Date key and store id.
-pub(crate) type DayAndStore = (i32, i64);
-/// How many rows, and how many cents together.
-pub(crate) type RowsAndCents = (i64, i64);
-/// Totals by day and store.
-pub(crate) type Figures = HashMap<DayAndStore, RowsAndCents>;
+/// Date key and group.
+pub(crate) type DayAndGroup = (i32, Option<Group>);
+/// Totals by day and group.
+pub(crate) type Figures = HashMap<DayAndGroup, Total>;
 
 /// Adds up the source's side, of one instant. Tables have to come in the star's order: the rows of one may fill the
 /// lookups of the next.
@@ -186,7 +186,7 @@ impl<'a> SourceTotals<'a> {
         for scope in Scope::of_keys(rejected.iter().copied(), KEYS_A_STATEMENT) {
             subtract_all(figures, self.of_scope(table, period, &scope).await?);
         }
-        figures.retain(|_, figure| *figure != (0, 0));
+        figures.retain(|_, total| *total != Total::default());
         Ok(())
     }
 
@@ -244,22 +244,22 @@ fn shown(table: &Table, fill: &Fill, row: SourceRow<'_>) -> Result<(i64, Option<
 
 fn add(totals: &Totals, row: SourceRow<'_>, lookups: &Lookups, figures: &mut Figures) {
     let entry = (totals.entry)(row, lookups);
-    let figure = figures.entry((entry.date_key, entry.store_id)).or_default();
-    *figure = (figure.0 + 1, figure.1 + entry.cents);
+    *figures.entry((entry.date_key, entry.group)).or_default() += Total {
+        rows: 1,
+        amounts: entry.amounts,
+    };
 }
 
 /// Adds the second to the first.
 pub(crate) fn add_all(figures: &mut Figures, others: Figures) {
-    for (key, (rows, cents)) in others {
-        let figure = figures.entry(key).or_default();
-        *figure = (figure.0 + rows, figure.1 + cents);
+    for (key, total) in others {
+        *figures.entry(key).or_default() += total;
     }
 }
 
 fn subtract_all(figures: &mut Figures, others: Figures) {
-    for (key, (rows, cents)) in others {
-        let figure = figures.entry(key).or_default();
-        *figure = (figure.0 - rows, figure.1 - cents);
+    for (key, total) in others {
+        *figures.entry(key).or_default() -= total;
     }
 }
 
@@ -278,19 +278,28 @@ pub(crate) async fn of_target(target: &TargetReader, table: &Table, period: &Per
         .cond_where(scope.contains(&table.target_page_key()));
     let mut figures = Figures::new();
     for row in target.all(&select).await.target(doing)? {
-        let (date_key, store, rows): (i32, i64, i64) = (
-            row.try_get_by_index(0).target(doing)?,
-            row.try_get_by_index(1).target(doing)?,
-            row.try_get_by_index(2).target(doing)?,
-        );
-        let cents = if totals.money {
-            row.try_get_by_index(3).target(doing)?
-        } else {
-            0
+        let date_key = row.try_get_by_index(0).target(doing)?;
+        let group = totals.grouped_by.map(|_| group_of(&row)).transpose().target(doing)?;
+        let first = 1 + usize::from(totals.grouped_by.is_some());
+        let mut total = Total {
+            rows: row.try_get_by_index(first).target(doing)?,
+            ..Total::default()
         };
-        figures.insert((date_key, store), (rows, cents));
+        for (position, amount) in total.amounts.iter_mut().enumerate().take(totals.measures.len()) {
+            *amount = row.try_get_by_index(first + 1 + position).target(doing)?;
+        }
+        figures.insert((date_key, group.flatten()), total);
     }
     Ok(figures)
+}
+
+/// The group of a row, which stands behind its date.
+fn group_of(row: &QueryResult) -> std::result::Result<Option<Group>, DbErr> {
+    if let Ok(number) = row.try_get_by_index::<Option<i64>>(1) {
+        return Ok(number.map(Group::Number));
+    }
+    let text: Option<String> = row.try_get_by_index(1)?;
+    Ok(text.map(|text| Group::Text(text.into())))
 }
 
 /// What the rows named by `scopes` will add to the target's totals when they are brought up to date.
@@ -309,47 +318,48 @@ pub(crate) async fn pending(
     Ok(pending)
 }
 
-/// Both sides day by day and store by store, and what is pending there.
+/// Both sides day by day and group by group, and what is pending there.
 pub(crate) fn compare(table: &'static Table, source: &Figures, target: &Figures, pending: &Figures) -> Vec<Comparison> {
-    let money = table.totals.as_ref().is_some_and(|totals| totals.money);
-    let mut keys: Vec<DayAndStore> = [source, target, pending]
-        .into_iter()
-        .flat_map(HashMap::keys)
-        .copied()
-        .collect();
+    let Some(totals) = &table.totals else {
+        return Vec::new();
+    };
+    let mut keys: Vec<&DayAndGroup> = [source, target, pending].into_iter().flat_map(HashMap::keys).collect();
     keys.sort_unstable();
     keys.dedup();
-    let of = |figures: &Figures, key| figures.get(key).copied().unwrap_or_default();
-    keys.iter()
-        .flat_map(|key| {
-            let comparison = |measure, source, target, pending| Comparison {
+    let of = |figures: &Figures, key| totals.figures(figures.get(key).copied().unwrap_or_default());
+    let mut comparisons = Vec::new();
+    for key in keys {
+        let sides = of(source, key).zip(of(target, key)).zip(of(pending, key));
+        for (((measure, source), (_, target)), (_, pending)) in sides {
+            comparisons.push(Comparison {
                 table: table.name,
                 measure,
-                store_id: Some(key.1),
+                grouped_by: totals.grouped_by,
+                group: key.1.clone(),
                 date_key: Some(key.0),
                 source,
                 target,
                 rejected: 0,
                 pending,
-            };
-            let (source, target, pending) = (of(source, key), of(target, key), of(pending, key));
-            let rows = comparison(Measure::Rows, source.0, target.0, pending.0);
-            let cents = money.then(|| comparison(Measure::Cents, source.1, target.1, pending.1));
-            [Some(rows), cents].into_iter().flatten()
-        })
-        .collect()
+            });
+        }
+    }
+    comparisons
 }
 
 /// A total before and after.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Move {
     pub table: &'static str,
-    pub store_id: i64,
-    pub rows_before: i64,
-    pub rows_after: i64,
-    /// Whole cents; 0 where there is no money.
-    pub cents_before: i64,
-    pub cents_after: i64,
+    #[serde(serialize_with = "figures::name_of")]
+    pub measure: Measure,
+    #[serde(skip)]
+    pub grouped_by: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<Group>,
+    /// In whole numbers of the measure's smallest unit.
+    pub before: i64,
+    pub after: i64,
 }
 
 /// How the totals of the days that a run has touched moved from what is committed to what it has written.
@@ -361,25 +371,28 @@ pub(crate) async fn moves(
 ) -> Result<Vec<Move>> {
     let mut moves = Vec::new();
     for table in star.tables() {
-        let Some(outcome) = outcomes.get(table.name) else {
+        let (Some(outcome), Some(totals)) = (outcomes.get(table.name), &table.totals) else {
             continue;
         };
         let period = Period::of_days(outcome.days.iter().copied());
-        let mut stores: BTreeMap<i64, [RowsAndCents; 2]> = BTreeMap::new();
+        let mut groups: BTreeMap<Option<Group>, [Total; 2]> = BTreeMap::new();
         for (side, target) in [committed, written].into_iter().enumerate() {
-            for ((_, store), (rows, cents)) in of_target(target, table, &period, &Scope::ALL).await? {
-                let sum = &mut stores.entry(store).or_default()[side];
-                *sum = (sum.0 + rows, sum.1 + cents);
+            for ((_, group), total) in of_target(target, table, &period, &Scope::ALL).await? {
+                groups.entry(group).or_default()[side] += total;
             }
         }
-        moves.extend(stores.into_iter().map(|(store_id, [before, after])| Move {
-            table: table.name,
-            store_id,
-            rows_before: before.0,
-            rows_after: after.0,
-            cents_before: before.1,
-            cents_after: after.1,
-        }));
+        for (group, [before, after]) in groups {
+            for ((measure, before), (_, after)) in totals.figures(before).zip(totals.figures(after)) {
+                moves.push(Move {
+                    table: table.name,
+                    measure,
+                    grouped_by: totals.grouped_by,
+                    group: group.clone(),
+                    before,
+                    after,
+                });
+            }
+        }
     }
     Ok(moves)
 }
