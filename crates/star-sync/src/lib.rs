@@ -10,9 +10,7 @@
 //! ```
 //!
 //! One idea carries it: a target table is a value ([`declare::table::Table`]). Full load, incremental run and validation
-//! are uses of the same declaration. The engine names no table of any source. Of its first source's conventions it
-//! assumes three: each source table has its time of last change in `last_update`, totals are those of a store and a day,
-//! and money is counted in cents.
+//! are uses of the same declaration. The engine names no table of any source.
 //!
 //! | module | what it is for |
 //! |---|---|

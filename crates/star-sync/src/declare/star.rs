@@ -10,6 +10,7 @@ use crate::declare::lookup::{KeysFrom, Side};
 use crate::declare::row::{CellType, Column};
 use crate::declare::source_table::SourceTable;
 use crate::declare::table::Table;
+use crate::declare::totals::MOST_MEASURES;
 
 /// The whole star: what is loaded, in which order, and from what.
 pub struct Star {
@@ -155,6 +156,11 @@ impl Star {
             let is_there = table.columns.iter().any(|there| there.name == column);
             expect(is_there, format!("{name} has no column {column}"));
         }
+        let measures = table.totals.as_ref().map_or(0, |totals| totals.measures.len());
+        expect(
+            measures <= MOST_MEASURES,
+            format!("{name} has {measures} sums, and {MOST_MEASURES} are possible"),
+        );
         let totals_needs = table.totals.iter().flat_map(|totals| &totals.needs);
         for need in table.needs.iter().chain(totals_needs) {
             let lookup = need.lookup;

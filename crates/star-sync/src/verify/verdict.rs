@@ -40,7 +40,7 @@ pub struct Verdict {
 /// What a verdict is made from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
-    /// Figures that were compared: the row count of a table, its integrity, the total of a fact by store and measure, the
+    /// Figures that were compared: the row count of a table, its integrity, the total of a fact by group and measure, the
     /// rows of a table.
     pub checks: u64,
     pub matching: u64,
