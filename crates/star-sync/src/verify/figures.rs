@@ -187,12 +187,13 @@ pub(crate) fn count_checks(figures: &[Comparison], tolerance: u64, tally: &mut T
     }
 }
 
-/// Adds figures up over the days, so that each group has one a measure.
+/// Adds figures up over the days, so that each group has one a measure: the numbers of rows first.
 pub(crate) fn by_group(daily: &[Comparison]) -> Vec<Comparison> {
-    let mut groups: BTreeMap<(&str, &str, &Option<Group>), Comparison> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, bool, &str, &Option<Group>), Comparison> = BTreeMap::new();
     for figure in daily {
+        let is_sum = figure.measure != totals::ROWS;
         groups
-            .entry((figure.table, figure.measure.name, &figure.group))
+            .entry((figure.table, is_sum, figure.measure.name, &figure.group))
             .and_modify(|sum| {
                 sum.source += figure.source;
                 sum.target += figure.target;
