@@ -19,7 +19,7 @@ use serde_json::Value;
 use statements::{CASCADING, OPEN, SILENT};
 
 use crate::harness::prometheus::{Process, wait_until};
-use crate::harness::{DEADLINE, Run, Sandbox, number, send, server};
+use crate::harness::{DEADLINE, Run, Sandbox, have_own_server, number, send, server};
 use crate::running::wait_for;
 use crate::sequences::REFUSALS;
 use crate::sequences::random::Random;
@@ -312,9 +312,11 @@ fn stamps_alone_suffice_where_open_transactions_are_seen() {
     assert!(runs.iter().all(|run| run["status"] == "done"), "{runs:#?}");
 }
 
-/// A server cannot show every statement in its list of transactions, and then refuses the whole list.
+/// A server cannot show every statement in its list of transactions, and then refuses the whole list: to whoever asks, so
+/// that these tests have a server to themselves.
 #[test]
 fn a_statement_that_the_server_cannot_show_makes_no_run_fail() {
+    have_own_server();
     let sandbox = Sandbox::loaded();
     let [writer, watcher] = [sandbox.open_session(), sandbox.open_session()];
     writer.change(&[
@@ -336,6 +338,7 @@ fn a_statement_that_the_server_cannot_show_makes_no_run_fail() {
 
 #[test]
 fn a_statement_that_the_server_cannot_show_for_long_is_waited_for_and_nothing_of_it_is_told() {
+    have_own_server();
     let sandbox = Sandbox::loaded();
     let [writer, watcher] = [sandbox.open_session(), sandbox.open_session()];
     sandbox.change(&["UPDATE payment SET amount = 7.77 WHERE payment_id = 1"]);
