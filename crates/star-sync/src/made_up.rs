@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait, Schema};
 
 use crate::declare::integer::Integer;
 use crate::declare::lookup::{Lookup, Side};
@@ -135,4 +136,14 @@ pub fn tables() -> Vec<Table> {
             })
         }),
     ]
+}
+
+/// A database in memory with one empty table.
+pub async fn database_of(entity: impl EntityTrait) -> DatabaseConnection {
+    let mut options = ConnectOptions::new("sqlite::memory:");
+    options.max_connections(1);
+    let connection = Database::connect(options).await.unwrap();
+    let table = Schema::new(connection.get_database_backend()).create_table_from_entity(entity);
+    connection.execute(&table).await.unwrap();
+    connection
 }

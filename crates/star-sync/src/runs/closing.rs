@@ -28,7 +28,21 @@ pub(crate) struct Closing<'a> {
     pub dry_run: bool,
 }
 
-impl Closing<'_> {
+impl<'a> Closing<'a> {
+    /// Opens both, and begins a run in the history.
+    pub(crate) async fn begin(context: &'a Context<'a>, command: &str, dry_run: bool) -> Result<Self> {
+        let snapshot = context.look.source.snapshot().await?;
+        let transaction = context.target.begin().await?;
+        let run_id = context.begin_run(&*transaction, command).await?;
+        Ok(Self {
+            context,
+            snapshot,
+            transaction,
+            run_id,
+            dry_run,
+        })
+    }
+
     /// Runs the pass and ends the run.
     ///
     /// # Errors

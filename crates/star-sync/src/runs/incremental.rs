@@ -48,15 +48,6 @@ pub(crate) async fn note_failure(context: &Context<'_>, command: &str, error: &E
 }
 
 async fn sync(context: &Context<'_>, dry_run: bool) -> Result<Report> {
-    let snapshot = context.look.source.snapshot().await?;
-    let transaction = context.target.begin().await?;
-    let run_id = context.begin_run(&*transaction, COMMAND).await?;
-    let closing = Closing {
-        context,
-        snapshot,
-        transaction,
-        run_id,
-        dry_run,
-    };
+    let closing = Closing::begin(context, COMMAND, dry_run).await?;
     closing.close(Start::of(Mode::Incremental)).await
 }

@@ -34,7 +34,6 @@ pub async fn run(context: &Context<'_>, dry_run: bool) -> Result<Report> {
 }
 
 async fn repair(context: &Context<'_>, dry_run: bool) -> Result<Report> {
-    let source = context.look.source;
     let signatures = settled_signatures(context).await?;
     let pages = Pages {
         look: &context.look,
@@ -51,16 +50,7 @@ async fn repair(context: &Context<'_>, dry_run: bool) -> Result<Report> {
         .map(|(table, outcome)| (*table, outcome.changed.clone()))
         .collect();
     info!("pages compared; looking again at what differs, in one snapshot");
-    let snapshot = source.snapshot().await?;
-    let transaction = context.target.begin().await?;
-    let run_id = context.begin_run(&*transaction, COMMAND).await?;
-    let closing = Closing {
-        context,
-        snapshot,
-        transaction,
-        run_id,
-        dry_run,
-    };
+    let closing = Closing::begin(context, COMMAND, dry_run).await?;
     let start = Start {
         suspects,
         before: read_only(&walked.outcomes),

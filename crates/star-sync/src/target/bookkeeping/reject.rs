@@ -285,20 +285,11 @@ pub async fn some<C: ConnectionTrait>(connection: &C, source_table: &str, limit:
 
 #[cfg(test)]
 mod tests {
-    use sea_orm::{Database, DatabaseConnection, Schema, Statement};
+    use sea_orm::{DatabaseConnection, Statement};
 
     use super::*;
     use crate::declare::rejection::{ReasonCode, Rejection};
     use crate::made_up;
-
-    async fn empty() -> DatabaseConnection {
-        let mut options = sea_orm::ConnectOptions::new("sqlite::memory:");
-        options.max_connections(1);
-        let connection = Database::connect(options).await.unwrap();
-        let table = Schema::new(connection.get_database_backend()).create_table_from_entity(Entity);
-        connection.execute(&table).await.unwrap();
-        connection
-    }
 
     async fn plan(connection: &DatabaseConnection, statement: Statement) -> Vec<String> {
         let explain = Statement {
@@ -311,7 +302,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_rows_of_a_scope_are_found_by_their_key() {
-        let connection = empty().await;
+        let connection = made_up::database_of(Entity).await;
         let backend = connection.get_database_backend();
         let range = Scope::Range {
             after: Some(100),
@@ -347,7 +338,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_key_comes_with_the_row_stays_with_it_and_goes_with_it() {
-        let connection = empty().await;
+        let connection = made_up::database_of(Entity).await;
         let table = made_up::star().table("fact_loan").unwrap();
         let becomes = async |found: &[Reject], leaving: &[(i64, i64)], run_id| {
             let quarantined = of_scope(&connection, table, &Scope::ALL).await.unwrap();

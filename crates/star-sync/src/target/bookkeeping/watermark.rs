@@ -106,21 +106,13 @@ pub(crate) async fn forget_before<C: ConnectionTrait>(connection: &C, run_id: i6
 
 #[cfg(test)]
 mod tests {
-    use sea_orm::{Database, DatabaseConnection, Schema};
+    use sea_orm::DatabaseConnection;
 
     use super::*;
-
-    async fn empty() -> DatabaseConnection {
-        let mut options = sea_orm::ConnectOptions::new("sqlite::memory:");
-        options.max_connections(1);
-        let connection = Database::connect(options).await.unwrap();
-        let table = Schema::new(connection.get_database_backend()).create_table_from_entity(Entity);
-        connection.execute(&table).await.unwrap();
-        connection
-    }
+    use crate::made_up;
 
     async fn noted(runs: &[(i64, &[(&str, &str)])]) -> DatabaseConnection {
-        let connection = empty().await;
+        let connection = made_up::database_of(Entity).await;
         for (run, watermarks) in runs {
             let watermarks: Vec<_> = watermarks
                 .iter()
