@@ -48,5 +48,6 @@ mod tour;
 mod two_runs;
 mod validation;
 mod verdicts;
+mod views;
 mod watching;
 mod writers;
