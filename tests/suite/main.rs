@@ -34,6 +34,7 @@ mod readers;
 mod readme;
 mod running;
 mod schema;
+mod schema_document;
 mod security;
 mod seed;
 mod sequences;
