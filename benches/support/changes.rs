@@ -51,7 +51,7 @@ pub async fn settle(pool: &MySqlPool) {
 /// transaction: UPDATE_TIME moves, and nothing else.
 pub async fn touch(pool: &MySqlPool) {
     for table in &sakila::star().sources {
-        let (name, key) = (table.name, table.key);
+        let (name, key) = (table.name, table.key.expect("Sakila's tables have integer keys"));
         let first = format!("SELECT CAST(MIN({key}) AS SIGNED) FROM {name} WHERE last_update IS NOT NULL");
         let mut transaction = pool.begin().await.expect("the source can be reached");
         let first: i64 = sqlx::query_scalar(AssertSqlSafe(first))

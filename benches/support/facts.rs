@@ -129,7 +129,7 @@ async fn years(readers: &DatabaseConnection) -> Years {
 }
 
 async fn key_at(pool: &MySqlPool, table: &Table, offset: usize) -> Option<i64> {
-    let (key, from) = (table.page_key, table.source_table);
+    let (key, from) = (table.page_key.expect("facts have integer keys"), table.source_table);
     let sql = format!("SELECT CAST({key} AS SIGNED) FROM {from} ORDER BY {key} LIMIT 1 OFFSET {offset}");
     let key = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_optional(pool).await;
     key.expect("the source can be read")

@@ -1,43 +1,29 @@
 //! Maps from one source key to another, for facts: joining a million rows in memory is cheaper than on the server.
 
-use star_sync::declare::lookup::{Lookup, Side};
+use std::sync::LazyLock;
+
+use star_sync::declare::lookup::Lookup;
+
+use super::source::{inventory, rental, staff};
 
 /// inventory_id to film_id.
-pub static INVENTORY_FILM: Lookup = Lookup {
-    name: "inventory",
-    side: Side::Source,
-    table: "inventory",
-    key: "inventory_id",
-    value: "film_id",
-    published_by: None,
-};
+pub static INVENTORY_FILM: LazyLock<Lookup> = LazyLock::new(|| {
+    use inventory::Column::{FilmId, InventoryId};
+    Lookup::in_source("inventory", InventoryId, FilmId)
+});
 
 /// inventory_id to store_id.
-pub static INVENTORY_STORE: Lookup = Lookup {
-    name: "inventory",
-    side: Side::Source,
-    table: "inventory",
-    key: "inventory_id",
-    value: "store_id",
-    published_by: None,
-};
+pub static INVENTORY_STORE: LazyLock<Lookup> = LazyLock::new(|| {
+    use inventory::Column::{InventoryId, StoreId};
+    Lookup::in_source("inventory", InventoryId, StoreId)
+});
 
 /// staff_id to store_id.
-pub static STAFF_STORE: Lookup = Lookup {
-    name: "staff",
-    side: Side::Source,
-    table: "staff",
-    key: "staff_id",
-    value: "store_id",
-    published_by: None,
-};
+pub static STAFF_STORE: LazyLock<Lookup> =
+    LazyLock::new(|| Lookup::in_source("staff", staff::Column::StaffId, staff::Column::StoreId));
 
 /// rental_id to inventory_id.
-pub static RENTAL_ITEM: Lookup = Lookup {
-    name: "rental",
-    side: Side::Source,
-    table: "rental",
-    key: "rental_id",
-    value: "inventory_id",
-    published_by: None,
-};
+pub static RENTAL_ITEM: LazyLock<Lookup> = LazyLock::new(|| {
+    use rental::Column::{InventoryId, RentalId};
+    Lookup::in_source("rental", RentalId, InventoryId)
+});

@@ -1,10 +1,11 @@
 //! The migrated schema is the one that the entities describe.
 
 use sakila_sync::sakila::star::{
-    bridge_film_actor, bridge_film_category, dim_actor, dim_category, dim_customer, dim_date, dim_film, dim_staff,
-    dim_store, fact_payment, fact_rental,
+    bridge_film_actor, bridge_film_category, dim_actor, dim_category, dim_customer, dim_film, dim_staff, dim_store,
+    fact_payment, fact_rental,
 };
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, EntityTrait, Schema};
+use star_sync::declare::dim_date;
 use star_sync::target::bookkeeping::history::sync_run;
 use star_sync::target::bookkeeping::proof::sync_proof;
 use star_sync::target::bookkeeping::reject::sync_reject;

@@ -6,7 +6,7 @@ use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait, Schema};
 
 use crate::declare::integer::Integer;
-use crate::declare::lookup::{Lookup, Side};
+use crate::declare::lookup::Lookup;
 use crate::declare::source_table::SourceTable;
 use crate::declare::star::{Names, Star};
 use crate::declare::table::Table;
@@ -90,14 +90,8 @@ source_record! {
 }
 
 /// book_id to book_key.
-pub static BOOK: Lookup = Lookup {
-    name: "book",
-    side: Side::Target,
-    table: "dim_book",
-    key: "book_id",
-    value: "book_key",
-    published_by: None,
-};
+pub static BOOK: LazyLock<Lookup> =
+    LazyLock::new(|| Lookup::in_target("book", dim_book::Column::BookId, dim_book::Column::BookKey));
 
 /// The star, built once.
 pub fn star() -> &'static Star {

@@ -1,10 +1,12 @@
 //! `dim_actor`: one row an actor.
 
+use std::sync::LazyLock;
+
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
 use star_sync::declare::integer::Integer;
-use star_sync::declare::lookup::{Lookup, Lookups, Side};
+use star_sync::declare::lookup::{Lookup, Lookups};
 use star_sync::declare::rejection::Rejection;
 use star_sync::declare::table::Table;
 use star_sync::source_record;
@@ -35,14 +37,7 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 /// actor_id to actor_key.
-pub static ACTOR: Lookup = Lookup {
-    name: "actor",
-    side: Side::Target,
-    table: "dim_actor",
-    key: "actor_id",
-    value: "actor_key",
-    published_by: None,
-};
+pub static ACTOR: LazyLock<Lookup> = LazyLock::new(|| Lookup::in_target("actor", Column::ActorId, Column::ActorKey));
 
 source_record! {
     struct Actor of actor::Entity {

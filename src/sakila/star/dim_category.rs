@@ -1,10 +1,12 @@
 //! `dim_category`: one row a genre.
 
+use std::sync::LazyLock;
+
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
 use star_sync::declare::integer::Integer;
-use star_sync::declare::lookup::{Lookup, Lookups, Side};
+use star_sync::declare::lookup::{Lookup, Lookups};
 use star_sync::declare::rejection::Rejection;
 use star_sync::declare::table::Table;
 use star_sync::source_record;
@@ -34,14 +36,8 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 /// category_id to category_key.
-pub static CATEGORY: Lookup = Lookup {
-    name: "category",
-    side: Side::Target,
-    table: "dim_category",
-    key: "category_id",
-    value: "category_key",
-    published_by: None,
-};
+pub static CATEGORY: LazyLock<Lookup> =
+    LazyLock::new(|| Lookup::in_target("category", Column::CategoryId, Column::CategoryKey));
 
 source_record! {
     struct Category of category::Entity {

@@ -1,10 +1,12 @@
 //! `dim_customer`: one row a customer, with the city and country of its address.
 
+use std::sync::LazyLock;
+
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
 use star_sync::declare::integer::Integer;
-use star_sync::declare::lookup::{Lookup, Lookups, Side};
+use star_sync::declare::lookup::{Lookup, Lookups};
 use star_sync::declare::rejection::Rejection;
 use star_sync::declare::table::Table;
 use star_sync::source_record;
@@ -38,14 +40,8 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 /// customer_id to customer_key.
-pub static CUSTOMER: Lookup = Lookup {
-    name: "customer",
-    side: Side::Target,
-    table: "dim_customer",
-    key: "customer_id",
-    value: "customer_key",
-    published_by: None,
-};
+pub static CUSTOMER: LazyLock<Lookup> =
+    LazyLock::new(|| Lookup::in_target("customer", Column::CustomerId, Column::CustomerKey));
 
 source_record! {
     struct Customer of customer::Entity {

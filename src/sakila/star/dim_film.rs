@@ -1,12 +1,14 @@
 //! `dim_film`: one row a film, with its language by name.
 
+use std::sync::LazyLock;
+
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
 use star_sync::declare::integer::Integer;
-use star_sync::declare::lookup::{Lookup, Lookups, Side};
+use star_sync::declare::lookup::{Lookup, Lookups};
 use star_sync::declare::rejection::{ReasonCode, Rejection};
 use star_sync::declare::table::Table;
 use star_sync::source_record;
@@ -48,14 +50,7 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 /// film_id to film_key.
-pub static FILM: Lookup = Lookup {
-    name: "film",
-    side: Side::Target,
-    table: "dim_film",
-    key: "film_id",
-    value: "film_key",
-    published_by: None,
-};
+pub static FILM: LazyLock<Lookup> = LazyLock::new(|| Lookup::in_target("film", Column::FilmId, Column::FilmKey));
 
 source_record! {
     struct Film of film::Entity {

@@ -1,11 +1,12 @@
 //! `dim_store`: one row a store, with the city and country of its address.
 
+use std::sync::LazyLock;
+
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{Expr, ExprTrait};
 use star_sync::declare::integer::Integer;
-use star_sync::declare::lookup::{Lookup, Lookups, Side};
+use star_sync::declare::lookup::{Lookup, Lookups};
 use star_sync::declare::rejection::Rejection;
 use star_sync::declare::table::Table;
 use star_sync::source_record;
@@ -36,20 +37,7 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 /// store_id to store_key.
-pub static STORE: Lookup = Lookup {
-    name: "store",
-    side: Side::Target,
-    table: "dim_store",
-    key: "store_id",
-    value: "store_key",
-    published_by: None,
-};
-
-/// A store and a day as one number: SQLite sorts by one in half of the time that two columns take.
-pub fn with_day(date_key: Expr) -> Expr {
-    const STORES: i64 = 10_000_000_000;
-    date_key.mul(STORES).add(Expr::col((Entity, Column::StoreId)))
-}
+pub static STORE: LazyLock<Lookup> = LazyLock::new(|| Lookup::in_target("store", Column::StoreId, Column::StoreKey));
 
 source_record! {
     struct Store of store::Entity {

@@ -1,24 +1,21 @@
 //! `fact_rental`: one row a rental. Film and store are those of the rented inventory item.
 
+use std::sync::LazyLock;
+
 use chrono::NaiveDateTime;
+use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
-use sea_orm::{
-    ActiveValue::{NotSet, Set},
-    QuerySelect, QueryTrait,
-};
+use sea_orm::sea_query::{Expr, Func};
 use star_sync::declare::date_key;
+use star_sync::declare::dim_date::calendar_key;
 use star_sync::declare::integer::Integer;
-use star_sync::declare::lookup::{KeysFrom, Lookup, Lookups, Need, Side};
+use star_sync::declare::lookup::{Lookup, Lookups};
 use star_sync::declare::rejection::Rejection;
-use star_sync::declare::row::position;
-use star_sync::declare::source_rows::SourceRow;
 use star_sync::declare::table::Table;
-use star_sync::declare::totals::{Entry, Fill, Group, Totals};
+use star_sync::declare::totals::{Entry, Group, Totals};
 use star_sync::source_record;
 
 use super::dim_customer::CUSTOMER;
-use super::dim_date::calendar_key;
 use super::dim_film::FILM;
 use super::dim_store::{self, STORE};
 use crate::sakila::source::{inventory, rental};
@@ -49,15 +46,15 @@ pub struct Model {
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {
     #[sea_orm(
-        belongs_to = "super::dim_date::Entity",
+        belongs_to = "star_sync::declare::dim_date::Entity",
         from = "Column::DateKeyRented",
-        to = "super::dim_date::Column::DateKey"
+        to = "star_sync::declare::dim_date::Column::DateKey"
     )]
     DateRented,
     #[sea_orm(
-        belongs_to = "super::dim_date::Entity",
+        belongs_to = "star_sync::declare::dim_date::Entity",
         from = "Column::DateKeyReturned",
-        to = "super::dim_date::Column::DateKey"
+        to = "star_sync::declare::dim_date::Column::DateKey"
     )]
     DateReturned,
     #[sea_orm(
@@ -83,24 +80,12 @@ pub enum Relation {
 impl ActiveModelBehavior for ActiveModel {}
 
 /// rental_id to store_key, for payments; `REJECTED_RENTAL` for a rental that could not be loaded.
-pub static RENTAL_STORE: Lookup = Lookup {
-    name: "rental",
-    side: Side::Target,
-    table: "fact_rental",
-    key: "rental_id",
-    value: "store_key",
-    published_by: Some("fact_rental"),
-};
+pub static RENTAL_STORE: LazyLock<Lookup> =
+    LazyLock::new(|| Lookup::in_target("rental", Column::RentalId, Column::StoreKey));
 
 /// rental_id to film_key, in the same way.
-pub static RENTAL_FILM: Lookup = Lookup {
-    name: "rental",
-    side: Side::Target,
-    table: "fact_rental",
-    key: "rental_id",
-    value: "film_key",
-    published_by: Some("fact_rental"),
-};
+pub static RENTAL_FILM: LazyLock<Lookup> =
+    LazyLock::new(|| Lookup::in_target("rental", Column::RentalId, Column::FilmKey));
 
 /// No surrogate key is 0.
 pub const REJECTED_RENTAL: i64 = 0;
@@ -146,30 +131,20 @@ pub fn table() -> Table {
         .totals(totals())
 }
 
-fn totals() -> Totals {
-    Totals {
-        grouped_by: Some("store"),
-        measures: vec![],
-        source: || {
-            rental::Entity::find()
-                .select_only()
-                .columns(TOTALS_COLUMNS)
-                .into_query()
-        },
-        needs: vec![Need {
-            lookup: &INVENTORY_STORE,
-            keys: KeysFrom::Column(position(&TOTALS_COLUMNS, rental::Column::InventoryId)),
-        }],
-        entry,
-        fills: Some(Fill {
-            lookup: &RENTAL_ITEM,
-            key: position(&TOTALS_COLUMNS, rental::Column::RentalId),
-            value: position(&TOTALS_COLUMNS, rental::Column::InventoryId),
-        }),
-        source_date: "rental_date",
-        target: target_totals,
-        target_date: "date_key_rented",
+source_record! {
+    struct Counted of rental::Entity {
+        rental_id: Integer = rental::Column::RentalId,
+        inventory_id: Option<Integer> = rental::Column::InventoryId,
+        rented: Option<NaiveDateTime> = rental::Column::RentalDate,
     }
+}
+
+fn totals() -> Totals {
+    Totals::of(entry)
+        .dated(rental::Column::RentalDate, Column::DateKeyRented)
+        .grouped_by("store", dim_store::Column::StoreId, [Relation::Store.def()])
+        .looks_up(&INVENTORY_STORE, rental::Column::InventoryId)
+        .fills(&RENTAL_ITEM, rental::Column::RentalId, rental::Column::InventoryId)
 }
 
 fn map(rental: Rental, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
@@ -198,36 +173,13 @@ fn calendar_days(from: NaiveDateTime, to: NaiveDateTime) -> i32 {
     i32::try_from(days).expect("two days of the calendar are less than 2^31 days apart")
 }
 
-/// What a rental's part in the totals is read from, in this order.
-const TOTALS_COLUMNS: [rental::Column; 4] = [
-    rental::Column::RentalId,
-    rental::Column::LastUpdate,
-    rental::Column::InventoryId,
-    rental::Column::RentalDate,
-];
-
-fn entry(row: SourceRow<'_>, lookups: &Lookups) -> Entry {
-    let rented: Option<NaiveDateTime> = row.cell(3);
-    let store = row
-        .cell(2)
-        .and_then(|Integer(item)| lookups.get(&INVENTORY_STORE, item));
+fn entry(rental: Counted, lookups: &Lookups) -> Entry {
+    let store = rental.inventory_id.and_then(|item| lookups.get(&INVENTORY_STORE, item));
     Entry {
-        date_key: rented.map_or(0, |rented| date_key::of_day(rented.date())),
+        date_key: rental.rented.map_or(0, |rented| date_key::of_day(rented.date())),
         group: store.map(Group::Number),
         ..Entry::default()
     }
-}
-
-fn target_totals() -> SelectStatement {
-    let store_id = (dim_store::Entity, dim_store::Column::StoreId);
-    Query::select()
-        .column((Entity, Column::DateKeyRented))
-        .column(store_id)
-        .expr(Expr::col((Entity, Column::RentalId)).count())
-        .from(Entity)
-        .inner_join(dim_store::Entity, Relation::Store.def())
-        .add_group_by([dim_store::with_day(Expr::col((Entity, Column::DateKeyRented)))])
-        .to_owned()
 }
 
 #[cfg(test)]

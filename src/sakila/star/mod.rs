@@ -20,7 +20,6 @@ pub mod bridge_film_category;
 pub mod dim_actor;
 pub mod dim_category;
 pub mod dim_customer;
-pub mod dim_date;
 pub mod dim_film;
 pub mod dim_staff;
 pub mod dim_store;

@@ -15,7 +15,7 @@ const ROWS_WORTH_AN_INDEX: u64 = 1_000;
 /// One index that the source lacks, so that all rows of a table are gone through.
 #[derive(Serialize)]
 pub(crate) struct Advice {
-    pub source_table: &'static str,
+    pub source_table: String,
     pub column: &'static str,
     /// Rows that the last look for changes went through; where none did, the server's own estimate of all.
     pub rows_scanned: u64,
@@ -30,7 +30,7 @@ pub async fn find(star: &Star, source: &Source, states: Option<&States>) -> Resu
     let timestamps = timestamps.filter_map(|table| Some((table.name, table.change_timestamp?)));
     let dates = star
         .tables()
-        .filter_map(|table| Some((table.source_table, table.totals.as_ref()?.source_date)));
+        .filter_map(|table| table.source_date().map(|date| (&*date.table, date.name)));
     let indexes = source.indexes(&source.reader()).await?;
     let estimated_rows = source.estimated_rows(&source.reader()).await?;
     let mut advice = Vec::new();
@@ -50,7 +50,7 @@ pub async fn find(star: &Star, source: &Source, states: Option<&States>) -> Resu
         };
         if rows_scanned >= ROWS_WORTH_AN_INDEX {
             advice.push(Advice {
-                source_table,
+                source_table: source_table.to_owned(),
                 column,
                 rows_scanned,
                 is_estimate,

@@ -124,7 +124,7 @@ fn described(table: &TableDifferences) -> String {
 
 /// One row that differs, column by column.
 pub(crate) fn difference_text(table: &str, difference: &Difference) -> String {
-    let key = difference.key;
+    let key = &difference.key;
     let mut text = match difference.kind {
         DifferenceKind::Missing => format!("  {table} {key} is missing in the star\n"),
         DifferenceKind::Extra => format!("  {table} {key} is in the star and should not be\n"),

@@ -40,7 +40,7 @@ impl CatchUp<'_> {
         if rows.differs() {
             for range in self.ranges(table).await? {
                 let scope = range.scope();
-                let gone = removed.map_or(0, |keys| keys.iter().filter(|key| scope.holds(**key)).count());
+                let gone = removed.map_or(0, |rows| rows.iter().filter(|row| scope.holds(row.page_key)).count());
                 let rejected = reject::count(&*self.transaction, table, &scope).await?;
                 if sides.rows_of(table, &scope, gone as u64, rejected).await?.differs() {
                     miscounted.push(range);

@@ -15,6 +15,7 @@ use crate::changes::prove::Proof;
 use crate::changes::stale::Changes;
 use crate::changes::survey::Survey;
 use crate::changes::{Context, Mode, identity};
+use crate::declare::row::HeldRow;
 use crate::declare::scope::Scope;
 use crate::declare::table::{Kind, Table};
 use crate::error::{Doing, Error, Result};
@@ -280,7 +281,7 @@ impl<'a> CatchUp<'a> {
     pub(super) fn add_removed(&mut self, table: &Table, outcome: &TableOutcome) {
         if table.kind == Kind::Dimension {
             let removed = self.removed.entry(table.name).or_default();
-            removed.extend(outcome.deleted.iter().copied());
+            removed.extend(outcome.deleted.iter().cloned());
         }
     }
 
@@ -292,7 +293,10 @@ impl<'a> CatchUp<'a> {
                 .get(table.name)
                 .into_iter()
                 .flatten()
-                .map(|key| [*key, 0])
+                .map(|row| HeldRow {
+                    page_key: row.page_key,
+                    natural_key: vec![row.natural_key.clone().into()],
+                })
                 .collect();
             for delete in statement::deletes(table, &keys) {
                 self.transaction

@@ -7,8 +7,7 @@ use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Query, SelectStatemen
 use serde::{Serialize, Serializer};
 
 use crate::changes::pending;
-use crate::declare::integer::Integer;
-use crate::declare::lookup::{KeysFrom, Lookup, Side};
+use crate::declare::lookup::{KeysFrom, Lookup, LookupKey, Side};
 use crate::declare::period::Period;
 use crate::declare::row::RUN_COLUMN;
 use crate::declare::scope::Scope;
@@ -129,7 +128,7 @@ pub(crate) struct Search<'a> {
     snapshot: &'a Snapshot,
     target: &'a TargetReader,
     states: &'a States,
-    seen: HashSet<(&'static str, i64)>,
+    seen: HashSet<(&'static str, LookupKey)>,
     pub found: Vec<RowBehind>,
 }
 
@@ -155,23 +154,29 @@ impl<'a> Search<'a> {
     pub(crate) async fn behind(&mut self, table: &'static Table, key: i64) -> Result<Page> {
         let only_this = |select: &mut SelectStatement| select.and_where(table.source_page_key().eq(key)).to_owned();
         let mut from = Query::select();
-        self.add(table.source_table, only_this(from.from(table.source_table)), key)
-            .await?;
+        self.add(
+            table.source_table,
+            only_this(from.from(table.source_table)),
+            LookupKey::Number(key),
+        )
+        .await?;
         for joined in &table.joined {
             let mut select = (table.select)();
-            self.add(joined, only_this(select.clear_selects()), key).await?;
+            self.add(joined, only_this(select.clear_selects()), LookupKey::Number(key))
+                .await?;
         }
         let page = self.page(table, key).await?;
         let Some(row) = page.rows.iter().next() else {
             return Ok(page);
         };
-        let mut keys: Vec<(&'static Lookup, i64)> = Vec::new();
+        let mut keys: Vec<(&'static Lookup, LookupKey)> = Vec::new();
         for need in &table.needs {
             let looked_up = match need.keys {
-                KeysFrom::Column(column) => row.cell(column).map(|Integer(key)| key),
+                KeysFrom::Column(column) => row.cell(column),
                 KeysFrom::Values(earlier) => {
-                    let of_earlier = keys.iter().find(|(lookup, _)| std::ptr::eq(*lookup, earlier));
-                    of_earlier.and_then(|(_, key)| page.lookups.get(earlier, *key))
+                    let of_earlier = keys.iter().find(|(lookup, _)| *lookup == earlier);
+                    let found = of_earlier.and_then(|(_, key)| page.lookups.get(earlier, key));
+                    found.map(LookupKey::Number)
                 }
             };
             if let Some(looked_up) = looked_up {
@@ -182,29 +187,35 @@ impl<'a> Search<'a> {
             match (lookup.side, self.look.star.table(lookup.table)) {
                 // A fact's row is made of its own rows in turn.
                 (Side::Target, Some(other)) if other.kind == Kind::Fact => {
-                    Box::pin(self.behind(other, key)).await?;
+                    if let LookupKey::Number(key) = key {
+                        Box::pin(self.behind(other, key)).await?;
+                    }
                 }
-                (Side::Target, Some(other)) => self.add_by_key(other.source_table, other.page_key, key).await?,
+                (Side::Target, Some(other)) => {
+                    if let Some(column) = other.source_key.first() {
+                        self.add_by_key(other.source_table, column.name, key).await?;
+                    }
+                }
                 _ => self.add_by_key(lookup.table, lookup.key, key).await?,
             }
         }
         Ok(page)
     }
 
-    async fn add_by_key(&mut self, source_table: &'static str, column: &'static str, key: i64) -> Result<()> {
+    async fn add_by_key(&mut self, source_table: &'static str, column: &'static str, key: LookupKey) -> Result<()> {
         let select = Query::select()
             .from(source_table)
-            .and_where(Expr::col((source_table, column)).eq(key))
+            .and_where(Expr::col((source_table, column)).eq(key.clone()))
             .to_owned();
         self.add(source_table, select, key).await
     }
 
     /// Adds the row that `select` finds, columns aside.
-    async fn add(&mut self, source_table: &str, mut select: SelectStatement, key: i64) -> Result<()> {
+    async fn add(&mut self, source_table: &str, mut select: SelectStatement, key: LookupKey) -> Result<()> {
         let Some(source) = self.look.star.source(source_table) else {
             return Ok(());
         };
-        if !self.seen.insert((source.name, key)) {
+        if !self.seen.insert((source.name, key.clone())) {
             return Ok(());
         }
         for column in &source.columns {

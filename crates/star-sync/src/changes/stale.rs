@@ -6,9 +6,10 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 
 use crate::changes::delta::Delta;
 use crate::declare::integer::Key;
+use crate::declare::lookup::LookupScope;
 use crate::declare::scope::{KEYS_A_STATEMENT, Scope};
 use crate::declare::star::Star;
-use crate::declare::table::{Table, TargetPageKey, When};
+use crate::declare::table::{Table, TargetPageKey, WHOLE_TABLE, When};
 use crate::error::{Doing, Result};
 use crate::pipeline::flow::{Outcomes, Removed};
 use crate::source::reader::SourceReader;
@@ -35,26 +36,42 @@ impl Changes<'_> {
         let mut keys = self.changed_in(table.source_table).to_vec();
         for source in table.joined.iter().filter_map(|name| self.star.source(name)) {
             let affected = |changed: &[i64]| {
-                (table.select)()
-                    .clear_selects()
-                    .expr(table.source_page_key())
-                    .and_where(Expr::col((source.name, source.key)).is_in(changed.iter().copied()))
-                    .to_owned()
+                let mut select = (table.select)();
+                select.clear_selects().expr(table.source_page_key());
+                if let Some(key) = source.key {
+                    select.and_where(Expr::col((source.name, key)).is_in(changed.iter().copied()));
+                }
+                select
             };
             self.add_affected(&mut keys, affected, self.changed_in(source.name))
                 .await?;
         }
         for source in &table.looked_up {
-            self.add_affected(&mut keys, &*source.affected, self.changed_in(source.source_table))
-                .await?;
+            let changed = self.changed_in(source.source_table);
+            if self
+                .star
+                .source(source.source_table)
+                .is_some_and(|source| source.key.is_none())
+            {
+                // Which of its rows have changed is not known.
+                let all = |_: &[i64]| {
+                    Query::select()
+                        .expr(table.source_page_key())
+                        .from(table.source_table)
+                        .to_owned()
+                };
+                self.add_affected(&mut keys, all, changed).await?;
+            } else {
+                self.add_affected(&mut keys, &*source.affected, changed).await?;
+            }
         }
         for followed in &table.follows {
             if let Some(outcome) = self.outcomes.get(followed.fact) {
                 let changed = match followed.when {
-                    When::Republished => &outcome.republished,
-                    When::Deleted => &outcome.deleted,
+                    When::Republished => outcome.republished.clone(),
+                    When::Deleted => outcome.deleted.iter().map(|row| row.page_key).collect(),
                 };
-                self.add_affected(&mut keys, followed.affected, changed).await?;
+                self.add_affected(&mut keys, followed.affected, &changed).await?;
             }
         }
         if let TargetPageKey::Through { dimension, .. } = table.target_page_key
@@ -63,11 +80,23 @@ impl Changes<'_> {
             // A dimension's key that changed took its bridge rows along, and they show no change.
             keys.extend(&outcome.changed);
         }
+        if table.page_key.is_none() && self.has_changed_parent(table) {
+            keys.push(WHOLE_TABLE);
+        }
         self.add_pointing_to_removed(&mut keys, table).await?;
         keys.extend(self.quarantined(table).await?);
         // A full load that saw them missing looks again, in the snapshot.
-        keys.extend(self.removed.get(table.name).into_iter().flatten());
+        let removed = self.removed.get(table.name).into_iter().flatten();
+        keys.extend(removed.map(|row| row.page_key));
         Ok(keys)
+    }
+
+    fn has_changed_parent(&self, table: &Table) -> bool {
+        let outcomes = table
+            .references
+            .iter()
+            .filter_map(|reference| self.outcomes.get(reference.parent.as_str()));
+        outcomes.into_iter().any(|outcome| !outcome.changed.is_empty())
     }
 
     /// The quarantined rows of which something may have changed: they themselves, what they are made from, or whether
@@ -128,11 +157,15 @@ impl Changes<'_> {
             let (Some(parent), Some(removed)) = (parent, self.removed.get(reference.parent.as_str())) else {
                 continue;
             };
-            for scope in Scope::of_keys(removed.iter().copied(), KEYS_A_STATEMENT) {
+            let Some(natural_key) = parent.natural_key.first() else {
+                continue;
+            };
+            let removed = removed.iter().map(|row| &row.natural_key);
+            for scope in LookupScope::around(removed, KEYS_A_STATEMENT, KEYS_A_STATEMENT) {
                 let gone = Query::select()
                     .column(Alias::new(&reference.parent_column))
                     .from(parent.name)
-                    .cond_where(scope.contains(&parent.target_page_key()))
+                    .cond_where(scope.contains(&Expr::col(*natural_key)))
                     .to_owned();
                 let mut select = Query::select();
                 table.from_target(select.expr(table.target_page_key()));

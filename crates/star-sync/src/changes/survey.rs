@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use tracing::debug;
 
 use crate::changes::delta::Delta;
+use crate::declare::totals::Totals;
 use crate::error::{Doing, Result};
 use crate::pipeline::look::Look;
 use crate::source::Snapshot;
@@ -34,13 +35,14 @@ pub(crate) async fn facts(
         let began = state.and_then(|state| state.load_marker.as_deref().and_then(state::parse_time));
         let doing = || format!("looking through {}", table.source_table);
         let (mut rows, mut keys, mut newest) = (0, Vec::new(), None);
+        let change_time = table.totals.as_ref().map_or(0, Totals::change_time_position);
         let totals = totals
             .of_all(table, |row| {
                 rows += 1;
-                let changed: Option<DateTime<Utc>> = row.known(1).source(doing)?;
+                let changed: Option<DateTime<Utc>> = row.known(change_time).source(doing)?;
                 newest = max(newest, changed);
                 if changed.is_none() || changed > began {
-                    keys.push(row.key(0).source(doing)?);
+                    keys.push(table.page_key_of(row).source(doing)?);
                 }
                 Ok(())
             })

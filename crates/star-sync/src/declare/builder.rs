@@ -10,7 +10,10 @@ use crate::declare::lookup::{KeysFrom, Lookup, Lookups, Need};
 use crate::declare::rejection::Rejection;
 use crate::declare::row::{Column, columns_of, mapped_by, notes_its_run, surrogate_key_of};
 use crate::declare::source_record::{SelectedColumn, SourceRecord};
-use crate::declare::table::{Follows, Kind, LookedUp, Publish, Reference, Sum, Table, TargetPageKey, When};
+use crate::declare::source_table::Family;
+use crate::declare::table::{
+    Follows, Kind, LookedUp, Publish, Reference, Sum, Table, TargetPageKey, WHOLE_TABLE, When,
+};
 use crate::declare::totals::Totals;
 
 impl Table {
@@ -60,30 +63,35 @@ impl Table {
         let primary_key: Vec<&str> = <R::Entity as EntityTrait>::PrimaryKey::iter()
             .map(|key| key.as_str())
             .collect();
-        let references = references_of::<E>();
+        let page_key = selected.first().filter(|column| column.family == Family::Integer);
+        let page_key = page_key.map(|column| column.name);
         let mut mistakes = Vec::new();
-        if kind != Kind::Bridge && natural_key.len() != 1 {
-            mistakes.push(format!("{name} has to have one unique column, its natural key"));
-        }
+        let references = references_of::<E>(&mut mistakes);
         let foremost = selected.iter().take(primary_key.len());
         let is_key = |column: &SelectedColumn| column.table == source_table && primary_key.contains(&column.name);
         if foremost.filter(|column| is_key(column)).count() != primary_key.len() {
-            mistakes.push(format!(
-                "{name}: the primary key of {source_table} has to be read first"
-            ));
+            mistakes.push(format!("the primary key of {source_table} has to be read first"));
         }
         Self {
             name,
             kind,
             source_table,
-            page_key: selected.first().map_or("", |column| column.name),
+            page_key,
             select: R::select,
+            joins: R::joins(),
             primary_key_columns: primary_key.len(),
             map: mapped_by::<E, _>(move |row, lookups| map(R::read(row)?, lookups)),
             columns: columns_of::<E>(),
             surrogate_key: surrogate_key_of::<E>(),
             notes_run: notes_its_run::<E>(),
-            target_page_key: TargetPageKey::Own(natural_key.first().copied().unwrap_or_default()),
+            target_page_key: match (page_key, natural_key.first()) {
+                (Some(_), Some(natural_key)) => TargetPageKey::Own(natural_key),
+                _ => TargetPageKey::Whole,
+            },
+            source_key: match kind {
+                Kind::Bridge => vec![],
+                Kind::Dimension | Kind::Fact => selected.iter().take(natural_key.len()).cloned().collect(),
+            },
             needs: vec![],
             publishes: vec![],
             joined: joined_of::<R>(source_table),
@@ -102,6 +110,25 @@ impl Table {
             selected,
             mistakes,
         }
+    }
+
+    /// Names the natural key, where it is not the entity's one unique column made from the source's page key: up to three
+    /// columns of the target, with a unique index over them, each with the column of the source that it is made from. The
+    /// page key has to be a column of the target too: the first of them that is an integer.
+    #[must_use]
+    pub fn keyed_by<T: ColumnTrait, S: ColumnTrait>(mut self, columns: impl IntoIterator<Item = (T, S)>) -> Self {
+        let (target, source): (Vec<_>, Vec<_>) = columns
+            .into_iter()
+            .map(|(target, source)| (target.as_str(), SelectedColumn::new(source)))
+            .unzip();
+        if let Some(page_key) = self.page_key
+            && let Some(position) = source.iter().position(|column| column.name == page_key)
+        {
+            self.target_page_key = TargetPageKey::Own(target[position]);
+        }
+        self.natural_key = target;
+        self.source_key = source;
+        self
     }
 
     /// The mapping looks up the keys that stand in this column.
@@ -133,8 +160,9 @@ impl Table {
     pub fn affected_by<S: EntityTrait>(self, source: S, column: impl ColumnTrait + Send + Sync + 'static) -> Self {
         let (table, page_key) = (self.source_table, self.page_key);
         self.affected_by_query(source, move |keys| {
+            let page_key = page_key.map_or_else(|| Expr::val(WHOLE_TABLE), |page_key| Expr::col((table, page_key)));
             Query::select()
-                .column((table, page_key))
+                .expr(page_key)
                 .from(table)
                 .and_where(Expr::col(column.as_column_ref()).is_in(keys.iter().copied()))
                 .to_owned()
@@ -190,6 +218,9 @@ impl Table {
 
     /// The target has no page key of a bridge; the dimension that it is paged by has.
     fn page_by(&mut self, lookup: &'static Lookup) {
+        if self.page_key.is_none() {
+            return;
+        }
         let to_dimension = |reference: &&Reference| reference.parent == lookup.table;
         match self.references.iter().find(to_dimension) {
             Some(reference) => {
@@ -199,9 +230,7 @@ impl Table {
                     page_key: lookup.key,
                 }
             }
-            None => self
-                .mistakes
-                .push(format!("{} does not refer to {}", self.name, lookup.table)),
+            None => self.mistakes.push(format!("it does not refer to {}", lookup.table)),
         }
     }
 
@@ -209,9 +238,9 @@ impl Table {
         let wanted = SelectedColumn::new(column);
         let position = self.selected.iter().position(|selected| *selected == wanted);
         position.unwrap_or_else(|| {
-            let SelectedColumn { table, name } = wanted;
+            let SelectedColumn { table, name, .. } = wanted;
             self.mistakes
-                .push(format!("{} looks up {table}.{name}, which it does not read", self.name));
+                .push(format!("it looks up {table}.{name}, which it does not read"));
             0
         })
     }
@@ -244,7 +273,7 @@ fn joined_of<R: SourceRecord>(source_table: &str) -> Vec<&'static str> {
 }
 
 /// The foreign keys that an entity's relations declare, each of one column.
-fn references_of<E: EntityTrait>() -> Vec<Reference> {
+fn references_of<E: EntityTrait>(mistakes: &mut Vec<String>) -> Vec<Reference> {
     let columns: Vec<Column> = columns_of::<E>();
     let column_of = |identity: sea_orm::Identity| {
         let name = identity.into_iter().next().map(|name| name.to_string())?;
@@ -253,6 +282,11 @@ fn references_of<E: EntityTrait>() -> Vec<Reference> {
     let relations = E::Relation::iter().map(|relation| relation.def());
     relations
         .filter_map(|relation| {
+            if relation.from_col.arity() > 1 {
+                let parent = relation.to_tbl.sea_orm_table().to_string();
+                mistakes.push(format!("it refers to {parent} by more than one column"));
+                return None;
+            }
             Some(Reference {
                 column: column_of(relation.from_col)?,
                 parent: relation.to_tbl.sea_orm_table().to_string(),

@@ -4,36 +4,250 @@
 //! mapping functions see the same thing.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
-use sea_orm::sea_query::{Expr, Query, SelectStatement};
+use sea_orm::sea_query::{ColumnType, Expr, ExprTrait, IntoCondition, Query, SelectStatement};
+use sea_orm::{ColumnTrait, Condition, Value};
+use serde::Serialize;
 
+use crate::declare::cell::{Cell, FromCell};
+use crate::declare::integer::{Integer, Key};
 use crate::declare::rejection::Rejection;
 use crate::declare::scope::Scope;
 
-/// A map that mapping functions consult, declared once as a `static`.
+/// A map that mapping functions consult. Two with the same content are the same lookup.
+///
+/// ```
+/// # mod country {
+/// #     use sea_orm::entity::prelude::*;
+/// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+/// #     #[sea_orm(table_name = "dim_country")]
+/// #     pub struct Model {
+/// #         #[sea_orm(primary_key)]
+/// #         pub country_key: i64,
+/// #         #[sea_orm(unique)]
+/// #         pub code: String,
+/// #     }
+/// #     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+/// #     pub enum Relation {}
+/// #     impl ActiveModelBehavior for ActiveModel {}
+/// # }
+/// use std::sync::LazyLock;
+/// use star_sync::declare::lookup::Lookup;
+///
+/// /// code to country_key.
+/// pub static COUNTRY: LazyLock<Lookup> =
+///     LazyLock::new(|| Lookup::in_target("country", country::Column::Code, country::Column::CountryKey));
+/// ```
+#[derive(Debug)]
 pub struct Lookup {
     /// What its keys are keys of, as messages name it: `customer`.
     pub name: &'static str,
     pub side: Side,
     pub table: &'static str,
-    /// The key's column, an integer.
+    /// The key's column, an integer or a text. Texts are compared as they are, whatever the server's collation takes for
+    /// equal.
     pub key: &'static str,
+    pub key_type: KeyType,
     /// The value's column, an integer.
     pub value: &'static str,
-    /// The star table whose load fills this map as it goes, if there is one.
-    pub published_by: Option<&'static str>,
 }
 
 impl Lookup {
+    /// A lookup in the star: from a dimension's natural key, or a fact's, to another column of the table.
+    pub fn in_target<C: ColumnTrait>(name: &'static str, key: C, value: C) -> Self {
+        Self::new(name, Side::Target, key, value)
+    }
+
+    /// A lookup in the source: from a key to another column of the table.
+    pub fn in_source<C: ColumnTrait>(name: &'static str, key: C, value: C) -> Self {
+        Self::new(name, Side::Source, key, value)
+    }
+
+    fn new<C: ColumnTrait>(name: &'static str, side: Side, key: C, value: C) -> Self {
+        Self {
+            name,
+            side,
+            table: key.entity_name().to_string().leak(),
+            key: key.as_str(),
+            key_type: KeyType::of(&key),
+            value: value.as_str(),
+        }
+    }
+
     /// Whether both are read from the same rows.
     pub fn is_read_with(&self, other: &Self) -> bool {
         (self.side, self.table, self.key) == (other.side, other.table, other.key)
     }
 }
 
+impl PartialEq for Lookup {
+    fn eq(&self, other: &Self) -> bool {
+        // Most are the same `static`; and this is asked for each row.
+        std::ptr::eq(self, other) || (self.value == other.value && self.is_read_with(other) && self.name == other.name)
+    }
+}
+
+impl Eq for Lookup {}
+
+/// What a lookup's keys are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyType {
+    Number,
+    Text,
+}
+
+impl KeyType {
+    pub(crate) fn of(column: &impl ColumnTrait) -> Self {
+        match column.def().get_column_type() {
+            ColumnType::Char(_) | ColumnType::String(_) | ColumnType::Text => Self::Text,
+            _ => Self::Number,
+        }
+    }
+}
+
+/// A key of a lookup; also a row's natural key of one column.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(untagged)]
+pub enum LookupKey {
+    Number(i64),
+    Text(Arc<str>),
+}
+
+/// The same, borrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyRef<'a> {
+    Number(i64),
+    Text(&'a str),
+}
+
+impl From<i64> for KeyRef<'_> {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<Integer> for KeyRef<'_> {
+    fn from(Integer(number): Integer) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl<'a> From<&'a str> for KeyRef<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a> From<&'a String> for KeyRef<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a> From<&'a LookupKey> for KeyRef<'a> {
+    fn from(key: &'a LookupKey) -> Self {
+        match key {
+            LookupKey::Number(number) => Self::Number(*number),
+            LookupKey::Text(text) => Self::Text(text),
+        }
+    }
+}
+
+impl From<KeyRef<'_>> for LookupKey {
+    fn from(key: KeyRef<'_>) -> Self {
+        match key {
+            KeyRef::Number(number) => Self::Number(number),
+            KeyRef::Text(text) => Self::Text(text.into()),
+        }
+    }
+}
+
+impl From<LookupKey> for Value {
+    fn from(key: LookupKey) -> Self {
+        match key {
+            LookupKey::Number(number) => Value::BigInt(Some(number)),
+            LookupKey::Text(text) => Value::String(Some(text.as_ref().to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for KeyRef<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(formatter),
+            Self::Text(text) => text.fmt(formatter),
+        }
+    }
+}
+
+impl fmt::Display for LookupKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        KeyRef::from(self).fmt(formatter)
+    }
+}
+
+impl FromCell for LookupKey {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        match cell {
+            Cell::Text(text) => Some(Self::Text(text.as_ref().into())),
+            cell => Key::from_cell(cell).map(|Key(number)| Self::Number(number)),
+        }
+    }
+}
+
+/// Keys that one statement of a lookup brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LookupScope {
+    All,
+    Numbers(Scope),
+    Texts(Vec<Arc<str>>),
+}
+
+impl LookupScope {
+    /// The scope as a condition on `key`.
+    pub(crate) fn contains(&self, key: &Expr) -> Condition {
+        match self {
+            Self::All => Condition::all(),
+            Self::Numbers(scope) => scope.contains(key),
+            Self::Texts(texts) => key.clone().is_in(texts.iter().map(|text| &**text)).into_condition(),
+        }
+    }
+
+    /// Scopes that hold a set of keys, and maybe numbers that lie between them.
+    pub(crate) fn around<'a>(
+        keys: impl IntoIterator<Item = &'a LookupKey>,
+        size: usize,
+        size_of_range: usize,
+    ) -> Vec<Self> {
+        let mut texts: Vec<Arc<str>> = Vec::new();
+        let mut numbers = Vec::new();
+        for key in keys {
+            match key {
+                LookupKey::Number(number) => numbers.push(*number),
+                LookupKey::Text(text) => texts.push(Arc::clone(text)),
+            }
+        }
+        texts.sort_unstable();
+        let numbers = Scope::around_keys(numbers, size, size_of_range);
+        let texts = texts.chunks(size).map(|texts| Self::Texts(texts.to_vec()));
+        numbers.into_iter().map(Self::Numbers).chain(texts).collect()
+    }
+}
+
+impl fmt::Display for LookupScope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => write!(formatter, "all keys"),
+            Self::Numbers(scope) => scope.fmt(formatter),
+            Self::Texts(texts) => write!(formatter, "{} keys", texts.len()),
+        }
+    }
+}
+
 /// Selects the keys in `scope` and the value of each of these lookups, which are read from the same rows.
-pub fn select_values(lookups: &[&Lookup], scope: &Scope) -> SelectStatement {
+pub(crate) fn select_values(lookups: &[&Lookup], scope: &LookupScope) -> SelectStatement {
     let mut select = Query::select();
     for lookup in lookups.iter().take(1) {
         select.column(lookup.key).from(lookup.table);
@@ -83,25 +297,29 @@ pub struct Lookups {
 
 impl Lookups {
     /// The value of `key`, if the source (or the star) has it.
-    pub fn get(&self, lookup: &'static Lookup, key: i64) -> Option<i64> {
+    pub fn get<'a>(&self, lookup: &Lookup, key: impl Into<KeyRef<'a>>) -> Option<i64> {
         self.map(lookup).and_then(|map| map.get(key))
     }
 
     /// The value of `key`, or the rejection that says its parent is not there.
-    pub fn find(&self, lookup: &'static Lookup, key: i64) -> Result<i64, Rejection> {
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn find<'a>(&self, lookup: &Lookup, key: impl Into<KeyRef<'a>>) -> Result<i64, Rejection> {
+        let key = key.into();
         self.get(lookup, key)
             .ok_or_else(|| Rejection::missing(lookup.name, key))
     }
 
     /// The filled map of a lookup, if it is there.
-    pub fn map(&self, lookup: &'static Lookup) -> Option<&KeyMap> {
-        let found = self.maps.iter().find(|(of, _)| std::ptr::eq(*of, lookup));
+    pub fn map(&self, lookup: &Lookup) -> Option<&KeyMap> {
+        let found = self.maps.iter().find(|(of, _)| *of == lookup);
         found.map(|(_, map)| &**map)
     }
 
     /// Puts a filled map in, instead of any earlier one of the same lookup.
     pub fn set(&mut self, lookup: &'static Lookup, map: impl Into<Arc<KeyMap>>) {
-        self.maps.retain(|(of, _)| !std::ptr::eq(*of, lookup));
+        self.maps.retain(|(of, _)| *of != lookup);
         self.maps.push((lookup, map.into()));
     }
 }
@@ -113,6 +331,7 @@ pub struct KeyMap {
     dense: Vec<u32>,
     /// Keys or values that do not fit the array.
     sparse: HashMap<i64, i64>,
+    texts: HashMap<Arc<str>, i64>,
     entries: usize,
 }
 
@@ -123,16 +342,28 @@ const DENSE_FLOOR: usize = 65_536;
 
 impl KeyMap {
     /// The value of a key.
-    pub fn get(&self, key: i64) -> Option<i64> {
-        match usize::try_from(key).ok().and_then(|slot| self.dense.get(slot)) {
-            Some(&stored) if stored != 0 => Some(i64::from(stored) - 1),
-            _ if self.sparse.is_empty() => None,
-            _ => self.sparse.get(&key).copied(),
+    pub fn get<'a>(&self, key: impl Into<KeyRef<'a>>) -> Option<i64> {
+        match key.into() {
+            KeyRef::Number(key) => match usize::try_from(key).ok().and_then(|slot| self.dense.get(slot)) {
+                Some(&stored) if stored != 0 => Some(i64::from(stored) - 1),
+                _ if self.sparse.is_empty() => None,
+                _ => self.sparse.get(&key).copied(),
+            },
+            KeyRef::Text(key) => self.texts.get(key).copied(),
         }
     }
 
     /// Sets the value of a key, instead of any earlier one.
-    pub fn insert(&mut self, key: i64, value: i64) {
+    pub fn insert<'a>(&mut self, key: impl Into<KeyRef<'a>>, value: i64) {
+        match key.into() {
+            KeyRef::Number(key) => self.insert_number(key, value),
+            KeyRef::Text(key) => {
+                self.texts.insert(key.into(), value);
+            }
+        }
+    }
+
+    fn insert_number(&mut self, key: i64, value: i64) {
         self.entries += 1;
         let limit = DENSE_FLOOR + self.entries * DENSE_SLACK;
         match (usize::try_from(key), u32::try_from(value)) {
@@ -153,11 +384,18 @@ impl KeyMap {
     }
 
     /// Forgets a key.
-    pub fn remove(&mut self, key: i64) {
-        if let Some(stored) = usize::try_from(key).ok().and_then(|slot| self.dense.get_mut(slot)) {
-            *stored = 0;
+    pub fn remove<'a>(&mut self, key: impl Into<KeyRef<'a>>) {
+        match key.into() {
+            KeyRef::Number(key) => {
+                if let Some(stored) = usize::try_from(key).ok().and_then(|slot| self.dense.get_mut(slot)) {
+                    *stored = 0;
+                }
+                self.sparse.remove(&key);
+            }
+            KeyRef::Text(key) => {
+                self.texts.remove(key);
+            }
         }
-        self.sparse.remove(&key);
     }
 
     /// Every value, in no order, repeated as often as it occurs.
@@ -167,11 +405,14 @@ impl KeyMap {
             .filter(|&&stored| stored != 0)
             .map(|&stored| i64::from(stored) - 1)
             .chain(self.sparse.values().copied())
+            .chain(self.texts.values().copied())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -194,6 +435,39 @@ mod tests {
         }
         assert_eq!(map.get(4), None);
         assert_eq!(map.values().count(), pairs.len());
+    }
+
+    #[test]
+    fn texts_are_keys_of_their_own() {
+        let mut map = KeyMap::default();
+        map.insert("7", 1);
+        map.insert(7, 2);
+        map.insert("ABW", 3);
+        assert_eq!(
+            [map.get("7"), map.get(7), map.get("ABW")].map(Option::unwrap),
+            [1, 2, 3]
+        );
+        assert_eq!(map.get("abw"), None);
+        map.remove("ABW");
+        assert_eq!(map.get("ABW"), None);
+        assert_eq!(map.values().sum::<i64>(), 3);
+    }
+
+    #[test]
+    fn keys_of_both_kinds_are_named_in_one_condition_each() {
+        use crate::made_up::dim_book::Column;
+        let lookup = Lookup::in_target("book", Column::BookId, Column::BookKey);
+        let keys = HashSet::from([LookupKey::Text("b".into()), LookupKey::Text("a".into())]);
+        let scopes = LookupScope::around(&keys, 10, 10);
+        let sql = |scope| select_values(&[&lookup], scope).to_string(sea_orm::sea_query::SqliteQueryBuilder);
+        assert_eq!(
+            scopes.iter().map(sql).collect::<Vec<_>>(),
+            [r#"SELECT "book_id", "book_key" FROM "dim_book" WHERE "book_id" IN ('a', 'b')"#]
+        );
+        assert_eq!(
+            sql(&LookupScope::All),
+            r#"SELECT "book_id", "book_key" FROM "dim_book" WHERE TRUE"#
+        );
     }
 
     #[test]

@@ -3,8 +3,11 @@
 pub mod builder;
 pub mod cell;
 pub mod date_key;
+pub mod dim_date;
+pub mod fixed_point;
 pub mod integer;
 pub mod lookup;
+mod mistakes;
 pub mod period;
 pub mod rejection;
 pub mod row;

@@ -2,6 +2,8 @@
 //!
 //! `docs/errors.md` lists the codes; a test holds it to this list.
 
+use std::fmt;
+
 use crate::codes;
 
 codes! {
@@ -26,7 +28,7 @@ pub struct Rejection {
 
 impl Rejection {
     /// The parent of this table and key is missing.
-    pub fn missing(parent: &'static str, key: i64) -> Self {
+    pub fn missing(parent: &'static str, key: impl fmt::Display) -> Self {
         Self {
             code: ReasonCode::MissingParent,
             reason: format!("{parent} {key} does not exist"),

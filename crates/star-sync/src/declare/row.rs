@@ -1,20 +1,27 @@
 //! Rows on their way to the target: what a mapping of source rows returns, and how typed columns become cells.
 
+use std::cmp::Ordering;
+
 use sea_orm::sea_query::ColumnType;
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn, PrimaryKeyTrait,
     Value,
 };
 
-use crate::declare::lookup::Lookups;
+use crate::declare::lookup::{LookupKey, Lookups};
 use crate::declare::rejection::Rejection;
 use crate::declare::source_rows::SourceRow;
 
 /// Maps a source row to the cells of a target row and adds them to those of the rows before; none of a rejected row.
 pub type RowMap = Box<dyn Fn(SourceRow<'_>, &Lookups, &mut Vec<Value>) -> Result<(), Rejection> + Send + Sync>;
 
-/// A natural key of up to two integers; the second is 0 where there is one.
-pub type NaturalKey = [i64; 2];
+/// A row of the target by its keys.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeldRow {
+    pub page_key: i64,
+    /// The cells of its natural key.
+    pub natural_key: Vec<Value>,
+}
 
 /// The column that says which run last wrote a row. The writer fills it; it is no part of what is compared.
 pub const RUN_COLUMN: &str = "run_id";
@@ -35,6 +42,8 @@ pub enum CellType {
     Text,
     Real,
     Boolean,
+    /// A day, which SQLite keeps as text.
+    Date,
     /// A declared type that cannot be compared and written; the check that precedes every run names the column.
     Unsupported,
 }
@@ -61,14 +70,6 @@ impl Columns {
     }
 }
 
-/// Where a column stands in a list of an entity's columns.
-pub fn position<C: IdenStatic>(columns: &[C], column: C) -> usize {
-    columns
-        .iter()
-        .position(|listed| listed.as_str() == column.as_str())
-        .expect("declarations list the columns that they name; a test sees to it")
-}
-
 /// The columns of an entity that a mapping fills, in order: all but a surrogate key and the run's.
 pub fn columns_of<E: EntityTrait>() -> Vec<Column> {
     written::<E>()
@@ -80,7 +81,8 @@ pub fn columns_of<E: EntityTrait>() -> Vec<Column> {
                     ColumnType::BigInteger => CellType::BigInteger,
                     ColumnType::Double => CellType::Real,
                     ColumnType::Boolean => CellType::Boolean,
-                    ColumnType::String(_) => CellType::Text,
+                    ColumnType::String(_) | ColumnType::Text => CellType::Text,
+                    ColumnType::Date => CellType::Date,
                     ColumnType::Integer => CellType::Integer,
                     _ => CellType::Unsupported,
                 },
@@ -142,6 +144,63 @@ fn cell(value: ActiveValue<Value>) -> Value {
     }
 }
 
+/// A cell as people read it; `None` for NULL.
+pub fn text(cell: &Value) -> Option<String> {
+    match cell {
+        Value::BigInt(number) => number.map(|number| number.to_string()),
+        Value::Int(number) => number.map(|number| number.to_string()),
+        Value::Double(number) => number.map(|number| number.to_string()),
+        Value::Bool(flag) => flag.map(|flag| i32::from(flag).to_string()),
+        Value::String(text) => text.clone(),
+        Value::ChronoDate(day) => day.map(|day| day.to_string()),
+        _ => unreachable!("the star has cells of no other type"),
+    }
+}
+
+/// The cells of a key as one text.
+pub(crate) fn key_text<'a>(cells: impl IntoIterator<Item = &'a Value>) -> String {
+    joined_key(cells.into_iter().map(|cell| text(cell).unwrap_or_default()))
+}
+
+/// The parts of a key as one text: joined by commas, those within a part with a backslash before them.
+pub(crate) fn joined_key(parts: impl IntoIterator<Item = String>) -> String {
+    let escaped = |part: String| part.replace('\\', r"\\").replace(',', r"\,");
+    let mut parts: Vec<String> = parts.into_iter().collect();
+    if parts.len() == 1 {
+        return parts.remove(0);
+    }
+    parts.into_iter().map(escaped).collect::<Vec<_>>().join(",")
+}
+
+/// A part of a key.
+pub(crate) fn key_part(cell: &Value) -> LookupKey {
+    match cell {
+        Value::BigInt(Some(number)) => LookupKey::Number(*number),
+        Value::Int(Some(number)) => LookupKey::Number(i64::from(*number)),
+        cell => LookupKey::Text(text(cell).unwrap_or_default().into()),
+    }
+}
+
+/// The order of two parts of keys. Those of one column are of one type.
+pub(crate) fn order(one: &Value, other: &Value) -> Ordering {
+    match (one, other) {
+        (Value::BigInt(one), Value::BigInt(other)) => one.cmp(other),
+        (Value::Int(one), Value::Int(other)) => one.cmp(other),
+        (Value::String(one), Value::String(other)) => one.cmp(other),
+        (Value::ChronoDate(one), Value::ChronoDate(other)) => one.cmp(other),
+        // As another program may have left it.
+        (one, other) => (type_rank(one), text(one)).cmp(&(type_rank(other), text(other))),
+    }
+}
+
+fn type_rank(cell: &Value) -> u8 {
+    match cell {
+        Value::BigInt(_) | Value::Int(_) => 0,
+        Value::ChronoDate(_) => 1,
+        _ => 2,
+    }
+}
+
 /// The number in an integer cell; keys and date keys are never NULL where this is asked.
 pub fn integer(cell: &Value) -> i64 {
     match cell {
@@ -154,6 +213,15 @@ pub fn integer(cell: &Value) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_of_several_parts_are_one_text_that_tells_them_apart() {
+        let joined = |parts: &[&str]| joined_key(parts.iter().map(|part| (*part).to_owned()));
+        assert_eq!(joined(&["7", "Engineer", "1986-06-26"]), "7,Engineer,1986-06-26");
+        assert_eq!(joined(&["a,b"]), "a,b");
+        assert_ne!(joined(&["a,", "b"]), joined(&["a", ",b"]));
+        assert_ne!(joined(&[r"a\", "b"]), joined(&["a", r"\b"]));
+    }
 
     #[test]
     fn columns_that_differ_are_overwritten_however_wide_the_table_is() {

@@ -5,6 +5,7 @@ use sea_orm::{ColumnTrait, EntityTrait, RelationDef};
 
 use crate::declare::rejection::Rejection;
 use crate::declare::source_rows::SourceRow;
+use crate::declare::source_table::Family;
 
 /// The columns that a mapping reads of one source row; made by [`source_record!`](crate::source_record).
 pub trait SourceRecord: Sized {
@@ -32,6 +33,7 @@ pub trait SourceRecord: Sized {
 pub struct SelectedColumn {
     pub table: String,
     pub name: &'static str,
+    pub family: Family,
 }
 
 impl SelectedColumn {
@@ -39,6 +41,7 @@ impl SelectedColumn {
         Self {
             table: column.entity_name().to_string(),
             name: column.as_str(),
+            family: Family::of(column.def().get_column_type()),
         }
     }
 }

@@ -136,10 +136,14 @@ impl SourceRow<'_> {
 
     /// A column that is part of a key, as the source has it. Errors as of `known`.
     pub fn key_text(self, column: usize) -> Result<String, DbErr> {
-        Ok(match (&self.cells[column], self.known(column)?) {
-            (Cell::Huge(key), _) => key.to_string(),
-            (_, Some(Key(key))) => key.to_string(),
-            (_, None) => "NULL".to_owned(),
+        Ok(match &self.cells[column] {
+            Cell::Huge(key) => key.to_string(),
+            Cell::Text(key) => key.as_ref().to_owned(),
+            Cell::Time(time) if self.columns[column].decoding == Decoding::Date => time.date().to_string(),
+            Cell::Time(time) => time.to_string(),
+            _ => self
+                .known(column)?
+                .map_or_else(|| "NULL".to_owned(), |Key(key)| key.to_string()),
         })
     }
 

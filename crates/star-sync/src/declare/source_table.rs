@@ -1,5 +1,6 @@
 //! A source table as a value: its name, the key its changed rows are named by, and the columns that are read.
 
+use crate::declare::table::WHOLE_TABLE;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Asterisk, ColumnType, Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, IdenStatic, Iterable};
@@ -7,8 +8,8 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, IdenStatic, Iterable};
 /// One table of the source, made from its entity.
 pub struct SourceTable {
     pub name: &'static str,
-    /// The integer column that changed rows are named by.
-    pub key: &'static str,
+    /// The integer column that changed rows are named by. Of a table without one it is known only that it has changed.
+    pub key: Option<&'static str>,
     /// The TIMESTAMP that a row gets when it is inserted or updated. Of a table without one all rows count as changed
     /// whenever the table has been modified.
     pub change_timestamp: Option<&'static str>,
@@ -35,10 +36,20 @@ pub enum Family {
 }
 
 impl SourceTable {
+    /// A table whose changed rows are named by this integer column.
     pub fn of<E: EntityTrait>(key: E::Column) -> Self {
         Self {
+            key: Some(key.as_str()),
+            ..Self::read_whole::<E>()
+        }
+    }
+
+    /// A table without an integer key, as one that is keyed by codes: it has to be small, since it is read whole whenever
+    /// it has changed.
+    pub fn read_whole<E: EntityTrait>() -> Self {
+        Self {
             name: E::default().table_name().to_owned().leak(),
-            key: key.as_str(),
+            key: None,
             change_timestamp: None,
             columns: E::Column::iter()
                 .map(|column| SourceColumn {
@@ -56,8 +67,13 @@ impl SourceTable {
         self
     }
 
+    /// What names a row that has changed.
+    fn key_or_whole(&self) -> Expr {
+        self.key.map_or_else(|| Expr::val(WHOLE_TABLE), Expr::col)
+    }
+
     /// The time of a row's last change; NULL where that is not known.
-    fn change_time(&self) -> Expr {
+    pub(crate) fn change_time(&self) -> Expr {
         self.change_timestamp
             .map_or_else(|| Expr::val(None::<String>), |column| Expr::col((self.name, column)))
     }
@@ -69,7 +85,7 @@ impl SourceTable {
             Condition::any().add(time.clone().gt(watermark)).add(time.is_null())
         });
         Query::select()
-            .column(self.key)
+            .expr(self.key_or_whole())
             .expr(self.change_time())
             .from(self.name)
             .cond_where(newer.unwrap_or_else(Condition::all))
@@ -98,16 +114,16 @@ impl SourceTable {
     /// The highest key, which its index tells.
     pub fn highest_key(&self) -> SelectStatement {
         Query::select()
-            .expr(Expr::col(self.key).max())
+            .expr(self.key_or_whole().max())
             .from(self.name)
             .to_owned()
     }
 }
 
 impl Family {
-    fn of(column_type: &ColumnType) -> Self {
+    pub(crate) fn of(column_type: &ColumnType) -> Self {
         match column_type {
-            ColumnType::String(_) | ColumnType::Text => Family::Text,
+            ColumnType::Char(_) | ColumnType::String(_) | ColumnType::Text | ColumnType::Enum { .. } => Family::Text,
             ColumnType::Decimal(_) => Family::Decimal,
             ColumnType::Date => Family::Date,
             ColumnType::DateTime => Family::DateTime,

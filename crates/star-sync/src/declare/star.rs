@@ -6,11 +6,11 @@ use sea_orm::Value;
 use sea_orm::sea_query::SelectStatement;
 use sea_orm_migration::MigrationTrait;
 
-use crate::declare::lookup::{KeysFrom, Side};
-use crate::declare::row::{CellType, Column};
+use crate::declare::lookup::Side;
+use crate::declare::mistakes;
+use crate::declare::row::Column;
 use crate::declare::source_table::SourceTable;
 use crate::declare::table::Table;
-use crate::declare::totals::MOST_MEASURES;
 
 /// The whole star: what is loaded, in which order, and from what.
 pub struct Star {
@@ -50,7 +50,7 @@ pub struct Calendar {
     /// All days of a year, in order.
     pub year: fn(i32) -> Vec<Vec<Value>>,
     /// (first, last) year of the source's dates, a pair from each select.
-    pub source_years: Vec<fn() -> SelectStatement>,
+    pub source_years: Vec<SelectStatement>,
 }
 
 impl Star {
@@ -93,112 +93,7 @@ impl Star {
     /// What is wrong with the declarations, by name; nothing of a star that can be synced. Every command asks before it
     /// reads anything.
     pub fn mistakes(&self) -> Vec<String> {
-        let mut mistakes: Vec<String> = self.unplaced.clone();
-        mistakes.extend(self.tables().flat_map(|table| table.mistakes.iter().cloned()));
-        for table in self.tables() {
-            mistakes.extend(self.mistakes_of(table));
-        }
-        let of_tables = self.tables().map(|table| (table.name, &table.columns));
-        let calendar = self.calendar.iter().map(|calendar| (calendar.table, &calendar.columns));
-        for (table, columns) in of_tables.chain(calendar) {
-            let unsupported = columns
-                .iter()
-                .filter(|column| column.cell_type == CellType::Unsupported);
-            mistakes.extend(unsupported.map(|column| {
-                let name = column.name;
-                format!("{table}.{name} is declared with a type that cannot be written")
-            }));
-        }
-        mistakes
-    }
-
-    fn mistakes_of(&self, table: &Table) -> Vec<String> {
-        let name = table.name;
-        let mut mistakes = Vec::new();
-        let mut expect = |is_right: bool, mistake: String| {
-            if !is_right {
-                mistakes.push(mistake);
-            }
-        };
-        let same_source = self
-            .tables()
-            .filter(|other| other.source_table == table.source_table)
-            .count();
-        expect(
-            same_source == 1,
-            format!(
-                "{name}: the rows of {} become rows of more than one table",
-                table.source_table
-            ),
-        );
-        let key = self.source(table.source_table).map(|source| source.key);
-        expect(
-            key == Some(table.page_key),
-            format!(
-                "{name}: {} is not a source table with the key {}",
-                table.source_table, table.page_key
-            ),
-        );
-        let looked_up = table.looked_up.iter().map(|lookup| lookup.source_table);
-        for source in table.joined.iter().copied().chain(looked_up) {
-            expect(
-                self.source(source).is_some(),
-                format!("{name}: {source} is not a source table"),
-            );
-        }
-        let totals = table.totals.as_ref().map(|totals| totals.target_date);
-        let named = table.natural_key.iter().chain(&table.indexes).copied().chain(totals);
-        let published = table
-            .publishes
-            .iter()
-            .flat_map(|publish| [publish.lookup.key, publish.lookup.value]);
-        for column in named.chain(published) {
-            let is_there = table.columns.iter().any(|there| there.name == column);
-            expect(is_there, format!("{name} has no column {column}"));
-        }
-        let measures = table.totals.as_ref().map_or(0, |totals| totals.measures.len());
-        expect(
-            measures <= MOST_MEASURES,
-            format!("{name} has {measures} sums, and {MOST_MEASURES} are possible"),
-        );
-        let totals_needs = table.totals.iter().flat_map(|totals| &totals.needs);
-        for need in table.needs.iter().chain(totals_needs) {
-            let lookup = need.lookup;
-            let is_there = match lookup.side {
-                Side::Target => self.table(lookup.table).is_some(),
-                Side::Source => self.source(lookup.table).is_some(),
-            };
-            expect(
-                is_there,
-                format!("{name} looks up {}, which is not declared", lookup.table),
-            );
-        }
-        for (position, need) in table.needs.iter().enumerate() {
-            if let KeysFrom::Values(earlier) = need.keys {
-                let is_earlier = table.needs[..position]
-                    .iter()
-                    .any(|need| std::ptr::eq(need.lookup, earlier));
-                expect(
-                    is_earlier,
-                    format!("{name} looks up through {} before it looks that up", earlier.name),
-                );
-            }
-        }
-        for followed in &table.follows {
-            let publishes = self.table(followed.fact).map(|fact| &fact.publishes);
-            let is_needed = publishes
-                .into_iter()
-                .flatten()
-                .any(|publish| table.needs.iter().any(|need| std::ptr::eq(need.lookup, publish.lookup)));
-            expect(
-                is_needed,
-                format!(
-                    "{name} follows {}, and looks up nothing that it publishes",
-                    followed.fact
-                ),
-            );
-        }
-        mistakes
+        [self.unplaced.clone(), mistakes::of(self)].concat()
     }
 
     /// Whether a source table's rows become rows of a star table, and are part of no other one's: then the star has all
@@ -261,35 +156,6 @@ mod tests {
         let mut tables = made_up::tables();
         change(&mut tables);
         made_up::star_of(tables).mistakes().join("\n")
-    }
-
-    #[test]
-    fn a_sound_star_has_no_mistakes() {
-        assert_eq!(mistakes_of(|_| ()), "");
-    }
-
-    #[test]
-    fn a_column_that_is_not_read_cannot_be_looked_up() {
-        let mistakes = mistakes_of(|tables| {
-            let loan = tables.remove(1);
-            tables.push(loan.looks_up(&made_up::BOOK, made_up::book::Column::BookId));
-        });
-        assert_eq!(mistakes, "fact_loan looks up book.book_id, which it does not read");
-    }
-
-    #[test]
-    fn two_tables_of_the_same_rows_and_a_source_without_declaration_are_named() {
-        let mistakes = mistakes_of(|tables| {
-            tables[1].source_table = "book";
-            tables[1].joined = vec!["nowhere"];
-        });
-        for mistake in [
-            "dim_book: the rows of book become rows of more than one table",
-            "fact_loan: book is not a source table with the key loan_id",
-            "fact_loan: nowhere is not a source table",
-        ] {
-            assert!(mistakes.contains(mistake), "{mistakes}");
-        }
     }
 
     #[test]

@@ -2,14 +2,15 @@
 //!
 //! Full load, incremental run and validation are uses of the same declaration.
 
-use sea_orm::Condition;
-use sea_orm::sea_query::{Expr, ExprTrait, SelectStatement};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, JoinType, SelectStatement};
+use sea_orm::{Condition, DbErr, RelationDef};
 
 use crate::declare::lookup::{Lookup, Need, Side};
 use crate::declare::period::Period;
 use crate::declare::row::{Column, RowMap};
 use crate::declare::source_record::SelectedColumn;
-use crate::declare::totals::Totals;
+use crate::declare::source_rows::SourceRow;
+use crate::declare::totals::{Dates, Totals};
 
 /// One target table.
 pub struct Table {
@@ -19,23 +20,27 @@ pub struct Table {
     pub source_table: &'static str,
     /// What the select reads, in its order.
     pub selected: Vec<SelectedColumn>,
-    /// The integer column of it that pages are cut by; the one that `source_table` names its changed rows by.
-    pub page_key: &'static str,
+    /// The integer column of it that pages are cut by; the one that `source_table` names its changed rows by. A table
+    /// without one is read whole, as one page.
+    pub page_key: Option<&'static str>,
     /// Selects the source rows, unfiltered. The first columns are the source's primary key, the page key foremost.
     pub select: fn() -> SelectStatement,
+    /// How the select comes to other tables, in order; rows whose parent is missing are kept.
+    pub joins: Vec<RelationDef>,
     /// How many columns of `select` the source's primary key has.
     pub primary_key_columns: usize,
     /// Source row to target row, or why there is none.
     pub map: RowMap,
     /// The columns that are compared and written: all but the surrogate key, which SQLite assigns, and the run's.
     pub columns: Vec<Column>,
-    /// The column of the key that SQLite assigns; none of a bridge. A table that has one is keyed by its page key, so
-    /// that a quarantined row's key is found again.
+    /// The column of the key that SQLite assigns; none of a bridge.
     pub surrogate_key: Option<&'static str>,
     /// Whether each row says which run last wrote it.
     pub notes_run: bool,
-    /// Integer columns, at most two.
+    /// Columns that no two rows have the same of, at most three; with a unique index over them.
     pub natural_key: Vec<&'static str>,
+    /// The columns of the source that it is made of; of a bridge none, whose key is made of surrogate keys.
+    pub source_key: Vec<SelectedColumn>,
     pub target_page_key: TargetPageKey,
     /// What the mapping looks up; tables of earlier phases or of the source.
     pub needs: Vec<Need>,
@@ -78,6 +83,8 @@ pub enum Kind {
 /// Where the target has the page key: in the table itself, or in a dimension that a bridge points to.
 #[derive(Clone, Copy)]
 pub enum TargetPageKey {
+    /// The table is read whole: the key of its one page is [`WHOLE_TABLE`].
+    Whole,
     Own(&'static str),
     Through {
         dimension: &'static str,
@@ -85,6 +92,9 @@ pub enum TargetPageKey {
         page_key: &'static str,
     },
 }
+
+/// The page key of all rows of a table that is read whole.
+pub const WHOLE_TABLE: i64 = 0;
 
 /// Makes a select of what hangs on these keys.
 pub type Affected = Box<dyn Fn(&[i64]) -> SelectStatement + Send + Sync>;
@@ -119,6 +129,9 @@ pub struct Publish {
     pub rejected_as: fn(Option<&str>) -> Option<i64>,
 }
 
+/// What tells a row from others: see [`Table::identity`].
+pub(crate) type RowIdentity = (i64, Option<String>);
+
 /// A declared foreign key of the target.
 pub struct Reference {
     pub column: &'static str,
@@ -138,28 +151,61 @@ impl Table {
                 .any(|need| need.lookup.side == Side::Source && need.lookup.table == source_table)
     }
 
-    /// A period as a condition on the source rows; it applies to tables with totals.
+    /// The day at which a row counts in the totals.
+    pub(crate) fn dates(&self) -> Option<&Dates> {
+        self.totals.as_ref().and_then(|totals| totals.dates.as_ref())
+    }
+
+    /// The column of the source that says at which day a row counts.
+    pub fn source_date(&self) -> Option<&SelectedColumn> {
+        self.dates().map(|dates| &dates.source)
+    }
+
+    /// A period as a condition on the source rows; it applies to tables whose totals have days.
     pub fn source_in(&self, period: &Period) -> Condition {
-        let date = |totals: &Totals| Expr::col((self.source_table, totals.source_date));
-        let totals = self.totals.as_ref();
-        totals.map_or_else(Condition::all, |totals| period.of_time(&date(totals)))
+        self.dates().map_or_else(Condition::all, |Dates { source, .. }| {
+            period.of_time(&Expr::col((Alias::new(&source.table), source.name)))
+        })
     }
 
     /// A period as a condition on the target's rows.
     pub fn target_in(&self, period: &Period) -> Condition {
-        let date = |totals: &Totals| Expr::col((self.name, totals.target_date));
-        let totals = self.totals.as_ref();
-        totals.map_or_else(Condition::all, |totals| period.of_key(&date(totals)))
+        self.dates().map_or_else(Condition::all, |Dates { target, .. }| {
+            period.of_key(&Expr::col((self.name, *target)))
+        })
     }
 
     /// The page key in the source.
     pub fn source_page_key(&self) -> Expr {
-        Expr::col((self.source_table, self.page_key))
+        self.page_key.map_or_else(
+            || Expr::val(WHOLE_TABLE),
+            |page_key| Expr::col((self.source_table, page_key)),
+        )
+    }
+
+    /// The page key of one of its rows, as `select` has it.
+    pub(crate) fn page_key_of(&self, row: SourceRow<'_>) -> Result<i64, DbErr> {
+        match self.page_key {
+            Some(_) => row.key(0),
+            None => Ok(WHOLE_TABLE),
+        }
+    }
+
+    /// Begins a select of source rows that a period may be asked of.
+    pub fn from_source(&self, select: &mut SelectStatement) {
+        select.from(self.source_table);
+        let is_joined = self
+            .dates()
+            .is_some_and(|dates| dates.source.table != self.source_table);
+        for relation in self.joins.iter().filter(|_| is_joined) {
+            select.join(JoinType::LeftJoin, relation.to_tbl.clone(), relation.clone());
+        }
     }
 
     /// The page key in the target.
     pub fn target_page_key(&self) -> Expr {
         match self.target_page_key {
+            TargetPageKey::Whole => Expr::val(WHOLE_TABLE),
             TargetPageKey::Own(page_key) => Expr::col((self.name, page_key)),
             TargetPageKey::Through {
                 dimension, page_key, ..
@@ -183,9 +229,20 @@ impl Table {
         }
     }
 
-    /// Whether the natural key is the page key alone, as it is but for bridges.
+    /// Whether the natural key is the page key alone, as most are.
     pub fn is_keyed_by_page_key(&self) -> bool {
         matches!(self.target_page_key, TargetPageKey::Own(page_key) if self.natural_key == [page_key])
+    }
+
+    /// Whether the page key is all of the source's primary key.
+    pub(crate) fn is_told_by_page_key(&self) -> bool {
+        self.page_key.is_some() && self.primary_key_columns == 1
+    }
+
+    /// What tells a row of it from others, in the source as well as in the target: its page key, and the parts of its
+    /// natural key joined by commas where the page key is not enough.
+    pub(crate) fn identity(&self, page_key: i64, key: impl FnOnce() -> String) -> RowIdentity {
+        (page_key, (!self.is_told_by_page_key()).then(key))
     }
 
     /// Where a column stands among `columns`.

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sea_orm::Value;
 
+use crate::declare::lookup::LookupKey;
 use crate::declare::rejection::Reject;
-use crate::declare::row::{Columns, NaturalKey};
+use crate::declare::row::{Columns, HeldRow, key_part, order, text};
 use crate::declare::table::Table;
 use crate::pipeline::flow::{
     Batch, BatchCounts, ColumnDifference, Difference, DifferenceKind, Job, Late, Updates, Wanted,
 };
-use crate::target::sqlite::held::{Held, natural_key};
+use crate::target::sqlite::held::Held;
 
 /// A scope is authoritative: what is held and not wanted is deleted, what is equal is not written. Up to
 /// `described` differing rows are described. A row that is rejected for want of its parent goes from the target only
@@ -25,7 +26,7 @@ pub(crate) fn compare(job: Job, described: usize, wanted: Wanted, held: &Held, a
     } = wanted;
     let width = table.columns.len();
     let row = |position: usize| &cells[position * width..(position + 1) * width];
-    let matched = Matched::of(table, &cells, held);
+    let matched = Matched::of(table, page_keys.len(), row, held);
 
     let mut found = Found::new(table, described);
     let mut updates: BTreeMap<Columns, Vec<Value>> = BTreeMap::new();
@@ -50,10 +51,15 @@ pub(crate) fn compare(job: Job, described: usize, wanted: Wanted, held: &Held, a
         .map(|reject| reject.page_key)
         .collect();
     let mut deletes = Vec::with_capacity(matched.extra.len());
-    for (key, position) in matched.extra {
-        if !left_alone.contains(&key[0]) {
-            found.add(held.page_key(position), None, Some(held.row(position)));
-            deletes.push(key);
+    let key_positions = table.positions(&table.natural_key);
+    for position in matched.extra {
+        let (page_key, row) = (held.page_key(position), held.row(position));
+        if !left_alone.contains(&page_key) {
+            found.add(page_key, None, Some(row));
+            deletes.push(HeldRow {
+                page_key,
+                natural_key: key_positions.iter().map(|position| row[*position].clone()).collect(),
+            });
         }
     }
     let counts = BatchCounts {
@@ -97,32 +103,49 @@ struct Matched {
     /// Wanted, and not held.
     missing: Vec<usize>,
     /// Held, and not wanted.
-    extra: Vec<(NaturalKey, usize)>,
+    extra: Vec<usize>,
 }
 
 impl Matched {
     /// Goes through both sides in the order of their keys.
-    fn of(table: &Table, cells: &[Value], held: &Held) -> Self {
+    fn of<'a>(table: &Table, wanted_rows: usize, wanted_row: impl Fn(usize) -> &'a [Value], held: &'a Held) -> Self {
         let positions = table.positions(&table.natural_key);
-        let wanted = in_order(&positions, cells.chunks_exact(table.columns.len()));
-        let held = in_order(&positions, held.rows());
+        let wanted = in_order(&positions, &wanted_row, wanted_rows);
+        let held_rows = in_order(&positions, |row| held.row(row), held.len());
         let mut matched = Self::default();
-        let (mut wanted, mut held) = (wanted.into_iter().peekable(), held.into_iter().peekable());
+        let (mut wanted, mut held_rows) = (wanted.into_iter().peekable(), held_rows.into_iter().peekable());
         loop {
-            let order = match (wanted.peek(), held.peek()) {
-                (Some((wanted, _)), Some((held, _))) => wanted.cmp(held),
+            let order = match (wanted.peek(), held_rows.peek()) {
+                (Some(&one), Some(&other)) => order_of_keys(&positions, wanted_row(one), held.row(other)),
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
                 (None, None) => return matched,
             };
             match order {
-                Ordering::Less => matched.missing.extend(wanted.next().map(|(_, position)| position)),
-                Ordering::Greater => matched.extra.extend(held.next()),
-                Ordering::Equal => {
-                    let pair = wanted.next().zip(held.next());
-                    matched.both.extend(pair.map(|((_, wanted), (_, held))| (wanted, held)));
-                }
+                Ordering::Less => matched.missing.extend(wanted.next()),
+                Ordering::Greater => matched.extra.extend(held_rows.next()),
+                Ordering::Equal => matched.both.extend(wanted.next().zip(held_rows.next())),
             }
+        }
+    }
+}
+
+/// At which day a row counts in its table's totals.
+enum Day {
+    /// There are no totals.
+    None,
+    /// Totals without days.
+    Any,
+    /// The one in this column.
+    At(usize),
+}
+
+impl Day {
+    fn of(table: &Table) -> Self {
+        match table.totals.as_ref().map(|totals| &totals.dates) {
+            None => Self::None,
+            Some(None) => Self::Any,
+            Some(Some(dates)) => Self::At(table.position(dates.target)),
         }
     }
 }
@@ -132,7 +155,7 @@ struct Found<'a> {
     table: &'a Table,
     described: usize,
     date_positions: Vec<usize>,
-    day_position: Option<usize>,
+    day: Day,
     published_positions: Vec<usize>,
     changed: Vec<i64>,
     republished: Vec<i64>,
@@ -149,7 +172,7 @@ impl<'a> Found<'a> {
             table,
             described,
             date_positions: table.positions(&table.date_columns),
-            day_position: table.totals.as_ref().map(|totals| table.position(totals.target_date)),
+            day: Day::of(table),
             published_positions: table
                 .publishes
                 .iter()
@@ -168,7 +191,7 @@ impl<'a> Found<'a> {
     fn add(&mut self, page_key: i64, source: Option<&[Value]>, target: Option<&[Value]>) {
         if self.differences.len() < self.described {
             self.differences.push(Difference {
-                key: page_key,
+                key: self.key(page_key, source.or(target)),
                 kind: match (source, target) {
                     (Some(_), Some(_)) => DifferenceKind::Different,
                     (Some(_), None) => DifferenceKind::Missing,
@@ -191,11 +214,23 @@ impl<'a> Found<'a> {
                 let (first, last) = self.dates.unwrap_or((date, date));
                 self.dates = Some((min(first, date), max(last, date)));
             }
-            let day = self.day_position.and_then(date);
+            let day = match self.day {
+                Day::None => None,
+                Day::Any => Some(0),
+                Day::At(position) => date(position),
+            };
             if day != self.last_day {
                 self.days.extend(day);
                 self.last_day = day;
             }
+        }
+    }
+
+    /// What people know a row by.
+    fn key(&self, page_key: i64, cells: Option<&[Value]>) -> LookupKey {
+        match (self.table.page_key, self.table.natural_key.first(), cells) {
+            (None, Some(column), Some(cells)) => key_part(&cells[self.table.position(column)]),
+            _ => LookupKey::Number(page_key),
         }
     }
 
@@ -205,7 +240,7 @@ impl<'a> Found<'a> {
         job: Job,
         inserts: Vec<Vec<Value>>,
         updates: Vec<Updates>,
-        deletes: Vec<NaturalKey>,
+        deletes: Vec<HeldRow>,
         rejects: Vec<Reject>,
         counts: BatchCounts,
     ) -> Batch {
@@ -242,21 +277,16 @@ fn columns_that_differ(table: &Table, source: Option<&[Value]>, target: Option<&
         .collect()
 }
 
-/// A cell as people read it; `None` for NULL.
-fn text(cell: &Value) -> Option<String> {
-    match cell {
-        Value::BigInt(number) => number.map(|number| number.to_string()),
-        Value::Int(number) => number.map(|number| number.to_string()),
-        Value::Double(number) => number.map(|number| number.to_string()),
-        Value::Bool(flag) => flag.map(|flag| i32::from(flag).to_string()),
-        Value::String(text) => text.clone(),
-        _ => unreachable!("the star has cells of no other type"),
-    }
+/// The places of rows, in the order of their natural keys.
+fn in_order<'a>(positions: &[usize], row: impl Fn(usize) -> &'a [Value], rows: usize) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..rows).collect();
+    places.sort_unstable_by(|one, other| order_of_keys(positions, row(*one), row(*other)));
+    places
 }
 
-/// The natural keys of rows, sorted, each with the place of its row.
-fn in_order<'a>(positions: &[usize], rows: impl Iterator<Item = &'a [Value]>) -> Vec<(NaturalKey, usize)> {
-    let mut keys: Vec<(NaturalKey, usize)> = rows.map(|cells| natural_key(positions, cells)).zip(0..).collect();
-    keys.sort_unstable();
-    keys
+fn order_of_keys(positions: &[usize], one: &[Value], other: &[Value]) -> Ordering {
+    let parts = positions
+        .iter()
+        .map(|&position| order(&one[position], &other[position]));
+    parts.fold(Ordering::Equal, Ordering::then)
 }

@@ -6,9 +6,9 @@ use sea_orm::Value;
 use serde::Serialize;
 use tracing::info;
 
-use crate::declare::lookup::Lookups;
+use crate::declare::lookup::{LookupKey, Lookups};
 use crate::declare::rejection::Reject;
-use crate::declare::row::{Columns, NaturalKey};
+use crate::declare::row::{Columns, HeldRow};
 use crate::declare::scope::Scope;
 use crate::declare::source_rows::SourceRows;
 use crate::declare::table::Table;
@@ -89,7 +89,7 @@ pub struct Batch {
     /// as many rows as one statement takes, where that costs nothing.
     pub inserts: Vec<Vec<Value>>,
     pub updates: Vec<Updates>,
-    pub deletes: Vec<NaturalKey>,
+    pub deletes: Vec<HeldRow>,
     pub rejects: Vec<Reject>,
     pub counts: BatchCounts,
     /// Page keys of rows that are inserted, updated or deleted. The writer adds those whose quarantine changes: it alone
@@ -117,8 +117,9 @@ pub struct Updates {
 /// A row that differs, for people to read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// The page key: the source's key, or for a bridge the half of it that pages are cut by.
-    pub key: i64,
+    /// The page key: the source's key, or for a bridge the half of it that pages are cut by. The natural key of a table that
+    /// is read whole.
+    pub key: LookupKey,
     pub kind: DifferenceKind,
     /// The columns that differ; all of them where one side has no such row.
     pub columns: Vec<ColumnDifference>,
@@ -178,8 +179,8 @@ pub struct TableOutcome {
     pub changed: Vec<i64>,
     /// Those among them for which the table publishes another value than before.
     pub republished: Vec<i64>,
-    /// Natural keys of rows that the source no longer has.
-    pub deleted: Vec<i64>,
+    /// Rows that the source no longer has.
+    pub deleted: Vec<RowKey>,
     /// The days at which rows that changed count, or counted, in their table's totals.
     pub days: BTreeSet<i32>,
     /// Some of the rows that differ, where they are asked for.
@@ -227,9 +228,17 @@ impl TableOutcome {
     }
 }
 
-/// Rows of dimensions that are gone from the source and still to be deleted: their natural keys, by dimension.
-/// They go at the end of a run, when nothing points to them any more.
-pub(crate) type Removed = HashMap<&'static str, HashSet<i64>>;
+/// A row by the keys that it goes by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RowKey {
+    pub page_key: i64,
+    /// The first column of it, which is all of it but for bridges and facts.
+    pub natural_key: LookupKey,
+}
+
+/// Rows of dimensions that are gone from the source and still to be deleted, by dimension. They go at the end of a run,
+/// when nothing points to them any more.
+pub(crate) type Removed = HashMap<&'static str, HashSet<RowKey>>;
 
 /// Rows of dimensions that the source has and the target lacks: late arrivals, by dimension.
 pub type Late = Vec<(&'static str, Vec<i64>)>;

@@ -8,7 +8,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use tracing::debug;
 
 use crate::declare::integer::Key;
-use crate::declare::lookup::{self, KeyMap, KeysFrom, Lookup, Lookups, Need, Side};
+use crate::declare::lookup::{self, KeyMap, KeyType, KeysFrom, Lookup, LookupKey, LookupScope, Lookups, Need, Side};
 use crate::declare::scope::{KEYS_A_STATEMENT, Scope};
 use crate::declare::source_rows::SourceRows;
 use crate::declare::star::Star;
@@ -78,31 +78,23 @@ impl LookupSource {
         let mut maps = vec![KeyMap::default(); lookups.len()];
         let mut after = None;
         loop {
-            let behind = Scope::Range { after, upto: None };
-            let mut page = lookup::select_values(lookups, &behind);
-            page.order_by(lookups[0].key, Order::Asc).limit(KEYS_A_PAGE);
-            // A table of its own, so that what is asked for behind its rows is neither ordered nor limited with them.
-            let page = Query::select()
-                .column(lookups[0].key)
-                .columns(lookups.iter().map(|lookup| lookup.value))
-                .from_subquery(page, "page")
-                .to_owned();
+            let (page, behind) = whole_page(lookups, after);
             let fetched = self.fetch(lookups, &page, &behind, &mut maps).await?;
-            if fetched.rows < KEYS_A_PAGE {
+            if fetched.rows < KEYS_A_PAGE || behind == LookupScope::All {
                 break;
             }
             after = fetched.last_key;
         }
         for (lookup, map) in lookups.iter().zip(&mut maps) {
-            self.correct(lookup, &Scope::ALL, map).await?;
+            self.correct(lookup, &LookupScope::All, map).await?;
         }
         Ok(maps)
     }
 
     /// What lookups have for these keys, and maybe for others that lie between them.
-    async fn load_keys(&self, lookups: &[&'static Lookup], keys: &HashSet<i64>) -> Result<Vec<KeyMap>> {
+    async fn load_keys(&self, lookups: &[&'static Lookup], keys: &HashSet<LookupKey>) -> Result<Vec<KeyMap>> {
         let mut maps = vec![KeyMap::default(); lookups.len()];
-        for scope in Scope::around_keys(keys.iter().copied(), KEYS_A_STATEMENT, KEYS_A_RANGE) {
+        for scope in LookupScope::around(keys, KEYS_A_STATEMENT, KEYS_A_RANGE) {
             let select = lookup::select_values(lookups, &scope);
             self.fetch(lookups, &select, &scope, &mut maps).await?;
             for (lookup, map) in lookups.iter().zip(&mut maps) {
@@ -117,23 +109,23 @@ impl LookupSource {
         let mut lookups = Lookups::default();
         let mut late = Late::new();
         // Of each lookup so far, what the page has found in it.
-        let mut found: Vec<(&'static Lookup, HashSet<i64>)> = Vec::new();
+        let mut found: Vec<(&'static Lookup, HashSet<LookupKey>)> = Vec::new();
         for need in needs {
             if lookups.map(need.lookup).is_some() {
                 continue;
             }
             let together = needs.iter().filter(|other| other.is_met_with(need));
             let together = distinct(together.map(|need| need.lookup));
-            let keys: HashSet<i64> = match need.keys {
+            let keys: HashSet<LookupKey> = match need.keys {
                 KeysFrom::Column(column) => column_keys(rows, column),
                 KeysFrom::Values(earlier) => {
-                    let earlier = found.iter().find(|(of, _)| std::ptr::eq(*of, earlier));
+                    let earlier = found.iter().find(|(of, _)| *of == earlier);
                     earlier.map(|(_, values)| values.clone()).unwrap_or_default()
                 }
             };
             if let Some(maps) = self.of_snapshot(&together, &keys).await? {
                 for (lookup, map) in together.into_iter().zip(maps) {
-                    found.push((lookup, keys.iter().filter_map(|key| map.get(*key)).collect()));
+                    found.push((lookup, numbers(keys.iter().filter_map(|key| map.get(key)))));
                     lookups.set(lookup, map);
                 }
                 continue;
@@ -141,15 +133,15 @@ impl LookupSource {
             let maps = self.load_keys(&together, &keys).await?;
             for (lookup, mut map) in together.into_iter().zip(maps) {
                 for key in &keys {
-                    if let Some(value) = self.corrected.get(lookup, *key) {
-                        map.insert(*key, value);
+                    if let Some(value) = self.corrected.get(lookup, key) {
+                        map.insert(key, value);
                     }
                 }
                 if self.looks_for_late {
-                    let missing = keys.iter().copied().filter(|key| map.get(*key).is_none());
+                    let missing = keys.iter().filter(|key| map.get(*key).is_none());
                     late.extend(self.late(lookup, missing).await?);
                 }
-                found.push((lookup, map.values().collect()));
+                found.push((lookup, numbers(map.values())));
                 lookups.set(lookup, map);
             }
         }
@@ -157,7 +149,11 @@ impl LookupSource {
     }
 
     /// The same from what is known of the snapshot, which is asked for what is not known yet.
-    async fn of_snapshot(&self, lookups: &[&'static Lookup], keys: &HashSet<i64>) -> Result<Option<Vec<Arc<KeyMap>>>> {
+    async fn of_snapshot(
+        &self,
+        lookups: &[&'static Lookup],
+        keys: &HashSet<LookupKey>,
+    ) -> Result<Option<Vec<Arc<KeyMap>>>> {
         let Some(snapshot) = &self.snapshot else {
             return Ok(None);
         };
@@ -204,29 +200,35 @@ impl LookupSource {
         })
     }
 
-    /// Which of the missing keys of a dimension's lookup the source has.
+    /// Which rows the source has of the missing keys of a dimension's lookup: their page keys.
     async fn late(
         &self,
         lookup: &'static Lookup,
-        missing: impl Iterator<Item = i64>,
+        missing: impl Iterator<Item = &LookupKey>,
     ) -> Result<Option<(&'static str, Vec<i64>)>> {
         let dimension = self
             .star
             .table(lookup.table)
             .filter(|table| lookup.side == Side::Target && table.kind == Kind::Dimension);
-        let Some(dimension) = dimension else {
+        let Some((dimension, key)) = dimension.and_then(|table| Some((table, table.source_key.first()?))) else {
             return Ok(None);
         };
         let doing = || format!("looking for late rows of {}", dimension.source_table);
+        let missing: HashSet<&LookupKey> = missing.collect();
+        let key = Expr::col((dimension.source_table, key.name));
         let mut late = Vec::new();
-        for scope in Scope::of_keys(missing, KEYS_A_STATEMENT) {
+        for scope in LookupScope::around(missing.iter().copied(), KEYS_A_STATEMENT, KEYS_A_STATEMENT) {
             let select = Query::select()
                 .expr(dimension.source_page_key())
+                .expr(key.clone())
                 .from(dimension.source_table)
-                .cond_where(scope.contains(&dimension.source_page_key()))
+                .cond_where(scope.contains(&key))
                 .to_owned();
             for row in self.source.rows(&select).await.source(doing)?.iter() {
-                late.push(row.key(0).source(doing)?);
+                // A text that the server takes for equal is another key.
+                if row.cell(1).is_some_and(|key: LookupKey| missing.contains(&key)) {
+                    late.push(row.key(0).source(doing)?);
+                }
             }
         }
         Ok((!late.is_empty()).then_some((dimension.name, late)))
@@ -237,7 +239,7 @@ impl LookupSource {
         &self,
         lookups: &[&'static Lookup],
         select: &SelectStatement,
-        scope: &Scope,
+        scope: &LookupScope,
         maps: &mut [KeyMap],
     ) -> Result<Fetched> {
         let of = lookups[0];
@@ -246,14 +248,25 @@ impl LookupSource {
         match of.side {
             Side::Source => {
                 for row in self.source.rows(select).await.source(doing)?.iter() {
-                    let cell = |column| Ok(row.known(column).source(doing)?.map(|Key(number)| number));
-                    fetched.add(cell, maps)?;
+                    let key = row.known(0).source(doing)?;
+                    let value = |column| Ok(row.known(column).source(doing)?.map(|Key(number)| number));
+                    fetched.add(key, value, maps)?;
                 }
             }
             Side::Target => {
                 for row in self.target.all(select).await.target(doing)? {
-                    let cell = |column| row.try_get_by_index(column).target(doing);
-                    fetched.add(cell, maps)?;
+                    let key = match of.key_type {
+                        KeyType::Number => row
+                            .try_get_by_index::<Option<i64>>(0)
+                            .target(doing)?
+                            .map(LookupKey::Number),
+                        KeyType::Text => {
+                            let text: Option<String> = row.try_get_by_index(0).target(doing)?;
+                            text.map(|text| LookupKey::Text(text.into()))
+                        }
+                    };
+                    let value = |column| row.try_get_by_index(column).target(doing);
+                    fetched.add(key, value, maps)?;
                 }
             }
         }
@@ -262,22 +275,25 @@ impl LookupSource {
 
     /// Takes out what counts as gone and puts in what could not be loaded: rejected rows are no strangers, their table
     /// says what dependants take them for.
-    async fn correct(&self, lookup: &'static Lookup, scope: &Scope, map: &mut KeyMap) -> Result<()> {
+    async fn correct(&self, lookup: &'static Lookup, scope: &LookupScope, map: &mut KeyMap) -> Result<()> {
         if lookup.side == Side::Source {
             return Ok(());
         }
-        for key in self.removed.get(lookup.table).into_iter().flatten() {
-            map.remove(*key);
+        for row in self.removed.get(lookup.table).into_iter().flatten() {
+            map.remove(&row.natural_key);
         }
-        let publisher = lookup.published_by.and_then(|name| self.star.table(name));
-        if let Some(table) = publisher
-            && let Some(publish) = table
-                .publishes
-                .iter()
-                .find(|publish| std::ptr::eq(publish.lookup, lookup))
-        {
+        let Some(table) = self.star.table(lookup.table) else {
+            return Ok(());
+        };
+        // What a table publishes is published by its page key, a number.
+        let numbers = match scope {
+            LookupScope::Numbers(scope) => scope,
+            LookupScope::All => &Scope::ALL,
+            LookupScope::Texts(_) => return Ok(()),
+        };
+        if let Some(publish) = table.publishes.iter().find(|publish| publish.lookup == lookup) {
             let doing = || format!("looking up rejected rows of {}, {scope}", table.source_table);
-            let rejected = reject::missing_parents(&self.target, table.source_table, scope).await;
+            let rejected = reject::missing_parents(&self.target, table.source_table, numbers).await;
             for (key, parent) in rejected.target(doing)? {
                 if let Some(value) = (publish.rejected_as)(parent.as_deref()) {
                     map.insert(key, value);
@@ -288,11 +304,34 @@ impl LookupSource {
     }
 }
 
+/// Selects the next rows of lookups that are read whole, in the order of their keys; all of them where the keys are texts,
+/// whose order is the server's own.
+fn whole_page(lookups: &[&Lookup], after: Option<i64>) -> (SelectStatement, LookupScope) {
+    let first = lookups[0];
+    if first.key_type == KeyType::Text {
+        return (lookup::select_values(lookups, &LookupScope::All), LookupScope::All);
+    }
+    let behind = LookupScope::Numbers(Scope::Range { after, upto: None });
+    let mut page = lookup::select_values(lookups, &behind);
+    page.order_by(first.key, Order::Asc).limit(KEYS_A_PAGE);
+    // A table of its own, so that what is asked for behind its rows is neither ordered nor limited with them.
+    let page = Query::select()
+        .column(first.key)
+        .columns(lookups.iter().map(|lookup| lookup.value))
+        .from_subquery(page, "page")
+        .to_owned();
+    (page, behind)
+}
+
+fn numbers(values: impl Iterator<Item = i64>) -> HashSet<LookupKey> {
+    values.map(LookupKey::Number).collect()
+}
+
 /// Each lookup once.
 fn distinct(lookups: impl Iterator<Item = &'static Lookup>) -> Vec<&'static Lookup> {
     let mut distinct: Vec<&'static Lookup> = Vec::new();
     for lookup in lookups {
-        if !distinct.iter().any(|known| std::ptr::eq(*known, lookup)) {
+        if !distinct.contains(&lookup) {
             distinct.push(lookup);
         }
     }
@@ -308,15 +347,22 @@ struct Fetched {
 
 impl Fetched {
     /// Puts the values of a row, which stand behind its key, into the maps.
-    fn add(&mut self, cell: impl Fn(usize) -> Result<Option<i64>>, maps: &mut [KeyMap]) -> Result<()> {
-        let Some(key) = cell(0)? else {
+    fn add(
+        &mut self,
+        key: Option<LookupKey>,
+        value: impl Fn(usize) -> Result<Option<i64>>,
+        maps: &mut [KeyMap],
+    ) -> Result<()> {
+        let Some(key) = key else {
             return Ok(());
         };
         self.rows += 1;
-        self.last_key = max(self.last_key, Some(key));
+        if let LookupKey::Number(number) = key {
+            self.last_key = max(self.last_key, Some(number));
+        }
         for (position, map) in maps.iter_mut().enumerate() {
-            if let Some(value) = cell(position + 1)? {
-                map.insert(key, value);
+            if let Some(value) = value(position + 1)? {
+                map.insert(&key, value);
             }
         }
         Ok(())
@@ -324,9 +370,6 @@ impl Fetched {
 }
 
 /// The distinct keys in a column. A cell that cannot be read is left to the mapping, which rejects its row.
-fn column_keys(rows: &SourceRows, column: usize) -> HashSet<i64> {
-    rows.iter()
-        .filter_map(|row| row.cell(column))
-        .map(|Key(key)| key)
-        .collect()
+fn column_keys(rows: &SourceRows, column: usize) -> HashSet<LookupKey> {
+    rows.iter().filter_map(|row| row.cell(column)).collect()
 }

@@ -73,7 +73,7 @@ impl Pages<'_> {
                     .table(table)
                     .is_some_and(|table| table.kind == Kind::Dimension);
                 if is_dimension {
-                    walked.removed.insert(table, outcome.deleted.iter().copied().collect());
+                    walked.removed.insert(table, outcome.deleted.iter().cloned().collect());
                 }
                 walked.outcomes.entry(table).or_default().add(outcome);
             }

@@ -74,6 +74,10 @@ impl<'a> Intervals<'a> {
         if self.finished {
             return Ok(None);
         }
+        if self.table.page_key.is_none() {
+            self.finished = true;
+            return Ok(Some(Scope::ALL));
+        }
         if matches!(self.keys, Keys::Unknown) {
             self.keys = self.find_density().await?;
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::declare::lookup::{KeyMap, Lookup};
+use crate::declare::lookup::{KeyMap, KeyRef, Lookup, LookupKey};
 
 /// Rows that are read in order in the time of one key that is asked for by itself (docs/performance.md).
 const ROWS_A_KEY: u64 = 8;
@@ -31,7 +31,7 @@ pub(crate) struct Known {
 enum Held {
     /// What there is of these keys, so many of which were asked for.
     Keys {
-        keys: HashSet<i64>,
+        keys: HashSet<LookupKey>,
         asked: usize,
         maps: Vec<KeyMap>,
     },
@@ -53,7 +53,7 @@ impl SnapshotLookups {
                 if keys.len() >= KEYS_TO_LEARN {
                     break;
                 }
-                keys.insert(key);
+                keys.insert(KeyRef::Number(key).into());
                 if let Some(value) = value {
                     maps[0].insert(key, value);
                 }
@@ -88,13 +88,13 @@ impl Known {
     }
 
     fn position(&self, lookup: &'static Lookup) -> Option<usize> {
-        self.lookups.iter().position(|known| std::ptr::eq(*known, lookup))
+        self.lookups.iter().position(|known| *known == lookup)
     }
 
     /// Which of these keys have not been asked for yet.
-    pub(crate) fn unknown(&self, keys: &HashSet<i64>) -> HashSet<i64> {
+    pub(crate) fn unknown(&self, keys: &HashSet<LookupKey>) -> HashSet<LookupKey> {
         match &self.held {
-            Held::Keys { keys: known, .. } => keys.difference(known).copied().collect(),
+            Held::Keys { keys: known, .. } => keys.difference(known).cloned().collect(),
             Held::Whole(_) => HashSet::new(),
         }
     }
@@ -108,12 +108,12 @@ impl Known {
     }
 
     /// Keeps what the table has for these keys, a map a lookup.
-    pub(crate) fn add(&mut self, asked_for: HashSet<i64>, fetched: &[KeyMap]) {
+    pub(crate) fn add(&mut self, asked_for: HashSet<LookupKey>, fetched: &[KeyMap]) {
         if let Held::Keys { keys, asked, maps } = &mut self.held {
             for (map, fetched) in maps.iter_mut().zip(fetched) {
                 for key in &asked_for {
-                    if let Some(value) = fetched.get(*key) {
-                        map.insert(*key, value);
+                    if let Some(value) = fetched.get(key) {
+                        map.insert(key, value);
                     }
                 }
             }
@@ -133,7 +133,7 @@ impl Known {
     }
 
     /// What these lookups have for these keys, and maybe for others.
-    pub(crate) fn maps(&self, lookups: &[&'static Lookup], keys: &HashSet<i64>) -> Vec<Arc<KeyMap>> {
+    pub(crate) fn maps(&self, lookups: &[&'static Lookup], keys: &HashSet<LookupKey>) -> Vec<Arc<KeyMap>> {
         let positions = lookups.iter().filter_map(|lookup| self.position(lookup));
         match &self.held {
             Held::Whole(maps) => positions.map(|position| Arc::clone(&maps[position])).collect(),
@@ -142,8 +142,8 @@ impl Known {
                 .map(|position| {
                     let mut of_keys = KeyMap::default();
                     for key in keys {
-                        if let Some(value) = maps[position].get(*key) {
-                            of_keys.insert(*key, value);
+                        if let Some(value) = maps[position].get(key) {
+                            of_keys.insert(key, value);
                         }
                     }
                     Arc::new(of_keys)
@@ -155,22 +155,28 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::declare::lookup::Side;
+    use std::sync::LazyLock;
 
-    const fn of_copy(value: &'static str) -> Lookup {
+    use super::*;
+    use crate::declare::lookup::{KeyType, Side};
+
+    fn of_copy(value: &'static str) -> Lookup {
         Lookup {
             name: "copy",
             side: Side::Source,
             table: "copy",
             key: "copy_id",
+            key_type: KeyType::Number,
             value,
-            published_by: None,
         }
     }
 
-    static BOOK: Lookup = of_copy("book_id");
-    static SHELF: Lookup = of_copy("shelf_id");
+    static BOOK: LazyLock<Lookup> = LazyLock::new(|| of_copy("book_id"));
+    static SHELF: LazyLock<Lookup> = LazyLock::new(|| of_copy("shelf_id"));
+
+    fn keys(numbers: impl IntoIterator<Item = i64>) -> HashSet<LookupKey> {
+        numbers.into_iter().map(LookupKey::Number).collect()
+    }
 
     fn map(pairs: &[(i64, i64)]) -> KeyMap {
         let mut map = KeyMap::default();
@@ -184,13 +190,13 @@ mod tests {
     fn a_key_is_asked_for_once_whether_or_not_the_source_has_it() {
         let mut all = Vec::new();
         let known = Known::of(&mut all, &[&BOOK, &SHELF]);
-        let keys = HashSet::from([1, 2]);
-        assert_eq!(known.unknown(&keys), keys);
+        let asked = keys([1, 2]);
+        assert_eq!(known.unknown(&asked), asked);
         // A range brings rows that nobody asked for.
-        known.add(keys, &[map(&[(1, 10), (3, 30)]), map(&[(1, 100), (3, 300)])]);
+        known.add(asked, &[map(&[(1, 10), (3, 30)]), map(&[(1, 100), (3, 300)])]);
         let known = Known::of(&mut all, &[&SHELF]);
-        assert_eq!(known.unknown(&HashSet::from([1, 2, 3])), HashSet::from([3]));
-        let maps = known.maps(&[&SHELF], &HashSet::from([1, 2]));
+        assert_eq!(known.unknown(&keys([1, 2, 3])), keys([3]));
+        let maps = known.maps(&[&SHELF], &keys([1, 2]));
         assert_eq!(maps.iter().map(|map| map.get(1)).collect::<Vec<_>>(), [Some(100)]);
         assert_eq!([maps[0].get(2), maps[0].get(3)], [None, None]);
         assert_eq!(all.len(), 1);
@@ -203,13 +209,13 @@ mod tests {
         assert!(!known.is_worth_reading_whole(1_000), "nobody knows how long it is");
         known.rows_at_most = Some(800);
         assert!(!known.is_worth_reading_whole(99));
-        known.add((1..=60).collect(), &[KeyMap::default()]);
+        known.add(keys(1..=60), &[KeyMap::default()]);
         assert!(!known.is_worth_reading_whole(39));
         assert!(known.is_worth_reading_whole(40));
         known.set_whole(vec![map(&[(700, 7)])]);
         assert!(!known.is_worth_reading_whole(40));
-        assert!(known.unknown(&HashSet::from([700, 701])).is_empty());
-        assert_eq!(known.maps(&[&BOOK], &HashSet::new())[0].get(700), Some(7));
+        assert!(known.unknown(&keys([700, 701])).is_empty());
+        assert_eq!(known.maps(&[&BOOK], &keys([]))[0].get(700), Some(7));
     }
 
     #[tokio::test]
@@ -224,9 +230,9 @@ mod tests {
         known.rows_at_most = Some(80);
         assert!(!known.is_worth_reading_whole(9));
         assert!(known.is_worth_reading_whole(10));
-        let keys = HashSet::from([1, 2, beyond - 1, beyond]);
-        assert_eq!(known.unknown(&keys), HashSet::from([beyond]));
-        let map = &known.maps(&[&BOOK], &keys)[0];
+        let asked = keys([1, 2, beyond - 1, beyond]);
+        assert_eq!(known.unknown(&asked), keys([beyond]));
+        let map = &known.maps(&[&BOOK], &asked)[0];
         assert_eq!([1, 2].map(|key| map.get(key)), [Some(10), None]);
     }
 }

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::declare::lookup::{KeyMap, Lookup, Lookups};
 use crate::declare::rejection::Reject;
-use crate::declare::row::integer;
+use crate::declare::row::{integer, joined_key};
 use crate::declare::source_rows::SourceRow;
 use crate::declare::table::{Publish, Table};
 use crate::error::{Doing, Result};
@@ -42,9 +42,7 @@ pub fn transform(page: Page, published: &mut Published, described: usize) -> Res
     );
     let (parts, held) = (parts?, held?);
     for publish in &table.publishes {
-        let to_fill = published
-            .iter_mut()
-            .find(|(lookup, _)| std::ptr::eq(*lookup, publish.lookup));
+        let to_fill = published.iter_mut().find(|(lookup, _)| *lookup == publish.lookup);
         if let Some((_, map)) = to_fill {
             for wanted in &parts {
                 add_published(table, publish, wanted, map);
@@ -83,13 +81,13 @@ fn map_rows<'a>(
     let doing = || format!("reading the key of a row of {}", table.source_table);
     let mut wanted = Wanted::with_capacity(rows.len(), table.columns.len());
     for row in rows {
-        let page_key = row.key(0).source(doing)?;
+        let page_key = table.page_key_of(row).source(doing)?;
         match (table.map)(row, lookups, &mut wanted.cells) {
             Ok(()) => wanted.page_keys.push(page_key),
             Err(rejection) => {
                 let parts = (0..table.primary_key_columns).map(|column| row.key_text(column));
                 let parts = parts.collect::<std::result::Result<Vec<_>, _>>();
-                let key = parts.source(doing)?.join(",");
+                let key = joined_key(parts.source(doing)?);
                 wanted.rejects.push(Reject {
                     page_key,
                     key,

@@ -8,12 +8,13 @@ use sea_orm::{
 };
 
 use crate::declare::date_key;
-use crate::declare::row::{Columns, integer};
+use crate::declare::lookup::LookupKey;
+use crate::declare::row::{Columns, integer, key_part, key_text};
 use crate::declare::scope::Scope;
 use crate::declare::star::{Star, Years};
-use crate::declare::table::{Kind, Table};
+use crate::declare::table::{Kind, RowIdentity, Table, TargetPageKey, WHOLE_TABLE};
 use crate::error::{Doing, Result};
-use crate::pipeline::flow::{Batch, BatchCounts, Outcomes, Updates};
+use crate::pipeline::flow::{Batch, BatchCounts, Outcomes, RowKey, Updates};
 use crate::target::bookkeeping::history::{self, RunCounts};
 use crate::target::bookkeeping::reject;
 use crate::target::bookkeeping::state::sync_state;
@@ -243,7 +244,15 @@ impl Writer {
         }
         outcome.counts.add(counts);
         if self.collect_changes || table.kind == Kind::Dimension {
-            outcome.deleted.extend(batch.deletes.iter().map(|key| key[0]));
+            outcome.deleted.extend(batch.deletes.iter().map(|row| {
+                RowKey {
+                    page_key: row.page_key,
+                    natural_key: row
+                        .natural_key
+                        .first()
+                        .map_or(LookupKey::Number(row.page_key), key_part),
+                }
+            }));
         }
         if self.collect_changes {
             outcome.changed.extend(batch.changed);
@@ -270,11 +279,19 @@ fn add_changed(batch: &mut Batch, page_keys: Vec<i64>) {
 }
 
 /// Takes those rows out of `cells` that have a surrogate key already, and puts it before the cells of each.
-fn take_returning(table: &Table, cells: &mut Vec<Value>, surrogate_keys: &HashMap<i64, i64>) -> Vec<Value> {
-    let natural_key = table.position(table.natural_key[0]);
+fn take_returning(table: &Table, cells: &mut Vec<Value>, surrogate_keys: &HashMap<RowIdentity, i64>) -> Vec<Value> {
+    let page_key = match table.target_page_key {
+        TargetPageKey::Own(page_key) => Some(table.position(page_key)),
+        TargetPageKey::Whole | TargetPageKey::Through { .. } => None,
+    };
+    let natural_key = table.positions(&table.natural_key);
     let (mut returning, mut others) = (Vec::new(), Vec::with_capacity(cells.len()));
     for row in cells.chunks_exact(table.columns.len()) {
-        if let Some(surrogate_key) = surrogate_keys.get(&integer(&row[natural_key])) {
+        let page_key = page_key.map_or(WHOLE_TABLE, |position| integer(&row[position]));
+        let identity = table.identity(page_key, || {
+            key_text(natural_key.iter().map(|position| &row[*position]))
+        });
+        if let Some(surrogate_key) = surrogate_keys.get(&identity) {
             returning.push(Value::BigInt(Some(*surrogate_key)));
             returning.extend_from_slice(row);
         } else {

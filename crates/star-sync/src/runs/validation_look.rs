@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use chrono::{DateTime, NaiveDate, Utc};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{DatabaseTransaction, TransactionTrait};
 use tracing::info;
 
@@ -340,18 +340,16 @@ pub(crate) fn unaccounted(states: &States, table: &Table, rows: i64) -> i64 {
 
 async fn newest(table: &Table, snapshot: &Snapshot) -> Result<Newest> {
     let doing = || format!("reading the newest date of {}", table.source_table);
-    let mut date: Option<NaiveDateTime> = None;
-    if let Some(totals) = &table.totals {
+    let mut date: Option<NaiveDate> = None;
+    if let Some(dates) = table.dates() {
         let select = Query::select()
-            .expr(Expr::col(totals.source_date).max())
-            .from(table.source_table)
+            .expr(Expr::col(dates.source.name).max())
+            .from(Alias::new(&dates.source.table))
             .to_owned();
-        if let Some(row) = snapshot.reader().one(&select).await.source(doing)? {
-            // A date that the calendar does not have, as 2026-00-10, is none to name.
-            date = row.try_get_by_index(0).unwrap_or(None);
-        }
+        let rows = snapshot.reader().rows(&select).await.source(doing)?;
+        // A date that the calendar does not have, as 2026-00-10, is none to name.
+        date = rows.iter().next().and_then(|row| row.cell(0));
     }
-    let date: Option<NaiveDate> = date.map(|time| time.date());
     Ok(Newest {
         table: table.name,
         date,

@@ -56,14 +56,13 @@ pub async fn columns(source: &Source, star: &Star) -> Result<BTreeMap<String, St
                 }
             }
         }
-        if columns
-            .get(&table.key.to_lowercase())
-            .is_some_and(|key| key.is_nullable)
-            && has_row_without_key(source, table).await?
+        if let Some(key) = table.key
+            && columns.get(&key.to_lowercase()).is_some_and(|key| key.is_nullable)
+            && has_row_without_key(source, table.name, key).await?
         {
             problems.push(format!(
-                "column {}.{} is NULL in a row, which can so neither be named nor found again",
-                table.name, table.key
+                "column {}.{key} is NULL in a row, which can so neither be named nor found again",
+                table.name
             ));
         }
     }
@@ -107,16 +106,16 @@ pub async fn privileges(source: &Source, tables: &[SourceTable]) -> Result<()> {
     try_join_all(asked).await.map(drop)
 }
 
-async fn has_row_without_key(source: &Source, table: &SourceTable) -> Result<bool> {
+async fn has_row_without_key(source: &Source, table: &str, key: &'static str) -> Result<bool> {
     let select = Query::select()
-        .column(table.key)
-        .from(table.name)
-        .and_where(Expr::col(table.key).is_null())
+        .column(key)
+        .from(Alias::new(table))
+        .and_where(Expr::col(key).is_null())
         .limit(1)
         .to_owned();
     let row = source.reader().one(&select).await;
     Ok(row
-        .source(|| format!("looking for rows without a key in {}", table.name))?
+        .source(|| format!("looking for rows without a key in {table}"))?
         .is_some())
 }
 

@@ -208,7 +208,7 @@ impl Source {
         let doing = || "reading the oldest and newest date".to_owned();
         let reader = self.reader();
         let selects = calendar.iter().flat_map(|calendar| &calendar.source_years);
-        let answers = selects.map(async |select| reader.one(&select()).await);
+        let answers = selects.map(async |select| reader.one(select).await);
         let mut years: Years = None;
         for row in try_join_all(answers).await.source(doing)?.into_iter().flatten() {
             let (first, last): (Option<Integer>, Option<Integer>) = row.try_get_many_by_index().source(doing)?;

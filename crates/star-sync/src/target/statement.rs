@@ -2,11 +2,11 @@
 
 use sea_orm::sea_query::{
     Alias, DeleteStatement, Expr, ExprTrait, Index, IndexCreateStatement, InsertStatement, OnConflict, Query,
-    SqliteQueryBuilder,
+    SqliteQueryBuilder, ValueTuple,
 };
 use sea_orm::{DbBackend, Statement, Value};
 
-use crate::declare::row::{Columns, NaturalKey, RUN_COLUMN};
+use crate::declare::row::{Columns, HeldRow, RUN_COLUMN};
 use crate::declare::scope::KEYS_A_STATEMENT;
 use crate::declare::table::Table;
 
@@ -89,15 +89,14 @@ pub(crate) fn portions(cells: Vec<Value>, width: usize) -> Vec<Vec<Value>> {
 }
 
 /// Deletes rows by their natural keys.
-pub(crate) fn deletes(table: &Table, keys: &[NaturalKey]) -> Vec<DeleteStatement> {
-    let names = table.natural_key.clone();
+pub(crate) fn deletes(table: &Table, rows: &[HeldRow]) -> Vec<DeleteStatement> {
+    let keys: Vec<&[Value]> = rows.iter().map(|row| &row.natural_key[..]).collect();
     keys.chunks(KEYS_A_STATEMENT)
         .map(|keys| {
-            let condition = match names[..] {
-                [name] => Expr::col(name).is_in(keys.iter().map(|key| key[0])),
-                [first, second] => Expr::tuple([Expr::col(first), Expr::col(second)])
-                    .in_tuples(keys.iter().map(|key| (key[0], key[1]))),
-                _ => unreachable!("a natural key has one column or two"),
+            let condition = match table.natural_key[..] {
+                [name] => Expr::col(name).is_in(keys.iter().flat_map(|key| key.iter().cloned())),
+                _ => Expr::tuple(table.natural_key.iter().map(|name| Expr::col(*name)))
+                    .in_tuples(keys.iter().map(|key| ValueTuple::Many(key.to_vec()))),
             };
             Query::delete().from_table(table.name).and_where(condition).to_owned()
         })

@@ -111,7 +111,7 @@ pub(crate) async fn recheck(
         let scopes = Scope::of_keys(keys, KEYS_A_PAGE);
         let found = rows.compare(table, scopes, Period::All).await?;
         let mut first = found.differences;
-        first.sort_by_key(|difference| difference.key);
+        first.sort_by(|one, other| one.key.cmp(&other.key));
         first.truncate(rows.described);
         info!(table = table.name, rows = compared, "compared row by row");
         differences.push(TableDifferences {

@@ -85,7 +85,7 @@ impl<'a> RowComparison<'a> {
         found.changed.sort_unstable();
         found.changed.dedup();
         if table.kind == Kind::Dimension {
-            self.removed.insert(table.name, found.deleted.iter().copied().collect());
+            self.removed.insert(table.name, found.deleted.iter().cloned().collect());
         }
         Ok(found)
     }

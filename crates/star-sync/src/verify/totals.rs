@@ -60,7 +60,7 @@ impl<'a> SourceTotals<'a> {
     /// The totals of a period that is known to hold few rows: of one statement, where an index finds them.
     pub(crate) async fn of_short_period(&mut self, table: &'static Table, period: &Period) -> Result<Figures> {
         match &table.totals {
-            Some(totals) if self.is_indexed(table, totals).await? => self.of_scope(table, period, &Scope::ALL).await,
+            Some(_) if self.is_indexed(table).await? => self.of_scope(table, period, &Scope::ALL).await,
             _ => self.of_period(table, period).await,
         }
     }
@@ -74,11 +74,11 @@ impl<'a> SourceTotals<'a> {
             return self.of_all(table, |_| Ok(())).await;
         }
         let mut figures = Figures::new();
-        let Some(totals) = &table.totals else {
+        if table.totals.is_none() {
             return Ok(figures);
-        };
+        }
         let planner = self.look.planner(table, self.source.clone(), TargetReader::Empty);
-        let (after, last) = self.ends(table, totals, period).await?;
+        let (after, last) = self.ends(table, period).await?;
         let mut intervals = Intervals::new(table, planner.await?, after);
         while let Some(scope) = intervals.next().await? {
             add_all(&mut figures, self.of_scope(table, period, &scope).await?);
@@ -91,17 +91,18 @@ impl<'a> SourceTotals<'a> {
 
     /// The keys before and at the end of a period's rows, where an index finds them: keys grow with time, so that few
     /// intervals hold the rows of a few days.
-    async fn ends(&self, table: &Table, totals: &Totals, period: &Period) -> Result<(Option<i64>, Option<i64>)> {
-        if !self.is_indexed(table, totals).await? {
+    async fn ends(&self, table: &Table, period: &Period) -> Result<(Option<i64>, Option<i64>)> {
+        if !self.is_indexed(table).await? {
             return Ok((None, None));
         }
         let doing = || format!("looking for the first and last row to add up of {}", table.source_table);
-        let select = Query::select()
-            .expr(table.source_page_key().min())
-            .expr(table.source_page_key().max())
-            .from(table.source_table)
-            .cond_where(table.source_in(period))
-            .to_owned();
+        let mut select = Query::select();
+        table.from_source(
+            select
+                .expr(table.source_page_key().min())
+                .expr(table.source_page_key().max()),
+        );
+        select.cond_where(table.source_in(period));
         let row = self.source.one(&select).await.source(doing)?;
         let ends: Option<(Option<Key>, Option<Key>)> =
             row.map(|row| row.try_get_many_by_index()).transpose().source(doing)?;
@@ -114,9 +115,12 @@ impl<'a> SourceTotals<'a> {
     }
 
     /// Whether an index finds the rows of a day.
-    async fn is_indexed(&self, table: &Table, totals: &Totals) -> Result<bool> {
+    async fn is_indexed(&self, table: &Table) -> Result<bool> {
+        let Some(dates) = table.totals.as_ref().and_then(|totals| totals.dates.as_ref()) else {
+            return Ok(false);
+        };
         let indexes = self.look.source.indexes(&self.source).await?;
-        Ok(indexes.begin_with(table.source_table, totals.source_date))
+        Ok(indexes.begin_with(&dates.source.table, dates.source.name))
     }
 
     /// The totals of all rows. Each of them is shown to `also`, as the declaration selects it.
@@ -198,8 +202,10 @@ impl<'a> SourceTotals<'a> {
         scope: Scope,
     ) -> tokio::task::JoinHandle<Result<SourceRows>> {
         let source = self.source.clone();
-        let select = table.totals.as_ref().map(|totals| {
-            (totals.source)()
+        let declared = table.totals.as_ref().zip(self.look.star.source(table.source_table));
+        let select = declared.map(|(totals, declared)| {
+            totals
+                .source_select(declared)
                 .cond_where(table.source_in(period))
                 .cond_where(scope.contains(&table.source_page_key()))
                 .to_owned()
@@ -272,23 +278,25 @@ pub(crate) async fn of_target(target: &TargetReader, table: &Table, period: &Per
         return Ok(Figures::new());
     }
     let doing = || format!("adding up {}", table.name);
-    let mut select = (totals.target)();
+    let mut select = totals.target_select(table.name);
     select
         .cond_where(table.target_in(period))
         .cond_where(scope.contains(&table.target_page_key()));
     let mut figures = Figures::new();
     for row in target.all(&select).await.target(doing)? {
         let date_key = row.try_get_by_index(0).target(doing)?;
-        let group = totals.grouped_by.map(|_| group_of(&row)).transpose().target(doing)?;
-        let first = 1 + usize::from(totals.grouped_by.is_some());
+        let group = group_of(&row).target(doing)?;
         let mut total = Total {
-            rows: row.try_get_by_index(first).target(doing)?,
+            rows: row.try_get_by_index(2).target(doing)?,
             ..Total::default()
         };
-        for (position, amount) in total.amounts.iter_mut().enumerate().take(totals.measures.len()) {
-            *amount = row.try_get_by_index(first + 1 + position).target(doing)?;
+        for (position, amount) in total.amounts.iter_mut().enumerate().take(totals.sums.len()) {
+            *amount = row.try_get_by_index(3 + position).target(doing)?;
         }
-        figures.insert((date_key, group.flatten()), total);
+        // Without groups and dates, SQL makes a row of nothing.
+        if total.rows > 0 {
+            figures.insert((date_key, group), total);
+        }
     }
     Ok(figures)
 }
@@ -334,7 +342,7 @@ pub(crate) fn compare(table: &'static Table, source: &Figures, target: &Figures,
             comparisons.push(Comparison {
                 table: table.name,
                 measure,
-                grouped_by: totals.grouped_by,
+                grouped_by: totals.grouped_by_name(),
                 group: key.1.clone(),
                 date_key: Some(key.0),
                 source,
@@ -386,7 +394,7 @@ pub(crate) async fn moves(
                 moves.push(Move {
                     table: table.name,
                     measure,
-                    grouped_by: totals.grouped_by,
+                    grouped_by: totals.grouped_by_name(),
                     group: group.clone(),
                     before,
                     after,

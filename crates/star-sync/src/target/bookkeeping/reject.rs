@@ -15,9 +15,9 @@ use sea_orm::{
 };
 
 use crate::declare::rejection::Reject;
-use crate::declare::row::NaturalKey;
+use crate::declare::row::{HeldRow, joined_key, key_text};
 use crate::declare::scope::{KEYS_A_STATEMENT, Scope};
-use crate::declare::table::Table;
+use crate::declare::table::{RowIdentity, Table};
 use crate::error::{Doing, Result};
 use crate::target::TargetReader;
 use sync_reject::{ActiveModel, Column, Entity, Model};
@@ -68,8 +68,8 @@ pub(crate) struct Quarantined {
 pub(crate) struct Change<'a> {
     pub quarantined: Vec<Quarantined>,
     pub found: &'a [Reject],
-    /// Surrogate keys of rows that leave the star, by page key.
-    pub leaving: HashMap<i64, i64>,
+    /// Surrogate keys of rows that leave the star.
+    pub leaving: HashMap<RowIdentity, i64>,
 }
 
 /// What sync_reject says of `scope`.
@@ -103,8 +103,12 @@ fn of_table(source_table: &str, scope: &Scope) -> Condition {
         .add(scope.contains(&Expr::col(Column::PageKey)))
 }
 
-/// The surrogate keys, by page key, of quarantined rows that are found to be quarantined no longer.
-pub(crate) fn keys_of_returning(table: &Table, quarantined: &[Quarantined], found: &[Reject]) -> HashMap<i64, i64> {
+/// The surrogate keys of quarantined rows that are found to be quarantined no longer.
+pub(crate) fn keys_of_returning(
+    table: &Table,
+    quarantined: &[Quarantined],
+    found: &[Reject],
+) -> HashMap<RowIdentity, i64> {
     if table.surrogate_key.is_none() || quarantined.is_empty() {
         return HashMap::new();
     }
@@ -112,34 +116,48 @@ pub(crate) fn keys_of_returning(table: &Table, quarantined: &[Quarantined], foun
     quarantined
         .iter()
         .filter(|row| !found.contains(row.key.as_str()))
-        .filter_map(|row| Some((row.page_key, row.surrogate_key?)))
+        .filter_map(|row| Some((table.identity(row.page_key, || row.key.clone()), row.surrogate_key?)))
         .collect()
 }
 
-/// The surrogate keys, by page key, of rows that leave the star because they are found to be quarantined.
+/// The surrogate keys of rows that leave the star because they are found to be quarantined.
 pub(crate) async fn keys_of_leaving<C: ConnectionTrait>(
     connection: &C,
     table: &Table,
-    deletes: &[NaturalKey],
+    deletes: &[HeldRow],
     found: &[Reject],
-) -> Result<HashMap<i64, i64>> {
+) -> Result<HashMap<RowIdentity, i64>> {
     let Some(surrogate_key) = table.surrogate_key else {
         return Ok(HashMap::new());
     };
-    let found: HashSet<i64> = found.iter().map(|reject| reject.page_key).collect();
-    let keys = deletes.iter().map(|key| key[0]).filter(|key| found.contains(key));
+    let found: HashSet<RowIdentity> = found
+        .iter()
+        .map(|reject| table.identity(reject.page_key, || reject.key.clone()))
+        .collect();
+    let identity = |row: &HeldRow| table.identity(row.page_key, || key_text(&row.natural_key));
+    let page_keys = deletes.iter().filter(|row| found.contains(&identity(row)));
     let mut leaving = HashMap::new();
-    for scope in Scope::of_keys(keys, KEYS_A_STATEMENT) {
+    for scope in Scope::of_keys(page_keys.map(|row| row.page_key), KEYS_A_STATEMENT) {
         let doing = || format!("reading the surrogate keys of {}, {scope}", table.name);
+        let parts = table
+            .natural_key
+            .iter()
+            .map(|column| Expr::col(*column).cast_as("TEXT"));
         let select = Query::select()
             .expr(table.target_page_key())
             .column(surrogate_key)
+            .exprs(parts)
             .from(table.name)
             .cond_where(scope.contains(&table.target_page_key()))
             .to_owned();
         for row in connection.query_all(&select).await.target(doing)? {
             let (page_key, surrogate_key): (i64, i64) = row.try_get_many_by_index().target(doing)?;
-            leaving.insert(page_key, surrogate_key);
+            let parts = (0..table.natural_key.len()).map(|part| row.try_get_by_index::<String>(2 + part));
+            let parts: Vec<String> = parts.collect::<std::result::Result<_, _>>().target(doing)?;
+            let identity = table.identity(page_key, || joined_key(parts));
+            if found.contains(&identity) {
+                leaving.insert(identity, surrogate_key);
+            }
         }
     }
     Ok(leaving)
@@ -168,7 +186,8 @@ pub(crate) async fn replace<C: ConnectionTrait>(
         .filter_map(|reject| {
             let held = held.get(reject.key.as_str());
             let kept = held.and_then(|held| held.surrogate_key);
-            let leaving = change.leaving.get(&reject.page_key).copied();
+            let identity = table.identity(reject.page_key, || reject.key.clone());
+            let leaving = change.leaving.get(&identity).copied();
             let is_known = held.is_some_and(|held| held.reason == reject.rejection.reason);
             if is_known && (leaving.is_none() || leaving == kept) {
                 return None;
@@ -346,7 +365,10 @@ mod tests {
             let change = Change {
                 quarantined,
                 found,
-                leaving: leaving.iter().copied().collect(),
+                leaving: leaving
+                    .iter()
+                    .map(|(key, surrogate)| ((*key, None), *surrogate))
+                    .collect(),
             };
             replace(&connection, table, &change, run_id).await.unwrap();
             returning
@@ -358,7 +380,7 @@ mod tests {
         let held = keys(&connection, &Scope::ALL).await;
         assert_eq!(held, [(1, "b".to_owned(), None), (2, "b".to_owned(), Some(77))]);
         let returning = becomes(&[loan(1, "b")], &[], 4).await;
-        assert_eq!(returning, HashMap::from([(2, 77)]));
+        assert_eq!(returning, HashMap::from([((2, None), 77)]));
         assert_eq!(keys(&connection, &Scope::ALL).await.len(), 1);
     }
 }

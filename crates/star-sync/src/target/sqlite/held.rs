@@ -9,8 +9,8 @@
 use sea_orm::sea_query::{BinOper, Expr, ExprTrait, Func, Query, SelectStatement};
 use sea_orm::{DbErr, Value};
 
-use crate::declare::row::{CellType, Column, NaturalKey, integer};
-use crate::declare::table::{Table, TargetPageKey};
+use crate::declare::row::{CellType, Column, integer};
+use crate::declare::table::{Table, TargetPageKey, WHOLE_TABLE};
 use crate::error::{Doing, Result};
 
 /// Between rows: ASCII's record separator.
@@ -59,7 +59,7 @@ fn encoded(cell: Expr, cell_type: CellType) -> Expr {
             Expr::case(is_exact, hundredths).finally(digits).into()
         }
         // The hex of NULL is that of an empty text.
-        CellType::Text | CellType::Unsupported => {
+        CellType::Text | CellType::Date | CellType::Unsupported => {
             let marked = Expr::val(TEXT_MARK).binary(BinOper::Custom("||"), cell);
             Func::cust("hex").arg(marked).into()
         }
@@ -82,9 +82,8 @@ impl Held {
         };
         let own_page_key = match table.target_page_key {
             TargetPageKey::Own(page_key) => Some(table.position(page_key)),
-            TargetPageKey::Through { .. } => None,
+            TargetPageKey::Through { .. } | TargetPageKey::Whole => None,
         };
-        let key_positions = table.positions(&table.natural_key);
         for row in text.split(ROW_SEPARATOR).filter(|row| !row.is_empty()) {
             let mut texts = row.split(CELL_SEPARATOR);
             let first = held.cells.len();
@@ -92,15 +91,14 @@ impl Held {
                 held.cells.push(decoded(column, text));
             }
             let cells = &held.cells[first..];
-            let is_number =
-                |position: usize| matches!(cells.get(position), Some(Value::BigInt(Some(_)) | Value::Int(Some(_))));
-            let page_key = match own_page_key {
-                Some(position) if is_number(position) => Some(integer(&cells[position])),
-                Some(_) => None,
-                None => texts.next().and_then(|text| text.parse().ok()),
+            let page_key = match (own_page_key.map(|position| cells.get(position)), table.target_page_key) {
+                (Some(Some(cell @ (Value::BigInt(Some(_)) | Value::Int(Some(_))))), _) => Some(integer(cell)),
+                (Some(_), _) => None,
+                (None, TargetPageKey::Whole) => Some(WHOLE_TABLE),
+                (None, _) => texts.next().and_then(|text| text.parse().ok()),
             };
             let page_key = page_key
-                .filter(|_| cells.len() == width && key_positions.iter().all(|position| is_number(*position)))
+                .filter(|_| cells.len() == width)
                 .ok_or_else(|| DbErr::Type("a key is not a number".to_owned()))
                 .target(|| format!("reading the rows of {}", table.name))?;
             held.page_keys.push(page_key);
@@ -117,24 +115,15 @@ impl Held {
         &self.cells[position * self.width..(position + 1) * self.width]
     }
 
-    /// The cells of each row, as wide as the table's columns.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = &[Value]> {
-        self.cells.chunks_exact(self.width)
+    /// How many rows there are.
+    pub(crate) fn len(&self) -> usize {
+        self.page_keys.len()
     }
 
     /// The page key of the row at this position.
     pub(crate) fn page_key(&self, position: usize) -> i64 {
         self.page_keys[position]
     }
-}
-
-/// The natural key in the cells of a row, whose columns stand at `positions`.
-pub(crate) fn natural_key(positions: &[usize], cells: &[Value]) -> NaturalKey {
-    let mut key = NaturalKey::default();
-    for (part, &position) in key.iter_mut().zip(positions) {
-        *part = integer(&cells[position]);
-    }
-    key
 }
 
 fn decoded(column: &Column, text: &str) -> Value {
@@ -151,6 +140,10 @@ fn decoded(column: &Column, text: &str) -> Value {
         },
         CellType::Real if text == "NULL" => Some(Value::Double(None)),
         CellType::Real => real(text).map(|number| Value::Double(Some(number))),
+        CellType::Date if text.is_empty() => Some(Value::ChronoDate(None)),
+        CellType::Date => text_of(text)
+            .and_then(|text| text.parse().ok())
+            .map(|day| Value::ChronoDate(Some(day))),
         CellType::Text | CellType::Unsupported if text.is_empty() => Some(Value::String(None)),
         CellType::Text | CellType::Unsupported => text_of(text).map(|text| Value::String(Some(text))),
     };

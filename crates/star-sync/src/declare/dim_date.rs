@@ -1,15 +1,14 @@
-//! `dim_date`: every day of the years that the source's dates fall in. Generated, without gaps.
+//! `dim_date`: every day of the years that the source's dates fall in. Generated, without gaps; an entity that facts can
+//! refer to as to one of their own.
 
+use crate::declare::date_key;
+use crate::declare::rejection::{ReasonCode, Rejection};
+use crate::declare::row::{cells_of, columns_of};
+use crate::declare::star::Calendar;
 use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Func, Query, SelectStatement};
-use sea_orm::{ActiveValue::Set, IdenStatic};
-use star_sync::declare::date_key;
-use star_sync::declare::rejection::{ReasonCode, Rejection};
-use star_sync::declare::row::{cells_of, columns_of};
-use star_sync::declare::star::Calendar;
-
-use crate::sakila::source::{payment, rental};
+use sea_orm::{ActiveValue::Set, IdenStatic, Value};
 
 /// A day outside these years is taken for a mistake of the source: its row is rejected, instead of filling
 /// `dim_date` with millennia.
@@ -44,28 +43,39 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-pub fn calendar() -> Calendar {
-    Calendar {
-        table: "dim_date",
-        date_key: Column::DateKey.as_str(),
-        columns: columns_of::<Entity>(),
-        year: |year| {
-            NaiveDate::from_ymd_opt(year, 1, 1)
-                .into_iter()
-                .flat_map(|first| first.iter_days())
-                .take_while(|day| day.year() == year)
-                .map(|day| cells_of::<Entity>(row(day)))
-                .collect()
-        },
-        source_years: vec![
-            || years_of(rental::Entity, rental::Column::RentalDate),
-            || years_of(rental::Entity, rental::Column::ReturnDate),
-            || years_of(payment::Entity, payment::Column::PaymentDate),
-        ],
+impl Calendar {
+    /// The dimension `dim_date`. Its years are those of the dates that it covers; a load adds the years of others.
+    pub fn of_days() -> Self {
+        Self {
+            table: "dim_date",
+            date_key: Column::DateKey.as_str(),
+            columns: columns_of::<Entity>(),
+            year: days_of,
+            source_years: Vec::new(),
+        }
+    }
+
+    /// `init` fills the years from the first to the last of the source's dates in this column.
+    #[must_use]
+    pub fn covers(mut self, column: impl ColumnTrait) -> Self {
+        self.source_years.push(years_of(column));
+        self
     }
 }
 
+fn days_of(year: i32) -> Vec<Vec<Value>> {
+    NaiveDate::from_ymd_opt(year, 1, 1)
+        .into_iter()
+        .flat_map(|first| first.iter_days())
+        .take_while(|day| day.year() == year)
+        .map(|day| cells_of::<Entity>(row(day)))
+        .collect()
+}
+
 /// The key of a wall-clock time's day. DATETIME has no zone: nothing is shifted.
+///
+/// # Errors
+/// If the day lies outside the years of the calendar.
 pub fn calendar_key(time: NaiveDateTime) -> Result<i32, Rejection> {
     if (FIRST_YEAR..=LAST_YEAR).contains(&time.year()) {
         Ok(date_key::of_day(time.date()))
@@ -97,11 +107,11 @@ fn midnight(year: i32) -> NaiveDateTime {
         .and_time(NaiveTime::MIN)
 }
 
-fn years_of(table: impl EntityTrait, column: impl ColumnTrait) -> SelectStatement {
+fn years_of(column: impl ColumnTrait) -> SelectStatement {
     Query::select()
         .expr(Func::cust("YEAR").arg(column.min()))
         .expr(Func::cust("YEAR").arg(column.max()))
-        .from(table)
+        .from(column.entity_name())
         // What lies outside is rejected, and must not hide the oldest and newest day that are not.
         .and_where(column.gte(midnight(FIRST_YEAR)))
         .and_where(column.lt(midnight(LAST_YEAR + 1)))
@@ -132,7 +142,7 @@ mod tests {
 
     #[test]
     fn years_are_filled_whole_and_leap_years_have_366_days() {
-        let days = |year| (calendar().year)(year).len();
+        let days = |year| days_of(year).len();
         assert_eq!([days(2004), days(2005), days(1900), days(2000)], [366, 365, 365, 366]);
     }
 

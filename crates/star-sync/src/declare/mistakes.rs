@@ -1,0 +1,288 @@
+//! What is wrong with a declaration, as far as the compiler could not tell.
+
+use crate::declare::lookup::{KeyType, KeysFrom, Need, Side};
+use crate::declare::row::CellType;
+use crate::declare::source_table::Family;
+use crate::declare::star::Star;
+use crate::declare::table::{Kind, Table, TargetPageKey};
+use crate::declare::totals::MOST_MEASURES;
+
+/// Columns that a natural key may have.
+const MOST_KEY_COLUMNS: usize = 3;
+
+/// All mistakes of a star, each with the name of the table that it is about.
+pub(crate) fn of(star: &Star) -> Vec<String> {
+    let mut mistakes = Vec::new();
+    for table in star.tables() {
+        let of_table = [
+            table.mistakes.clone(),
+            of_sources(star, table),
+            of_columns(table),
+            of_key(table),
+            of_lookups(star, table),
+            of_follows(star, table),
+            of_totals(table),
+        ];
+        let of_table = of_table.into_iter().flatten();
+        mistakes.extend(of_table.map(|mistake| format!("{}: {mistake}", table.name)));
+    }
+    if let Some(calendar) = &star.calendar {
+        let unsupported = calendar
+            .columns
+            .iter()
+            .filter(|column| column.cell_type == CellType::Unsupported);
+        mistakes.extend(unsupported.map(|column| format!("{}: {}", calendar.table, unsupported_type(column.name))));
+    }
+    mistakes
+}
+
+fn unsupported_type(column: &str) -> String {
+    format!(
+        "{column} is declared with a type that cannot be written; i32, i64, f64, bool, String and NaiveDate can, and \
+         an Option of them"
+    )
+}
+
+/// What it is made from.
+fn of_sources(star: &Star, table: &Table) -> Vec<String> {
+    let mut mistakes = Vec::new();
+    let same_source = star.tables().filter(|other| other.source_table == table.source_table);
+    if same_source.count() > 1 {
+        mistakes.push(format!(
+            "the rows of {} become rows of more than one table",
+            table.source_table
+        ));
+    }
+    if star.source(table.source_table).map(|source| source.key) != Some(table.page_key) {
+        mistakes.push(match table.page_key {
+            Some(key) => format!("{} is not a source table with the key {key}", table.source_table),
+            None => format!("{} is not a source table that is read whole", table.source_table),
+        });
+    }
+    let looked_up = table.looked_up.iter().map(|lookup| lookup.source_table);
+    let others = table.joined.iter().copied().chain(looked_up);
+    let missing = others.filter(|source| star.source(source).is_none());
+    mistakes.extend(missing.map(|source| format!("{source} is not a source table")));
+    mistakes
+}
+
+/// The columns that it has, and those that are named.
+fn of_columns(table: &Table) -> Vec<String> {
+    let unsupported = table
+        .columns
+        .iter()
+        .filter(|column| column.cell_type == CellType::Unsupported);
+    let unsupported = unsupported.map(|column| unsupported_type(column.name));
+    let date = table.dates().map(|dates| dates.target);
+    let published = table.publishes.iter();
+    let published = published.flat_map(|publish| [publish.lookup.key, publish.lookup.value]);
+    let named = table.natural_key.iter().chain(&table.indexes).copied();
+    let named = named.chain(date).chain(published);
+    let missing = named.filter(|name| table.columns.iter().all(|column| column.name != *name));
+    unsupported
+        .chain(missing.map(|name| format!("it has no column {name}")))
+        .collect()
+}
+
+/// The natural key.
+fn of_key(table: &Table) -> Vec<String> {
+    let mut mistakes = Vec::new();
+    let columns = table.natural_key.len();
+    if !(1..=MOST_KEY_COLUMNS).contains(&columns) {
+        mistakes.push(format!(
+            "its natural key, the columns declared as unique, has {columns} columns; it can have 1 to {MOST_KEY_COLUMNS}"
+        ));
+    }
+    if table.kind == Kind::Bridge {
+        return mistakes;
+    }
+    if table.kind == Kind::Dimension && columns > 1 {
+        mistakes.push("the natural key of a dimension has to be one column".to_owned());
+    }
+    // Quarantined rows are known by the source's primary key, and have to be known again when they return.
+    let primary_key = table.selected.iter().take(table.primary_key_columns);
+    if !table.is_told_by_page_key() && !primary_key.eq(&table.source_key) {
+        mistakes.push("its natural key has to be made of the source's primary key, in its order".to_owned());
+    }
+    if table.page_key.is_some() && matches!(table.target_page_key, TargetPageKey::Whole) {
+        mistakes.push("its natural key has to hold the page key".to_owned());
+    }
+    for (source, target) in table.source_key.iter().zip(&table.natural_key) {
+        let column = table.columns.iter().find(|column| column.name == *target);
+        let fits = |cell_type: CellType| match source.family {
+            Family::Integer => matches!(cell_type, CellType::BigInteger | CellType::Integer),
+            Family::Text => cell_type == CellType::Text,
+            Family::Date => matches!(cell_type, CellType::Date | CellType::Text),
+            _ => false,
+        };
+        if column.is_some_and(|column| !fits(column.cell_type)) {
+            mistakes.push(format!("its key {target} is not of the type of {}", source.name));
+        }
+    }
+    mistakes
+}
+
+/// What its mapping and its totals look up, and what its load publishes.
+fn of_lookups(star: &Star, table: &Table) -> Vec<String> {
+    let mut mistakes = Vec::new();
+    let totals = table.totals.as_ref();
+    let selected_by_totals = totals.map(|totals| &totals.columns[..]).unwrap_or_default();
+    let of_totals = totals.map(|totals| &totals.needs[..]).unwrap_or_default();
+    for (needs, selected) in [(&table.needs[..], &table.selected[..]), (of_totals, selected_by_totals)] {
+        for (position, need) in needs.iter().enumerate() {
+            let lookup = need.lookup;
+            let by_natural_key = match lookup.side {
+                Side::Target => star.table(lookup.table).map(|table| table.natural_key == [lookup.key]),
+                Side::Source => star.source(lookup.table).map(|_| true),
+            };
+            match by_natural_key {
+                None => mistakes.push(format!("it looks up {}, which is not declared", lookup.table)),
+                Some(false) => mistakes.push(format!(
+                    "it looks up {} by {}, which is not its natural key",
+                    lookup.table, lookup.key
+                )),
+                Some(true) => {}
+            }
+            match need.keys {
+                KeysFrom::Values(earlier) if !is_among(earlier_needs(needs, position), earlier) => {
+                    mistakes.push(format!("it looks up through {} before it looks that up", earlier.name));
+                }
+                KeysFrom::Column(column)
+                    if selected.get(column).is_some_and(|column| {
+                        (column.family == Family::Text) != (lookup.key_type == KeyType::Text)
+                    }) =>
+                {
+                    mistakes.push(format!(
+                        "it looks up {} in {}.{}, and just one of them is a text",
+                        selected[column].name, lookup.table, lookup.key
+                    ));
+                }
+                _ => {}
+            }
+        }
+    }
+    for publish in &table.publishes {
+        if !matches!(table.target_page_key, TargetPageKey::Own(page_key) if page_key == publish.lookup.key) {
+            mistakes.push(format!(
+                "it publishes by {}, which is not its page key",
+                publish.lookup.key
+            ));
+        }
+    }
+    mistakes
+}
+
+fn earlier_needs(needs: &[Need], position: usize) -> &[Need] {
+    &needs[..position]
+}
+
+fn is_among(needs: &[Need], lookup: &crate::declare::lookup::Lookup) -> bool {
+    needs.iter().any(|need| need.lookup == lookup)
+}
+
+/// The facts that it follows.
+fn of_follows(star: &Star, table: &Table) -> Vec<String> {
+    let is_needed = |fact: &str| {
+        let published = star.table(fact).into_iter().flat_map(|fact| &fact.publishes);
+        published
+            .into_iter()
+            .any(|publish| is_among(&table.needs, publish.lookup))
+    };
+    let followed = table.follows.iter().map(|followed| followed.fact);
+    let useless = followed.filter(|fact| !is_needed(fact));
+    useless
+        .map(|fact| format!("it follows {fact}, and looks up nothing that it publishes"))
+        .collect()
+}
+
+fn of_totals(table: &Table) -> Vec<String> {
+    let Some(totals) = &table.totals else {
+        return Vec::new();
+    };
+    let mut mistakes = totals.mistakes.clone();
+    let measures = totals.sums.len();
+    if measures > MOST_MEASURES {
+        mistakes.push(format!("it has {measures} sums, and {MOST_MEASURES} are possible"));
+    }
+    let first = totals.columns.first().map(|column| column.name);
+    if table.page_key.is_some() && first != table.page_key {
+        mistakes.push("the record of its totals has to read the page key first".to_owned());
+    }
+    if let Some(dates) = &totals.dates
+        && dates.source.table != table.source_table
+        && !table.joined.iter().any(|joined| *joined == dates.source.table)
+    {
+        let (date_table, date) = (&dates.source.table, dates.source.name);
+        mistakes.push(format!(
+            "its days are those of {date_table}.{date}, and it does not join {date_table}"
+        ));
+    }
+    mistakes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use super::*;
+    use crate::declare::lookup::Lookup;
+    use crate::made_up;
+
+    fn mistakes_of(change: impl FnOnce(&mut Vec<Table>)) -> String {
+        let mut tables = made_up::tables();
+        change(&mut tables);
+        made_up::star_of(tables).mistakes().join("\n")
+    }
+
+    #[test]
+    fn a_sound_star_has_no_mistakes() {
+        assert_eq!(mistakes_of(|_| ()), "");
+    }
+
+    #[test]
+    fn a_column_that_is_not_read_cannot_be_looked_up() {
+        let mistakes = mistakes_of(|tables| {
+            let loan = tables.remove(1);
+            tables.push(loan.looks_up(&made_up::BOOK, made_up::book::Column::BookId));
+        });
+        assert_eq!(mistakes, "fact_loan: it looks up book.book_id, which it does not read");
+    }
+
+    #[test]
+    fn a_text_is_not_looked_up_among_numbers_nor_by_another_column_than_the_natural_key() {
+        static BY_TITLE: LazyLock<Lookup> = LazyLock::new(|| Lookup {
+            key: "title",
+            key_type: KeyType::Text,
+            ..Lookup::in_target(
+                "book",
+                made_up::dim_book::Column::BookId,
+                made_up::dim_book::Column::BookKey,
+            )
+        });
+        let mistakes = mistakes_of(|tables| {
+            let loan = tables.remove(1);
+            tables.push(loan.looks_up(&BY_TITLE, made_up::loan::Column::LoanId));
+        });
+        for mistake in [
+            "fact_loan: it looks up dim_book by title, which is not its natural key",
+            "fact_loan: it looks up loan_id in dim_book.title, and just one of them is a text",
+        ] {
+            assert!(mistakes.contains(mistake), "{mistakes}");
+        }
+    }
+
+    #[test]
+    fn two_tables_of_the_same_rows_and_a_source_without_declaration_are_named() {
+        let mistakes = mistakes_of(|tables| {
+            tables[1].source_table = "book";
+            tables[1].joined = vec!["nowhere"];
+        });
+        for mistake in [
+            "dim_book: the rows of book become rows of more than one table",
+            "fact_loan: book is not a source table with the key loan_id",
+            "fact_loan: nowhere is not a source table",
+        ] {
+            assert!(mistakes.contains(mistake), "{mistakes}");
+        }
+    }
+}
