@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use migration::{Migrator, MigratorTrait};
-use star_sync::declare::star::{Calendar, Names, Star};
+use star_sync::declare::{Calendar, Names, Star};
 
 pub mod source;
 pub mod source_lookups;

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use star_sync::declare::lookup::Lookup;
+use star_sync::declare::Lookup;
 
 use super::source::{inventory, rental, staff};
 

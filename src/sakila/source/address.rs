@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use star_sync::declare::integer::Integer;
+use star_sync::declare::Integer;
 
 /// The columns that are read.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

@@ -2,7 +2,7 @@
 //!
 //! Nothing here is ever written to.
 
-use star_sync::declare::source_table::SourceTable;
+use star_sync::declare::SourceTable;
 
 pub mod actor;
 pub mod address;

@@ -7,10 +7,7 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
-use star_sync::declare::integer::Integer;
-use star_sync::declare::lookup::{Lookup, Lookups};
-use star_sync::declare::rejection::{ReasonCode, Rejection};
-use star_sync::declare::table::Table;
+use star_sync::declare::{Integer, Lookup, Lookups, ReasonCode, Rejection, Table};
 use star_sync::source_record;
 
 use super::timestamp_text;

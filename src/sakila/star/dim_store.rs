@@ -5,10 +5,7 @@ use std::sync::LazyLock;
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
-use star_sync::declare::integer::Integer;
-use star_sync::declare::lookup::{Lookup, Lookups};
-use star_sync::declare::rejection::Rejection;
-use star_sync::declare::table::Table;
+use star_sync::declare::{Integer, Lookup, Lookups, Rejection, Table};
 use star_sync::source_record;
 
 use super::{timestamp_text, without_place};

@@ -9,14 +9,9 @@ use sea_orm::{
     ActiveValue::{NotSet, Set},
     JoinType, QuerySelect, QueryTrait,
 };
-use star_sync::declare::date_key;
-use star_sync::declare::dim_date::calendar_key;
-use star_sync::declare::fixed_point;
-use star_sync::declare::integer::Integer;
-use star_sync::declare::lookup::Lookups;
-use star_sync::declare::rejection::{ReasonCode, Rejection};
-use star_sync::declare::table::{Table, When};
-use star_sync::declare::totals::{Entry, Group, MOST_MEASURES, Measure, Totals};
+use star_sync::declare::{
+    Entry, Integer, Lookups, Measure, ReasonCode, Rejection, Table, Totals, When, calendar_key, fixed_point,
+};
 use star_sync::source_record;
 
 use super::dim_customer::CUSTOMER;
@@ -198,15 +193,12 @@ fn entry(payment: Counted, lookups: &Lookups) -> Entry {
         .and_then(|rental| lookups.get(&RENTAL_ITEM, rental))
         .and_then(|item| lookups.get(&INVENTORY_STORE, item));
     let store = store_of_item.or_else(|| lookups.get(&STAFF_STORE, payment.staff_id?));
-    let mut amounts = [0; MOST_MEASURES];
     // An amount that is rejected adds nothing: with huge ones the sum would be beyond 64 bits.
-    amounts[0] = payment
+    let cents = payment
         .amount
-        .and_then(|amount| fixed_point::whole(amount, CENTS.decimals))
-        .unwrap_or(0);
-    Entry {
-        date_key: payment.paid.map_or(0, |paid| date_key::of_day(paid.date())),
-        group: store.map(Group::Number),
-        amounts,
-    }
+        .and_then(|amount| fixed_point::whole(amount, CENTS.decimals));
+    Entry::default()
+        .on(payment.paid)
+        .in_group(store)
+        .adds([cents.unwrap_or(0)])
 }

@@ -6,13 +6,7 @@ use chrono::NaiveDateTime;
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Expr, Func};
-use star_sync::declare::date_key;
-use star_sync::declare::dim_date::calendar_key;
-use star_sync::declare::integer::Integer;
-use star_sync::declare::lookup::{Lookup, Lookups};
-use star_sync::declare::rejection::Rejection;
-use star_sync::declare::table::Table;
-use star_sync::declare::totals::{Entry, Group, Totals};
+use star_sync::declare::{Entry, Integer, Lookup, Lookups, Rejection, Table, Totals, calendar_key};
 use star_sync::source_record;
 
 use super::dim_customer::CUSTOMER;
@@ -175,11 +169,7 @@ fn calendar_days(from: NaiveDateTime, to: NaiveDateTime) -> i32 {
 
 fn entry(rental: Counted, lookups: &Lookups) -> Entry {
     let store = rental.inventory_id.and_then(|item| lookups.get(&INVENTORY_STORE, item));
-    Entry {
-        date_key: rental.rented.map_or(0, |rented| date_key::of_day(rented.date())),
-        group: store.map(Group::Number),
-        ..Entry::default()
-    }
+    Entry::default().on(rental.rented).in_group(store)
 }
 
 #[cfg(test)]

@@ -11,9 +11,7 @@
 
 use chrono::{DateTime, Utc};
 
-use star_sync::declare::integer::Integer;
-use star_sync::declare::rejection::{ReasonCode, Rejection};
-use star_sync::declare::table::Table;
+use star_sync::declare::{Integer, ReasonCode, Rejection, Table};
 
 pub mod bridge_film_actor;
 pub mod bridge_film_category;

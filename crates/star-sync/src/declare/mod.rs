@@ -18,3 +18,12 @@ pub mod source_table;
 pub mod star;
 pub mod table;
 pub mod totals;
+
+pub use dim_date::calendar_key;
+pub use integer::Integer;
+pub use lookup::{Lookup, Lookups};
+pub use rejection::{ReasonCode, Rejection};
+pub use source_table::SourceTable;
+pub use star::{Calendar, Names, Star};
+pub use table::{Table, When};
+pub use totals::{Entry, Measure, Totals};

@@ -4,10 +4,12 @@ use std::fmt;
 use std::ops::{AddAssign, SubAssign};
 use std::sync::Arc;
 
+use chrono::NaiveDateTime;
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, JoinType, Query, SelectStatement};
 use sea_orm::{ColumnTrait, RelationDef};
 use serde::Serialize;
 
+use crate::declare::date_key;
 use crate::declare::lookup::{KeysFrom, Lookup, Lookups, Need};
 use crate::declare::source_record::{SelectedColumn, SourceRecord};
 use crate::declare::source_rows::SourceRow;
@@ -92,15 +94,50 @@ impl fmt::Display for Group {
     }
 }
 
+impl From<i64> for Group {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<String> for Group {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
 /// What one source row adds to the totals, beside its count of one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
     /// 0 where the source's date is none.
-    pub date_key: i32,
-    /// None where there are no groups, or where that of the row cannot be found.
-    pub group: Option<Group>,
+    pub(crate) date_key: i32,
+    pub(crate) group: Option<Group>,
     /// One for each of the measures, in their order.
-    pub amounts: [i64; MOST_MEASURES],
+    pub(crate) amounts: [i64; MOST_MEASURES],
+}
+
+impl Entry {
+    /// The row counts on this day.
+    #[must_use]
+    pub fn on(mut self, time: Option<NaiveDateTime>) -> Self {
+        self.date_key = time.map_or(0, |time| date_key::of_day(time.date()));
+        self
+    }
+
+    /// The row counts in this group; in that of all others if none can be found.
+    #[must_use]
+    pub fn in_group(mut self, group: Option<impl Into<Group>>) -> Self {
+        self.group = group.map(Into::into);
+        self
+    }
+
+    /// The row adds this to the sums, in the order in which they are declared.
+    #[must_use]
+    pub fn adds<const SUMS: usize>(mut self, amounts: [i64; SUMS]) -> Self {
+        const { assert!(SUMS <= MOST_MEASURES, "so many sums cannot be declared") };
+        self.amounts[..SUMS].copy_from_slice(&amounts);
+        self
+    }
 }
 
 /// How many rows, and their sums.

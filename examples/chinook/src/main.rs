@@ -1,0 +1,7 @@
+//! The program `chinook-sync`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    chinook_sync::program().run()
+}

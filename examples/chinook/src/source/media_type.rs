@@ -1,0 +1,18 @@
+//! `MediaType`: what a track is sold as.
+
+use sea_orm::entity::prelude::*;
+use star_sync::declare::Integer;
+
+/// The columns that are read.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "MediaType", rename_all = "PascalCase")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub media_type_id: Integer,
+    pub name: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

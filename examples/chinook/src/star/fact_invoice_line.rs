@@ -1,0 +1,156 @@
+//! `fact_invoice_line`: one row a line of an invoice. Its day and its customer are those of the invoice, its employee the one
+//! who looks after the customer.
+
+use chrono::NaiveDateTime;
+use rust_decimal::Decimal;
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::{Expr, ExprTrait};
+use star_sync::declare::{Entry, Integer, Lookups, Measure, Rejection, Table, Totals, calendar_key, fixed_point};
+use star_sync::source_record;
+
+use super::dim_customer::{self, CUSTOMER};
+use super::dim_employee::EMPLOYEE;
+use super::dim_track::TRACK;
+use crate::source::{customer, invoice, invoice_line};
+
+/// One line of an invoice.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "fact_invoice_line")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub invoice_line_key: i64,
+    #[sea_orm(unique)]
+    pub invoice_line_id: i64,
+    pub invoice_id: i64,
+    pub date_key: i32,
+    pub track_key: i64,
+    pub customer_key: i64,
+    /// NULL if nobody looks after the customer.
+    pub employee_key: Option<i64>,
+    pub quantity: i64,
+    /// Of one piece; units with two digits behind the point.
+    pub unit_price: f64,
+    /// The run that last wrote the row.
+    #[sea_orm(default_value = 0)]
+    pub run_id: i64,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {
+    #[sea_orm(
+        belongs_to = "star_sync::declare::dim_date::Entity",
+        from = "Column::DateKey",
+        to = "star_sync::declare::dim_date::Column::DateKey"
+    )]
+    Date,
+    #[sea_orm(
+        belongs_to = "super::dim_track::Entity",
+        from = "Column::TrackKey",
+        to = "super::dim_track::Column::TrackKey"
+    )]
+    Track,
+    #[sea_orm(
+        belongs_to = "super::dim_customer::Entity",
+        from = "Column::CustomerKey",
+        to = "super::dim_customer::Column::CustomerKey"
+    )]
+    Customer,
+    #[sea_orm(
+        belongs_to = "super::dim_employee::Entity",
+        from = "Column::EmployeeKey",
+        to = "super::dim_employee::Column::EmployeeKey"
+    )]
+    Employee,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+source_record! {
+    struct Line of invoice_line::Entity {
+        invoice_line_id: Integer = invoice_line::Column::InvoiceLineId,
+        invoice_id: Integer = invoice_line::Column::InvoiceId,
+        track_id: Integer = invoice_line::Column::TrackId,
+        unit_price: Decimal = invoice_line::Column::UnitPrice,
+        quantity: Integer = invoice_line::Column::Quantity,
+        customer_id: Integer = invoice::Column::CustomerId,
+        invoiced: NaiveDateTime = invoice::Column::InvoiceDate,
+        employee_id: Option<Integer> = customer::Column::SupportRepId,
+    }
+    joins [invoice_line::Relation::Invoice, invoice::Relation::Customer]
+}
+
+pub fn table() -> Table {
+    Table::fact::<Entity, _>(map)
+        .looks_up(&TRACK, invoice_line::Column::TrackId)
+        .looks_up(&CUSTOMER, invoice::Column::CustomerId)
+        .looks_up(&EMPLOYEE, customer::Column::SupportRepId)
+        .sum(
+            || Expr::col((invoice_line::Entity, invoice_line::Column::Quantity)),
+            || Expr::col((Entity, Column::Quantity)),
+        )
+        .totals(totals())
+}
+
+fn map(line: Line, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
+    let employee = line.employee_id.map(|employee| lookups.find(&EMPLOYEE, employee));
+    Ok(ActiveModel {
+        invoice_line_key: NotSet,
+        invoice_line_id: Set(line.invoice_line_id.0),
+        invoice_id: Set(line.invoice_id.0),
+        date_key: Set(calendar_key(line.invoiced)?),
+        track_key: Set(lookups.find(&TRACK, line.track_id)?),
+        customer_key: Set(lookups.find(&CUSTOMER, line.customer_id)?),
+        employee_key: Set(employee.transpose()?),
+        quantity: Set(line.quantity.0),
+        unit_price: Set(fixed_point::real(line.unit_price, CENTS.decimals, "UnitPrice")?),
+        run_id: NotSet,
+    })
+}
+
+/// Money, in whole cents.
+const CENTS: Measure = Measure {
+    name: "cents",
+    label: "revenue",
+    decimals: 2,
+};
+
+/// Tracks that were sold.
+const QUANTITY: Measure = Measure {
+    name: "quantity",
+    label: "quantity",
+    decimals: 0,
+};
+
+// What the totals are made of is read on its own, so that a mistake above is no mistake here, too.
+source_record! {
+    struct Sold of invoice_line::Entity {
+        invoice_line_id: Integer = invoice_line::Column::InvoiceLineId,
+        unit_price: Option<Decimal> = invoice_line::Column::UnitPrice,
+        quantity: Option<Integer> = invoice_line::Column::Quantity,
+        invoiced: Option<NaiveDateTime> = invoice::Column::InvoiceDate,
+        country: Option<String> = customer::Column::Country,
+    }
+    joins [invoice_line::Relation::Invoice, invoice::Relation::Customer]
+}
+
+fn totals() -> Totals {
+    Totals::of(sold)
+        .dated(invoice::Column::InvoiceDate, Column::DateKey)
+        .grouped_by("country", dim_customer::Column::Country, [Relation::Customer.def()])
+        .sum(QUANTITY, || Expr::col((Entity, Column::Quantity)))
+        .sum(CENTS, || {
+            Expr::col((Entity, Column::Quantity)).mul(fixed_point::whole_of_real(Column::UnitPrice, CENTS.decimals))
+        })
+}
+
+fn sold(line: Sold, _: &Lookups) -> Entry {
+    let quantity = line.quantity.map_or(0, |quantity| quantity.0);
+    let price = line
+        .unit_price
+        .and_then(|price| fixed_point::whole(price, CENTS.decimals));
+    Entry::default()
+        .on(line.invoiced)
+        .in_group(line.country)
+        .adds([quantity, quantity * price.unwrap_or(0)])
+}

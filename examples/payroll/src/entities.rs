@@ -1,0 +1,150 @@
+//! The star's tables.
+
+/// One country.
+pub mod dim_country {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dim_country")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub country_key: i64,
+        #[sea_orm(unique)]
+        pub code: String,
+        pub name: String,
+        #[sea_orm(default_value = 0)]
+        pub run_id: i64,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// One department.
+pub mod dim_department {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dim_department")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub department_key: i64,
+        #[sea_orm(unique)]
+        pub dept_no: String,
+        pub name: String,
+        pub is_closed: bool,
+        #[sea_orm(default_value = 0)]
+        pub run_id: i64,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// One employee; NULL for an unknown country.
+pub mod dim_employee {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dim_employee")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub employee_key: i64,
+        #[sea_orm(unique)]
+        pub emp_no: i64,
+        pub name: String,
+        pub born: Option<Date>,
+        pub country_key: Option<i64>,
+        #[sea_orm(default_value = 0)]
+        pub run_id: i64,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {
+        #[sea_orm(
+            belongs_to = "super::dim_country::Entity",
+            from = "Column::CountryKey",
+            to = "super::dim_country::Column::CountryKey"
+        )]
+        Country,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// One assignment.
+pub mod fact_assignment {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "fact_assignment")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub assignment_key: i64,
+        #[sea_orm(unique_key = "natural")]
+        pub emp_no: i64,
+        #[sea_orm(unique_key = "natural")]
+        pub dept_no: String,
+        #[sea_orm(unique_key = "natural")]
+        pub from_date: Date,
+        pub employee_key: i64,
+        pub department_key: i64,
+        pub hours: f64,
+        #[sea_orm(default_value = 0)]
+        pub run_id: i64,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {
+        #[sea_orm(
+            belongs_to = "super::dim_employee::Entity",
+            from = "Column::EmployeeKey",
+            to = "super::dim_employee::Column::EmployeeKey"
+        )]
+        Employee,
+        #[sea_orm(
+            belongs_to = "super::dim_department::Entity",
+            from = "Column::DepartmentKey",
+            to = "super::dim_department::Column::DepartmentKey"
+        )]
+        Department,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What a grade is paid.
+pub mod fact_grade {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "fact_grade")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub grade_key: i64,
+        #[sea_orm(unique_key = "natural")]
+        pub code: String,
+        #[sea_orm(unique_key = "natural")]
+        pub country: String,
+        pub country_key: i64,
+        pub salary: f64,
+        #[sea_orm(default_value = 0)]
+        pub run_id: i64,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {
+        #[sea_orm(
+            belongs_to = "super::dim_country::Entity",
+            from = "Column::CountryKey",
+            to = "super::dim_country::Column::CountryKey"
+        )]
+        Country,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

@@ -1,0 +1,51 @@
+//! `payroll-sync` keeps a star of a payroll in step with MySQL. It shows what examples/chinook does not need: dimensions that
+//! are keyed by texts and so read whole, facts that are keyed by several columns and by dates, a star without a calendar,
+//! totals without days, in thousandths, and without any sum.
+
+mod entities;
+mod migration;
+mod source;
+mod star;
+
+use std::sync::LazyLock;
+
+use star_sync::declare::{Names, Star};
+use star_sync_cli::Program;
+
+/// The star, built once.
+fn star() -> &'static Star {
+    static STAR: LazyLock<Star> = LazyLock::new(|| {
+        let names = Names {
+            program: "payroll-sync",
+            source: "Payroll",
+            metrics_prefix: "payroll_sync",
+            // "Pyrl", in the header of each target.
+            application_id: 0x5079_726C,
+        };
+        Star::new(names, source::tables(), star::tables(), None, migration::steps)
+    });
+    &STAR
+}
+
+/// The program.
+pub fn program() -> Program {
+    Program {
+        star: star(),
+        about: "Keeps a SQLite star schema in step with a payroll's MySQL database",
+        version: env!("CARGO_PKG_VERSION"),
+        variable_prefix: "PAYROLL_SYNC",
+        other_variables: &[],
+        commands: vec![],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_declarations_have_no_mistakes() {
+        assert_eq!(star().mistakes(), Vec::<String>::new());
+        program().command().debug_assert();
+    }
+}

@@ -1,0 +1,7 @@
+//! The program `payroll-sync`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    payroll_sync::program().run()
+}

@@ -1,0 +1,115 @@
+//! The payroll's tables, as far as they are read.
+
+use star_sync::declare::SourceTable;
+
+/// A country, by its code.
+pub mod country {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "country")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub code: String,
+        pub name: String,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// A department, by its code.
+pub mod department {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "department")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub dept_no: String,
+        pub name: String,
+        pub is_closed: bool,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// An employee.
+pub mod employee {
+    use sea_orm::entity::prelude::*;
+    use star_sync::declare::Integer;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "employee")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub emp_no: Integer,
+        pub name: String,
+        pub born: Option<Date>,
+        pub country: Option<String>,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// So many hours of one employee in one department, from a day on.
+pub mod assignment {
+    use sea_orm::entity::prelude::*;
+    use star_sync::declare::Integer;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "assignment")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub emp_no: Integer,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub dept_no: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub from_date: Date,
+        pub hours: Decimal,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What a grade is paid in a country.
+pub mod grade {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "grade")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub code: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub country: String,
+        pub salary: Decimal,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// All of them. Those that are keyed by codes are read whole.
+pub fn tables() -> Vec<SourceTable> {
+    vec![
+        SourceTable::read_whole::<country::Entity>(),
+        SourceTable::read_whole::<department::Entity>(),
+        SourceTable::of::<employee::Entity>(employee::Column::EmpNo),
+        SourceTable::of::<assignment::Entity>(assignment::Column::EmpNo),
+        SourceTable::read_whole::<grade::Entity>(),
+    ]
+}

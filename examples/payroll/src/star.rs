@@ -1,0 +1,173 @@
+//! How the star's tables are made: keys that are texts, dates, and several columns; no calendar, and no timestamps.
+
+use std::sync::LazyLock;
+
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::RelationTrait;
+use star_sync::declare::{Entry, Integer, Lookup, Lookups, Measure, Rejection, Table, Totals, fixed_point};
+use star_sync::source_record;
+
+use crate::entities::{dim_country, dim_department, dim_employee, fact_assignment, fact_grade};
+use crate::source::{assignment, country, department, employee, grade};
+
+/// code to country_key.
+static COUNTRY: LazyLock<Lookup> =
+    LazyLock::new(|| Lookup::in_target("country", dim_country::Column::Code, dim_country::Column::CountryKey));
+
+/// dept_no to department_key.
+static DEPARTMENT: LazyLock<Lookup> = LazyLock::new(|| {
+    use dim_department::Column::{DepartmentKey, DeptNo};
+    Lookup::in_target("department", DeptNo, DepartmentKey)
+});
+
+/// emp_no to employee_key.
+static EMPLOYEE: LazyLock<Lookup> = LazyLock::new(|| {
+    Lookup::in_target(
+        "employee",
+        dim_employee::Column::EmpNo,
+        dim_employee::Column::EmployeeKey,
+    )
+});
+
+source_record! {
+    struct Country of country::Entity {
+        code: String = country::Column::Code,
+        name: String = country::Column::Name,
+    }
+}
+
+source_record! {
+    struct Department of department::Entity {
+        dept_no: String = department::Column::DeptNo,
+        name: String = department::Column::Name,
+        is_closed: bool = department::Column::IsClosed,
+    }
+}
+
+source_record! {
+    struct Employee of employee::Entity {
+        emp_no: Integer = employee::Column::EmpNo,
+        name: String = employee::Column::Name,
+        born: Option<NaiveDate> = employee::Column::Born,
+        country: Option<String> = employee::Column::Country,
+    }
+}
+
+source_record! {
+    struct Assignment of assignment::Entity {
+        emp_no: Integer = assignment::Column::EmpNo,
+        dept_no: String = assignment::Column::DeptNo,
+        from_date: NaiveDate = assignment::Column::FromDate,
+        hours: Decimal = assignment::Column::Hours,
+    }
+}
+
+source_record! {
+    struct Grade of grade::Entity {
+        code: String = grade::Column::Code,
+        country: String = grade::Column::Country,
+        salary: Decimal = grade::Column::Salary,
+    }
+}
+
+/// All tables of the star.
+pub fn tables() -> Vec<Table> {
+    vec![
+        Table::dimension::<dim_country::Entity, Country>(|country, _| {
+            Ok(dim_country::ActiveModel {
+                country_key: NotSet,
+                code: Set(country.code),
+                name: Set(country.name),
+                run_id: NotSet,
+            })
+        }),
+        Table::dimension::<dim_department::Entity, Department>(|department, _| {
+            Ok(dim_department::ActiveModel {
+                department_key: NotSet,
+                dept_no: Set(department.dept_no),
+                name: Set(department.name),
+                is_closed: Set(department.is_closed),
+                run_id: NotSet,
+            })
+        }),
+        Table::dimension::<dim_employee::Entity, _>(employee).looks_up(&COUNTRY, employee::Column::Country),
+        assignments(),
+        grades(),
+    ]
+}
+
+fn employee(employee: Employee, lookups: &Lookups) -> Result<dim_employee::ActiveModel, Rejection> {
+    let country = employee.country.map(|code| lookups.find(&COUNTRY, &code));
+    Ok(dim_employee::ActiveModel {
+        employee_key: NotSet,
+        emp_no: Set(employee.emp_no.0),
+        name: Set(employee.name),
+        born: Set(employee.born),
+        country_key: Set(country.transpose()?),
+        run_id: NotSet,
+    })
+}
+
+/// Hours with three digits behind the point.
+const HOURS: Measure = Measure {
+    name: "thousandths_of_hours",
+    label: "hours",
+    decimals: 3,
+};
+
+fn assignments() -> Table {
+    use fact_assignment::Column;
+    Table::fact::<fact_assignment::Entity, Assignment>(|row, lookups| {
+        Ok(fact_assignment::ActiveModel {
+            assignment_key: NotSet,
+            emp_no: Set(row.emp_no.0),
+            employee_key: Set(lookups.find(&EMPLOYEE, row.emp_no)?),
+            department_key: Set(lookups.find(&DEPARTMENT, &row.dept_no)?),
+            dept_no: Set(row.dept_no),
+            from_date: Set(row.from_date),
+            hours: Set(fixed_point::real(row.hours, HOURS.decimals, "hours")?),
+            run_id: NotSet,
+        })
+    })
+    .keyed_by([
+        (Column::EmpNo, assignment::Column::EmpNo),
+        (Column::DeptNo, assignment::Column::DeptNo),
+        (Column::FromDate, assignment::Column::FromDate),
+    ])
+    .looks_up(&EMPLOYEE, assignment::Column::EmpNo)
+    .looks_up(&DEPARTMENT, assignment::Column::DeptNo)
+    .totals(
+        Totals::of(|row: Assignment, _: &Lookups| {
+            let hours = fixed_point::whole(row.hours, HOURS.decimals);
+            Entry::default().in_group(Some(row.dept_no)).adds([hours.unwrap_or(0)])
+        })
+        .grouped_by(
+            "department",
+            dim_department::Column::DeptNo,
+            [fact_assignment::Relation::Department.def()],
+        )
+        .sum(HOURS, || fixed_point::whole_of_real(Column::Hours, HOURS.decimals)),
+    )
+}
+
+fn grades() -> Table {
+    use fact_grade::Column;
+    Table::fact::<fact_grade::Entity, Grade>(|row, lookups| {
+        Ok(fact_grade::ActiveModel {
+            grade_key: NotSet,
+            country_key: Set(lookups.find(&COUNTRY, &row.country)?),
+            code: Set(row.code),
+            country: Set(row.country),
+            salary: Set(fixed_point::real(row.salary, 2, "salary")?),
+            run_id: NotSet,
+        })
+    })
+    .keyed_by([
+        (Column::Code, grade::Column::Code),
+        (Column::Country, grade::Column::Country),
+    ])
+    .looks_up(&COUNTRY, grade::Column::Country)
+    .totals(Totals::of(|_: Grade, _: &Lookups| Entry::default()))
+}

@@ -1,0 +1,151 @@
+//! Keys that are texts, dates and several columns, against plain SQL on a real server.
+
+#[path = "../../../testing/mod.rs"]
+mod testing;
+
+use testing::{Example, Sandbox};
+
+static PAYROLL: Example = Example {
+    name: "payroll",
+    program: env!("CARGO_BIN_EXE_payroll-sync"),
+    source: include_str!("../../payroll.sql"),
+    tables: &[
+        (
+            "dim_country",
+            "SELECT CONCAT_WS('|', code, name) FROM country",
+            "SELECT concat_ws('|', code, name) FROM dim_country",
+        ),
+        (
+            "dim_department",
+            "SELECT CONCAT_WS('|', dept_no, name, is_closed) FROM department",
+            "SELECT concat_ws('|', dept_no, name, is_closed) FROM dim_department",
+        ),
+        (
+            "dim_employee",
+            "SELECT CONCAT_WS('|', emp_no, name, COALESCE(born, '-'), COALESCE(country, '-')) FROM employee",
+            "SELECT concat_ws('|', emp_no, e.name, coalesce(born, '-'), coalesce(code, '-')) \
+             FROM dim_employee e LEFT JOIN dim_country USING (country_key)",
+        ),
+        (
+            "fact_assignment",
+            "SELECT CONCAT_WS('|', emp_no, dept_no, from_date, ROUND(hours * 1000)) FROM assignment",
+            "SELECT concat_ws('|', e.emp_no, d.dept_no, from_date, CAST(round(hours * 1000) AS INTEGER)) \
+             FROM fact_assignment f JOIN dim_employee e USING (employee_key) JOIN dim_department d USING (department_key) \
+             WHERE f.emp_no = e.emp_no AND f.dept_no = d.dept_no",
+        ),
+        (
+            "fact_grade",
+            "SELECT CONCAT_WS('|', code, country, ROUND(salary * 100)) FROM grade",
+            "SELECT concat_ws('|', g.code, c.code, CAST(round(salary * 100) AS INTEGER)) \
+             FROM fact_grade g JOIN dim_country c USING (country_key) WHERE g.country = c.code",
+        ),
+    ],
+};
+
+/// Every surrogate key of the facts, with the natural key that it stands for.
+fn keys(payroll: &Sandbox) -> Vec<String> {
+    payroll.star(
+        "SELECT concat_ws('|', assignment_key, emp_no, dept_no, from_date) FROM fact_assignment \
+         UNION ALL SELECT concat_ws('|', grade_key, code, country) FROM fact_grade ORDER BY 1",
+    )
+}
+
+#[test]
+fn tables_with_keys_of_every_kind_load_and_stay_as_they_are() {
+    let payroll = Sandbox::loaded(&PAYROLL);
+    payroll.assert_star_equals_source();
+    let before = keys(&payroll);
+    payroll.run(&["full-load"]).ends_with(0);
+    assert_eq!(keys(&payroll), before);
+    payroll.run(&["validate", "--all", "--deep"]).ends_with(0);
+}
+
+#[test]
+fn rows_with_keys_of_every_kind_come_change_and_go() {
+    let payroll = Sandbox::loaded(&PAYROLL);
+    payroll.change(&[
+        "UPDATE country SET name = 'Osterreich' WHERE code = 'AT'",
+        "INSERT INTO country VALUES ('DE', 'Germany')",
+        "UPDATE employee SET country = 'DE', born = '1999-12-31' WHERE emp_no IN (1, 2, 3)",
+        "INSERT INTO department VALUES ('d-4', 'New', FALSE)",
+        "UPDATE assignment SET dept_no = 'd-4' WHERE emp_no = 10 AND from_date < '2024-01-01'",
+        "UPDATE assignment SET from_date = from_date + INTERVAL 1 DAY WHERE emp_no = 11",
+        "UPDATE assignment SET hours = 0.125 WHERE emp_no = 12 AND from_date = '2024-06-01'",
+        "DELETE FROM assignment WHERE emp_no BETWEEN 20 AND 25 AND dept_no = 'd-1'",
+        "DELETE FROM department WHERE dept_no = 'D-3'",
+        "DELETE FROM assignment WHERE dept_no = 'D-3'",
+        "UPDATE grade SET salary = 1.25 WHERE code = 'A' AND country = 'BR'",
+        "DELETE FROM grade WHERE code = 'B'",
+        "INSERT INTO grade VALUES ('C', 'DE', 7)",
+    ]);
+    payroll.run(&["incremental"]).ends_with(0);
+    payroll.assert_star_equals_source();
+    payroll
+        .run(&["validate", "--all", "--deep", "--no-pending"])
+        .ends_with(0);
+}
+
+#[test]
+fn totals_without_days_are_compared_by_group_in_their_unit() {
+    let payroll = Sandbox::loaded(&PAYROLL);
+    payroll.settle();
+    let validation = payroll.run(&["validate", "--json"]).ends_with(0).json();
+    let of = |measure: &str| {
+        let figures = validation["totals"].as_array().unwrap().iter();
+        let figures = figures.filter(|figure| figure["measure"] == measure && figure["table"] == "fact_assignment");
+        let text = |figure: &serde_json::Value| format!("{}|{}", figure["group"].as_str().unwrap(), figure["target"]);
+        let mut found: Vec<String> = figures.map(text).collect();
+        found.sort_unstable();
+        found
+    };
+    let expected = |sum: &str| {
+        let select = format!("SELECT CONCAT_WS('|', dept_no, CAST({sum} AS SIGNED)) FROM assignment GROUP BY dept_no");
+        let mut expected = payroll.source(&select);
+        expected.sort_unstable();
+        expected
+    };
+    assert_eq!(of("thousandths_of_hours"), expected("SUM(hours) * 1000"));
+    assert_eq!(of("rows"), expected("COUNT(*)"));
+    payroll.tamper("UPDATE fact_assignment SET hours = hours + 0.001 WHERE emp_no = 5 AND dept_no = 'd-1'");
+    payroll.run(&["validate"]).ends_with(1);
+    payroll.tamper("DELETE FROM fact_grade WHERE code = 'B'");
+    payroll.run(&["repair"]).ends_with(0);
+    payroll.run(&["validate"]).ends_with(0);
+    payroll.assert_star_equals_source();
+}
+
+#[test]
+fn a_row_returns_from_quarantine_under_its_key_whatever_its_natural_key_is() {
+    let payroll = Sandbox::loaded(&PAYROLL);
+    let before = keys(&payroll);
+    payroll.change(&[
+        "DELETE FROM department WHERE dept_no = 'd-1'",
+        "DELETE FROM country WHERE code = 'CA'",
+        "DELETE FROM employee WHERE emp_no = 7",
+    ]);
+    payroll.run(&["incremental"]).ends_with(0);
+    let waiting = payroll.star("SELECT key FROM sync_reject WHERE source_table = 'grade'");
+    assert_eq!(waiting, [r"C\,1,CA"]);
+    payroll.change(&[
+        "INSERT INTO department VALUES ('d-1', 'Sales again', FALSE)",
+        "INSERT INTO country VALUES ('CA', 'Canada again')",
+        "INSERT INTO employee VALUES (7, 'Back', NULL, 'CA')",
+    ]);
+    payroll.run(&["incremental"]).ends_with(0);
+    assert_eq!(keys(&payroll), before);
+    payroll.assert_star_equals_source();
+}
+
+#[test]
+fn a_text_that_the_server_takes_for_equal_is_another_key() {
+    let payroll = Sandbox::loaded(&PAYROLL);
+    payroll.change(&["UPDATE employee SET country = 'at' WHERE emp_no = 4"]);
+    payroll.run(&["incremental"]).ends_with(0);
+    assert_eq!(
+        payroll.star("SELECT code FROM sync_reject WHERE source_table = 'employee'"),
+        ["MISSING_PARENT"]
+    );
+    payroll.change(&["UPDATE employee SET country = 'AT' WHERE emp_no = 4"]);
+    payroll.run(&["incremental"]).ends_with(0);
+    payroll.assert_star_equals_source();
+}
