@@ -16,6 +16,7 @@ mod bulk;
 mod busy;
 mod changes;
 mod connecting;
+mod copies;
 mod deep;
 mod errors;
 mod explain;

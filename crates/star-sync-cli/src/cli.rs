@@ -24,6 +24,8 @@ pub(crate) const DEFAULT_LIMIT: usize = 10;
 pub(crate) const DEFAULT_WORKERS: u32 = 2;
 pub(crate) const DEFAULT_TARGET: &str = "analytics.db";
 pub(crate) const DEFAULT_DAYS: u64 = 30;
+/// The owner, and the group that readers are in.
+pub(crate) const DEFAULT_COPY_MODE: &str = "0640";
 pub(crate) const DEFAULT_KEEP_RUNS: u64 = 10_000;
 
 /// The command line of every program; its name and what it is about are the program's.
@@ -194,6 +196,15 @@ pub enum Command {
     /// and why both sides differ. KEY is the source's key of the row.
     #[command(after_help = "Examples:\n  {program} explain {fact} 424\n  {program} explain {dimension} 1 --json")]
     Explain(Explain),
+    /// Write a copy of the star for readers, which any account that may read it can open
+    ///
+    /// A consistent copy of the star's tables and views in one file, without a write-ahead log, made anew and then put in
+    /// place at once. It is for reading alone: neither a target nor a backup. The source is not contacted. Readers that
+    /// stay connected keep the copy that they opened.
+    #[command(
+        after_help = "Examples:\n  {program} copy /srv/reports/star.db\n  {program} copy /srv/reports/star.db --mode 0644 --without personal"
+    )]
+    Copy(Copy),
     /// Print the completions of a shell
     #[command(
         display_order = 997,
@@ -249,6 +260,47 @@ pub struct Incremental {
     /// With --every: /healthz answers 200 while the last success is younger than this, 503 else
     #[arg(long, env = "{ENV}_HEALTHY_WITHIN", value_name = "SECONDS", value_parser = interval, default_value = "5m")]
     pub healthy_within: Duration,
+
+    #[command(flatten)]
+    pub copy: CopyTo,
+}
+
+#[derive(Debug, Args)]
+pub struct Copy {
+    /// The copy; what is there is replaced if it is a copy
+    #[arg(value_parser = path)]
+    pub path: PathBuf,
+
+    /// Who may read the copy, as chmod takes it: its owner, its group, everybody
+    #[arg(long, env = "{ENV}_COPY_MODE", value_name = "MODE", default_value = DEFAULT_COPY_MODE, value_parser = read_mode)]
+    pub mode: u32,
+
+    /// Leave out declared personal data: `personal` for all of it, or names of columns
+    ///
+    /// Text is replaced by a pseudonym, the column's name with the row's key; any other value by NULL. COLUMN stands for
+    /// those of all tables, TABLE.COLUMN for one.
+    #[arg(long, env = "{ENV}_COPY_WITHOUT", value_name = "COLUMN", value_delimiter = ',')]
+    pub without: Vec<String>,
+}
+
+/// A copy after runs.
+#[derive(Debug, Args)]
+pub struct CopyTo {
+    /// Also copy the star for readers, after a run that changed rows: see the command copy
+    #[arg(long, env = "{ENV}_COPY_TO", value_name = "PATH", value_parser = path)]
+    pub copy_to: Option<PathBuf>,
+
+    /// With --copy-to: copy at most once in so many seconds (or 500ms, 2m)
+    #[arg(long, env = "{ENV}_COPY_EVERY", value_name = "SECONDS", value_parser = pause, default_value = "1m")]
+    pub copy_every: Duration,
+
+    /// With --copy-to: who may read the copy, as chmod takes it
+    #[arg(long, env = "{ENV}_COPY_MODE", value_name = "MODE", default_value = DEFAULT_COPY_MODE, value_parser = read_mode)]
+    pub copy_mode: u32,
+
+    /// With --copy-to: leave out declared personal data, `personal` for all of it, or names of columns
+    #[arg(long, env = "{ENV}_COPY_WITHOUT", value_name = "COLUMN", value_delimiter = ',')]
+    pub without: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -353,6 +405,20 @@ pub(crate) fn pause(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Permissions of a file that its owner reads, and that nobody else writes.
+fn read_mode(text: &str) -> Result<u32, String> {
+    const OWNER_READS: u32 = 0o400;
+    const OTHERS_WRITE: u32 = 0o022;
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| (3..=4).contains(&text.len()) && !text.starts_with('+') && *mode <= 0o777)
+        .filter(|mode| mode & OWNER_READS != 0 && mode & OTHERS_WRITE == 0)
+        .ok_or_else(|| {
+            "expected permissions as chmod takes them, such as 0640 or 0644, that let the owner read and nobody else write"
+                .to_owned()
+        })
+}
+
 /// A day that both databases can tell.
 pub fn day(text: &str) -> Result<NaiveDate, String> {
     text.parse()
@@ -380,6 +446,25 @@ mod tests {
         assert_eq!(interval("500ms"), Ok(Duration::from_millis(500)));
         assert!(interval("0").is_err());
         assert!(interval("soon").is_err());
+    }
+
+    #[test]
+    fn a_mode_lets_its_owner_read_and_nobody_else_write() {
+        assert_eq!(read_mode("0640"), Ok(0o640));
+        assert_eq!(read_mode("444"), Ok(0o444));
+        for mode in [
+            "0",
+            "0660",
+            "0646",
+            "0040",
+            "1640",
+            "+640",
+            "0648",
+            "rw-r-----",
+            "00640",
+        ] {
+            assert!(read_mode(mode).is_err(), "{mode}");
+        }
     }
 
     #[test]

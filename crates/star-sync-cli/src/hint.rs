@@ -32,7 +32,7 @@ pub fn of_answer(cause: &DbErr) -> &'static str {
 fn of_engine(error: &Engine) -> &'static str {
     match error {
         Engine::Source { cause, .. } => of_source(error.code(), cause),
-        Engine::Target { cause, .. } => of_target(error.code(), cause),
+        Engine::Target { cause, .. } | Engine::Copy { cause, .. } => of_target(error.code(), cause),
         Engine::TargetFolder { problem, .. } if *problem == "cannot be written" => {
             "make the folder writable by this user (SQLite keeps files beside the target), or name another path with \
              --target"
@@ -90,6 +90,26 @@ fn of_code(code: Code) -> &'static str {
         Code::TargetBusy => "wait for it to finish, or stop it",
         Code::TargetLogHeld => {
             "another program has a transaction open on the target; end it, and run the command again: nothing is lost"
+        }
+        Code::TargetCopy => {
+            "nothing was changed; a copy is for readers alone: name with --target the file that `{program} init` has made"
+        }
+        Code::CopyForeign => "nothing was changed; only a copy is replaced: name another path for it",
+        Code::CopyWritten => {
+            "the copy stays as it was; close the programs that write to it (readers open it read-only), or name another \
+             path for the copy"
+        }
+        Code::CopyFull => {
+            "make room on the copy's disk, or raise the limit on the size of files (`ulimit -f`); the target and the copy \
+             from before stay as they were"
+        }
+        Code::CopyUnwritable => {
+            "make the copy's folder writable by this user, or name another path for it; the target and the copy from \
+             before stay as they were"
+        }
+        Code::CopyFile => {
+            "check that the copy's folder exists and that this user may write to it; the target and the copy from before \
+             stay as they were"
         }
         Code::NotLoaded => "run `{program} full-load` first",
         Code::Orphans => {

@@ -55,7 +55,7 @@ source_record! {
 }
 
 pub fn table() -> Table {
-    Table::dimension::<Entity, _>(map)
+    Table::dimension::<Entity, _>(map).personal([Column::FirstName, Column::LastName])
 }
 
 fn map(customer: Customer, _: &Lookups) -> Result<ActiveModel, Rejection> {

@@ -46,7 +46,7 @@ source_record! {
 }
 
 pub fn table() -> Table {
-    Table::dimension::<Entity, _>(map)
+    Table::dimension::<Entity, _>(map).personal([Column::FirstName, Column::LastName])
 }
 
 fn map(member: StaffMember, _: &Lookups) -> Result<ActiveModel, Rejection> {

@@ -33,7 +33,9 @@ pub(crate) async fn run(session: &Session, arguments: &Incremental, every: Durat
             _ = ticks.tick() => {}
         }
         let (mut command, mut run) = ("incremental", session.again());
-        let mut result = load::sync(&run, command, load).await.map(|report| report.status);
+        let mut result = load::sync(&run, command, load, Some(&arguments.copy))
+            .await
+            .map(|report| report.status);
         run.write_metrics();
         run.disconnect().await;
         if let (Ok(Status::Done), Some(pace)) = (&result, arguments.validate_every)

@@ -12,6 +12,7 @@ pub(crate) async fn run(session: &Session, arguments: &FullLoad) -> Result<u8> {
         Load::Full {
             accept_source: arguments.accept_source,
         },
+        None,
     )
     .await
 }

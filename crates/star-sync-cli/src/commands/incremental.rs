@@ -1,7 +1,7 @@
 //! `incremental`: what is new or changed since the markers, then the comparison.
 
 use super::load::{self, Load};
-use super::{Session, forever};
+use super::{Session, copy, forever};
 use crate::cli::Incremental;
 use crate::error::Result;
 
@@ -10,8 +10,9 @@ pub(crate) async fn run(session: &Session, arguments: &Incremental) -> Result<u8
         dry_run: arguments.dry_run,
         verify_budget_seconds: arguments.verify_budget,
     };
+    copy::check(session.star(), &arguments.copy)?;
     match arguments.every {
         Some(every) => forever::run(session, arguments, every, load).await,
-        None => load::run(session, "incremental", load).await,
+        None => load::run(session, "incremental", load, Some(&arguments.copy)).await,
     }
 }

@@ -12,6 +12,7 @@ use star_sync::pipeline::progress::Progress;
 use star_sync::runs::report::Report;
 use star_sync::runs::{full_load, incremental, repair};
 use star_sync::source::check;
+use star_sync::target::copy;
 use star_sync::target::sqlite::lock::Lock;
 use star_sync::target::sqlite::others;
 use star_sync::target::{ForeignKeys, Target};
@@ -19,6 +20,7 @@ use star_sync::verify::verdict::VerdictCode;
 use tracing::info;
 
 use super::Session;
+use crate::cli::CopyTo;
 use crate::config::target_path;
 use crate::error::{EXIT_DIFFERENCES, Result};
 use crate::output::progress::Watcher;
@@ -45,12 +47,15 @@ struct Summary<'a> {
     #[serde(flatten)]
     report: &'a Report,
     rows_per_second: f64,
+    /// The copy for readers that was made after the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copy: Option<&'a copy::Report>,
 }
 
 /// Syncs, again if the source is lost meanwhile, and prints the summary.
-pub(crate) async fn run(session: &Session, command: &'static str, load: Load) -> Result<u8> {
+pub(crate) async fn run(session: &Session, command: &'static str, load: Load, copy_to: Option<&CopyTo>) -> Result<u8> {
     let report = session
-        .persistently(async |attempt| sync(attempt, command, load).await)
+        .persistently(async |attempt| sync(attempt, command, load, copy_to).await)
         .await?;
     let would_repair =
         matches!(load, Load::Repair { dry_run: true }) && report.verdict.code == VerdictCode::WouldChange;
@@ -61,10 +66,24 @@ pub(crate) async fn run(session: &Session, command: &'static str, load: Load) ->
     })
 }
 
-/// One run, seen by the metrics and printed.
-pub(crate) async fn sync(session: &Session, command: &'static str, load: Load) -> Result<Report> {
-    let run = sync_unseen(session, command, load);
-    let report = session.watched(command, run, |report| report.status).await?;
+/// One run, with the copy after it, seen by the metrics and printed.
+pub(crate) async fn sync(
+    session: &Session,
+    command: &'static str,
+    load: Load,
+    copy_to: Option<&CopyTo>,
+) -> Result<Report> {
+    let run = async {
+        let report = sync_unseen(session, command, load).await?;
+        let copied = match copy_to {
+            Some(copy_to) if !report.dry_run => {
+                super::copy::after_run(session, copy_to, report.verdict.is_mismatch()).await?
+            }
+            _ => None,
+        };
+        Ok((report, copied))
+    };
+    let (report, copied) = session.watched(command, run, |(report, _)| report.status).await?;
     if !report.dry_run {
         tell_metrics(session.star(), command, &report);
     }
@@ -72,12 +91,16 @@ pub(crate) async fn sync(session: &Session, command: &'static str, load: Load) -
     let summary = Summary {
         rows_per_second: human::rate(report.counts().read, seconds).round(),
         report: &report,
+        copy: copied.as_ref(),
     };
-    let text = if session.is_repeated {
+    let mut text = if session.is_repeated {
         output::report::line(session.program.name(), command, &report, seconds)
     } else {
         output::report::text(command, &report, seconds)
     };
+    if let (Some(copied), false) = (&copied, session.is_repeated) {
+        text = format!("{}\n{}", super::copy::line(copied), text);
+    }
     session.output.result(command, seconds, &summary, &text)?;
     Ok(report)
 }

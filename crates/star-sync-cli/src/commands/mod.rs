@@ -28,6 +28,7 @@ use crate::program::{ExtraCommand, Program};
 use crate::threads::{ThreadPlan, Work};
 
 mod advice;
+mod copy;
 mod explain;
 mod forever;
 mod full_load;
@@ -108,6 +109,7 @@ impl Task {
             Command::Explain(arguments) => session.unless_stopped(explain::run(session, arguments)).await,
             Command::Validate(arguments) => validate::run(session, arguments).await,
             Command::Status(arguments) => session.unless_stopped(status::run(session, arguments)).await,
+            Command::Copy(arguments) => session.unless_stopped(copy::run(session, arguments)).await,
             Command::Completions { shell } => manual::completions(session.program, *shell),
             Command::Man { command } => manual::page(session.program, command),
         }
@@ -174,6 +176,7 @@ fn name(command: &Command) -> &'static str {
         Command::Explain(_) => "explain",
         Command::Validate(_) => "validate",
         Command::Status(_) => "status",
+        Command::Copy(_) => "copy",
         Command::Completions { .. } => "completions",
         Command::Man { .. } => "man",
     }

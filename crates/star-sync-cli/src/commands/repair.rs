@@ -9,5 +9,5 @@ pub(crate) async fn run(session: &Session, arguments: &Repair) -> Result<u8> {
     let load = Load::Repair {
         dry_run: arguments.dry_run,
     };
-    load::run(session, "repair", load).await
+    load::run(session, "repair", load, None).await
 }

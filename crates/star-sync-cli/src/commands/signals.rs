@@ -33,6 +33,7 @@ pub(crate) fn hint(command: &Command) -> &'static str {
         Command::Incremental(arguments) if arguments.dry_run => DRY_RUN,
         Command::Repair(arguments) if arguments.dry_run => DRY_RUN,
         Command::Incremental(_) | Command::Repair(_) => NOTHING_KEPT,
+        Command::Copy(_) => "nothing was changed, and the copy from before is as it was; run the command again",
         Command::Explain(_)
         | Command::Validate(_)
         | Command::Status(_)

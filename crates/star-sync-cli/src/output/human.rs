@@ -57,6 +57,12 @@ pub fn grouped(number: impl Into<i128>) -> String {
     text
 }
 
+/// The size of a file.
+pub(crate) fn mebibytes(bytes: u64) -> String {
+    let tenths = bytes.saturating_mul(10).div_ceil(1024 * 1024);
+    format!("{}.{} MiB", grouped(tenths / 10), tenths % 10)
+}
+
 /// A number of smallest units, of which so many digits stand behind the point.
 pub(crate) fn units(number: i64, decimals: u32) -> String {
     let sign = if number < 0 { "-" } else { "" };

@@ -107,6 +107,7 @@ impl Table {
             natural_key,
             sums: vec![],
             totals: None,
+            personal: vec![],
             selected,
             mistakes,
         }
@@ -213,6 +214,13 @@ impl Table {
     #[must_use]
     pub fn totals(mut self, totals: Totals) -> Self {
         self.totals = Some(totals);
+        self
+    }
+
+    /// These columns are about persons. A copy can leave them out: text is replaced by a pseudonym, any other value by NULL.
+    #[must_use]
+    pub fn personal<C: ColumnTrait>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
+        self.personal.extend(columns.into_iter().map(|column| column.as_str()));
         self
     }
 

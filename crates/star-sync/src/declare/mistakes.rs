@@ -1,6 +1,7 @@
 //! What is wrong with a declaration, as far as the compiler could not tell.
 
 use crate::declare::lookup::{KeyType, KeysFrom, Need, Side};
+use crate::declare::personal;
 use crate::declare::row::CellType;
 use crate::declare::source_table::Family;
 use crate::declare::star::Star;
@@ -22,6 +23,7 @@ pub(crate) fn of(star: &Star) -> Vec<String> {
             of_lookups(star, table),
             of_follows(star, table),
             of_totals(table),
+            personal::mistakes(table),
         ];
         let of_table = of_table.into_iter().flatten();
         mistakes.extend(of_table.map(|mistake| format!("{}: {mistake}", table.name)));

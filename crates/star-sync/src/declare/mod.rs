@@ -9,6 +9,7 @@ pub mod integer;
 pub mod lookup;
 mod mistakes;
 pub mod period;
+pub mod personal;
 pub mod rejection;
 pub mod row;
 pub mod scope;

@@ -39,6 +39,13 @@ pub struct Names {
     pub application_id: i32,
 }
 
+impl Names {
+    /// Marks a copy for readers, so that it is not taken for a target.
+    pub const fn copy_application_id(&self) -> i32 {
+        self.application_id.wrapping_add(1)
+    }
+}
+
 /// A first and a last year.
 pub type Years = Option<(i32, i32)>;
 

@@ -61,6 +61,8 @@ pub struct Table {
     /// What tells cheaply, beside the row count, that a range of keys differs.
     pub sums: Vec<Sum>,
     pub totals: Option<Totals>,
+    /// Columns that are about persons; copies can leave them out.
+    pub personal: Vec<&'static str>,
     /// What is wrong with the declaration, found while it was made.
     pub mistakes: Vec<String>,
 }

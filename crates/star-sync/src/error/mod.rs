@@ -110,6 +110,28 @@ pub enum Error {
         mebibytes: u64,
         holders: String,
     },
+    #[error("the target {path} is a copy for readers", path = .path.display())]
+    TargetCopy { path: PathBuf },
+
+    #[error("the copy {path} failed while {doing}", path = .path.display())]
+    Copy {
+        path: PathBuf,
+        doing: String,
+        #[source]
+        cause: DbErr,
+    },
+    #[error("the copy {path} cannot be {verb}", path = .path.display())]
+    CopyFile {
+        path: PathBuf,
+        verb: &'static str,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error("{path} is not a copy that {program} has made", path = .path.display())]
+    CopyForeign { path: PathBuf, program: &'static str },
+    #[error("another program writes to the copy {path}: {beside} is there", path = .path.display(), beside = .beside.display())]
+    CopyWritten { path: PathBuf, beside: PathBuf },
+
     #[error("a full load has not finished on this target")]
     NotLoaded,
     #[error("the target would hold rows whose parents are missing:{}", list(.orphans))]
@@ -163,6 +185,18 @@ impl Error {
             Self::TargetOlder { .. } => Code::TargetOlder,
             Self::TargetBusy { .. } => Code::TargetBusy,
             Self::TargetLogHeld { .. } => Code::TargetLogHeld,
+            Self::TargetCopy { .. } => Code::TargetCopy,
+            // Both files are open on one connection; only what is written is the copy.
+            Self::Copy { cause, .. } => match result_code::code_of(cause) {
+                Code::TargetFull => Code::CopyFull,
+                Code::TargetUnwritable => Code::CopyUnwritable,
+                code => code,
+            },
+            Self::CopyFile { cause, .. } if is_full(cause) => Code::CopyFull,
+            Self::CopyFile { cause, .. } if is_refused(cause) => Code::CopyUnwritable,
+            Self::CopyFile { .. } => Code::CopyFile,
+            Self::CopyForeign { .. } => Code::CopyForeign,
+            Self::CopyWritten { .. } => Code::CopyWritten,
             Self::NotLoaded => Code::NotLoaded,
             Self::Orphans { .. } => Code::Orphans,
             Self::TransactionHeld { .. } => Code::TransactionHeld,

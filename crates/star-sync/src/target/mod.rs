@@ -1,9 +1,11 @@
 //! The door to the target: an open file, its one writer, its readers, and the transaction of a run.
 //!
-//! `sqlite` holds what is SQLite's own, `bookkeeping` what the sync remembers, `statement` and `calendar` write the star.
+//! `sqlite` holds what is SQLite's own, `bookkeeping` what the sync remembers, `statement` and `calendar` write the star,
+//! `copy` makes copies of it for readers.
 
 pub mod bookkeeping;
 pub mod calendar;
+pub mod copy;
 pub mod sqlite;
 pub mod statement;
 

@@ -188,6 +188,23 @@ pub async fn last_success_of<C: ConnectionTrait>(connection: &C, commands: &[&st
         .target(|| "reading sync_run".to_owned())
 }
 
+/// The newest run that changed rows of the star, while the history goes back that far; 0 where it does not.
+pub(crate) async fn last_change<C: ConnectionTrait>(connection: &C) -> Result<i64> {
+    use sync_run::Column;
+    let changed = Expr::col(Column::RowsInserted)
+        .add(Expr::col(Column::RowsUpdated))
+        .add(Expr::col(Column::RowsDeleted));
+    let newest: Option<Option<i64>> = sync_run::Entity::find()
+        .select_only()
+        .column_as(Column::Id.max(), "id")
+        .filter(changed.gt(0))
+        .into_tuple()
+        .one(connection)
+        .await
+        .target(|| "reading sync_run".to_owned())?;
+    Ok(newest.flatten().unwrap_or(0))
+}
+
 /// Notes the source's clock of a run, in the transaction that commits its rows.
 pub(crate) async fn note_source_clock<C: ConnectionTrait>(connection: &C, id: i64, clock: DateTime<Utc>) -> Result<()> {
     sync_run::Entity::update_many()

@@ -45,6 +45,8 @@ pub enum ForeignKeys {
 pub(crate) enum Access {
     Read,
     Write(ForeignKeys),
+    /// To a new file, which is worth nothing before it is finished: nothing of it is journalled, synced or checked.
+    Copy,
 }
 
 /// Opens connections to the file, which has to be there.
@@ -83,6 +85,11 @@ pub(crate) async fn connect(path: &Path, access: Access, connections: u32) -> Re
                     .foreign_keys(foreign_keys == ForeignKeys::Enforced)
                     .journal_mode(SqliteJournalMode::Wal)
                     .synchronous(SqliteSynchronous::Normal),
+                Access::Copy => sqlite
+                    .pragma("cache_size", format!("-{CACHE_KIBIBYTES}"))
+                    .foreign_keys(false)
+                    .journal_mode(SqliteJournalMode::Off)
+                    .synchronous(SqliteSynchronous::Off),
             }
         });
     Database::connect(options)

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 
 /// What every SQLite database begins with.
-const HEADER: &[u8; 16] = b"SQLite format 3\0";
+pub(crate) const HEADER: &[u8; 16] = b"SQLite format 3\0";
 
 /// Fails if the target's folder is missing, if what is there is no file, or a file of another program.
 pub(crate) fn check(path: &Path, program: &'static str) -> Result<()> {
@@ -79,7 +79,7 @@ fn check_folder(path: &Path) -> Result<()> {
     }
 }
 
-fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

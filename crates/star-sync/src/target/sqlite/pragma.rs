@@ -31,3 +31,54 @@ pub(crate) const TEMP_FOLDER: &str = "temp_store_directory";
 pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
+/// A number of the program's own in the file's header.
+pub(crate) fn write_user_version(version: i32) -> String {
+    format!("PRAGMA user_version = {version}")
+}
+
+// Copies. ATTACH and DETACH are SQLite's own, and no builder knows CREATE VIEW or CREATE TABLE AS.
+
+/// The name of the target's schema on a connection that writes a copy.
+pub(crate) const TARGET: &str = "target";
+pub(crate) const ATTACH_TARGET: &str = "ATTACH ? AS target";
+pub(crate) const DETACH_TARGET: &str = "DETACH target";
+/// What the names of the sync's own tables begin with.
+pub(crate) const OWN_TABLES: &str = "sync_";
+/// All rows of a table. Only with the asterisk, which a builder refuses in an INSERT, SQLite copies rows and indexes as
+/// they are, without decoding them.
+pub(crate) fn copy_rows(table: &str) -> String {
+    let table = name(table);
+    format!("INSERT INTO main.{table} SELECT * FROM target.{table}")
+}
+/// A table of the target for as long as the connection is open.
+pub(crate) fn keep_table(table: &str) -> String {
+    let table = name(table);
+    format!("CREATE TEMP TABLE {table} AS SELECT * FROM target.{table}")
+}
+/// The name of a view in the copy.
+pub(crate) fn in_copy(view: &str) -> String {
+    format!("main.{}", name(view))
+}
+/// The name of a view that goes with the connection.
+pub(crate) fn kept(view: &str) -> String {
+    format!("temp.{}", name(view))
+}
+/// A view's definition as that of a temporary view. SQLite keeps all of them with this beginning.
+pub(crate) fn temporary(definition: &str) -> Option<String> {
+    let rest = definition.strip_prefix("CREATE VIEW ")?;
+    Some(format!("CREATE TEMP VIEW {rest}"))
+}
+pub(crate) fn view_as_table(view: &str) -> String {
+    format!("CREATE TABLE {} AS SELECT * FROM {}", in_copy(view), kept(view))
+}
+pub(crate) fn drop_view(view: &str) -> String {
+    format!("DROP VIEW {view}")
+}
+/// Finds out whether all is there that a view reads.
+pub(crate) fn look_into(view: &str) -> String {
+    format!("SELECT * FROM {view} LIMIT 0")
+}
+/// A name as SQL takes it.
+fn name(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -36,6 +36,9 @@ pub(crate) async fn pending_migrations(
     };
     let tables = tables(connection).await?;
     let is_ours = application_id == star.names.application_id;
+    if application_id == star.names.copy_application_id() {
+        return Err(Error::TargetCopy { path: path.to_owned() });
+    }
     // A file without tables is ours too: a creation that was interrupted.
     if !is_ours && !tables.is_empty() {
         return Err(Error::TargetForeign {

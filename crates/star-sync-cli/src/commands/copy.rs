@@ -1,0 +1,120 @@
+//! `copy`: the star for readers of other accounts; also after runs of `incremental --copy-to`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde::Serialize;
+use star_sync::declare::personal::PersonalColumn;
+use star_sync::declare::star::Star;
+use star_sync::target::copy::{self, Report, Request, due};
+use tracing::{info, warn};
+
+use super::Session;
+use crate::cli::{Copy, CopyTo};
+use crate::config::target_path;
+use crate::error::{Code, Error, Result};
+use crate::output::human;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    target: &'a Path,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+pub(crate) async fn run(session: &Session, arguments: &Copy) -> Result<u8> {
+    let without = left_out(session.star(), &arguments.without)?;
+    let target = target_path(&session.global)?;
+    let request = Request {
+        star: session.star(),
+        target: &target,
+        copy: &arguments.path,
+        mode: arguments.mode,
+        without: &without,
+    };
+    let report = copy::run(&request).await?;
+    let document = Document {
+        target: &target,
+        report: &report,
+    };
+    let text = text(&report);
+    session.output.result("copy", session.seconds(), &document, &text)?;
+    Ok(0)
+}
+
+/// Finds out, before anything is contacted, whether the settings can be followed.
+pub(crate) fn check(star: &Star, arguments: &CopyTo) -> Result<()> {
+    left_out(star, &arguments.without).map(drop)
+}
+
+/// Makes the copy that is asked for after a run, if one is due.
+pub(crate) async fn after_run(session: &Session, arguments: &CopyTo, is_mismatch: bool) -> Result<Option<Report>> {
+    let Some(path) = &arguments.copy_to else {
+        return Ok(None);
+    };
+    let star = session.star();
+    let target = target_path(&session.global)?;
+    if !due::is_due(star, &target, path, arguments.copy_every).await? {
+        return Ok(None);
+    }
+    if is_mismatch {
+        warn!(
+            code = "COPY_KEPT",
+            copy = %path.display(),
+            "source and target differ: the copy stays as it was, and is made again after a run that finds no mismatch"
+        );
+        return Ok(None);
+    }
+    let report = copy::run(&Request {
+        star,
+        target: &target,
+        copy: path,
+        mode: arguments.copy_mode,
+        without: &left_out(star, &arguments.without)?,
+    })
+    .await?;
+    info!(copy = %path.display(), bytes = report.bytes, "copied");
+    Ok(Some(report))
+}
+
+/// The personal columns that are named.
+fn left_out(star: &Star, names: &[String]) -> Result<Vec<PersonalColumn>> {
+    star.personal_columns_named(names).map_err(|unknown| {
+        let declared = star.personal_columns();
+        let columns: Vec<String> = declared.iter().map(ToString::to_string).collect();
+        let hint = if columns.is_empty() {
+            "this star declares no personal columns: leave --without out".to_owned()
+        } else {
+            format!("name `personal` for all, or some of {}", columns.join(", "))
+        };
+        let what = format!("--without names {unknown:?}, which is not declared as personal data");
+        Error::setting(Code::NameUnknown, what, hint)
+    })
+}
+
+fn text(report: &Report) -> String {
+    let rows: u64 = report.tables.iter().map(|table| table.rows).sum();
+    let mut text = format!(
+        "copied {} rows of {} tables, and {} views, to {}: {}, mode {}",
+        human::grouped(rows),
+        report.tables.len(),
+        report.views.len(),
+        report.copy.display(),
+        human::mebibytes(report.bytes),
+        report.mode
+    );
+    if !report.without.is_empty() {
+        let columns: Vec<String> = report.without.iter().map(ToString::to_string).collect();
+        let _ = write!(text, "\nwithout {}: pseudonyms stand there", columns.join(", "));
+    }
+    text
+}
+
+/// What a run's own lines say of the copy that was made after it.
+pub(crate) fn line(report: &Report) -> String {
+    format!(
+        "copied to {}: {}",
+        report.copy.display(),
+        human::mebibytes(report.bytes)
+    )
+}
