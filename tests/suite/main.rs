@@ -18,6 +18,7 @@ mod changes;
 mod connecting;
 mod copies;
 mod deep;
+mod digest;
 mod errors;
 mod explain;
 mod few_threads;

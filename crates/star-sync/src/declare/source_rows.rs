@@ -111,6 +111,11 @@ fn length(value: &MySqlValueRef<'_>) -> u64 {
 }
 
 impl SourceRow<'_> {
+    /// One column, as it was decoded.
+    pub(crate) fn raw(&self, column: usize) -> &Cell {
+        &self.cells[column]
+    }
+
     /// One column; nothing for NULL and for what cannot be read as a `T`, such as a date that is none.
     pub fn cell<T: FromCell>(self, column: usize) -> Option<T> {
         T::from_cell(&self.cells[column])

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod check;
 pub mod connect;
+pub mod digest;
 pub mod indexes;
 pub mod open_work;
 pub mod reader;

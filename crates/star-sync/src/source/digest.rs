@@ -1,0 +1,295 @@
+//! A digest of source rows that the server computes in SQL, and we compute from decoded rows, to the same number. Two sets of
+//! rows with the same digest are the same rows, but for a chance of one in some billions.
+//!
+//! Of a set of rows it is their number, and the sum of `row * weight` over them. `row` is the sum of `value * multiplier` over
+//! the columns, each value an integer below [`VALUES`], modulo [`ROWS`]; `weight` comes from the key, so that two rows that
+//! exchange a value are seen. Multipliers are drawn once for each target: no data is unlucky everywhere. All of it is
+//! integer arithmetic within 63 bits.
+
+use std::ops::AddAssign;
+
+use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
+use rust_decimal::Decimal;
+use sea_orm::DbErr;
+use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, Query, SelectStatement};
+
+use crate::declare::cell::Cell;
+use crate::declare::source_rows::{SourceRow, SourceRows};
+use crate::declare::source_table::Family;
+
+/// Values are taken modulo this: the largest prime of 31 bits.
+const VALUES: i64 = 2_147_483_647;
+/// Sums of a row are taken modulo this: the largest prime of 32 bits.
+const ROWS: i64 = 4_294_967_291;
+/// Keys are taken modulo this: the largest prime of 16 bits.
+const WEIGHTS: i64 = 65_521;
+/// Columns whose products are added up before a modulo: `16 * 2^31 * 2^27 < 2^63`.
+const COLUMNS_A_SUM: usize = 16;
+const MULTIPLIER_BITS: u32 = 27;
+/// What stands for NULL.
+const NULL: i64 = 1_923_174_077;
+
+/// A column that is part of a digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DigestColumn {
+    pub name: String,
+    pub family: Family,
+    /// Digits behind the point of a DECIMAL.
+    pub scale: u32,
+}
+
+/// How the rows of one source table are digested.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DigestPlan {
+    table: String,
+    /// The key's is the first; the others are as they stand in a select.
+    columns: Vec<DigestColumn>,
+    multipliers: Vec<i64>,
+}
+
+/// The digest of some rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Digest {
+    pub rows: u64,
+    pub sum: i128,
+}
+
+impl AddAssign for Digest {
+    fn add_assign(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.sum += other.sum;
+    }
+}
+
+impl DigestPlan {
+    /// Digests these columns, the first of which is the integer that rows are named by. `seed` is the target's own.
+    /// Nothing if one of them is of a type that has no digest.
+    pub fn new(table: &str, columns: Vec<DigestColumn>, seed: u64) -> Option<Self> {
+        let has_digest = |column: &DigestColumn| column.family != Family::Unsupported;
+        if !columns.iter().all(has_digest) || columns.first()?.family != Family::Integer {
+            return None;
+        }
+        let mut state = seed;
+        let multipliers = columns.iter().map(|_| multiplier(&mut state)).collect();
+        Some(Self {
+            table: table.to_owned(),
+            columns,
+            multipliers,
+        })
+    }
+
+    /// Selects the columns, in their order, unfiltered: what [`DigestPlan::of_rows`] digests.
+    pub fn select_rows(&self) -> SelectStatement {
+        let columns = self.columns.iter().map(|column| self.column(column));
+        Query::select().exprs(columns).from(Alias::new(&self.table)).to_owned()
+    }
+
+    /// Selects the digest of all rows, unfiltered: their number, and the sum as a text.
+    pub fn select_digest(&self) -> SelectStatement {
+        let sum = Func::sum(self.row().mul(self.weight()));
+        Query::select()
+            .expr(Expr::col(Asterisk).count())
+            .expr(Expr::expr(sum).if_null(0).cast_as("CHAR"))
+            .from(Alias::new(&self.table))
+            .to_owned()
+    }
+
+    /// The digest in a row of that.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn digest_in(row: SourceRow<'_>) -> Result<Digest, DbErr> {
+        let unfit = || DbErr::Type("not a digest".to_owned());
+        let rows: i64 = row.key(0)?;
+        let sum: String = row.known(1)?.ok_or_else(unfit)?;
+        Ok(Digest {
+            rows: rows.unsigned_abs(),
+            sum: sum.parse().map_err(|_| unfit())?,
+        })
+    }
+
+    /// The digest of decoded rows.
+    pub fn of_rows(&self, rows: &SourceRows) -> Digest {
+        let mut digest = Digest::default();
+        for row in rows.iter() {
+            digest += self.of_row(row);
+        }
+        digest
+    }
+
+    fn of_row(&self, row: SourceRow<'_>) -> Digest {
+        let values = self.columns.iter().enumerate();
+        let products: Vec<i64> = values
+            .map(|(position, column)| value(row.raw(position), column) * self.multipliers[position])
+            .collect();
+        let sums = products
+            .chunks(COLUMNS_A_SUM)
+            .map(|products| products.iter().sum::<i64>() % ROWS);
+        let of_row = sums.sum::<i64>() % ROWS;
+        let key = match row.raw(0) {
+            Cell::Integer(key) => key % WEIGHTS,
+            Cell::Huge(key) => (key % WEIGHTS.cast_unsigned()).cast_signed(),
+            _ => 0,
+        };
+        Digest {
+            rows: 1,
+            sum: i128::from(of_row * (key + WEIGHTS)),
+        }
+    }
+
+    fn row(&self) -> Expr {
+        let products: Vec<Expr> = self
+            .columns
+            .iter()
+            .zip(&self.multipliers)
+            .map(|(column, multiplier)| self.value(column).mul(*multiplier))
+            .collect();
+        let sums = products
+            .chunks(COLUMNS_A_SUM)
+            .map(|products| modulo(added(products.to_vec()), ROWS));
+        modulo(added(sums.collect()), ROWS)
+    }
+
+    fn weight(&self) -> Expr {
+        let key = self.column(&self.columns[0]);
+        modulo(key, WEIGHTS).cast_as("SIGNED").add(WEIGHTS)
+    }
+
+    fn column(&self, column: &DigestColumn) -> Expr {
+        Expr::col((Alias::new(&self.table), Alias::new(&column.name)))
+    }
+
+    /// A column's value as an integer below `VALUES`.
+    fn value(&self, column: &DigestColumn) -> Expr {
+        let cell = self.column(column);
+        let integer = match column.family {
+            Family::Integer | Family::Unsupported => cell,
+            Family::Decimal => cell.mul(Expr::cust(format!("1{}", "0".repeat(column.scale as usize)))),
+            Family::Date => Func::cust("TO_DAYS").arg(cell).into(),
+            Family::DateTime | Family::Timestamp => {
+                let seconds: Expr = Func::cust("TO_SECONDS").arg(cell.clone()).into();
+                seconds.mul(1_000_000).add(Func::cust("MICROSECOND").arg(cell))
+            }
+            Family::Text => {
+                // As the driver receives it.
+                Func::cust("CRC32")
+                    .arg(cell.cast_as("CHAR CHARACTER SET utf8mb4"))
+                    .into()
+            }
+        };
+        modulo(integer, VALUES).cast_as("SIGNED").if_null(NULL)
+    }
+}
+
+fn added(mut terms: Vec<Expr>) -> Expr {
+    let first = terms.remove(0);
+    terms.into_iter().fold(first, Expr::add)
+}
+
+fn modulo(number: Expr, modulus: i64) -> Expr {
+    Func::cust("MOD").args([number, modulus.into()]).into()
+}
+
+/// A cell's value as an integer below `VALUES`, with the sign of the cell, as SQL has it.
+fn value(cell: &Cell, column: &DigestColumn) -> i64 {
+    match (cell, column.family) {
+        (Cell::Integer(number), Family::Decimal) => decimal(Decimal::from(*number), column.scale),
+        (Cell::Integer(number), _) => number % VALUES,
+        (Cell::Huge(number), Family::Decimal) => decimal(Decimal::from(*number), column.scale),
+        (Cell::Huge(number), _) => (number % VALUES.cast_unsigned()).cast_signed(),
+        (Cell::Decimal(number), _) => decimal(*number, column.scale),
+        (Cell::Time(time), Family::Date) => days(time.date()) % VALUES,
+        (Cell::Time(time), _) => microseconds(*time) % VALUES,
+        (Cell::Text(text), _) => i64::from(crc32fast::hash(text.as_bytes())) % VALUES,
+        // What cannot be read is a zero date, or differs from what the server makes of it: then the rows are read.
+        (Cell::Null | Cell::Unreadable, _) => NULL,
+    }
+}
+
+/// MySQL's TO_DAYS.
+fn days(day: NaiveDate) -> i64 {
+    i64::from(day.num_days_from_ce()) + 365
+}
+
+fn microseconds(time: NaiveDateTime) -> i64 {
+    let seconds = days(time.date()) * 86_400 + i64::from(time.num_seconds_from_midnight());
+    seconds * 1_000_000 + i64::from(time.nanosecond() / 1_000)
+}
+
+fn decimal(mut number: Decimal, scale: u32) -> i64 {
+    number.rescale(scale);
+    i64::try_from(number.mantissa() % i128::from(VALUES)).unwrap_or(NULL)
+}
+
+/// The next multiplier of a sequence (SplitMix64): odd, and large enough to fill the modulus.
+fn multiplier(state: &mut u64) -> i64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut mixed = *state;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    let high_bit = 1_u64 << (MULTIPLIER_BITS - 1);
+    let bits = (mixed ^ (mixed >> 31)) & (high_bit - 1);
+    (bits | high_bit | 1).cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::sea_query::MysqlQueryBuilder;
+
+    use super::*;
+
+    fn column(name: &str, family: Family, scale: u32) -> DigestColumn {
+        DigestColumn {
+            name: name.to_owned(),
+            family,
+            scale,
+        }
+    }
+
+    #[test]
+    fn a_table_with_a_type_that_has_no_digest_or_without_an_integer_key_has_none() {
+        let key = column("id", Family::Integer, 0);
+        assert!(DigestPlan::new("t", vec![key.clone(), column("x", Family::Unsupported, 0)], 1).is_none());
+        assert!(DigestPlan::new("t", vec![column("code", Family::Text, 0)], 1).is_none());
+        assert!(DigestPlan::new("t", vec![], 1).is_none());
+        assert!(DigestPlan::new("t", vec![key], 1).is_some());
+    }
+
+    #[test]
+    fn the_server_is_asked_in_integers() {
+        let columns = vec![column("id", Family::Integer, 0), column("amount", Family::Decimal, 2)];
+        let mut plan = DigestPlan::new("t", columns, 7).unwrap();
+        plan.multipliers = vec![3, 5];
+        assert_eq!(
+            plan.select_digest().to_string(MysqlQueryBuilder),
+            "SELECT COUNT(*), CAST(IFNULL(SUM(MOD(MOD((IFNULL(CAST(MOD(`t`.`id`, 2147483647) AS SIGNED), 1923174077) * 3) \
+             + (IFNULL(CAST(MOD(`t`.`amount` * 100, 2147483647) AS SIGNED), 1923174077) * 5), 4294967291), 4294967291) * \
+             (CAST(MOD(`t`.`id`, 65521) AS SIGNED) + 65521)), 0) AS CHAR) FROM `t`"
+        );
+    }
+
+    #[test]
+    fn days_are_those_of_the_server() {
+        let day = |year, month, day| days(NaiveDate::from_ymd_opt(year, month, day).unwrap());
+        // From MySQL's manual.
+        assert_eq!(day(1995, 5, 1), 728_779);
+        assert_eq!(day(2007, 10, 7), 733_321);
+        let time = NaiveDate::from_ymd_opt(2009, 11, 29)
+            .unwrap()
+            .and_hms_opt(13, 43, 32)
+            .unwrap();
+        assert_eq!(microseconds(time) / 1_000_000, 63_426_721_412);
+    }
+
+    #[test]
+    fn multipliers_differ_from_target_to_target() {
+        let drawn = |seed: u64| {
+            let mut state = seed;
+            [multiplier(&mut state), multiplier(&mut state)]
+        };
+        let [one, two] = drawn(1);
+        assert_ne!(one, two);
+        assert_ne!(drawn(1), drawn(2));
+        assert!([one, two].iter().all(|drawn| (1 << 26..1 << 27).contains(drawn)));
+    }
+}

@@ -1,0 +1,203 @@
+//! A digest is the same number, whether the server computes it or we do from the rows that it sends.
+
+use proptest::test_runner::{TestCaseError, TestRunner};
+use proptest::{prop_assert_eq, prop_oneof};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
+use star_sync::declare::source_rows::SourceRows;
+use star_sync::declare::source_table::Family;
+use star_sync::source::digest::{Digest, DigestColumn, DigestPlan};
+
+use crate::harness::{Sandbox, server};
+
+/// A column of every type that is read: its name, its definition, and how it is read.
+const COLUMNS: [(&str, &str, Family, u32); 17] = [
+    ("id", "BIGINT NOT NULL PRIMARY KEY", Family::Integer, 0),
+    ("tiny", "TINYINT", Family::Integer, 0),
+    ("small", "SMALLINT UNSIGNED", Family::Integer, 0),
+    ("whole", "INT", Family::Integer, 0),
+    ("large", "BIGINT", Family::Integer, 0),
+    ("huge", "BIGINT UNSIGNED", Family::Integer, 0),
+    ("a_year", "YEAR", Family::Integer, 0),
+    ("flag", "BIT(1)", Family::Integer, 0),
+    ("amount", "DECIMAL(12,2)", Family::Decimal, 2),
+    ("fraction", "DECIMAL(20,9)", Family::Decimal, 9),
+    ("count", "DECIMAL(18,0)", Family::Decimal, 0),
+    ("day", "DATE", Family::Date, 0),
+    ("moment", "DATETIME(6)", Family::DateTime, 0),
+    ("stamp", "TIMESTAMP(3) NULL", Family::Timestamp, 0),
+    ("text", "VARCHAR(40) CHARACTER SET utf8mb4", Family::Text, 0),
+    ("latin", "CHAR(20) CHARACTER SET latin1", Family::Text, 0),
+    ("choice", "ENUM('a','ö','long one')", Family::Text, 0),
+];
+
+/// Values of each column, in its order, that are at an end of something, as SQL.
+const EXTREMES: [&[&str]; 16] = [
+    &["NULL", "-128", "127", "0", "-1"],
+    &["NULL", "0", "65535"],
+    &["NULL", "-2147483648", "2147483647", "-1"],
+    &[
+        "NULL",
+        "-9223372036854775808",
+        "9223372036854775807",
+        "-65521",
+        "4294967291",
+    ],
+    &["NULL", "0", "18446744073709551615", "9223372036854775808"],
+    &["NULL", "1901", "2155", "2026"],
+    &["NULL", "b'0'", "b'1'"],
+    &["NULL", "-9999999999.99", "9999999999.99", "0.00", "-0.01"],
+    &["NULL", "-99999999999.999999999", "99999999999.999999999", "0.000000001"],
+    &["NULL", "-999999999999999999", "999999999999999999", "7"],
+    &["NULL", "'1000-01-01'", "'9999-12-31'", "'2024-02-29'"],
+    &[
+        "NULL",
+        "'1000-01-01 00:00:00.000001'",
+        "'9999-12-31 23:59:59.999999'",
+        "'2005-05-24 22:53:30'",
+    ],
+    &[
+        "NULL",
+        "'1970-01-01 00:00:01'",
+        "'2038-01-19 03:14:07.999'",
+        "'2006-02-15 05:03:42'",
+    ],
+    &["NULL", "''", "'Ångström'", "'漢字 🎬'", "'trailing '", "'a\\0b'"],
+    &["NULL", "''", "'caf\u{e9}'", "'x'"],
+    &["NULL", "'a'", "'ö'", "'long one'"],
+];
+
+fn plan(seed: u64) -> DigestPlan {
+    let columns = COLUMNS.map(|(name, _, family, scale)| DigestColumn {
+        name: name.to_owned(),
+        family,
+        scale,
+    });
+    DigestPlan::new("odd", columns.to_vec(), seed).unwrap()
+}
+
+/// The session of a run, as far as values depend on it.
+async fn connect(sandbox: &Sandbox) -> DatabaseConnection {
+    let mut options = ConnectOptions::new(server().administrator_url(sandbox.schema()));
+    options.max_connections(1).sqlx_logging(false);
+    let connection = Database::connect(options).await.unwrap();
+    connection.execute_unprepared("SET time_zone = '+00:00'").await.unwrap();
+    connection
+}
+
+/// Both sides' digest of the rows whose key lies between these.
+async fn digests(connection: &DatabaseConnection, plan: &DigestPlan, keys: (i64, i64)) -> [Digest; 2] {
+    let condition = Expr::col("id").between(keys.0, keys.1);
+    let select = plan.select_digest().and_where(condition.clone()).to_owned();
+    let mut told = SourceRows::default();
+    told.add(&connection.query_one(&select).await.unwrap().unwrap())
+        .unwrap();
+    let select = plan.select_rows().and_where(condition).to_owned();
+    let mut rows = SourceRows::default();
+    for row in connection.query_all(&select).await.unwrap() {
+        rows.add(&row).unwrap();
+    }
+    let told = DigestPlan::digest_in(told.iter().next().unwrap()).unwrap();
+    [told, plan.of_rows(&rows)]
+}
+
+fn table() -> (Sandbox, tokio::runtime::Runtime) {
+    let sandbox = Sandbox::empty();
+    let definitions = COLUMNS.map(|(name, definition, ..)| format!("`{name}` {definition}"));
+    sandbox.change(&[&format!("CREATE TABLE odd ({})", definitions.join(", "))]);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    (sandbox, runtime)
+}
+
+#[test]
+fn both_sides_make_the_same_digest_of_values_of_every_type() {
+    let (sandbox, runtime) = table();
+    let connection = runtime.block_on(connect(&sandbox));
+    let keys = [i64::MIN, -65_522, -65_521, -1, 0, 1, 65_520, 65_521, 65_522, i64::MAX];
+    let rows = (0..60).map(|row| {
+        let key = keys.get(row).copied().unwrap_or(1_000 + row as i64);
+        let values = EXTREMES.map(|values| values[row % values.len()]);
+        format!("({key}, {})", values.join(", "))
+    });
+    sandbox.change(&[&format!(
+        "INSERT INTO odd VALUES {}",
+        rows.collect::<Vec<_>>().join(", ")
+    )]);
+    for seed in [0, 1, u64::MAX] {
+        let [server, ours] = runtime.block_on(digests(&connection, &plan(seed), (i64::MIN, i64::MAX)));
+        assert_eq!(server.rows, 60);
+        assert_eq!(ours, server, "seed {seed}");
+    }
+    let [server, ours] = runtime.block_on(digests(&connection, &plan(1), (500, 600)));
+    assert_eq!((server, ours), (Digest::default(), Digest::default()));
+}
+
+#[test]
+fn both_sides_make_the_same_digest_of_any_rows() {
+    let (sandbox, runtime) = table();
+    let connection = runtime.block_on(connect(&sandbox));
+    let mut runner = TestRunner::new(proptest::test_runner::Config {
+        cases: 40,
+        failure_persistence: None,
+        ..Default::default()
+    });
+    let row = (
+        prop_oneof![proptest::num::i64::ANY, -200_000_i64..200_000],
+        proptest::num::i32::ANY,
+        proptest::num::u64::ANY,
+        -999_999_999_i64..999_999_999,
+        0_i64..253_402_300_799,
+        "[ -~äß漢]{0,12}",
+    );
+    let rows = proptest::collection::vec(row, 1..30);
+    let outcome = runner.run(&(rows, proptest::num::u64::ANY), |(rows, seed)| {
+        let values = rows.iter().map(|(key, whole, huge, amount, seconds, text)| {
+            let text = text.replace('\\', "\\\\").replace('\'', "''");
+            format!(
+                "({key}, {}, {}, {whole}, {key}, {huge}, NULL, b'1', {amount} / 100, {amount} / 1000000, {amount}, \
+                 DATE('0001-01-01' + INTERVAL {seconds} SECOND), '1970-01-01' + INTERVAL {seconds} DIV 10 SECOND, NULL, \
+                 '{text}', NULL, NULL)",
+                whole % 128,
+                huge % 65_536,
+            )
+        });
+        sandbox.change(&[
+            "DELETE FROM odd",
+            &format!("REPLACE INTO odd VALUES {}", values.collect::<Vec<_>>().join(", ")),
+        ]);
+        let [server, ours] = runtime.block_on(digests(&connection, &plan(seed), (i64::MIN, i64::MAX)));
+        prop_assert_eq!(ours, server);
+        Ok::<_, TestCaseError>(())
+    });
+    outcome.unwrap();
+}
+
+#[test]
+fn what_cancels_out_in_a_sum_changes_the_digest() {
+    let (sandbox, runtime) = table();
+    let connection = runtime.block_on(connect(&sandbox));
+    let rows = (1..=50).map(|key| format!("({key}, {key}, 100 + {key} % 7, 'row {}')", key % 10));
+    let rows = rows.collect::<Vec<_>>().join(", ");
+    sandbox.change(&[&format!("INSERT INTO odd (id, whole, amount, text) VALUES {rows}")]);
+    let digest = || runtime.block_on(digests(&connection, &plan(5), (i64::MIN, i64::MAX)))[0];
+    let mut seen = vec![digest()];
+    for change in [
+        // Two rows exchange a value, or two columns of a row.
+        "UPDATE odd SET amount = CASE id WHEN 3 THEN 104 ELSE 103 END WHERE id IN (3, 4)",
+        "UPDATE odd SET text = CASE id WHEN 11 THEN 'row 2' ELSE 'row 1' END WHERE id IN (11, 12)",
+        "UPDATE odd SET whole = 100, amount = 7 WHERE id = 7",
+        // What one row gains another loses.
+        "UPDATE odd SET amount = amount + IF(id = 20, 1, -1) WHERE id IN (20, 21)",
+        "UPDATE odd SET text = NULL WHERE id = 30",
+        "UPDATE odd SET id = 51 WHERE id = 50",
+        "DELETE FROM odd WHERE id = 51",
+    ] {
+        sandbox.change(&[change]);
+        let after = digest();
+        assert!(!seen.contains(&after), "{change}");
+        seen.push(after);
+    }
+}
