@@ -3,20 +3,22 @@
 mod backup;
 
 use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rusqlite::{Connection, OpenFlags};
 
 use crate::harness::others::{bound_by_permissions, through};
-use crate::harness::{Run, Sandbox, TABLES};
+use crate::harness::{Run, Sandbox, TABLES, number, send};
 use crate::kills::dies_at;
 
-/// How often the copy is replaced under its readers.
-const REPLACEMENTS: usize = 25;
+/// How often the copy is replaced under its readers, unless the environment says more.
+const REPLACEMENTS: u64 = 25;
+const REPLACEMENTS_VARIABLE: &str = "SAKILA_SYNC_TEST_COPIES";
 
 impl Sandbox {
     fn copy_path(&self) -> PathBuf {
@@ -310,19 +312,20 @@ fn readers_never_find_half_a_copy_while_it_is_replaced() {
             }
             looks
         });
-        for _ in 0..REPLACEMENTS {
+        let replacements = number(REPLACEMENTS_VARIABLE).unwrap_or(REPLACEMENTS);
+        for _ in 0..replacements {
             sandbox.tamper("UPDATE fact_payment SET amount = amount + 0.01");
             sandbox.make_copy(&[]).succeeds();
         }
         has_ended.store(true, Ordering::SeqCst);
         let looks = reader.join().unwrap();
-        println!("{looks} looks during {REPLACEMENTS} replacements");
+        println!("{looks} looks during {replacements} replacements");
         assert!(looks > 1);
     });
     // Whoever stays connected keeps what it opened.
     assert_eq!(look(&stays_open), before);
-    let replaced = i64::try_from(REPLACEMENTS).unwrap() * before.1;
-    assert_eq!(look(&open(&copy).unwrap()).2, before.2 + replaced);
+    let last = "SELECT SUM(amount_cents) FROM payments";
+    assert_eq!(look(&open(&copy).unwrap()).2.to_string(), sandbox.figure(last));
 }
 
 #[test]
@@ -378,6 +381,64 @@ fn runs_copy_what_they_changed_and_not_more_often_than_is_asked_for() {
         sandbox.query(&sandbox.folder().join("nowhere/readers.db"), amount),
         sandbox.star(amount)
     );
+}
+
+#[test]
+fn a_run_that_finds_a_mismatch_leaves_the_copy_as_it_was() {
+    let sandbox = Sandbox::loaded();
+    sandbox.make_copy(&[]).succeeds();
+    let before = fs::read(sandbox.copy_path()).unwrap();
+    sandbox.tamper("UPDATE fact_payment SET amount = amount + 5 WHERE payment_id = 1");
+    sandbox.change(&["INSERT INTO payment (customer_id, staff_id, amount, payment_date) \
+         SELECT customer_id, staff_id, 1, payment_date FROM payment WHERE payment_id = 1"]);
+    let sync = [
+        "incremental",
+        "--copy-to",
+        "readers.db",
+        "--copy-every",
+        "0",
+        "--verify-budget",
+        "0",
+    ];
+    let run = sandbox.run(&sync).ends_with_code(1);
+    assert!(run.stderr.contains("COPY_KEPT"), "{run:#?}");
+    assert_eq!(fs::read(sandbox.copy_path()).unwrap(), before);
+    sandbox.run(&["repair"]).succeeds();
+    sandbox.run(&sync).succeeds();
+    assert_ne!(fs::read(sandbox.copy_path()).unwrap(), before);
+}
+
+#[test]
+fn a_sync_that_goes_on_copies_what_its_runs_change() {
+    let sandbox = Sandbox::loaded();
+    let sync = [
+        "incremental",
+        "--every",
+        "1",
+        "--json",
+        "--copy-to",
+        "readers.db",
+        "--copy-every",
+        "0",
+    ];
+    let mut command = sandbox.command(&sync);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next_copy = || {
+        let copied = lines.find(|line| line.as_ref().unwrap().contains("\"copy\":{"));
+        assert!(copied.is_some(), "the sync has ended");
+    };
+    next_copy();
+    let titles = "SELECT COUNT(*) FROM rentals WHERE title = 'ANOTHER'";
+    assert_eq!(sandbox.query(&sandbox.copy_path(), titles), ["0"]);
+    sandbox.change(&["UPDATE film SET title = 'ANOTHER'"]);
+    next_copy();
+    assert_eq!(
+        sandbox.query(&sandbox.copy_path(), titles),
+        sandbox.star("SELECT COUNT(*) FROM rentals")
+    );
+    send("-TERM", &child);
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]
@@ -450,7 +511,7 @@ mod needs_root {
                     }
                     looks
                 });
-                for _ in 0..REPLACEMENTS {
+                for _ in 0..number(REPLACEMENTS_VARIABLE).unwrap_or(REPLACEMENTS) {
                     sandbox.make_copy(&["--mode", "0644"]).succeeds();
                 }
                 has_ended.store(true, Ordering::SeqCst);

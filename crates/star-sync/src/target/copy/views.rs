@@ -50,35 +50,61 @@ async fn master(transaction: &DatabaseTransaction, kind: &str) -> Result<Vec<Def
 
 /// Makes them in the copy, from its own rows: what the copy leaves out is left out of them, too. The target is let go of
 /// first, so that nothing of it can be read in passing.
-pub(crate) async fn make(connection: &DatabaseConnection, definitions: Vec<Definition>) -> Result<Made, DbErr> {
+pub(crate) async fn make(connection: &DatabaseConnection, mut waiting: Vec<Definition>) -> Result<Made, DbErr> {
     connection.execute_unprepared(pragma::DETACH_TARGET).await?;
     let mut made = Made::default();
-    for Definition { name, sql } in definitions {
-        connection.execute_unprepared(&sql).await?;
-        if is_readable(connection, &pragma::in_copy(&name)).await {
-            made.views.push(name);
-            continue;
+    // A view may read one that was made after it.
+    loop {
+        let before = waiting.len();
+        let mut unreadable = Vec::new();
+        for definition in waiting {
+            if is_view(connection, &definition).await? {
+                made.views.push(definition.name);
+            } else if let Some(table) = as_table(connection, &definition).await? {
+                made.tables.push(table);
+            } else {
+                unreadable.push(definition);
+            }
         }
-        connection
-            .execute_unprepared(&pragma::drop_view(&pragma::in_copy(&name)))
-            .await?;
-        // Only a temporary view finds the tables that were kept.
-        let Some(temporary) = pragma::temporary(&sql) else {
-            continue;
-        };
-        connection.execute_unprepared(&temporary).await?;
-        if is_readable(connection, &pragma::kept(&name)).await {
-            connection.execute_unprepared(&pragma::view_as_table(&name)).await?;
-            made.tables.push(CopiedTable {
-                rows: count(connection, &name).await?,
-                table: name.clone(),
-            });
+        waiting = unreadable;
+        if waiting.len() == before || waiting.is_empty() {
+            return Ok(made);
         }
-        connection
-            .execute_unprepared(&pragma::drop_view(&pragma::kept(&name)))
-            .await?;
     }
-    Ok(made)
+}
+
+/// Makes it a view of the copy, unless it reads what the copy does not have.
+async fn is_view(connection: &DatabaseConnection, Definition { name, sql }: &Definition) -> Result<bool, DbErr> {
+    let name = pragma::in_copy(name);
+    connection.execute_unprepared(sql).await?;
+    let is_readable = is_readable(connection, &name).await;
+    if !is_readable {
+        connection.execute_unprepared(&pragma::drop_view(&name)).await?;
+    }
+    Ok(is_readable)
+}
+
+/// Makes it a table of the copy, if it reads tables of the sync: only a temporary view finds those that were kept.
+async fn as_table(
+    connection: &DatabaseConnection,
+    Definition { name, sql }: &Definition,
+) -> Result<Option<CopiedTable>, DbErr> {
+    let Some(temporary) = pragma::temporary(sql) else {
+        return Ok(None);
+    };
+    connection.execute_unprepared(&temporary).await?;
+    let mut table = None;
+    if is_readable(connection, &pragma::kept(name)).await {
+        connection.execute_unprepared(&pragma::view_as_table(name)).await?;
+        table = Some(CopiedTable {
+            table: name.clone(),
+            rows: count(connection, name).await?,
+        });
+    }
+    connection
+        .execute_unprepared(&pragma::drop_view(&pragma::kept(name)))
+        .await?;
+    Ok(table)
 }
 
 /// The rows of a table of the copy.
@@ -95,4 +121,55 @@ async fn count(connection: &DatabaseConnection, table: &str) -> Result<u64, DbEr
 async fn is_readable(connection: &DatabaseConnection, view: &str) -> bool {
     let look = Statement::from_string(connection.get_database_backend(), pragma::look_into(view));
     connection.query_all_raw(look).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{ConnectOptions, Database, TransactionTrait};
+
+    use super::*;
+
+    /// A target with rows of the star, of the sync and of another program; the copy has those of the star already.
+    const TARGET_AND_COPY: &str = "ATTACH ':memory:' AS target; \
+        CREATE TABLE target.sync_state (source_table TEXT, last_synced TEXT); \
+        INSERT INTO target.sync_state VALUES ('loan', '2026-01-31'); \
+        CREATE TABLE target.diary (entry TEXT); \
+        CREATE TABLE target.dim_book (book_id INTEGER, reader TEXT); \
+        INSERT INTO target.dim_book VALUES (1, 'Ada'); \
+        CREATE VIEW target.late AS SELECT book_id FROM dim_book WHERE (SELECT seen FROM \"how fresh\") > '2026'; \
+        CREATE VIEW target.\"how fresh\" AS SELECT last_synced AS seen, reader FROM sync_state, dim_book; \
+        CREATE VIEW target.books AS SELECT * FROM dim_book; \
+        CREATE VIEW target.entries AS SELECT entry FROM diary; \
+        CREATE TABLE main.dim_book (book_id INTEGER, reader TEXT); \
+        INSERT INTO main.dim_book VALUES (1, 'reader 1')";
+
+    async fn texts(connection: &DatabaseConnection, sql: &str) -> Vec<String> {
+        let select = Statement::from_string(connection.get_database_backend(), sql);
+        let rows = connection.query_all_raw(select).await.unwrap();
+        rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_view_of_the_sync_s_tables_becomes_a_table_of_what_the_copy_holds() {
+        let mut options = ConnectOptions::new("sqlite::memory:");
+        options.max_connections(1);
+        let connection = Database::connect(options).await.unwrap();
+        connection.execute_unprepared(TARGET_AND_COPY).await.unwrap();
+        let transaction = connection.begin().await.unwrap();
+        let definitions = read(&transaction).await.unwrap();
+        transaction.commit().await.unwrap();
+        let made = make(&connection, definitions).await.unwrap();
+        assert_eq!(made.views, ["books", "late"]);
+        let tables: Vec<(&str, u64)> = made
+            .tables
+            .iter()
+            .map(|made| (made.table.as_str(), made.rows))
+            .collect();
+        assert_eq!(tables, [("how fresh", 1)]);
+        // What the copy leaves out is left out here, too.
+        let seen = texts(&connection, "SELECT seen || ' ' || reader FROM \"how fresh\"").await;
+        assert_eq!(seen, ["2026-01-31 reader 1"]);
+        let names = texts(&connection, "SELECT name FROM main.sqlite_master ORDER BY name").await;
+        assert_eq!(names, ["books", "dim_book", "how fresh", "late"]);
+    }
 }
