@@ -223,7 +223,7 @@ impl Upkeep {
         let run = self.sides.incremental(budget).await;
         assert_eq!(written(&run), 0);
         let looked_at = format!(
-            "SELECT COUNT(*) FROM sync_state WHERE moved_run = {}",
+            "SELECT COUNT(*) FROM sync_state WHERE modified_run = {}",
             run.result["run_id"]
         );
         let looked_at = figures::number(&self.sides.star(), &looked_at);

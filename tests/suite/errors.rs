@@ -137,6 +137,23 @@ fn a_target_of_another_version_is_refused_and_an_older_one_migrated() {
 }
 
 #[test]
+fn a_target_from_before_the_first_release_is_refused_by_every_command_and_left_as_it_is() {
+    let sandbox = Sandbox::loaded();
+    sandbox.tamper(
+        "UPDATE seaql_migrations SET version = 'm20261123_000002_create_sync_tables' WHERE version LIKE '%create_bookkeeping'",
+    );
+    let before = fs::read(sandbox.target()).unwrap();
+    for command in ["init", "full-load", "incremental", "repair", "validate", "status"] {
+        let run = sandbox.run(&[command]).fails_with(3, "TARGET_UNRELEASED");
+        assert!(run.stderr.contains("new file"), "{run:#?}");
+    }
+    sandbox
+        .run(&["explain", "fact_payment", "1"])
+        .fails_with(3, "TARGET_UNRELEASED");
+    assert_eq!(fs::read(sandbox.target()).unwrap(), before);
+}
+
+#[test]
 fn an_unwritable_target_is_refused() {
     let sandbox = Sandbox::new();
     let at = |target: &Path| {

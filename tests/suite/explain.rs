@@ -27,7 +27,7 @@ fn a_row_that_is_right_is_shown_with_all_that_it_is_made_of() {
         assert!(behind.contains(&table), "no {table} in {behind:?}");
     }
     assert_eq!(payment["run"]["command"], "full-load");
-    assert_eq!(payment["marker_then"], payment["marker"]);
+    assert_eq!(payment["watermark_then"], payment["watermark"]);
     assert_eq!(
         payment["star"]["fact_payment_key"].as_str().unwrap(),
         sandbox.figure("SELECT fact_payment_key FROM fact_payment WHERE payment_id = 10")

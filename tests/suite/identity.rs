@@ -100,7 +100,7 @@ fn a_retyped_column_is_asked_about_even_where_it_can_still_be_read() {
 fn a_source_that_went_back_in_time_is_asked_about() {
     let sandbox = Sandbox::loaded();
     // As if the last run had been an hour from now.
-    sandbox.tamper("UPDATE sync_state SET observed_at = datetime(observed_at, '+1 hour')");
+    sandbox.tamper("UPDATE sync_state SET last_synced = datetime(last_synced, '+1 hour')");
     is_asked_about(&sandbox, "its clock stands at ");
 }
 
@@ -144,5 +144,5 @@ fn a_wholly_different_sakila_is_refused_and_differs_where_it_is_compared_none_th
     let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
     assert_eq!(status["loaded_from"]["schema"], sandbox.schema());
     assert_eq!(status["source_now"]["schema"], other.schema());
-    assert_eq!(status["markers"][0]["lag_seconds"], serde_json::Value::Null);
+    assert_eq!(status["watermarks"][0]["lag_seconds"], serde_json::Value::Null);
 }

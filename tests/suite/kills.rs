@@ -68,7 +68,7 @@ fn a_program_that_dies_anywhere_in_a_first_load_goes_on_where_it_was() {
     sandbox.run(&["init"]).succeeds();
     // Of one load, in the order in which it comes to them: each time it goes on, and comes further.
     for (failpoint, after) in [
-        ("load-marker-noted", 0),
+        ("load-watermark-noted", 0),
         ("before-commit", 0),
         ("after-commit", 0),
         ("before-commit", 1),
@@ -77,7 +77,7 @@ fn a_program_that_dies_anywhere_in_a_first_load_goes_on_where_it_was() {
         ("index-created", 0),
         ("index-created", 2),
         ("before-closing-pass", 0),
-        ("before-markers", 0),
+        ("before-watermarks", 0),
         ("before-closing-commit", 0),
     ] {
         dies_at(&sandbox, &load, failpoint, after);
@@ -163,12 +163,12 @@ fn rows_that_a_load_reads_a_second_time_are_counted_and_shown() {
 fn a_program_that_dies_anywhere_in_a_run_that_brings_changes_leaves_all_of_them_or_none() {
     let sandbox = Sandbox::loaded();
     sandbox.wait_until_at_rest();
-    let marker = "SELECT last_updated || ' ' || observed_at FROM sync_state WHERE source_table = 'payment'";
+    let marker = "SELECT last_updated || ' ' || last_synced FROM sync_state WHERE source_table = 'payment'";
     let totals = "SELECT COUNT(*) || ' ' || CAST(ROUND(SUM(amount) * 100) AS INTEGER) FROM fact_payment";
     for command in ["incremental", "repair"] {
         sandbox.change(&CHANGES[..5]);
         let before = (sandbox.figure(marker), sandbox.figure(totals));
-        for failpoint in ["before-markers", "before-closing-commit", "before-commit"] {
+        for failpoint in ["before-watermarks", "before-closing-commit", "before-commit"] {
             dies_at(&sandbox, &[command], failpoint, 0);
             assert_eq!((sandbox.figure(marker), sandbox.figure(totals)), before, "{failpoint}");
         }
@@ -190,11 +190,11 @@ fn a_program_that_dies_in_a_full_load_of_a_star_that_has_rows_keeps_it_sound() {
     sandbox.tamper("DELETE FROM fact_payment WHERE payment_id BETWEEN 3000 AND 3100");
     sandbox.tamper("UPDATE dim_film SET title = 'ANOTHER' WHERE film_id % 3 = 1");
     for (failpoint, after) in [
-        ("load-marker-noted", 0),
+        ("load-watermark-noted", 0),
         ("before-commit", 1),
         ("after-commit", 3),
         ("pages-written", 0),
-        ("before-markers", 0),
+        ("before-watermarks", 0),
         ("before-closing-commit", 0),
     ] {
         dies_at(&sandbox, &load, failpoint, after);

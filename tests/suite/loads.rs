@@ -171,7 +171,7 @@ fn an_impossible_date_is_rejected_without_its_value_and_fills_no_calendar() {
 fn an_incremental_run_waits_for_a_full_load_to_be_finished() {
     let sandbox = Sandbox::loaded();
     // As an interrupted load leaves it: what it has changed so far has not reached every table.
-    sandbox.tamper("UPDATE sync_state SET load_marker = strftime('%Y-%m-%d %H:%M:%S', 'now')");
+    sandbox.tamper("UPDATE sync_state SET load_watermark = strftime('%Y-%m-%d %H:%M:%S', 'now')");
     sandbox.run(&["incremental"]).fails_with(3, "NOT_LOADED");
     sandbox.run(&["full-load"]).succeeds();
     sandbox.run(&["incremental"]).succeeds();

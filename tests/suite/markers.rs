@@ -56,7 +56,7 @@ fn a_transaction_that_commits_long_after_it_stamped_its_rows_is_not_lost() {
         sandbox.figure("SELECT first_name FROM dim_customer WHERE customer_id = 2"),
         "EARLY"
     );
-    let held = sandbox.figure("SELECT held_back_by FROM sync_state WHERE source_table = 'customer'");
+    let held = sandbox.figure("SELECT limited_by FROM sync_state WHERE source_table = 'customer'");
     assert!(held.starts_with(&format!("connection {},", late.id())), "{held}");
 
     late.change(&["COMMIT"]);
@@ -114,13 +114,13 @@ fn a_transaction_that_only_reads_holds_nothing_back() {
     sandbox.let_seconds_pass(3);
     sandbox.observe(&INCREMENTAL).succeeds();
     // Other tests work on the same server, and may well hold it back.
-    let held = sandbox.figure("SELECT COALESCE(held_back_by, 'nothing') FROM sync_state WHERE source_table = 'film'");
+    let held = sandbox.figure("SELECT COALESCE(limited_by, 'nothing') FROM sync_state WHERE source_table = 'film'");
     assert!(!held.starts_with(&format!("connection {},", reader.id())), "{held}");
     reader.change(&["COMMIT"]);
 }
 
 #[test]
-fn init_and_status_say_what_markers_are_held_back_by() {
+fn init_and_status_say_what_markers_are_limited_by() {
     let sandbox = Sandbox::new();
     sandbox.make_observer();
     let advised = "GRANT PROCESS";
@@ -136,7 +136,7 @@ fn init_and_status_say_what_markers_are_held_back_by() {
         .lines()
         .find(|line| line.trim().starts_with("film "))
         .unwrap();
-    assert!(film.ends_with("the overlap"), "{film}");
+    assert!(film.ends_with("the safety lag"), "{film}");
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn a_replica_that_waits_for_its_source_holds_no_marker_back() {
     sandbox.let_seconds_pass(3);
     sandbox.observe(&INCREMENTAL).succeeds();
     assert_eq!(
-        sandbox.figure("SELECT COUNT(*) FROM sync_state WHERE held_back_by IS NOT NULL"),
+        sandbox.figure("SELECT COUNT(*) FROM sync_state WHERE limited_by IS NOT NULL"),
         "0"
     );
     sandbox.assert_star_equals_source();

@@ -105,7 +105,7 @@ fn what_was_found_is_told_apart() {
         payment["compared"].to_string(),
         sandbox.source_figure("SELECT COUNT(*) FROM payment")
     );
-    assert_eq!(report["proof"]["unproven"], 0);
+    assert_eq!(report["verification"]["backlog"], 0);
 }
 
 #[test]
@@ -117,8 +117,8 @@ fn a_budget_of_nothing_leaves_the_table_unproven_and_the_next_run_goes_on_there(
     sandbox.wait_until_at_rest();
     let report = sandbox.json(&["incremental", "--verify-budget", "0"]);
     // Two pages of 10,000 payments.
-    assert_eq!(report["proof"]["unproven"], 2);
-    let backlog = || sandbox.json(&["status"])["proof"]["unproven"].clone();
+    assert_eq!(report["verification"]["backlog"], 2);
+    let backlog = || sandbox.json(&["status"])["verification"]["backlog"].clone();
     assert_eq!(backlog(), 2);
     // The table is at rest by now; that it is unproven is remembered.
     sandbox.run(&["incremental"]).succeeds();
@@ -144,8 +144,8 @@ fn ranges_whose_sums_differ_come_first() {
         .take(20)
         .collect();
     let range = sandbox.figure(
-        "SELECT 'keys (' || (SELECT MAX(upto) FROM sync_proof b WHERE b.target_table = p.target_table AND b.upto < p.upto) \
-         || ', ' || MIN(upto) || ']' FROM sync_proof p WHERE target_table = 'fact_payment' AND upto >= 15000",
+        "SELECT 'keys (' || (SELECT MAX(up_to) FROM sync_verification b WHERE b.target_table = p.target_table AND b.up_to < p.up_to) \
+         || ', ' || MIN(up_to) || ']' FROM sync_verification p WHERE target_table = 'fact_payment' AND up_to >= 15000",
     );
     assert!(
         first.iter().any(|line| line.contains(&range)),
@@ -171,7 +171,7 @@ fn what_grows_at_the_end_of_a_table_is_cut_into_ranges() {
     let sandbox = Sandbox::loaded();
     sandbox.wait_until_at_rest();
     sandbox.run(&["full-load", "--batch-size", "1000"]).succeeds();
-    let ranges = "SELECT COUNT(*) FROM sync_proof WHERE target_table = 'fact_payment'";
+    let ranges = "SELECT COUNT(*) FROM sync_verification WHERE target_table = 'fact_payment'";
     let before: i64 = sandbox.figure(ranges).parse().unwrap();
     sandbox.change(&[
         "INSERT INTO payment (payment_id, customer_id, staff_id, amount, payment_date) \

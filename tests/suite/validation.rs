@@ -129,7 +129,7 @@ fn a_difference_that_an_incremental_run_may_not_look_for_is_not_forgotten_by_the
     ]);
     let report = sandbox.json(&["incremental", "--verify-budget", "0"]);
     assert_eq!(report["verdict"]["code"], "MISMATCH");
-    let proven = "SELECT COUNT(*) FROM sync_state WHERE update_time IS NOT NULL";
+    let proven = "SELECT COUNT(*) FROM sync_state WHERE settled_signature IS NOT NULL";
     assert_eq!(sandbox.figure(proven), "0");
     sandbox.run(&["incremental"]).succeeds();
     sandbox.assert_star_equals_source();

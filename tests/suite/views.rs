@@ -121,7 +121,7 @@ fn assert_views_equal_source(sandbox: &Sandbox) {
     assert_late_returns_equal_source(sandbox);
     assert_eq!(
         sandbox.star("SELECT concat_ws('|', source_table, watermark, last_synced) FROM freshness"),
-        sandbox.star("SELECT concat_ws('|', source_table, last_updated, observed_at) FROM sync_state"),
+        sandbox.star("SELECT concat_ws('|', source_table, last_updated, last_synced) FROM sync_state"),
     );
 }
 
@@ -191,7 +191,7 @@ fn what_is_still_out_is_late_by_the_date_of_the_last_sync() {
         .map(|column| sandbox.figure(&format!("SELECT {column} FROM rentals WHERE rental_id = 1")));
     for (days, late) in [(0, vec![]), (1, vec!["1".to_owned()])] {
         let synced = format!("datetime('{rented}', '+{allowed_days} days', '+{days} days', '+23 hours')");
-        sandbox.tamper(&format!("UPDATE sync_state SET observed_at = {synced}"));
+        sandbox.tamper(&format!("UPDATE sync_state SET last_synced = {synced}"));
         let found = sandbox.star("SELECT days_late FROM late_returns WHERE rental_id = 1");
         assert_eq!(found, late, "{days} days after it was due");
     }

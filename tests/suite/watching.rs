@@ -203,29 +203,43 @@ fn an_endless_sync_brings_changes_outlives_failures_and_ends_cleanly() {
 }
 
 #[test]
-fn runs_that_change_nothing_are_one_row_of_the_history_and_old_rows_go() {
+fn runs_that_change_nothing_leave_no_row_in_the_history_and_old_rows_go() {
     let sandbox = Sandbox::loaded();
-    for _ in 0..3 {
-        sandbox.run(&["incremental"]).succeeds();
-    }
-    let idle = "SELECT COUNT(*) || ' ' || SUM(runs) FROM sync_run WHERE command = 'incremental'";
-    assert_eq!(sandbox.figure(idle), "1 3");
-    let newest = sandbox.json(&["status"])["runs"][0].clone();
-    assert_eq!(
-        (&newest["command"], &newest["runs"]),
-        (&"incremental".into(), &3.into())
-    );
+    let history = || sandbox.star("SELECT command || ' ' || status || ' ' || rows_updated FROM sync_run ORDER BY id");
+    let loaded = history();
+    sandbox.tamper("UPDATE sync_success SET finished = DATETIME('now', '-2 hours')");
+    let first = sandbox.json(&["incremental"])["run_id"].as_i64().unwrap();
+    assert_eq!(history(), loaded);
+    // Only the time of the last success tells of it.
+    sandbox.run(&["status", "--fresh-within", "1h"]).succeeds();
+
     sandbox.change(&["UPDATE payment SET amount = 7.77 WHERE payment_id = 1"]);
+    let second = sandbox.json(&["incremental"])["run_id"].as_i64().unwrap();
+    assert!(second > first, "the number of a run is not used again");
     sandbox.run(&["incremental"]).succeeds();
-    sandbox.run(&["incremental"]).succeeds();
+    sandbox.run(&["repair"]).succeeds();
+    sandbox.run(&["full-load"]).succeeds();
+    assert_eq!(history(), [&loaded[..], &["incremental done 1".to_owned()]].concat());
+    let explained = sandbox.json(&["explain", "fact_payment", "1"]);
+    assert_eq!(explained["run"]["id"], second);
+    assert_ne!(explained["watermark_then"], serde_json::Value::Null);
+
+    // A quarantined row is a change, though no row of the star is written.
+    sandbox.change(&[
+        "SET FOREIGN_KEY_CHECKS = 0",
+        "INSERT INTO rental VALUES (60001, NOW(), 1, 60000, NULL, 1, NOW())",
+    ]);
+    sandbox.run(&["full-load"]).succeeds();
+    assert_eq!(history().last().unwrap(), "full-load done 0");
+    sandbox.change(&["DELETE FROM rental WHERE rental_id = 60001"]);
+    sandbox.run(&["incremental", "--keep-runs", "1"]).succeeds();
+    assert_eq!(history(), ["incremental done 0"]);
+    let noted =
+        "SELECT COUNT(*) = COUNT(DISTINCT source_table) FROM sync_watermark WHERE run_id < (SELECT id FROM sync_run)";
     assert_eq!(
-        sandbox.star("SELECT runs || ' ' || rows_updated FROM sync_run WHERE command = 'incremental' ORDER BY id"),
-        ["1 0", "1 1", "3 0"]
-    );
-    sandbox.run(&["incremental", "--keep-runs", "2"]).succeeds();
-    assert_eq!(
-        sandbox.star("SELECT command || ' ' || rows_updated FROM sync_run"),
-        ["incremental 0", "incremental 1"]
+        sandbox.figure(noted),
+        "1",
+        "one watermark a table is kept of earlier runs"
     );
 }
 
@@ -233,7 +247,7 @@ fn runs_that_change_nothing_are_one_row_of_the_history_and_old_rows_go() {
 fn status_tells_by_its_exit_code_whether_the_star_is_fresh() {
     let sandbox = Sandbox::loaded();
     sandbox.run(&["status", "--fresh-within", "1h"]).succeeds();
-    sandbox.tamper("UPDATE sync_run SET finished = DATETIME('now', '-2 hours')");
+    sandbox.tamper("UPDATE sync_success SET finished = DATETIME('now', '-2 hours')");
     let stale = sandbox.run(&["status", "--fresh-within", "1h"]).ends_with_code(1);
     assert!(stale.has_logged("STALE"), "{stale:#?}");
     sandbox.run(&["status", "--fresh-within", "3h"]).succeeds();
@@ -339,13 +353,13 @@ fn every_panel_shows_data_and_every_alert_fires_on_its_fault_alone() {
     wait_until("the marker is held back", || firing() == ["SakilaSyncMarkerHeldBack"]);
     sandbox.change(&["UPDATE film SET last_update = NOW() WHERE film_id = 1"]);
     wait_until("it goes on", || firing().is_empty());
-    sandbox.tamper("UPDATE sync_proof SET proven_at = DATETIME('now', '-2 days')");
+    sandbox.tamper("UPDATE sync_verification SET verified_at = DATETIME('now', '-2 days')");
     sandbox.change(&["UPDATE payment SET amount = amount + 1, last_update = last_update WHERE payment_id = 100"]);
     wait_until("it is long unproven", || firing() == ["SakilaSyncUnproven"]);
     drop(sync);
     sandbox.run(&["incremental"]).succeeds();
 
-    sandbox.tamper("UPDATE sync_run SET finished = DATETIME('now', '-1 hour')");
+    sandbox.tamper("UPDATE sync_success SET finished = DATETIME('now', '-1 hour')");
     let mut failing = sandbox.command(&["incremental", "--every", "1s", "--quiet", "--metrics-addr", &ports[2]]);
     failing.env(
         "SAKILA_SYNC_SOURCE",

@@ -87,6 +87,10 @@ fn of_code(code: Code) -> &'static str {
         Code::TargetForeign => "nothing was changed; name another file with --target",
         Code::TargetNewer => "use the version of {program} that wrote it, or a newer one",
         Code::TargetOlder => "run `{program} init`: it keeps a backup and migrates the file",
+        Code::TargetUnreleased => {
+            "nothing was changed; load into a new file: name another one with --target, and run `{program} init` and \
+             `{program} full-load`"
+        }
         Code::TargetBusy => "wait for it to finish, or stop it",
         Code::TargetLogHeld => {
             "another program has a transaction open on the target; end it, and run the command again: nothing is lost"

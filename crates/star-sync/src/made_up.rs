@@ -3,7 +3,9 @@
 use std::sync::LazyLock;
 
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait, Schema};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait, Schema, Statement, TryGetable,
+};
 
 use crate::declare::integer::Integer;
 use crate::declare::lookup::Lookup;
@@ -132,12 +134,24 @@ pub fn tables() -> Vec<Table> {
     ]
 }
 
-/// A database in memory with one empty table.
-pub async fn database_of(entity: impl EntityTrait) -> DatabaseConnection {
+/// A database in memory.
+pub async fn empty_database() -> DatabaseConnection {
     let mut options = ConnectOptions::new("sqlite::memory:");
     options.max_connections(1);
-    let connection = Database::connect(options).await.unwrap();
+    Database::connect(options).await.unwrap()
+}
+
+/// A database in memory with one empty table.
+pub async fn database_of(entity: impl EntityTrait) -> DatabaseConnection {
+    let connection = empty_database().await;
     let table = Schema::new(connection.get_database_backend()).create_table_from_entity(entity);
     connection.execute(&table).await.unwrap();
     connection
+}
+
+/// The one cell that plain SQL yields.
+pub async fn figure<T: TryGetable>(connection: &DatabaseConnection, sql: &str) -> T {
+    let statement = Statement::from_string(connection.get_database_backend(), sql);
+    let row = connection.query_one_raw(statement).await.unwrap().unwrap();
+    row.try_get_by_index(0).unwrap()
 }

@@ -30,7 +30,7 @@ struct Report {
     source: String,
     source_server: String,
     source_tables: usize,
-    /// Whether the account may see open transactions, so that they hold markers back.
+    /// Whether the account may see open transactions, so that they limit watermarks.
     sees_open_transactions: bool,
     calendar_first_year: Option<i32>,
     calendar_last_year: Option<i32>,

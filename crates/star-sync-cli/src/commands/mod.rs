@@ -13,8 +13,8 @@ use star_sync::pipeline::progress::Progress;
 use star_sync::source::Source;
 use star_sync::source::connect::{self, Access};
 use star_sync::stop::{Stop, stop};
-use star_sync::target::bookkeeping::history::{self, Status};
-use star_sync::target::bookkeeping::state;
+use star_sync::target::bookkeeping::history::Status;
+use star_sync::target::bookkeeping::success::{self, Success};
 use star_sync::{metrics, target};
 use tracing::{Instrument, debug, info_span, warn};
 
@@ -41,9 +41,6 @@ mod retry;
 mod signals;
 mod status;
 mod validate;
-
-/// The commands after which the star equals the source.
-const SYNCS: [&str; 3] = ["full-load", "incremental", "repair"];
 
 /// How long the end of a command may wait for statements that are under way.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -236,12 +233,8 @@ impl Session {
         let Ok(readers) = target::open_to_read(&path, self.star(), 1).await else {
             return;
         };
-        for command in SYNCS {
-            let last = history::last_success_of(&readers, &[command]).await.ok().flatten();
-            let finished = last.and_then(|run| state::parse_time(run.finished.as_deref()?));
-            if let Some(finished) = finished {
-                metrics::last_success(command, finished.timestamp());
-            }
+        for Success { command, finished } in success::load(&readers).await.unwrap_or_default() {
+            metrics::last_success(command, finished.timestamp());
         }
         let _ = readers.close().await;
     }

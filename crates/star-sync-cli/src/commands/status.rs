@@ -1,4 +1,4 @@
-//! `status`: markers, their lag, the last runs, rejected rows.
+//! `status`: watermarks, their lag, the last runs, quarantined rows.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,27 +9,28 @@ use chrono::{DateTime, Utc};
 use comfy_table::CellAlignment;
 use serde::Serialize;
 use star_sync::changes::identity::{self, SourceColumns};
-use star_sync::changes::prove::Proof;
 use star_sync::declare::star::Star;
 use star_sync::source::open_work::OpenWork;
 use star_sync::source::{Source, check};
-use star_sync::target::bookkeeping::history::{self, Status, sync_run};
-use star_sync::target::bookkeeping::proof;
-use star_sync::target::bookkeeping::reject::{self, sync_reject};
+use star_sync::target::bookkeeping::history::{self, Run, Status};
+use star_sync::target::bookkeeping::reject::{self, QuarantinedRow};
 use star_sync::target::bookkeeping::source_record::{self, SourceRecord};
-use star_sync::target::bookkeeping::state::{self, States};
+use star_sync::target::bookkeeping::state::{self, SourceState, States};
+use star_sync::target::bookkeeping::success;
+use star_sync::target::bookkeeping::time;
+use star_sync::target::bookkeeping::verification::{self, VerificationSummary};
 use star_sync::target::open_to_read;
 use star_sync::verify::verdict::VerdictCode;
 use tracing::{error, warn};
 
+use super::Session;
 use super::advice::{self, Advice};
-use super::{SYNCS, Session};
 use crate::cli;
 use crate::config::target_path;
 use crate::error::{Doing, EXIT_DIFFERENCES, Error, Result};
 use crate::output::{self, human};
 
-/// Runs, and rejected rows of each table, that are shown.
+/// Runs, and quarantined rows of each table, that are shown.
 const SHOWN: u64 = 10;
 
 #[derive(Serialize)]
@@ -44,17 +45,18 @@ struct Report {
     source_changed: Vec<String>,
     /// The source's clock, if it was asked and answered.
     source_clock: Option<DateTime<Utc>>,
-    /// Whether the account may see open transactions, so that they hold markers back.
+    /// Whether the account may see open transactions, so that they limit watermarks.
     sees_open_transactions: Option<bool>,
-    markers: Vec<MarkerStatus>,
-    proof: Proof,
+    watermarks: Vec<WatermarkStatus>,
+    verification: VerificationSummary,
     /// Indexes that the source lacks, if it was asked.
     advice: Vec<Advice>,
     /// When a load, an incremental run or a repair last ended well.
-    last_success: Option<String>,
-    runs: Vec<sync_run::Model>,
+    #[serde(serialize_with = "time::serialize_option")]
+    last_success: Option<DateTime<Utc>>,
+    runs: Vec<Run>,
     rejects: BTreeMap<String, u64>,
-    some_rejects: Vec<sync_reject::Model>,
+    some_rejects: Vec<QuarantinedRow>,
 }
 
 /// A source, for people.
@@ -65,16 +67,36 @@ struct Identity {
 }
 
 #[derive(Serialize)]
-struct MarkerStatus {
-    table: String,
-    marker: Option<String>,
-    observed_at: Option<String>,
-    /// The source's clock less the marker.
+struct WatermarkStatus {
+    table: &'static str,
+    /// How far it is loaded.
+    lifecycle: &'static str,
+    #[serde(serialize_with = "time::serialize_option")]
+    watermark: Option<DateTime<Utc>>,
+    #[serde(serialize_with = "time::serialize_option")]
+    last_synced: Option<DateTime<Utc>>,
+    /// The source's clock less the watermark.
     lag_seconds: Option<i64>,
-    /// What keeps the marker from the newest change that was seen.
-    held_back_by: Option<String>,
-    /// Where an unfinished full load has come to.
-    loaded_upto: Option<i64>,
+    /// What keeps the watermark from the newest change that was seen.
+    limited_by: Option<String>,
+    /// The key up to which an unfinished full load has loaded it.
+    loaded_up_to: Option<i64>,
+}
+
+impl WatermarkStatus {
+    fn of(table: &'static str, state: &SourceState, clock: Option<DateTime<Utc>>) -> Self {
+        Self {
+            table,
+            lifecycle: state.lifecycle.name(),
+            watermark: state.watermark,
+            last_synced: state.lifecycle.last_synced(),
+            lag_seconds: clock
+                .zip(state.watermark)
+                .map(|(clock, watermark)| (clock - watermark).num_seconds()),
+            limited_by: state.limited_by.clone(),
+            loaded_up_to: state.lifecycle.load().and_then(|load| load.up_to),
+        }
+    }
 }
 
 pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8> {
@@ -92,27 +114,19 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
     });
     // Of another source's clock there is no lag.
     let lag_clock = clock.filter(|_| source_changed.is_empty());
-    let summary = proof::sum_up_all(session.star(), &kept.ranges, &kept.states);
-    let loaded = state::is_loaded(&kept.states);
-    let mut states = kept.states;
-    let markers = session
-        .star()
-        .sources
-        .iter()
-        .filter_map(|source| states.remove(source.name))
-        .map(|state| MarkerStatus {
-            lag_seconds: lag_clock
-                .zip(state.last_updated.as_deref().and_then(state::parse_time))
-                .map(|(clock, marker)| (clock - marker).num_seconds()),
-            table: state.source_table,
-            marker: state.last_updated,
-            observed_at: state.observed_at,
-            held_back_by: state.held_back_by,
-            loaded_upto: state.loaded_upto,
+    let sources = session.star().sources.iter();
+    let watermarks = sources
+        .filter_map(|source| {
+            Some(WatermarkStatus::of(
+                source.name,
+                kept.states.get(source.name)?,
+                lag_clock,
+            ))
         })
         .collect();
+    let verification_clock = lag_clock.unwrap_or_else(Utc::now);
     let report = Report {
-        loaded,
+        loaded: kept.states.is_loaded(),
         loaded_from: kept.loaded_from.map(|record| Identity {
             server: record.server,
             schema: record.schema,
@@ -121,8 +135,8 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
         source_changed,
         source_clock: clock,
         sees_open_transactions,
-        markers,
-        proof: Proof::of(&summary, lag_clock.unwrap_or_else(Utc::now)),
+        watermarks,
+        verification: verification::sum_up(session.star(), &kept.ranges, &kept.states, verification_clock),
         advice,
         last_success: kept.last_success,
         runs: kept.runs,
@@ -131,14 +145,13 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
     };
     let text = text(&report, session.program.name());
     session.output.result("status", session.seconds(), &report, &text)?;
-    let is_fresh = arguments.fresh_within.is_none_or(|within| {
-        let age = report.last_success.as_deref().and_then(age_of);
-        age.is_some_and(|age| age <= within)
-    });
+    let is_fresh = arguments
+        .fresh_within
+        .is_none_or(|within| report.last_success.is_some_and(|time| age_of(time) <= within));
     if !is_fresh {
         error!(
             code = "STALE",
-            last_success = report.last_success.as_deref().unwrap_or("never"),
+            last_success = report.last_success.map_or_else(|| "never".to_owned(), time::text),
             "no run has succeeded within --fresh-within"
         );
     }
@@ -146,20 +159,19 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
 }
 
 /// How long ago a time is, by this machine's clock, as the history's times are. What lies in the future is no age.
-fn age_of(time: &str) -> Option<Duration> {
-    let age = Utc::now() - state::parse_time(time)?;
-    Some(age.to_std().unwrap_or_default())
+fn age_of(time: DateTime<Utc>) -> Duration {
+    (Utc::now() - time).to_std().unwrap_or_default()
 }
 
 /// What the target remembers.
 struct Kept {
     states: States,
     loaded_from: Option<SourceRecord>,
-    ranges: proof::Ranges,
+    ranges: verification::Ranges,
     rejects: BTreeMap<String, u64>,
-    some_rejects: Vec<sync_reject::Model>,
-    last_success: Option<String>,
-    runs: Vec<sync_run::Model>,
+    some_rejects: Vec<QuarantinedRow>,
+    last_success: Option<DateTime<Utc>>,
+    runs: Vec<Run>,
 }
 
 impl Kept {
@@ -173,12 +185,14 @@ impl Kept {
         let kept = Self {
             states: state::load(&target).await?,
             loaded_from: source_record::load(&target).await?,
-            ranges: proof::load(&target).await?,
+            ranges: verification::load(&target).await?,
             rejects,
             some_rejects,
-            last_success: history::last_success_of(&target, &SYNCS)
+            last_success: success::load(&target)
                 .await?
-                .and_then(|run| run.finished),
+                .iter()
+                .map(|success| success.finished)
+                .max(),
             runs: history::last_runs(&target, SHOWN).await?,
         };
         target.close().await.target(|| "closing the file".to_owned())?;
@@ -246,11 +260,7 @@ fn text(report: &Report, program: &str) -> String {
         text.push_str("no full load has finished yet\n");
     }
     text.push_str(&sources(report));
-    if let Some(run) = report
-        .runs
-        .first()
-        .filter(|run| run.status == Status::Differences.as_str())
-    {
+    if let Some(run) = report.runs.first().filter(|run| run.status == Status::Differences) {
         let _ = writeln!(
             text,
             "the last run, {} {}, ended in {}: run `{program} repair`\n",
@@ -259,32 +269,30 @@ fn text(report: &Report, program: &str) -> String {
             human::bad(VerdictCode::Mismatch.name())
         );
     }
-    let mut markers = human::table(&["source table", "marker", "lag", "last in step", "held back by"]);
-    for marker in &report.markers {
-        let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-        markers.add_row([
-            marker.table.clone(),
-            or_dash(&marker.marker),
-            marker.lag_seconds.map_or_else(|| "-".to_owned(), human::duration),
-            or_dash(&marker.observed_at),
-            or_dash(&marker.held_back_by),
+    let mut watermarks = human::table(&["source table", "watermark", "lag", "last synced", "limited by"]);
+    for line in &report.watermarks {
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        watermarks.add_row([
+            line.table.to_owned(),
+            or_dash(line.watermark.map(time::text)),
+            or_dash(line.lag_seconds.map(human::duration)),
+            or_dash(line.last_synced.map(time::text)),
+            or_dash(line.limited_by.clone()),
         ]);
     }
-    if let Some(column) = markers.column_mut(4) {
+    if let Some(column) = watermarks.column_mut(4) {
         column.set_cell_alignment(CellAlignment::Left);
     }
-    let _ = writeln!(text, "{markers}\n");
+    let _ = writeln!(text, "{watermarks}\n");
     if let Some(sees) = report.sees_open_transactions {
         let _ = writeln!(text, "{}\n", what_is_seen(sees));
     }
-    let proof = output::report::proof(&report.proof);
-    let proven = if proof.is_empty() && report.proof.ranges > 0 {
-        let ranges = human::grouped(report.proof.ranges);
-        format!("all {ranges} key ranges are compared row by row, as of the last run\n")
-    } else {
-        proof
-    };
-    let _ = writeln!(text, "{proven}");
+    let mut verification = output::report::backlog(&report.verification);
+    if verification.is_empty() && report.verification.ranges > 0 {
+        let ranges = human::grouped(report.verification.ranges);
+        verification = format!("all {ranges} key ranges are verified, as of the last run\n");
+    }
+    let _ = writeln!(text, "{verification}");
     if !report.advice.is_empty() {
         let _ = writeln!(text, "{}\n", advice::text(&report.advice));
     }
@@ -294,9 +302,9 @@ fn text(report: &Report, program: &str) -> String {
     for run in &report.runs {
         runs.add_row([
             run.id.to_string(),
-            command_of(run),
-            run.started.clone(),
-            run.status.clone(),
+            run.command.clone(),
+            time::text(run.started),
+            run.status.as_str().to_owned(),
             human::grouped(run.rows_read),
             human::grouped(run.rows_inserted),
             human::grouped(run.rows_updated),
@@ -348,19 +356,12 @@ fn sources(report: &Report) -> String {
     text + "\n"
 }
 
-/// The command of a row of the history, and how many runs it stands for.
-fn command_of(run: &sync_run::Model) -> String {
-    match run.runs {
-        1 => run.command.clone(),
-        runs => format!("{} \u{d7} {}", run.command, human::grouped(runs)),
-    }
-}
-
-/// What keeps markers safe from transactions that commit late.
+/// What keeps watermarks safe from transactions that commit late.
 pub(crate) fn what_is_seen(sees_open_transactions: bool) -> &'static str {
     if sees_open_transactions {
-        "markers stay behind open transactions, which this account may see (PROCESS)"
+        "watermarks stay behind in-flight transactions, which this account may see (PROCESS)"
     } else {
-        "markers stay behind the clock by --overlap alone: open transactions are seen with GRANT PROCESS ON *.*"
+        "watermarks trail the source clock by --overlap only; with GRANT PROCESS ON *.* in-flight transactions are taken \
+         into account too"
     }
 }

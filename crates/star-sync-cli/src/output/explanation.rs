@@ -1,7 +1,9 @@
 //! What one row of the star is made of, as text.
 
+use chrono::{DateTime, Utc};
 use star_sync::changes::lineage::Cells;
 use star_sync::runs::explain::Explanation;
+use star_sync::target::bookkeeping::time;
 use star_sync::verify::verdict::VerdictCode;
 use std::fmt::Write;
 
@@ -12,7 +14,7 @@ pub(crate) fn text(explanation: &Explanation) -> String {
     let Explanation { table, key, .. } = explanation;
     let mut text = String::from("source rows behind it:\n");
     for row in &explanation.source {
-        let newer = if row.is_newer_than_marker {
+        let newer = if row.is_newer_than_watermark {
             "  (newer than the watermark)"
         } else {
             ""
@@ -28,22 +30,22 @@ pub(crate) fn text(explanation: &Explanation) -> String {
         }
         None => text.push_str("the row in the star:\n  none\n"),
     }
-    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let or_dash = |watermark: Option<DateTime<Utc>>| watermark.map_or_else(|| "-".to_owned(), time::text);
     if let Some(run) = &explanation.run {
         let _ = writeln!(
             text,
-            "written by run {}, {} of {} UTC; the marker was {} then and is {} now",
+            "written by run {}, {} of {} UTC; the watermark was {} then and is {} now",
             run.id,
             run.command,
-            run.started,
-            or_dash(&explanation.marker_then),
-            or_dash(&explanation.marker)
+            time::text(run.started),
+            or_dash(explanation.watermark_then),
+            or_dash(explanation.watermark)
         );
     } else if explanation.star.is_some() {
         let _ = writeln!(
             text,
-            "written by a run that is no longer known; the marker is {} now",
-            or_dash(&explanation.marker)
+            "written by a run that is no longer known; the watermark is {} now",
+            or_dash(explanation.watermark)
         );
     }
     if let (Some(code), Some(reason)) = (explanation.reason_code, &explanation.rejected) {

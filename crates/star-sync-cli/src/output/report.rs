@@ -1,8 +1,8 @@
 //! What a run that writes has done, as text.
 
-use star_sync::changes::prove::Proof;
 use star_sync::pipeline::stages::{self, StageSeconds};
 use star_sync::runs::report::{Report, TableReport};
+use star_sync::target::bookkeeping::verification::VerificationSummary;
 use star_sync::verify::figures::Comparison;
 use star_sync::verify::totals::Move;
 use std::fmt::Write;
@@ -82,7 +82,7 @@ pub(crate) fn text(command: &str, report: &Report, seconds: f64) -> String {
     if read > 0 {
         text.push_str(&stages(&report.stages));
     }
-    text.push_str(&proof(&report.proof));
+    text.push_str(&backlog(&report.verification));
     if !report.moves.is_empty() {
         let _ = writeln!(text, "\ntotals of the days it touches:\n{}\n", moves(&report.moves));
     }
@@ -120,19 +120,19 @@ fn stages(stages: &[StageSeconds]) -> String {
     format!("stages: {}; bottleneck: {}\n", parts.join(", "), bottleneck.name())
 }
 
-/// What is left to be compared; nothing if nothing is.
-pub(crate) fn proof(proof: &Proof) -> String {
-    if proof.unproven == 0 {
+/// The verification backlog; nothing if there is none.
+pub(crate) fn backlog(verification: &VerificationSummary) -> String {
+    if verification.backlog == 0 {
         return String::new();
     }
-    let age = match proof.oldest_unproven_seconds {
-        Some(seconds) => format!("the oldest was compared {} ago", duration(seconds)),
-        None => "some never were".to_owned(),
+    let age = match verification.oldest_backlog_seconds {
+        Some(seconds) => format!("oldest verified {} ago", duration(seconds)),
+        None => "some never verified".to_owned(),
     };
     format!(
-        "{} of {} key ranges are still to be compared row by row; {age}\n",
-        grouped(proof.unproven),
-        grouped(proof.ranges)
+        "verification backlog: {} of {} key ranges, {age}\n",
+        grouped(verification.backlog),
+        grouped(verification.ranges)
     )
 }
 

@@ -12,8 +12,8 @@ use crate::declare::period::Period;
 use crate::declare::scope::Scope;
 use crate::declare::table::Table;
 use crate::error::Result;
-use crate::target::bookkeeping::proof::Range;
 use crate::target::bookkeeping::reject;
+use crate::target::bookkeeping::verification::VerificationRange;
 use crate::verify::figures::{self, Comparison};
 use crate::verify::totals::{self, Figures, SourceTotals};
 
@@ -29,7 +29,7 @@ const PARTS_AT_ONCE: usize = 2;
 
 impl CatchUp<'_> {
     /// The key ranges in which source and target hold different numbers of rows.
-    pub(super) async fn miscounted(&mut self, table: &'static Table) -> Result<Vec<Range>> {
+    pub(super) async fn miscounted(&mut self, table: &'static Table) -> Result<Vec<VerificationRange>> {
         let sides = self.sides().await?;
         let removed = self.removed.get(table.name);
         let gone = removed.map_or(0, HashSet::len) as u64;

@@ -11,7 +11,6 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction};
 use tracing::{Instrument, debug, info, info_span};
 
 use crate::changes::delta::{Advance, Delta, LookAt};
-use crate::changes::prove::Proof;
 use crate::changes::stale::Changes;
 use crate::changes::survey::Survey;
 use crate::changes::{Context, Mode, identity};
@@ -26,8 +25,8 @@ use crate::pipeline::plan::Intervals;
 use crate::pipeline::snapshot_lookups::SnapshotLookups;
 use crate::source::Snapshot;
 use crate::source::indexes::Indexes;
-use crate::target::bookkeeping::proof::Range;
-use crate::target::bookkeeping::state::{self, States, sync_state};
+use crate::target::bookkeeping::state::{self, SourceState, States};
+use crate::target::bookkeeping::verification::{VerificationRange, VerificationSummary};
 use crate::target::bookkeeping::{history, reject, source_record, watermark};
 use crate::target::{TargetReader, statement};
 use crate::verify::figures::{Comparison, Sides};
@@ -82,7 +81,7 @@ impl Start {
 pub(crate) struct Passed {
     pub outcomes: Outcomes,
     pub comparisons: Vec<Comparison>,
-    pub proof: Proof,
+    pub verification: VerificationSummary,
 }
 
 /// One pass.
@@ -175,13 +174,9 @@ impl<'a> CatchUp<'a> {
                 outcome.log(table.name);
             }
         }
-        for state in self.states.values_mut() {
-            if self
-                .deltas
-                .get(state.source_table.as_str())
-                .is_some_and(|delta| delta.moved)
-            {
-                state.moved_run = Some(self.run_id);
+        for (source_table, state) in self.states.iter_mut() {
+            if self.deltas.get(source_table).is_some_and(|delta| delta.moved) {
+                state.modified_run = Some(self.run_id);
             }
         }
         match self.start.walked.take() {
@@ -191,10 +186,10 @@ impl<'a> CatchUp<'a> {
         self.delete_removed().await?;
         let comparisons = self.compare().await?;
         debug!("compared");
-        failpoint::pass("before-markers");
+        failpoint::pass("before-watermarks");
         let agrees = !comparisons.iter().any(Comparison::differs);
-        let proof = self.sum_up_proof().await?;
-        self.move_markers(agrees).await?;
+        let verification = self.sum_up_verification().await?;
+        self.advance_watermarks(agrees).await?;
         let mut outcomes = self.start.before;
         for (table, outcome) in self.outcomes {
             outcomes.entry(table).or_default().add(outcome);
@@ -202,7 +197,7 @@ impl<'a> CatchUp<'a> {
         Ok(Passed {
             outcomes,
             comparisons,
-            proof,
+            verification,
         })
     }
 
@@ -235,8 +230,8 @@ impl<'a> CatchUp<'a> {
         };
         if !ranges.is_empty() {
             info!(table = table.name, ranges = ranges.len(), "comparing row by row");
-            let ends: Vec<_> = ranges.iter().map(|range| range.upto).collect();
-            self.compare_rows(table, ranges.iter().map(Range::scope).collect())
+            let ends: Vec<_> = ranges.iter().map(|range| range.up_to).collect();
+            self.compare_rows(table, ranges.iter().map(VerificationRange::scope).collect())
                 .await?;
             self.note_compared(table.name, &ends).await?;
         }
@@ -311,13 +306,13 @@ impl<'a> CatchUp<'a> {
         Ok(())
     }
 
-    /// Moves the markers, within the transaction that commits the rows they stand for, and remembers whose they are.
-    async fn move_markers(&mut self, agrees: bool) -> Result<()> {
+    /// Advances the watermarks, within the transaction that commits the rows they stand for, and remembers whose they are.
+    async fn advance_watermarks(&mut self, agrees: bool) -> Result<()> {
         source_record::save(&*self.transaction, identity::record(self.context)).await?;
         let now = self.snapshot.signatures_now().await?;
         let mut watermarks = Vec::new();
         for source_table in &self.context.look.star.sources {
-            let Some(state) = self.states.remove(source_table.name) else {
+            let Some(state) = self.states.get(source_table.name).cloned() else {
                 continue;
             };
             let delta = &self.deltas[source_table.name];
@@ -337,27 +332,26 @@ impl<'a> CatchUp<'a> {
                 target_rows: self.target_rows.get(source_table.name).copied(),
             };
             let mut state = delta.advance(source_table, state, &advance);
-            self.tell_marker(source_table.name, delta, &state);
+            self.report_watermark(source_table.name, delta, &state);
             if !agrees {
                 // What differs is looked at again in the next run, whether or not the source moves.
-                state.update_time = None;
+                state.settled_signature = None;
             }
             if delta.moved
-                && let Some(marker) = &state.last_updated
+                && let Some(watermark) = state.watermark
             {
-                watermarks.push((source_table.name, marker.clone()));
+                watermarks.push((source_table.name, watermark));
             }
-            state::save(&*self.transaction, state).await?;
+            state::save(&*self.transaction, source_table.name, state).await?;
         }
         history::note_source_clock(&*self.transaction, self.run_id, self.snapshot.clock).await?;
         watermark::note(&*self.transaction, self.run_id, &watermarks).await
     }
 
-    fn tell_marker(&self, source_table: &'static str, delta: &Delta, state: &sync_state::Model) {
-        let marker = state.last_updated.as_deref().and_then(state::parse_time);
-        if let Some(marker) = marker {
-            let lag = self.snapshot.clock - marker;
-            let held_back = delta.newest.map_or(TimeDelta::zero(), |newest| newest - marker);
+    fn report_watermark(&self, source_table: &'static str, delta: &Delta, state: &SourceState) {
+        if let Some(watermark) = state.watermark {
+            let lag = self.snapshot.clock - watermark;
+            let held_back = delta.newest.map_or(TimeDelta::zero(), |newest| newest - watermark);
             metrics::marker(source_table, lag.num_seconds(), held_back.num_seconds().max(0));
         }
     }

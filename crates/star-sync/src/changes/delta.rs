@@ -1,4 +1,4 @@
-//! What changed in a source table since its marker, and where the marker goes then.
+//! What changed in a source table since its watermark, and how far the watermark advances then.
 
 use std::cmp::{max, min};
 use std::collections::HashMap;
@@ -15,9 +15,10 @@ use crate::declare::source_table::SourceTable;
 use crate::error::{Doing, Result};
 use crate::source::Snapshot;
 use crate::source::open_work::{OpenWork, UNKNOWN_BEGIN};
-use crate::target::bookkeeping::state::{self, sync_state};
+use crate::target::bookkeeping::state::{Extent, Lifecycle, SourceState};
+use crate::target::bookkeeping::time;
 
-/// The rows of a source table that changed since its marker.
+/// The rows of a source table that changed since its watermark.
 #[derive(Default)]
 pub(crate) struct Delta {
     /// Whether the table may have changed at all. If not, it was not read.
@@ -59,13 +60,6 @@ pub(crate) struct LookAt {
     pub counts_rows: bool,
 }
 
-/// How many rows a table has, and their highest key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Extent {
-    rows: i64,
-    highest_key: Option<i64>,
-}
-
 /// What one scan of a table tells.
 #[derive(Clone, Copy, Debug)]
 struct Scan {
@@ -80,21 +74,22 @@ impl Delta {
     pub(crate) async fn read(
         snapshot: &Snapshot,
         table: &SourceTable,
-        state: Option<&sync_state::Model>,
+        state: Option<&SourceState>,
         mode: Mode,
         look_at: LookAt,
     ) -> Result<Self> {
-        let proven = state.and_then(|state| state.update_time.clone());
+        let settled = state.and_then(|state| state.settled_signature.clone());
         let now = snapshot.signature(table.name);
-        if mode != Mode::ClosingFullLoad && now.is_some() && now == proven {
+        if mode != Mode::ClosingFullLoad && now.is_some() && now == settled {
             return Ok(Self::default());
         }
         let since = match mode {
-            Mode::Incremental | Mode::ClosingRepair => state.and_then(|state| state.last_updated.as_deref()),
-            Mode::ClosingFullLoad => state.and_then(|state| state.load_marker.as_deref()),
+            Mode::Incremental | Mode::ClosingRepair => state.and_then(|state| state.watermark),
+            Mode::ClosingFullLoad => state
+                .and_then(|state| state.lifecycle.load())
+                .map(|load| load.watermark),
         };
         let doing = || format!("reading what changed in {}", table.name);
-        let since = since.and_then(state::parse_time);
         let select = table.changed_since(since);
         let mut delta = Self {
             moved: true,
@@ -108,8 +103,8 @@ impl Delta {
         };
         delta.rows = scanned.map(|scanned| scanned.rows);
         if scanned.is_none_or(|scanned| scanned.shows_changes_since(since)) {
-            let observed = state.and_then(|state| state.observed_at.as_deref().and_then(state::parse_time));
-            delta.read_keys(snapshot, &select, observed).await.source(doing)?;
+            let last_synced = state.and_then(|state| state.lifecycle.last_synced());
+            delta.read_keys(snapshot, &select, last_synced).await.source(doing)?;
         }
         if mode == Mode::ClosingFullLoad {
             delta.newest = match scanned {
@@ -135,14 +130,14 @@ impl Delta {
         &mut self,
         snapshot: &Snapshot,
         select: &SelectStatement,
-        observed: Option<DateTime<Utc>>,
+        last_synced: Option<DateTime<Utc>>,
     ) -> std::result::Result<(), DbErr> {
         let reader = snapshot.reader();
         let mut rows = reader.stream(select).await?;
         while let Some(row) = rows.try_next().await? {
             let (Key(key), changed): (Key, Option<DateTime<Utc>>) = row.try_get_many_by_index()?;
             self.keys.push(key);
-            if changed.is_none() || changed >= observed {
+            if changed.is_none() || changed >= last_synced {
                 self.recent.push(key);
             }
             self.newest = max(self.newest, changed);
@@ -173,42 +168,33 @@ impl Delta {
 
     /// Whether the changed rows account for the number of rows. New rows have keys above all earlier ones; where a
     /// key was chosen by hand this errs on the side of comparing too much.
-    fn explains(&self, state: Option<&sync_state::Model>, extent: Extent) -> bool {
-        let Some((before, highest_key)) = state.and_then(|state| Some((state.row_count?, state.highest_key))) else {
+    fn explains(&self, state: Option<&SourceState>, extent: Extent) -> bool {
+        let Some(before) = state.and_then(|state| state.extent) else {
             return false;
         };
         let new = self
             .keys
             .iter()
-            .filter(|key| highest_key.is_none_or(|highest| **key > highest))
+            .filter(|key| before.highest_key.is_none_or(|highest| **key > highest))
             .count();
-        extent.rows == before + i64::try_from(new).unwrap_or(i64::MAX)
+        extent.rows == before.rows + i64::try_from(new).unwrap_or(i64::MAX)
     }
 
     /// The state of the table after a pass that brought this delta.
     ///
-    /// The marker is the newest change that was seen, but never beyond what is closed: what is younger may still get
+    /// The watermark is the newest change that was seen, but never beyond what is closed: what is younger may still get
     /// company in the same second, or from a transaction that has not committed yet.
-    pub(crate) fn advance(
-        &self,
-        table: &SourceTable,
-        before: sync_state::Model,
-        after: &Advance<'_>,
-    ) -> sync_state::Model {
+    pub(crate) fn advance(&self, table: &SourceTable, before: SourceState, after: &Advance<'_>) -> SourceState {
         let snapshot = after.snapshot;
         let closed = snapshot.closed_until(after.overlap);
         let closes_load = after.mode == Mode::ClosingFullLoad;
-        let marker = before
-            .last_updated
-            .as_deref()
-            .and_then(state::parse_time)
-            .filter(|_| !closes_load);
-        let newest = max(self.newest, marker);
+        let watermark = before.watermark.filter(|_| !closes_load);
+        let newest = max(self.newest, watermark);
         if newest.is_some_and(|newest| newest > snapshot.clock) {
             warn!(
                 code = "TIMESTAMP_IN_FUTURE",
                 table = table.name,
-                "a last_update lies in the source's future; the marker stays behind"
+                "a last_update lies in the source's future; the watermark stays behind"
             );
         }
         let signature = match after.before_pages {
@@ -219,29 +205,28 @@ impl Delta {
                 .filter(|signature| before_pages.get(table.name) == Some(signature)),
         };
         // Rows of a table that was replaced meanwhile are not those of the table that was looked at.
-        let update_time = signature.filter(|signature| after.now.get(table.name) == Some(&Some(signature.clone())));
-        sync_state::Model {
-            source_table: before.source_table,
+        let settled_signature =
+            signature.filter(|signature| after.now.get(table.name) == Some(&Some(signature.clone())));
+        SourceState {
+            lifecycle: Lifecycle::Loaded {
+                last_synced: snapshot.clock,
+            },
             // What counted as committed for good once does so for ever: a watermark never goes back.
-            last_updated: newest.map(|newest| {
+            watermark: newest.map(|newest| {
                 let advanced = min(newest, closed);
-                state::time_text(marker.map_or(advanced, |marker| max(marker, advanced)))
+                watermark.map_or(advanced, |watermark| max(watermark, advanced))
             }),
-            held_back_by: newest.and_then(|newest| held_back_by(newest, closed, snapshot)),
-            observed_at: Some(state::time_text(snapshot.clock)),
-            update_time,
-            row_count: self.extent.map_or(before.row_count, |extent| Some(extent.rows)),
-            highest_key: self.extent.map_or(before.highest_key, |extent| extent.highest_key),
-            load_marker: before.load_marker.filter(|_| !closes_load),
-            loaded_upto: before.loaded_upto.filter(|_| !closes_load),
-            moved_run: before.moved_run,
+            limited_by: newest.and_then(|newest| limited_by(newest, closed, snapshot)),
+            settled_signature,
+            extent: self.extent.or(before.extent),
+            modified_run: before.modified_run,
             rows_scanned: if self.moved {
                 after.rows_scanned
             } else {
                 before.rows_scanned
             },
             target_rows: after.target_rows.or(before.target_rows),
-            signature_seen: snapshot.signature(table.name),
+            last_signature: snapshot.signature(table.name),
         }
     }
 }
@@ -257,9 +242,9 @@ impl Scan {
         Ok(Self { rows, stamped, newest })
     }
 
-    /// Whether any row has changed after `marker`, or does not tell.
-    fn shows_changes_since(&self, marker: Option<DateTime<Utc>>) -> bool {
-        self.stamped < self.rows || self.newest > marker
+    /// Whether any row has changed after `watermark`, or does not tell.
+    fn shows_changes_since(&self, watermark: Option<DateTime<Utc>>) -> bool {
+        self.stamped < self.rows || self.newest > watermark
     }
 }
 
@@ -270,15 +255,15 @@ async fn highest_key(snapshot: &Snapshot, table: &SourceTable) -> Result<Option<
     Ok(key.map(|key| key.0))
 }
 
-/// Why a marker is not the newest change that was seen; `None` if it is.
-fn held_back_by(newest: DateTime<Utc>, closed: DateTime<Utc>, snapshot: &Snapshot) -> Option<String> {
+/// Why a watermark is not the newest change that was seen; `None` if it is.
+fn limited_by(newest: DateTime<Utc>, closed: DateTime<Utc>, snapshot: &Snapshot) -> Option<String> {
     if newest <= closed {
         return None;
     }
     if newest > snapshot.clock {
         return Some("a last_update in the future".to_owned());
     }
-    // Work that has just begun is no reason: without it the overlap would hold the marker at the same place.
+    // Work that has just begun is no reason: without it the safety lag would hold the watermark at the same place.
     let a_moment = TimeDelta::seconds(2);
     match snapshot.open_work {
         OpenWork::Seen {
@@ -291,9 +276,9 @@ fn held_back_by(newest: DateTime<Utc>, closed: DateTime<Utc>, snapshot: &Snapsho
         } if oldest.since + a_moment < snapshot.clock => Some(format!(
             "connection {}, open since {}",
             oldest.connection_id,
-            state::time_text(oldest.since)
+            time::text(oldest.since)
         )),
-        _ => Some("the overlap".to_owned()),
+        _ => Some("the safety lag".to_owned()),
     }
 }
 

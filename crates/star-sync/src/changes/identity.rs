@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::source::{Server, Source};
 use crate::target::bookkeeping::source_record::{self, SourceRecord};
 use crate::target::bookkeeping::state::{self, States};
+use crate::target::bookkeeping::time;
 
 /// Clocks are set right by so much without anybody having gone back to an older copy.
 const CLOCK_CORRECTION_SECONDS: i64 = 5;
@@ -66,19 +67,14 @@ pub fn evidence_of(
     states: &States,
 ) -> Vec<String> {
     let now = record_of(&source.server, columns);
-    differences(then, &now, last_observed(states), clock)
-}
-
-/// When any run last found a table in step.
-fn last_observed(states: &States) -> Option<DateTime<Utc>> {
-    let observed = states.values().filter_map(|state| state.observed_at.as_deref());
-    observed.filter_map(state::parse_time).max()
+    let synced = states.iter().filter_map(|(_, state)| state.lifecycle.last_synced());
+    differences(then, &now, synced.max(), clock)
 }
 
 fn differences(
     then: Option<&SourceRecord>,
     now: &SourceRecord,
-    observed: Option<DateTime<Utc>>,
+    last_synced: Option<DateTime<Utc>>,
     clock: DateTime<Utc>,
 ) -> Vec<String> {
     let mut evidence = Vec::new();
@@ -96,12 +92,12 @@ fn differences(
             }
         }
     }
-    if let Some(observed) = observed.filter(|observed| clock + TimeDelta::seconds(CLOCK_CORRECTION_SECONDS) < *observed)
-    {
+    let correction = TimeDelta::seconds(CLOCK_CORRECTION_SECONDS);
+    if let Some(last_synced) = last_synced.filter(|last_synced| clock + correction < *last_synced) {
         evidence.push(format!(
             "its clock stands at {}, before the last run at {}",
-            state::time_text(clock),
-            state::time_text(observed)
+            time::text(clock),
+            time::text(last_synced)
         ));
     }
     evidence

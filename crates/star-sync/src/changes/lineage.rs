@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use chrono::{DateTime, Utc};
 use sea_orm::QueryResult;
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Query, SelectStatement};
 use serde::{Serialize, Serializer};
@@ -20,8 +21,9 @@ use crate::pipeline::lookups::LookupSource;
 use crate::pipeline::read::{LookupPlan, Reader};
 use crate::source::Snapshot;
 use crate::target::TargetReader;
-use crate::target::bookkeeping::history::{self, sync_run};
+use crate::target::bookkeeping::history::{self, Run};
 use crate::target::bookkeeping::state::States;
+use crate::target::bookkeeping::time;
 
 /// Column names and what they hold; none for NULL.
 #[derive(Clone, Debug)]
@@ -52,11 +54,11 @@ pub struct RowBehind {
     pub table: &'static str,
     /// When it last changed, where that is known.
     #[serde(skip)]
-    pub changed: Option<String>,
+    pub changed: Option<DateTime<Utc>>,
     pub columns: Cells,
     /// Whether its table may have changed since the last sync, and its change timestamp is newer than the watermark or NULL: the
     /// next run looks at it.
-    pub is_newer_than_marker: bool,
+    pub is_newer_than_watermark: bool,
 }
 
 /// Whether the row of a target table was last written by a run that saw every change behind it, as far as that is known.
@@ -81,11 +83,10 @@ pub(crate) async fn is_written_since(
 
 /// Whether the run's snapshot is of a later second than all changes behind the row that lie beyond the watermarks. A
 /// change in a transaction that was not committed then has a row of the target that is older than itself.
-pub(crate) fn was_written_since(behind: &[RowBehind], run: Option<&sync_run::Model>) -> bool {
-    let changes = behind.iter().filter(|row| row.is_newer_than_marker);
-    let mut changed = changes.map(|row| row.changed.as_ref()).peekable();
-    match run.and_then(|run| run.source_clock.as_ref()) {
-        // All are YYYY-MM-DD HH:MM:SS in UTC.
+pub(crate) fn was_written_since(behind: &[RowBehind], run: Option<&Run>) -> bool {
+    let changes = behind.iter().filter(|row| row.is_newer_than_watermark);
+    let mut changed = changes.map(|row| row.changed).peekable();
+    match run.and_then(|run| run.source_clock) {
         Some(clock) => {
             changed.peek().is_some() && changed.all(|changed| changed.is_some_and(|changed| changed < clock))
         }
@@ -228,10 +229,12 @@ impl<'a> Search<'a> {
                 (column.name.to_owned(), cell)
             });
             let columns = Cells(cells.collect());
-            let changed = source.change_timestamp.and_then(|column| columns.get(column)).cloned();
+            let changed = source.change_timestamp.and_then(|column| columns.get(column));
+            // A zero date is older than any watermark.
+            let changed = changed.map(|changed| time::parse(changed).unwrap_or(DateTime::<Utc>::MIN_UTC));
             self.found.push(RowBehind {
                 table: source.name,
-                is_newer_than_marker: self.is_newer_than_marker(source, changed.as_ref()),
+                is_newer_than_watermark: self.is_newer_than_watermark(source, changed),
                 changed,
                 columns,
             });
@@ -239,16 +242,11 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    fn is_newer_than_marker(&self, source: &SourceTable, changed: Option<&String>) -> bool {
-        let marker = self
-            .states
-            .get(source.name)
-            .and_then(|state| state.last_updated.as_ref());
-        let is_newer = match (changed, marker) {
-            // Both are YYYY-MM-DD HH:MM:SS in UTC.
-            (Some(changed), Some(marker)) => changed > marker,
-            _ => true,
-        };
+    fn is_newer_than_watermark(&self, source: &SourceTable, changed: Option<DateTime<Utc>>) -> bool {
+        let watermark = self.states.get(source.name).and_then(|state| state.watermark);
+        let is_newer = changed
+            .zip(watermark)
+            .is_none_or(|(changed, watermark)| changed > watermark);
         is_newer && pending::may_have_changed(self.snapshot, source.name, self.states)
     }
 
@@ -270,47 +268,47 @@ impl<'a> Search<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::bookkeeping::history::Status;
 
-    fn row(last_update: Option<&str>, is_newer_than_marker: bool) -> RowBehind {
+    fn time(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds)
+    }
+
+    fn row(changed: Option<i64>, is_newer_than_watermark: bool) -> RowBehind {
         RowBehind {
             table: "loan",
-            changed: last_update.map(str::to_owned),
+            changed: changed.map(time),
             columns: Cells(Vec::new()),
-            is_newer_than_marker,
+            is_newer_than_watermark,
         }
     }
 
     #[test]
     fn a_row_was_written_since_if_its_run_is_later_than_every_change_that_may_be_unseen() {
-        let run = |clock: Option<&str>| sync_run::Model {
+        let run = |clock: Option<i64>| Run {
             id: 7,
             command: "incremental".to_owned(),
-            started: String::new(),
+            started: time(0),
             finished: None,
-            status: "done".to_owned(),
+            status: Status::Done,
             rows_read: 0,
             rows_inserted: 0,
             rows_updated: 0,
             rows_deleted: 0,
             rows_rejected: 0,
             source_identity: String::new(),
-            source_clock: clock.map(str::to_owned),
-            runs: 1,
+            source_clock: clock.map(time),
         };
-        let noon = "2026-11-28 12:00:00";
         let written = |rows: &[RowBehind], clock| was_written_since(rows, Some(&run(clock)));
-        let later = Some("2026-11-28 12:00:01");
-        assert!(written(&[row(Some(noon), true)], later));
+        let later = Some(101);
+        assert!(written(&[row(Some(100), true)], later));
         // In the same second, perhaps behind the snapshot.
-        assert!(!written(&[row(Some(noon), true)], Some(noon)));
-        assert!(!written(
-            &[row(Some(noon), true), row(Some("2026-11-28 12:00:02"), true)],
-            later
-        ));
-        assert!(written(&[row(Some(noon), true), row(None, false)], later));
+        assert!(!written(&[row(Some(100), true)], Some(100)));
+        assert!(!written(&[row(Some(100), true), row(Some(102), true)], later));
+        assert!(written(&[row(Some(100), true), row(None, false)], later));
         assert!(!written(&[row(None, true)], later));
-        assert!(!written(&[row(Some(noon), true)], None));
-        assert!(!written(&[row(Some(noon), false)], later));
-        assert!(!was_written_since(&[row(Some(noon), true)], None));
+        assert!(!written(&[row(Some(100), true)], None));
+        assert!(!written(&[row(Some(100), false)], later));
+        assert!(!was_written_since(&[row(Some(100), true)], None));
     }
 }

@@ -23,7 +23,7 @@ use crate::pipeline::look::Look;
 use crate::pipeline::plan::Intervals;
 use crate::source::{EMPTY, NOT_EMPTY, Snapshot};
 use crate::target::bookkeeping::reject;
-use crate::target::bookkeeping::state::{self, States, sync_state};
+use crate::target::bookkeeping::state::{SourceState, States};
 use crate::verify::figures::Sides;
 use crate::verify::rows::{KEYS_A_PAGE, RowComparison};
 
@@ -61,7 +61,7 @@ pub(crate) fn may_have_changed(snapshot: &Snapshot, source_table: &str, states: 
 
 /// The same of a table's state, and its signature and time of change now. `notes_commits` tells whether that time is one of a commit.
 fn may_have_changed_at(
-    state: Option<&sync_state::Model>,
+    state: Option<&SourceState>,
     signature: Option<&str>,
     update_time: Option<DateTime<Utc>>,
     notes_commits: bool,
@@ -70,12 +70,12 @@ fn may_have_changed_at(
         return true;
     };
     // A signature that had settled at the last sync is certain either way.
-    if let Some(settled) = &state.update_time {
+    if let Some(settled) = &state.settled_signature {
         return !signature.is_some_and(|signature| is_same(settled, signature));
     }
-    let observed = state.observed_at.as_deref().and_then(state::parse_time);
-    let was_seen = state.signature_seen.as_deref() == signature;
-    observed.is_none_or(|observed| update_time >= observed) || !(notes_commits || was_seen)
+    let was_seen = state.last_signature.as_deref() == signature;
+    let last_synced = state.lifecycle.last_synced();
+    last_synced.is_none_or(|last_synced| update_time >= last_synced) || !(notes_commits || was_seen)
 }
 
 /// Whether two signatures are of the same rows. An estimate may find late that a table is not empty; rows that come move
@@ -268,6 +268,7 @@ async fn target_keys(sides: &Sides<'_>, table: &Table, scope: &Scope) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::bookkeeping::state::Lifecycle;
 
     fn time(seconds: i64) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds)
@@ -276,20 +277,11 @@ mod tests {
     #[test]
     fn a_table_has_not_changed_only_if_that_is_certain() {
         let signature = |seconds: i64| format!("of {seconds}");
-        let state = |settled: Option<i64>, seen: i64| sync_state::Model {
-            source_table: "loan".to_owned(),
-            last_updated: None,
-            observed_at: Some(state::time_text(time(100))),
-            update_time: settled.map(signature),
-            row_count: None,
-            highest_key: None,
-            load_marker: None,
-            loaded_upto: None,
-            held_back_by: None,
-            moved_run: None,
-            rows_scanned: None,
-            target_rows: None,
-            signature_seen: Some(signature(seen)),
+        let state = |settled: Option<i64>, seen: i64| SourceState {
+            lifecycle: Lifecycle::Loaded { last_synced: time(100) },
+            settled_signature: settled.map(signature),
+            last_signature: Some(signature(seen)),
+            ..SourceState::default()
         };
         for (settled, seen, update_time, notes_commits, may_have_changed) in [
             (Some(50), 50, Some(50), true, false),

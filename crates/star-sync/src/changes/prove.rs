@@ -5,11 +5,9 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use sea_orm::QueryResult;
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Func, Query};
-use serde::Serialize;
 use tokio::sync::mpsc;
 use tracing::info;
 
@@ -22,40 +20,16 @@ use crate::error::{Doing, Error, Result};
 use crate::pipeline::flow::{Job, Outcomes};
 use crate::pipeline::read::LookupPlan;
 use crate::stop::Stop;
-use crate::target::bookkeeping::proof::{self, Range, Summary};
-use crate::target::bookkeeping::state;
+use crate::target::bookkeeping::verification::{self, VerificationRange, VerificationSummary, Verified};
 use crate::{metrics, pipeline};
 
 /// Ranges from which on lookups are loaded whole instead of key by key.
 const RANGES_TO_LOAD_LOOKUPS: usize = 8;
 
-/// How much of the star is proven to equal the source, row by row.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Proof {
-    /// Key ranges, and how many of them hold rows that something may have changed unseen since they were compared.
-    pub ranges: u64,
-    pub unproven: u64,
-    /// The age of the oldest of those, by the source's clock; none if there is none, or if it was never compared.
-    pub oldest_unproven_seconds: Option<i64>,
-}
-
-impl Proof {
-    pub fn of(summary: &Summary, clock: DateTime<Utc>) -> Self {
-        let oldest = summary.oldest.clone().flatten();
-        Self {
-            ranges: summary.ranges,
-            unproven: summary.unproven,
-            oldest_unproven_seconds: oldest
-                .and_then(|at| state::parse_time(&at))
-                .map(|at| (clock - at).num_seconds()),
-        }
-    }
-}
-
 /// A range that may hold what nothing tells of.
 struct Candidate {
     table: &'static Table,
-    range: Range,
+    range: VerificationRange,
     /// Whether its sums already say that it differs.
     differs: bool,
 }
@@ -72,10 +46,15 @@ impl CatchUp<'_> {
         if candidates.is_empty() {
             return Ok(());
         }
-        self.sum_up_proof().await?;
+        self.sum_up_verification().await?;
         // Looking at the sums is worth less than comparing: it gets half of the time at most.
         self.look_at_sums(&mut candidates, began + budget / 2).await?;
-        candidates.sort_by_key(|candidate| (!candidate.differs, candidate.range.proven_run));
+        candidates.sort_by_key(|candidate| {
+            (
+                !candidate.differs,
+                candidate.range.verified.map(|verified| verified.run_id),
+            )
+        });
         let lookups = if candidates.len() < RANGES_TO_LOAD_LOOKUPS {
             LookupPlan::ByKey(self.lookup_source())
         } else {
@@ -144,8 +123,8 @@ impl CatchUp<'_> {
 
     /// The key ranges of a table, ascending. They are cut once and kept; what may have grown at the table's end is
     /// cut anew.
-    pub(super) async fn ranges(&self, table: &Table) -> Result<Vec<Range>> {
-        let mut ranges = proof::of_table(&*self.transaction, table.name).await?;
+    pub(super) async fn ranges(&self, table: &Table) -> Result<Vec<VerificationRange>> {
+        let mut ranges = verification::of_table(&*self.transaction, table.name).await?;
         let may_have_grown = self.deltas[table.source_table].moved;
         let last = match ranges.pop() {
             Some(last) if !may_have_grown => {
@@ -153,16 +132,16 @@ impl CatchUp<'_> {
                 return Ok(ranges);
             }
             Some(last) => last,
-            None => Range::ALL,
+            None => VerificationRange::ALL,
         };
-        let tail: Vec<Range> = self
+        let tail: Vec<VerificationRange> = self
             .intervals(table, last.after)
             .await?
             .iter()
-            .filter_map(|scope| Range::of_scope(scope, last.proven_run, last.proven_at.clone()))
+            .filter_map(|scope| VerificationRange::of_scope(scope, last.verified))
             .collect();
-        if tail != [last.clone()] {
-            proof::replace(&*self.transaction, table.name, last.after, &tail).await?;
+        if tail != [last] {
+            verification::replace(&*self.transaction, table.name, last.after, &tail).await?;
         }
         ranges.extend(tail);
         Ok(ranges)
@@ -172,12 +151,12 @@ impl CatchUp<'_> {
     async fn unproven(&self) -> Result<Vec<Candidate>> {
         let mut candidates = Vec::new();
         for table in self.context.look.star.tables() {
-            let moved_run = proof::moved_run(self.context.look.star, table, &self.states);
+            let modified_run = verification::modified_run(self.context.look.star, table, &self.states);
             let ranges = self.ranges(table).await?;
             candidates.extend(
                 ranges
                     .into_iter()
-                    .filter(|range| proof::is_unproven(range, moved_run))
+                    .filter(|range| range.is_in_backlog(modified_run))
                     .map(|range| Candidate {
                         table,
                         range,
@@ -253,7 +232,9 @@ impl CatchUp<'_> {
     async fn note(&self, compared: &[Candidate]) -> Result<()> {
         let mut ends: HashMap<&'static str, Vec<Option<i64>>> = HashMap::new();
         for candidate in compared {
-            ends.entry(candidate.table.name).or_default().push(candidate.range.upto);
+            ends.entry(candidate.table.name)
+                .or_default()
+                .push(candidate.range.up_to);
         }
         for (table, ends) in ends {
             self.note_compared(table, &ends).await?;
@@ -263,44 +244,48 @@ impl CatchUp<'_> {
 
     /// Notes that ranges of a table, named by their ends, were compared by this run.
     pub(super) async fn note_compared(&self, table: &str, ends: &[Option<i64>]) -> Result<()> {
-        let at = state::time_text(self.snapshot.clock);
-        proof::note(&*self.transaction, table, ends, self.run_id, &at).await
+        verification::note(&*self.transaction, table, ends, self.verified_now()).await
     }
 
     /// Notes that all pages were compared by this very run. What moved meanwhile is for the next one.
     pub(super) async fn note_walked(&mut self, walked: WalkedBefore) -> Result<()> {
-        let at = state::time_text(self.snapshot.clock);
         for table in self.context.look.star.tables() {
             let intervals = walked.intervals.get(table.name).map_or(&[][..], Vec::as_slice);
-            let ranges: Vec<Range> = intervals
+            let ranges: Vec<VerificationRange> = intervals
                 .iter()
-                .filter_map(|scope| Range::of_scope(scope, Some(self.run_id), Some(at.clone())))
+                .filter_map(|scope| VerificationRange::of_scope(scope, Some(self.verified_now())))
                 .collect();
             let ranges = merge(&ranges, LEAST_ROWS_A_RANGE.div_ceil(self.page_size() as u64));
-            proof::replace(&*self.transaction, table.name, None, &ranges).await?;
+            verification::replace(&*self.transaction, table.name, None, &ranges).await?;
         }
         self.signatures_before_pages = Some(walked.signatures);
         Ok(())
     }
 
     /// How much of the star is proven by now; the metrics tell it, too.
-    pub(super) async fn sum_up_proof(&self) -> Result<Proof> {
-        let ranges = proof::load(&*self.transaction).await?;
-        let summary = proof::sum_up_all(self.context.look.star, &ranges, &self.states);
-        let proof = Proof::of(&summary, self.snapshot.clock);
-        metrics::unproven(proof.unproven, proof.oldest_unproven_seconds);
-        Ok(proof)
+    pub(super) async fn sum_up_verification(&self) -> Result<VerificationSummary> {
+        let ranges = verification::load(&*self.transaction).await?;
+        let summary = verification::sum_up(self.context.look.star, &ranges, &self.states, self.snapshot.clock);
+        metrics::unproven(summary.backlog, summary.oldest_backlog_seconds);
+        Ok(summary)
+    }
+
+    fn verified_now(&self) -> Verified {
+        Verified {
+            run_id: self.run_id,
+            at: self.snapshot.clock,
+        }
     }
 }
 
 /// Neighbouring ranges made one, so many at a time.
-fn merge(ranges: &[Range], count: u64) -> Vec<Range> {
+fn merge(ranges: &[VerificationRange], count: u64) -> Vec<VerificationRange> {
     let count = usize::try_from(count).unwrap_or(usize::MAX).max(1);
     let merged = ranges.chunks(count).filter_map(|ranges| {
         let (first, last) = (ranges.first()?, ranges.last()?);
-        Some(Range {
+        Some(VerificationRange {
             after: first.after,
-            ..last.clone()
+            ..*last
         })
     });
     merged.collect()
@@ -333,10 +318,10 @@ mod tests {
 
     #[test]
     fn small_pages_make_no_small_ranges() {
-        let range = |after, upto| Range {
+        let range = |after, up_to| VerificationRange {
             after,
-            upto,
-            ..Range::ALL
+            up_to,
+            ..VerificationRange::ALL
         };
         let pages = [range(None, Some(1)), range(Some(1), Some(2)), range(Some(2), None)];
         assert_eq!(merge(&pages, 1), pages);

@@ -12,7 +12,7 @@ use crate::declare::totals::Totals;
 use crate::error::{Doing, Result};
 use crate::pipeline::look::Look;
 use crate::source::Snapshot;
-use crate::target::bookkeeping::state::{self, States};
+use crate::target::bookkeeping::state::States;
 use crate::verify::totals::{Figures, SourceTotals};
 
 /// One fact, at the instant of the snapshot.
@@ -32,7 +32,9 @@ pub(crate) async fn facts(
     let mut totals = SourceTotals::new(look, snapshot.reader());
     for table in look.star.tables().filter(|table| table.totals.is_some()) {
         let state = states.get(table.source_table);
-        let began = state.and_then(|state| state.load_marker.as_deref().and_then(state::parse_time));
+        let began = state
+            .and_then(|state| state.lifecycle.load())
+            .map(|load| load.watermark);
         let doing = || format!("looking through {}", table.source_table);
         let (mut rows, mut keys, mut newest) = (0, Vec::new(), None);
         let change_time = table.totals.as_ref().map_or(0, Totals::change_time_position);

@@ -71,6 +71,7 @@ codes! {
     TargetForeign "TARGET_FOREIGN" "The target is a file or a database of another program.",
     TargetNewer "TARGET_NEWER" "The target was written by a newer version.",
     TargetOlder "TARGET_OLDER" "The target was written by an older version, and is not migrated.",
+    TargetUnreleased "TARGET_UNRELEASED" "The target was created before the first release, and cannot be migrated.",
     TargetBusy "TARGET_BUSY" "Another run works on the target.",
     TargetLocked "TARGET_LOCKED" "Another program holds the database for too long.",
     TargetLogHeld "TARGET_LOG_HELD" "The write-ahead log has grown and cannot be emptied, because another program has a transaction open.",

@@ -100,6 +100,8 @@ pub enum Error {
     TargetForeign { path: PathBuf, program: &'static str },
     #[error("the target {path} is of a newer version: {unknown}", path = .path.display())]
     TargetNewer { path: PathBuf, unknown: String },
+    #[error("the target {path} was created before the first release, with other tables", path = .path.display())]
+    TargetUnreleased { path: PathBuf },
     #[error("the target {path} is of an older version: {pending} is not applied", path = .path.display())]
     TargetOlder { path: PathBuf, pending: String },
     #[error("another run works on the target: {holder}")]
@@ -183,6 +185,7 @@ impl Error {
             Self::TargetForeign { .. } => Code::TargetForeign,
             Self::TargetNewer { .. } => Code::TargetNewer,
             Self::TargetOlder { .. } => Code::TargetOlder,
+            Self::TargetUnreleased { .. } => Code::TargetUnreleased,
             Self::TargetBusy { .. } => Code::TargetBusy,
             Self::TargetLogHeld { .. } => Code::TargetLogHeld,
             Self::TargetCopy { .. } => Code::TargetCopy,

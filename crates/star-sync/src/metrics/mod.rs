@@ -135,7 +135,7 @@ pub fn run_ended(command: &'static str, status: &'static str, time: Duration) {
 }
 
 /// When a run last succeeded, in seconds since 1970.
-pub fn last_success(command: &'static str, timestamp_seconds: i64) {
+pub fn last_success(command: String, timestamp_seconds: i64) {
     gauge!(catalogue::LAST_SUCCESS_TIMESTAMP_SECONDS.name, "command" => command).set(signed(timestamp_seconds));
 }
 

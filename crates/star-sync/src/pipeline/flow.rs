@@ -181,6 +181,8 @@ pub struct TableOutcome {
     pub republished: Vec<i64>,
     /// Rows that the source no longer has.
     pub deleted: Vec<RowKey>,
+    /// Whether the quarantine of any row began, ended or changed.
+    pub changes_quarantine: bool,
     /// The days at which rows that changed count, or counted, in their table's totals.
     pub days: BTreeSet<i32>,
     /// Some of the rows that differ, where they are asked for.
@@ -197,6 +199,7 @@ impl TableOutcome {
         self.changed.extend(other.changed);
         self.republished.extend(other.republished);
         self.deleted.extend(other.deleted);
+        self.changes_quarantine |= other.changes_quarantine;
         self.days.extend(other.days);
         self.differences.extend(other.differences);
         self.deferred.extend(other.deferred);

@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, Value,
-};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, Value};
 
 use crate::declare::date_key;
 use crate::declare::lookup::LookupKey;
@@ -16,8 +14,7 @@ use crate::declare::table::{Kind, RowIdentity, Table, TargetPageKey, WHOLE_TABLE
 use crate::error::{Doing, Result};
 use crate::pipeline::flow::{Batch, BatchCounts, Outcomes, RowKey, Updates};
 use crate::target::bookkeeping::history::{self, RunCounts};
-use crate::target::bookkeeping::reject;
-use crate::target::bookkeeping::state::sync_state;
+use crate::target::bookkeeping::{reject, state};
 use crate::target::{self, calendar, statement};
 
 /// Batches of one transaction, where the writer commits by itself.
@@ -137,6 +134,9 @@ impl Writer {
             leaving,
         };
         let changed = reject::replace(&*transaction, table, &change, self.run_id).await?;
+        if !changed.is_empty() {
+            self.outcomes.entry(table.name).or_default().changes_quarantine = true;
+        }
         add_changed(&mut batch, changed);
         // Whoever commits has to be the last to hold it.
         drop(transaction);
@@ -213,12 +213,7 @@ impl Writer {
         };
         for (source_table, intervals) in &mut self.intervals {
             if let Some(upto) = intervals.moved_to.take() {
-                sync_state::Entity::update_many()
-                    .col_expr(sync_state::Column::LoadedUpto, upto.into())
-                    .filter(sync_state::Column::SourceTable.eq(*source_table))
-                    .exec(&*transaction)
-                    .await
-                    .target(|| format!("noting how far {source_table} is loaded"))?;
+                state::note_loaded(&*transaction, source_table, upto).await?;
             }
         }
         // So the history tells of a load that is stopped, or dies, what it has written.

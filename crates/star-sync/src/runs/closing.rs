@@ -3,17 +3,19 @@
 
 use std::sync::Arc;
 
+use chrono::Utc;
 use sea_orm::DatabaseTransaction;
 
 use crate::changes::catch_up::{CatchUp, Passed, Start};
 use crate::changes::{Context, Mode};
 use crate::error::Result;
 use crate::failpoint;
+use crate::pipeline::flow::Outcomes;
 use crate::pipeline::stages::Stage;
 use crate::runs::report::{self, Report};
 use crate::source::Snapshot;
 use crate::target::bookkeeping::history::{self, Status};
-use crate::target::bookkeeping::{history_length, reject};
+use crate::target::bookkeeping::{reject, success, watermark};
 use crate::target::{self, TargetReader};
 use crate::verify::totals;
 use crate::verify::verdict::Verdict;
@@ -24,13 +26,16 @@ pub(crate) struct Closing<'a> {
     pub snapshot: Snapshot,
     pub transaction: Arc<DatabaseTransaction>,
     pub run_id: i64,
+    pub command: &'static str,
+    /// Whether it finishes the first load, or one that was interrupted: that is a change, even if no row is left to write.
+    pub finishes_load: bool,
     /// Whether nothing is to be kept.
     pub dry_run: bool,
 }
 
 impl<'a> Closing<'a> {
     /// Opens both, and begins a run in the history.
-    pub(crate) async fn begin(context: &'a Context<'a>, command: &str, dry_run: bool) -> Result<Self> {
+    pub(crate) async fn begin(context: &'a Context<'a>, command: &'static str, dry_run: bool) -> Result<Self> {
         let snapshot = context.look.source.snapshot().await?;
         let transaction = context.target.begin().await?;
         let run_id = context.begin_run(&*transaction, command).await?;
@@ -39,6 +44,8 @@ impl<'a> Closing<'a> {
             snapshot,
             transaction,
             run_id,
+            command,
+            finishes_load: false,
             dry_run,
         })
     }
@@ -62,7 +69,7 @@ impl<'a> Closing<'a> {
         let Passed {
             outcomes,
             comparisons,
-            proof,
+            verification,
         } = pass.run().await?;
         let moves = if self.dry_run {
             let committed = TargetReader::Committed(self.context.look.readers.clone());
@@ -88,14 +95,13 @@ impl<'a> Closing<'a> {
             tables,
             comparisons,
             rejects,
-            proof,
+            verification,
             stages: self.context.look.progress.stages.seconds(),
             moves,
             resumed: None,
         };
-        history::finish_run(&*self.transaction, self.run_id, report.status, Some(report.counts())).await?;
-        history_length::merge_idle(&*self.transaction).await?;
-        history_length::keep_newest(&*self.transaction, self.context.keep_runs).await?;
+        let is_idle = !self.finishes_load && changes_nothing(&report, &outcomes);
+        self.finish(&report, is_idle).await?;
         self.snapshot.close().await?;
         failpoint::pass("before-closing-commit");
         if self.dry_run {
@@ -105,4 +111,27 @@ impl<'a> Closing<'a> {
         }
         Ok(report)
     }
+
+    /// Closes the run's row in the history, or takes it out where the run changed nothing.
+    async fn finish(&self, report: &Report, is_idle: bool) -> Result<()> {
+        let (transaction, run_id) = (&*self.transaction, self.run_id);
+        if report.status == Status::Done {
+            success::note(transaction, self.command, Utc::now()).await?;
+        }
+        if is_idle {
+            history::remove(transaction, run_id).await?;
+            let last_run = history::last_runs(transaction, 1).await?.first().map(|run| run.id);
+            return watermark::forget_idle(transaction, last_run, run_id).await;
+        }
+        history::finish_run(transaction, run_id, report.status, Some(report.counts())).await?;
+        if let Some(oldest) = history::keep_newest(transaction, self.context.keep_runs).await? {
+            watermark::forget_before(transaction, oldest).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a run ended well and changed neither rows nor the quarantine.
+fn changes_nothing(report: &Report, outcomes: &Outcomes) -> bool {
+    report.status == Status::Done && !report.changes() && !outcomes.values().any(|outcome| outcome.changes_quarantine)
 }

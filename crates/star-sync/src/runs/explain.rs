@@ -18,9 +18,9 @@ use crate::pipeline::transform::transform;
 use crate::runs::validate::wait_until_after;
 use crate::runs::validation_look::unaccounted;
 use crate::target::TargetReader;
-use crate::target::bookkeeping::history::{self, sync_run};
+use crate::target::bookkeeping::history::{self, Run};
 use crate::target::bookkeeping::state::{self, States};
-use crate::target::bookkeeping::{reject, watermark};
+use crate::target::bookkeeping::{reject, time, watermark};
 use crate::verify::figures;
 use crate::verify::verdict::VerdictCode;
 
@@ -34,10 +34,12 @@ pub struct Explanation {
     /// The row in the star.
     pub star: Option<Cells>,
     /// The run that last wrote it, if it was noted.
-    pub run: Option<sync_run::Model>,
-    /// The marker of the row's source table after that run, and now.
-    pub marker_then: Option<String>,
-    pub marker: Option<String>,
+    pub run: Option<Run>,
+    /// The watermark of the row's source table after that run, and now.
+    #[serde(serialize_with = "time::serialize_option")]
+    pub watermark_then: Option<DateTime<Utc>>,
+    #[serde(serialize_with = "time::serialize_option")]
+    pub watermark: Option<DateTime<Utc>>,
     /// Why the source row cannot be loaded: the stable code, and the sentence.
     pub reason_code: Option<ReasonCode>,
     pub rejected: Option<String>,
@@ -79,7 +81,7 @@ async fn explain(
 ) -> Result<(Explanation, DateTime<Utc>)> {
     let transaction = look.readers.begin().await.target(|| "beginning to read".to_owned())?;
     let states = state::load(&transaction).await?;
-    if !state::is_loaded(&states) {
+    if !states.is_loaded() {
         return Err(Error::NotLoaded);
     }
     identity::check(look.source, source_columns, &transaction).await?;
@@ -95,7 +97,7 @@ async fn explain(
     let difference = batch.differences.pop();
     let star = held(&target, table, key).await?;
     let run_id = star.as_ref().and_then(Cells::run_id);
-    let (run, marker_then) = match run_id {
+    let (run, watermark_then) = match run_id {
         Some(id) => (
             history::find(&look.readers, id).await?,
             watermark::after_run(&look.readers, id, table.source_table).await?,
@@ -107,7 +109,7 @@ async fn explain(
         (None, None) if !has_source => VerdictCode::RowAbsent,
         (None, None) => VerdictCode::RowOk,
         (None, Some(_)) if reject::is_noted(&target, table.source_table, key).await? => VerdictCode::RowQuarantined,
-        _ if source.iter().any(|row| row.is_newer_than_marker) && !was_written_since(&source, run.as_ref()) => {
+        _ if source.iter().any(|row| row.is_newer_than_watermark) && !was_written_since(&source, run.as_ref()) => {
             VerdictCode::RowPending
         }
         _ if !has_source
@@ -127,10 +129,8 @@ async fn explain(
         source,
         star,
         run,
-        marker_then,
-        marker: states
-            .get(table.source_table)
-            .and_then(|state| state.last_updated.clone()),
+        watermark_then,
+        watermark: states.get(table.source_table).and_then(|state| state.watermark),
         reason_code: rejection.as_ref().map(|rejection| rejection.code),
         rejected: rejection.map(|rejection| rejection.reason),
         difference,

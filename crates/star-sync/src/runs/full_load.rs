@@ -1,6 +1,6 @@
 //! The full load: every interval of every table, then a pass that brings all of it to one instant.
 //!
-//! No table of the source is locked and no snapshot is held while pages are read. The marker is fixed before the
+//! No table of the source is locked and no snapshot is held while pages are read. The watermark is fixed before the
 //! first page; what changes meanwhile is brought by the closing pass, which begins there.
 
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ use crate::runs::closing::Closing;
 use crate::runs::report::{Report, Resumed};
 use crate::target::bookkeeping::history::{self, Status};
 use crate::target::bookkeeping::source_record;
-use crate::target::bookkeeping::state::{self, States, sync_state};
+use crate::target::bookkeeping::state::{self, Lifecycle, Load, SourceState, States};
 use crate::target::{self, TargetReader};
 use crate::verify::soundness;
 use crate::verify::totals::{self, Figures};
@@ -32,17 +32,17 @@ use crate::verify::totals::{self, Figures};
 const COMMAND: &str = "full-load";
 /// A load that was interrupted longer ago begins anew: a row that changed since without a time of change would
 /// never be looked at again.
-const HOURS_TO_GO_ON: i64 = 6;
+const HOURS_TO_RESUME: i64 = 6;
 
 /// What a load starts from.
 #[derive(Default)]
 struct Start {
     /// The star holds no row: it need not be read, and may be written without syncing.
     is_empty: bool,
-    /// An earlier load was interrupted, and this one goes on behind it.
-    goes_on: bool,
+    /// An earlier load was interrupted, and this one resumes it.
+    resumes: bool,
     /// Up to which key each source table is loaded by a load that was interrupted.
-    loaded_upto: HashMap<String, i64>,
+    loaded_up_to: HashMap<String, i64>,
     /// What each source table looked like before the first page was read, where that had settled.
     signatures: HashMap<String, String>,
 }
@@ -71,7 +71,7 @@ pub async fn run(context: &Context<'_>, accept_source: bool) -> Result<Report> {
     result
 }
 
-/// Fixes the marker, or finds the one of a load that was interrupted.
+/// Fixes the load's watermark, or finds that of a load that was interrupted.
 async fn prepare(context: &Context<'_>) -> Result<Start> {
     let writer = &context.target.writer;
     state::fill(writer, &context.look.star.sources).await?;
@@ -79,19 +79,21 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
     let is_empty = context.target.is_empty(context.look.star).await?;
     // Clock, open work and times of change are of one moment; nothing is read in this snapshot.
     let before = context.look.source.snapshot().await?;
-    if can_go_on(context, &states, before.clock).await? {
+    if can_resume(context, &states, before.clock).await? {
         let mut start = Start {
             is_empty,
-            goes_on: true,
+            resumes: true,
             ..Start::default()
         };
-        for (table, state) in states {
+        for (table, state) in states.iter() {
+            let signature = state.settled_signature.clone();
             start
                 .signatures
-                .extend(state.update_time.map(|time| (table.clone(), time)));
-            start.loaded_upto.extend(state.loaded_upto.map(|upto| (table, upto)));
+                .extend(signature.map(|signature| (table.to_owned(), signature)));
+            let up_to = state.lifecycle.load().and_then(|load| load.up_to);
+            start.loaded_up_to.extend(up_to.map(|up_to| (table.to_owned(), up_to)));
         }
-        let tables = start.loaded_upto.len();
+        let tables = start.loaded_up_to.len();
         info!(
             code = "LOAD_RESUMED",
             tables, "going on with the load that was interrupted"
@@ -99,22 +101,27 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
         before.close().await?;
         return Ok(start);
     }
-    let marker = before.closed_until(context.overlap);
+    let load = Load {
+        watermark: before.closed_until(context.overlap),
+        up_to: None,
+    };
     let mut start = Start {
         is_empty,
         ..Start::default()
     };
     let transaction = target::begin(writer).await?;
-    for (table, state) in states {
-        let signature = before.settled_signature(&table, context.overlap);
-        let state = sync_state::Model {
-            load_marker: Some(state::time_text(marker)),
-            loaded_upto: None,
-            update_time: signature.clone(),
-            ..state
+    for (table, state) in states.iter() {
+        let signature = before.settled_signature(table, context.overlap);
+        let last_synced = state.lifecycle.last_synced();
+        let state = SourceState {
+            lifecycle: Lifecycle::Loading { load, last_synced },
+            settled_signature: signature.clone(),
+            ..state.clone()
         };
-        start.signatures.extend(signature.map(|signature| (table, signature)));
-        state::save(&transaction, state).await?;
+        state::save(&transaction, table, state).await?;
+        start
+            .signatures
+            .extend(signature.map(|signature| (table.to_owned(), signature)));
     }
     // From here on the star is made from this source: what is loaded from it is nothing that another one goes on with.
     source_record::save(&transaction, identity::record(context)).await?;
@@ -122,23 +129,24 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
         .commit()
         .await
         .target(|| "noting where the load begins".to_owned())?;
-    failpoint::pass("load-marker-noted");
+    failpoint::pass("load-watermark-noted");
     before.close().await?;
     Ok(start)
 }
 
 /// Whether an interrupted load is there, of this very source, and young enough for its pages still to be trusted.
-async fn can_go_on(context: &Context<'_>, states: &States, clock: DateTime<Utc>) -> Result<bool> {
-    if !state::is_loading(states) {
+async fn can_resume(context: &Context<'_>, states: &States, clock: DateTime<Utc>) -> Result<bool> {
+    let loads = states.iter().filter_map(|(_, state)| state.lifecycle.load());
+    if !is_young(loads.map(|load| load.watermark).min(), clock) {
         return Ok(false);
     }
-    let oldest = states
-        .values()
-        .filter_map(|state| state.load_marker.as_deref().and_then(state::parse_time))
-        .min();
-    let is_young = oldest.is_some_and(|began| began <= clock && clock - began < TimeDelta::hours(HOURS_TO_GO_ON));
     let remembered = source_record::load(&context.target.writer).await?;
-    Ok(is_young && remembered == Some(identity::record(context)))
+    Ok(remembered == Some(identity::record(context)))
+}
+
+/// Whether a load that began then, if one did, can be resumed.
+fn is_young(began: Option<DateTime<Utc>>, clock: DateTime<Utc>) -> bool {
+    began.is_some_and(|began| began <= clock && clock - began < TimeDelta::hours(HOURS_TO_RESUME))
 }
 
 async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report> {
@@ -147,11 +155,11 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
         is_target_empty: start.is_empty,
         commits: Commits::EachFewBatches(context.target.writer.clone()),
         run_id,
-        done_upto: start.loaded_upto,
+        done_upto: start.loaded_up_to,
         period: Period::All,
     };
     let mut walked = pages.walk().await?;
-    let resumed = start.goes_on.then(|| Resumed {
+    let resumed = start.resumes.then(|| Resumed {
         rows_read_again: walked.rows_held_before(),
     });
     for table in context.look.star.tables() {
@@ -174,7 +182,7 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
         }
     };
     let ((surveys, target_totals), ()) = tokio::try_join!(figures, complete(context))?;
-    if start.is_empty || !state::is_loaded(&states) {
+    if start.is_empty || !states.is_loaded() {
         // Also what an interrupted first load has written without syncing. Now that nobody reads: a checkpoint copies no
         // more than readers allow.
         context.target.make_durable(run_id).await?;
@@ -189,6 +197,8 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
         snapshot,
         transaction: context.target.begin().await?,
         run_id,
+        command: COMMAND,
+        finishes_load: start.resumes || !states.is_loaded(),
         dry_run: false,
     };
     let start = catch_up::Start {
@@ -268,4 +278,19 @@ async fn add_intervals_before(
     let behind = walked.intervals.remove(table.name).unwrap_or_default();
     walked.intervals.insert(table.name, [done, behind].concat());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_is_resumed_for_hours_and_never_from_the_future() {
+        let clock = DateTime::UNIX_EPOCH + TimeDelta::days(1);
+        assert!(is_young(Some(clock), clock));
+        assert!(is_young(Some(clock - TimeDelta::hours(5)), clock));
+        assert!(!is_young(Some(clock - TimeDelta::hours(HOURS_TO_RESUME)), clock));
+        assert!(!is_young(Some(clock + TimeDelta::seconds(1)), clock));
+        assert!(!is_young(None, clock));
+    }
 }

@@ -28,7 +28,7 @@ pub async fn run(context: &Context<'_>, dry_run: bool) -> Result<Report> {
 /// Whether the star is one that can be brought up to date, from this source.
 pub(crate) async fn check(context: &Context<'_>) -> Result<()> {
     let states = state::load(&context.target.writer).await?;
-    if !state::is_loaded(&states) || state::is_loading(&states) {
+    if !states.is_loaded() || states.is_loading() {
         return Err(Error::NotLoaded);
     }
     identity::check(context.look.source, context.source_columns, &context.target.writer).await

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::changes::prove::Proof;
 use crate::declare::star::Star;
 use crate::pipeline::flow::{Outcomes, TableOutcome};
 use crate::pipeline::stages::StageSeconds;
 use crate::target::bookkeeping::history::{RunCounts, Status};
+use crate::target::bookkeeping::verification::VerificationSummary;
 use crate::verify::figures::{self, Comparison};
 use crate::verify::totals::Move;
 use crate::verify::verdict::{Tally, Verdict};
@@ -27,7 +27,7 @@ pub struct Report {
     pub comparisons: Vec<Comparison>,
     /// Rows in sync_reject, by source table.
     pub rejects: BTreeMap<String, u64>,
-    pub proof: Proof,
+    pub verification: VerificationSummary,
     /// Where the run's time went.
     pub stages: Vec<StageSeconds>,
     /// Of a dry run: how the facts' totals would move, by group, over the days that it touches.

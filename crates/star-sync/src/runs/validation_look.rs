@@ -49,7 +49,7 @@ impl<'a> ValidationLook<'a> {
     pub(crate) async fn open_target(request: &Request<'_>) -> Result<(DatabaseTransaction, Vec<String>)> {
         let look = &request.look;
         let transaction = look.readers.begin().await.target(|| "beginning to read".to_owned())?;
-        if !state::is_loaded(&state::load(&transaction).await?) {
+        if !state::load(&transaction).await?.is_loaded() {
             return Err(Error::NotLoaded);
         }
         let evidence = identity::evidence(look.source, request.source_columns, &transaction).await?;
@@ -331,7 +331,7 @@ struct TargetFigures {
 
 /// Rows that the target has more than the last run left in it. A full load that is not finished changes that.
 pub(crate) fn unaccounted(states: &States, table: &Table, rows: i64) -> i64 {
-    if state::is_loading(states) {
+    if states.is_loading() {
         return 0;
     }
     let left = states.get(table.source_table).and_then(|state| state.target_rows);

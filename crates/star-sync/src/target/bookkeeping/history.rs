@@ -1,30 +1,34 @@
-//! The history of runs: one row a run, kept for `status` and for whoever asks what wrote a row.
+//! The history of runs: one row a run that wrote, failed or found a mismatch, kept for `status` and to tell what wrote a
+//! row. Runs that changed nothing leave none; their numbers are not used again.
 
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{FromQueryResult, QueryOrder, QuerySelect};
 use serde::Serialize;
 
 use crate::error::{Doing, Error, Result};
-use crate::target::bookkeeping::state::time_text;
+use crate::target::bookkeeping::time::{self, stored};
+use sync_run::{ActiveModel, Column, Entity};
 
-pub mod sync_run {
+pub(crate) mod sync_run {
     //! One row a run.
     use sea_orm::entity::prelude::*;
-    use serde::Serialize;
 
-    /// A run of `init`, `full-load`, `incremental` or `repair`. Times are UTC, by this machine's clock.
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize)]
+    use super::Status;
+
+    /// A run of `init`, `full-load`, `incremental` or `repair`. Times are by this machine's clock.
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "sync_run")]
     pub struct Model {
         #[sea_orm(primary_key)]
         pub id: i64,
         pub command: String,
-        pub started: String,
-        pub finished: Option<String>,
-        /// `running` (or killed), `done`, `differences`, `failed`, `stopped`.
-        pub status: String,
+        pub started: DateTime,
+        pub finished: Option<DateTime>,
+        pub status: Status,
         pub rows_read: i64,
         pub rows_inserted: i64,
         pub rows_updated: i64,
@@ -34,26 +38,24 @@ pub mod sync_run {
         /// Server and schema.
         pub source_identity: String,
         /// The source's clock just before the snapshot that the run ended in.
-        #[serde(skip)]
-        pub source_clock: Option<String>,
-        /// How many runs the row stands for: those that changed nothing are one row together.
-        #[sea_orm(default_value = 1)]
-        pub runs: i64,
+        pub source_clock: Option<DateTime>,
     }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// Where a run stands, or how it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize)]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::None)", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
+    /// It has begun. A killed run stays so.
+    Running,
     Done,
+    /// Done, and its closing comparison found a mismatch.
     Differences,
     Failed,
+    /// By Ctrl-C or SIGTERM.
     Stopped,
 }
 
@@ -69,12 +71,33 @@ impl Status {
     /// As `sync_run` has it.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Running => "running",
             Self::Done => "done",
             Self::Differences => "differences",
             Self::Failed => "failed",
             Self::Stopped => "stopped",
         }
     }
+}
+
+/// A run as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult, Serialize)]
+pub struct Run {
+    pub id: i64,
+    pub command: String,
+    #[serde(serialize_with = "time::serialize")]
+    pub started: DateTime<Utc>,
+    #[serde(serialize_with = "time::serialize_option")]
+    pub finished: Option<DateTime<Utc>>,
+    pub status: Status,
+    pub rows_read: i64,
+    pub rows_inserted: i64,
+    pub rows_updated: i64,
+    pub rows_deleted: i64,
+    pub rows_rejected: i64,
+    pub source_identity: String,
+    #[serde(skip)]
+    pub(crate) source_clock: Option<DateTime<Utc>>,
 }
 
 /// Rows of a whole run.
@@ -87,6 +110,14 @@ pub struct RunCounts {
     pub rejected: u64,
 }
 
+fn writing() -> String {
+    "writing sync_run".to_owned()
+}
+
+fn reading() -> String {
+    "reading sync_run".to_owned()
+}
+
 /// Opens the history's row of a run that has begun then, by this machine's clock; returns its id.
 pub async fn begin_run<C: ConnectionTrait>(
     connection: &C,
@@ -94,33 +125,28 @@ pub async fn begin_run<C: ConnectionTrait>(
     began: DateTime<Utc>,
     source_identity: &str,
 ) -> Result<i64> {
-    let run = sync_run::ActiveModel {
+    let run = ActiveModel {
         id: NotSet,
         command: Set(command.to_owned()),
-        started: Set(time_text(began)),
+        started: Set(stored(began)),
         finished: Set(None),
-        status: Set("running".to_owned()),
+        status: Set(Status::Running),
         rows_read: Set(0),
         rows_inserted: Set(0),
         rows_updated: Set(0),
         rows_deleted: Set(0),
         rows_rejected: Set(0),
         source_identity: Set(source_identity.to_owned()),
-        source_clock: NotSet,
-        runs: NotSet,
+        source_clock: Set(None),
     };
-    let inserted = sync_run::Entity::insert(run)
-        .exec(connection)
-        .await
-        .target(|| "writing sync_run".to_owned())?;
+    let inserted = Entity::insert(run).exec(connection).await.target(writing)?;
     Ok(inserted.last_insert_id)
 }
 
 /// Adds to a run's row what one of its transactions does, in that transaction.
 pub(crate) async fn add_counts<C: ConnectionTrait>(connection: &C, id: i64, counts: RunCounts) -> Result<()> {
-    use sync_run::Column;
     let added = |column: Column, count: u64| Expr::col(column).add(signed(count));
-    sync_run::Entity::update_many()
+    Entity::update_many()
         .col_expr(Column::RowsRead, added(Column::RowsRead, counts.read))
         .col_expr(Column::RowsInserted, added(Column::RowsInserted, counts.inserted))
         .col_expr(Column::RowsUpdated, added(Column::RowsUpdated, counts.updated))
@@ -129,7 +155,7 @@ pub(crate) async fn add_counts<C: ConnectionTrait>(connection: &C, id: i64, coun
         .filter(Column::Id.eq(id))
         .exec(connection)
         .await
-        .target(|| "writing sync_run".to_owned())?;
+        .target(writing)?;
     Ok(())
 }
 
@@ -141,96 +167,126 @@ pub async fn finish_run<C: ConnectionTrait>(
     counts: Option<RunCounts>,
 ) -> Result<()> {
     let count = |of: fn(RunCounts) -> u64| counts.map_or(NotSet, |counts| Set(signed(of(counts))));
-    let run = sync_run::ActiveModel {
+    let run = ActiveModel {
         id: Set(id),
-        command: NotSet,
-        started: NotSet,
-        finished: Set(Some(time_text(Utc::now()))),
-        status: Set(status.as_str().to_owned()),
+        finished: Set(Some(stored(Utc::now()))),
+        status: Set(status),
         rows_read: count(|counts| counts.read),
         rows_inserted: count(|counts| counts.inserted),
         rows_updated: count(|counts| counts.updated),
         rows_deleted: count(|counts| counts.deleted),
         rows_rejected: count(|counts| counts.rejected),
-        source_identity: NotSet,
-        source_clock: NotSet,
-        runs: NotSet,
+        ..Default::default()
     };
-    sync_run::Entity::update(run)
-        .exec(connection)
-        .await
-        .target(|| "writing sync_run".to_owned())?;
+    update(connection, run).await
+}
+
+/// Notes the source's clock of a run, in the transaction that commits its rows.
+pub(crate) async fn note_source_clock<C: ConnectionTrait>(connection: &C, id: i64, clock: DateTime<Utc>) -> Result<()> {
+    let run = ActiveModel {
+        id: Set(id),
+        source_clock: Set(Some(stored(clock))),
+        ..Default::default()
+    };
+    update(connection, run).await
+}
+
+/// Says again that a run is under way.
+pub(crate) async fn mark_running<C: ConnectionTrait>(connection: &C, id: i64) -> Result<()> {
+    let run = ActiveModel {
+        id: Set(id),
+        status: Set(Status::Running),
+        ..Default::default()
+    };
+    update(connection, run).await
+}
+
+async fn update<C: ConnectionTrait>(connection: &C, run: ActiveModel) -> Result<()> {
+    Entity::update(run).exec(connection).await.target(writing)?;
     Ok(())
 }
 
-fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+/// Takes the row of a run out that changed nothing.
+pub(crate) async fn remove<C: ConnectionTrait>(connection: &C, id: i64) -> Result<()> {
+    Entity::delete_by_id(id).exec(connection).await.target(writing)?;
+    Ok(())
+}
+
+/// Deletes all but the newest rows. Returns the oldest run that is kept.
+pub(crate) async fn keep_newest<C: ConnectionTrait>(connection: &C, rows: u64) -> Result<Option<i64>> {
+    let oldest_kept: Option<i64> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .order_by_desc(Column::Id)
+        .offset(rows.saturating_sub(1))
+        .limit(1)
+        .into_tuple()
+        .one(connection)
+        .await
+        .target(reading)?;
+    if let Some(oldest) = oldest_kept {
+        let older = Entity::delete_many().filter(Column::Id.lt(oldest));
+        older.exec(connection).await.target(writing)?;
+    }
+    Ok(oldest_kept)
 }
 
 /// The newest runs, newest first.
-pub async fn last_runs<C: ConnectionTrait>(connection: &C, count: u64) -> Result<Vec<sync_run::Model>> {
-    sync_run::Entity::find()
-        .order_by_desc(sync_run::Column::Id)
-        .limit(count)
-        .all(connection)
-        .await
-        .target(|| "reading sync_run".to_owned())
-}
-
-/// The newest run of one of these commands that ended well.
-pub async fn last_success_of<C: ConnectionTrait>(connection: &C, commands: &[&str]) -> Result<Option<sync_run::Model>> {
-    sync_run::Entity::find()
-        .filter(sync_run::Column::Command.is_in(commands.iter().copied()))
-        .filter(sync_run::Column::Status.eq(Status::Done.as_str()))
-        .order_by_desc(sync_run::Column::Id)
-        .one(connection)
-        .await
-        .target(|| "reading sync_run".to_owned())
+pub async fn last_runs<C: ConnectionTrait>(connection: &C, count: u64) -> Result<Vec<Run>> {
+    let newest = Entity::find().order_by_desc(Column::Id).limit(count);
+    newest.into_model().all(connection).await.target(reading)
 }
 
 /// The newest run that changed rows of the star, while the history goes back that far; 0 where it does not.
 pub(crate) async fn last_change<C: ConnectionTrait>(connection: &C) -> Result<i64> {
-    use sync_run::Column;
     let changed = Expr::col(Column::RowsInserted)
         .add(Expr::col(Column::RowsUpdated))
         .add(Expr::col(Column::RowsDeleted));
-    let newest: Option<Option<i64>> = sync_run::Entity::find()
+    let newest: Option<Option<i64>> = Entity::find()
         .select_only()
         .column_as(Column::Id.max(), "id")
         .filter(changed.gt(0))
         .into_tuple()
         .one(connection)
         .await
-        .target(|| "reading sync_run".to_owned())?;
+        .target(reading)?;
     Ok(newest.flatten().unwrap_or(0))
 }
 
-/// Notes the source's clock of a run, in the transaction that commits its rows.
-pub(crate) async fn note_source_clock<C: ConnectionTrait>(connection: &C, id: i64, clock: DateTime<Utc>) -> Result<()> {
-    sync_run::Entity::update_many()
-        .col_expr(sync_run::Column::SourceClock, time_text(clock).into())
-        .filter(sync_run::Column::Id.eq(id))
-        .exec(connection)
-        .await
-        .target(|| "writing sync_run".to_owned())?;
-    Ok(())
-}
-
-/// Says again that a run is under way.
-pub(crate) async fn mark_running<C: ConnectionTrait>(connection: &C, id: i64) -> Result<()> {
-    sync_run::Entity::update_many()
-        .col_expr(sync_run::Column::Status, "running".into())
-        .filter(sync_run::Column::Id.eq(id))
-        .exec(connection)
-        .await
-        .target(|| "writing sync_run".to_owned())?;
-    Ok(())
-}
-
 /// The run of this number, while the history goes back that far.
-pub(crate) async fn find<C: ConnectionTrait>(connection: &C, id: i64) -> Result<Option<sync_run::Model>> {
-    sync_run::Entity::find_by_id(id)
-        .one(connection)
-        .await
-        .target(|| "reading sync_run".to_owned())
+pub(crate) async fn find<C: ConnectionTrait>(connection: &C, id: i64) -> Result<Option<Run>> {
+    let run = Entity::find_by_id(id).into_model();
+    run.one(connection).await.target(reading)
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::made_up;
+
+    #[tokio::test]
+    async fn the_number_of_a_run_that_left_no_row_is_not_used_again() {
+        let connection = made_up::database_of(Entity).await;
+        let began = DateTime::UNIX_EPOCH;
+        let begin = async || begin_run(&connection, "incremental", began, "-").await.unwrap();
+        let first = begin().await;
+        finish_run(&connection, first, Status::Done, None).await.unwrap();
+        let idle = begin().await;
+        remove(&connection, idle).await.unwrap();
+        assert!(begin().await > idle);
+        let runs = last_runs(&connection, 10).await.unwrap();
+        assert_eq!(
+            runs.iter().map(|run| run.status).collect::<Vec<_>>(),
+            [Status::Running, Status::Done]
+        );
+        assert_eq!((runs[1].id, runs[1].started), (first, began));
+        assert_eq!(keep_newest(&connection, 1).await.unwrap(), Some(runs[0].id));
+        assert_eq!(find(&connection, first).await.unwrap(), None);
+        let status: String = made_up::figure(&connection, "SELECT status FROM sync_run").await;
+        assert_eq!(status, Status::Running.as_str());
+    }
 }

@@ -1,13 +1,18 @@
 //! What the sync remembers in the target: its own tables, each with its entity and the statements on it.
 //!
-//! Watermarks and row counts by source table (`state`), the runs (`history`, `history_length`) with the watermark that
-//! each has reached (`watermark`), verified key ranges (`proof`), quarantined rows (`reject`), and which source all of it
-//! came from (`source_record`).
+//! How far each source table is loaded, and its watermark (`state`), the runs (`history`) with the watermarks that each
+//! has reached (`watermark`), when each command last ended well (`success`), verified key ranges (`verification`),
+//! quarantined rows (`reject`), and which source all of it came from (`source_record`). `migrations` makes the tables,
+//! `time` is the format of their times.
 
 pub mod history;
-pub(crate) mod history_length;
-pub mod proof;
+mod migrations;
 pub mod reject;
 pub mod source_record;
 pub mod state;
-pub mod watermark;
+pub mod success;
+pub mod time;
+pub mod verification;
+pub(crate) mod watermark;
+
+pub use self::migrations::migrations;

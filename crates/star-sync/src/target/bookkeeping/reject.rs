@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, DeleteMany, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, DeleteMany, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QuerySelect,
     QueryTrait,
 };
+use serde::Serialize;
 
 use crate::declare::rejection::Reject;
 use crate::declare::row::{HeldRow, joined_key, key_text};
@@ -20,15 +21,15 @@ use crate::declare::scope::{KEYS_A_STATEMENT, Scope};
 use crate::declare::table::{RowIdentity, Table};
 use crate::error::{Doing, Result};
 use crate::target::TargetReader;
-use sync_reject::{ActiveModel, Column, Entity, Model};
+use sync_reject::{ActiveModel, Column, Entity};
 
-pub mod sync_reject {
+pub(crate) mod sync_reject {
     //! One row a quarantined source row.
     use sea_orm::entity::prelude::*;
-    use serde::Serialize;
 
     /// A quarantined row; it leaves when it loads.
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize)]
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "sync_reject")]
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
@@ -50,10 +51,20 @@ pub mod sync_reject {
         pub surrogate_key: Option<i64>,
     }
 
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
     impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// A quarantined row as it is shown.
+#[derive(Clone, Debug, FromQueryResult, Serialize)]
+pub struct QuarantinedRow {
+    pub source_table: String,
+    pub page_key: i64,
+    pub key: String,
+    pub code: String,
+    pub reason: String,
+    pub run_id: i64,
+    pub missing_parent: Option<String>,
+    pub surrogate_key: Option<i64>,
 }
 
 /// A row of sync_reject, as far as the writer has to know it.
@@ -293,10 +304,11 @@ pub(crate) async fn is_noted(target: &TargetReader, source_table: &str, page_key
 }
 
 /// A few quarantined rows of a source table, for people to read.
-pub async fn some<C: ConnectionTrait>(connection: &C, source_table: &str, limit: u64) -> Result<Vec<Model>> {
+pub async fn some<C: ConnectionTrait>(connection: &C, source_table: &str, limit: u64) -> Result<Vec<QuarantinedRow>> {
     Entity::find()
         .filter(Column::SourceTable.eq(source_table))
         .limit(limit)
+        .into_model()
         .all(connection)
         .await
         .target(|| "reading the quarantined rows".to_owned())

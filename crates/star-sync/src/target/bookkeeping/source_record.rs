@@ -8,11 +8,12 @@ use sea_orm::{ConnectionTrait, EntityTrait};
 
 use crate::error::{Doing, Result};
 
-pub mod sync_source {
+pub(crate) mod sync_source {
     //! One row.
     use sea_orm::entity::prelude::*;
 
     /// The source that the star was made from.
+    #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "sync_source")]
     pub struct Model {
@@ -24,9 +25,6 @@ pub mod sync_source {
         /// Every column that is read, as `table.column type`, a line each.
         pub columns: String,
     }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
 }
@@ -42,7 +40,7 @@ pub struct SourceRecord {
     pub columns: BTreeMap<String, String>,
 }
 
-/// What is remembered, if any load has begun since there is a place for it.
+/// What is remembered, if any load has begun.
 pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<Option<SourceRecord>> {
     let doing = || "reading sync_source".to_owned();
     let row = sync_source::Entity::find_by_id(ID)

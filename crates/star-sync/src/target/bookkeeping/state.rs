@@ -1,69 +1,217 @@
-//! What the sync remembers of each source table: the marker, and what tells whether it has moved since.
+//! What the sync remembers of each source table: how far it is loaded, its watermark, and what tells whether it was
+//! modified since.
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ConnectionTrait, EntityTrait};
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
 
 use crate::declare::source_table::SourceTable;
 use crate::error::{Doing, Result};
+use crate::target::bookkeeping::time::stored;
+use sync_state::{ActiveModel, Column, Entity, Model};
 
-pub mod sync_state {
+pub(crate) mod sync_state {
     //! One row a source table.
     use sea_orm::entity::prelude::*;
 
-    /// What is known of one source table. Times are UTC, `YYYY-MM-DD HH:MM:SS`, by the source's clock.
+    /// What is known of one source table. Times are by the source's clock.
+    #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "sync_state")]
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub source_table: String,
-        /// The marker: rows changed up to here are in the star.
-        pub last_updated: Option<String>,
-        /// The clock when the table was last found in step; NULL before the first full load has finished.
-        pub observed_at: Option<String>,
-        /// What `information_schema` told of the table then, UPDATE_TIME above all; NULL if that cannot tell that the
-        /// table has not been modified since.
-        pub update_time: Option<String>,
-        /// Rows then, and their highest key; kept of tables that are no star table's own.
+        /// The watermark.
+        pub last_updated: Option<DateTime>,
+        pub last_synced: Option<DateTime>,
+        pub limited_by: Option<String>,
+        pub load_watermark: Option<DateTime>,
+        pub loaded_up_to: Option<i64>,
+        pub modified_run: Option<i64>,
+        pub rows_scanned: Option<i64>,
         pub row_count: Option<i64>,
         pub highest_key: Option<i64>,
-        /// Where the closing pass of an unfinished full load has to begin.
-        pub load_marker: Option<String>,
-        /// Page keys up to here are loaded by an unfinished full load.
-        pub loaded_upto: Option<i64>,
-        /// What keeps the marker from the newest change that was seen; NULL if nothing does.
-        pub held_back_by: Option<String>,
-        /// The last run that found the table moved: ranges proven before it are no longer proven.
-        pub moved_run: Option<i64>,
-        /// Rows that the last look for changes had to go through; NULL if it never looked.
-        pub rows_scanned: Option<i64>,
-        /// Rows of the target table made from it, as the last run left them; NULL of a source table without one.
         pub target_rows: Option<i64>,
-        /// What the table looked like then, whether or not that can prove anything.
-        pub signature_seen: Option<String>,
+        pub settled_signature: Option<String>,
+        pub last_signature: Option<String>,
     }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-const TIME_FORMAT: &str = "%Y-%m-%d %H:%M:%S";
-
-/// A time as the sync tables keep it.
-pub(crate) fn time_text(time: DateTime<Utc>) -> String {
-    time.format(TIME_FORMAT).to_string()
+/// What is known of one source table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceState {
+    pub lifecycle: Lifecycle,
+    /// Rows that changed up to here are in the star; none of a table without change timestamps, or before a load.
+    pub watermark: Option<DateTime<Utc>>,
+    /// What keeps the watermark from the newest change that was seen; none if nothing does.
+    pub limited_by: Option<String>,
+    /// The last run that found the table modified: key ranges that were verified by earlier ones are to be verified again.
+    pub modified_run: Option<i64>,
+    /// Rows that the last search for changes had to scan; none if there was no search yet.
+    pub rows_scanned: Option<i64>,
+    /// Rows then, and their highest key; kept of tables that are no star table's own.
+    pub extent: Option<Extent>,
+    /// Rows of the target table made from it, as the last run left them; none of a source table without one.
+    pub target_rows: Option<i64>,
+    /// What `information_schema` told of the table at the last sync (while a load is unfinished: before its first page),
+    /// UPDATE_TIME above all; none if that cannot tell that the table has not been modified since.
+    pub settled_signature: Option<String>,
+    /// The same, whether or not it can tell that.
+    pub last_signature: Option<String>,
 }
 
-/// A time that `time_text` wrote.
-pub fn parse_time(text: &str) -> Option<DateTime<Utc>> {
-    NaiveDateTime::parse_from_str(text, TIME_FORMAT)
-        .ok()
-        .map(|time| time.and_utc())
+/// How far a source table is loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lifecycle {
+    /// No load has begun. `init` makes the row so.
+    #[default]
+    NeverLoaded,
+    /// A full load has begun, and its catch-up pass has not committed: it runs, or was interrupted. Set by the start of the
+    /// load for all tables at once. A star that was loaded before (`last_synced`) still answers to `validate`.
+    Loading {
+        load: Load,
+        last_synced: Option<DateTime<Utc>>,
+    },
+    /// A full load has finished. Set by the commit of every run, which brought the table to that instant of the source.
+    Loaded { last_synced: DateTime<Utc> },
+}
+
+/// An unfinished full load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Its catch-up pass applies the changes since then.
+    pub watermark: DateTime<Utc>,
+    /// Page keys up to here are loaded; the largest there is stands for all. Advanced by the writer's commits.
+    pub up_to: Option<i64>,
+}
+
+/// How many rows a table has, and their highest key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    pub rows: i64,
+    pub highest_key: Option<i64>,
+}
+
+impl Lifecycle {
+    /// When a run last brought the table up to date, by the source's clock.
+    pub fn last_synced(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::NeverLoaded => None,
+            Self::Loading { last_synced, .. } => last_synced,
+            Self::Loaded { last_synced } => Some(last_synced),
+        }
+    }
+
+    /// The load that has not finished.
+    pub fn load(self) -> Option<Load> {
+        match self {
+            Self::Loading { load, .. } => Some(load),
+            Self::NeverLoaded | Self::Loaded { .. } => None,
+        }
+    }
+
+    /// As it is printed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NeverLoaded => "never_loaded",
+            Self::Loading { .. } => "loading",
+            Self::Loaded { .. } => "loaded",
+        }
+    }
+
+    fn of(row: &Model) -> Self {
+        let last_synced = row.last_synced.map(|time| time.and_utc());
+        match (row.load_watermark, last_synced) {
+            (Some(watermark), last_synced) => Self::Loading {
+                load: Load {
+                    watermark: watermark.and_utc(),
+                    up_to: row.loaded_up_to,
+                },
+                last_synced,
+            },
+            (None, Some(last_synced)) => Self::Loaded { last_synced },
+            (None, None) => Self::NeverLoaded,
+        }
+    }
+}
+
+impl From<Model> for SourceState {
+    fn from(row: Model) -> Self {
+        Self {
+            lifecycle: Lifecycle::of(&row),
+            watermark: row.last_updated.map(|time| time.and_utc()),
+            limited_by: row.limited_by,
+            modified_run: row.modified_run,
+            rows_scanned: row.rows_scanned,
+            extent: row.row_count.map(|rows| Extent {
+                rows,
+                highest_key: row.highest_key,
+            }),
+            target_rows: row.target_rows,
+            settled_signature: row.settled_signature,
+            last_signature: row.last_signature,
+        }
+    }
+}
+
+impl SourceState {
+    fn into_row(self, source_table: &str) -> Model {
+        let load = self.lifecycle.load();
+        Model {
+            source_table: source_table.to_owned(),
+            last_updated: self.watermark.map(stored),
+            last_synced: self.lifecycle.last_synced().map(stored),
+            limited_by: self.limited_by,
+            load_watermark: load.map(|load| stored(load.watermark)),
+            loaded_up_to: load.and_then(|load| load.up_to),
+            modified_run: self.modified_run,
+            rows_scanned: self.rows_scanned,
+            row_count: self.extent.map(|extent| extent.rows),
+            highest_key: self.extent.and_then(|extent| extent.highest_key),
+            target_rows: self.target_rows,
+            settled_signature: self.settled_signature,
+            last_signature: self.last_signature,
+        }
+    }
+}
+
+/// All of sync_state, by source table.
+#[derive(Clone, Debug, Default)]
+pub struct States(HashMap<String, SourceState>);
+
+impl States {
+    pub fn get(&self, source_table: &str) -> Option<&SourceState> {
+        self.0.get(source_table)
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut SourceState)> {
+        self.0.iter_mut().map(|(table, state)| (table.as_str(), state))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &SourceState)> {
+        self.0.iter().map(|(table, state)| (table.as_str(), state))
+    }
+
+    /// Whether a full load has ever finished.
+    pub fn is_loaded(&self) -> bool {
+        let mut states = self.0.values();
+        !self.0.is_empty() && states.all(|state| state.lifecycle.last_synced().is_some())
+    }
+
+    /// Whether a full load has begun and not finished: what it has changed so far has not reached every table.
+    pub(crate) fn is_loading(&self) -> bool {
+        self.0.values().any(|state| state.lifecycle.load().is_some())
+    }
+}
+
+impl FromIterator<(String, SourceState)> for States {
+    fn from_iter<T: IntoIterator<Item = (String, SourceState)>>(states: T) -> Self {
+        Self(states.into_iter().collect())
+    }
 }
 
 /// Makes a row for each source table that has none yet. Returns how many were made.
@@ -71,26 +219,15 @@ pub async fn fill<C: ConnectionTrait>(connection: &C, tables: &[SourceTable]) ->
     let known = load(connection).await?;
     let missing: Vec<_> = tables
         .iter()
-        .filter(|table| !known.contains_key(table.name))
-        .map(|table| sync_state::ActiveModel {
+        .filter(|table| known.get(table.name).is_none())
+        .map(|table| ActiveModel {
             source_table: Set(table.name.to_owned()),
-            last_updated: Set(None),
-            observed_at: Set(None),
-            update_time: Set(None),
-            row_count: Set(None),
-            highest_key: Set(None),
-            load_marker: Set(None),
-            loaded_upto: Set(None),
-            held_back_by: Set(None),
-            moved_run: Set(None),
-            rows_scanned: Set(None),
-            target_rows: Set(None),
-            signature_seen: Set(None),
+            ..Default::default()
         })
         .collect();
     let count = missing.len();
     if count > 0 {
-        sync_state::Entity::insert_many(missing)
+        Entity::insert_many(missing)
             .exec_without_returning(connection)
             .await
             .target(|| "filling sync_state".to_owned())?;
@@ -98,70 +235,125 @@ pub async fn fill<C: ConnectionTrait>(connection: &C, tables: &[SourceTable]) ->
     Ok(count)
 }
 
-/// sync_state, by source table.
-pub type States = HashMap<String, sync_state::Model>;
-
 /// All of sync_state.
 pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<States> {
-    Ok(sync_state::Entity::find()
-        .all(connection)
-        .await
-        .target(|| "reading sync_state".to_owned())?
-        .into_iter()
-        .map(|state| (state.source_table.clone(), state))
-        .collect())
+    let rows = Entity::find().all(connection).await;
+    let rows = rows.target(|| "reading sync_state".to_owned())?.into_iter();
+    Ok(rows.map(|row| (row.source_table.clone(), row.into())).collect())
 }
 
-/// Writes one row of sync_state.
-pub(crate) async fn save<C: ConnectionTrait>(connection: &C, state: sync_state::Model) -> Result<()> {
-    use sync_state::Column;
-    let table = state.source_table.clone();
-    let model = sync_state::ActiveModel {
-        source_table: Set(state.source_table),
-        last_updated: Set(state.last_updated),
-        observed_at: Set(state.observed_at),
-        update_time: Set(state.update_time),
-        row_count: Set(state.row_count),
-        highest_key: Set(state.highest_key),
-        load_marker: Set(state.load_marker),
-        loaded_upto: Set(state.loaded_upto),
-        held_back_by: Set(state.held_back_by),
-        moved_run: Set(state.moved_run),
-        rows_scanned: Set(state.rows_scanned),
-        target_rows: Set(state.target_rows),
-        signature_seen: Set(state.signature_seen),
-    };
-    sync_state::Entity::insert(model)
-        .on_conflict(
-            OnConflict::column(Column::SourceTable)
-                .update_columns([
-                    Column::LastUpdated,
-                    Column::ObservedAt,
-                    Column::UpdateTime,
-                    Column::RowCount,
-                    Column::HighestKey,
-                    Column::LoadMarker,
-                    Column::LoadedUpto,
-                    Column::HeldBackBy,
-                    Column::MovedRun,
-                    Column::RowsScanned,
-                    Column::TargetRows,
-                    Column::SignatureSeen,
-                ])
-                .to_owned(),
-        )
-        .exec_without_returning(connection)
+/// Writes the row of a table, which is there.
+pub(crate) async fn save<C: ConnectionTrait>(connection: &C, source_table: &str, state: SourceState) -> Result<()> {
+    let row = state.into_row(source_table).into_active_model().reset_all();
+    Entity::update(row)
+        .exec(connection)
         .await
-        .target(|| format!("writing the marker of {table}"))?;
+        .target(|| format!("writing the watermark of {source_table}"))?;
     Ok(())
 }
 
-/// Whether a full load has ever finished.
-pub fn is_loaded(states: &States) -> bool {
-    !states.is_empty() && states.values().all(|state| state.observed_at.is_some())
+/// Notes up to which page key an unfinished load has loaded a table.
+pub(crate) async fn note_loaded<C: ConnectionTrait>(connection: &C, source_table: &str, up_to: i64) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::LoadedUpTo, up_to.into())
+        .filter(Column::SourceTable.eq(source_table))
+        .exec(connection)
+        .await
+        .target(|| format!("noting how far {source_table} is loaded"))?;
+    Ok(())
 }
 
-/// Whether a full load has begun and not finished: what it has changed so far has not reached every table.
-pub(crate) fn is_loading(states: &States) -> bool {
-    states.values().any(|state| state.load_marker.is_some())
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::made_up;
+
+    fn time(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds)
+    }
+
+    fn state(lifecycle: Lifecycle) -> SourceState {
+        SourceState {
+            lifecycle,
+            ..SourceState::default()
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let load = Load {
+            watermark: time(90),
+            up_to: Some(7),
+        };
+        for lifecycle in [
+            Lifecycle::NeverLoaded,
+            Lifecycle::Loading {
+                load,
+                last_synced: None,
+            },
+            Lifecycle::Loading {
+                load,
+                last_synced: Some(time(50)),
+            },
+            Lifecycle::Loaded { last_synced: time(100) },
+        ] {
+            let written = SourceState {
+                watermark: Some(time(40)),
+                extent: Some(Extent {
+                    rows: 3,
+                    highest_key: None,
+                }),
+                modified_run: Some(9),
+                ..state(lifecycle)
+            };
+            assert_eq!(SourceState::from(written.clone().into_row("loan")), written);
+        }
+    }
+
+    #[test]
+    fn a_star_is_loaded_once_every_table_was_and_loading_while_any_is() {
+        let load = Load {
+            watermark: time(90),
+            up_to: None,
+        };
+        let loaded = Lifecycle::Loaded { last_synced: time(1) };
+        let first_load = Lifecycle::Loading {
+            load,
+            last_synced: None,
+        };
+        let another_load = Lifecycle::Loading {
+            load,
+            last_synced: Some(time(1)),
+        };
+        for (lifecycles, is_loaded, is_loading) in [
+            (&[][..], false, false),
+            (&[Lifecycle::NeverLoaded], false, false),
+            (&[first_load, first_load], false, true),
+            (&[another_load, another_load], true, true),
+            (&[loaded, loaded], true, false),
+            // A migration has added a table that a load has to fill.
+            (&[loaded, Lifecycle::NeverLoaded], false, false),
+        ] {
+            let states = lifecycles.iter().enumerate();
+            let states: States = states.map(|(name, of)| (name.to_string(), state(*of))).collect();
+            assert_eq!((states.is_loaded(), states.is_loading()), (is_loaded, is_loading));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_watermark_is_stored_as_people_read_it() {
+        let connection = made_up::database_of(Entity).await;
+        fill(&connection, &made_up::star().sources).await.unwrap();
+        assert_eq!(fill(&connection, &made_up::star().sources).await.unwrap(), 0);
+        let noon = SourceState {
+            watermark: Some(time(12 * 3600)),
+            ..SourceState::default()
+        };
+        save(&connection, "loan", noon.clone()).await.unwrap();
+        note_loaded(&connection, "loan", 5).await.unwrap();
+        assert_eq!(load(&connection).await.unwrap().get("loan"), Some(&noon));
+        let select = "SELECT last_updated || ' ' || loaded_up_to FROM sync_state WHERE source_table = 'loan'";
+        let text: String = made_up::figure(&connection, select).await;
+        assert_eq!(text, "1970-01-01 12:00:00 5");
+    }
 }

@@ -1,16 +1,19 @@
 //! The watermarks of past runs: where that of a source table stood after the run that wrote a row.
 
+use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use crate::error::{Doing, Result};
+use crate::target::bookkeeping::time::stored;
 use sync_watermark::{ActiveModel, Column, Entity};
 
-pub mod sync_watermark {
+pub(crate) mod sync_watermark {
     //! One row a run and source table that the run found modified.
     use sea_orm::entity::prelude::*;
 
+    #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "sync_watermark")]
     pub struct Model {
@@ -19,24 +22,25 @@ pub mod sync_watermark {
         #[sea_orm(primary_key, auto_increment = false)]
         pub run_id: i64,
         /// As in `sync_state`.
-        pub last_updated: String,
+        pub last_updated: DateTime,
     }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
 }
 
 /// Notes where the watermarks stand after a run, by source table.
-pub(crate) async fn note<C: ConnectionTrait>(connection: &C, run_id: i64, watermarks: &[(&str, String)]) -> Result<()> {
+pub(crate) async fn note<C: ConnectionTrait>(
+    connection: &C,
+    run_id: i64,
+    watermarks: &[(&str, DateTime<Utc>)],
+) -> Result<()> {
     if watermarks.is_empty() {
         return Ok(());
     }
     let rows = watermarks.iter().map(|(source_table, last_updated)| ActiveModel {
         source_table: Set((*source_table).to_owned()),
         run_id: Set(run_id),
-        last_updated: Set(last_updated.clone()),
+        last_updated: Set(stored(*last_updated)),
     });
     Entity::insert_many(rows)
         .exec_without_returning(connection)
@@ -50,7 +54,7 @@ pub(crate) async fn after_run<C: ConnectionTrait>(
     connection: &C,
     run_id: i64,
     source_table: &str,
-) -> Result<Option<String>> {
+) -> Result<Option<DateTime<Utc>>> {
     let noted = Entity::find()
         .filter(Column::SourceTable.eq(source_table))
         .filter(Column::RunId.lte(run_id))
@@ -59,29 +63,24 @@ pub(crate) async fn after_run<C: ConnectionTrait>(
         .all(connection)
         .await
         .target(|| "reading sync_watermark".to_owned())?;
-    Ok(noted.into_iter().next().map(|noted| noted.last_updated))
+    Ok(noted.into_iter().next().map(|noted| noted.last_updated.and_utc()))
 }
 
-/// Takes the watermarks of a run into a later one, whose own stay as they are.
-pub(crate) async fn merge<C: ConnectionTrait>(connection: &C, before: i64, run_id: i64) -> Result<()> {
-    let doing = || "merging sync_watermark".to_owned();
+/// Forgets what runs without a row in the history noted between `last_run`, the last that has one, and `run_id`, of the
+/// tables that this one found modified, too: so a sync that changes nothing does not fill the file.
+pub(crate) async fn forget_idle<C: ConnectionTrait>(connection: &C, last_run: Option<i64>, run_id: i64) -> Result<()> {
     let own = Entity::find()
         .select_only()
         .column(Column::SourceTable)
         .filter(Column::RunId.eq(run_id))
         .into_query();
     Entity::delete_many()
-        .filter(Column::RunId.eq(before))
+        .filter(Column::RunId.gt(last_run.unwrap_or(0)))
+        .filter(Column::RunId.lt(run_id))
         .filter(Column::SourceTable.in_subquery(own))
         .exec(connection)
         .await
-        .target(doing)?;
-    Entity::update_many()
-        .col_expr(Column::RunId, run_id.into())
-        .filter(Column::RunId.eq(before))
-        .exec(connection)
-        .await
-        .target(doing)?;
+        .target(|| "shortening sync_watermark".to_owned())?;
     Ok(())
 }
 
@@ -111,54 +110,59 @@ mod tests {
     use super::*;
     use crate::made_up;
 
-    async fn noted(runs: &[(i64, &[(&str, &str)])]) -> DatabaseConnection {
+    /// The start of 2026, and so many hours.
+    fn hour(hours: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_767_225_600 + hours * 3600, 0).unwrap()
+    }
+
+    async fn noted(runs: &[(i64, &[(&str, i64)])]) -> DatabaseConnection {
         let connection = made_up::database_of(Entity).await;
         for (run, watermarks) in runs {
-            let watermarks: Vec<_> = watermarks
-                .iter()
-                .map(|(table, at)| (*table, (*at).to_owned()))
-                .collect();
+            let watermarks: Vec<_> = watermarks.iter().map(|(table, hours)| (*table, hour(*hours))).collect();
             note(&connection, *run, &watermarks).await.unwrap();
         }
         connection
     }
 
-    async fn after(connection: &DatabaseConnection, run: i64, table: &str) -> Option<String> {
-        after_run(connection, run, table).await.unwrap()
+    async fn after(connection: &DatabaseConnection, run: i64, table: &str) -> Option<i64> {
+        let watermark = after_run(connection, run, table).await.unwrap();
+        watermark.map(|watermark| (watermark - hour(0)).num_hours())
     }
 
     #[tokio::test]
     async fn a_table_whose_name_ends_like_another_hides_nothing_of_it() {
-        let connection = noted(&[
-            (1, &[("author", "01"), ("book_author", "01")]),
-            (2, &[("book_author", "02")]),
-        ])
-        .await;
-        assert_eq!(after(&connection, 2, "author").await.as_deref(), Some("01"));
-        assert_eq!(after(&connection, 2, "book_author").await.as_deref(), Some("02"));
+        let connection = noted(&[(1, &[("author", 1), ("book_author", 1)]), (2, &[("book_author", 2)])]).await;
+        assert_eq!(after(&connection, 2, "author").await, Some(1));
+        assert_eq!(after(&connection, 2, "book_author").await, Some(2));
         assert_eq!(after(&connection, 2, "book").await, None);
     }
 
     #[tokio::test]
-    async fn merged_runs_have_the_later_watermark_of_each_table() {
-        let connection = noted(&[(1, &[("book", "01"), ("loan", "01")]), (2, &[("loan", "02")])]).await;
-        merge(&connection, 1, 2).await.unwrap();
-        assert_eq!(after(&connection, 2, "book").await.as_deref(), Some("01"));
-        assert_eq!(after(&connection, 2, "loan").await.as_deref(), Some("02"));
-        assert_eq!(after(&connection, 1, "book").await, None);
+    async fn of_runs_that_changed_nothing_the_last_watermark_of_each_table_stays() {
+        let connection = noted(&[
+            (1, &[("book", 1), ("loan", 1)]),
+            (2, &[("book", 2), ("loan", 2)]),
+            (3, &[("loan", 3)]),
+        ])
+        .await;
+        forget_idle(&connection, Some(1), 3).await.unwrap();
+        assert_eq!(after(&connection, 1, "loan").await, Some(1));
+        assert_eq!(after(&connection, 2, "loan").await, Some(1));
+        assert_eq!(after(&connection, 3, "loan").await, Some(3));
+        assert_eq!(after(&connection, 3, "book").await, Some(2));
     }
 
     #[tokio::test]
     async fn what_was_newest_before_the_runs_that_are_kept_is_kept() {
         let connection = noted(&[
-            (1, &[("book", "01"), ("loan", "01")]),
-            (2, &[("loan", "02")]),
-            (3, &[("loan", "03")]),
+            (1, &[("book", 1), ("loan", 1)]),
+            (2, &[("loan", 2)]),
+            (3, &[("loan", 3)]),
         ])
         .await;
         forget_before(&connection, 3).await.unwrap();
-        assert_eq!(after(&connection, 3, "book").await.as_deref(), Some("01"));
-        assert_eq!(after(&connection, 2, "loan").await.as_deref(), Some("02"));
+        assert_eq!(after(&connection, 3, "book").await, Some(1));
+        assert_eq!(after(&connection, 2, "loan").await, Some(2));
         assert_eq!(after(&connection, 1, "loan").await, None);
     }
 }

@@ -33,7 +33,7 @@ pub(crate) async fn write(request: &Request<'_>, file: &Path) -> Result<Content>
     // All that is read of the target is read in this transaction, so it is of one commit.
     let transaction = connection.begin().await.map_err(failed(copy, "beginning to copy"))?;
     let states = state::load(&transaction).await?;
-    if !state::is_loaded(&states) || state::is_loading(&states) {
+    if !states.is_loaded() || states.is_loading() {
         return Err(Error::NotLoaded);
     }
     let version = version_of(history::last_change(&transaction).await?);

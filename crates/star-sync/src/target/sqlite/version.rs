@@ -54,8 +54,13 @@ pub(crate) async fn pending_migrations(
             .target(|| "reading the list of migrations".to_owned())?;
         applied.extend(rows.into_iter().map(|row| row.version));
     }
+    let migrations = (star.migrations)();
+    let is_unknown = |first: &Box<dyn MigrationTrait>| !applied.contains(first.name());
+    if !applied.is_empty() && migrations.first().is_some_and(is_unknown) {
+        return Err(Error::TargetUnreleased { path: path.to_owned() });
+    }
     let mut pending = Vec::new();
-    for migration in (star.migrations)() {
+    for migration in migrations {
         if !applied.remove(migration.name()) {
             pending.push(migration.name().to_owned());
         }

@@ -53,7 +53,7 @@ const VIEWS: [(&str, &str); 9] = [
     ("late_returns", LATE_RETURNS),
 ];
 
-const FRESHNESS: &str = "SELECT source_table, last_updated AS watermark, observed_at AS last_synced FROM sync_state";
+const FRESHNESS: &str = "SELECT source_table, last_updated AS watermark, last_synced FROM sync_state";
 
 /// Staff members are joined by the source's key, and may be missing.
 const RENTALS: &str = "SELECT r.rental_id, rented.date AS rented, returned.date AS returned, \

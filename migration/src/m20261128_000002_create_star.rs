@@ -74,6 +74,7 @@ fn dimensions() -> Vec<TableCreateStatement> {
             .col(integer("allowed_days"))
             .col(double("rental_rate"))
             .col(double("replacement_cost"))
+            .col(run_id())
             .to_owned(),
         Table::create()
             .table("dim_actor")
@@ -82,6 +83,7 @@ fn dimensions() -> Vec<TableCreateStatement> {
             .col(string("first_name"))
             .col(string("last_name"))
             .col(string("last_update"))
+            .col(run_id())
             .to_owned(),
         Table::create()
             .table("dim_category")
@@ -89,6 +91,7 @@ fn dimensions() -> Vec<TableCreateStatement> {
             .col(big_integer_uniq("category_id"))
             .col(string("name"))
             .col(string("last_update"))
+            .col(run_id())
             .to_owned(),
         Table::create()
             .table("dim_store")
@@ -97,6 +100,7 @@ fn dimensions() -> Vec<TableCreateStatement> {
             .col(string("city"))
             .col(string("country"))
             .col(string("last_update"))
+            .col(run_id())
             .to_owned(),
         Table::create()
             .table("dim_staff")
@@ -107,6 +111,7 @@ fn dimensions() -> Vec<TableCreateStatement> {
             .col(boolean("active"))
             .col(big_integer("store_id"))
             .col(string("last_update"))
+            .col(run_id())
             .to_owned(),
         Table::create()
             .table("dim_customer")
@@ -118,6 +123,7 @@ fn dimensions() -> Vec<TableCreateStatement> {
             .col(string("city"))
             .col(string("country"))
             .col(string_null("last_update"))
+            .col(run_id())
             .to_owned(),
     ]
 }
@@ -171,6 +177,7 @@ fn facts() -> Vec<TableCreateStatement> {
             .col(big_integer("customer_key"))
             .col(big_integer("staff_id"))
             .col(integer_null("rental_duration_days"))
+            .col(run_id())
             .foreign_key(&mut references(
                 "fact_rental",
                 "date_key_rented",
@@ -203,6 +210,7 @@ fn facts() -> Vec<TableCreateStatement> {
             .col(double("amount"))
             .col(big_integer_null("rental_id"))
             .col(big_integer_null("film_key"))
+            .col(run_id())
             .foreign_key(&mut references("fact_payment", "date_key_paid", "dim_date", "date_key"))
             .foreign_key(&mut references(
                 "fact_payment",
@@ -219,6 +227,11 @@ fn facts() -> Vec<TableCreateStatement> {
 /// AUTOINCREMENT, so that SQLite never hands a deleted row's key to another row.
 fn surrogate_key(name: &'static str) -> ColumnDef {
     big_pk_auto(name)
+}
+
+/// The run that last wrote the row; 0 in a row that another program inserted.
+fn run_id() -> ColumnDef {
+    big_integer("run_id").default(0).take()
 }
 
 fn references(

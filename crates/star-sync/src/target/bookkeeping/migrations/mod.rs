@@ -1,0 +1,63 @@
+//! The steps that make the engine's own tables. A star's migrations begin with them.
+
+use sea_orm_migration::MigrationTrait;
+
+mod m20261128_000001_create_bookkeeping;
+
+/// The engine's steps, oldest first. One that has been released is never changed.
+///
+/// A later step that adds a table or a column which a load has to fill sets `sync_state.last_synced` to NULL: then every
+/// command asks for a full load, which fills it.
+pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+    vec![Box::new(m20261128_000001_create_bookkeeping::Migration)]
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, Schema, Statement};
+    use sea_orm_migration::MigratorTraitSelf;
+
+    use super::*;
+    use crate::made_up;
+    use crate::target::bookkeeping::history::sync_run;
+    use crate::target::bookkeeping::reject::sync_reject;
+    use crate::target::bookkeeping::source_record::sync_source;
+    use crate::target::bookkeeping::state::sync_state;
+    use crate::target::bookkeeping::success::sync_success;
+    use crate::target::bookkeeping::verification::sync_verification;
+    use crate::target::bookkeeping::watermark::sync_watermark;
+    use crate::target::sqlite::version::Steps;
+
+    /// Columns and keys of every table, as SQLite reports them; a line each.
+    const SHAPE: &str = "SELECT m.name || '.' || c.name || ' ' || c.type || ' notnull=' || c.\"notnull\" || ' pk=' || c.pk \
+                         FROM sqlite_master m JOIN pragma_table_info(m.name) c \
+                         WHERE m.type = 'table' AND m.name GLOB 'sync_*' ORDER BY 1";
+
+    async fn shape(connection: &DatabaseConnection) -> Vec<String> {
+        let select = Statement::from_string(connection.get_database_backend(), SHAPE);
+        let lines = connection.query_all_raw(select).await.unwrap();
+        lines.iter().map(|line| line.try_get_by_index(0).unwrap()).collect()
+    }
+
+    async fn create(connection: &DatabaseConnection, entity: impl EntityTrait) {
+        let table = Schema::new(connection.get_database_backend()).create_table_from_entity(entity);
+        connection.execute(&table).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_migrated_tables_are_those_of_the_entities() {
+        let migrated = made_up::empty_database().await;
+        Steps(migrations).up(&migrated, None).await.unwrap();
+        let by_entities = made_up::empty_database().await;
+        create(&by_entities, sync_state::Entity).await;
+        create(&by_entities, sync_run::Entity).await;
+        create(&by_entities, sync_watermark::Entity).await;
+        create(&by_entities, sync_success::Entity).await;
+        create(&by_entities, sync_verification::Entity).await;
+        create(&by_entities, sync_reject::Entity).await;
+        create(&by_entities, sync_source::Entity).await;
+        assert_eq!(shape(&migrated).await, shape(&by_entities).await);
+        Steps(migrations).down(&migrated, None).await.unwrap();
+        assert_eq!(shape(&migrated).await, Vec::<String>::new());
+    }
+}

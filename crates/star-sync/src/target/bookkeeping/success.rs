@@ -1,0 +1,80 @@
+//! When each command last ended well, whether or not it changed anything: runs that changed nothing leave no row in the
+//! history.
+
+use chrono::{DateTime, Utc};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult};
+
+use crate::error::{Doing, Result};
+use crate::target::bookkeeping::time::stored;
+use sync_success::{ActiveModel, Column, Entity};
+
+pub(crate) mod sync_success {
+    //! One row a command.
+    use sea_orm::entity::prelude::*;
+
+    /// The last run of a command that was done and found no mismatch. Times are by this machine's clock.
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "sync_success")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub command: String,
+        pub finished: DateTime,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// A command, and when it last ended well.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct Success {
+    pub command: String,
+    pub finished: DateTime<Utc>,
+}
+
+/// Notes that a run of this command ended well, at this time.
+pub(crate) async fn note<C: ConnectionTrait>(connection: &C, command: &str, finished: DateTime<Utc>) -> Result<()> {
+    let row = ActiveModel {
+        command: Set(command.to_owned()),
+        finished: Set(stored(finished)),
+    };
+    let newest = OnConflict::column(Column::Command)
+        .update_column(Column::Finished)
+        .to_owned();
+    let written = Entity::insert(row)
+        .on_conflict(newest)
+        .exec_without_returning(connection);
+    written.await.target(|| "writing sync_success".to_owned())?;
+    Ok(())
+}
+
+/// All commands that ever ended well.
+pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<Vec<Success>> {
+    let successes = Entity::find().into_model().all(connection).await;
+    successes.target(|| "reading sync_success".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::made_up;
+
+    #[tokio::test]
+    async fn the_newest_success_of_each_command_is_kept() {
+        let connection = made_up::database_of(Entity).await;
+        let time = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        for (command, seconds) in [("full-load", 1), ("incremental", 2), ("incremental", 3)] {
+            note(&connection, command, time(seconds)).await.unwrap();
+        }
+        let loaded = load(&connection).await.unwrap();
+        let finished = loaded
+            .iter()
+            .map(|success| (success.command.as_str(), success.finished));
+        assert_eq!(
+            finished.collect::<Vec<_>>(),
+            [("full-load", time(1)), ("incremental", time(3))]
+        );
+    }
+}

@@ -1,0 +1,288 @@
+//! Verified key ranges: which ranges of a target table were last compared with the source row by row, and by which run.
+//!
+//! A range is in the backlog once a source table that it is made from was modified in a later run than the one that
+//! verified it.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Select};
+use serde::Serialize;
+
+use crate::declare::scope::Scope;
+use crate::declare::star::Star;
+use crate::declare::table::Table;
+use crate::error::{Doing, Result};
+use crate::target::bookkeeping::state::States;
+use crate::target::bookkeeping::time::stored;
+use sync_verification::{ActiveModel, Column, Entity, Model};
+
+pub(crate) mod sync_verification {
+    //! One row a key range of a target table.
+    use sea_orm::entity::prelude::*;
+
+    /// The range behind the one before it, up to a key. Times are by the source's clock.
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "sync_verification")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub target_table: String,
+        /// The last page key of the range; the largest there is stands for no end.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub up_to: i64,
+        /// The run that last verified it; NULL if none has.
+        pub verified_run: Option<i64>,
+        pub verified_at: Option<DateTime>,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Ranges that one statement names.
+const RANGES_A_STATEMENT: usize = 500;
+
+/// One key range, and which run last verified it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerificationRange {
+    pub after: Option<i64>,
+    pub up_to: Option<i64>,
+    pub verified: Option<Verified>,
+}
+
+/// A run, and its time by the source's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Verified {
+    pub run_id: i64,
+    pub at: DateTime<Utc>,
+}
+
+impl VerificationRange {
+    /// Every key, never verified.
+    pub(crate) const ALL: Self = Self {
+        after: None,
+        up_to: None,
+        verified: None,
+    };
+
+    /// The scope of its keys.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope::Range {
+            after: self.after,
+            upto: self.up_to,
+        }
+    }
+
+    /// The range of a scope; a set of keys is none.
+    pub(crate) fn of_scope(scope: &Scope, verified: Option<Verified>) -> Option<Self> {
+        match *scope {
+            Scope::Range { after, upto } => Some(Self {
+                after,
+                up_to: upto,
+                verified,
+            }),
+            Scope::Keys(_) => None,
+        }
+    }
+
+    /// Whether something that the range is made from was modified since it was verified.
+    pub(crate) fn is_in_backlog(&self, modified_run: Option<i64>) -> bool {
+        self.verified
+            .is_none_or(|verified| modified_run > Some(verified.run_id))
+    }
+
+    fn behind(before: Option<&Self>, row: &Model) -> Self {
+        let at = row.verified_at.map(|at| at.and_utc());
+        Self {
+            after: before.and_then(|before| before.up_to),
+            up_to: (row.up_to != i64::MAX).then_some(row.up_to),
+            verified: row.verified_run.zip(at).map(|(run_id, at)| Verified { run_id, at }),
+        }
+    }
+}
+
+/// The ranges of each table, ascending.
+pub type Ranges = BTreeMap<String, Vec<VerificationRange>>;
+
+/// All that is known.
+pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<Ranges> {
+    read(connection, Entity::find()).await
+}
+
+/// The ranges of one table, ascending.
+pub(crate) async fn of_table<C: ConnectionTrait>(connection: &C, table: &str) -> Result<Vec<VerificationRange>> {
+    let of_table = Entity::find().filter(Column::TargetTable.eq(table));
+    Ok(read(connection, of_table).await?.remove(table).unwrap_or_default())
+}
+
+async fn read<C: ConnectionTrait>(connection: &C, select: Select<Entity>) -> Result<Ranges> {
+    let ascending = select.order_by_asc(Column::TargetTable).order_by_asc(Column::UpTo);
+    let rows = ascending.all(connection).await;
+    let mut ranges = Ranges::new();
+    for row in rows.target(|| "reading sync_verification".to_owned())? {
+        let of_table = ranges.entry(row.target_table.clone()).or_default();
+        of_table.push(VerificationRange::behind(of_table.last(), &row));
+    }
+    Ok(ranges)
+}
+
+/// Puts `ranges` in the place of all that is known of the keys behind `after`.
+pub(crate) async fn replace<C: ConnectionTrait>(
+    connection: &C,
+    table: &str,
+    after: Option<i64>,
+    ranges: &[VerificationRange],
+) -> Result<()> {
+    let doing = || format!("writing the key ranges of {table}");
+    let mut old = Entity::delete_many().filter(Column::TargetTable.eq(table));
+    if let Some(after) = after {
+        old = old.filter(Column::UpTo.gt(after));
+    }
+    old.exec(connection).await.target(doing)?;
+    for ranges in ranges.chunks(RANGES_A_STATEMENT) {
+        let rows = ranges.iter().map(|range| ActiveModel {
+            target_table: Set(table.to_owned()),
+            up_to: Set(range.up_to.unwrap_or(i64::MAX)),
+            verified_run: Set(range.verified.map(|verified| verified.run_id)),
+            verified_at: Set(range.verified.map(|verified| stored(verified.at))),
+        });
+        Entity::insert_many(rows)
+            .exec_without_returning(connection)
+            .await
+            .target(doing)?;
+    }
+    Ok(())
+}
+
+/// Notes that ranges of a table, named by their ends, were verified.
+pub(crate) async fn note<C: ConnectionTrait>(
+    connection: &C,
+    table: &str,
+    ends: &[Option<i64>],
+    verified: Verified,
+) -> Result<()> {
+    for ends in ends.chunks(RANGES_A_STATEMENT) {
+        Entity::update_many()
+            .col_expr(Column::VerifiedRun, verified.run_id.into())
+            .col_expr(Column::VerifiedAt, stored(verified.at).into())
+            .filter(Column::TargetTable.eq(table))
+            .filter(Column::UpTo.is_in(ends.iter().map(|end| end.unwrap_or(i64::MAX))))
+            .exec(connection)
+            .await
+            .target(|| format!("noting the verified key ranges of {table}"))?;
+    }
+    Ok(())
+}
+
+/// The last run that found anything modified that `table` is made from.
+pub(crate) fn modified_run(star: &Star, table: &Table, states: &States) -> Option<i64> {
+    star.sources
+        .iter()
+        .filter(|source| table.is_made_from(source.name))
+        .filter_map(|source| states.get(source.name)?.modified_run)
+        .max()
+}
+
+/// How much of the star is verified, row by row.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct VerificationSummary {
+    pub ranges: u64,
+    /// Key ranges with rows that something may have changed without a trace since they were verified.
+    pub backlog: u64,
+    /// The age of the oldest of those, by the source's clock; none if there is none, or if one was never verified.
+    pub oldest_backlog_seconds: Option<i64>,
+}
+
+/// Sums up the ranges of all tables.
+pub fn sum_up(star: &Star, ranges: &Ranges, states: &States, clock: DateTime<Utc>) -> VerificationSummary {
+    let of_tables = star.tables().map(|table| {
+        let of_table = ranges.get(table.name).map_or(&[][..], Vec::as_slice);
+        (of_table, modified_run(star, table, states))
+    });
+    sum_up_ranges(of_tables, clock)
+}
+
+/// The same of the ranges of each table, with the run that last found it modified.
+fn sum_up_ranges<'a>(
+    tables: impl Iterator<Item = (&'a [VerificationRange], Option<i64>)>,
+    clock: DateTime<Utc>,
+) -> VerificationSummary {
+    let (mut ranges, mut backlog) = (0, Vec::<&VerificationRange>::new());
+    for (of_table, modified_run) in tables {
+        ranges += of_table.len() as u64;
+        backlog.extend(of_table.iter().filter(|range| range.is_in_backlog(modified_run)));
+    }
+    // None comes before any time.
+    let oldest = backlog
+        .iter()
+        .map(|range| range.verified.map(|verified| verified.at))
+        .min();
+    VerificationSummary {
+        ranges,
+        backlog: backlog.len() as u64,
+        oldest_backlog_seconds: oldest.flatten().map(|at| (clock - at).num_seconds()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::made_up;
+
+    fn time(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds)
+    }
+
+    fn range(run_id: Option<i64>, seconds: i64) -> VerificationRange {
+        let at = time(seconds);
+        VerificationRange {
+            verified: run_id.map(|run_id| Verified { run_id, at }),
+            ..VerificationRange::ALL
+        }
+    }
+
+    #[test]
+    fn a_range_is_in_the_backlog_once_its_source_is_modified_in_a_later_run() {
+        assert!(!range(Some(7), 0).is_in_backlog(None));
+        assert!(!range(Some(7), 0).is_in_backlog(Some(7)));
+        assert!(range(Some(7), 0).is_in_backlog(Some(8)));
+        assert!(range(None, 0).is_in_backlog(None));
+    }
+
+    #[test]
+    fn the_oldest_of_the_backlog_counts_and_never_has_no_age() {
+        let summary = |ranges: &[VerificationRange], modified_run| {
+            let summary = sum_up_ranges([(ranges, modified_run)].into_iter(), time(100));
+            (summary.ranges, summary.backlog, summary.oldest_backlog_seconds)
+        };
+        let ranges = [range(Some(3), 30), range(Some(2), 20), range(Some(9), 90)];
+        assert_eq!(summary(&ranges, Some(5)), (3, 2, Some(80)));
+        assert_eq!(summary(&ranges, Some(1)), (3, 0, None));
+        assert_eq!(summary(&[range(None, 0), range(Some(1), 10)], Some(5)), (2, 2, None));
+    }
+
+    #[tokio::test]
+    async fn ranges_are_cut_anew_behind_a_key_and_noted_by_their_ends() {
+        let connection = made_up::database_of(Entity).await;
+        let cut = |after, up_to| VerificationRange {
+            after,
+            up_to,
+            verified: None,
+        };
+        let first = [cut(None, Some(10)), cut(Some(10), None)];
+        replace(&connection, "fact_loan", None, &first).await.unwrap();
+        let behind = [cut(Some(10), Some(20)), cut(Some(20), None)];
+        replace(&connection, "fact_loan", Some(10), &behind).await.unwrap();
+        let verified = Verified { run_id: 7, at: time(5) };
+        note(&connection, "fact_loan", &[Some(10), None], verified)
+            .await
+            .unwrap();
+        let expected = [cut(None, Some(10)), cut(Some(10), Some(20)), cut(Some(20), None)];
+        let mut expected = expected.to_vec();
+        expected[0].verified = Some(verified);
+        expected[2].verified = Some(verified);
+        assert_eq!(of_table(&connection, "fact_loan").await.unwrap(), expected);
+        assert_eq!(load(&connection).await.unwrap()["fact_loan"], expected);
+    }
+}
