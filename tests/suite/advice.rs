@@ -1,4 +1,4 @@
-//! Where no index serves a marker, `init` and `status` say what it costs and what would help.
+//! Where no index serves a watermark, `init` and `status` say what it costs and what would help.
 
 use crate::harness::Sandbox;
 

@@ -80,7 +80,7 @@ pub struct Global {
           value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub batch_size: u64,
 
-    /// How far markers stay behind the source's clock, in seconds
+    /// How far watermarks stay behind the source's clock, in seconds
     ///
     /// Rows that are younger are read again in the next run and compared. A transaction that commits later than this
     /// after it has stamped its rows is seen in time only if the account may see open transactions (PROCESS).
@@ -110,7 +110,7 @@ pub struct Global {
     #[arg(long, global = true, env = "{ENV}_METRICS_FILE", value_name = "PATH", value_parser = path)]
     pub metrics_file: Option<PathBuf>,
 
-    /// Rows of the history, sync_run, to keep; runs that changed nothing are one row together
+    /// Rows of the history, sync_run, to keep; runs that changed nothing leave none
     #[arg(long, global = true, env = "{ENV}_KEEP_RUNS", value_name = "N", default_value_t = DEFAULT_KEEP_RUNS,
           value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub keep_runs: u64,
@@ -163,7 +163,7 @@ pub enum Command {
     FullLoad(FullLoad),
     /// Load what is new or changed since the last run, then compare
     ///
-    /// One snapshot of the source, one transaction on the target: rows and markers together, or nothing. Deletes are
+    /// One snapshot of the source, one transaction on the target: rows and watermarks together, or nothing. Deletes are
     /// found by counting. A table that has moved is also compared row by row, within --verify-budget: that finds
     /// updates and cascades that leave no trace in last_update.
     #[command(
@@ -183,7 +183,7 @@ pub enum Command {
         after_help = "Examples:\n  {program} validate --days 7\n  {program} validate --from 2005-05-24 --to 2005-08-31\n  {program} validate --all --json\n  {program} validate --all --deep --limit 5"
     )]
     Validate(Validate),
-    /// Show markers, their lag, the last runs and rejected rows
+    /// Show watermarks, their lag, the last runs and rejected rows
     ///
     /// Without --source, or while it cannot be reached, it shows what the target knows.
     #[command(
@@ -192,7 +192,7 @@ pub enum Command {
     Status(Status),
     /// Tell what one row of the star is made of, and whether it is right
     ///
-    /// Prints the source rows behind it, the row itself, the run that last wrote it with the marker then, and whether
+    /// Prints the source rows behind it, the row itself, the run that last wrote it with the watermark then, and whether
     /// and why both sides differ. KEY is the source's key of the row.
     #[command(after_help = "Examples:\n  {program} explain {fact} 424\n  {program} explain {dimension} 1 --json")]
     Explain(Explain),

@@ -1,4 +1,4 @@
-//! What would make the source cheaper to look at: an index on each marker, which finds what changed, and one on each
+//! What would make the source cheaper to look at: an index on each watermark, which finds what changed, and one on each
 //! fact's date, which finds the days to compare. It is only told; the source is not ours to alter.
 
 use serde::Serialize;

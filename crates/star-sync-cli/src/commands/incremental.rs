@@ -1,4 +1,4 @@
-//! `incremental`: what is new or changed since the markers, then the comparison.
+//! `incremental`: what is new or changed since the watermarks, then the comparison.
 
 use super::load::{self, Load};
 use super::{Session, copy, forever};

@@ -1,20 +1,23 @@
 //! Finding what changed in the source, and applying it: the pass that brings the target to one instant of the source.
 //!
-//! `delta` reads what changed since the watermarks, `stale` which target rows depend on it, `reconcile` compares and
-//! writes them, `prove` re-checks key ranges in the background, and `catch_up` does all of it in order and advances the
-//! watermarks. `pending` tells, by reading alone, what such a pass would change; `lineage` what one row is made of.
+//! The steps of a pass, each with explicit inputs and outputs: `detect` reads what changed since the watermarks (`survey`
+//! for a full load), `affected` which target rows depend on it, `apply` compares and writes them, `verification` re-checks
+//! key ranges in the background, `reconcile` compares counts and totals, `advance` advances the watermarks. `catch_up` calls
+//! them in order; `pass` is what all of them read and write through. `pending` tells, by reading alone, what such a pass would change; `lineage` what one row is made of.
 //! `identity` tells whether the source is still the one that the target was loaded from.
 
-pub(crate) mod agreement;
+pub(crate) mod advance;
+pub(crate) mod affected;
+pub(crate) mod apply;
 pub(crate) mod catch_up;
-pub(crate) mod delta;
+pub(crate) mod detect;
 pub mod identity;
 pub mod lineage;
+pub(crate) mod pass;
 pub(crate) mod pending;
-pub mod prove;
 pub(crate) mod reconcile;
-pub(crate) mod stale;
 pub(crate) mod survey;
+pub(crate) mod verification;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -35,7 +38,7 @@ pub struct Context<'a> {
     pub began: DateTime<Utc>,
     /// Data types of the columns that are read, by `table.column`.
     pub source_columns: &'a BTreeMap<String, String>,
-    /// How far markers stay behind the source's clock and behind the oldest work that is open there.
+    /// The safety lag: how far watermarks trail the source's clock and the oldest in-flight transaction there.
     pub overlap: TimeDelta,
     /// Rows of the history to keep.
     pub keep_runs: u64,
@@ -53,7 +56,7 @@ impl Context<'_> {
 /// What a pass over the changes is part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Begins at the markers; tables that have not moved are not read.
+    /// Begins at the watermarks; tables that were not modified are not read.
     Incremental,
     /// As an incremental run, after all pages were compared.
     ClosingRepair,

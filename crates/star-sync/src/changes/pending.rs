@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Query;
 
-use crate::changes::delta::{Delta, LookAt};
-use crate::changes::stale::Changes;
+use crate::changes::affected::Changes;
+use crate::changes::detect::{Delta, Deltas, LookAt};
 use crate::changes::{Mode, lineage};
 use crate::declare::integer::Key;
 use crate::declare::period::Period;
@@ -44,6 +44,37 @@ struct PendingRows {
     quarantined: Vec<i64>,
     /// How many of the candidates differ.
     rows: u64,
+}
+
+impl PendingRows {
+    /// What is pending of a table whose candidates were compared with this outcome. The last sync has `seen` every change
+    /// behind some rows that differ nevertheless: these are a mismatch, and so not part of the outcome.
+    fn new(
+        table: &Table,
+        outcome: &mut TableOutcome,
+        mut candidates: Vec<i64>,
+        quarantined: Vec<i64>,
+        seen: &HashSet<i64>,
+    ) -> Self {
+        outcome.changed.retain(|key| !seen.contains(key));
+        outcome.republished.retain(|key| !seen.contains(key));
+        candidates.retain(|key| quarantined.binary_search(key).is_err() && !seen.contains(key));
+        Self {
+            rows: rows_that_differ(table, outcome, &quarantined),
+            candidates,
+            quarantined,
+        }
+    }
+}
+
+/// Rows that differ, and whose changes the last sync may have seen. Of a table whose rows do not name their run none can be
+/// told.
+fn doubtful(table: &Table, outcome: &TableOutcome, certain: &HashSet<i64>) -> Vec<i64> {
+    if !table.notes_run {
+        return Vec::new();
+    }
+    let doubtful = outcome.changed.iter().copied().filter(|key| !certain.contains(key));
+    doubtful.take(DOUBTFUL_ROWS).collect()
 }
 
 /// Whether a source table may have changed since the last sync. In doubt it may: the server may have been restarted, or the
@@ -89,7 +120,7 @@ impl Pending {
     pub(crate) async fn find(look: &Look<'_>, snapshot: &Snapshot, sides: &Sides<'_>, states: &States) -> Result<Self> {
         let deltas = deltas(look.star, snapshot, states).await?;
         let recent = deltas.iter().map(|(table, delta)| (*table, delta.of_recent()));
-        let recent: HashMap<&'static str, Delta> = recent.collect();
+        let recent: Deltas = recent.collect();
         let mut outcomes = Outcomes::new();
         let mut rows = RowComparison::new(look, snapshot.reader(), sides.target.clone(), 0);
         let mut pending = HashMap::new();
@@ -103,9 +134,9 @@ impl Pending {
                 removed: &rows.removed,
                 retries_all: true,
             };
-            let mut candidates = changes(&deltas).stale_keys(table).await?;
+            let mut candidates = changes(&deltas).affected_keys(table).await?;
             // These need no further evidence.
-            let mut certain = changes(&recent).stale_keys(table).await?;
+            let mut certain = changes(&recent).affected_keys(table).await?;
             if may_have_changed(snapshot, table.source_table, states) {
                 // What the timestamps do not explain of the row counts is rows that are gone.
                 let stamped = added(table, sides, candidates.iter().copied()).await?;
@@ -123,27 +154,14 @@ impl Pending {
             let mut quarantined = reject::page_keys(&sides.target, table.source_table).await?;
             quarantined.sort_unstable();
             certain.extend(&quarantined);
-            let certain: HashSet<i64> = certain.into_iter().collect();
             let mut seen = HashSet::new();
-            if table.notes_run {
-                let doubtful = outcome.changed.iter().copied().filter(|key| !certain.contains(key));
-                for key in doubtful.take(DOUBTFUL_ROWS) {
-                    if lineage::is_written_since(look, snapshot, &sides.target, states, (table, key)).await? {
-                        seen.insert(key);
-                    }
+            for key in doubtful(table, &outcome, &certain.into_iter().collect()) {
+                if lineage::is_written_since(look, snapshot, &sides.target, states, (table, key)).await? {
+                    seen.insert(key);
                 }
             }
-            outcome.changed.retain(|key| !seen.contains(key));
-            outcome.republished.retain(|key| !seen.contains(key));
-            candidates.retain(|key| quarantined.binary_search(key).is_err() && !seen.contains(key));
-            pending.insert(
-                table.name,
-                PendingRows {
-                    rows: rows_that_differ(table, &outcome, &quarantined),
-                    candidates,
-                    quarantined,
-                },
-            );
+            let rows = PendingRows::new(table, &mut outcome, candidates, quarantined, &seen);
+            pending.insert(table.name, rows);
             outcomes.insert(table.name, outcome);
         }
         Ok(Self(pending))
@@ -185,8 +203,8 @@ impl Pending {
 }
 
 /// The rows of each source table with a change timestamp behind its watermark.
-async fn deltas(star: &'static Star, snapshot: &Snapshot, states: &States) -> Result<HashMap<&'static str, Delta>> {
-    let mut deltas = HashMap::new();
+async fn deltas(star: &'static Star, snapshot: &Snapshot, states: &States) -> Result<Deltas> {
+    let mut deltas = Deltas::new();
     for source_table in &star.sources {
         let look_at = LookAt {
             has_all: star.has_all_of(source_table.name),
@@ -268,6 +286,7 @@ async fn target_keys(sides: &Sides<'_>, table: &Table, scope: &Scope) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::made_up;
     use crate::target::bookkeeping::state::Lifecycle;
 
     fn time(seconds: i64) -> DateTime<Utc> {
@@ -314,5 +333,34 @@ mod tests {
             );
         }
         assert!(may_have_changed_at(None, Some("of 1"), Some(time(1)), true));
+    }
+
+    #[test]
+    fn what_differs_is_pending_unless_it_is_quarantined_or_the_last_sync_has_seen_its_changes() {
+        let table = made_up::star().table("fact_loan").unwrap();
+        let mut outcome = TableOutcome {
+            changed: vec![1, 2, 3, 4],
+            republished: vec![2, 3],
+            ..TableOutcome::default()
+        };
+        let pending = PendingRows::new(table, &mut outcome, vec![1, 2, 3, 4, 5], vec![4], &HashSet::from([3]));
+        assert_eq!(pending.candidates, [1, 2, 5]);
+        assert_eq!(pending.rows, 2);
+        assert_eq!((outcome.changed, outcome.republished), (vec![1, 2, 4], vec![2]));
+    }
+
+    #[test]
+    fn a_row_whose_change_is_certainly_newer_is_not_looked_at_by_itself() {
+        let mut table = made_up::tables().remove(1);
+        let outcome = TableOutcome {
+            changed: (0..1_000).collect(),
+            ..TableOutcome::default()
+        };
+        table.notes_run = true;
+        let doubtful_rows = doubtful(&table, &outcome, &(0..10).collect());
+        assert_eq!(doubtful_rows.first(), Some(&10));
+        assert_eq!(doubtful_rows.len(), DOUBTFUL_ROWS);
+        table.notes_run = false;
+        assert_eq!(doubtful(&table, &outcome, &HashSet::new()), Vec::<i64>::new());
     }
 }

@@ -1,116 +1,288 @@
-//! Makes parts of a table equal to the source, within a pass: what its changes, its comparing and its proving come
-//! down to.
+//! Reconciles source and target: the row count check, which tells which key ranges to compare row by row, and the
+//! comparison of counts and totals that ends every pass.
 
-use std::sync::Arc;
+use std::cmp::max;
+use std::collections::{HashMap, HashSet};
 
-use tracing::info;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tracing::warn;
 
-use crate::changes::catch_up::CatchUp;
+use crate::changes::apply::Applier;
+use crate::changes::detect::Deltas;
+use crate::changes::pass::Pass;
+use crate::changes::survey::Survey;
+use crate::changes::verification;
 use crate::declare::period::Period;
 use crate::declare::scope::Scope;
 use crate::declare::table::Table;
 use crate::error::Result;
 use crate::pipeline::flow::{Outcomes, TableOutcome};
-use crate::pipeline::lookups::LookupSource;
-use crate::pipeline::read::{LookupPlan, Reader};
-use crate::pipeline::write::{Commits, Writer};
-use crate::pipeline::{self, Jobs, Pipeline};
-use crate::target::{TargetReader, calendar};
+use crate::target::TargetReader;
+use crate::target::bookkeeping::reject;
+use crate::target::bookkeeping::state::{SourceState, States};
+use crate::target::bookkeeping::verification::VerificationRange;
+use crate::verify::figures::{self, Comparison, Sides};
+use crate::verify::totals::{self, Figures, SourceTotals};
 
-/// A snapshot is one connection: while one reader waits for the source, the other reads the target.
-const READERS_OF_A_SNAPSHOT: usize = 2;
+/// The days that a run has touched are compared whole, unless they hold more rows than this, and many times more than
+/// it has changed: then the rows that it has changed are. Where a percent of all rows changed, a whole comparison
+/// would take longer than all the rest of the run.
+const ROWS_OF_TOUCHED_DAYS: u64 = 50_000;
+const ROWS_OF_TOUCHED_DAYS_A_CHANGE: u64 = 4;
+/// Keys that one statement names.
+const KEYS_A_PART: usize = 2_000;
+/// Statements that each side is asked at once.
+const PARTS_AT_ONCE: usize = 2;
 
-impl CatchUp<'_> {
-    /// Makes scopes equal to the source that nothing but their comparison may find to differ.
-    pub(super) async fn compare_rows(&mut self, table: &'static Table, scopes: Vec<Scope>) -> Result<()> {
-        let found = self.reconcile(table, scopes).await?;
-        self.add_removed(table, &found);
-        self.outcomes.entry(table.name).or_default().add(found.of_comparing());
+/// Rows by source table, where they were counted.
+#[derive(Default)]
+pub(crate) struct RowCounts {
+    /// Of the source table, in the snapshot.
+    pub source: HashMap<&'static str, i64>,
+    /// Of the target table made from it, as the pass leaves them.
+    pub target: HashMap<&'static str, i64>,
+}
+
+impl RowCounts {
+    /// What detecting the changes has counted.
+    pub(crate) fn of(deltas: &Deltas) -> Self {
+        let counted = deltas.iter().filter_map(|(table, delta)| Some((*table, delta.rows?)));
+        Self {
+            source: counted.collect(),
+            target: HashMap::new(),
+        }
+    }
+}
+
+/// The row count check: the key ranges of a modified table in which source and target hold different numbers of rows.
+pub(crate) async fn miscounted(
+    applier: &Applier<'_>,
+    table: &'static Table,
+    counts: &mut RowCounts,
+) -> Result<Vec<VerificationRange>> {
+    let pass = applier.pass;
+    let sides = pass.sides().await?;
+    let removed = applier.removed.get(table.name);
+    let gone = removed.map_or(0, HashSet::len) as u64;
+    let known = counts.source.get(table.source_table).copied();
+    let rows = sides.rows(table, gone, known).await?;
+    counts.source.insert(table.source_table, rows.source);
+    let mut miscounted = Vec::new();
+    if rows.differs() {
+        for range in verification::ranges(pass, table, true).await? {
+            let scope = range.scope();
+            let gone = removed.map_or(0, |rows| rows.iter().filter(|row| scope.holds(row.page_key)).count());
+            let rejected = reject::count(&*pass.transaction, table, &scope).await?;
+            if sides.rows_of(table, &scope, gone as u64, rejected).await?.differs() {
+                miscounted.push(range);
+            }
+        }
+    }
+    Ok(miscounted)
+}
+
+/// What the comparison that ends a pass goes by.
+pub(crate) struct Reconciliation<'a> {
+    pub pass: &'a Pass<'a>,
+    pub states: &'a States,
+    pub deltas: &'a Deltas,
+    pub outcomes: &'a Outcomes,
+    /// The source's totals of all days, by star table, where they were added up.
+    pub surveys: &'a HashMap<&'static str, Survey>,
+    /// The target's before the pass.
+    pub target_totals: &'a HashMap<&'static str, Figures>,
+}
+
+impl Reconciliation<'_> {
+    /// Compares row counts of the tables that were modified; totals over the days that were touched, or all after a full
+    /// load.
+    pub(crate) async fn run(&self, counts: &mut RowCounts) -> Result<Vec<Comparison>> {
+        let sides = self.pass.sides().await?;
+        let look = &self.pass.context.look;
+        let mut comparisons = Vec::new();
+        let mut source_totals = SourceTotals::new(look, sides.source.clone());
+        for table in look.star.tables() {
+            self.compare_rows(table, &sides, counts, &mut comparisons).await?;
+            if table.totals.is_none() {
+                continue;
+            }
+            let rejected = totals::rejected(&sides.target, table, &sides.rejects).await?;
+            let (source, target) = if let Some(survey) = self.surveys.get(table.name) {
+                let mut source = survey.totals.clone();
+                let all = &Period::All;
+                source_totals.take_out(table, all, &rejected, &mut source).await?;
+                (source, self.all_target_totals(table).await?)
+            } else {
+                self.touched_totals(table, &mut source_totals, &rejected).await?
+            };
+            let daily = totals::compare(table, &source, &target, &Figures::new());
+            comparisons.extend(figures::by_group(&daily));
+            comparisons.extend(daily.into_iter().filter(Comparison::differs));
+        }
+        for comparison in comparisons.iter().filter(|comparison| comparison.differs()) {
+            warn!(
+                table = comparison.table,
+                measure = comparison.measure.name,
+                group = comparison.group.as_ref().map(tracing::field::display),
+                delta = comparison.delta(),
+                "source and target differ"
+            );
+        }
+        Ok(comparisons)
+    }
+
+    async fn compare_rows(
+        &self,
+        table: &'static Table,
+        sides: &Sides<'_>,
+        counts: &mut RowCounts,
+        comparisons: &mut Vec<Comparison>,
+    ) -> Result<()> {
+        let source_table = table.source_table;
+        if self.deltas[source_table].is_modified {
+            let known = counts.source.get(source_table).copied();
+            let rows = sides.rows(table, 0, known).await?;
+            counts.target.insert(source_table, rows.target);
+            comparisons.push(rows);
+        } else if has_other_number_of_rows(self.states.get(source_table), self.outcomes.get(table.name)) {
+            let rows = sides.target_rows(table, &Scope::ALL).await?;
+            counts.target.insert(source_table, rows);
+        }
         Ok(())
     }
 
-    /// Makes the given scopes of a table equal to the source, within the run's transaction. A dimension's row that the
-    /// source has and the star lacks is fetched first: else its facts would go and come back under other keys.
-    pub(super) async fn reconcile(&mut self, table: &'static Table, scopes: Vec<Scope>) -> Result<TableOutcome> {
-        let mut outcome = self.reconcile_once(table, scopes, true).await?;
-        let late = std::mem::take(&mut outcome.late);
-        let deferred = std::mem::take(&mut outcome.deferred);
-        for (dimension, keys) in late {
-            let Some(dimension) = self.context.look.star.table(dimension) else {
-                continue;
-            };
-            info!(table = dimension.name, rows = keys.len(), "fetching late rows");
-            let scopes = Scope::of_keys(keys, self.page_size());
-            let found = self.reconcile_once(dimension, scopes, false).await?;
-            self.outcomes
-                .entry(dimension.name)
-                .or_default()
-                .add(found.of_comparing());
-        }
-        outcome.add(self.reconcile_once(table, deferred, false).await?);
-        Ok(outcome)
-    }
-
-    async fn reconcile_once(
-        &mut self,
-        table: &'static Table,
-        scopes: Vec<Scope>,
-        looks_for_late: bool,
-    ) -> Result<TableOutcome> {
-        if scopes.is_empty() {
-            return Ok(TableOutcome::default());
-        }
-        let lookups = LookupPlan::ByKey(LookupSource {
-            looks_for_late,
-            ..self.lookup_source()
-        });
-        let held = self.held(&[table.name]);
-        let mut outcomes = self.pass(pipeline::jobs_of(table, scopes), held, lookups).await?;
-        Ok(outcomes.remove(table.name).unwrap_or_default())
-    }
-
-    /// Lookups of what the snapshot and the transaction hold now, with an eye on late rows.
-    pub(super) fn lookup_source(&self) -> LookupSource {
-        LookupSource {
-            removed: Arc::new(self.removed.clone()),
-            snapshot: Some(Arc::clone(&self.snapshot_lookups)),
-            looks_for_late: true,
-            ..LookupSource::of(self.context.look.star, self.snapshot.reader(), self.target())
-        }
-    }
-
-    /// What the target holds of these tables. As long as the pass has not written to them, that is what was committed:
-    /// connections of their own read it beside the writer.
-    pub(super) fn held(&self, tables: &[&'static str]) -> TargetReader {
-        if tables.iter().any(|table| self.written.contains(table)) {
-            self.target()
-        } else {
-            TargetReader::Committed(self.context.look.readers.clone())
-        }
-    }
-
-    /// Makes the scopes of all jobs equal to the source, within the run's transaction.
-    pub(super) async fn pass(&mut self, jobs: Jobs, held: TargetReader, lookups: LookupPlan) -> Result<Outcomes> {
-        let look = &self.context.look;
-        let years = calendar::known(&*self.transaction, look.star.calendar.as_ref()).await?;
-        let commits = Commits::ByTheRun(Arc::clone(&self.transaction));
-        let pipeline = Pipeline {
-            workers: READERS_OF_A_SNAPSHOT,
-            reader: Reader {
-                source: self.snapshot.reader(),
-                target: held,
-                lookups,
-                period: Period::All,
-            },
-            writer: Writer::new(look.star, commits, self.run_id, years),
-            publishes: vec![],
-            described: 0,
-            progress: Arc::clone(&look.progress),
-            stop: &look.stop,
+    /// The target's totals of all days: those that were added up before the pass, but for the days it has touched.
+    async fn all_target_totals(&self, table: &'static Table) -> Result<Figures> {
+        let target = self.pass.target();
+        let Some(mut figures) = self.target_totals.get(table.name).cloned() else {
+            return totals::of_target(&target, table, &Period::All, &Scope::ALL).await;
         };
-        let outcomes = pipeline.run(jobs).await?.tables;
-        let written = outcomes.iter().filter(|(_, outcome)| !outcome.changed.is_empty());
-        self.written.extend(written.map(|(table, _)| *table));
-        Ok(outcomes)
+        let touched = touched_days(self.outcomes.get(table.name));
+        figures.retain(|(date_key, _), _| !touched.holds(*date_key));
+        figures.extend(totals::of_target(&target, table, &touched, &Scope::ALL).await?);
+        Ok(figures)
+    }
+
+    /// Both sides' totals of the days that the pass has touched, or of the rows that it has changed.
+    async fn touched_totals(
+        &self,
+        table: &'static Table,
+        source_totals: &mut SourceTotals<'_>,
+        rejected: &[i64],
+    ) -> Result<(Figures, Figures)> {
+        let target = self.pass.target();
+        let outcome = self.outcomes.get(table.name);
+        let touched = touched_days(outcome);
+        if touched.is_empty() {
+            return Ok((Figures::new(), Figures::new()));
+        }
+        let changed = outcome.map_or(&[][..], |outcome| &outcome.changed);
+        let most = most_rows_of_whole_days(changed.len() as u64);
+        let held = figures::rows_held_upto(&target, table, table.target_in(&touched), most + 1).await?;
+        if held > most {
+            return totals_of_rows(table, source_totals, &target, rejected, changed).await;
+        }
+        let source = async {
+            let mut source = if held <= ROWS_OF_TOUCHED_DAYS {
+                source_totals.of_short_period(table, &touched).await?
+            } else {
+                source_totals.of_period(table, &touched).await?
+            };
+            source_totals.take_out(table, &touched, rejected, &mut source).await?;
+            Ok(source)
+        };
+        tokio::try_join!(source, totals::of_target(&target, table, &touched, &Scope::ALL))
+    }
+}
+
+/// Both sides' totals of these rows.
+async fn totals_of_rows(
+    table: &'static Table,
+    source_totals: &SourceTotals<'_>,
+    target: &TargetReader,
+    rejected: &[i64],
+    changed: &[i64],
+) -> Result<(Figures, Figures)> {
+    let rejected: HashSet<i64> = rejected.iter().copied().collect();
+    let changed = changed.iter().copied().filter(|key| !rejected.contains(key));
+    let parts = Scope::of_keys(changed, KEYS_A_PART)
+        .into_iter()
+        .map(|scope| async move {
+            tokio::try_join!(
+                source_totals.of_scope(table, &Period::All, &scope),
+                totals::of_target(target, table, &Period::All, &scope)
+            )
+        });
+    // Each side is one connection: while the one is behind, the other goes on.
+    let mut parts = stream::iter(parts).buffered(PARTS_AT_ONCE);
+    let (mut of_source, mut of_target) = (Figures::new(), Figures::new());
+    while let Some((source, target)) = parts.try_next().await? {
+        totals::add_all(&mut of_source, source);
+        totals::add_all(&mut of_target, target);
+    }
+    Ok((of_source, of_target))
+}
+
+/// Up to how many rows on the touched days these are compared whole.
+fn most_rows_of_whole_days(changed: u64) -> u64 {
+    max(
+        ROWS_OF_TOUCHED_DAYS,
+        changed.saturating_mul(ROWS_OF_TOUCHED_DAYS_A_CHANGE),
+    )
+}
+
+/// Whether the pass leaves more or fewer rows in a table than the last one that counted them, as far as it knows.
+fn has_other_number_of_rows(state: Option<&SourceState>, outcome: Option<&TableOutcome>) -> bool {
+    let is_unknown = state.is_none_or(|state| state.target_rows.is_none());
+    let came_or_went = |outcome: &TableOutcome| {
+        let (seen, found) = (outcome.counts, outcome.compared);
+        seen.inserted + seen.deleted + found.inserted + found.deleted > 0
+    };
+    is_unknown || outcome.is_some_and(came_or_went)
+}
+
+/// The days at which the rows that the pass has changed count, or counted.
+fn touched_days(outcome: Option<&TableOutcome>) -> Period {
+    let days = outcome.map(|outcome| &outcome.days);
+    Period::of_days(days.into_iter().flatten().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::flow::BatchCounts;
+
+    #[test]
+    fn touched_days_are_compared_whole_unless_few_of_many_rows_changed() {
+        assert_eq!(most_rows_of_whole_days(0), 50_000);
+        assert_eq!(most_rows_of_whole_days(1_000), 50_000);
+        assert_eq!(most_rows_of_whole_days(100_000), 400_000);
+        assert_eq!(most_rows_of_whole_days(u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn rows_are_counted_again_where_some_came_or_went_or_none_were_counted() {
+        let counted = SourceState {
+            target_rows: Some(5),
+            ..SourceState::default()
+        };
+        let outcome = |counts, compared| TableOutcome {
+            counts,
+            compared,
+            ..TableOutcome::default()
+        };
+        let none = BatchCounts::default();
+        let updated = BatchCounts { updated: 1, ..none };
+        let inserted = BatchCounts { inserted: 1, ..none };
+        let deleted = BatchCounts { deleted: 1, ..none };
+        let is_other = |state: Option<&SourceState>, outcome: Option<TableOutcome>| {
+            has_other_number_of_rows(state, outcome.as_ref())
+        };
+        assert!(is_other(None, None));
+        assert!(is_other(Some(&SourceState::default()), None));
+        assert!(!is_other(Some(&counted), None));
+        assert!(!is_other(Some(&counted), Some(outcome(updated, updated))));
+        assert!(is_other(Some(&counted), Some(outcome(inserted, none))));
+        assert!(is_other(Some(&counted), Some(outcome(none, deleted))));
     }
 }

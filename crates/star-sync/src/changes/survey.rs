@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use tracing::debug;
 
-use crate::changes::delta::Delta;
+use crate::changes::detect::Delta;
 use crate::declare::totals::Totals;
 use crate::error::{Doing, Result};
 use crate::pipeline::look::Look;
@@ -17,7 +17,6 @@ use crate::verify::totals::{Figures, SourceTotals};
 
 /// One fact, at the instant of the snapshot.
 pub(crate) struct Survey {
-    pub rows: i64,
     pub delta: Delta,
     pub totals: Figures,
 }
@@ -49,11 +48,8 @@ pub(crate) async fn facts(
                 Ok(())
             })
             .await?;
-        let survey = Survey {
-            rows,
-            delta: Delta::surveyed(keys, newest),
-            totals,
-        };
+        let delta = Delta::surveyed(rows, keys, newest);
+        let survey = Survey { delta, totals };
         debug!(table = table.name, rows, "looked through the source");
         surveys.insert(table.name, survey);
     }

@@ -1,12 +1,13 @@
 //! The end of every run that writes: a pass over the changes in one snapshot of the source and one transaction on the
-//! target, the comparison of both sides, and then the commit of rows and markers together; of a dry run, the rollback.
+//! target, the comparison of both sides, and then the commit of rows and watermarks together; of a dry run, the rollback.
 
 use std::sync::Arc;
 
 use chrono::Utc;
 use sea_orm::DatabaseTransaction;
 
-use crate::changes::catch_up::{CatchUp, Passed, Start};
+use crate::changes::catch_up::{self, CaughtUp, Start};
+use crate::changes::pass::Pass;
 use crate::changes::{Context, Mode};
 use crate::error::Result;
 use crate::failpoint;
@@ -54,23 +55,24 @@ impl<'a> Closing<'a> {
     ///
     /// # Errors
     /// Anything that either database answers, with nothing of the pass kept.
-    pub(crate) async fn close(self, start: Start) -> Result<Report> {
+    pub(crate) async fn close(self, mode: Mode, start: Start) -> Result<Report> {
         let star = self.context.look.star;
-        let is_deep = start.mode == Mode::ClosingRepair;
         let mut lap = self.context.look.progress.lap(Stage::Closing);
-        let pass = CatchUp::new(
-            self.context,
-            &self.snapshot,
-            Arc::clone(&self.transaction),
-            self.run_id,
-            start,
-        )
-        .await?;
-        let Passed {
+        let pass = Pass {
+            context: self.context,
+            snapshot: &self.snapshot,
+            indexes: self.context.look.source.indexes(&self.snapshot.reader()).await?,
+            transaction: Arc::clone(&self.transaction),
+            run_id: self.run_id,
+            mode,
+        };
+        let CaughtUp {
             outcomes,
             comparisons,
             verification,
-        } = pass.run().await?;
+        } = catch_up::catch_up(&pass, start).await?;
+        // Whoever commits has to be the last to hold it.
+        drop(pass);
         let moves = if self.dry_run {
             let committed = TargetReader::Committed(self.context.look.readers.clone());
             let written = TargetReader::Within(Arc::clone(&self.transaction));
@@ -81,7 +83,7 @@ impl<'a> Closing<'a> {
         let rejects = reject::counts(&*self.transaction).await?;
         lap.worked();
         let tables = report::tables(star, &outcomes, &rejects);
-        let tally = report::tally(&tables, &comparisons, &rejects, is_deep);
+        let tally = report::tally(&tables, &comparisons, &rejects, mode == Mode::ClosingRepair);
         let verdict = Verdict::of_load(tally, self.dry_run);
         let report = Report {
             status: if verdict.is_mismatch() {

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::task::JoinSet;
 use tracing::{debug, info};
 
-use crate::changes::catch_up::{self, WalkedBefore};
+use crate::changes::catch_up::{self, PagesBefore};
 use crate::changes::{Context, Mode, identity, survey};
 use crate::declare::period::Period;
 use crate::declare::scope::Scope;
@@ -204,15 +204,15 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
     let start = catch_up::Start {
         removed: walked.removed,
         before: walked.outcomes,
-        walked: Some(WalkedBefore {
+        pages: Some(PagesBefore {
             intervals: walked.intervals,
             signatures: start.signatures,
         }),
         surveys,
         target_totals,
-        ..catch_up::Start::of(Mode::ClosingFullLoad)
+        ..catch_up::Start::default()
     };
-    let report = closing.close(start).await?;
+    let report = closing.close(Mode::ClosingFullLoad, start).await?;
     Ok(Report { resumed, ..report })
 }
 

@@ -10,7 +10,7 @@ use crate::target::bookkeeping::state;
 
 const COMMAND: &str = "incremental";
 
-/// Loads what is new or changed since the markers, compares, and moves the markers: all or nothing. A dry run does
+/// Loads what is new or changed since the watermarks, compares, and moves the watermarks: all or nothing. A dry run does
 /// the same and takes it back.
 ///
 /// # Errors
@@ -49,5 +49,5 @@ pub(crate) async fn note_failure(context: &Context<'_>, command: &str, error: &E
 
 async fn sync(context: &Context<'_>, dry_run: bool) -> Result<Report> {
     let closing = Closing::begin(context, COMMAND, dry_run).await?;
-    closing.close(Start::of(Mode::Incremental)).await
+    closing.close(Mode::Incremental, Start::default()).await
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use tracing::info;
 
-use crate::changes::catch_up::{Start, WalkedBefore};
+use crate::changes::catch_up::{PagesBefore, Start};
 use crate::changes::{Context, Mode};
 use crate::declare::period::Period;
 use crate::error::Result;
@@ -54,13 +54,13 @@ async fn repair(context: &Context<'_>, dry_run: bool) -> Result<Report> {
     let start = Start {
         suspects,
         before: read_only(&walked.outcomes),
-        walked: Some(WalkedBefore {
+        pages: Some(PagesBefore {
             intervals: walked.intervals,
             signatures,
         }),
-        ..Start::of(Mode::ClosingRepair)
+        ..Start::default()
     };
-    closing.close(start).await
+    closing.close(Mode::ClosingRepair, start).await
 }
 
 /// What each source table looks like, where that has settled.

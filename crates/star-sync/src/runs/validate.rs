@@ -120,8 +120,7 @@ pub async fn run(request: Request<'_>) -> Result<Validation> {
         let (clock, compared) = (now.clock(), now.compare(&period, suspects.as_ref()).await?);
         let findings = now.findings(&compared, earlier.as_ref()).await?;
         now.end().await?;
-        let is_certain = earlier.is_some_and(|earlier| findings.are_confirmed_by(&earlier));
-        if findings.is_empty() || is_certain || looks >= LOOKS {
+        if is_final(&findings, earlier.as_ref(), looks) {
             return Ok(Validation { from, to, ..compared });
         }
         info!(tables = ?findings.tables(), "source and target seem to differ; looking again");
@@ -130,6 +129,12 @@ pub async fn run(request: Request<'_>) -> Result<Validation> {
         wait_until_after(look.source, clock).await?;
     }
     unreachable!("the loop ends with a result")
+}
+
+/// Whether a look says what there is to say: nothing differs, or a mismatch is confirmed, or this was the last look.
+fn is_final(findings: &Findings, earlier: Option<&Findings>, looks: u32) -> bool {
+    let is_confirmed = earlier.is_some_and(|earlier| findings.are_confirmed_by(earlier));
+    findings.is_empty() || is_confirmed || looks >= LOOKS
 }
 
 /// Waits until the source's clock shows another second.
@@ -204,4 +209,29 @@ pub fn deltas(validation: &Validation) -> impl Iterator<Item = &Comparison> {
         .iter()
         .map(|table| &table.rows)
         .chain(&validation.totals)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::findings::Finding;
+
+    #[test]
+    fn a_mismatch_is_told_once_a_second_look_has_confirmed_it_or_no_look_is_left() {
+        let findings = |key| {
+            let mut findings = Findings::default();
+            let keys = vec![key];
+            let finding = Finding {
+                keys,
+                ..Finding::default()
+            };
+            findings.add("fact_loan", finding);
+            findings
+        };
+        assert!(is_final(&Findings::default(), None, 1));
+        assert!(!is_final(&findings(1), None, 1));
+        assert!(!is_final(&findings(2), Some(&findings(1)), 2));
+        assert!(is_final(&findings(1), Some(&findings(1)), 2));
+        assert!(is_final(&findings(2), Some(&findings(1)), LOOKS));
+    }
 }

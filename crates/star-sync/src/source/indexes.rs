@@ -1,4 +1,4 @@
-//! The indexes of the source: one on a marker finds what changed, one on a fact's date the rows of the days that a run
+//! The indexes of the source: one on a watermark finds what changed, one on a fact's date the rows of the days that a run
 //! has touched. Many schemas have none of the first kind, and without one all rows are gone through. The source is not ours to
 //! alter, so what would help is only told.
 

@@ -55,8 +55,8 @@ pub(crate) async fn pending_migrations(
         applied.extend(rows.into_iter().map(|row| row.version));
     }
     let migrations = (star.migrations)();
-    let is_unknown = |first: &Box<dyn MigrationTrait>| !applied.contains(first.name());
-    if !applied.is_empty() && migrations.first().is_some_and(is_unknown) {
+    let lacks_first = migrations.first().is_some_and(|first| !applied.contains(first.name()));
+    if lacks_first && !applied.is_empty() {
         return Err(Error::TargetUnreleased { path: path.to_owned() });
     }
     let mut pending = Vec::new();

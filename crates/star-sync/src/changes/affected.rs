@@ -1,10 +1,10 @@
-//! Which rows of a target table may no longer be right, given what changed elsewhere.
+//! Affected rows: which rows of a target table may no longer be right, given what changed elsewhere.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 
-use crate::changes::delta::Delta;
+use crate::changes::detect::Deltas;
 use crate::declare::integer::Key;
 use crate::declare::lookup::LookupScope;
 use crate::declare::scope::{KEYS_A_STATEMENT, Scope};
@@ -22,7 +22,7 @@ pub(crate) struct Changes<'a> {
     pub source: SourceReader,
     pub target: TargetReader,
     /// By source table; none of a table in which nothing has changed.
-    pub deltas: &'a HashMap<&'static str, Delta>,
+    pub deltas: &'a Deltas,
     /// Of the tables that come before.
     pub outcomes: &'a Outcomes,
     pub removed: &'a Removed,
@@ -32,7 +32,7 @@ pub(crate) struct Changes<'a> {
 
 impl Changes<'_> {
     /// The page keys of all rows of `table` that may no longer be right, in no order, some of them twice.
-    pub(crate) async fn stale_keys(&self, table: &Table) -> Result<Vec<i64>> {
+    pub(crate) async fn affected_keys(&self, table: &Table) -> Result<Vec<i64>> {
         let mut keys = self.changed_in(table.source_table).to_vec();
         for source in table.joined.iter().filter_map(|name| self.star.source(name)) {
             let affected = |changed: &[i64]| {
@@ -126,7 +126,7 @@ impl Changes<'_> {
     }
 
     fn is_modified(&self, source_table: &str) -> bool {
-        self.deltas.get(source_table).is_some_and(|delta| delta.moved)
+        self.deltas.get(source_table).is_some_and(|delta| delta.is_modified)
     }
 
     fn changed_in(&self, source_table: &str) -> &[i64] {

@@ -1,0 +1,334 @@
+//! Advances the watermarks, within the transaction that commits the rows they stand for, and remembers what each source
+//! table looked like.
+
+use std::cmp::{max, min};
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tracing::warn;
+
+use crate::changes::detect::{Delta, Deltas};
+use crate::changes::pass::Pass;
+use crate::changes::reconcile::RowCounts;
+use crate::changes::{Mode, identity};
+use crate::error::Result;
+use crate::metrics;
+use crate::source::open_work::{OpenWork, UNKNOWN_BEGIN};
+use crate::target::bookkeeping::state::{self, Lifecycle, SourceState, States};
+use crate::target::bookkeeping::{history, source_record, time, watermark};
+
+/// In-flight work that has just begun is no reason to name: without it the safety lag would keep the watermark at the same
+/// place.
+const JUST_BEGUN: TimeDelta = TimeDelta::seconds(2);
+
+/// What each source table looked like before the pages of a run were read, where that had settled.
+pub(crate) type SettledSignatures = HashMap<String, String>;
+
+/// The instant of the source that a pass has brought the star to.
+#[derive(Clone, Copy)]
+struct Instant {
+    clock: DateTime<Utc>,
+    /// Up to when every change timestamp is committed for good.
+    closed_until: DateTime<Utc>,
+    open_work: OpenWork,
+}
+
+/// What a source table looked like in the course of a run. A signature is `None` where the server does not know when the
+/// table was modified.
+struct Signatures<'a> {
+    /// Before the first row was read, if it had settled by then.
+    settled: Option<&'a str>,
+    /// Just before the snapshot.
+    at_snapshot: Option<&'a str>,
+    /// After everything was read.
+    now: Option<&'a str>,
+}
+
+/// What the pass has found of one source table.
+struct Found<'a> {
+    delta: &'a Delta,
+    signatures: Signatures<'a>,
+    /// Rows that had to be scanned to find the delta.
+    rows_scanned: Option<i64>,
+    /// Rows of the target table made from it, if they were counted.
+    target_rows: Option<i64>,
+}
+
+/// What the watermarks advance by.
+pub(crate) struct Advance<'a> {
+    pub pass: &'a Pass<'a>,
+    pub states: &'a States,
+    pub deltas: &'a Deltas,
+    pub rows: &'a RowCounts,
+    /// None if the run read no pages before the pass.
+    pub before_pages: Option<&'a SettledSignatures>,
+    /// Whether both sides differ: then the next run looks at every table again, whether or not it is modified.
+    pub is_mismatch: bool,
+}
+
+/// Advances the watermarks of all source tables.
+pub(crate) async fn advance_watermarks(step: Advance<'_>) -> Result<()> {
+    let Advance { pass, deltas, rows, .. } = step;
+    let (transaction, snapshot) = (&*pass.transaction, pass.snapshot);
+    let overlap = pass.context.overlap;
+    source_record::save(transaction, identity::record(pass.context)).await?;
+    let now = snapshot.signatures_now().await?;
+    let instant = Instant {
+        clock: snapshot.clock,
+        closed_until: snapshot.closed_until(overlap),
+        open_work: snapshot.open_work,
+    };
+    let mut watermarks = Vec::new();
+    for source_table in &pass.star().sources {
+        let name = source_table.name;
+        let (Some(before), delta) = (step.states.get(name), &deltas[name]) else {
+            continue;
+        };
+        let is_indexed = pass.indexes.begin_with_change_timestamp(source_table);
+        let all_rows = rows.source.get(name).copied();
+        let at_snapshot = snapshot.signature(name);
+        let settled = match step.before_pages {
+            Some(before_pages) => before_pages.get(name).cloned(),
+            None => snapshot.settled_signature(name, overlap),
+        };
+        let signatures = Signatures {
+            settled: settled.as_deref(),
+            at_snapshot: at_snapshot.as_deref(),
+            now: now.get(name).and_then(|signature| signature.as_deref()),
+        };
+        let found = Found {
+            delta,
+            signatures,
+            rows_scanned: if is_indexed {
+                i64::try_from(delta.keys.len()).ok()
+            } else {
+                all_rows
+            },
+            target_rows: rows.target.get(name).copied(),
+        };
+        let mut after = advance(before, &found, pass.mode, instant);
+        if step.is_mismatch {
+            after.settled_signature = None;
+        }
+        report(name, delta, &after, instant);
+        if delta.is_modified {
+            watermarks.extend(after.watermark.map(|watermark| (name, watermark)));
+        }
+        state::save(transaction, name, after).await?;
+    }
+    history::note_source_clock(transaction, pass.run_id, snapshot.clock).await?;
+    watermark::note(transaction, pass.run_id, &watermarks).await
+}
+
+/// Tells the log and the metrics of a watermark.
+fn report(source_table: &'static str, delta: &Delta, after: &SourceState, instant: Instant) {
+    let newest = max(delta.newest, after.watermark);
+    if newest.is_some_and(|newest| newest > instant.clock) {
+        warn!(
+            code = "TIMESTAMP_IN_FUTURE",
+            table = source_table,
+            "a change timestamp lies in the source's future; the watermark stays behind"
+        );
+    }
+    if let Some(watermark) = after.watermark {
+        let lag = instant.clock - watermark;
+        let held_back = delta.newest.map_or(TimeDelta::zero(), |newest| newest - watermark);
+        metrics::marker(source_table, lag.num_seconds(), held_back.num_seconds().max(0));
+    }
+}
+
+/// The state of a source table after a pass that has found this.
+fn advance(before: &SourceState, found: &Found<'_>, mode: Mode, instant: Instant) -> SourceState {
+    // A full load begins anew: what it has read is all there is.
+    let watermark = before.watermark.filter(|_| mode != Mode::ClosingFullLoad);
+    let newest = max(found.delta.newest, watermark);
+    SourceState {
+        lifecycle: Lifecycle::Loaded {
+            last_synced: instant.clock,
+        },
+        watermark: newest.map(|newest| advanced(watermark, newest, instant.closed_until)),
+        limited_by: newest.and_then(|newest| limited_by(newest, instant)),
+        modified_run: before.modified_run,
+        rows_scanned: if found.delta.is_modified {
+            found.rows_scanned
+        } else {
+            before.rows_scanned
+        },
+        extent: found.delta.extent.or(before.extent),
+        target_rows: found.target_rows.or(before.target_rows),
+        settled_signature: settled(&found.signatures).map(str::to_owned),
+        last_signature: found.signatures.at_snapshot.map(str::to_owned),
+    }
+}
+
+/// How far a watermark advances: to the newest change that was seen, but never beyond what is closed. What is younger may
+/// still be joined by changes of the same second, or of a transaction that has not committed yet. What counted as committed
+/// for good once does so for ever: a watermark never goes back.
+fn advanced(watermark: Option<DateTime<Utc>>, newest: DateTime<Utc>, closed_until: DateTime<Utc>) -> DateTime<Utc> {
+    let advanced = min(newest, closed_until);
+    watermark.map_or(advanced, |watermark| max(watermark, advanced))
+}
+
+/// Why a watermark is not the newest change that was seen; `None` if it is.
+fn limited_by(newest: DateTime<Utc>, instant: Instant) -> Option<String> {
+    if newest <= instant.closed_until {
+        return None;
+    }
+    if newest > instant.clock {
+        return Some("a change timestamp in the future".to_owned());
+    }
+    match instant.open_work {
+        OpenWork::Seen {
+            oldest: Some(oldest), ..
+        } if oldest.since == UNKNOWN_BEGIN => {
+            Some("a transaction without a connection (prepared, or recovered after a restart of the server)".to_owned())
+        }
+        OpenWork::Seen {
+            oldest: Some(oldest), ..
+        } if oldest.since + JUST_BEGUN < instant.clock => Some(format!(
+            "connection {}, open since {}",
+            oldest.connection_id,
+            time::text(oldest.since)
+        )),
+        _ => Some("the safety lag".to_owned()),
+    }
+}
+
+/// The signature by which the next run can tell that a table has not been modified since; `None` if none can. A table that
+/// was modified while pages were read may have changed behind them. Rows of a table that was replaced meanwhile are not
+/// those of the table that was looked at.
+fn settled<'a>(signatures: &Signatures<'a>) -> Option<&'a str> {
+    let settled = signatures.settled;
+    settled.filter(|_| signatures.at_snapshot == settled && signatures.now == settled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::open_work::Oldest;
+    use crate::target::bookkeeping::state::{Extent, Load};
+
+    fn time(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+    }
+
+    const HIDDEN: Instant = Instant {
+        clock: DateTime::from_timestamp(1000, 0).unwrap(),
+        closed_until: DateTime::from_timestamp(880, 0).unwrap(),
+        open_work: OpenWork::Hidden,
+    };
+
+    fn seen(since: DateTime<Utc>) -> Instant {
+        let oldest = Oldest {
+            since,
+            connection_id: 42,
+        };
+        Instant {
+            open_work: OpenWork::Seen {
+                oldest: Some(oldest),
+                writable_since: Some(since),
+            },
+            ..HIDDEN
+        }
+    }
+
+    #[test]
+    fn a_watermark_advances_to_the_newest_change_that_is_closed_and_never_goes_back() {
+        let advanced = |watermark: Option<i64>, newest, closed| {
+            advanced(watermark.map(time), time(newest), time(closed)).timestamp()
+        };
+        assert_eq!(advanced(None, 50, 80), 50);
+        assert_eq!(advanced(Some(40), 50, 80), 50);
+        assert_eq!(advanced(Some(40), 90, 80), 80);
+        // What is closed went back: a transaction was found that is older than the last run.
+        assert_eq!(advanced(Some(70), 90, 60), 70);
+        assert_eq!(advanced(Some(70), 70, 60), 70);
+    }
+
+    #[test]
+    fn what_limits_a_watermark_is_named() {
+        let limited_by = |newest, instant| limited_by(time(newest), instant).unwrap_or_default();
+        assert_eq!(limited_by(880, HIDDEN), "");
+        assert_eq!(limited_by(881, HIDDEN), "the safety lag");
+        assert_eq!(limited_by(1001, HIDDEN), "a change timestamp in the future");
+        assert!(limited_by(900, seen(time(890))).starts_with("connection 42, open since 1970-01-01 00:14:50"));
+        assert_eq!(limited_by(900, seen(time(999))), "the safety lag");
+        assert!(limited_by(900, seen(UNKNOWN_BEGIN)).starts_with("a transaction without a connection"));
+    }
+
+    #[test]
+    fn a_signature_counts_if_it_had_settled_and_the_table_is_still_that_one() {
+        let settled = |settled_before, at_snapshot, now| {
+            settled(&Signatures {
+                settled: settled_before,
+                at_snapshot,
+                now,
+            })
+        };
+        let (a, b) = (Some("a"), Some("b"));
+        assert_eq!(settled(a, a, a), a);
+        // It had not settled, was modified while pages were read, or was replaced.
+        assert_eq!(settled(None, a, a), None);
+        assert_eq!(settled(a, b, b), None);
+        assert_eq!(settled(a, a, b), None);
+        assert_eq!(settled(a, a, None), None);
+        assert_eq!(settled(None, None, None), None);
+    }
+
+    #[test]
+    fn a_pass_leaves_a_loaded_table_and_keeps_what_it_did_not_look_at() {
+        let before = SourceState {
+            lifecycle: Lifecycle::Loading {
+                load: Load {
+                    watermark: time(300),
+                    up_to: Some(9),
+                },
+                last_synced: None,
+            },
+            watermark: Some(time(990)),
+            rows_scanned: Some(5),
+            extent: Some(Extent {
+                rows: 7,
+                highest_key: Some(7),
+            }),
+            target_rows: Some(7),
+            ..SourceState::default()
+        };
+        let delta = Delta {
+            newest: Some(time(400)),
+            ..Delta::default()
+        };
+        let found = Found {
+            delta: &delta,
+            signatures: Signatures {
+                settled: None,
+                at_snapshot: Some("a"),
+                now: Some("a"),
+            },
+            rows_scanned: Some(99),
+            target_rows: None,
+        };
+        let expected = SourceState {
+            lifecycle: Lifecycle::Loaded {
+                last_synced: HIDDEN.clock,
+            },
+            last_signature: Some("a".to_owned()),
+            ..before.clone()
+        };
+        assert_eq!(
+            advance(&before, &found, Mode::Incremental, HIDDEN),
+            SourceState {
+                limited_by: Some("the safety lag".to_owned()),
+                ..expected.clone()
+            }
+        );
+        // The watermark of another source or another age does not outlive a full load.
+        assert_eq!(
+            advance(&before, &found, Mode::ClosingFullLoad, HIDDEN),
+            SourceState {
+                watermark: Some(time(400)),
+                ..expected
+            }
+        );
+    }
+}

@@ -1,0 +1,194 @@
+//! Makes parts of tables equal to the source within a pass: what its changes, its verification and its row count check
+//! come down to.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use sea_orm::ConnectionTrait;
+use tracing::info;
+
+use crate::changes::affected::Changes;
+use crate::changes::detect::Deltas;
+use crate::changes::pass::Pass;
+use crate::declare::period::Period;
+use crate::declare::row::HeldRow;
+use crate::declare::scope::Scope;
+use crate::declare::table::{Kind, Table};
+use crate::error::{Doing, Result};
+use crate::metrics::{self, catalogue};
+use crate::pipeline::flow::{Outcomes, Removed, TableOutcome};
+use crate::pipeline::lookups::LookupSource;
+use crate::pipeline::read::{LookupPlan, Reader};
+use crate::pipeline::snapshot_lookups::SnapshotLookups;
+use crate::pipeline::write::{Commits, Writer};
+use crate::pipeline::{self, Jobs, Pipeline};
+use crate::target::{TargetReader, calendar, statement};
+
+/// A snapshot is one connection: while one reader waits for the source, the other reads the target.
+const READERS_OF_A_SNAPSHOT: usize = 2;
+
+/// Applies scopes, and remembers what that has done so far.
+pub(crate) struct Applier<'a> {
+    pub pass: &'a Pass<'a>,
+    pub outcomes: Outcomes,
+    /// Rows of dimensions that the source no longer has; deleted at the end of the pass.
+    pub removed: Removed,
+    /// Tables that the pass has written to.
+    written: HashSet<&'static str>,
+    /// What is known of the snapshot's lookups.
+    snapshot_lookups: Arc<SnapshotLookups>,
+}
+
+impl<'a> Applier<'a> {
+    /// Nothing is applied yet; `removed` was found before the pass.
+    pub(crate) fn new(pass: &'a Pass<'a>, removed: Removed) -> Self {
+        Self {
+            pass,
+            outcomes: Outcomes::new(),
+            removed,
+            written: HashSet::new(),
+            snapshot_lookups: Arc::default(),
+        }
+    }
+
+    /// What has changed so far, for the question what it affects.
+    pub(crate) fn changes<'b>(&'b self, deltas: &'b Deltas, outcomes: &'b Outcomes, retries_all: bool) -> Changes<'b> {
+        Changes {
+            star: self.pass.star(),
+            source: self.pass.source(),
+            target: self.pass.target(),
+            deltas,
+            outcomes,
+            removed: &self.removed,
+            retries_all,
+        }
+    }
+
+    /// Applies what is affected by changes that the source tells of. What was removed of a dimension before is found again.
+    pub(crate) async fn apply_affected(&mut self, table: &'static Table, keys: Vec<i64>) -> Result<()> {
+        let outcome = self.apply(table, Scope::of_keys(keys, self.pass.page_size())).await?;
+        self.removed.remove(table.name);
+        self.note_removed(table, &outcome);
+        self.outcomes.entry(table.name).or_default().add(outcome);
+        Ok(())
+    }
+
+    /// Applies scopes in which nothing but the comparison of their rows may find differences.
+    pub(crate) async fn apply_compared(&mut self, table: &'static Table, scopes: Vec<Scope>) -> Result<()> {
+        let found = self.apply(table, scopes).await?;
+        self.note_removed(table, &found);
+        self.outcomes.entry(table.name).or_default().add(found.of_comparing());
+        Ok(())
+    }
+
+    /// Makes scopes of a table equal to the source. A late-arriving dimension row is fetched first: else its facts would go
+    /// and come back under other keys.
+    pub(crate) async fn apply(&mut self, table: &'static Table, scopes: Vec<Scope>) -> Result<TableOutcome> {
+        let mut outcome = self.apply_once(table, scopes, true).await?;
+        let late = std::mem::take(&mut outcome.late);
+        let deferred = std::mem::take(&mut outcome.deferred);
+        for (dimension, keys) in late {
+            let Some(dimension) = self.pass.star().table(dimension) else {
+                continue;
+            };
+            info!(table = dimension.name, rows = keys.len(), "fetching late-arriving rows");
+            let scopes = Scope::of_keys(keys, self.pass.page_size());
+            let found = self.apply_once(dimension, scopes, false).await?;
+            self.outcomes
+                .entry(dimension.name)
+                .or_default()
+                .add(found.of_comparing());
+        }
+        outcome.add(self.apply_once(table, deferred, false).await?);
+        Ok(outcome)
+    }
+
+    async fn apply_once(
+        &mut self,
+        table: &'static Table,
+        scopes: Vec<Scope>,
+        looks_for_late: bool,
+    ) -> Result<TableOutcome> {
+        if scopes.is_empty() {
+            return Ok(TableOutcome::default());
+        }
+        let lookups = LookupPlan::ByKey(LookupSource {
+            looks_for_late,
+            ..self.lookup_source()
+        });
+        let jobs = pipeline::jobs_of(table, scopes);
+        let mut outcomes = self.run(jobs, &[table.name], lookups).await?;
+        Ok(outcomes.remove(table.name).unwrap_or_default())
+    }
+
+    /// Lookups of what the snapshot and the transaction hold now, with an eye on late-arriving rows.
+    pub(crate) fn lookup_source(&self) -> LookupSource {
+        LookupSource {
+            removed: Arc::new(self.removed.clone()),
+            snapshot: Some(Arc::clone(&self.snapshot_lookups)),
+            looks_for_late: true,
+            ..LookupSource::of(self.pass.star(), self.pass.source(), self.pass.target())
+        }
+    }
+
+    /// Makes the scopes of all jobs, which are of these tables, equal to the source.
+    pub(crate) async fn run(&mut self, jobs: Jobs, tables: &[&'static str], lookups: LookupPlan) -> Result<Outcomes> {
+        let pass = self.pass;
+        let look = &pass.context.look;
+        // As long as the pass has not written to them, connections of their own read what was committed, beside the writer.
+        let target = if tables.iter().any(|table| self.written.contains(table)) {
+            pass.target()
+        } else {
+            TargetReader::Committed(look.readers.clone())
+        };
+        let years = calendar::known(&*pass.transaction, look.star.calendar.as_ref()).await?;
+        let commits = Commits::ByTheRun(Arc::clone(&pass.transaction));
+        let pipeline = Pipeline {
+            workers: READERS_OF_A_SNAPSHOT,
+            reader: Reader {
+                source: pass.source(),
+                target,
+                lookups,
+                period: Period::All,
+            },
+            writer: Writer::new(look.star, commits, pass.run_id, years),
+            publishes: vec![],
+            described: 0,
+            progress: Arc::clone(&look.progress),
+            stop: &look.stop,
+        };
+        let outcomes = pipeline.run(jobs).await?.tables;
+        let written = outcomes.iter().filter(|(_, outcome)| !outcome.changed.is_empty());
+        self.written.extend(written.map(|(table, _)| *table));
+        Ok(outcomes)
+    }
+
+    /// Remembers the rows of a dimension that the source no longer has.
+    pub(crate) fn note_removed(&mut self, table: &Table, outcome: &TableOutcome) {
+        if table.kind == Kind::Dimension {
+            let removed = self.removed.entry(table.name).or_default();
+            removed.extend(outcome.deleted.iter().cloned());
+        }
+    }
+
+    /// Deletes the dimensions' rows that the source no longer has; no fact or bridge points to them any more.
+    pub(crate) async fn delete_removed(&mut self) -> Result<()> {
+        for table in self.pass.star().tables() {
+            let removed = self.removed.get(table.name).into_iter().flatten();
+            let keys: Vec<_> = removed
+                .map(|row| HeldRow {
+                    page_key: row.page_key,
+                    natural_key: vec![row.natural_key.clone().into()],
+                })
+                .collect();
+            for delete in statement::deletes(table, &keys) {
+                let deleted = self.pass.transaction.execute(&delete).await;
+                deleted.target(|| format!("deleting from {}", table.name))?;
+            }
+            let outcome = self.outcomes.entry(table.name).or_default();
+            outcome.counts.deleted += keys.len() as u64;
+            metrics::count_rows(catalogue::ROWS_DELETED_TOTAL, table.name, keys.len() as u64);
+        }
+        Ok(())
+    }
+}

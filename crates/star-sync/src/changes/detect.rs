@@ -1,0 +1,305 @@
+//! Detects what changed in the source since the last sync: which tables were modified, and which of their rows have a
+//! newer change timestamp.
+
+use std::cmp::max;
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use futures_util::TryStreamExt;
+use sea_orm::DbErr;
+use sea_orm::sea_query::SelectStatement;
+
+use crate::changes::Mode;
+use crate::changes::pass::Pass;
+use crate::changes::survey::Survey;
+use crate::declare::integer::Key;
+use crate::declare::source_table::SourceTable;
+use crate::error::{Doing, Result};
+use crate::source::Snapshot;
+use crate::target::bookkeeping::state::{Extent, SourceState, States};
+
+/// What changed, by source table.
+pub(crate) type Deltas = HashMap<&'static str, Delta>;
+
+/// What changed in one source table.
+#[derive(Default)]
+pub(crate) struct Delta {
+    /// Whether the table may have been modified at all. If not, it was not read.
+    pub is_modified: bool,
+    /// The rows with a change timestamp behind the watermark, or without one. Ascending.
+    pub keys: Vec<i64>,
+    /// Those of them that changed since the table was last synced, or do not tell when.
+    pub recent: Vec<i64>,
+    pub newest: Option<DateTime<Utc>>,
+    /// How many rows the table has, where they were counted.
+    pub rows: Option<i64>,
+    /// Of a table that is no star table's own.
+    pub extent: Option<Extent>,
+    /// Whether rows came or went that no change timestamp tells of: then everything made from the table is compared.
+    pub is_unexplained: bool,
+}
+
+/// What is known of a table before it is looked at.
+#[derive(Clone, Copy)]
+pub(crate) struct LookAt {
+    /// Whether a target table is made from it row by row.
+    pub has_all: bool,
+    /// Whether to ask for the number of rows first, which is as much work as looking for changes without an index.
+    pub counts_rows: bool,
+}
+
+/// What one scan of a table tells.
+#[derive(Clone, Copy, Debug)]
+struct Scan {
+    rows: i64,
+    /// Rows with a change timestamp, and the newest of these.
+    stamped: i64,
+    newest: Option<DateTime<Utc>>,
+}
+
+/// Detects what changed in all source tables, but for those that were surveyed already.
+pub(crate) async fn deltas(
+    pass: &Pass<'_>,
+    states: &States,
+    surveys: &mut HashMap<&'static str, Survey>,
+) -> Result<Deltas> {
+    let mut deltas = Deltas::new();
+    for table in pass.star().tables() {
+        let survey = surveys.get_mut(table.name);
+        deltas.extend(survey.map(|survey| (table.source_table, std::mem::take(&mut survey.delta))));
+    }
+    for source_table in &pass.star().sources {
+        if deltas.contains_key(source_table.name) {
+            continue;
+        }
+        let look_at = LookAt {
+            has_all: pass.star().has_all_of(source_table.name),
+            counts_rows: !pass.indexes.begin_with_change_timestamp(source_table),
+        };
+        let state = states.get(source_table.name);
+        let delta = Delta::read(pass.snapshot, source_table, state, pass.mode, look_at).await?;
+        deltas.insert(source_table.name, delta);
+    }
+    Ok(deltas)
+}
+
+impl Delta {
+    /// Reads which rows changed, unless it is certain that none did.
+    pub(crate) async fn read(
+        snapshot: &Snapshot,
+        table: &SourceTable,
+        state: Option<&SourceState>,
+        mode: Mode,
+        look_at: LookAt,
+    ) -> Result<Self> {
+        let settled = state.and_then(|state| state.settled_signature.as_deref());
+        if !is_modified(mode, settled, snapshot.signature(table.name).as_deref()) {
+            return Ok(Self::default());
+        }
+        let since = changed_since(mode, state);
+        let mut delta = Self {
+            is_modified: true,
+            ..Self::default()
+        };
+        // Without an index either question goes through all rows: the first, which is short to answer, may do.
+        let scan = if look_at.counts_rows || !look_at.has_all {
+            Some(Scan::read(snapshot, table).await?)
+        } else {
+            None
+        };
+        delta.rows = scan.map(|scan| scan.rows);
+        if scan.is_none_or(|scan| scan.shows_changes_since(since)) {
+            let last_synced = state.and_then(|state| state.lifecycle.last_synced());
+            let select = table.changed_since(since);
+            let read = delta.read_keys(snapshot, &select, last_synced).await;
+            read.source(|| format!("reading what changed in {}", table.name))?;
+        }
+        if mode == Mode::ClosingFullLoad {
+            delta.newest = match scan {
+                Some(scan) => scan.newest,
+                None => newest(snapshot, table).await?,
+            };
+        }
+        delta.keys.sort_unstable();
+        delta.keys.dedup();
+        if let Some(scan) = scan.filter(|_| !look_at.has_all) {
+            let extent = Extent {
+                rows: scan.rows,
+                highest_key: highest_key(snapshot, table).await?,
+            };
+            let before = state.and_then(|state| state.extent);
+            delta.is_unexplained = mode != Mode::ClosingFullLoad && !explains(before, extent, &delta.keys);
+            delta.extent = Some(extent);
+        }
+        Ok(delta)
+    }
+
+    /// A bulk change may touch every row: they are streamed, and a key is all that is kept of each.
+    async fn read_keys(
+        &mut self,
+        snapshot: &Snapshot,
+        select: &SelectStatement,
+        last_synced: Option<DateTime<Utc>>,
+    ) -> std::result::Result<(), DbErr> {
+        let reader = snapshot.reader();
+        let mut rows = reader.stream(select).await?;
+        while let Some(row) = rows.try_next().await? {
+            let (Key(key), changed): (Key, Option<DateTime<Utc>>) = row.try_get_many_by_index()?;
+            self.keys.push(key);
+            if changed.is_none() || changed >= last_synced {
+                self.recent.push(key);
+            }
+            self.newest = max(self.newest, changed);
+        }
+        Ok(())
+    }
+
+    /// The same, of the recent changes alone.
+    #[must_use]
+    pub(crate) fn of_recent(&self) -> Self {
+        Self {
+            is_modified: self.is_modified,
+            keys: self.recent.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// The delta of a table all of whose rows were looked at.
+    pub(crate) fn surveyed(rows: i64, mut keys: Vec<i64>, newest: Option<DateTime<Utc>>) -> Self {
+        keys.sort_unstable();
+        Self {
+            is_modified: true,
+            keys,
+            newest,
+            rows: Some(rows),
+            ..Self::default()
+        }
+    }
+}
+
+/// Whether a table may have been modified since the last sync, whose signature is `settled` if that can tell.
+fn is_modified(mode: Mode, settled: Option<&str>, signature: Option<&str>) -> bool {
+    mode == Mode::ClosingFullLoad || signature.is_none() || signature != settled
+}
+
+/// From when on the rows have changed that a pass reads; none stands for all rows.
+fn changed_since(mode: Mode, state: Option<&SourceState>) -> Option<DateTime<Utc>> {
+    match mode {
+        Mode::Incremental | Mode::ClosingRepair => state?.watermark,
+        Mode::ClosingFullLoad => Some(state?.lifecycle.load()?.watermark),
+    }
+}
+
+/// Whether the changed rows account for the number of rows. New rows have keys above all earlier ones; where a key was
+/// chosen by hand this errs on the side of comparing too much.
+fn explains(before: Option<Extent>, now: Extent, changed: &[i64]) -> bool {
+    let Some(before) = before else {
+        return false;
+    };
+    let is_new = |key: &&i64| before.highest_key.is_none_or(|highest| **key > highest);
+    let new = changed.iter().filter(is_new).count();
+    now.rows == before.rows + i64::try_from(new).unwrap_or(i64::MAX)
+}
+
+impl Scan {
+    async fn read(snapshot: &Snapshot, table: &SourceTable) -> Result<Self> {
+        let doing = || format!("scanning {}", table.name);
+        let row = snapshot.reader().one(&table.scan()).await.source(doing)?;
+        let (rows, stamped, newest) = match row {
+            Some(row) => row.try_get_many_by_index().source(doing)?,
+            None => (0, 0, None),
+        };
+        Ok(Self { rows, stamped, newest })
+    }
+
+    /// Whether any row has changed after `watermark`, or does not tell.
+    fn shows_changes_since(&self, watermark: Option<DateTime<Utc>>) -> bool {
+        self.stamped < self.rows || self.newest > watermark
+    }
+}
+
+async fn highest_key(snapshot: &Snapshot, table: &SourceTable) -> Result<Option<i64>> {
+    let doing = || format!("looking for the highest key of {}", table.name);
+    let row = snapshot.reader().one(&table.highest_key()).await.source(doing)?;
+    let key: Option<Key> = row.map_or(Ok(None), |row| row.try_get_by_index(0)).source(doing)?;
+    Ok(key.map(|key| key.0))
+}
+
+async fn newest(snapshot: &Snapshot, table: &SourceTable) -> Result<Option<DateTime<Utc>>> {
+    let doing = || format!("reading the newest change of {}", table.name);
+    let row = snapshot.reader().one(&table.newest_change()).await.source(doing)?;
+    row.map_or(Ok(None), |row| row.try_get_by_index(0)).source(doing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::bookkeeping::state::{Lifecycle, Load};
+
+    fn time(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds)
+    }
+
+    #[test]
+    fn only_the_settled_signature_tells_that_a_table_was_not_modified() {
+        let incremental = |settled, signature| is_modified(Mode::Incremental, settled, signature);
+        assert!(!incremental(Some("a"), Some("a")));
+        assert!(incremental(Some("a"), Some("b")));
+        assert!(incremental(None, Some("a")));
+        // The server does not know when it was modified, as after a restart.
+        assert!(incremental(Some("a"), None));
+        assert!(incremental(None, None));
+        assert!(is_modified(Mode::ClosingFullLoad, Some("a"), Some("a")));
+    }
+
+    #[test]
+    fn changes_are_read_from_the_watermark_and_by_a_load_from_where_it_began() {
+        let load = Load {
+            watermark: time(50),
+            up_to: None,
+        };
+        let loading = SourceState {
+            lifecycle: Lifecycle::Loading {
+                load,
+                last_synced: Some(time(40)),
+            },
+            watermark: Some(time(30)),
+            ..SourceState::default()
+        };
+        assert_eq!(changed_since(Mode::ClosingFullLoad, Some(&loading)), Some(time(50)));
+        assert_eq!(changed_since(Mode::Incremental, Some(&loading)), Some(time(30)));
+        assert_eq!(changed_since(Mode::ClosingRepair, Some(&loading)), Some(time(30)));
+        assert_eq!(changed_since(Mode::Incremental, Some(&SourceState::default())), None);
+        assert_eq!(changed_since(Mode::Incremental, None), None);
+    }
+
+    #[test]
+    fn new_keys_among_the_changed_rows_explain_the_number_of_rows() {
+        let extent = |rows, highest_key| Extent { rows, highest_key };
+        let before = Some(extent(10, Some(100)));
+        assert!(explains(before, extent(10, Some(100)), &[1, 2]));
+        assert!(explains(before, extent(12, Some(102)), &[1, 101, 102]));
+        // A row went, and perhaps another came.
+        assert!(!explains(before, extent(9, Some(100)), &[]));
+        assert!(!explains(before, extent(10, Some(101)), &[101]));
+        // A row came under an old key, or without a timestamp.
+        assert!(!explains(before, extent(11, Some(100)), &[50]));
+        assert!(!explains(before, extent(11, Some(101)), &[]));
+        assert!(explains(Some(extent(0, None)), extent(1, Some(5)), &[5]));
+        assert!(!explains(None, extent(0, None), &[]));
+    }
+
+    #[test]
+    fn a_scan_shows_changes_by_its_newest_timestamp_or_by_rows_without_one() {
+        let scan = |rows, stamped, newest: Option<i64>| Scan {
+            rows,
+            stamped,
+            newest: newest.map(time),
+        };
+        assert!(!scan(5, 5, Some(50)).shows_changes_since(Some(time(50))));
+        assert!(scan(5, 5, Some(51)).shows_changes_since(Some(time(50))));
+        assert!(scan(5, 4, Some(50)).shows_changes_since(Some(time(50))));
+        assert!(scan(5, 5, Some(50)).shows_changes_since(None));
+        assert!(!scan(0, 0, None).shows_changes_since(None));
+    }
+}

@@ -1,0 +1,84 @@
+//! What the steps of a catch-up pass read and write through: one snapshot of the source, one transaction on the target.
+
+use std::sync::Arc;
+
+use sea_orm::DatabaseTransaction;
+
+use crate::changes::{Context, Mode};
+use crate::declare::scope::Scope;
+use crate::declare::star::Star;
+use crate::declare::table::Table;
+use crate::error::Result;
+use crate::pipeline::plan::Intervals;
+use crate::source::Snapshot;
+use crate::source::indexes::Indexes;
+use crate::source::reader::SourceReader;
+use crate::target::TargetReader;
+use crate::target::bookkeeping::reject;
+use crate::target::bookkeeping::verification::Verified;
+use crate::verify::figures::Sides;
+
+/// Keys that one page asks for: more would make a statement too long for the server to plan well.
+const KEYS_A_PAGE: usize = 2_000;
+/// What a key range holds at least, however small pages are: each is remembered, and looked at by every later run.
+pub(super) const LEAST_ROWS_A_RANGE: u64 = 100;
+
+/// The two sides of one pass. None of it changes while the pass runs.
+pub(crate) struct Pass<'a> {
+    pub context: &'a Context<'a>,
+    pub snapshot: &'a Snapshot,
+    /// Of the source.
+    pub indexes: &'a Indexes,
+    pub transaction: Arc<DatabaseTransaction>,
+    pub run_id: i64,
+    pub mode: Mode,
+}
+
+impl<'a> Pass<'a> {
+    pub(super) fn star(&self) -> &'static Star {
+        self.context.look.star
+    }
+
+    /// The source as the snapshot has it.
+    pub(super) fn source(&self) -> SourceReader {
+        self.snapshot.reader()
+    }
+
+    /// The target as the transaction has written it so far.
+    pub(super) fn target(&self) -> TargetReader {
+        TargetReader::Within(Arc::clone(&self.transaction))
+    }
+
+    /// Both sides as they are now, to be compared.
+    pub(super) async fn sides(&self) -> Result<Sides<'a>> {
+        Ok(Sides {
+            source: self.source(),
+            indexes: self.indexes,
+            target: self.target(),
+            rejects: reject::counts(&*self.transaction).await?,
+        })
+    }
+
+    /// Keys that one page asks for.
+    pub(super) fn page_size(&self) -> usize {
+        usize::try_from(self.context.look.batch_size)
+            .unwrap_or(usize::MAX)
+            .min(KEYS_A_PAGE)
+    }
+
+    /// The intervals of a table behind `after`.
+    pub(super) async fn intervals(&self, table: &Table, after: Option<i64>) -> Result<Vec<Scope>> {
+        let look = &self.context.look;
+        let mut planner = look.planner(table, self.source(), self.target()).await?;
+        planner.rows = planner.rows.max(LEAST_ROWS_A_RANGE);
+        Intervals::new(table, planner, after).all().await
+    }
+
+    /// The mark of a key range that this pass verifies.
+    pub(super) fn verified(&self) -> Verified {
+        Verified {
+            run_id: self.run_id,
+            at: self.snapshot.clock,
+        }
+    }
+}
