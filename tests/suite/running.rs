@@ -74,9 +74,9 @@ fn metrics_tell_what_is_still_to_be_compared() {
             .parse()
             .unwrap()
     };
-    assert!(value("sakila_sync_unproven_ranges") > 100.0, "{metrics}");
+    assert!(value("sakila_sync_verification_backlog_ranges") > 100.0, "{metrics}");
     assert!(
-        value("sakila_sync_oldest_unproven_range_age_seconds") > 0.0,
+        value("sakila_sync_verification_backlog_age_seconds") > 0.0,
         "{metrics}"
     );
     log.read_to_string(&mut String::new()).unwrap();

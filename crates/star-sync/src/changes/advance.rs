@@ -133,7 +133,7 @@ fn report(source_table: &'static str, delta: &Delta, after: &SourceState, instan
     if let Some(watermark) = after.watermark {
         let lag = instant.clock - watermark;
         let held_back = delta.newest.map_or(TimeDelta::zero(), |newest| newest - watermark);
-        metrics::marker(source_table, lag.num_seconds(), held_back.num_seconds().max(0));
+        metrics::watermark(source_table, lag.num_seconds(), held_back.num_seconds().max(0));
     }
 }
 

@@ -268,7 +268,7 @@ pub(crate) async fn note_pages(pass: &Pass<'_>, intervals: &HashMap<&'static str
 pub(crate) async fn sum_up(pass: &Pass<'_>, states: &States) -> Result<VerificationSummary> {
     let ranges = verification::load(&*pass.transaction).await?;
     let summary = verification::sum_up(pass.star(), &ranges, states, pass.snapshot.clock);
-    metrics::unproven(summary.backlog, summary.oldest_backlog_seconds);
+    metrics::verification_backlog(summary.backlog, summary.oldest_backlog_seconds);
     Ok(summary)
 }
 

@@ -119,17 +119,17 @@ pub const TARGET_BYTES: Metric = metric(
     &["file"],
     "size of the database and of its write-ahead log (database, wal)",
 );
-pub const MARKER_LAG_SECONDS: Metric = metric(
-    "marker_lag_seconds",
+pub const WATERMARK_LAG_SECONDS: Metric = metric(
+    "watermark_lag_seconds",
     Kind::Gauge,
     &["source_table"],
-    "the source's clock less the marker, as of the last run",
+    "the source's clock less the watermark, as of the last run",
 );
-pub const MARKER_HELD_BACK_SECONDS: Metric = metric(
-    "marker_held_back_seconds",
+pub const WATERMARK_LIMITED_SECONDS: Metric = metric(
+    "watermark_limited_seconds",
     Kind::Gauge,
     &["source_table"],
-    "how far the marker is behind the newest change that was seen; 0 if it is not held back",
+    "how far the watermark is behind the newest change that was seen; 0 if nothing limits it",
 );
 pub const REJECTED_ROWS: Metric = metric(
     "rejected_rows",
@@ -137,14 +137,14 @@ pub const REJECTED_ROWS: Metric = metric(
     &["source_table"],
     "rows in sync_reject, as of the last run",
 );
-pub const UNPROVEN_RANGES: Metric = metric(
-    "unproven_ranges",
+pub const VERIFICATION_BACKLOG_RANGES: Metric = metric(
+    "verification_backlog_ranges",
     Kind::Gauge,
     &[],
     "key ranges in which something may have changed unseen since they were compared",
 );
-pub const OLDEST_UNPROVEN_RANGE_AGE_SECONDS: Metric = metric(
-    "oldest_unproven_range_age_seconds",
+pub const VERIFICATION_BACKLOG_AGE_SECONDS: Metric = metric(
+    "verification_backlog_age_seconds",
     Kind::Gauge,
     &[],
     "age of the oldest of them; 0 if there is none",
@@ -219,11 +219,11 @@ pub const ALL: [Metric; 32] = [
     RUN_EXPECTED_ROWS,
     RUN_DONE_ROWS,
     TARGET_BYTES,
-    MARKER_LAG_SECONDS,
-    MARKER_HELD_BACK_SECONDS,
+    WATERMARK_LAG_SECONDS,
+    WATERMARK_LIMITED_SECONDS,
     REJECTED_ROWS,
-    UNPROVEN_RANGES,
-    OLDEST_UNPROVEN_RANGE_AGE_SECONDS,
+    VERIFICATION_BACKLOG_RANGES,
+    VERIFICATION_BACKLOG_AGE_SECONDS,
     VALIDATION_DELTA,
     RUNS_TOTAL,
     RUN_IS_GOING_ON,

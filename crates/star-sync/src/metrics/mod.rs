@@ -74,10 +74,10 @@ pub fn target_bytes(database: u64, wal: u64) {
     gauge!(catalogue::TARGET_BYTES.name, "file" => "wal").set(float(wal));
 }
 
-/// How far a marker lies behind the clock, and behind the newest change that was seen.
-pub fn marker(source_table: &'static str, lag_seconds: i64, held_back_seconds: i64) {
-    gauge!(catalogue::MARKER_LAG_SECONDS.name, "source_table" => source_table).set(signed(lag_seconds));
-    gauge!(catalogue::MARKER_HELD_BACK_SECONDS.name, "source_table" => source_table).set(signed(held_back_seconds));
+/// How far a watermark lies behind the clock, and behind the newest change that was seen.
+pub fn watermark(source_table: &'static str, lag_seconds: i64, held_back_seconds: i64) {
+    gauge!(catalogue::WATERMARK_LAG_SECONDS.name, "source_table" => source_table).set(signed(lag_seconds));
+    gauge!(catalogue::WATERMARK_LIMITED_SECONDS.name, "source_table" => source_table).set(signed(held_back_seconds));
 }
 
 /// Rows of a source table that cannot be loaded.
@@ -86,9 +86,9 @@ pub fn rejected_rows(source_table: &'static str, rows: u64) {
 }
 
 /// How much of the star is still to be compared. A range that never was has no age.
-pub fn unproven(ranges: u64, oldest_seconds: Option<i64>) {
-    gauge!(catalogue::UNPROVEN_RANGES.name).set(float(ranges));
-    gauge!(catalogue::OLDEST_UNPROVEN_RANGE_AGE_SECONDS.name).set(signed(oldest_seconds.unwrap_or(0)));
+pub fn verification_backlog(ranges: u64, oldest_seconds: Option<i64>) {
+    gauge!(catalogue::VERIFICATION_BACKLOG_RANGES.name).set(float(ranges));
+    gauge!(catalogue::VERIFICATION_BACKLOG_AGE_SECONDS.name).set(signed(oldest_seconds.unwrap_or(0)));
 }
 
 /// `group` is empty for a figure that is no group's.
