@@ -1,11 +1,10 @@
-//! The target's schema, one dated file a step: the star's tables and views, behind the engine's own.
+//! The star's tables and views, one dated file a step. Those of the engine's own tables come before them by themselves.
 //!
 //! A released step is frozen: databases in the field were made by it. That is why nothing here imports the
 //! entities of the main crate; a test there finds the migrated schema equal to what the entities describe.
 
 use sea_orm_migration::prelude::*;
 pub use sea_orm_migration::{MigratorTrait, seaql_migrations};
-use star_sync::target::bookkeeping;
 
 mod m20261128_000002_create_star;
 mod m20261128_000003_create_views;
@@ -20,11 +19,9 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        let mut migrations = bookkeeping::migrations();
-        migrations.extend([
-            Box::new(m20261128_000002_create_star::Migration) as Box<dyn MigrationTrait>,
+        vec![
+            Box::new(m20261128_000002_create_star::Migration),
             Box::new(m20261128_000003_create_views::Migration),
-        ]);
-        migrations
+        ]
     }
 }

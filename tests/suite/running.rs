@@ -75,10 +75,7 @@ fn metrics_tell_what_is_still_to_be_compared() {
             .unwrap()
     };
     assert!(value("sakila_sync_verification_backlog_ranges") > 100.0, "{metrics}");
-    assert!(
-        value("sakila_sync_verification_backlog_age_seconds") > 0.0,
-        "{metrics}"
-    );
+    assert!(value("sakila_sync_verification_backlog_age_seconds") > 0.0, "{metrics}");
     log.read_to_string(&mut String::new()).unwrap();
     assert!(child.wait().unwrap().success());
     sandbox.assert_star_equals_source();

@@ -350,12 +350,16 @@ fn every_panel_shows_data_and_every_alert_fires_on_its_fault_alone() {
     sandbox.change(&["UPDATE rental SET customer_id = 1 WHERE rental_id = 1"]);
     wait_until("it is taken in again", || firing().is_empty());
     sandbox.change(&["UPDATE film SET last_update = NOW() + INTERVAL 1 HOUR WHERE film_id = 1"]);
-    wait_until("the watermark is limited", || firing() == ["SakilaSyncWatermarkLimited"]);
+    wait_until("the watermark is limited", || {
+        firing() == ["SakilaSyncWatermarkLimited"]
+    });
     sandbox.change(&["UPDATE film SET last_update = NOW() WHERE film_id = 1"]);
     wait_until("it goes on", || firing().is_empty());
     sandbox.tamper("UPDATE sync_verification SET verified_at = DATETIME('now', '-2 days')");
     sandbox.change(&["UPDATE payment SET amount = amount + 1, last_update = last_update WHERE payment_id = 100"]);
-    wait_until("its verification is long due", || firing() == ["SakilaSyncVerificationBacklog"]);
+    wait_until("its verification is long due", || {
+        firing() == ["SakilaSyncVerificationBacklog"]
+    });
     drop(sync);
     sandbox.run(&["incremental"]).succeeds();
 

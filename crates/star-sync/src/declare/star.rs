@@ -20,7 +20,8 @@ pub struct Star {
     pub phases: Vec<Vec<Table>>,
     /// Where the facts have dates, the dimension of days.
     pub calendar: Option<Calendar>,
-    /// The steps that make the target's schema, oldest first: the star's tables and views, and those of the bookkeeping.
+    /// The steps that make the star's tables and views, oldest first. Those of the engine's own tables come before them by
+    /// themselves.
     pub migrations: fn() -> Vec<Box<dyn MigrationTrait>>,
     /// Which tables could not be put into a phase.
     unplaced: Vec<String>,

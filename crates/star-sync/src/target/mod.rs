@@ -73,7 +73,7 @@ impl Target {
         };
         let creation = if pending.is_empty() {
             return Ok((target, Creation::Unchanged));
-        } else if pending.len() == (star.migrations)().len() {
+        } else if pending.len() == Steps(star.migrations).migrations().len() {
             Creation::Created
         } else {
             Creation::Migrated {
@@ -266,7 +266,7 @@ pub async fn open_to_read(path: &Path, star: &Star, connections: u32) -> Result<
     }
     let readers = connect(path, Access::Read, connections).await?;
     let pending = version::pending_migrations(path, star, &readers).await?;
-    if pending.len() == (star.migrations)().len() {
+    if pending.len() == Steps(star.migrations).migrations().len() {
         return Err(Error::TargetMissing { path: path.to_owned() });
     }
     match pending.into_iter().next() {

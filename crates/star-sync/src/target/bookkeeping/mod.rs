@@ -15,4 +15,4 @@ pub mod time;
 pub mod verification;
 pub(crate) mod watermark;
 
-pub use self::migrations::migrations;
+pub(crate) use self::migrations::migrations;

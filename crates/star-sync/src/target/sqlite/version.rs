@@ -9,14 +9,17 @@ use sea_orm_migration::{MigrationTrait, MigratorTraitSelf, seaql_migrations};
 
 use crate::declare::star::Star;
 use crate::error::{Doing, Error, Result};
+use crate::target::bookkeeping;
 use crate::target::sqlite::pragma;
 
-/// A star's migrations, for SeaORM to apply.
+/// The engine's migrations and behind them a star's, for SeaORM to apply.
 pub(crate) struct Steps(pub fn() -> Vec<Box<dyn MigrationTrait>>);
 
 impl MigratorTraitSelf for Steps {
     fn migrations(&self) -> Vec<Box<dyn MigrationTrait>> {
-        (self.0)()
+        let mut migrations = bookkeeping::migrations();
+        migrations.extend((self.0)());
+        migrations
     }
 }
 
@@ -54,7 +57,7 @@ pub(crate) async fn pending_migrations(
             .target(|| "reading the list of migrations".to_owned())?;
         applied.extend(rows.into_iter().map(|row| row.version));
     }
-    let migrations = (star.migrations)();
+    let migrations = Steps(star.migrations).migrations();
     let lacks_first = migrations.first().is_some_and(|first| !applied.contains(first.name()));
     if lacks_first && !applied.is_empty() {
         return Err(Error::TargetUnreleased { path: path.to_owned() });
