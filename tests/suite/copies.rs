@@ -239,7 +239,7 @@ fn nothing_but_a_copy_is_replaced() {
     std::os::unix::fs::symlink("readers.db", within("link.db")).unwrap();
     sandbox.run(&["copy", "link.db"]).succeeds();
     assert!(within("link.db").is_symlink());
-    // Somebody has opened it for writing, and is in the middle of it.
+    // Another program has a transaction open on it.
     let writer = Connection::open(sandbox.copy_path()).unwrap();
     writer.execute_batch("BEGIN; UPDATE dim_film SET title = 'X'").unwrap();
     sandbox.make_copy(&[]).fails_with(3, "COPY_WRITTEN");
@@ -263,7 +263,7 @@ fn a_star_that_is_not_loaded_is_not_copied() {
 }
 
 #[test]
-fn a_copy_that_is_killed_leaves_the_one_from_before_and_the_next_one_tidies_up() {
+fn a_killed_copy_leaves_the_one_from_before_and_the_next_one_removes_its_file() {
     let sandbox = Sandbox::loaded();
     sandbox.make_copy(&[]).succeeds();
     let before = fs::read(sandbox.copy_path()).unwrap();
@@ -322,7 +322,7 @@ fn readers_never_find_half_a_copy_while_it_is_replaced() {
         println!("{looks} looks during {replacements} replacements");
         assert!(looks > 1);
     });
-    // Whoever stays connected keeps what it opened.
+    // A reader that stays connected keeps what it opened.
     assert_eq!(look(&stays_open), before);
     let last = "SELECT SUM(amount_cents) FROM payments";
     assert_eq!(look(&open(&copy).unwrap()).2.to_string(), sandbox.figure(last));
@@ -343,7 +343,7 @@ fn runs_copy_what_they_changed_and_not_more_often_than_is_asked_for() {
     assert!(!sync("0"), "nothing has changed");
     change();
     assert!(!sync("1h"), "the copy is younger than that");
-    assert!(sync("0"), "what changed before is made up for");
+    assert!(sync("0"), "what changed before is copied now");
     assert!(!sync("0"), "nothing has changed");
     let amount = "SELECT printf('%.2f', amount) FROM payments WHERE payment_id = 1";
     assert_eq!(sandbox.query(&copy, amount), sandbox.star(amount));

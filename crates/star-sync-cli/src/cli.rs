@@ -271,7 +271,7 @@ pub struct Copy {
     #[arg(value_parser = path)]
     pub path: PathBuf,
 
-    /// Who may read the copy, as chmod takes it: its owner, its group, everybody
+    /// Who may read the copy, as chmod takes it: its owner, its group, all others
     #[arg(long, env = "{ENV}_COPY_MODE", value_name = "MODE", default_value = DEFAULT_COPY_MODE, value_parser = read_mode)]
     pub mode: u32,
 
@@ -405,7 +405,7 @@ pub(crate) fn pause(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Permissions of a file that its owner reads, and that nobody else writes.
+/// Permissions that let the owner read the file and no other account write it.
 fn read_mode(text: &str) -> Result<u32, String> {
     const OWNER_READS: u32 = 0o400;
     const OTHERS_WRITE: u32 = 0o022;
@@ -414,7 +414,7 @@ fn read_mode(text: &str) -> Result<u32, String> {
         .filter(|mode| (3..=4).contains(&text.len()) && !text.starts_with('+') && *mode <= 0o777)
         .filter(|mode| mode & OWNER_READS != 0 && mode & OTHERS_WRITE == 0)
         .ok_or_else(|| {
-            "expected permissions as chmod takes them, such as 0640 or 0644, that let the owner read and nobody else write"
+            "expected permissions as chmod takes them, such as 0640 or 0644, that let the owner read and no other account write"
                 .to_owned()
         })
 }
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mode_lets_its_owner_read_and_nobody_else_write() {
+    fn a_mode_lets_its_owner_read_and_no_other_account_write() {
         assert_eq!(read_mode("0640"), Ok(0o640));
         assert_eq!(read_mode("444"), Ok(0o444));
         for mode in [

@@ -158,8 +158,8 @@ fn rows_without(left_out: &LeftOut<'_>) -> std::result::Result<InsertStatement, 
     Ok(insert)
 }
 
-/// What stands in a copy instead of a personal value: the column's name with the row's natural key, so that rows are still
-/// told apart, and the same row has the same pseudonym in every copy. What is NULL stays NULL.
+/// The pseudonym that replaces a personal text: the column's name with the row's natural key. It differs between rows and
+/// is the same in every copy. NULL stays NULL, and a value of another type becomes NULL.
 fn stand_in(table: &Table, column: &'static str) -> Expr {
     let is_text = table
         .columns

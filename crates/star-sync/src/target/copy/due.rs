@@ -31,7 +31,7 @@ fn needs_another(header: &Header, target_version: i32, age: Option<Duration>, ev
 
 /// The run that a copy stands for, as its header holds it.
 pub(crate) fn version_of(run_id: i64) -> i32 {
-    // The lower bits tell runs apart that follow each other.
+    // The lower bits differ between runs that follow each other.
     i32::try_from(run_id & i64::from(i32::MAX)).unwrap_or_default()
 }
 
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_are_told_apart_however_many_there_were() {
+    fn runs_in_sequence_have_different_versions() {
         assert_eq!(version_of(7), 7);
         assert_ne!(version_of(i64::from(i32::MAX) + 1), version_of(i64::from(i32::MAX) + 2));
     }

@@ -1,7 +1,7 @@
 //! The file of a copy: written beside the copy under another name, and renamed to it when all of it is on the disk.
 //!
-//! Whoever made an unfinished file holds a lock on it, which goes with the process; so a file without one is a leftover of
-//! a copy that was killed, and is removed by the next one.
+//! The process that writes an unfinished file holds a lock on it until it ends. A file without a lock was left by a copy
+//! that was killed; the next copy removes it.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Permissions, TryLockError};
@@ -111,7 +111,7 @@ fn failed(copy: &Path, verb: &'static str) -> impl FnOnce(io::Error) -> Error {
     move |cause| Error::CopyFile { path, verb, cause }
 }
 
-/// Fails unless nothing is there, an empty file, or a copy that nobody writes to.
+/// Fails unless the path is free, or holds an empty file or a copy that no program writes to.
 fn check_replaceable(copy: &Path, target: &Path, names: &Names) -> Result<()> {
     let foreign = || Error::CopyForeign {
         path: copy.to_owned(),
@@ -161,7 +161,7 @@ fn prefix(copy: &Path) -> OsString {
     prefix
 }
 
-/// Removes the files of copies that were killed. What cannot be removed is in nobody's way.
+/// Removes the files of copies that were killed. One that cannot be removed does not disturb.
 fn remove_leftovers(copy: &Path) {
     let prefix = prefix(copy);
     let is_unfinished = |name: &OsStr| {

@@ -48,8 +48,8 @@ async fn master(transaction: &DatabaseTransaction, kind: &str) -> Result<Vec<Def
         .collect()
 }
 
-/// Makes them in the copy, from its own rows: what the copy leaves out is left out of them, too. The target is let go of
-/// first, so that nothing of it can be read in passing.
+/// Makes them in the copy, from its own rows: what the copy leaves out is left out of them, too. The target is detached
+/// first, so that no view can read it.
 pub(crate) async fn make(connection: &DatabaseConnection, mut waiting: Vec<Definition>) -> Result<Made, DbErr> {
     connection.execute_unprepared(pragma::DETACH_TARGET).await?;
     let mut made = Made::default();
