@@ -144,9 +144,14 @@ pub async fn empty_database() -> DatabaseConnection {
 /// A database in memory with one empty table.
 pub async fn database_of(entity: impl EntityTrait) -> DatabaseConnection {
     let connection = empty_database().await;
+    create(&connection, entity).await;
+    connection
+}
+
+/// Creates a table.
+pub async fn create(connection: &DatabaseConnection, entity: impl EntityTrait) {
     let table = Schema::new(connection.get_database_backend()).create_table_from_entity(entity);
     connection.execute(&table).await.unwrap();
-    connection
 }
 
 /// The one cell that plain SQL yields.

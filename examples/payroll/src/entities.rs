@@ -117,6 +117,39 @@ pub mod fact_assignment {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// One assignment of 20 hours or more: some of the rows of fact_assignment, in a table of their own.
+pub mod fact_full_time {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "fact_full_time")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub full_time_key: i64,
+        #[sea_orm(unique_key = "natural")]
+        pub emp_no: i64,
+        #[sea_orm(unique_key = "natural")]
+        pub dept_no: String,
+        #[sea_orm(unique_key = "natural")]
+        pub from_date: Date,
+        pub employee_key: i64,
+        #[sea_orm(default_value = 0)]
+        pub run_id: i64,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {
+        #[sea_orm(
+            belongs_to = "super::dim_employee::Entity",
+            from = "Column::EmployeeKey",
+            to = "super::dim_employee::Column::EmployeeKey"
+        )]
+        Employee,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// What a grade is paid.
 pub mod fact_grade {
     use sea_orm::entity::prelude::*;

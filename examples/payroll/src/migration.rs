@@ -4,7 +4,7 @@
 use sea_orm::{DbBackend, Schema};
 use sea_orm_migration::prelude::*;
 
-use crate::entities::{dim_country, dim_department, dim_employee, fact_assignment, fact_grade};
+use crate::entities::{dim_country, dim_department, dim_employee, fact_assignment, fact_full_time, fact_grade};
 
 /// The star's steps, oldest first. Those of the engine's own tables come before them by themselves.
 pub fn steps() -> Vec<Box<dyn MigrationTrait>> {
@@ -40,11 +40,15 @@ impl MigrationTrait for CreateStar {
             .create_table(schema.create_table_from_entity(fact_assignment::Entity))
             .await?;
         manager
+            .create_table(schema.create_table_from_entity(fact_full_time::Entity))
+            .await?;
+        manager
             .create_table(schema.create_table_from_entity(fact_grade::Entity))
             .await?;
         // The unique indexes over the natural keys of several columns.
         for index in [
             schema.create_index_from_entity(fact_assignment::Entity),
+            schema.create_index_from_entity(fact_full_time::Entity),
             schema.create_index_from_entity(fact_grade::Entity),
         ]
         .concat()

@@ -6,10 +6,11 @@ use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::RelationTrait;
+use sea_orm::sea_query::{Expr, ExprTrait};
 use star_sync::declare::{Entry, Integer, Lookup, Lookups, Measure, Rejection, Table, Totals, fixed_point};
 use star_sync::source_record;
 
-use crate::entities::{dim_country, dim_department, dim_employee, fact_assignment, fact_grade};
+use crate::entities::{dim_country, dim_department, dim_employee, fact_assignment, fact_full_time, fact_grade};
 use crate::source::{assignment, country, department, employee, grade};
 
 /// code to country_key.
@@ -94,6 +95,7 @@ pub fn tables() -> Vec<Table> {
         }),
         Table::dimension::<dim_employee::Entity, _>(employee).looks_up(&COUNTRY, employee::Column::Country),
         assignments(),
+        full_time(),
         grades(),
     ]
 }
@@ -150,6 +152,29 @@ fn assignments() -> Table {
         )
         .sum(HOURS, || fixed_point::whole_of_real(Column::Hours, HOURS.decimals)),
     )
+}
+
+/// A second fact of the same source table, of some of its rows.
+fn full_time() -> Table {
+    use fact_full_time::Column;
+    Table::fact::<fact_full_time::Entity, Assignment>(|row, lookups| {
+        Ok(fact_full_time::ActiveModel {
+            full_time_key: NotSet,
+            emp_no: Set(row.emp_no.0),
+            employee_key: Set(lookups.find(&EMPLOYEE, row.emp_no)?),
+            dept_no: Set(row.dept_no),
+            from_date: Set(row.from_date),
+            run_id: NotSet,
+        })
+    })
+    .keyed_by([
+        (Column::EmpNo, assignment::Column::EmpNo),
+        (Column::DeptNo, assignment::Column::DeptNo),
+        (Column::FromDate, assignment::Column::FromDate),
+    ])
+    .only(|| Expr::col((assignment::Entity, assignment::Column::Hours)).gte(20))
+    .looks_up(&EMPLOYEE, assignment::Column::EmpNo)
+    .totals(Totals::of(|_: Assignment, _: &Lookups| Entry::default()))
 }
 
 fn grades() -> Table {

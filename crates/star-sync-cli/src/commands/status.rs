@@ -84,7 +84,7 @@ struct WatermarkStatus {
 }
 
 impl WatermarkStatus {
-    fn of(table: &'static str, state: &SourceState, clock: Option<DateTime<Utc>>) -> Self {
+    fn of(table: &'static str, state: &SourceState, loaded_up_to: Option<i64>, clock: Option<DateTime<Utc>>) -> Self {
         Self {
             table,
             lifecycle: state.lifecycle.name(),
@@ -94,7 +94,7 @@ impl WatermarkStatus {
                 .zip(state.watermark)
                 .map(|(clock, watermark)| (clock - watermark).num_seconds()),
             limited_by: state.limited_by.clone(),
-            loaded_up_to: state.lifecycle.load().and_then(|load| load.up_to),
+            loaded_up_to,
         }
     }
 }
@@ -120,6 +120,7 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
             Some(WatermarkStatus::of(
                 source.name,
                 kept.states.get(source.name)?,
+                kept.loaded_up_to(session.star(), source.name),
                 lag_clock,
             ))
         })
@@ -175,9 +176,18 @@ struct Kept {
 }
 
 impl Kept {
+    /// The key up to which an unfinished load has loaded all tables that are made of a source table.
+    fn loaded_up_to(&self, star: &Star, source_table: &str) -> Option<i64> {
+        let tables = star.tables().filter(|table| table.source_table == source_table);
+        let loaded: Option<Vec<i64>> = tables
+            .map(|table| self.states.target(table.name).loaded_up_to)
+            .collect();
+        loaded?.into_iter().min()
+    }
+
     async fn read(star: &Star, path: &Path) -> Result<Self> {
         let target = open_to_read(path, star, 1).await?;
-        let rejects = reject::counts(&target).await?;
+        let rejects = reject::by_source(star, &reject::counts(&target).await?);
         let mut some_rejects = Vec::new();
         for source_table in rejects.keys() {
             some_rejects.extend(reject::some(&target, source_table, SHOWN).await?);

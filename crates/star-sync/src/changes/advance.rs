@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::metrics;
 use crate::source::open_work::{OpenWork, UNKNOWN_BEGIN};
 use crate::target::bookkeeping::state::{self, Lifecycle, SourceState, States};
-use crate::target::bookkeeping::{history, source_record, time, watermark};
+use crate::target::bookkeeping::{history, source_record, target_table, time, watermark};
 
 /// In-flight work that has just begun is no reason to name: without it the safety lag would keep the watermark at the same
 /// place.
@@ -50,8 +50,6 @@ struct Found<'a> {
     signatures: Signatures<'a>,
     /// Rows that had to be scanned to find the delta.
     rows_scanned: Option<i64>,
-    /// Rows of the target table made from it, if they were counted.
-    target_rows: Option<i64>,
 }
 
 /// What the watermarks advance by.
@@ -104,7 +102,6 @@ pub(crate) async fn advance_watermarks(step: Advance<'_>) -> Result<()> {
             } else {
                 all_rows
             },
-            target_rows: rows.target.get(name).copied(),
         };
         let mut after = advance(before, &found, pass.mode, instant);
         if step.is_mismatch {
@@ -116,6 +113,10 @@ pub(crate) async fn advance_watermarks(step: Advance<'_>) -> Result<()> {
         }
         state::save(transaction, name, after).await?;
     }
+    for (table, rows) in &rows.target {
+        target_table::note_rows(transaction, table, *rows).await?;
+    }
+    target_table::forget_loaded(transaction).await?;
     history::note_source_clock(transaction, pass.run_id, snapshot.clock).await?;
     watermark::note(transaction, pass.run_id, &watermarks).await
 }
@@ -155,7 +156,6 @@ fn advance(before: &SourceState, found: &Found<'_>, mode: Mode, instant: Instant
             before.rows_scanned
         },
         extent: found.delta.extent.or(before.extent),
-        target_rows: found.target_rows.or(before.target_rows),
         settled_signature: settled(&found.signatures).map(str::to_owned),
         last_signature: found.signatures.at_snapshot.map(str::to_owned),
     }
@@ -279,10 +279,7 @@ mod tests {
     fn a_pass_leaves_a_loaded_table_and_keeps_what_it_did_not_look_at() {
         let before = SourceState {
             lifecycle: Lifecycle::Loading {
-                load: Load {
-                    watermark: time(300),
-                    up_to: Some(9),
-                },
+                load: Load { watermark: time(300) },
                 last_synced: None,
             },
             watermark: Some(time(990)),
@@ -291,7 +288,6 @@ mod tests {
                 rows: 7,
                 highest_key: Some(7),
             }),
-            target_rows: Some(7),
             ..SourceState::default()
         };
         let delta = Delta {
@@ -306,7 +302,6 @@ mod tests {
                 now: Some("a"),
             },
             rows_scanned: Some(99),
-            target_rows: None,
         };
         let expected = SourceState {
             lifecycle: Lifecycle::Loaded {

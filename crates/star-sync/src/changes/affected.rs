@@ -104,7 +104,7 @@ impl Changes<'_> {
     async fn quarantined(&self, table: &Table) -> Result<Vec<i64>> {
         let mut sources = self.star.sources.iter().map(|source| source.name);
         if self.retries_all || sources.any(|name| table.is_made_from(name) && self.is_modified(name)) {
-            return reject::page_keys(&self.target, table.source_table).await;
+            return reject::page_keys(&self.target, table).await;
         }
         let doing = || format!("reading the quarantined rows of {}", table.source_table);
         let parents: HashSet<&str> = self
@@ -119,7 +119,7 @@ impl Changes<'_> {
         if parents.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = reject::missing_parents(&self.target, table.source_table, &Scope::ALL).await;
+        let rows = reject::missing_parents(&self.target, table, &Scope::ALL).await;
         let rows = rows.target(doing)?.into_iter();
         let waits = |parent: &Option<String>| parent.as_deref().is_some_and(|parent| parents.contains(parent));
         Ok(rows.filter(|(_, parent)| waits(parent)).map(|(key, _)| key).collect())

@@ -254,10 +254,7 @@ mod tests {
 
     #[test]
     fn changes_are_read_from_the_watermark_and_by_a_load_from_where_it_began() {
-        let load = Load {
-            watermark: time(50),
-            up_to: None,
-        };
+        let load = Load { watermark: time(50) };
         let loading = SourceState {
             lifecycle: Lifecycle::Loading {
                 load,

@@ -151,7 +151,7 @@ impl Pending {
             candidates.dedup();
             let scopes = Scope::of_keys(candidates.iter().copied(), KEYS_A_PAGE);
             let mut outcome = rows.compare(table, scopes, Period::All).await?;
-            let mut quarantined = reject::page_keys(&sides.target, table.source_table).await?;
+            let mut quarantined = reject::page_keys(&sides.target, table).await?;
             quarantined.sort_unstable();
             certain.extend(&quarantined);
             let mut seen = HashSet::new();
@@ -239,7 +239,7 @@ async fn added(table: &Table, sides: &Sides<'_>, keys: impl Iterator<Item = i64>
         let part = sides.rows_of(table, &scope, 0, 0).await?;
         rows += part.source - part.target;
     }
-    let rejected = sides.rejects.get(table.source_table).copied().unwrap_or(0);
+    let rejected = sides.rejects.get(table.name).copied().unwrap_or(0);
     Ok(rows - i64::try_from(rejected).unwrap_or(i64::MAX))
 }
 
@@ -266,6 +266,7 @@ async fn source_keys(snapshot: &Snapshot, table: &Table, scope: &Scope) -> Resul
     let select = Query::select()
         .expr(table.source_page_key())
         .from(table.source_table)
+        .cond_where(table.source_rows())
         .cond_where(scope.contains(&table.source_page_key()))
         .to_owned();
     let rows = snapshot.reader().all(&select).await.source(doing)?;

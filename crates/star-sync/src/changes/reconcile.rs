@@ -11,7 +11,7 @@ use crate::changes::apply::Applier;
 use crate::changes::detect::Deltas;
 use crate::changes::pass::Pass;
 use crate::changes::survey::Survey;
-use crate::changes::verification;
+use crate::changes::{Mode, verification};
 use crate::declare::period::Period;
 use crate::declare::scope::Scope;
 use crate::declare::table::Table;
@@ -19,7 +19,8 @@ use crate::error::Result;
 use crate::pipeline::flow::{Outcomes, TableOutcome};
 use crate::target::TargetReader;
 use crate::target::bookkeeping::reject;
-use crate::target::bookkeeping::state::{SourceState, States};
+use crate::target::bookkeeping::state::States;
+use crate::target::bookkeeping::target_table::TargetTableState;
 use crate::target::bookkeeping::verification::VerificationRange;
 use crate::verify::figures::{self, Comparison, Sides};
 use crate::verify::totals::{self, Figures, SourceTotals};
@@ -39,7 +40,7 @@ const PARTS_AT_ONCE: usize = 2;
 pub(crate) struct RowCounts {
     /// Of the source table, in the snapshot.
     pub source: HashMap<&'static str, i64>,
-    /// Of the target table made from it, as the pass leaves them.
+    /// Of the target tables, as the pass leaves them.
     pub target: HashMap<&'static str, i64>,
 }
 
@@ -50,6 +51,18 @@ impl RowCounts {
         Self {
             source: counted.collect(),
             target: HashMap::new(),
+        }
+    }
+
+    /// The rows that the source has for a target table, if they are known.
+    fn of_source(&self, table: &Table) -> Option<i64> {
+        let known = self.source.get(table.source_table).copied();
+        known.filter(|_| table.only.is_none())
+    }
+
+    fn note_source(&mut self, table: &Table, rows: i64) {
+        if table.only.is_none() {
+            self.source.insert(table.source_table, rows);
         }
     }
 }
@@ -64,9 +77,8 @@ pub(crate) async fn miscounted(
     let sides = pass.sides().await?;
     let removed = applier.removed.get(table.name);
     let gone = removed.map_or(0, HashSet::len) as u64;
-    let known = counts.source.get(table.source_table).copied();
-    let rows = sides.rows(table, gone, known).await?;
-    counts.source.insert(table.source_table, rows.source);
+    let rows = sides.rows(table, gone, counts.of_source(table)).await?;
+    counts.note_source(table, rows.source);
     let mut miscounted = Vec::new();
     if rows.differs() {
         for range in verification::ranges(pass, table, true).await? {
@@ -112,6 +124,11 @@ impl Reconciliation<'_> {
                 let all = &Period::All;
                 source_totals.take_out(table, all, &rejected, &mut source).await?;
                 (source, self.all_target_totals(table).await?)
+            } else if self.pass.mode == Mode::ClosingFullLoad {
+                let all = &Period::All;
+                let mut source = source_totals.of_period(table, all).await?;
+                source_totals.take_out(table, all, &rejected, &mut source).await?;
+                (source, self.all_target_totals(table).await?)
             } else {
                 self.touched_totals(table, &mut source_totals, &rejected).await?
             };
@@ -138,15 +155,13 @@ impl Reconciliation<'_> {
         counts: &mut RowCounts,
         comparisons: &mut Vec<Comparison>,
     ) -> Result<()> {
-        let source_table = table.source_table;
-        if self.deltas[source_table].is_modified {
-            let known = counts.source.get(source_table).copied();
-            let rows = sides.rows(table, 0, known).await?;
-            counts.target.insert(source_table, rows.target);
+        if self.deltas[table.source_table].is_modified {
+            let rows = sides.rows(table, 0, counts.of_source(table)).await?;
+            counts.target.insert(table.name, rows.target);
             comparisons.push(rows);
-        } else if has_other_number_of_rows(self.states.get(source_table), self.outcomes.get(table.name)) {
+        } else if has_other_number_of_rows(self.states.target(table.name), self.outcomes.get(table.name)) {
             let rows = sides.target_rows(table, &Scope::ALL).await?;
-            counts.target.insert(source_table, rows);
+            counts.target.insert(table.name, rows);
         }
         Ok(())
     }
@@ -232,13 +247,12 @@ fn most_rows_of_whole_days(changed: u64) -> u64 {
 }
 
 /// Whether the pass leaves more or fewer rows in a table than the last one that counted them, as far as it knows.
-fn has_other_number_of_rows(state: Option<&SourceState>, outcome: Option<&TableOutcome>) -> bool {
-    let is_unknown = state.is_none_or(|state| state.target_rows.is_none());
+fn has_other_number_of_rows(state: TargetTableState, outcome: Option<&TableOutcome>) -> bool {
     let came_or_went = |outcome: &TableOutcome| {
         let (seen, found) = (outcome.counts, outcome.compared);
         seen.inserted + seen.deleted + found.inserted + found.deleted > 0
     };
-    is_unknown || outcome.is_some_and(came_or_went)
+    state.rows.is_none() || outcome.is_some_and(came_or_went)
 }
 
 /// The days at which the rows that the pass has changed count, or counted.
@@ -262,9 +276,9 @@ mod tests {
 
     #[test]
     fn rows_are_counted_again_where_some_came_or_went_or_none_were_counted() {
-        let counted = SourceState {
-            target_rows: Some(5),
-            ..SourceState::default()
+        let counted = TargetTableState {
+            rows: Some(5),
+            ..TargetTableState::default()
         };
         let outcome = |counts, compared| TableOutcome {
             counts,
@@ -275,14 +289,12 @@ mod tests {
         let updated = BatchCounts { updated: 1, ..none };
         let inserted = BatchCounts { inserted: 1, ..none };
         let deleted = BatchCounts { deleted: 1, ..none };
-        let is_other = |state: Option<&SourceState>, outcome: Option<TableOutcome>| {
-            has_other_number_of_rows(state, outcome.as_ref())
-        };
-        assert!(is_other(None, None));
-        assert!(is_other(Some(&SourceState::default()), None));
-        assert!(!is_other(Some(&counted), None));
-        assert!(!is_other(Some(&counted), Some(outcome(updated, updated))));
-        assert!(is_other(Some(&counted), Some(outcome(inserted, none))));
-        assert!(is_other(Some(&counted), Some(outcome(none, deleted))));
+        let is_other =
+            |state: TargetTableState, outcome: Option<TableOutcome>| has_other_number_of_rows(state, outcome.as_ref());
+        assert!(is_other(TargetTableState::default(), None));
+        assert!(!is_other(counted, None));
+        assert!(!is_other(counted, Some(outcome(updated, updated))));
+        assert!(is_other(counted, Some(outcome(inserted, none))));
+        assert!(is_other(counted, Some(outcome(none, deleted))));
     }
 }

@@ -8,6 +8,8 @@ use chrono::{DateTime, Utc};
 use tracing::debug;
 
 use crate::changes::detect::Delta;
+use crate::declare::star::Star;
+use crate::declare::table::Table;
 use crate::declare::totals::Totals;
 use crate::error::{Doing, Result};
 use crate::pipeline::look::Look;
@@ -21,7 +23,13 @@ pub(crate) struct Survey {
     pub totals: Figures,
 }
 
-/// Surveys all facts, by the names of their star tables.
+/// Whether its totals are made of every row of its source table, and no other table's are.
+fn shows_all_rows(star: &Star, table: &Table) -> bool {
+    let mut of_same_source = star.tables().filter(|other| other.source_table == table.source_table);
+    table.totals.is_some() && table.only.is_none() && of_same_source.all(|other| other.name == table.name)
+}
+
+/// Surveys all facts that show all rows, by the names of their star tables.
 pub(crate) async fn facts(
     look: &Look<'_>,
     snapshot: &Snapshot,
@@ -29,7 +37,7 @@ pub(crate) async fn facts(
 ) -> Result<HashMap<&'static str, Survey>> {
     let mut surveys = HashMap::new();
     let mut totals = SourceTotals::new(look, snapshot.reader());
-    for table in look.star.tables().filter(|table| table.totals.is_some()) {
+    for table in look.star.tables().filter(|table| shows_all_rows(look.star, table)) {
         let state = states.get(table.source_table);
         let began = state
             .and_then(|state| state.lifecycle.load())

@@ -217,6 +217,7 @@ async fn source_sums(pass: &Pass<'_>, table: &Table, scope: &Scope) -> Result<Op
     select
         .expr(Expr::col(Asterisk).count())
         .from(table.source_table)
+        .cond_where(table.source_rows())
         .cond_where(scope.contains(&table.source_page_key()));
     for sum in &table.sums {
         select.expr(Func::sum((sum.source)()));

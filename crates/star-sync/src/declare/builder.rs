@@ -78,6 +78,7 @@ impl Table {
             source_table,
             page_key,
             select: R::select,
+            only: None,
             joins: R::joins(),
             primary_key_columns: primary_key.len(),
             map: mapped_by::<E, _>(move |row, lookups| map(R::read(row)?, lookups)),
@@ -129,6 +130,14 @@ impl Table {
         }
         self.natural_key = target;
         self.source_key = source;
+        self
+    }
+
+    /// Only these source rows belong to the table: a condition on columns of the source table. So several tables can be made
+    /// of one, each of some of its rows. A row that no longer meets it leaves the table.
+    #[must_use]
+    pub fn only(mut self, condition: fn() -> Expr) -> Self {
+        self.only = Some(condition);
         self
     }
 

@@ -48,13 +48,6 @@ fn unsupported_type(column: &str) -> String {
 /// What it is made from.
 fn of_sources(star: &Star, table: &Table) -> Vec<String> {
     let mut mistakes = Vec::new();
-    let same_source = star.tables().filter(|other| other.source_table == table.source_table);
-    if same_source.count() > 1 {
-        mistakes.push(format!(
-            "the rows of {} become rows of more than one table",
-            table.source_table
-        ));
-    }
     if star.source(table.source_table).map(|source| source.key) != Some(table.page_key) {
         mistakes.push(match table.page_key {
             Some(key) => format!("{} is not a source table with the key {key}", table.source_table),
@@ -274,13 +267,12 @@ mod tests {
     }
 
     #[test]
-    fn two_tables_of_the_same_rows_and_a_source_without_declaration_are_named() {
+    fn a_source_without_declaration_or_with_another_key_is_named() {
         let mistakes = mistakes_of(|tables| {
             tables[1].source_table = "book";
             tables[1].joined = vec!["nowhere"];
         });
         for mistake in [
-            "dim_book: the rows of book become rows of more than one table",
             "fact_loan: book is not a source table with the key loan_id",
             "fact_loan: nowhere is not a source table",
         ] {

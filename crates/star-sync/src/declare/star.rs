@@ -107,7 +107,7 @@ impl Star {
     /// Whether a source table's rows become rows of a star table, and are part of no other one's: then the star has all
     /// that is to be known of a row that goes.
     pub fn has_all_of(&self, source_table: &str) -> bool {
-        let has_rows = |table: &Table| table.source_table == source_table;
+        let has_rows = |table: &Table| table.source_table == source_table && table.only.is_none();
         self.tables().any(has_rows)
             && self
                 .tables()

@@ -16,7 +16,7 @@ use crate::declare::totals::{Dates, Totals};
 pub struct Table {
     pub name: &'static str,
     pub kind: Kind,
-    /// The source table whose rows become this table's rows, one to one. No other target table has the same.
+    /// The source table whose rows become this table's rows, one to one.
     pub source_table: &'static str,
     /// What the select reads, in its order.
     pub selected: Vec<SelectedColumn>,
@@ -25,6 +25,8 @@ pub struct Table {
     pub page_key: Option<&'static str>,
     /// Selects the source rows, unfiltered. The first columns are the source's primary key, the page key foremost.
     pub select: fn() -> SelectStatement,
+    /// Which source rows belong to the table; all where nothing is said.
+    pub only: Option<fn() -> Expr>,
     /// How the select comes to other tables, in order; rows whose parent is missing are kept.
     pub joins: Vec<RelationDef>,
     /// How many columns of `select` the source's primary key has.
@@ -151,6 +153,11 @@ impl Table {
                 .needs
                 .iter()
                 .any(|need| need.lookup.side == Side::Source && need.lookup.table == source_table)
+    }
+
+    /// Which source rows belong to the table, as a condition on them.
+    pub(crate) fn source_rows(&self) -> Condition {
+        Condition::all().add_option(self.only.map(|only| only()))
     }
 
     /// The day at which a row counts in the totals.

@@ -222,6 +222,7 @@ impl LookupSource {
                 .expr(dimension.source_page_key())
                 .expr(key.clone())
                 .from(dimension.source_table)
+                .cond_where(dimension.source_rows())
                 .cond_where(scope.contains(&key))
                 .to_owned();
             for row in self.source.rows(&select).await.source(doing)?.iter() {
@@ -293,7 +294,7 @@ impl LookupSource {
         };
         if let Some(publish) = table.publishes.iter().find(|publish| publish.lookup == lookup) {
             let doing = || format!("looking up rejected rows of {}, {scope}", table.source_table);
-            let rejected = reject::missing_parents(&self.target, table.source_table, numbers).await;
+            let rejected = reject::missing_parents(&self.target, table, numbers).await;
             for (key, parent) in rejected.target(doing)? {
                 if let Some(value) = (publish.rejected_as)(parent.as_deref()) {
                     map.insert(key, value);

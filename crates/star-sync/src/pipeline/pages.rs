@@ -31,7 +31,7 @@ pub(crate) struct Pages<'a> {
     pub is_target_empty: bool,
     pub commits: Commits,
     pub run_id: i64,
-    /// Up to which key each source table has been done by a run that was interrupted.
+    /// Up to which key each target table has been done by a run that was interrupted.
     pub done_upto: HashMap<String, i64>,
     pub period: Period,
 }
@@ -130,7 +130,7 @@ impl Pages<'_> {
             writer: Writer::new(look.star, self.commits.clone(), self.run_id, years),
             publishes: phase
                 .iter()
-                .filter(|table| matches!(self.period, Period::All) && !self.done_upto.contains_key(table.source_table))
+                .filter(|table| matches!(self.period, Period::All) && !self.done_upto.contains_key(table.name))
                 .collect(),
             described: 0,
             progress: Arc::clone(&look.progress),
@@ -158,7 +158,7 @@ async fn plan(
 ) -> Result<HashMap<&'static str, Vec<Scope>>> {
     let mut planned: HashMap<&'static str, Vec<Scope>> = HashMap::new();
     for (table, planner) in planners {
-        let after = done_upto.get(table.source_table).copied();
+        let after = done_upto.get(table.name).copied();
         if after == Some(i64::MAX) {
             continue;
         }

@@ -35,6 +35,7 @@ impl Reader {
         let table = job.table;
         let select = (table.select)()
             .cond_where(job.scope.contains(&table.source_page_key()))
+            .cond_where(table.source_rows())
             .cond_where(table.source_in(&self.period))
             .to_owned();
         let rows = self

@@ -14,7 +14,7 @@ use crate::declare::table::{Kind, RowIdentity, Table, TargetPageKey, WHOLE_TABLE
 use crate::error::{Doing, Result};
 use crate::pipeline::flow::{Batch, BatchCounts, Outcomes, RowKey, Updates};
 use crate::target::bookkeeping::history::{self, RunCounts};
-use crate::target::bookkeeping::{reject, state};
+use crate::target::bookkeeping::{reject, target_table};
 use crate::target::{self, calendar, statement};
 
 /// Batches of one transaction, where the writer commits by itself.
@@ -211,9 +211,9 @@ impl Writer {
         let Some(transaction) = self.open.take() else {
             return Ok(());
         };
-        for (source_table, intervals) in &mut self.intervals {
+        for (table, intervals) in &mut self.intervals {
             if let Some(upto) = intervals.moved_to.take() {
-                state::note_loaded(&*transaction, source_table, upto).await?;
+                target_table::note_loaded(&*transaction, table, upto).await?;
             }
         }
         // So the history tells of a load that is stopped, or dies, what it has written.
@@ -256,10 +256,7 @@ impl Writer {
             outcome.differences.extend(batch.differences);
         }
         if let (Some(sequence), Scope::Range { upto, .. }) = (batch.job.sequence, &batch.job.scope) {
-            self.intervals
-                .entry(table.source_table)
-                .or_default()
-                .finish(sequence, *upto);
+            self.intervals.entry(table.name).or_default().finish(sequence, *upto);
         }
         counts
     }

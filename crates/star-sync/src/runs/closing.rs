@@ -96,7 +96,7 @@ impl<'a> Closing<'a> {
             dry_run: self.dry_run,
             tables,
             comparisons,
-            rejects,
+            rejects: reject::by_source(star, &rejects),
             verification,
             stages: self.context.look.progress.stages.seconds(),
             moves,

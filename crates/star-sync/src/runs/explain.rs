@@ -108,7 +108,7 @@ async fn explain(
     let code = match (&difference, &rejection) {
         (None, None) if !has_source => VerdictCode::RowAbsent,
         (None, None) => VerdictCode::RowOk,
-        (None, Some(_)) if reject::is_noted(&target, table.source_table, key).await? => VerdictCode::RowQuarantined,
+        (None, Some(_)) if reject::is_noted(&target, table, key).await? => VerdictCode::RowQuarantined,
         _ if source.iter().any(|row| row.is_newer_than_watermark) && !was_written_since(&source, run.as_ref()) => {
             VerdictCode::RowPending
         }

@@ -23,8 +23,8 @@ use crate::pipeline::write::Commits;
 use crate::runs::closing::Closing;
 use crate::runs::report::{Report, Resumed};
 use crate::target::bookkeeping::history::{self, Status};
-use crate::target::bookkeeping::source_record;
 use crate::target::bookkeeping::state::{self, Lifecycle, Load, SourceState, States};
+use crate::target::bookkeeping::{source_record, target_table};
 use crate::target::{self, TargetReader};
 use crate::verify::soundness;
 use crate::verify::totals::{self, Figures};
@@ -41,7 +41,7 @@ struct Start {
     is_empty: bool,
     /// An earlier load was interrupted, and this one resumes it.
     resumes: bool,
-    /// Up to which key each source table is loaded by a load that was interrupted.
+    /// Up to which key each target table is loaded by a load that was interrupted.
     loaded_up_to: HashMap<String, i64>,
     /// What each source table looked like before the first page was read, where that had settled.
     signatures: HashMap<String, String>,
@@ -83,6 +83,7 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
         let mut start = Start {
             is_empty,
             resumes: true,
+            loaded_up_to: states.loaded_up_to(),
             ..Start::default()
         };
         for (table, state) in states.iter() {
@@ -90,8 +91,6 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
             start
                 .signatures
                 .extend(signature.map(|signature| (table.to_owned(), signature)));
-            let up_to = state.lifecycle.load().and_then(|load| load.up_to);
-            start.loaded_up_to.extend(up_to.map(|up_to| (table.to_owned(), up_to)));
         }
         let tables = start.loaded_up_to.len();
         info!(
@@ -103,7 +102,6 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
     }
     let load = Load {
         watermark: before.closed_until(context.overlap),
-        up_to: None,
     };
     let mut start = Start {
         is_empty,
@@ -123,6 +121,7 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
             .signatures
             .extend(signature.map(|signature| (table.to_owned(), signature)));
     }
+    target_table::forget_loaded(&transaction).await?;
     // From here on the star is made from this source: what is loaded from it is nothing that another one goes on with.
     source_record::save(&transaction, identity::record(context)).await?;
     transaction
@@ -163,7 +162,7 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
         rows_read_again: walked.rows_held_before(),
     });
     for table in context.look.star.tables() {
-        if let Some(upto) = pages.done_upto.get(table.source_table) {
+        if let Some(upto) = pages.done_upto.get(table.name) {
             add_intervals_before(context, table, *upto, &mut walked).await?;
         }
     }

@@ -80,7 +80,7 @@ pub(crate) fn tables(star: &Star, outcomes: &Outcomes, rejects: &BTreeMap<String
                 unchanged: seen.unchanged,
                 compared: found.read,
                 found: found.inserted + found.updated + found.deleted,
-                rejected: rejects.get(table.source_table).copied().unwrap_or(0),
+                rejected: rejects.get(table.name).copied().unwrap_or(0),
             }
         })
         .collect()

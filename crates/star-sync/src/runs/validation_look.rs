@@ -149,7 +149,7 @@ impl<'a> ValidationLook<'a> {
     }
 
     fn table(&self, table: &Table, source: &SourceFigures, target: &TargetFigures) -> TableValidation {
-        let quarantined = self.sides.rejects.get(table.source_table).copied().unwrap_or(0);
+        let quarantined = self.sides.rejects.get(table.name).copied().unwrap_or(0);
         let mut rows = Comparison::of_rows(table, source.rows, target.rows, quarantined);
         rows.pending = source.pending_rows;
         TableValidation {
@@ -334,7 +334,7 @@ pub(crate) fn unaccounted(states: &States, table: &Table, rows: i64) -> i64 {
     if states.is_loading() {
         return 0;
     }
-    let left = states.get(table.source_table).and_then(|state| state.target_rows);
+    let left = states.target(table.name).rows;
     left.map_or(0, |left| rows - left)
 }
 

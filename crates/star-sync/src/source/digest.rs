@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(
             plan.select_digest().to_string(MysqlQueryBuilder),
             "SELECT COUNT(*), CAST(IFNULL(SUM(MOD(MOD((IFNULL(CAST(MOD(`t`.`id`, 2147483647) AS SIGNED), 1923174077) * 3) \
-             + (IFNULL(CAST(MOD(`t`.`amount` * 100, 2147483647) AS SIGNED), 1923174077) * 5), 4294967291), 4294967291) * \
+             + (IFNULL(CAST(MOD(`t`.`amount` * (100), 2147483647) AS SIGNED), 1923174077) * 5), 4294967291), 4294967291) * \
              (CAST(MOD(`t`.`id`, 65521) AS SIGNED) + 65521)), 0) AS CHAR) FROM `t`"
         );
     }

@@ -83,7 +83,7 @@ pub(crate) struct Sides<'a> {
     /// Of the source.
     pub indexes: &'a Indexes,
     pub target: TargetReader,
-    /// Rejects by source table.
+    /// Rejects by target table.
     pub rejects: BTreeMap<String, u64>,
 }
 
@@ -99,7 +99,7 @@ impl Sides<'_> {
         };
         let (source, target) = tokio::try_join!(source, self.target_rows(table, &Scope::ALL))?;
         let target = target - signed(removed);
-        let rejected = self.rejects.get(table.source_table).copied().unwrap_or(0);
+        let rejected = self.rejects.get(table.name).copied().unwrap_or(0);
         Ok(Comparison::of_rows(table, source, target, rejected))
     }
 
@@ -118,7 +118,15 @@ impl Sides<'_> {
 
     /// All rows of the source table.
     pub(crate) async fn all_source_rows(&self, table: &Table) -> Result<i64> {
-        let number = self.source.number(&self.indexes.count(table.source_table)).await;
+        let select = match &table.only {
+            None => self.indexes.count(table.source_table),
+            Some(_) => Query::select()
+                .expr(Expr::col(Asterisk).count())
+                .from(table.source_table)
+                .cond_where(table.source_rows())
+                .to_owned(),
+        };
+        let number = self.source.number(&select).await;
         number.source(|| format!("counting {}", table.source_table))
     }
 
@@ -127,6 +135,7 @@ impl Sides<'_> {
         let select = Query::select()
             .expr(Expr::col(Asterisk).count())
             .from(table.source_table)
+            .cond_where(table.source_rows())
             .cond_where(scope.contains(&table.source_page_key()))
             .to_owned();
         let number = self.source.number(&select).await;

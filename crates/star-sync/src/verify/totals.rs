@@ -102,6 +102,7 @@ impl<'a> SourceTotals<'a> {
                 .expr(table.source_page_key().min())
                 .expr(table.source_page_key().max()),
         );
+        select.cond_where(table.source_rows());
         select.cond_where(table.source_in(period));
         let row = self.source.one(&select).await.source(doing)?;
         let ends: Option<(Option<Key>, Option<Key>)> =
@@ -206,6 +207,7 @@ impl<'a> SourceTotals<'a> {
         let select = declared.map(|(totals, declared)| {
             totals
                 .source_select(declared)
+                .cond_where(table.source_rows())
                 .cond_where(table.source_in(period))
                 .cond_where(scope.contains(&table.source_page_key()))
                 .to_owned()
@@ -407,8 +409,8 @@ pub(crate) async fn moves(
 
 /// The page keys of the rejected rows of a table.
 pub(crate) async fn rejected(target: &TargetReader, table: &Table, counts: &BTreeMap<String, u64>) -> Result<Vec<i64>> {
-    if counts.get(table.source_table).is_none_or(|count| *count == 0) {
+    if counts.get(table.name).is_none_or(|count| *count == 0) {
         return Ok(Vec::new());
     }
-    reject::page_keys(target, table.source_table).await
+    reject::page_keys(target, table).await
 }

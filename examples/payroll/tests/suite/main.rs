@@ -34,6 +34,12 @@ static PAYROLL: Example = Example {
              WHERE f.emp_no = e.emp_no AND f.dept_no = d.dept_no",
         ),
         (
+            "fact_full_time",
+            "SELECT CONCAT_WS('|', emp_no, dept_no, from_date) FROM assignment WHERE hours >= 20",
+            "SELECT concat_ws('|', e.emp_no, dept_no, from_date) \
+             FROM fact_full_time f JOIN dim_employee e USING (employee_key) WHERE f.emp_no = e.emp_no",
+        ),
+        (
             "fact_grade",
             "SELECT CONCAT_WS('|', code, country, ROUND(salary * 100)) FROM grade",
             "SELECT concat_ws('|', g.code, c.code, CAST(round(salary * 100) AS INTEGER)) \
@@ -46,6 +52,7 @@ static PAYROLL: Example = Example {
 fn keys(payroll: &Sandbox) -> Vec<String> {
     payroll.star(
         "SELECT concat_ws('|', assignment_key, emp_no, dept_no, from_date) FROM fact_assignment \
+         UNION ALL SELECT concat_ws('|', 'full', full_time_key, emp_no, dept_no, from_date) FROM fact_full_time \
          UNION ALL SELECT concat_ws('|', grade_key, code, country) FROM fact_grade ORDER BY 1",
     )
 }
@@ -72,6 +79,9 @@ fn rows_with_keys_of_every_kind_come_change_and_go() {
         "UPDATE assignment SET from_date = from_date + INTERVAL 1 DAY WHERE emp_no = 11",
         "UPDATE assignment SET hours = 0.125 WHERE emp_no = 12 AND from_date = '2024-06-01'",
         "DELETE FROM assignment WHERE emp_no BETWEEN 20 AND 25 AND dept_no = 'd-1'",
+        // Into the second fact of the table, and out of it.
+        "UPDATE assignment SET hours = 30 WHERE emp_no = 13 AND from_date = '2024-06-01'",
+        "UPDATE assignment SET hours = 3 WHERE emp_no > 190 AND from_date < '2024-01-01'",
         "DELETE FROM department WHERE dept_no = 'D-3'",
         "DELETE FROM assignment WHERE dept_no = 'D-3'",
         "UPDATE grade SET salary = 1.25 WHERE code = 'A' AND country = 'BR'",
@@ -109,6 +119,7 @@ fn totals_without_days_are_compared_by_group_in_their_unit() {
     payroll.tamper("UPDATE fact_assignment SET hours = hours + 0.001 WHERE emp_no = 5 AND dept_no = 'd-1'");
     payroll.run(&["validate"]).ends_with(1);
     payroll.tamper("DELETE FROM fact_grade WHERE code = 'B'");
+    payroll.tamper("DELETE FROM fact_full_time WHERE emp_no = 100");
     payroll.run(&["repair"]).ends_with(0);
     payroll.run(&["validate"]).ends_with(0);
     payroll.assert_star_equals_source();
@@ -134,6 +145,23 @@ fn a_row_returns_from_quarantine_under_its_key_whatever_its_natural_key_is() {
     payroll.run(&["incremental"]).ends_with(0);
     assert_eq!(keys(&payroll), before);
     payroll.assert_star_equals_source();
+}
+
+#[test]
+fn a_load_of_two_tables_from_one_that_is_killed_goes_on_in_each() {
+    let payroll = Sandbox::new(&PAYROLL);
+    payroll.run(&["init"]).ends_with(0);
+    for commits in [1, 2] {
+        let mut command = payroll.command(&["full-load", "--batch-size", "20"]);
+        let died = command
+            .env("FAILPOINTS", format!("before-commit={commits}*off->return"))
+            .output();
+        assert!(!died.unwrap().status.success());
+    }
+    payroll.run(&["full-load"]).ends_with(0);
+    payroll.assert_star_equals_source();
+    let resumed = payroll.star("SELECT CAST(COUNT(loaded_up_to) AS TEXT) FROM sync_target_table");
+    assert_eq!(resumed, ["0"]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub mod reject;
 pub mod source_record;
 pub mod state;
 pub mod success;
+pub mod target_table;
 pub mod time;
 pub mod verification;
 pub(crate) mod watermark;

@@ -18,6 +18,7 @@ use serde::Serialize;
 use crate::declare::rejection::Reject;
 use crate::declare::row::{HeldRow, joined_key, key_text};
 use crate::declare::scope::{KEYS_A_STATEMENT, Scope};
+use crate::declare::star::Star;
 use crate::declare::table::{RowIdentity, Table};
 use crate::error::{Doing, Result};
 use crate::target::TargetReader;
@@ -33,6 +34,7 @@ pub(crate) mod sync_reject {
     #[sea_orm(table_name = "sync_reject")]
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
+        pub target_table: String,
         pub source_table: String,
         /// The number that the key begins with; runs find rows by it.
         #[sea_orm(primary_key, auto_increment = false)]
@@ -57,6 +59,7 @@ pub(crate) mod sync_reject {
 /// A quarantined row as it is shown.
 #[derive(Clone, Debug, FromQueryResult, Serialize)]
 pub struct QuarantinedRow {
+    pub target_table: String,
     pub source_table: String,
     pub page_key: i64,
     pub key: String,
@@ -92,7 +95,7 @@ pub(crate) async fn of_scope<C: ConnectionTrait>(
     let rows: Vec<(i64, String, String, Option<i64>)> = Entity::find()
         .select_only()
         .columns([Column::PageKey, Column::Key, Column::Reason, Column::SurrogateKey])
-        .filter(of_table(table.source_table, scope))
+        .filter(of_table(table.name, scope))
         .into_tuple()
         .all(connection)
         .await
@@ -108,9 +111,9 @@ pub(crate) async fn of_scope<C: ConnectionTrait>(
     Ok(quarantined.collect())
 }
 
-fn of_table(source_table: &str, scope: &Scope) -> Condition {
+fn of_table(table: &str, scope: &Scope) -> Condition {
     Condition::all()
-        .add(Column::SourceTable.eq(source_table))
+        .add(Column::TargetTable.eq(table))
         .add(scope.contains(&Expr::col(Column::PageKey)))
 }
 
@@ -204,6 +207,7 @@ pub(crate) async fn replace<C: ConnectionTrait>(
                 return None;
             }
             Some(ActiveModel {
+                target_table: Set(table.name.to_owned()),
                 source_table: Set(table.source_table.to_owned()),
                 page_key: Set(reject.page_key),
                 key: Set(reject.key.clone()),
@@ -216,10 +220,10 @@ pub(crate) async fn replace<C: ConnectionTrait>(
         })
         .collect();
     for keys in gone.chunks(KEYS_A_STATEMENT) {
-        removal(table.source_table, keys).exec(connection).await.target(doing)?;
+        removal(table.name, keys).exec(connection).await.target(doing)?;
     }
     for rows in new.chunks(KEYS_A_STATEMENT) {
-        let key = [Column::SourceTable, Column::PageKey, Column::Key];
+        let key = [Column::TargetTable, Column::PageKey, Column::Key];
         let others = [
             Column::Code,
             Column::Reason,
@@ -237,20 +241,20 @@ pub(crate) async fn replace<C: ConnectionTrait>(
     Ok(gone.iter().map(|(page_key, _)| *page_key).chain(written).collect())
 }
 
-fn removal(source_table: &str, keys: &[(i64, &str)]) -> DeleteMany<Entity> {
+fn removal(table: &str, keys: &[(i64, &str)]) -> DeleteMany<Entity> {
     let key = Expr::tuple([Expr::col(Column::PageKey), Expr::col(Column::Key)]);
     Entity::delete_many()
-        .filter(Column::SourceTable.eq(source_table))
+        .filter(Column::TargetTable.eq(table))
         .filter(key.in_tuples(keys.iter().copied()))
 }
 
-/// How many rows of each source table are quarantined.
+/// How many rows are quarantined, by the target table that they should be in.
 pub async fn counts<C: ConnectionTrait>(connection: &C) -> Result<BTreeMap<String, u64>> {
     let rows: Vec<(String, i64)> = Entity::find()
         .select_only()
-        .column(Column::SourceTable)
+        .column(Column::TargetTable)
         .column_as(Column::Key.count(), "rows")
-        .group_by(Column::SourceTable)
+        .group_by(Column::TargetTable)
         .into_tuple()
         .all(connection)
         .await
@@ -261,32 +265,43 @@ pub async fn counts<C: ConnectionTrait>(connection: &C) -> Result<BTreeMap<Strin
         .collect())
 }
 
+/// The same by the source table that they come from.
+pub fn by_source(star: &Star, counts: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+    let mut by_source = BTreeMap::new();
+    for (table, rows) in counts {
+        if let Some(table) = star.table(table) {
+            *by_source.entry(table.source_table.to_owned()).or_default() += rows;
+        }
+    }
+    by_source
+}
+
 /// How many rows of `scope` are quarantined.
 pub(crate) async fn count<C: ConnectionTrait>(connection: &C, table: &Table, scope: &Scope) -> Result<u64> {
     Entity::find()
-        .filter(of_table(table.source_table, scope))
+        .filter(of_table(table.name, scope))
         .count(connection)
         .await
         .target(|| format!("counting the quarantined rows of {}", table.source_table))
 }
 
-/// The page keys of the quarantined rows of a source table.
-pub(crate) async fn page_keys(target: &TargetReader, source_table: &str) -> Result<Vec<i64>> {
-    let doing = || format!("reading the quarantined rows of {source_table}");
-    let keys = missing_parents(target, source_table, &Scope::ALL).await.target(doing)?;
+/// The page keys of the quarantined rows of a table.
+pub(crate) async fn page_keys(target: &TargetReader, table: &Table) -> Result<Vec<i64>> {
+    let doing = || format!("reading the quarantined rows of {}", table.source_table);
+    let keys = missing_parents(target, table, &Scope::ALL).await.target(doing)?;
     Ok(keys.into_iter().map(|(key, _)| key).collect())
 }
 
-/// (page key, missing parent) of the quarantined rows of a source table in `scope`.
+/// (page key, missing parent) of the quarantined rows of a table in `scope`.
 pub(crate) async fn missing_parents(
     target: &TargetReader,
-    source_table: &str,
+    table: &Table,
     scope: &Scope,
 ) -> std::result::Result<Vec<(i64, Option<String>)>, DbErr> {
     let select = Entity::find()
         .select_only()
         .columns([Column::PageKey, Column::MissingParent])
-        .filter(of_table(source_table, scope))
+        .filter(of_table(table.name, scope))
         .into_query();
     target
         .all(&select)
@@ -297,9 +312,9 @@ pub(crate) async fn missing_parents(
 }
 
 /// Whether the row of this page key is quarantined.
-pub(crate) async fn is_noted(target: &TargetReader, source_table: &str, page_key: i64) -> Result<bool> {
-    let noted = missing_parents(target, source_table, &Scope::Keys(vec![page_key])).await;
-    let noted = noted.target(|| format!("reading the quarantined rows of {source_table}"))?;
+pub(crate) async fn is_noted(target: &TargetReader, table: &Table, page_key: i64) -> Result<bool> {
+    let noted = missing_parents(target, table, &Scope::Keys(vec![page_key])).await;
+    let noted = noted.target(|| format!("reading the quarantined rows of {}", table.source_table))?;
     Ok(!noted.is_empty())
 }
 
@@ -340,13 +355,13 @@ mod tests {
             upto: Some(200),
         };
         for scope in [range, Scope::Keys(vec![1, 5, 9])] {
-            let find = Entity::find().filter(of_table("loan", &scope)).build(backend);
+            let find = Entity::find().filter(of_table("fact_loan", &scope)).build(backend);
             let steps = plan(&connection, find).await;
-            let is_found = |step: &String| step.contains("SEARCH") && step.contains("source_table=? AND page_key");
+            let is_found = |step: &String| step.contains("SEARCH") && step.contains("target_table=? AND page_key");
             assert!(steps.iter().any(is_found), "{scope}: {steps:?}");
             assert!(!steps.iter().any(|step| step.contains("SCAN")), "{scope}: {steps:?}");
         }
-        let steps = plan(&connection, removal("loan", &[(1, "1"), (2, "2")]).build(backend)).await;
+        let steps = plan(&connection, removal("fact_loan", &[(1, "1"), (2, "2")]).build(backend)).await;
         let is_found = |step: &String| step.contains("SEARCH sync_reject") && step.contains("page_key=?");
         assert!(steps.iter().any(is_found), "{steps:?}");
     }

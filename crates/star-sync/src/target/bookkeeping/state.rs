@@ -5,12 +5,13 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel};
 
 use crate::declare::source_table::SourceTable;
 use crate::error::{Doing, Result};
+use crate::target::bookkeeping::target_table::{self, TargetTableState};
 use crate::target::bookkeeping::time::stored;
-use sync_state::{ActiveModel, Column, Entity, Model};
+use sync_state::{ActiveModel, Entity, Model};
 
 pub(crate) mod sync_state {
     //! One row a source table.
@@ -28,12 +29,10 @@ pub(crate) mod sync_state {
         pub last_synced: Option<DateTime>,
         pub limited_by: Option<String>,
         pub load_watermark: Option<DateTime>,
-        pub loaded_up_to: Option<i64>,
         pub modified_run: Option<i64>,
         pub rows_scanned: Option<i64>,
         pub row_count: Option<i64>,
         pub highest_key: Option<i64>,
-        pub target_rows: Option<i64>,
         pub settled_signature: Option<String>,
         pub last_signature: Option<String>,
     }
@@ -55,8 +54,6 @@ pub struct SourceState {
     pub rows_scanned: Option<i64>,
     /// Rows then, and their highest key; kept of tables that are no star table's own.
     pub extent: Option<Extent>,
-    /// Rows of the target table made from it, as the last run left them; none of a source table without one.
-    pub target_rows: Option<i64>,
     /// What `information_schema` told of the table at the last sync (while a load is unfinished: before its first page),
     /// UPDATE_TIME above all; none if that cannot tell that the table has not been modified since.
     pub settled_signature: Option<String>,
@@ -85,8 +82,6 @@ pub enum Lifecycle {
 pub struct Load {
     /// Its catch-up pass applies the changes since then.
     pub watermark: DateTime<Utc>,
-    /// Page keys up to here are loaded; the largest there is stands for all. Advanced by the writer's commits.
-    pub up_to: Option<i64>,
 }
 
 /// How many rows a table has, and their highest key.
@@ -129,7 +124,6 @@ impl Lifecycle {
             (Some(watermark), last_synced) => Self::Loading {
                 load: Load {
                     watermark: watermark.and_utc(),
-                    up_to: row.loaded_up_to,
                 },
                 last_synced,
             },
@@ -151,7 +145,6 @@ impl From<Model> for SourceState {
                 rows,
                 highest_key: row.highest_key,
             }),
-            target_rows: row.target_rows,
             settled_signature: row.settled_signature,
             last_signature: row.last_signature,
         }
@@ -167,50 +160,66 @@ impl SourceState {
             last_synced: self.lifecycle.last_synced().map(stored),
             limited_by: self.limited_by,
             load_watermark: load.map(|load| stored(load.watermark)),
-            loaded_up_to: load.and_then(|load| load.up_to),
             modified_run: self.modified_run,
             rows_scanned: self.rows_scanned,
             row_count: self.extent.map(|extent| extent.rows),
             highest_key: self.extent.and_then(|extent| extent.highest_key),
-            target_rows: self.target_rows,
             settled_signature: self.settled_signature,
             last_signature: self.last_signature,
         }
     }
 }
 
-/// All of sync_state, by source table.
+/// What is known of all source tables, and of the target tables that are made from them.
 #[derive(Clone, Debug, Default)]
-pub struct States(HashMap<String, SourceState>);
+pub struct States {
+    sources: HashMap<String, SourceState>,
+    targets: HashMap<String, TargetTableState>,
+}
 
 impl States {
     pub fn get(&self, source_table: &str) -> Option<&SourceState> {
-        self.0.get(source_table)
+        self.sources.get(source_table)
+    }
+
+    /// What is known of a target table.
+    pub fn target(&self, table: &str) -> TargetTableState {
+        self.targets.get(table).copied().unwrap_or_default()
+    }
+
+    /// Up to which page key an unfinished load has loaded each target table, as far as it has begun.
+    pub(crate) fn loaded_up_to(&self) -> HashMap<String, i64> {
+        let loaded = self.targets.iter();
+        let loaded = loaded.filter_map(|(table, state)| Some((table.clone(), state.loaded_up_to?)));
+        loaded.collect()
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut SourceState)> {
-        self.0.iter_mut().map(|(table, state)| (table.as_str(), state))
+        self.sources.iter_mut().map(|(table, state)| (table.as_str(), state))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &SourceState)> {
-        self.0.iter().map(|(table, state)| (table.as_str(), state))
+        self.sources.iter().map(|(table, state)| (table.as_str(), state))
     }
 
     /// Whether a full load has ever finished.
     pub fn is_loaded(&self) -> bool {
-        let mut states = self.0.values();
-        !self.0.is_empty() && states.all(|state| state.lifecycle.last_synced().is_some())
+        let mut states = self.sources.values();
+        !self.sources.is_empty() && states.all(|state| state.lifecycle.last_synced().is_some())
     }
 
     /// Whether a full load has begun and not finished: what it has changed so far has not reached every table.
     pub(crate) fn is_loading(&self) -> bool {
-        self.0.values().any(|state| state.lifecycle.load().is_some())
+        self.sources.values().any(|state| state.lifecycle.load().is_some())
     }
 }
 
 impl FromIterator<(String, SourceState)> for States {
     fn from_iter<T: IntoIterator<Item = (String, SourceState)>>(states: T) -> Self {
-        Self(states.into_iter().collect())
+        Self {
+            sources: states.into_iter().collect(),
+            targets: HashMap::new(),
+        }
     }
 }
 
@@ -235,11 +244,15 @@ pub async fn fill<C: ConnectionTrait>(connection: &C, tables: &[SourceTable]) ->
     Ok(count)
 }
 
-/// All of sync_state.
+/// All of it.
 pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<States> {
     let rows = Entity::find().all(connection).await;
     let rows = rows.target(|| "reading sync_state".to_owned())?.into_iter();
-    Ok(rows.map(|row| (row.source_table.clone(), row.into())).collect())
+    let states: States = rows.map(|row| (row.source_table.clone(), row.into())).collect();
+    Ok(States {
+        targets: target_table::load(connection).await?,
+        ..states
+    })
 }
 
 /// Writes the row of a table, which is there.
@@ -249,17 +262,6 @@ pub(crate) async fn save<C: ConnectionTrait>(connection: &C, source_table: &str,
         .exec(connection)
         .await
         .target(|| format!("writing the watermark of {source_table}"))?;
-    Ok(())
-}
-
-/// Notes up to which page key an unfinished load has loaded a table.
-pub(crate) async fn note_loaded<C: ConnectionTrait>(connection: &C, source_table: &str, up_to: i64) -> Result<()> {
-    Entity::update_many()
-        .col_expr(Column::LoadedUpTo, up_to.into())
-        .filter(Column::SourceTable.eq(source_table))
-        .exec(connection)
-        .await
-        .target(|| format!("noting how far {source_table} is loaded"))?;
     Ok(())
 }
 
@@ -281,10 +283,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let load = Load {
-            watermark: time(90),
-            up_to: Some(7),
-        };
+        let load = Load { watermark: time(90) };
         for lifecycle in [
             Lifecycle::NeverLoaded,
             Lifecycle::Loading {
@@ -312,10 +311,7 @@ mod tests {
 
     #[test]
     fn a_star_is_loaded_once_every_table_was_and_loading_while_any_is() {
-        let load = Load {
-            watermark: time(90),
-            up_to: None,
-        };
+        let load = Load { watermark: time(90) };
         let loaded = Lifecycle::Loaded { last_synced: time(1) };
         let first_load = Lifecycle::Loading {
             load,
@@ -343,6 +339,7 @@ mod tests {
     #[tokio::test]
     async fn a_watermark_is_stored_as_people_read_it() {
         let connection = made_up::database_of(Entity).await;
+        made_up::create(&connection, target_table::sync_target_table::Entity).await;
         fill(&connection, &made_up::star().sources).await.unwrap();
         assert_eq!(fill(&connection, &made_up::star().sources).await.unwrap(), 0);
         let noon = SourceState {
@@ -350,10 +347,9 @@ mod tests {
             ..SourceState::default()
         };
         save(&connection, "loan", noon.clone()).await.unwrap();
-        note_loaded(&connection, "loan", 5).await.unwrap();
         assert_eq!(load(&connection).await.unwrap().get("loan"), Some(&noon));
-        let select = "SELECT last_updated || ' ' || loaded_up_to FROM sync_state WHERE source_table = 'loan'";
+        let select = "SELECT last_updated FROM sync_state WHERE source_table = 'loan'";
         let text: String = made_up::figure(&connection, select).await;
-        assert_eq!(text, "1970-01-01 12:00:00 5");
+        assert_eq!(text, "1970-01-01 12:00:00");
     }
 }

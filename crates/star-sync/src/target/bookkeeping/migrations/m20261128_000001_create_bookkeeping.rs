@@ -28,8 +28,9 @@ impl MigrationTrait for Migration {
     }
 }
 
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "sync_state",
+    "sync_target_table",
     "sync_run",
     "sync_watermark",
     "sync_success",
@@ -47,14 +48,18 @@ fn tables() -> Vec<TableCreateStatement> {
             .col(date_time_null("last_synced"))
             .col(string_null("limited_by"))
             .col(date_time_null("load_watermark"))
-            .col(big_integer_null("loaded_up_to"))
             .col(big_integer_null("modified_run"))
             .col(big_integer_null("rows_scanned"))
             .col(big_integer_null("row_count"))
             .col(big_integer_null("highest_key"))
-            .col(big_integer_null("target_rows"))
             .col(string_null("settled_signature"))
             .col(string_null("last_signature"))
+            .to_owned(),
+        Table::create()
+            .table("sync_target_table")
+            .col(string("target_table").primary_key())
+            .col(big_integer_null("loaded_up_to"))
+            .col(big_integer_null("row_count"))
             .to_owned(),
         Table::create()
             .table("sync_run")
@@ -93,6 +98,7 @@ fn tables() -> Vec<TableCreateStatement> {
             .to_owned(),
         Table::create()
             .table("sync_reject")
+            .col(string("target_table"))
             .col(string("source_table"))
             .col(big_integer("page_key"))
             .col(string("key"))
@@ -101,7 +107,7 @@ fn tables() -> Vec<TableCreateStatement> {
             .col(big_integer("run_id"))
             .col(string_null("missing_parent"))
             .col(big_integer_null("surrogate_key"))
-            .primary_key(Index::create().col("source_table").col("page_key").col("key"))
+            .primary_key(Index::create().col("target_table").col("page_key").col("key"))
             .to_owned(),
         Table::create()
             .table("sync_source")

@@ -23,6 +23,7 @@ mod tests {
     use crate::target::bookkeeping::source_record::sync_source;
     use crate::target::bookkeeping::state::sync_state;
     use crate::target::bookkeeping::success::sync_success;
+    use crate::target::bookkeeping::target_table::sync_target_table;
     use crate::target::bookkeeping::verification::sync_verification;
     use crate::target::bookkeeping::watermark::sync_watermark;
     use crate::target::sqlite::version::Steps;
@@ -49,6 +50,7 @@ mod tests {
         Steps(Vec::new).up(&migrated, None).await.unwrap();
         let by_entities = made_up::empty_database().await;
         create(&by_entities, sync_state::Entity).await;
+        create(&by_entities, sync_target_table::Entity).await;
         create(&by_entities, sync_run::Entity).await;
         create(&by_entities, sync_watermark::Entity).await;
         create(&by_entities, sync_success::Entity).await;

@@ -1,0 +1,118 @@
+//! What the sync remembers of each target table: how many rows the last run left in it, and how far an unfinished load has
+//! come.
+
+use std::collections::HashMap;
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+
+use crate::error::{Doing, Result};
+use sync_target_table::{ActiveModel, Column, Entity};
+
+pub(crate) mod sync_target_table {
+    //! One row a target table, once something is to be remembered of it.
+    use sea_orm::entity::prelude::*;
+
+    /// What is known of one target table.
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "sync_target_table")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub target_table: String,
+        pub loaded_up_to: Option<i64>,
+        pub row_count: Option<i64>,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What is known of one target table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TargetTableState {
+    /// Page keys up to here are loaded by a full load that has not finished; the largest there is stands for all. Advanced by
+    /// the writer's commits.
+    pub loaded_up_to: Option<i64>,
+    /// Rows as the last run left them; none if none was counted.
+    pub rows: Option<i64>,
+}
+
+/// All of it, by target table.
+pub(super) async fn load<C: ConnectionTrait>(connection: &C) -> Result<HashMap<String, TargetTableState>> {
+    let rows = Entity::find().all(connection).await;
+    let rows = rows.target(|| "reading sync_target_table".to_owned())?;
+    let states = rows.into_iter().map(|row| {
+        let state = TargetTableState {
+            loaded_up_to: row.loaded_up_to,
+            rows: row.row_count,
+        };
+        (row.target_table, state)
+    });
+    Ok(states.collect())
+}
+
+/// Notes up to which page key an unfinished load has loaded a table.
+pub(crate) async fn note_loaded<C: ConnectionTrait>(connection: &C, table: &str, up_to: i64) -> Result<()> {
+    let row = ActiveModel {
+        target_table: Set(table.to_owned()),
+        loaded_up_to: Set(Some(up_to)),
+        ..Default::default()
+    };
+    upsert(connection, row, Column::LoadedUpTo).await
+}
+
+/// Notes how many rows a run leaves in a table.
+pub(crate) async fn note_rows<C: ConnectionTrait>(connection: &C, table: &str, rows: i64) -> Result<()> {
+    let row = ActiveModel {
+        target_table: Set(table.to_owned()),
+        row_count: Set(Some(rows)),
+        ..Default::default()
+    };
+    upsert(connection, row, Column::RowCount).await
+}
+
+/// Notes that no load is under way, or that it begins anew.
+pub(crate) async fn forget_loaded<C: ConnectionTrait>(connection: &C) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::LoadedUpTo, Expr::value(None::<i64>))
+        .filter(Column::LoadedUpTo.is_not_null())
+        .exec(connection)
+        .await
+        .target(|| "writing sync_target_table".to_owned())?;
+    Ok(())
+}
+
+async fn upsert<C: ConnectionTrait>(connection: &C, row: ActiveModel, column: Column) -> Result<()> {
+    let table = row.target_table.clone().take().unwrap_or_default();
+    let on_conflict = OnConflict::column(Column::TargetTable).update_column(column).to_owned();
+    Entity::insert(row)
+        .on_conflict(on_conflict)
+        .exec_without_returning(connection)
+        .await
+        .target(|| format!("noting the state of {table}"))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::made_up;
+
+    #[tokio::test]
+    async fn what_is_noted_of_a_table_stays_until_it_is_noted_anew() {
+        let connection = made_up::database_of(Entity).await;
+        note_rows(&connection, "fact_loan", 7).await.unwrap();
+        note_loaded(&connection, "fact_loan", 40).await.unwrap();
+        note_loaded(&connection, "dim_book", i64::MAX).await.unwrap();
+        let state = |loaded_up_to, rows| TargetTableState { loaded_up_to, rows };
+        let states = load(&connection).await.unwrap();
+        assert_eq!(states["fact_loan"], state(Some(40), Some(7)));
+        assert_eq!(states["dim_book"], state(Some(i64::MAX), None));
+        forget_loaded(&connection).await.unwrap();
+        note_rows(&connection, "fact_loan", 8).await.unwrap();
+        let states = load(&connection).await.unwrap();
+        assert_eq!(states["fact_loan"], state(None, Some(8)));
+        assert_eq!(states["dim_book"], state(None, None));
+    }
+}
