@@ -93,7 +93,9 @@ pub fn tables() -> Vec<Table> {
                 run_id: NotSet,
             })
         }),
-        Table::dimension::<dim_employee::Entity, _>(employee).looks_up(&COUNTRY, employee::Column::Country),
+        Table::dimension::<dim_employee::Entity, _>(employee)
+            .looks_up(&COUNTRY, employee::Column::Country)
+            .personal([dim_employee::Column::Name, dim_employee::Column::Born]),
         assignments(),
         full_time(),
         grades(),

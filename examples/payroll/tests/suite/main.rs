@@ -177,3 +177,26 @@ fn a_text_that_the_server_takes_for_equal_is_another_key() {
     payroll.run(&["incremental"]).ends_with(0);
     payroll.assert_star_equals_source();
 }
+
+#[test]
+fn a_copy_leaves_out_what_the_star_declares_as_personal() {
+    let payroll = Sandbox::loaded(&PAYROLL);
+    let copy = payroll.star_file().with_file_name("readers.db");
+    let rows = |sql: &str| -> Vec<String> {
+        let copy = rusqlite::Connection::open(&copy).unwrap();
+        let mut statement = copy.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    payroll.run(&["copy", "readers.db"]).ends_with(0);
+    for (table, _, star) in PAYROLL.tables {
+        assert_eq!(rows(star), payroll.star(star), "{table}");
+    }
+    payroll
+        .run(&["copy", "readers.db", "--without", "personal"])
+        .ends_with(0);
+    let employees = "SELECT concat_ws('|', emp_no, name, coalesce(born, '-')) FROM dim_employee ORDER BY emp_no";
+    let expected = "SELECT CONCAT_WS('|', emp_no, CONCAT('name ', emp_no), '-') FROM employee ORDER BY emp_no";
+    assert_eq!(rows(employees), payroll.source(expected));
+    payroll.run(&["copy", "readers.db", "--without", "salary"]).ends_with(2);
+}
