@@ -105,22 +105,20 @@ async fn explain(
         None => (None, None),
     };
     let may_have_changed = |table: &str| pending::may_have_changed(&snapshot, table, &states);
-    let code = match (&difference, &rejection) {
-        (None, None) if !has_source => VerdictCode::RowAbsent,
-        (None, None) => VerdictCode::RowOk,
-        (None, Some(_)) if reject::is_noted(&target, table, key).await? => VerdictCode::RowQuarantined,
-        _ if source.iter().any(|row| row.is_newer_than_watermark) && !was_written_since(&source, run.as_ref()) => {
-            VerdictCode::RowPending
-        }
-        _ if !has_source
-            && may_have_changed(table.source_table)
-            && !has_rows_of_others(table, &target, &states).await? =>
-        {
-            VerdictCode::RowPending
-        }
-        _ if sources_of(look, table).any(may_have_changed) => VerdictCode::RowUntracked,
-        _ => VerdictCode::RowMismatch,
+    let compared = match (&difference, &rejection) {
+        (None, None) if !has_source => Compared::Neither,
+        (None, None) => Compared::Equal,
+        (None, Some(_)) if reject::is_noted(&target, table, key).await? => Compared::Quarantined,
+        _ => Compared::Differs,
     };
+    let has_unseen_change =
+        source.iter().any(|row| row.is_newer_than_watermark) && !was_written_since(&source, run.as_ref());
+    let is_gone = compared == Compared::Differs
+        && !has_source
+        && may_have_changed(table.source_table)
+        && !has_rows_of_others(table, &target, &states).await?;
+    let may_have_changed = sources_of(look, table).any(may_have_changed);
+    let code = verdict(compared, has_unseen_change || is_gone, may_have_changed);
     let clock = snapshot.clock;
     snapshot.close().await?;
     let explanation = Explanation {
@@ -139,6 +137,30 @@ async fn explain(
     Ok((explanation, clock))
 }
 
+/// What comparing both sides of a row has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Compared {
+    /// No side has such a row.
+    Neither,
+    Equal,
+    /// The source's cannot be loaded, which is noted.
+    Quarantined,
+    Differs,
+}
+
+/// The verdict on a row. A difference is pending if the next run looks at it because of a change that the row has not seen,
+/// and untracked if something that it is made from may have changed without telling which rows.
+fn verdict(compared: Compared, is_pending: bool, may_have_changed: bool) -> VerdictCode {
+    match compared {
+        Compared::Neither => VerdictCode::RowAbsent,
+        Compared::Equal => VerdictCode::RowOk,
+        Compared::Quarantined => VerdictCode::RowQuarantined,
+        Compared::Differs if is_pending => VerdictCode::RowPending,
+        Compared::Differs if may_have_changed => VerdictCode::RowUntracked,
+        Compared::Differs => VerdictCode::RowMismatch,
+    }
+}
+
 /// Whether the target holds rows that another program inserted: then one that the source lacks was perhaps never there.
 async fn has_rows_of_others(table: &Table, target: &TargetReader, states: &States) -> Result<bool> {
     let rows = figures::rows_held(target, table, Condition::all()).await?;
@@ -151,4 +173,24 @@ fn sources_of(look: &Look<'_>, table: &Table) -> impl Iterator<Item = &'static s
     sources
         .filter(|source| table.is_made_from(source.name))
         .map(|source| source.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_a_mismatch_unless_a_change_since_the_last_sync_may_explain_it() {
+        for (compared, is_pending, may_have_changed, expected) in [
+            (Compared::Neither, true, true, VerdictCode::RowAbsent),
+            (Compared::Equal, true, true, VerdictCode::RowOk),
+            (Compared::Quarantined, true, true, VerdictCode::RowQuarantined),
+            (Compared::Differs, true, true, VerdictCode::RowPending),
+            (Compared::Differs, true, false, VerdictCode::RowPending),
+            (Compared::Differs, false, true, VerdictCode::RowUntracked),
+            (Compared::Differs, false, false, VerdictCode::RowMismatch),
+        ] {
+            assert_eq!(verdict(compared, is_pending, may_have_changed), expected);
+        }
+    }
 }
