@@ -2,7 +2,7 @@
 //! rows with the same digest are the same rows, but for a chance of one in some billions.
 //!
 //! Of a set of rows it is their number, and the sum of `row * weight` over them. `row` is the sum of `value * multiplier` over
-//! the columns, each value an integer below [`VALUES`], modulo [`ROWS`]; `weight` comes from the key, so that two rows that
+//! the columns, each value an integer of 31 bits, modulo a prime of 32; `weight` comes from the key, so that two rows that
 //! exchange a value are seen. Multipliers are drawn once for each target: no data is unlucky everywhere. All of it is
 //! integer arithmetic within 63 bits.
 
