@@ -88,7 +88,7 @@ async fn connect(sandbox: &Sandbox) -> DatabaseConnection {
 /// Both sides' digest of the rows whose key lies between these.
 async fn digests(connection: &DatabaseConnection, plan: &DigestPlan, keys: (i64, i64)) -> [Digest; 2] {
     let condition = Expr::col("id").between(keys.0, keys.1);
-    let select = plan.select_digest().and_where(condition.clone()).to_owned();
+    let select = plan.select_digest(0).and_where(condition.clone()).to_owned();
     let mut told = SourceRows::default();
     told.add(&connection.query_one(&select).await.unwrap().unwrap())
         .unwrap();
@@ -97,7 +97,7 @@ async fn digests(connection: &DatabaseConnection, plan: &DigestPlan, keys: (i64,
     for row in connection.query_all(&select).await.unwrap() {
         rows.add(&row).unwrap();
     }
-    let told = DigestPlan::digest_in(told.iter().next().unwrap()).unwrap();
+    let (_, told) = DigestPlan::digest_in(told.iter().next().unwrap()).unwrap();
     [told, plan.of_rows(&rows)]
 }
 

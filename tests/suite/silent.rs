@@ -101,11 +101,79 @@ fn what_was_found_is_told_apart() {
     assert_eq!(payment["read"], 1);
     assert_eq!(payment["updated"], 2);
     assert_eq!(payment["found"], 1);
+    // Of the other range the digest says that it is as it was.
+    let first_range = sandbox.figure("SELECT MIN(up_to) FROM sync_verification WHERE target_table = 'fact_payment'");
     assert_eq!(
         payment["compared"].to_string(),
-        sandbox.source_figure("SELECT COUNT(*) FROM payment")
+        sandbox.source_figure(&format!(
+            "SELECT COUNT(*) FROM payment WHERE payment_id <= {first_range}"
+        ))
     );
     assert_eq!(report["verification"]["backlog"], 0);
+}
+
+/// Payments in small ranges, each of them verified by a run, with a digest.
+fn verified_in_small_ranges() -> Sandbox {
+    let sandbox = Sandbox::loaded();
+    sandbox.wait_until_at_rest();
+    sandbox.run(&["full-load", "--batch-size", "1000"]).succeeds();
+    sandbox.change(&["UPDATE payment SET amount = amount + 1 WHERE payment_id = 7"]);
+    sandbox.wait_until_at_rest();
+    sandbox.run(&["incremental"]).succeeds();
+    assert_eq!(
+        sandbox.figure("SELECT COUNT(*) FROM sync_verification WHERE target_table = 'fact_payment' AND digest IS NULL"),
+        "0"
+    );
+    sandbox
+}
+
+fn payments_compared(sandbox: &Sandbox) -> u64 {
+    let report = sandbox.json(&["incremental"]);
+    assert_eq!(report["verification"]["backlog"], 0);
+    let tables = report["tables"].as_array().unwrap();
+    let payment = tables.iter().find(|table| table["table"] == "fact_payment");
+    payment.unwrap()["compared"].as_u64().unwrap()
+}
+
+#[test]
+fn of_verified_ranges_only_those_are_read_that_have_changed() {
+    let sandbox = verified_in_small_ranges();
+    sandbox.change(&["UPDATE payment SET amount = amount + 1 WHERE payment_id = 5000"]);
+    sandbox.wait_until_at_rest();
+    let compared = payments_compared(&sandbox);
+    assert!((1..=1_000).contains(&compared), "{compared}");
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn amounts_that_are_exchanged_beside_an_ordinary_change_are_found() {
+    let sandbox = verified_in_small_ranges();
+    sandbox.change(&[
+        // What one gains the other loses, in the same range and without a trace.
+        "UPDATE payment SET amount = amount + 3, last_update = last_update WHERE payment_id = 5001",
+        "UPDATE payment SET amount = amount - 3, last_update = last_update WHERE payment_id = 5002",
+        "UPDATE payment SET staff_id = 3 - staff_id, last_update = last_update WHERE payment_id = 9000",
+        "UPDATE payment SET amount = amount + 1 WHERE payment_id = 5003",
+    ]);
+    let compared = payments_compared(&sandbox);
+    assert!((1..=2_000).contains(&compared), "{compared}");
+    sandbox.assert_star_equals_source();
+    // And the digests that were taken then are those of now.
+    sandbox.change(&["UPDATE payment SET rental_id = NULL, last_update = last_update WHERE payment_id = 12000"]);
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_silent_change_of_a_table_that_is_only_looked_up_is_found_although_digests_are_equal() {
+    let sandbox = verified_in_small_ranges();
+    sandbox
+        .change(&["UPDATE inventory SET store_id = 3 - store_id, last_update = last_update WHERE inventory_id = 77"]);
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
+    sandbox.change(&["UPDATE city SET city = 'Elsewhere', last_update = last_update WHERE city_id = 10"]);
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
 }
 
 #[test]

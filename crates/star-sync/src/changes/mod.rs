@@ -11,6 +11,7 @@ pub(crate) mod affected;
 pub(crate) mod apply;
 pub(crate) mod catch_up;
 pub(crate) mod detect;
+mod digests;
 pub mod identity;
 pub mod lineage;
 pub(crate) mod pass;

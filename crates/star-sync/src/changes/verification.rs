@@ -13,6 +13,7 @@ use tracing::info;
 
 use crate::changes::apply::Applier;
 use crate::changes::detect::Deltas;
+use crate::changes::digests;
 use crate::changes::pass::{LEAST_ROWS_A_RANGE, Pass};
 use crate::declare::lookup::Lookups;
 use crate::declare::scope::Scope;
@@ -32,11 +33,13 @@ const RANGES_TO_LOAD_LOOKUPS: usize = 8;
 struct Candidate {
     table: &'static Table,
     range: VerificationRange,
-    /// Whether its sums already say that it differs.
+    /// Whether nothing but its own source table was modified since its digest was taken: then the digest tells.
+    digest_is_enough: bool,
+    /// Whether its digest or its sums say that it differs.
     differs: bool,
 }
 
-/// Verifies key ranges of the backlog for as long as `budget`: those that differ in their sums first, then those that have
+/// Verifies key ranges of the backlog for as long as `budget`: those that their digests say are unchanged are done; the others are compared row by row, then those that have
 /// waited longest.
 pub(crate) async fn verify(
     applier: &mut Applier<'_>,
@@ -53,12 +56,14 @@ pub(crate) async fn verify(
     if candidates.is_empty() {
         return Ok(());
     }
+    let all = candidates.len();
     sum_up(pass, states).await?;
-    // Looking at the sums is worth less than comparing: it gets half of the time at most.
+    let by_digest = verify_by_digest(pass, &mut candidates, began + budget).await?;
+    candidates.retain(|candidate| !candidate.digest_is_enough);
+    // Of ranges without a digest. Looking at the sums is worth less than comparing: it gets half of the time at most.
     look_at_sums(pass, &mut candidates, began + budget / 2).await?;
     candidates.sort_by_key(urgency);
     let lookups = lookups(applier, &candidates).await?;
-    let all = candidates.len();
     let tables: Vec<_> = candidates.iter().map(|candidate| candidate.table.name).collect();
     let (sender, jobs) = pipeline::jobs(1);
     let stop = pass.context.look.stop.clone();
@@ -75,16 +80,19 @@ pub(crate) async fn verify(
             outcome.add(applier.apply(table, deferred).await?);
         }
     }
-    let mut verified: HashMap<&'static str, Vec<Option<i64>>> = HashMap::new();
-    for candidate in &compared {
-        let ends = verified.entry(candidate.table.name).or_default();
-        ends.push(candidate.range.up_to);
-    }
-    for (table, ends) in verified {
-        verification::note(&*pass.transaction, table, &ends, pass.verified()).await?;
+    for table in pass.star().tables() {
+        let of_table = |candidates: &[Candidate]| {
+            let of_table = candidates.iter().filter(|candidate| candidate.table.name == table.name);
+            of_table.map(|candidate| candidate.range).collect::<Vec<_>>()
+        };
+        // These keep the digest that they have.
+        let unchanged = of_table(&by_digest);
+        verification::note(&*pass.transaction, table.name, &unchanged, pass.verified()).await?;
+        note(pass, table, &of_table(&compared)).await?;
     }
     info!(
-        ranges = compared.len(),
+        by_digest = by_digest.len(),
+        row_by_row = compared.len(),
         of = all,
         seconds = began.elapsed().as_secs_f64(),
         "verified key ranges of modified tables"
@@ -105,8 +113,7 @@ pub(crate) async fn compare(
     let pass = applier.pass;
     let scopes = ranges.iter().map(VerificationRange::scope).collect();
     applier.apply_compared(table, scopes).await?;
-    let ends: Vec<_> = ranges.iter().map(|range| range.up_to).collect();
-    verification::note(&*pass.transaction, table.name, &ends, pass.verified()).await
+    note(pass, table, ranges).await
 }
 
 /// Applies what verification has found to the tables that depend on it.
@@ -137,6 +144,7 @@ async fn propagate(applier: &mut Applier<'_>, mut found: Outcomes) -> Result<()>
 /// anew.
 pub(crate) async fn ranges(pass: &Pass<'_>, table: &Table, may_have_grown: bool) -> Result<Vec<VerificationRange>> {
     let mut ranges = verification::of_table(&*pass.transaction, table.name).await?;
+    let is_known = !ranges.is_empty();
     let last = match ranges.last() {
         Some(_) if !may_have_grown => return Ok(ranges),
         _ => ranges.pop().unwrap_or(VerificationRange::ALL),
@@ -144,10 +152,13 @@ pub(crate) async fn ranges(pass: &Pass<'_>, table: &Table, may_have_grown: bool)
     let scopes = pass.intervals(table, last.after).await?;
     let cut = |scope| VerificationRange::of_scope(scope, last.verified);
     let tail: Vec<VerificationRange> = scopes.iter().filter_map(cut).collect();
-    if tail != [last] {
+    if tail.len() == 1 && is_known {
+        ranges.push(last);
+    } else {
+        // The digest of a range is none of its parts.
         verification::replace(&*pass.transaction, table.name, last.after, &tail).await?;
+        ranges.extend(tail);
     }
-    ranges.extend(tail);
     Ok(ranges)
 }
 
@@ -156,18 +167,26 @@ async fn backlog(pass: &Pass<'_>, states: &States, deltas: &Deltas) -> Result<Ve
     let mut candidates = Vec::new();
     for table in pass.star().tables() {
         let modified_run = verification::modified_run(pass.star(), table, states);
+        let others = verification::modified_run_of_others(pass.star(), table, states);
         let ranges = ranges(pass, table, deltas[table.source_table].is_modified).await?;
         let backlog = ranges.into_iter().filter(|range| range.is_in_backlog(modified_run));
         candidates.extend(backlog.map(|range| Candidate {
             table,
             range,
+            digest_is_enough: digest_is_enough(&range, others),
             differs: false,
         }));
     }
     Ok(candidates)
 }
 
-/// What comes first: ranges that differ in their sums, then those that were never verified, then the oldest.
+/// Whether the digest of a range tells that nothing in it has changed: only if none of the other tables that its rows are
+/// made from was modified since.
+fn digest_is_enough(range: &VerificationRange, modified_run_of_others: Option<i64>) -> bool {
+    range.digest.is_some() && !range.is_in_backlog(modified_run_of_others)
+}
+
+/// What comes first: ranges that differ in their digests or sums, then those that were never verified, then the oldest.
 fn urgency(candidate: &Candidate) -> (bool, Option<i64>) {
     (
         !candidate.differs,
@@ -190,6 +209,58 @@ async fn lookups(applier: &Applier<'_>, candidates: &[Candidate]) -> Result<Look
     Ok(LookupPlan::Loaded(lookups))
 }
 
+/// Digests those candidates that have a digest of when they were verified, until `deadline`. Those that have it still are
+/// verified and returned; the others differ.
+async fn verify_by_digest(
+    pass: &Pass<'_>,
+    candidates: &mut Vec<Candidate>,
+    deadline: Instant,
+) -> Result<Vec<Candidate>> {
+    let mut verified = Vec::new();
+    for table in pass.star().tables() {
+        let is_due = |candidate: &mut Candidate| candidate.table.name == table.name && candidate.digest_is_enough;
+        let mut due: Vec<Candidate> = candidates.extract_if(.., is_due).collect();
+        let Some(plan) = digests::plan(pass, table).await? else {
+            candidates.append(&mut due);
+            continue;
+        };
+        due.sort_by_key(urgency);
+        for part in due.chunks(digests::RANGES_A_STATEMENT) {
+            if Instant::now() >= deadline {
+                break;
+            }
+            let ranges: Vec<VerificationRange> = part.iter().map(|candidate| candidate.range).collect();
+            let found = digests::of_ranges(pass, table, &plan, &ranges).await?;
+            for (range, digest) in ranges.into_iter().zip(found) {
+                let candidate = Candidate {
+                    table,
+                    range,
+                    digest_is_enough: false,
+                    differs: range.digest != Some(digest),
+                };
+                if candidate.differs {
+                    candidates.push(candidate);
+                } else {
+                    verified.push(candidate);
+                }
+            }
+        }
+    }
+    Ok(verified)
+}
+
+/// Notes that ranges were verified, each with the digest that it has in the pass's snapshot.
+async fn note(pass: &Pass<'_>, table: &Table, ranges: &[VerificationRange]) -> Result<()> {
+    let mut ranges = ranges.to_vec();
+    if let Some(plan) = digests::plan(pass, table).await? {
+        let found = digests::of_ranges(pass, table, &plan, &ranges).await?;
+        for (range, digest) in ranges.iter_mut().zip(found) {
+            range.digest = Some(digest);
+        }
+    }
+    verification::note(&*pass.transaction, table.name, &ranges, pass.verified()).await
+}
+
 /// Finds the candidates whose row count or sums differ, until `deadline`. A table that is one range is compared
 /// as fast as it is summed up.
 async fn look_at_sums(pass: &Pass<'_>, candidates: &mut [Candidate], deadline: Instant) -> Result<()> {
@@ -202,7 +273,7 @@ async fn look_at_sums(pass: &Pass<'_>, candidates: &mut [Candidate], deadline: I
             break;
         }
         let table = candidate.table;
-        if ranges_of[table.name] > 1 && !table.sums.is_empty() {
+        if candidate.range.digest.is_none() && ranges_of[table.name] > 1 && !table.sums.is_empty() {
             let scope = candidate.range.scope();
             candidate.differs = source_sums(pass, table, &scope).await? != target_sums(pass, table, &scope).await?;
         }
@@ -339,6 +410,7 @@ mod tests {
                 }),
                 ..VerificationRange::ALL
             },
+            digest_is_enough: false,
             differs,
         };
         let mut candidates = [
@@ -351,12 +423,30 @@ mod tests {
         assert_eq!(candidates.map(|candidate| candidate.range.up_to.unwrap()), [4, 2, 3, 1]);
     }
 
+    #[test]
+    fn a_digest_tells_as_long_as_no_other_table_was_modified() {
+        let range = |digest| VerificationRange {
+            verified: Some(Verified {
+                run_id: 5,
+                at: chrono::DateTime::UNIX_EPOCH,
+            }),
+            digest,
+            ..VerificationRange::ALL
+        };
+        let digest = Some(crate::source::digest::Digest::default());
+        assert!(digest_is_enough(&range(digest), None));
+        assert!(digest_is_enough(&range(digest), Some(5)));
+        assert!(!digest_is_enough(&range(digest), Some(6)));
+        assert!(!digest_is_enough(&range(None), None));
+    }
+
     #[tokio::test]
     async fn ranges_are_handed_out_until_the_time_is_up() {
         let handed_out = async |deadline| {
             let candidate = Candidate {
                 table: made_up::star().table("fact_loan").unwrap(),
                 range: VerificationRange::ALL,
+                digest_is_enough: false,
                 differs: false,
             };
             let (sender, _jobs) = pipeline::jobs(1);

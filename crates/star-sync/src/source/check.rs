@@ -51,8 +51,9 @@ pub async fn columns(source: &Source, star: &Star) -> Result<BTreeMap<String, St
                     column.name,
                     column.family.expectation()
                 )),
-                Some(FoundColumn { data_type, .. }) => {
-                    read.insert(format!("{}.{}", table.name, column.name), data_type.clone());
+                Some(found) => {
+                    let full_type = found.full_type();
+                    read.insert(format!("{}.{}", table.name, column.name), full_type);
                 }
             }
         }
@@ -122,8 +123,32 @@ async fn has_row_without_key(source: &Source, table: &str, key: &'static str) ->
 /// A column as the source has it.
 struct FoundColumn {
     data_type: String,
+    /// Of a number: all digits, and those behind the point.
+    digits: Option<(i64, i64)>,
     is_nullable: bool,
 }
+
+impl FoundColumn {
+    /// With the digits of a DECIMAL.
+    fn full_type(&self) -> String {
+        match (self.data_type.to_ascii_lowercase().as_str(), self.digits) {
+            ("decimal", Some((precision, scale))) => format!("decimal({precision},{scale})"),
+            _ => self.data_type.clone(),
+        }
+    }
+}
+
+/// How many digits a DECIMAL has behind the point, by its full type.
+pub(crate) fn scale(full_type: &str) -> u32 {
+    let digits = full_type
+        .strip_prefix("decimal(")
+        .and_then(|rest| rest.strip_suffix(')'));
+    let scale = digits.and_then(|digits| digits.split_once(',')?.1.parse().ok());
+    scale.unwrap_or(0)
+}
+
+/// Table, column, data type, precision and scale of a number, and whether it may be NULL.
+type FoundRow = (String, String, String, Option<i64>, Option<i64>, String);
 
 /// Columns by table and name in lower case, as far as the account may see them. The server does not distinguish the
 /// case of letters in names of columns; in those of tables it may.
@@ -134,16 +159,19 @@ async fn found_columns(source: &Source) -> Result<HashMap<String, HashMap<String
         .expr(column("TABLE_NAME"))
         .expr(column("COLUMN_NAME"))
         .expr(column("DATA_TYPE").cast_as("CHAR"))
+        .expr(column("NUMERIC_PRECISION").cast_as("SIGNED"))
+        .expr(column("NUMERIC_SCALE").cast_as("SIGNED"))
         .expr(column("IS_NULLABLE").cast_as("CHAR"))
         .from((Alias::new("information_schema"), Alias::new("COLUMNS")))
         .and_where(column("TABLE_SCHEMA").eq(&source.server.schema))
         .to_owned();
     let mut tables: HashMap<String, HashMap<String, FoundColumn>> = HashMap::new();
     for row in source.reader().all(&select).await.source(doing)? {
-        let (table, column, data_type, nullable): (String, String, String, String) =
+        let (table, column, data_type, precision, scale, nullable): FoundRow =
             row.try_get_many_by_index().source(doing)?;
         let found = FoundColumn {
             data_type,
+            digits: precision.zip(scale),
             is_nullable: nullable.eq_ignore_ascii_case("yes"),
         };
         tables.entry(table).or_default().insert(column.to_lowercase(), found);
@@ -166,6 +194,18 @@ fn is_too_old(version: &str, is_mariadb: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_decimal_is_remembered_with_its_digits() {
+        let found = |data_type: &str, digits| FoundColumn {
+            data_type: data_type.to_owned(),
+            digits,
+            is_nullable: false,
+        };
+        assert_eq!(found("decimal", Some((5, 2))).full_type(), "decimal(5,2)");
+        assert_eq!(found("int", Some((10, 0))).full_type(), "int");
+        assert_eq!([scale("decimal(20,9)"), scale("decimal(5,0)"), scale("int")], [9, 0, 0]);
+    }
 
     #[test]
     fn servers_older_than_what_is_tested_are_told_apart() {

@@ -6,14 +6,18 @@
 //! exchange a value are seen. Multipliers are drawn once for each target: no data is unlucky everywhere. All of it is
 //! integer arithmetic within 63 bits.
 
+use std::fmt;
+use std::num::ParseIntError;
 use std::ops::AddAssign;
+use std::str::FromStr;
 
 use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
 use rust_decimal::Decimal;
 use sea_orm::DbErr;
-use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, Query, SelectStatement};
+use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, Query, SelectStatement, UnionType};
 
 use crate::declare::cell::Cell;
+use crate::declare::scope::Scope;
 use crate::declare::source_rows::{SourceRow, SourceRows};
 use crate::declare::source_table::Family;
 
@@ -54,6 +58,24 @@ pub struct Digest {
     pub sum: i128,
 }
 
+impl fmt::Display for Digest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.rows, self.sum)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        let (rows, sum) = text.split_once(':').unwrap_or((text, ""));
+        Ok(Self {
+            rows: rows.parse()?,
+            sum: sum.parse()?,
+        })
+    }
+}
+
 impl AddAssign for Digest {
     fn add_assign(&mut self, other: Self) {
         self.rows += other.rows;
@@ -84,28 +106,42 @@ impl DigestPlan {
         Query::select().exprs(columns).from(Alias::new(&self.table)).to_owned()
     }
 
-    /// Selects the digest of all rows, unfiltered: their number, and the sum as a text.
-    pub fn select_digest(&self) -> SelectStatement {
+    /// Selects the digest of all rows, unfiltered: `label`, their number, and the sum as a text.
+    pub fn select_digest(&self, label: i64) -> SelectStatement {
         let sum = Func::sum(self.row().mul(self.weight()));
         Query::select()
+            .expr(Expr::val(label))
             .expr(Expr::col(Asterisk).count())
             .expr(Expr::expr(sum).if_null(0).cast_as("CHAR"))
             .from(Alias::new(&self.table))
             .to_owned()
     }
 
-    /// The digest in a row of that.
+    /// Selects the digest of each of these scopes, with its place among them. One statement, unless there are none.
+    pub(crate) fn select_digests(&self, scopes: &[Scope]) -> Option<SelectStatement> {
+        let key = self.column(&self.columns[0]);
+        let of_scope = |(scope, label): (&Scope, i64)| {
+            let mut select = self.select_digest(label);
+            select.cond_where(scope.contains(&key)).to_owned()
+        };
+        let mut selects = scopes.iter().zip(0..).map(of_scope);
+        let first = selects.next()?;
+        Some(selects.fold(first, |mut all, select| all.union(UnionType::All, select).to_owned()))
+    }
+
+    /// The label and the digest in a row of that.
     ///
     /// # Errors
     /// If it is none.
-    pub fn digest_in(row: SourceRow<'_>) -> Result<Digest, DbErr> {
+    pub fn digest_in(row: SourceRow<'_>) -> Result<(i64, Digest), DbErr> {
         let unfit = || DbErr::Type("not a digest".to_owned());
-        let rows: i64 = row.key(0)?;
-        let sum: String = row.known(1)?.ok_or_else(unfit)?;
-        Ok(Digest {
+        let rows: i64 = row.key(1)?;
+        let sum: String = row.known(2)?.ok_or_else(unfit)?;
+        let digest = Digest {
             rows: rows.unsigned_abs(),
             sum: sum.parse().map_err(|_| unfit())?,
-        })
+        };
+        Ok((row.key(0)?, digest))
     }
 
     /// The digest of decoded rows.
@@ -261,11 +297,18 @@ mod tests {
         let mut plan = DigestPlan::new("t", columns, 7).unwrap();
         plan.multipliers = vec![3, 5];
         assert_eq!(
-            plan.select_digest().to_string(MysqlQueryBuilder),
-            "SELECT COUNT(*), CAST(IFNULL(SUM(MOD(MOD((IFNULL(CAST(MOD(`t`.`id`, 2147483647) AS SIGNED), 1923174077) * 3) \
+            plan.select_digest(0).to_string(MysqlQueryBuilder),
+            "SELECT 0, COUNT(*), CAST(IFNULL(SUM(MOD(MOD((IFNULL(CAST(MOD(`t`.`id`, 2147483647) AS SIGNED), 1923174077) * 3) \
              + (IFNULL(CAST(MOD(`t`.`amount` * (100), 2147483647) AS SIGNED), 1923174077) * 5), 4294967291), 4294967291) * \
              (CAST(MOD(`t`.`id`, 65521) AS SIGNED) + 65521)), 0) AS CHAR) FROM `t`"
         );
+    }
+
+    #[test]
+    fn a_digest_is_read_as_it_was_written() {
+        let digest = Digest { rows: 7, sum: -12 };
+        assert_eq!(digest.to_string().parse(), Ok(digest));
+        assert!("7".parse::<Digest>().is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is remembered of the source: which server and schema it is, and the types of the columns that are read.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
@@ -24,6 +25,8 @@ pub(crate) mod sync_source {
         pub schema: String,
         /// Every column that is read, as `table.column type`, a line each.
         pub columns: String,
+        /// What the multipliers of digests are drawn from; another number in each target.
+        pub digest_seed: i64,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -59,6 +62,18 @@ pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<Option<SourceRec
     }))
 }
 
+/// What the multipliers of digests are drawn from, once a load has begun.
+pub(crate) async fn digest_seed<C: ConnectionTrait>(connection: &C) -> Result<Option<u64>> {
+    let row = sync_source::Entity::find_by_id(ID).one(connection).await;
+    let row = row.target(|| "reading sync_source".to_owned())?;
+    Ok(row.map(|row| row.digest_seed.cast_unsigned()))
+}
+
+/// A number that nobody can foretell.
+fn random() -> i64 {
+    RandomState::new().hash_one(0).cast_signed()
+}
+
 /// Remembers a source as the one that the star is made from.
 pub(crate) async fn save<C: ConnectionTrait>(connection: &C, record: SourceRecord) -> Result<()> {
     use sync_source::Column;
@@ -72,6 +87,8 @@ pub(crate) async fn save<C: ConnectionTrait>(connection: &C, record: SourceRecor
         server: Set(record.server),
         schema: Set(record.schema),
         columns: Set(columns.join("\n")),
+        // Of the row that is there already it stays.
+        digest_seed: Set(random()),
     };
     sync_source::Entity::insert(row)
         .on_conflict(

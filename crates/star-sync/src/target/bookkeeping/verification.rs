@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Select};
 use serde::Serialize;
 
@@ -14,6 +15,7 @@ use crate::declare::scope::Scope;
 use crate::declare::star::Star;
 use crate::declare::table::Table;
 use crate::error::{Doing, Result};
+use crate::source::digest::Digest;
 use crate::target::bookkeeping::state::States;
 use crate::target::bookkeeping::time::stored;
 use sync_verification::{ActiveModel, Column, Entity, Model};
@@ -35,6 +37,8 @@ pub(crate) mod sync_verification {
         /// The run that last verified it; NULL if none has.
         pub verified_run: Option<i64>,
         pub verified_at: Option<DateTime>,
+        /// The digest of the source's rows then, as `rows:sum`; NULL if none was taken.
+        pub digest: Option<String>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -49,6 +53,8 @@ pub struct VerificationRange {
     pub after: Option<i64>,
     pub up_to: Option<i64>,
     pub verified: Option<Verified>,
+    /// Of the source's rows when it was verified, if one was taken.
+    pub digest: Option<Digest>,
 }
 
 /// A run, and its time by the source's clock.
@@ -64,6 +70,7 @@ impl VerificationRange {
         after: None,
         up_to: None,
         verified: None,
+        digest: None,
     };
 
     /// The scope of its keys.
@@ -81,6 +88,7 @@ impl VerificationRange {
                 after,
                 up_to: upto,
                 verified,
+                digest: None,
             }),
             Scope::Keys(_) => None,
         }
@@ -98,6 +106,7 @@ impl VerificationRange {
             after: before.and_then(|before| before.up_to),
             up_to: (row.up_to != i64::MAX).then_some(row.up_to),
             verified: row.verified_run.zip(at).map(|(run_id, at)| Verified { run_id, at }),
+            digest: row.digest.as_deref().and_then(|digest| digest.parse().ok()),
         }
     }
 }
@@ -146,6 +155,7 @@ pub(crate) async fn replace<C: ConnectionTrait>(
             up_to: Set(range.up_to.unwrap_or(i64::MAX)),
             verified_run: Set(range.verified.map(|verified| verified.run_id)),
             verified_at: Set(range.verified.map(|verified| stored(verified.at))),
+            digest: Set(range.digest.map(|digest| digest.to_string())),
         });
         Entity::insert_many(rows)
             .exec_without_returning(connection)
@@ -155,24 +165,41 @@ pub(crate) async fn replace<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Notes that ranges of a table, named by their ends, were verified.
+/// Notes that ranges of a table were verified, each with the digest that it has now.
 pub(crate) async fn note<C: ConnectionTrait>(
     connection: &C,
     table: &str,
-    ends: &[Option<i64>],
+    ranges: &[VerificationRange],
     verified: Verified,
 ) -> Result<()> {
-    for ends in ends.chunks(RANGES_A_STATEMENT) {
-        Entity::update_many()
-            .col_expr(Column::VerifiedRun, verified.run_id.into())
-            .col_expr(Column::VerifiedAt, stored(verified.at).into())
-            .filter(Column::TargetTable.eq(table))
-            .filter(Column::UpTo.is_in(ends.iter().map(|end| end.unwrap_or(i64::MAX))))
-            .exec(connection)
+    for ranges in ranges.chunks(RANGES_A_STATEMENT) {
+        let rows = ranges.iter().map(|range| ActiveModel {
+            target_table: Set(table.to_owned()),
+            up_to: Set(range.up_to.unwrap_or(i64::MAX)),
+            verified_run: Set(Some(verified.run_id)),
+            verified_at: Set(Some(stored(verified.at))),
+            digest: Set(range.digest.map(|digest| digest.to_string())),
+        });
+        let columns = [Column::VerifiedRun, Column::VerifiedAt, Column::Digest];
+        let on_conflict = OnConflict::columns([Column::TargetTable, Column::UpTo])
+            .update_columns(columns)
+            .to_owned();
+        Entity::insert_many(rows)
+            .on_conflict(on_conflict)
+            .exec_without_returning(connection)
             .await
             .target(|| format!("noting the verified key ranges of {table}"))?;
     }
     Ok(())
+}
+
+/// The last run that found anything modified that `table` is made from, beside its own source table.
+pub(crate) fn modified_run_of_others(star: &Star, table: &Table, states: &States) -> Option<i64> {
+    star.sources
+        .iter()
+        .filter(|source| source.name != table.source_table && table.is_made_from(source.name))
+        .filter_map(|source| states.get(source.name)?.modified_run)
+        .max()
 }
 
 /// The last run that found anything modified that `table` is made from.
@@ -269,19 +296,22 @@ mod tests {
             after,
             up_to,
             verified: None,
+            digest: None,
         };
         let first = [cut(None, Some(10)), cut(Some(10), None)];
         replace(&connection, "fact_loan", None, &first).await.unwrap();
         let behind = [cut(Some(10), Some(20)), cut(Some(20), None)];
         replace(&connection, "fact_loan", Some(10), &behind).await.unwrap();
         let verified = Verified { run_id: 7, at: time(5) };
-        note(&connection, "fact_loan", &[Some(10), None], verified)
-            .await
-            .unwrap();
+        let digest = Some(Digest { rows: 3, sum: -4 });
+        let ranges = [cut(None, Some(10)), cut(Some(20), None)].map(|range| VerificationRange { digest, ..range });
+        note(&connection, "fact_loan", &ranges, verified).await.unwrap();
         let expected = [cut(None, Some(10)), cut(Some(10), Some(20)), cut(Some(20), None)];
         let mut expected = expected.to_vec();
-        expected[0].verified = Some(verified);
-        expected[2].verified = Some(verified);
+        for range in [0, 2] {
+            expected[range].verified = Some(verified);
+            expected[range].digest = digest;
+        }
         assert_eq!(of_table(&connection, "fact_loan").await.unwrap(), expected);
         assert_eq!(load(&connection).await.unwrap()["fact_loan"], expected);
     }

@@ -94,6 +94,7 @@ fn tables() -> Vec<TableCreateStatement> {
             .col(big_integer("up_to"))
             .col(big_integer_null("verified_run"))
             .col(date_time_null("verified_at"))
+            .col(string_null("digest"))
             .primary_key(Index::create().col("target_table").col("up_to"))
             .to_owned(),
         Table::create()
@@ -115,6 +116,7 @@ fn tables() -> Vec<TableCreateStatement> {
             .col(string("server"))
             .col(string("schema"))
             .col(string("columns"))
+            .col(big_integer("digest_seed"))
             .to_owned(),
     ]
 }
