@@ -1,4 +1,4 @@
-//! Pictures for the README, of what its commands print: the test of the README types them.
+//! Pictures for the command reference, of what its commands print: the test of the documents types them.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::terminal;
 use crate::transcript::{Command, Event};
 
 const README: Described = Described {
-    name: "readme::the_readme_shows_what_the_commands_print",
+    name: "readme::the_documents_show_what_the_commands_print",
     title: "README",
     command: "",
     verifies: "",
