@@ -3,7 +3,7 @@ CREATE TABLE country (code CHAR(2) NOT NULL PRIMARY KEY, name VARCHAR(40) NOT NU
 CREATE TABLE department (dept_no VARCHAR(8) NOT NULL PRIMARY KEY, name VARCHAR(40) NOT NULL, is_closed BOOLEAN NOT NULL);
 CREATE TABLE employee (emp_no INT UNSIGNED NOT NULL PRIMARY KEY, name VARCHAR(40) NOT NULL, born DATE, country CHAR(2));
 CREATE TABLE assignment (emp_no INT UNSIGNED NOT NULL, dept_no VARCHAR(8) NOT NULL, from_date DATE NOT NULL,
-  hours DECIMAL(6,3) NOT NULL, PRIMARY KEY (emp_no, dept_no, from_date));
+  hours DECIMAL(6,3), PRIMARY KEY (emp_no, dept_no, from_date));
 CREATE TABLE grade (code VARCHAR(8) NOT NULL, country CHAR(2) NOT NULL, salary DECIMAL(12,2) NOT NULL,
   PRIMARY KEY (code, country));
 
@@ -16,4 +16,5 @@ INSERT INTO assignment SELECT emp_no, ELT(1 + emp_no % 3, 'd-1', 'd-2', 'D-3'), 
   10 + emp_no / 8 FROM employee;
 INSERT INTO assignment SELECT emp_no, 'd-1', '2024-06-01', 5.125 FROM employee;
 INSERT INTO assignment SELECT emp_no, 'd-2', '2024-06-01', 6.5 FROM employee WHERE emp_no % 2 = 0;
+INSERT INTO assignment VALUES (150, 'd-2', '2025-01-01', NULL);
 INSERT INTO grade VALUES ('A', 'AT', 1000.00), ('A', 'BR', 900.50), ('B', 'AT', 2000.00), ('C,1', 'CA', 1500.25);

@@ -46,7 +46,7 @@ pub struct Sandbox {
 pub struct Run {
     pub code: i32,
     pub stdout: String,
-    #[expect(dead_code, reason = "shown when a test fails")]
+    #[allow(dead_code, reason = "shown when a test fails")]
     pub stderr: String,
 }
 

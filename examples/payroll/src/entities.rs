@@ -93,7 +93,8 @@ pub mod fact_assignment {
         pub from_date: Date,
         pub employee_key: i64,
         pub department_key: i64,
-        pub hours: f64,
+        /// NULL if nobody has said.
+        pub hours: Option<f64>,
         #[sea_orm(default_value = 0)]
         pub run_id: i64,
     }

@@ -74,7 +74,7 @@ pub mod assignment {
         pub dept_no: String,
         #[sea_orm(primary_key, auto_increment = false)]
         pub from_date: Date,
-        pub hours: Decimal,
+        pub hours: Option<Decimal>,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

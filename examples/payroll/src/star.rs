@@ -15,7 +15,7 @@ use crate::source::{assignment, country, department, employee, grade};
 
 /// code to country_key.
 static COUNTRY: LazyLock<Lookup> =
-    LazyLock::new(|| Lookup::in_target("country", dim_country::Column::Code, dim_country::Column::CountryKey));
+    LazyLock::new(|| Lookup::in_target("a country", dim_country::Column::Code, dim_country::Column::CountryKey));
 
 /// dept_no to department_key.
 static DEPARTMENT: LazyLock<Lookup> = LazyLock::new(|| {
@@ -61,7 +61,7 @@ source_record! {
         emp_no: Integer = assignment::Column::EmpNo,
         dept_no: String = assignment::Column::DeptNo,
         from_date: NaiveDate = assignment::Column::FromDate,
-        hours: Decimal = assignment::Column::Hours,
+        hours: Option<Decimal> = assignment::Column::Hours,
     }
 }
 
@@ -124,6 +124,7 @@ const HOURS: Measure = Measure {
 fn assignments() -> Table {
     use fact_assignment::Column;
     Table::fact::<fact_assignment::Entity, Assignment>(|row, lookups| {
+        let hours = row.hours.map(|hours| fixed_point::real(hours, HOURS.decimals, "hours"));
         Ok(fact_assignment::ActiveModel {
             assignment_key: NotSet,
             emp_no: Set(row.emp_no.0),
@@ -131,7 +132,7 @@ fn assignments() -> Table {
             department_key: Set(lookups.find(&DEPARTMENT, &row.dept_no)?),
             dept_no: Set(row.dept_no),
             from_date: Set(row.from_date),
-            hours: Set(fixed_point::real(row.hours, HOURS.decimals, "hours")?),
+            hours: Set(hours.transpose()?),
             run_id: NotSet,
         })
     })
@@ -144,7 +145,7 @@ fn assignments() -> Table {
     .looks_up(&DEPARTMENT, assignment::Column::DeptNo)
     .totals(
         Totals::of(|row: Assignment, _: &Lookups| {
-            let hours = fixed_point::whole(row.hours, HOURS.decimals);
+            let hours = row.hours.and_then(|hours| fixed_point::whole(hours, HOURS.decimals));
             Entry::default().in_group(Some(row.dept_no)).adds([hours.unwrap_or(0)])
         })
         .grouped_by(

@@ -6,7 +6,7 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 
 use crate::changes::detect::Deltas;
 use crate::declare::integer::Key;
-use crate::declare::lookup::LookupScope;
+use crate::declare::lookup::{LookupScope, Side};
 use crate::declare::scope::{KEYS_A_STATEMENT, Scope};
 use crate::declare::star::Star;
 use crate::declare::table::{Table, TargetPageKey, WHOLE_TABLE, When};
@@ -107,14 +107,15 @@ impl Changes<'_> {
             return reject::page_keys(&self.target, table).await;
         }
         let doing = || format!("reading the quarantined rows of {}", table.source_table);
-        let parents: HashSet<&str> = self
-            .star
-            .tables()
-            .filter(|parent| {
-                let outcome = self.outcomes.get(parent.name);
+        let lookups = table.needs.iter().map(|need| need.lookup);
+        // A rejection names its parent as the lookup does that did not find it.
+        let parents: HashSet<&str> = lookups
+            .filter(|lookup| lookup.side == Side::Target)
+            .filter(|lookup| {
+                let outcome = self.outcomes.get(lookup.table);
                 outcome.is_some_and(|outcome| !outcome.changed.is_empty())
             })
-            .map(|parent| parent.source_table)
+            .map(|lookup| lookup.name)
             .collect();
         if parents.is_empty() {
             return Ok(Vec::new());

@@ -10,7 +10,7 @@ use sea_orm::ConnectionTrait;
 
 use crate::changes::Context;
 use crate::error::{Error, Result};
-use crate::source::{Server, Source};
+use crate::source::{Server, Source, check};
 use crate::target::bookkeeping::source_record::{self, SourceRecord};
 use crate::target::bookkeeping::state::{self, States};
 use crate::target::bookkeeping::time;
@@ -30,7 +30,11 @@ fn record_of(server: &Server, columns: &SourceColumns) -> SourceRecord {
     SourceRecord {
         server: server.id.clone(),
         schema: server.schema.clone(),
-        columns: columns.clone(),
+        // How many digits a number has makes no other source of it.
+        columns: columns
+            .iter()
+            .map(|(column, full_type)| (column.clone(), check::data_type(full_type).to_owned()))
+            .collect(),
     }
 }
 

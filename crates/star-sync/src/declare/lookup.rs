@@ -297,14 +297,24 @@ pub struct Lookups {
 
 impl Lookups {
     /// The value of `key`, if the source (or the star) has it.
+    ///
+    /// # Panics
+    /// If the table does not declare the lookup: a row must not be taken for one without its parent because of that.
     pub fn get<'a>(&self, lookup: &Lookup, key: impl Into<KeyRef<'a>>) -> Option<i64> {
-        self.map(lookup).and_then(|map| map.get(key))
+        let Some(map) = self.map(lookup) else {
+            let Lookup { name, table, .. } = lookup;
+            panic!("the lookup {name} in {table} is used by a mapping whose table does not declare it with looks_up");
+        };
+        map.get(key)
     }
 
     /// The value of `key`, or the rejection that says its parent is not there.
     ///
     /// # Errors
     /// If there is none.
+    ///
+    /// # Panics
+    /// As [`Lookups::get`].
     pub fn find<'a>(&self, lookup: &Lookup, key: impl Into<KeyRef<'a>>) -> Result<i64, Rejection> {
         let key = key.into();
         self.get(lookup, key)

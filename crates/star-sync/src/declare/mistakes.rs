@@ -3,6 +3,7 @@
 use crate::declare::lookup::{KeyType, KeysFrom, Need, Side};
 use crate::declare::personal;
 use crate::declare::row::CellType;
+use crate::declare::source_record::SelectedColumn;
 use crate::declare::source_table::Family;
 use crate::declare::star::Star;
 use crate::declare::table::{Kind, Table, TargetPageKey};
@@ -18,6 +19,8 @@ pub(crate) fn of(star: &Star) -> Vec<String> {
         let of_table = [
             table.mistakes.clone(),
             of_sources(star, table),
+            of_joins(table),
+            of_references(star, table),
             of_columns(table),
             of_key(table),
             of_lookups(star, table),
@@ -27,6 +30,11 @@ pub(crate) fn of(star: &Star) -> Vec<String> {
         ];
         let of_table = of_table.into_iter().flatten();
         mistakes.extend(of_table.map(|mistake| format!("{}: {mistake}", table.name)));
+    }
+    for (position, source) in star.sources.iter().enumerate() {
+        if star.sources[..position].iter().any(|other| other.name == source.name) {
+            mistakes.push(format!("{} is listed twice among the source tables", source.name));
+        }
     }
     if let Some(calendar) = &star.calendar {
         let unsupported = calendar
@@ -59,6 +67,35 @@ fn of_sources(star: &Star, table: &Table) -> Vec<String> {
     let missing = others.filter(|source| star.source(source).is_none());
     mistakes.extend(missing.map(|source| format!("{source} is not a source table")));
     mistakes
+}
+
+/// What it reads of other tables than its own.
+fn of_joins(table: &Table) -> Vec<String> {
+    let without_join = |column: &&SelectedColumn, joined: &dyn Fn(&str) -> bool| {
+        column.table != table.source_table && !joined(&column.table)
+    };
+    let of_record = table.selected.iter();
+    let of_record = of_record.filter(|column| without_join(column, &|name| table.joined.contains(&name)));
+    let totals = table.totals.iter();
+    let of_totals = totals.flat_map(|totals| {
+        let columns = totals.columns.iter();
+        columns.filter(|column| without_join(column, &|name| totals.joined.iter().any(|joined| joined == name)))
+    });
+    of_record
+        .chain(of_totals)
+        .map(|column| format!("it reads {}.{} without joining {0}", column.table, column.name))
+        .collect()
+}
+
+/// The tables that it refers to.
+fn of_references(star: &Star, table: &Table) -> Vec<String> {
+    let calendar = star.calendar.as_ref().map(|calendar| calendar.table);
+    let is_known = |parent: &str| star.table(parent).is_some() || calendar == Some(parent);
+    let parents = table.references.iter().map(|reference| &reference.parent);
+    let unknown = parents.filter(|parent| !is_known(parent));
+    unknown
+        .map(|parent| format!("it refers to {parent}, which is neither a table of the star nor its calendar"))
+        .collect()
 }
 
 /// The columns that it has, and those that are named.
@@ -130,6 +167,9 @@ fn of_lookups(star: &Star, table: &Table) -> Vec<String> {
                 Side::Target => star.table(lookup.table).map(|table| table.natural_key == [lookup.key]),
                 Side::Source => star.source(lookup.table).map(|_| true),
             };
+            if lookup.side == Side::Target && lookup.table == table.name {
+                mistakes.push("it looks up itself, which is not loaded yet: keep the natural key instead".to_owned());
+            }
             match by_natural_key {
                 None => mistakes.push(format!("it looks up {}, which is not declared", lookup.table)),
                 Some(false) => mistakes.push(format!(
@@ -241,6 +281,31 @@ mod tests {
             tables.push(loan.looks_up(&made_up::BOOK, made_up::book::Column::BookId));
         });
         assert_eq!(mistakes, "fact_loan: it looks up book.book_id, which it does not read");
+    }
+
+    #[test]
+    fn a_table_does_not_look_up_itself_nor_refer_to_one_that_is_not_there() {
+        let mistakes = mistakes_of(|tables| {
+            let mut book = tables.remove(0).looks_up(&made_up::BOOK, made_up::book::Column::BookId);
+            book.references.push(crate::declare::table::Reference {
+                column: "book_id",
+                parent: "dim_date".to_owned(),
+                parent_column: "date_key".to_owned(),
+            });
+            book.selected.push(SelectedColumn {
+                table: "shelf".to_owned(),
+                name: "place",
+                family: Family::Text,
+            });
+            tables.insert(0, book);
+        });
+        for mistake in [
+            "dim_book: it looks up itself, which is not loaded yet",
+            "dim_book: it refers to dim_date, which is neither a table of the star nor its calendar",
+            "dim_book: it reads shelf.place without joining shelf",
+        ] {
+            assert!(mistakes.contains(mistake), "{mistakes}");
+        }
     }
 
     #[test]

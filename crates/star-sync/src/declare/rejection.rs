@@ -22,12 +22,12 @@ codes! {
 pub struct Rejection {
     pub code: ReasonCode,
     pub reason: String,
-    /// The table of the parent that is not there, if that is the reason.
+    /// The parent that is not there, if that is the reason, as the lookup is named that did not find it.
     pub missing_parent: Option<&'static str>,
 }
 
 impl Rejection {
-    /// The parent of this table and key is missing.
+    /// The parent that a lookup of this name has not found is missing.
     pub fn missing(parent: &'static str, key: impl fmt::Display) -> Self {
         Self {
             code: ReasonCode::MissingParent,

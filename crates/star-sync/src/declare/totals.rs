@@ -26,8 +26,9 @@ pub struct Totals {
     pub(crate) group: Option<GroupedBy>,
     /// The sums beside the number of rows, each with the target's expression for a row.
     pub(crate) sums: Vec<(Measure, fn() -> Expr)>,
-    /// What of a source row is read for it.
+    /// What of a source row is read for it, and from which tables beside its own.
     pub(crate) columns: Vec<SelectedColumn>,
+    pub(crate) joined: Vec<String>,
     select: fn() -> SelectStatement,
     /// What `entry` looks up, in tables of the source alone.
     pub(crate) needs: Vec<Need>,
@@ -180,6 +181,10 @@ impl Totals {
             group: None,
             sums: vec![],
             columns: R::columns(),
+            joined: R::joins()
+                .iter()
+                .map(|join| join.to_tbl.sea_orm_table().to_string())
+                .collect(),
             select: R::select,
             needs: vec![],
             entry: Box::new(move |row, lookups| {
@@ -218,7 +223,7 @@ impl Totals {
         self
     }
 
-    /// A sum: what a row of the target adds to it, in whole numbers of its smallest unit.
+    /// A sum: what a row of the target adds to it, in whole numbers of its smallest unit. NULL adds nothing.
     #[must_use]
     pub fn sum(mut self, measure: Measure, of_target: fn() -> Expr) -> Self {
         self.sums.push((measure, of_target));
@@ -303,7 +308,7 @@ impl Totals {
         }
         select.expr(Expr::col(Asterisk).count());
         for (_, of_target) in &self.sums {
-            select.expr(Func::sum(of_target()));
+            select.expr(Expr::expr(Func::sum(of_target())).if_null(0));
         }
         select
     }

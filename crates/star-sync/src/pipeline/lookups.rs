@@ -133,7 +133,7 @@ impl LookupSource {
             let maps = self.load_keys(&together, &keys).await?;
             for (lookup, mut map) in together.into_iter().zip(maps) {
                 for key in &keys {
-                    if let Some(value) = self.corrected.get(lookup, key) {
+                    if let Some(value) = self.corrected.map(lookup).and_then(|map| map.get(key)) {
                         map.insert(key, value);
                     }
                 }

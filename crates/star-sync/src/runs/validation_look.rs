@@ -279,7 +279,9 @@ impl<'a> ValidationLook<'a> {
         for table in look.star.tables() {
             let mut totals = source_totals.of_period(table, period).await?;
             let rejected = totals::rejected(&sides.target, table, &sides.rejects).await?;
-            source_totals.take_out(table, period, &rejected, &mut totals).await?;
+            source_totals
+                .take_out(table, period, &rejected, &sides.target, &mut totals)
+                .await?;
             let (pending_rows, pending_totals) = if self.request.no_pending {
                 (0, Figures::new())
             } else {

@@ -138,6 +138,11 @@ impl FoundColumn {
     }
 }
 
+/// The data type of a full type, as `information_schema` names it.
+pub(crate) fn data_type(full_type: &str) -> &str {
+    full_type.split('(').next().unwrap_or(full_type)
+}
+
 /// How many digits a DECIMAL has behind the point, by its full type.
 pub(crate) fn scale(full_type: &str) -> u32 {
     let digits = full_type
@@ -205,6 +210,7 @@ mod tests {
         assert_eq!(found("decimal", Some((5, 2))).full_type(), "decimal(5,2)");
         assert_eq!(found("int", Some((10, 0))).full_type(), "int");
         assert_eq!([scale("decimal(20,9)"), scale("decimal(5,0)"), scale("int")], [9, 0, 0]);
+        assert_eq!([data_type("decimal(20,9)"), data_type("int")], ["decimal", "int"]);
     }
 
     #[test]

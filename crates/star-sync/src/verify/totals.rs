@@ -180,16 +180,21 @@ impl<'a> SourceTotals<'a> {
         Ok(figures)
     }
 
-    /// Takes out what rejected rows have added: they explain themselves.
+    /// Takes out what rejected rows have added: they explain themselves. Where a page key is not all of a row's key, others
+    /// stand beside them: then both sides count as equal for these page keys.
     pub(crate) async fn take_out(
         &self,
         table: &'static Table,
         period: &Period,
         rejected: &[i64],
+        target: &TargetReader,
         figures: &mut Figures,
     ) -> Result<()> {
         for scope in Scope::of_keys(rejected.iter().copied(), KEYS_A_STATEMENT) {
             subtract_all(figures, self.of_scope(table, period, &scope).await?);
+            if !table.is_told_by_page_key() {
+                add_all(figures, of_target(target, table, period, &scope).await?);
+            }
         }
         figures.retain(|_, total| *total != Total::default());
         Ok(())

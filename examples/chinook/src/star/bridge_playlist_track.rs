@@ -38,7 +38,7 @@ pub enum Relation {
 impl ActiveModelBehavior for ActiveModel {}
 
 source_record! {
-    struct Entry of playlist_track::Entity {
+    struct Listed of playlist_track::Entity {
         playlist_id: Integer = playlist_track::Column::PlaylistId,
         track_id: Integer = playlist_track::Column::TrackId,
     }
@@ -50,9 +50,9 @@ pub fn table() -> Table {
         .looks_up(&TRACK, playlist_track::Column::TrackId)
 }
 
-fn map(entry: Entry, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
+fn map(listed: Listed, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
     Ok(ActiveModel {
-        playlist_key: Set(lookups.find(&PLAYLIST, entry.playlist_id)?),
-        track_key: Set(lookups.find(&TRACK, entry.track_id)?),
+        playlist_key: Set(lookups.find(&PLAYLIST, listed.playlist_id)?),
+        track_key: Set(lookups.find(&TRACK, listed.track_id)?),
     })
 }

@@ -28,8 +28,8 @@ static PAYROLL: Example = Example {
         ),
         (
             "fact_assignment",
-            "SELECT CONCAT_WS('|', emp_no, dept_no, from_date, ROUND(hours * 1000)) FROM assignment",
-            "SELECT concat_ws('|', e.emp_no, d.dept_no, from_date, CAST(round(hours * 1000) AS INTEGER)) \
+            "SELECT CONCAT_WS('|', emp_no, dept_no, from_date, COALESCE(ROUND(hours * 1000), '-')) FROM assignment",
+            "SELECT concat_ws('|', e.emp_no, d.dept_no, from_date, coalesce(CAST(round(hours * 1000) AS INTEGER), '-')) \
              FROM fact_assignment f JOIN dim_employee e USING (employee_key) JOIN dim_department d USING (department_key) \
              WHERE f.emp_no = e.emp_no AND f.dept_no = d.dept_no",
         ),
@@ -137,6 +137,9 @@ fn a_row_returns_from_quarantine_under_its_key_whatever_its_natural_key_is() {
     payroll.run(&["incremental"]).ends_with(0);
     let waiting = payroll.star("SELECT key FROM sync_reject WHERE source_table = 'grade'");
     assert_eq!(waiting, [r"C\,1,CA"]);
+    // What waits explains itself; rows beside it, of the same employees, are compared all the same.
+    payroll.run(&["validate", "--no-pending"]).ends_with(0);
+    payroll.run(&["full-load"]).ends_with(0);
     payroll.change(&[
         "INSERT INTO department VALUES ('d-1', 'Sales again', FALSE)",
         "INSERT INTO country VALUES ('CA', 'Canada again')",
