@@ -263,12 +263,7 @@ async fn gone(look: &Look<'_>, snapshot: &Snapshot, sides: &Sides<'_>, table: &T
 
 async fn source_keys(snapshot: &Snapshot, table: &Table, scope: &Scope) -> Result<Vec<i64>> {
     let doing = || format!("reading the keys of {}, {scope}", table.source_table);
-    let select = Query::select()
-        .expr(table.source_page_key())
-        .from(table.source_table)
-        .cond_where(table.source_rows())
-        .cond_where(scope.contains(&table.source_page_key()))
-        .to_owned();
+    let select = table.source_rows_in(scope).expr(table.source_page_key()).to_owned();
     let rows = snapshot.reader().all(&select).await.source(doing)?;
     rows.iter()
         .map(|row| row.try_get_by_index::<Key>(0).map(|key| key.0).source(doing))

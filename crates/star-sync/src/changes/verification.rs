@@ -39,8 +39,8 @@ struct Candidate {
     differs: bool,
 }
 
-/// Verifies key ranges of the backlog for as long as `budget`: those that their digests say are unchanged are done; the others are compared row by row, then those that have
-/// waited longest.
+/// Verifies key ranges of the backlog for as long as `budget`: by their digests where these are enough; the others row by
+/// row, first those that differ, then those that have waited longest.
 pub(crate) async fn verify(
     applier: &mut Applier<'_>,
     states: &States,
@@ -59,7 +59,6 @@ pub(crate) async fn verify(
     let all = candidates.len();
     sum_up(pass, states).await?;
     let by_digest = verify_by_digest(pass, &mut candidates, began + budget).await?;
-    candidates.retain(|candidate| !candidate.digest_is_enough);
     // Of ranges without a digest. Looking at the sums is worth less than comparing: it gets half of the time at most.
     look_at_sums(pass, &mut candidates, began + budget / 2).await?;
     candidates.sort_by_key(urgency);
@@ -220,6 +219,9 @@ async fn verify_by_digest(
     for table in pass.star().tables() {
         let is_due = |candidate: &mut Candidate| candidate.table.name == table.name && candidate.digest_is_enough;
         let mut due: Vec<Candidate> = candidates.extract_if(.., is_due).collect();
+        if due.is_empty() {
+            continue;
+        }
         let Some(plan) = digests::plan(pass, table).await? else {
             candidates.append(&mut due);
             continue;
@@ -251,6 +253,9 @@ async fn verify_by_digest(
 
 /// Notes that ranges were verified, each with the digest that it has in the pass's snapshot.
 async fn note(pass: &Pass<'_>, table: &Table, ranges: &[VerificationRange]) -> Result<()> {
+    if ranges.is_empty() {
+        return Ok(());
+    }
     let mut ranges = ranges.to_vec();
     if let Some(plan) = digests::plan(pass, table).await? {
         let found = digests::of_ranges(pass, table, &plan, &ranges).await?;
@@ -284,12 +289,8 @@ async fn look_at_sums(pass: &Pass<'_>, candidates: &mut [Candidate], deadline: I
 /// The row count and the sums of a range in the source; `None` where a number is too large to be told.
 async fn source_sums(pass: &Pass<'_>, table: &Table, scope: &Scope) -> Result<Option<Vec<Decimal>>> {
     let doing = || format!("summing up {}, {scope}", table.source_table);
-    let mut select = Query::select();
-    select
-        .expr(Expr::col(Asterisk).count())
-        .from(table.source_table)
-        .cond_where(table.source_rows())
-        .cond_where(scope.contains(&table.source_page_key()));
+    let mut select = table.source_rows_in(scope);
+    select.expr(Expr::col(Asterisk).count());
     for sum in &table.sums {
         select.expr(Func::sum((sum.source)()));
     }

@@ -9,7 +9,7 @@ use sea_orm::{
 use crate::declare::lookup::{KeysFrom, Lookup, Lookups, Need};
 use crate::declare::rejection::Rejection;
 use crate::declare::row::{Column, columns_of, mapped_by, notes_its_run, surrogate_key_of};
-use crate::declare::source_record::{SelectedColumn, SourceRecord};
+use crate::declare::source_record::{SelectedColumn, SourceRecord, joined_of, position_of};
 use crate::declare::source_table::Family;
 use crate::declare::table::{
     Follows, Kind, LookedUp, Publish, Reference, Sum, Table, TargetPageKey, WHOLE_TABLE, When,
@@ -95,7 +95,7 @@ impl Table {
             },
             needs: vec![],
             publishes: vec![],
-            joined: joined_of::<R>(source_table),
+            joined: joined_of::<R>(),
             looked_up: vec![],
             follows: vec![],
             date_columns: vec![],
@@ -252,12 +252,9 @@ impl Table {
     }
 
     fn position_in_record(&mut self, column: impl ColumnTrait) -> usize {
-        let wanted = SelectedColumn::new(column);
-        let position = self.selected.iter().position(|selected| *selected == wanted);
-        position.unwrap_or_else(|| {
-            let SelectedColumn { table, name, .. } = wanted;
+        position_of(&self.selected, column).unwrap_or_else(|column| {
             self.mistakes
-                .push(format!("it looks up {table}.{name}, which it does not read"));
+                .push(format!("it looks up {column}, which it does not read"));
             0
         })
     }
@@ -275,18 +272,6 @@ fn natural_key_of<E: EntityTrait>(kind: Kind) -> Vec<&'static str> {
     };
     let names = E::Column::iter().map(|column| column.as_str());
     names.filter(|name| is_unique(name)).collect()
-}
-
-/// The tables that a record reads beside its own, or passes on the way to them.
-fn joined_of<R: SourceRecord>(source_table: &str) -> Vec<&'static str> {
-    let mut joined: Vec<&'static str> = Vec::new();
-    for relation in R::joins() {
-        let table: &'static str = relation.to_tbl.sea_orm_table().to_string().leak();
-        if table != source_table && !joined.contains(&table) {
-            joined.push(table);
-        }
-    }
-    joined
 }
 
 /// The foreign keys that an entity's relations declare, each of one column.

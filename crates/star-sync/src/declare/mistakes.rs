@@ -1,9 +1,8 @@
 //! What is wrong with a declaration, as far as the compiler could not tell.
 
-use crate::declare::lookup::{KeyType, KeysFrom, Need, Side};
+use crate::declare::lookup::{KeyType, KeysFrom, Lookup, Need, Side};
 use crate::declare::personal;
 use crate::declare::row::CellType;
-use crate::declare::source_record::SelectedColumn;
 use crate::declare::source_table::Family;
 use crate::declare::star::Star;
 use crate::declare::table::{Kind, Table, TargetPageKey};
@@ -71,20 +70,17 @@ fn of_sources(star: &Star, table: &Table) -> Vec<String> {
 
 /// What it reads of other tables than its own.
 fn of_joins(table: &Table) -> Vec<String> {
-    let without_join = |column: &&SelectedColumn, joined: &dyn Fn(&str) -> bool| {
-        column.table != table.source_table && !joined(&column.table)
-    };
-    let of_record = table.selected.iter();
-    let of_record = of_record.filter(|column| without_join(column, &|name| table.joined.contains(&name)));
-    let totals = table.totals.iter();
-    let of_totals = totals.flat_map(|totals| {
-        let columns = totals.columns.iter();
-        columns.filter(|column| without_join(column, &|name| totals.joined.iter().any(|joined| joined == name)))
-    });
-    of_record
-        .chain(of_totals)
-        .map(|column| format!("it reads {}.{} without joining {0}", column.table, column.name))
-        .collect()
+    let totals = table.totals.iter().map(|totals| (&totals.columns, &totals.joined));
+    let records = [(&table.selected, &table.joined)].into_iter().chain(totals);
+    let mut mistakes = Vec::new();
+    for (columns, joined) in records {
+        let is_there = |name: &str| name == table.source_table || joined.contains(&name);
+        let without_join = columns.iter().filter(|column| !is_there(&column.table));
+        mistakes.extend(
+            without_join.map(|column| format!("it reads {}.{} without joining {0}", column.table, column.name)),
+        );
+    }
+    mistakes
 }
 
 /// The tables that it refers to.
@@ -179,7 +175,7 @@ fn of_lookups(star: &Star, table: &Table) -> Vec<String> {
                 Some(true) => {}
             }
             match need.keys {
-                KeysFrom::Values(earlier) if !is_among(earlier_needs(needs, position), earlier) => {
+                KeysFrom::Values(earlier) if !is_among(&needs[..position], earlier) => {
                     mistakes.push(format!("it looks up through {} before it looks that up", earlier.name));
                 }
                 KeysFrom::Column(column)
@@ -207,11 +203,7 @@ fn of_lookups(star: &Star, table: &Table) -> Vec<String> {
     mistakes
 }
 
-fn earlier_needs(needs: &[Need], position: usize) -> &[Need] {
-    &needs[..position]
-}
-
-fn is_among(needs: &[Need], lookup: &crate::declare::lookup::Lookup) -> bool {
+fn is_among(needs: &[Need], lookup: &Lookup) -> bool {
     needs.iter().any(|need| need.lookup == lookup)
 }
 
@@ -260,7 +252,7 @@ mod tests {
     use std::sync::LazyLock;
 
     use super::*;
-    use crate::declare::lookup::Lookup;
+    use crate::declare::source_record::SelectedColumn;
     use crate::made_up;
 
     fn mistakes_of(change: impl FnOnce(&mut Vec<Table>)) -> String {

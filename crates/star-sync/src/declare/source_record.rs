@@ -1,7 +1,7 @@
 //! What a mapping reads of one source row: a struct, the select that fills it and its decoding, from one list.
 
 use sea_orm::sea_query::SelectStatement;
-use sea_orm::{ColumnTrait, EntityTrait, RelationDef};
+use sea_orm::{ColumnTrait, EntityName, EntityTrait, RelationDef};
 
 use crate::declare::rejection::Rejection;
 use crate::declare::source_rows::SourceRow;
@@ -44,6 +44,29 @@ impl SelectedColumn {
             family: Family::of(column.def().get_column_type()),
         }
     }
+}
+
+/// Where a column stands among those that a record reads.
+///
+/// # Errors
+/// The column's name with its table, if it is not among them.
+pub(crate) fn position_of(columns: &[SelectedColumn], column: impl ColumnTrait) -> Result<usize, String> {
+    let wanted = SelectedColumn::new(column);
+    let position = columns.iter().position(|column| *column == wanted);
+    position.ok_or_else(|| format!("{}.{}", wanted.table, wanted.name))
+}
+
+/// The tables that a record reads beside its own, or passes on the way to them.
+pub(crate) fn joined_of<R: SourceRecord>() -> Vec<&'static str> {
+    let own = R::Entity::default();
+    let mut joined: Vec<&'static str> = Vec::new();
+    for relation in R::joins() {
+        let table: &'static str = relation.to_tbl.sea_orm_table().to_string().leak();
+        if table != own.table_name() && !joined.contains(&table) {
+            joined.push(table);
+        }
+    }
+    joined
 }
 
 /// Declares what a mapping reads of a source row: fields with the columns that fill them, those of the source's primary

@@ -2,12 +2,13 @@
 //!
 //! Full load, incremental run and validation are uses of the same declaration.
 
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, JoinType, SelectStatement};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, JoinType, Query, SelectStatement};
 use sea_orm::{Condition, DbErr, RelationDef};
 
 use crate::declare::lookup::{Lookup, Need, Side};
 use crate::declare::period::Period;
 use crate::declare::row::{Column, RowMap};
+use crate::declare::scope::Scope;
 use crate::declare::source_record::SelectedColumn;
 use crate::declare::source_rows::SourceRow;
 use crate::declare::totals::{Dates, Totals};
@@ -158,6 +159,15 @@ impl Table {
     /// Which source rows belong to the table, as a condition on them.
     pub(crate) fn source_rows(&self) -> Condition {
         Condition::all().add_option(self.only.map(|only| only()))
+    }
+
+    /// Begins a select of the source rows of a scope that belong to the table.
+    pub(crate) fn source_rows_in(&self, scope: &Scope) -> SelectStatement {
+        Query::select()
+            .from(self.source_table)
+            .cond_where(self.source_rows())
+            .cond_where(scope.contains(&self.source_page_key()))
+            .to_owned()
     }
 
     /// The day at which a row counts in the totals.

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::declare::date_key;
 use crate::declare::lookup::{KeysFrom, Lookup, Lookups, Need};
-use crate::declare::source_record::{SelectedColumn, SourceRecord};
+use crate::declare::source_record::{SelectedColumn, SourceRecord, joined_of, position_of};
 use crate::declare::source_rows::SourceRow;
 use crate::declare::source_table::SourceTable;
 
@@ -28,7 +28,7 @@ pub struct Totals {
     pub(crate) sums: Vec<(Measure, fn() -> Expr)>,
     /// What of a source row is read for it, and from which tables beside its own.
     pub(crate) columns: Vec<SelectedColumn>,
-    pub(crate) joined: Vec<String>,
+    pub(crate) joined: Vec<&'static str>,
     select: fn() -> SelectStatement,
     /// What `entry` looks up, in tables of the source alone.
     pub(crate) needs: Vec<Need>,
@@ -181,10 +181,7 @@ impl Totals {
             group: None,
             sums: vec![],
             columns: R::columns(),
-            joined: R::joins()
-                .iter()
-                .map(|join| join.to_tbl.sea_orm_table().to_string())
-                .collect(),
+            joined: joined_of::<R>(),
             select: R::select,
             needs: vec![],
             entry: Box::new(move |row, lookups| {
@@ -258,12 +255,9 @@ impl Totals {
     }
 
     fn position(&mut self, column: impl ColumnTrait) -> usize {
-        let wanted = SelectedColumn::new(column);
-        let position = self.columns.iter().position(|column| *column == wanted);
-        position.unwrap_or_else(|| {
-            let SelectedColumn { table, name, .. } = wanted;
+        position_of(&self.columns, column).unwrap_or_else(|column| {
             self.mistakes
-                .push(format!("totals use {table}.{name}, which their record does not read"));
+                .push(format!("totals use {column}, which their record does not read"));
             0
         })
     }

@@ -8,7 +8,7 @@ use tracing::info;
 
 use crate::declare::lookup::{LookupKey, Lookups};
 use crate::declare::rejection::Reject;
-use crate::declare::row::{Columns, HeldRow};
+use crate::declare::row::{Columns, HeldRow, key_part};
 use crate::declare::scope::Scope;
 use crate::declare::source_rows::SourceRows;
 use crate::declare::table::Table;
@@ -237,6 +237,16 @@ pub struct RowKey {
     pub page_key: i64,
     /// The first column of it, which is all of it but for bridges and facts.
     pub natural_key: LookupKey,
+}
+
+impl From<&HeldRow> for RowKey {
+    fn from(row: &HeldRow) -> Self {
+        let first = row.natural_key.first();
+        Self {
+            page_key: row.page_key,
+            natural_key: first.map_or(LookupKey::Number(row.page_key), key_part),
+        }
+    }
 }
 
 /// Rows of dimensions that are gone from the source and still to be deleted, by dimension. They go at the end of a run,

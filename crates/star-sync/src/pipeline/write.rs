@@ -6,8 +6,7 @@ use std::sync::Arc;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, Value};
 
 use crate::declare::date_key;
-use crate::declare::lookup::LookupKey;
-use crate::declare::row::{Columns, integer, key_part, key_text};
+use crate::declare::row::{Columns, integer, key_text};
 use crate::declare::scope::Scope;
 use crate::declare::star::{Star, Years};
 use crate::declare::table::{Kind, RowIdentity, Table, TargetPageKey, WHOLE_TABLE};
@@ -239,15 +238,7 @@ impl Writer {
         }
         outcome.counts.add(counts);
         if self.collect_changes || table.kind == Kind::Dimension {
-            outcome.deleted.extend(batch.deletes.iter().map(|row| {
-                RowKey {
-                    page_key: row.page_key,
-                    natural_key: row
-                        .natural_key
-                        .first()
-                        .map_or(LookupKey::Number(row.page_key), key_part),
-                }
-            }));
+            outcome.deleted.extend(batch.deletes.iter().map(RowKey::from));
         }
         if self.collect_changes {
             outcome.changed.extend(batch.changed);

@@ -118,27 +118,17 @@ impl Sides<'_> {
 
     /// All rows of the source table.
     pub(crate) async fn all_source_rows(&self, table: &Table) -> Result<i64> {
-        let select = match &table.only {
-            None => self.indexes.count(table.source_table),
-            Some(_) => Query::select()
-                .expr(Expr::col(Asterisk).count())
-                .from(table.source_table)
-                .cond_where(table.source_rows())
-                .to_owned(),
-        };
-        let number = self.source.number(&select).await;
+        if table.only.is_some() {
+            return self.source_rows(table, &Scope::ALL).await;
+        }
+        let number = self.source.number(&self.indexes.count(table.source_table)).await;
         number.source(|| format!("counting {}", table.source_table))
     }
 
     /// The rows that the source has of a scope.
     pub(crate) async fn source_rows(&self, table: &Table, scope: &Scope) -> Result<i64> {
-        let select = Query::select()
-            .expr(Expr::col(Asterisk).count())
-            .from(table.source_table)
-            .cond_where(table.source_rows())
-            .cond_where(scope.contains(&table.source_page_key()))
-            .to_owned();
-        let number = self.source.number(&select).await;
+        let mut select = table.source_rows_in(scope);
+        let number = self.source.number(select.expr(Expr::col(Asterisk).count())).await;
         number.source(|| format!("counting {}, {scope}", table.source_table))
     }
 

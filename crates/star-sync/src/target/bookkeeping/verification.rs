@@ -204,11 +204,8 @@ pub(crate) fn modified_run_of_others(star: &Star, table: &Table, states: &States
 
 /// The last run that found anything modified that `table` is made from.
 pub(crate) fn modified_run(star: &Star, table: &Table, states: &States) -> Option<i64> {
-    star.sources
-        .iter()
-        .filter(|source| table.is_made_from(source.name))
-        .filter_map(|source| states.get(source.name)?.modified_run)
-        .max()
+    let own = states.get(table.source_table).and_then(|state| state.modified_run);
+    own.max(modified_run_of_others(star, table, states))
 }
 
 /// How much of the star is verified, row by row.

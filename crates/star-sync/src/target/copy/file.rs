@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 use crate::declare::star::Names;
 use crate::error::{Error, Result};
 use crate::failpoint;
-use crate::target::sqlite::place::{HEADER, folder_of};
+use crate::target::sqlite::place::{HEADER, beside, folder_of};
 
 /// What an unfinished file's name ends with.
 const SUFFIX: &str = ".copying";
@@ -145,12 +145,6 @@ fn check_replaceable(copy: &Path, target: &Path, names: &Names) -> Result<()> {
         }),
         None => Ok(()),
     }
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut path = path.as_os_str().to_owned();
-    path.push(suffix);
-    PathBuf::from(path)
 }
 
 /// What an unfinished file's name begins with.

@@ -25,9 +25,7 @@ impl Lock {
         place::check(target, program)?;
         // By its real name: a link to the target is the target.
         let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
-        let mut path = target.clone().into_os_string();
-        path.push(".lock");
-        let path = PathBuf::from(path);
+        let path = place::beside(&target, ".lock");
         let failed = |cause| Error::TargetFile {
             path: path.clone(),
             verb: "locked",

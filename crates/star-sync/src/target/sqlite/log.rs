@@ -6,12 +6,13 @@
 //! and one that finds it grown too large does not begin.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use tracing::warn;
 
 use crate::error::{Doing, Error, Result};
+use crate::target::sqlite::place::beside;
 use crate::target::sqlite::pragma;
 
 /// A log is too large to append to if it is larger than this and than the file itself.
@@ -66,14 +67,6 @@ fn held(path: &Path) -> Error {
 /// The sizes of the file and of its log.
 pub fn sizes_bytes(path: &Path) -> (u64, u64) {
     (bytes(path), bytes(&beside(path, "-wal")))
-}
-
-/// A file that SQLite keeps beside the database, which it knows by its real name.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let mut path = path.into_os_string();
-    path.push(suffix);
-    PathBuf::from(path)
 }
 
 /// The size of a file; 0 if there is none.

@@ -4,7 +4,7 @@
 use std::fs::Metadata;
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
@@ -77,6 +77,14 @@ fn check_folder(path: &Path) -> Result<()> {
         Err(cause) if cause.kind() == ErrorKind::NotFound => Err(folder_error(path, "does not exist", cause)),
         Err(cause) => Err(folder_error(path, "cannot be entered", cause)),
     }
+}
+
+/// A file that stands beside the database, which is known by its real name.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut path = path.into_os_string();
+    path.push(suffix);
+    PathBuf::from(path)
 }
 
 pub(crate) fn folder_of(path: &Path) -> &Path {
