@@ -321,9 +321,9 @@ pub struct Repair {
 pub struct Explain {
     /// A dimension or a fact of the star, as in {fact}
     pub table: String,
-    /// The source's key of the row
+    /// The source's key of the row; the parts of a key of several columns joined by commas
     #[arg(allow_negative_numbers = true)]
-    pub key: i64,
+    pub key: String,
 }
 
 #[derive(Debug, Default, Args)]

@@ -69,6 +69,9 @@ fn of_code(code: Code) -> &'static str {
             "name the {Source} schema in --source; GRANT SELECT ON {source}.* to the account if the tables are there but \
              hidden from it"
         }
+        Code::DeclarationInvalid => {
+            "correct the program's declaration of its star, or its migrations; nothing was read or written"
+        }
         Code::SourceChanged => {
             "nothing was changed; if this is meant, `{program} full-load --accept-source` compares everything and takes \
              the source as it is now"

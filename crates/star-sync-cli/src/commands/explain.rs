@@ -21,12 +21,22 @@ pub(crate) async fn run(session: &Session, arguments: &Explain) -> Result<u8> {
             format!("name one of {}", names.join(", ")),
         ));
     };
+    let Some(row) = table.row_named(&arguments.key) else {
+        return Err(Error::setting(
+            Code::Usage,
+            format!("{} is not a key of {}", arguments.key, table.name),
+            format!(
+                "give the values of {}, with commas between several",
+                table.natural_key.join(", ")
+            ),
+        ));
+    };
     let path = target_path(&session.global)?;
     let source = session.connect(1).await?;
     let source_columns = check::columns(&source, session.star()).await?;
     let target = open_to_read(&path, session.star(), 2).await?;
     let look = session.look(&source, target.clone());
-    let explanation = explain::run(&look, &source_columns, table, arguments.key).await?;
+    let explanation = explain::run(&look, &source_columns, table, &row).await?;
     target.close().await.target(|| "closing the file".to_owned())?;
     let text = explanation::text(&explanation);
     session

@@ -12,8 +12,9 @@ use crate::declare::lookup::{KeysFrom, Lookup, LookupKey, Side};
 use crate::declare::period::Period;
 use crate::declare::row::RUN_COLUMN;
 use crate::declare::scope::Scope;
+use crate::declare::source_rows::SourceRow;
 use crate::declare::source_table::SourceTable;
-use crate::declare::table::{Kind, Table};
+use crate::declare::table::{Kind, RowIdentity, Table};
 use crate::error::{Doing, Result};
 use crate::pipeline::flow::{Job, Page};
 use crate::pipeline::look::Look;
@@ -68,16 +69,16 @@ pub(crate) async fn is_written_since(
     snapshot: &Snapshot,
     target: &TargetReader,
     states: &States,
-    row: (&'static Table, i64),
+    table: &'static Table,
+    row: &RowIdentity,
 ) -> Result<bool> {
-    let (table, key) = row;
-    let star = held(target, table, key).await?;
+    let star = held(target, table, row).await?;
     let Some(run_id) = star.as_ref().and_then(Cells::run_id) else {
         return Ok(false);
     };
     let run = history::find(&look.readers, run_id).await?;
     let mut search = Search::new(look, snapshot, target, states);
-    search.behind(table, key).await?;
+    search.behind(table, row).await?;
     Ok(was_written_since(&search.found, run.as_ref()))
 }
 
@@ -95,18 +96,36 @@ pub(crate) fn was_written_since(behind: &[RowBehind], run: Option<&Run>) -> bool
 }
 
 /// The row of the star, every column of it.
-pub(crate) async fn held(target: &TargetReader, table: &Table, key: i64) -> Result<Option<Cells>> {
-    let doing = || format!("reading {} {key}", table.name);
+pub(crate) async fn held(target: &TargetReader, table: &Table, row: &RowIdentity) -> Result<Option<Cells>> {
+    let doing = || format!("reading a row of {}", table.name);
     let select = Query::select()
         .column(Asterisk)
         .from(table.name)
-        .and_where(table.target_page_key().eq(key))
+        .cond_where(table.is_target_row(row))
         .to_owned();
     let rows = target.all(&select).await.target(doing)?;
     Ok(rows.first().map(|row| {
         let names = row.column_names().into_iter().enumerate();
         Cells(names.map(|(position, name)| (name, text(row, position))).collect())
     }))
+}
+
+/// The source row of a page that a key names.
+pub(crate) fn source_row<'a>(page: &'a Page, (_, key): &RowIdentity) -> Result<Option<SourceRow<'a>>> {
+    let Some(key) = key else {
+        return Ok(page.rows.iter().next());
+    };
+    let table = page.job.table;
+    for row in page.rows.iter() {
+        if table
+            .source_key_text(row)
+            .source(|| format!("reading the key of a row of {}", table.source_table))?
+            == *key
+        {
+            return Ok(Some(row));
+        }
+    }
+    Ok(None)
 }
 
 /// A cell as text, whatever its type.
@@ -151,23 +170,26 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Finds the rows behind one row of `table`; returns both sides of it.
-    pub(crate) async fn behind(&mut self, table: &'static Table, key: i64) -> Result<Page> {
-        let only_this = |select: &mut SelectStatement| select.and_where(table.source_page_key().eq(key)).to_owned();
+    /// Finds the rows behind one row of `table`; returns both sides of the page that it is in.
+    pub(crate) async fn behind(&mut self, table: &'static Table, row: &RowIdentity) -> Result<Page> {
+        let key = match row {
+            (page_key, None) => LookupKey::Number(*page_key),
+            (_, Some(key)) => LookupKey::Text(key.as_str().into()),
+        };
+        let only_this = |select: &mut SelectStatement| select.cond_where(table.is_source_row(row)).to_owned();
         let mut from = Query::select();
         self.add(
             table.source_table,
             only_this(from.from(table.source_table)),
-            LookupKey::Number(key),
+            key.clone(),
         )
         .await?;
         for joined in &table.joined {
             let mut select = (table.select)();
-            self.add(joined, only_this(select.clear_selects()), LookupKey::Number(key))
-                .await?;
+            self.add(joined, only_this(select.clear_selects()), key.clone()).await?;
         }
-        let page = self.page(table, key).await?;
-        let Some(row) = page.rows.iter().next() else {
+        let page = self.page(table, row.0).await?;
+        let Some(row) = source_row(&page, row)? else {
             return Ok(page);
         };
         let mut keys: Vec<(&'static Lookup, LookupKey)> = Vec::new();
@@ -189,7 +211,7 @@ impl<'a> Search<'a> {
                 // A fact's row is made of its own rows in turn.
                 (Side::Target, Some(other)) if other.kind == Kind::Fact => {
                     if let LookupKey::Number(key) = key {
-                        Box::pin(self.behind(other, key)).await?;
+                        Box::pin(self.behind(other, &(key, None))).await?;
                     }
                 }
                 (Side::Target, Some(other)) => {

@@ -156,7 +156,7 @@ impl Pending {
             certain.extend(&quarantined);
             let mut seen = HashSet::new();
             for key in doubtful(table, &outcome, &certain.into_iter().collect()) {
-                if lineage::is_written_since(look, snapshot, &sides.target, states, (table, key)).await? {
+                if lineage::is_written_since(look, snapshot, &sides.target, states, table, &(key, None)).await? {
                     seen.insert(key);
                 }
             }

@@ -2,6 +2,7 @@
 
 pub mod builder;
 pub mod cell;
+pub mod create_tables;
 pub mod date_key;
 pub mod dim_date;
 pub mod fixed_point;
@@ -20,6 +21,7 @@ pub mod star;
 pub mod table;
 pub mod totals;
 
+pub use create_tables::CreateTables;
 pub use dim_date::calendar_key;
 pub use integer::Integer;
 pub use lookup::{Lookup, Lookups};

@@ -172,6 +172,23 @@ pub(crate) fn joined_key(parts: impl IntoIterator<Item = String>) -> String {
     parts.into_iter().map(escaped).collect::<Vec<_>>().join(",")
 }
 
+/// The parts of a key that [`joined_key`] has joined; all of it is the one part of a key of one column.
+pub(crate) fn parts_of_key(key: &str, columns: usize) -> Vec<String> {
+    if columns == 1 {
+        return vec![key.to_owned()];
+    }
+    let mut parts = vec![String::new()];
+    let mut characters = key.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            ',' => parts.push(String::new()),
+            '\\' => parts.last_mut().expect("there is one").extend(characters.next()),
+            other => parts.last_mut().expect("there is one").push(other),
+        }
+    }
+    parts
+}
+
 /// A part of a key.
 pub(crate) fn key_part(cell: &Value) -> LookupKey {
     match cell {
@@ -221,6 +238,15 @@ mod tests {
         assert_eq!(joined(&["a,b"]), "a,b");
         assert_ne!(joined(&["a,", "b"]), joined(&["a", ",b"]));
         assert_ne!(joined(&[r"a\", "b"]), joined(&["a", r"\b"]));
+        for parts in [
+            &["a,b"][..],
+            &["7", "Engineer", "1986-06-26"],
+            &["a,", ",b"],
+            &[r"a\", r"\,b"],
+            &["", ""],
+        ] {
+            assert_eq!(parts_of_key(&joined(parts), parts.len()), parts);
+        }
     }
 
     #[test]

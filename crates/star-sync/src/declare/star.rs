@@ -11,6 +11,7 @@ use crate::declare::mistakes;
 use crate::declare::row::Column;
 use crate::declare::source_table::SourceTable;
 use crate::declare::table::Table;
+use crate::error::{Error, Result};
 
 /// The whole star: what is loaded, in which order, and from what.
 pub struct Star {
@@ -98,8 +99,18 @@ impl Star {
         self.tables().find(|table| table.name == name)
     }
 
-    /// What is wrong with the declarations, by name; nothing of a star that can be synced. Every command asks before it
-    /// reads anything.
+    /// Fails if a declaration has a mistake. Every command asks before it reads anything.
+    ///
+    /// # Errors
+    /// [`Error::DeclarationInvalid`] with each mistake by the name of its table.
+    pub fn check(&self) -> Result<()> {
+        match self.mistakes() {
+            mistakes if mistakes.is_empty() => Ok(()),
+            mistakes => Err(Error::DeclarationInvalid { mistakes }),
+        }
+    }
+
+    /// What is wrong with the declarations, by name; nothing of a star that can be synced.
     pub fn mistakes(&self) -> Vec<String> {
         [self.unplaced.clone(), mistakes::of(self)].concat()
     }

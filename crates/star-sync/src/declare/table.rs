@@ -7,7 +7,7 @@ use sea_orm::{Condition, DbErr, RelationDef};
 
 use crate::declare::lookup::{Lookup, Need, Side};
 use crate::declare::period::Period;
-use crate::declare::row::{Column, RowMap};
+use crate::declare::row::{Column, RowMap, joined_key, parts_of_key};
 use crate::declare::scope::Scope;
 use crate::declare::source_record::SelectedColumn;
 use crate::declare::source_rows::SourceRow;
@@ -134,8 +134,9 @@ pub struct Publish {
     pub rejected_as: fn(Option<&str>) -> Option<i64>,
 }
 
-/// What tells a row from others: see [`Table::identity`].
-pub(crate) type RowIdentity = (i64, Option<String>);
+/// What tells a row from others: its page key, and the parts of its natural key joined by commas where the page key is not
+/// enough.
+pub type RowIdentity = (i64, Option<String>);
 
 /// A declared foreign key of the target.
 pub struct Reference {
@@ -210,6 +211,12 @@ impl Table {
         }
     }
 
+    /// The source's primary key of one of its rows as one text.
+    pub(crate) fn source_key_text(&self, row: SourceRow<'_>) -> Result<String, DbErr> {
+        let parts = (0..self.primary_key_columns).map(|column| row.key_text(column));
+        Ok(joined_key(parts.collect::<Result<Vec<_>, _>>()?))
+    }
+
     /// Begins a select of source rows that a period may be asked of.
     pub fn from_source(&self, select: &mut SelectStatement) {
         select.from(self.source_table);
@@ -258,8 +265,58 @@ impl Table {
         self.page_key.is_some() && self.primary_key_columns == 1
     }
 
-    /// What tells a row of it from others, in the source as well as in the target: its page key, and the parts of its
-    /// natural key joined by commas where the page key is not enough.
+    /// The row of a dimension or fact that a key names as people write it: the page key or, where that is not enough, the
+    /// columns of the natural key joined by commas. None if it cannot be the key of a row.
+    ///
+    /// ```text
+    /// 42                      of a table with one integer as its key
+    /// USA                     of one that is keyed by a code
+    /// 10001,1986-06-26        of one whose key has two columns
+    /// ```
+    pub fn row_named(&self, key: &str) -> Option<RowIdentity> {
+        if self.is_told_by_page_key() {
+            return Some((key.parse().ok()?, None));
+        }
+        let mut parts = parts_of_key(key, self.natural_key.len());
+        if parts.len() != self.natural_key.len() {
+            return None;
+        }
+        let page_key = match self.page_key {
+            None => WHOLE_TABLE,
+            Some(_) => {
+                let page_key: i64 = parts[0].parse().ok()?;
+                parts[0] = page_key.to_string();
+                page_key
+            }
+        };
+        Some((page_key, Some(joined_key(parts))))
+    }
+
+    /// One row of it in the source, as a condition on `select`.
+    pub(crate) fn is_source_row(&self, (page_key, key): &RowIdentity) -> Condition {
+        let columns = self.source_key.iter();
+        let columns = columns.map(|column| Expr::col((Alias::new(&column.table), column.name)));
+        Condition::all()
+            .add(self.source_page_key().eq(*page_key))
+            .add(self.has_key(columns, key.as_deref()))
+    }
+
+    /// One row of it in the target, as a condition.
+    pub(crate) fn is_target_row(&self, (page_key, key): &RowIdentity) -> Condition {
+        let columns = self.natural_key.iter();
+        let columns = columns.map(|column| Expr::col((self.name, *column)).cast_as("TEXT"));
+        Condition::all()
+            .add(self.target_page_key().eq(*page_key))
+            .add(self.has_key(columns, key.as_deref()))
+    }
+
+    fn has_key(&self, columns: impl Iterator<Item = Expr>, key: Option<&str>) -> Condition {
+        let parts = key.map(|key| parts_of_key(key, self.natural_key.len()));
+        let equal = columns.zip(parts.unwrap_or_default());
+        equal.fold(Condition::all(), |all, (column, part)| all.add(column.eq(part)))
+    }
+
+    /// What tells a row of it from others, in the source as well as in the target.
     pub(crate) fn identity(&self, page_key: i64, key: impl FnOnce() -> String) -> RowIdentity {
         (page_key, (!self.is_told_by_page_key()).then(key))
     }

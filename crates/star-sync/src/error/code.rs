@@ -66,6 +66,7 @@ codes! {
     SourceUnlisted "SOURCE_UNLISTED" "The server cannot list in-flight transactions, because of a statement that it cannot convert (MySQL error 3854).",
     SourceFailed "SOURCE_FAILED" "The server or the driver reports another error.",
     SourceUnfit "SOURCE_UNFIT" "A table or column is missing or has another type, or the server is too old.",
+    DeclarationInvalid "DECLARATION_INVALID" "The star's declaration has a mistake, or its migrations create other tables than it declares.",
     SourceChanged "SOURCE_CHANGED" "The source is not the one that the target was loaded from.",
     TargetMissing "TARGET_MISSING" "The target does not exist, or is empty.",
     TargetForeign "TARGET_FOREIGN" "The target is a file or a database of another program.",

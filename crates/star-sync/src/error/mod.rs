@@ -67,6 +67,8 @@ pub enum Error {
         schema: &'static str,
         problems: Vec<String>,
     },
+    #[error("the declaration of the star has mistakes:{}", list(.mistakes))]
+    DeclarationInvalid { mistakes: Vec<String> },
     #[error("the source is not the one that the star was made from:{}", list(.evidence))]
     SourceChanged { evidence: Vec<String> },
 
@@ -173,6 +175,7 @@ impl Error {
             Self::SourceUnlisted => Code::SourceUnlisted,
             Self::SourceUnsupported { .. } => Code::SourceUnsupported,
             Self::SourceUnfit { .. } => Code::SourceUnfit,
+            Self::DeclarationInvalid { .. } => Code::DeclarationInvalid,
             Self::SourceChanged { .. } => Code::SourceChanged,
             Self::Target { cause, .. } => result_code::code_of(cause),
             Self::TargetFile { cause, .. } if is_full(cause) => Code::TargetFull,

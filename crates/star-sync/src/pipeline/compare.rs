@@ -7,8 +7,8 @@ use sea_orm::Value;
 
 use crate::declare::lookup::LookupKey;
 use crate::declare::rejection::Reject;
-use crate::declare::row::{Columns, HeldRow, key_part, order, text};
-use crate::declare::table::Table;
+use crate::declare::row::{Columns, HeldRow, key_part, key_text, order, text};
+use crate::declare::table::{Kind, Table};
 use crate::pipeline::flow::{
     Batch, BatchCounts, ColumnDifference, Difference, DifferenceKind, Job, Late, Updates, Wanted,
 };
@@ -228,9 +228,12 @@ impl<'a> Found<'a> {
 
     /// What people know a row by.
     fn key(&self, page_key: i64, cells: Option<&[Value]>) -> LookupKey {
-        match (self.table.page_key, self.table.natural_key.first(), cells) {
-            (None, Some(column), Some(cells)) => key_part(&cells[self.table.position(column)]),
-            _ => LookupKey::Number(page_key),
+        let table = self.table;
+        let has_own_key = table.kind != Kind::Bridge && !table.is_told_by_page_key();
+        match (cells.filter(|_| has_own_key), &table.positions(&table.natural_key)[..]) {
+            (None, _) => LookupKey::Number(page_key),
+            (Some(cells), [only]) => key_part(&cells[*only]),
+            (Some(cells), parts) => LookupKey::Text(key_text(parts.iter().map(|part| &cells[*part])).into()),
         }
     }
 

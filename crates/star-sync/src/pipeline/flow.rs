@@ -117,8 +117,8 @@ pub struct Updates {
 /// A row that differs, for people to read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// The page key: the source's key, or for a bridge the half of it that pages are cut by. The natural key of a table that
-    /// is read whole.
+    /// The page key: the source's key, or for a bridge the half of it that pages are cut by. The natural key where the page
+    /// key does not name one row.
     pub key: LookupKey,
     pub kind: DifferenceKind,
     /// The columns that differ; all of them where one side has no such row.

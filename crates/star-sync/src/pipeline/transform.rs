@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::declare::lookup::{KeyMap, Lookup, Lookups};
 use crate::declare::rejection::Reject;
-use crate::declare::row::{integer, joined_key};
+use crate::declare::row::integer;
 use crate::declare::source_rows::SourceRow;
 use crate::declare::table::{Publish, Table};
 use crate::error::{Doing, Result};
@@ -85,9 +85,7 @@ fn map_rows<'a>(
         match (table.map)(row, lookups, &mut wanted.cells) {
             Ok(()) => wanted.page_keys.push(page_key),
             Err(rejection) => {
-                let parts = (0..table.primary_key_columns).map(|column| row.key_text(column));
-                let parts = parts.collect::<std::result::Result<Vec<_>, _>>();
-                let key = joined_key(parts.source(doing)?);
+                let key = table.source_key_text(row).source(doing)?;
                 wanted.rejects.push(Reject {
                     page_key,
                     key,

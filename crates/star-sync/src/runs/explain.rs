@@ -7,10 +7,11 @@ use sea_orm::{Condition, TransactionTrait};
 use serde::Serialize;
 
 use crate::changes::identity::{self, SourceColumns};
-use crate::changes::lineage::{Cells, RowBehind, Search, held, was_written_since};
+use crate::changes::lineage::{self, Cells, RowBehind, Search, held, was_written_since};
 use crate::changes::pending;
-use crate::declare::rejection::ReasonCode;
-use crate::declare::table::Table;
+use crate::declare::lookup::LookupKey;
+use crate::declare::rejection::{ReasonCode, Reject};
+use crate::declare::table::{RowIdentity, Table};
 use crate::error::{Doing, Error, Result};
 use crate::pipeline::flow::Difference;
 use crate::pipeline::look::Look;
@@ -28,7 +29,8 @@ use crate::verify::verdict::VerdictCode;
 #[derive(Debug, Serialize)]
 pub struct Explanation {
     pub table: &'static str,
-    pub key: i64,
+    /// The key of the source's row, as it was asked for.
+    pub key: LookupKey,
     /// The row's own source row first.
     pub source: Vec<RowBehind>,
     /// The row in the star.
@@ -53,7 +55,7 @@ pub struct RowVerdict {
     pub code: VerdictCode,
 }
 
-/// Explains the row of `table` with the source's key `key`. A mismatch is told if a second look finds it, too: times of
+/// Explains one row of `table` ([`Table::row_named`]). A mismatch is told if a second look finds it, too: times of
 /// change are whole seconds.
 ///
 /// # Errors
@@ -62,14 +64,14 @@ pub async fn run(
     look: &Look<'_>,
     source_columns: &SourceColumns,
     table: &'static Table,
-    key: i64,
+    row: &RowIdentity,
 ) -> Result<Explanation> {
-    let (first, clock) = explain(look, source_columns, table, key).await?;
+    let (first, clock) = explain(look, source_columns, table, row).await?;
     if !first.verdict.code.is_mismatch() {
         return Ok(first);
     }
     wait_until_after(look.source, clock).await?;
-    let (second, _) = explain(look, source_columns, table, key).await?;
+    let (second, _) = explain(look, source_columns, table, row).await?;
     Ok(second)
 }
 
@@ -77,7 +79,7 @@ async fn explain(
     look: &Look<'_>,
     source_columns: &SourceColumns,
     table: &'static Table,
-    key: i64,
+    row: &RowIdentity,
 ) -> Result<(Explanation, DateTime<Utc>)> {
     let transaction = look.readers.begin().await.target(|| "beginning to read".to_owned())?;
     let states = state::load(&transaction).await?;
@@ -89,13 +91,19 @@ async fn explain(
     let mut snapshot = look.source.snapshot().await?;
     snapshot.refresh_update_times().await?;
     let mut search = Search::new(look, &snapshot, &target, &states);
-    let page = search.behind(table, key).await?;
+    let page = search.behind(table, row).await?;
     let source = search.found;
-    let has_source = !page.rows.is_empty();
-    let mut batch = transform(page, &mut Vec::new(), 1)?;
-    let rejection = batch.rejects.pop().map(|reject| reject.rejection);
-    let difference = batch.differences.pop();
-    let star = held(&target, table, key).await?;
+    let has_source = lineage::source_row(&page, row)?.is_some();
+    let batch = transform(page, &mut Vec::new(), usize::MAX)?;
+    let key = match row {
+        (page_key, None) => LookupKey::Number(*page_key),
+        (_, Some(key)) => LookupKey::Text(key.as_str().into()),
+    };
+    let is_it = |reject: &Reject| row.1.as_ref().is_none_or(|key| reject.key == *key);
+    let rejection = batch.rejects.into_iter().find(is_it).map(|reject| reject.rejection);
+    let mut differences = batch.differences.into_iter();
+    let difference = differences.find(|difference| difference.key.to_string() == key.to_string());
+    let star = held(&target, table, row).await?;
     let run_id = star.as_ref().and_then(Cells::run_id);
     let (run, watermark_then) = match run_id {
         Some(id) => (
@@ -108,7 +116,7 @@ async fn explain(
     let compared = match (&difference, &rejection) {
         (None, None) if !has_source => Compared::Neither,
         (None, None) => Compared::Equal,
-        (None, Some(_)) if reject::is_noted(&target, table, key).await? => Compared::Quarantined,
+        (None, Some(_)) if reject::is_noted(&target, table, row).await? => Compared::Quarantined,
         _ => Compared::Differs,
     };
     let has_unseen_change =

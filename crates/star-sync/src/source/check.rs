@@ -10,19 +10,16 @@ use crate::declare::star::Star;
 use crate::error::{Doing, Error, Result};
 use crate::source::Source;
 
-/// Fails with every missing or retyped table and column by name, before any row is read. Returns the data types of
+/// Fails with every mistake of the declaration and every missing or retyped table and column by name, before any row is read. Returns the data types of
 /// the columns that are read, by `table.column`.
 pub async fn columns(source: &Source, star: &Star) -> Result<BTreeMap<String, String>> {
+    star.check()?;
     let unsupported = unsupported(source, &star.sources).await?;
     if !unsupported.is_empty() {
         return Err(Error::SourceUnsupported { problems: unsupported });
     }
     let found = found_columns(source).await?;
-    let mut problems: Vec<String> = star
-        .mistakes()
-        .into_iter()
-        .map(|mistake| format!("the star's declaration: {mistake}"))
-        .collect();
+    let mut problems: Vec<String> = Vec::new();
     let mut read = BTreeMap::new();
     if is_too_old(&source.server.version, source.server.is_mariadb) {
         problems.push(format!(

@@ -29,6 +29,7 @@ use crate::target::sqlite::version::{self, Steps};
 use crate::target::sqlite::{Access, CACHE_KIBIBYTES, connect, create_private_file, log, place, pragma};
 use crate::{failpoint, metrics};
 
+pub use self::sqlite::schema::check_migrations;
 pub use self::sqlite::{ForeignKeys, check_writable};
 
 /// An open target: one connection that writes, a few that read.
@@ -58,6 +59,7 @@ impl Target {
     /// Creates the database, or brings one of an older version up to date after keeping a backup of it.
     pub async fn create(path: &Path, star: &Star) -> Result<(Self, Creation)> {
         place::check(path, star.names.program)?;
+        check_migrations(star).await?;
         let existed = path.metadata().is_ok_and(|file| file.len() > 0);
         if !existed {
             create_private_file(path)?;

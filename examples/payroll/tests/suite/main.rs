@@ -151,6 +151,51 @@ fn a_row_returns_from_quarantine_under_its_key_whatever_its_natural_key_is() {
 }
 
 #[test]
+fn a_row_is_explained_by_its_key_whatever_its_type() {
+    let payroll = Sandbox::loaded(&PAYROLL);
+    payroll.settle();
+    let explain = |table: &str, key: &str| {
+        let explained = payroll.run(&["explain", table, key, "--json"]);
+        let report = explained.json();
+        (explained.code, report["verdict"]["code"].clone(), report)
+    };
+    let (code, verdict, report) = explain("dim_country", "AT");
+    assert_eq!((code, verdict), (0, "ROW_OK".into()));
+    assert_eq!(report["star"]["name"], "Austria");
+    let (code, verdict, _) = explain("dim_employee", "150");
+    assert_eq!((code, verdict), (0, "ROW_OK".into()));
+    // One of several rows of an employee, and one of a table that is read whole.
+    for (table, column, key, damaged) in [
+        ("fact_assignment", "hours", "150,d-2,2024-06-01", "150,d-2,2025-01-01"),
+        ("fact_grade", "salary", "A,AT", r"C\,1,CA"),
+    ] {
+        let of_damaged = "emp_no = 150 AND from_date = '2025-01-01'";
+        let condition = if table == "fact_grade" {
+            "code = 'C,1'"
+        } else {
+            of_damaged
+        };
+        payroll.tamper(&format!("UPDATE {table} SET {column} = 7 WHERE {condition}"));
+        let (code, verdict, report) = explain(table, key);
+        assert_eq!((code, verdict), (0, "ROW_OK".into()), "{report}");
+        assert_ne!(report["star"][column], "7", "{report}");
+        let (code, verdict, report) = explain(table, damaged);
+        assert_eq!((code, verdict), (1, "ROW_MISMATCH".into()), "{report}");
+        assert_eq!(report["star"][column], "7", "{report}");
+        assert_eq!(report["difference"]["key"], damaged, "{report}");
+    }
+    let (code, verdict, _) = explain("fact_grade", "D,AT");
+    assert_eq!((code, verdict), (0, "ROW_ABSENT".into()));
+    payroll.change(&["DELETE FROM country WHERE code = 'CA'"]);
+    payroll.run(&["incremental"]).ends_with(0);
+    let (code, verdict, report) = explain("fact_grade", r"C\,1,CA");
+    assert_eq!((code, verdict), (0, "ROW_QUARANTINED".into()), "{report}");
+    for key in ["150", "x,d-2,2024-06-01", "150,d-2,2024-06-01,7"] {
+        payroll.run(&["explain", "fact_assignment", key]).ends_with(2);
+    }
+}
+
+#[test]
 fn a_load_of_two_tables_from_one_that_is_killed_goes_on_in_each() {
     let payroll = Sandbox::new(&PAYROLL);
     payroll.run(&["init"]).ends_with(0);

@@ -311,9 +311,13 @@ pub(crate) async fn missing_parents(
         .collect()
 }
 
-/// Whether the row of this page key is quarantined.
-pub(crate) async fn is_noted(target: &TargetReader, table: &Table, page_key: i64) -> Result<bool> {
-    let noted = missing_parents(target, table, &Scope::Keys(vec![page_key])).await;
+/// Whether this row is quarantined.
+pub(crate) async fn is_noted(target: &TargetReader, table: &Table, (page_key, key): &RowIdentity) -> Result<bool> {
+    let mut noted = Entity::find().filter(of_table(table.name, &Scope::Keys(vec![*page_key])));
+    if let Some(key) = key {
+        noted = noted.filter(Column::Key.eq(key));
+    }
+    let noted = target.all(&noted.into_query()).await;
     let noted = noted.target(|| format!("reading the quarantined rows of {}", table.source_table))?;
     Ok(!noted.is_empty())
 }
