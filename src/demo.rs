@@ -91,6 +91,17 @@ pub fn command() -> ExtraCommand {
         declaration: Arguments::command(),
         name: |_| "demo",
         work: Work::Statements,
+        ignores: &[
+            "source",
+            "target",
+            "read_timeout",
+            "retry_for",
+            "overlap",
+            "keep_runs",
+            "metrics_addr",
+            "metrics_file",
+            "log_format",
+        ],
         stopped: |_| "nothing of it is left",
         run: |session, arguments| Box::pin(run(session, parsed(arguments))),
     }
@@ -135,9 +146,9 @@ async fn tour(session: &Session, arguments: &Arguments) -> Result<PrivateServer>
     let scale = arguments.scale.to_string();
     let administrator = tour.server.administrator_url(SCHEMA);
     let reader = tour.server.url(READER, SCHEMA);
-    tour.say("\nFirst a Sakila is made, by an account that may do everything in its schema:")?;
+    tour.say("\nFirst a Sakila is made, with an account that has all privileges on its schema:")?;
     tour.step(&administrator, &["seed", "--scale", &scale]).await?;
-    tour.say("\nFrom here on the account may SELECT and nothing else. The star is created and filled:")?;
+    tour.say("\nFrom here on the account may SELECT and nothing else. Create and fill the star:")?;
     tour.step(&reader, &["init"]).await?;
     tour.step(&reader, &["full-load"]).await?;
     tour.step(&reader, &["validate"]).await?;
@@ -167,9 +178,8 @@ async fn tour(session: &Session, arguments: &Arguments) -> Result<PrivateServer>
     if arguments.serve {
         let program = std::env::args().next().unwrap_or_else(|| "sakila-sync".to_owned());
         tour.say(&format!(
-            "The server stays until Ctrl-C. In another terminal, a day passes every five seconds:\n\n  \
-             SAKILA_SYNC_SOURCE={administrator} {program} seed mutate --every 5\n\nand in a third one the star \
-             follows:\n\n  export SAKILA_SYNC_SOURCE={reader} SAKILA_SYNC_TARGET={star}\n  {program} incremental\n"
+            "The server stays until Ctrl-C. In another terminal, change the source every five\nseconds:\n\n  \
+             SAKILA_SYNC_SOURCE={administrator} {program} seed mutate --every 5\n\nand in a third one update the star:\n\n  export SAKILA_SYNC_SOURCE={reader} SAKILA_SYNC_TARGET={star}\n  {program} incremental\n"
         ))?;
     }
     Ok(tour.server)
@@ -217,12 +227,7 @@ impl Tour<'_> {
         if global.quiet {
             command.arg("--quiet");
         }
-        // What is worth knowing stands in the results; whoever wants the logs too asks for them.
-        if global.verbose > 0 {
-            command.arg("-v");
-        } else if std::env::var_os("RUST_LOG").is_none() {
-            command.env("RUST_LOG", "warn");
-        }
+        command.args((0..global.verbose).map(|_| "-v"));
         if self.session.output.json {
             command.stdout(Stdio::null());
         }

@@ -65,6 +65,14 @@ mod tests {
     }
 
     #[test]
+    fn a_mistyped_table_is_told_with_the_one_that_is_meant() {
+        for line in ["x explain fact_rentals 1", "x full-load --table fact_rentals"] {
+            let error = program().command().try_get_matches_from(line.split(' ')).unwrap_err();
+            assert!(error.to_string().contains("'fact_rental'"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_mistyped_variable_is_told_with_the_one_that_is_meant() {
         let warnings = |name: &str| unknown_variables(&program(), &[name.to_owned()]).concat();
         assert!(warnings("SAKILA_SYNC_WORKER").contains("SAKILA_SYNC_WORKERS"));

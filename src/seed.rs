@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use chrono::{Datelike, NaiveDate};
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
-use sakila_seed::MAXIMAL_SCALE;
 use sakila_seed::business_day::{BusinessDay, business_day};
 use sakila_seed::world::Settings;
+use sakila_seed::{MAXIMAL_SCALE, OnStep, Step};
 use serde::Serialize;
 use star_sync_cli::output::human::{grouped, rate_of, table};
-use star_sync_cli::output::progress;
+use star_sync_cli::output::{next, progress};
 use star_sync_cli::{ExtraCommand, Result, Session, Work, cli};
 use tokio::time::MissedTickBehavior;
 
@@ -98,6 +98,7 @@ pub fn command() -> ExtraCommand {
             None => "seed",
         },
         work: Work::Pages,
+        ignores: &["target", "batch_size", "overlap", "retry_for", "keep_runs"],
         stopped: |arguments| match parsed(arguments).then {
             None => "the schema is half-made; `{program} seed --replace` makes it anew",
             Some(SeedCommand::Mutate { .. }) => {
@@ -143,16 +144,15 @@ async fn fill(session: &Session, arguments: &Arguments) -> Result<u8> {
         until,
     };
     let bar = progress::bar("seed", sakila_seed::rows(settings), session.global.quiet);
-    let on_rows = {
+    let on_step: OnStep = {
         let bar = bar.clone();
-        Arc::new(move |rows| {
-            bar.inc(rows);
-            if bar.length() == Some(bar.position()) {
-                bar.set_message("building indexes");
-            }
+        Arc::new(move |step| match step {
+            Step::Rows(rows) => bar.inc(rows),
+            Step::Indexes { done, count } => progress::count_on(&bar, done, count, &format!("of {count} indexes")),
+            Step::ForeignKeys => bar.set_message("adding foreign keys"),
         })
     };
-    let made = sakila_seed::seed(&source.pool, settings, arguments.replace, session.workers(), on_rows).await;
+    let made = sakila_seed::seed(&source.pool, settings, arguments.replace, session.workers(), on_step).await;
     bar.finish_and_clear();
     let tables = made
         .map_err(error::of_seed)?
@@ -166,24 +166,25 @@ async fn fill(session: &Session, arguments: &Arguments) -> Result<u8> {
         until,
         tables,
     };
-    let text = text(&report, session.seconds());
+    let text = text(session.program.name(), &report, session.seconds());
     session.output.result("seed", session.seconds(), &report, &text)?;
     Ok(0)
 }
 
-fn text(report: &Report, seconds: f64) -> String {
+fn text(program: &str, report: &Report, seconds: f64) -> String {
     let mut rows = table(&["table", "rows"]);
     for line in &report.tables {
         rows.add_row([line.table.to_owned(), grouped(line.rows)]);
     }
     let all = report.tables.iter().map(|line| line.rows).sum();
     format!(
-        "{rows}\nseeded {} at scale {} with history until {}: {} rows in {seconds:.1} s ({} rows/s)",
+        "{rows}\nseeded {} at scale {} with history until {}: {} rows in {seconds:.1} s ({} rows/s)\n{}",
         report.source,
         report.scale,
         report.until,
         grouped(all),
         grouped(rate_of(all, seconds)),
+        next::line(program, Some(next::INIT)),
     )
 }
 
@@ -192,7 +193,7 @@ async fn mutate(session: &Session, every: Option<Duration>) -> Result<u8> {
     let source = session.connect(1).await?;
     let Some(every) = every else {
         let day = business_day(&source.pool).await.map_err(error::of_seed)?;
-        print_day(session, &day)?;
+        print_day(session, &day, true)?;
         return Ok(0);
     };
     let mut ticks = tokio::time::interval(every);
@@ -202,16 +203,19 @@ async fn mutate(session: &Session, every: Option<Duration>) -> Result<u8> {
         ticks.tick().await;
         let day = business_day(&source.pool).await.map_err(error::of_seed)?;
         // Without a reader nobody would ever stop it.
-        if !print_day(session, &day)? {
+        if !print_day(session, &day, false)? {
             return Ok(0);
         }
     }
 }
 
-fn print_day(session: &Session, day: &BusinessDay) -> Result<bool> {
+fn print_day(session: &Session, day: &BusinessDay, is_only_one: bool) -> Result<bool> {
     let mut text = format!("business day {}, {}\n", day.number, day.date);
     for change in &day.changes {
         let _ = writeln!(text, "  {:>6}  {}", grouped(change.rows), change.what);
+    }
+    if is_only_one {
+        text.push_str(&next::line(session.program.name(), Some(next::INCREMENTAL)));
     }
     session.output.result("seed mutate", session.seconds(), day, &text)
 }

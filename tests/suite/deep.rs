@@ -41,11 +41,11 @@ fn a_deep_validation_names_every_difference_by_key_and_column() {
         "fact_payment 11 differs".to_owned(),
         format!("amount: source {}", amount.trim_end_matches('0').trim_end_matches('.')),
         "fact_rental 12 differs".to_owned(),
-        "fact_payment 13 is missing in the star".to_owned(),
-        "fact_payment 64000 is in the star and should not be".to_owned(),
+        "fact_payment 13 is missing in the target".to_owned(),
+        "fact_payment 64000 is in the target and not in the source".to_owned(),
         "dim_customer 15 differs".to_owned(),
-        "star Nowhere".to_owned(),
-        "bridge_film_category 16 is missing in the star".to_owned(),
+        "target Nowhere".to_owned(),
+        "bridge_film_category 16 is missing in the target".to_owned(),
         "dim_film 17 differs".to_owned(),
     ] {
         assert!(run.stdout.contains(&words), "no {words:?} in {run:#?}");
@@ -148,6 +148,49 @@ fn a_repair_writes_exactly_the_rows_that_differ() {
     let dry = sandbox.run(&["repair", "--dry-run"]).succeeds();
     assert_eq!(dry.verdict_code(), "WOULD_NOT_CHANGE");
     sandbox.run(&["validate", "--all", "--deep"]).succeeds();
+}
+
+#[test]
+fn a_full_load_of_one_table_writes_what_differs_in_it_and_in_what_refers_to_it() {
+    let sandbox = damaged();
+    sandbox.change(&["UPDATE actor SET first_name = 'NEW' WHERE actor_id = 5"]);
+    let ranges = || sandbox.json(&["status"])["verification"]["ranges"].as_u64().unwrap();
+    let before = ranges();
+    let report = sandbox.json(&["full-load", "--table", "dim_customer"]);
+    let compared = report["tables"].as_array().unwrap().iter();
+    let compared: Vec<&Value> = compared
+        .filter(|table| table["compared"] != 0)
+        .map(|table| &table["table"])
+        .collect();
+    assert_eq!(compared, ["dim_customer", "fact_rental", "fact_payment"]);
+    assert!(
+        ranges() >= before,
+        "what is verified of the other tables is still known"
+    );
+    // Of the others what an incremental run applies, and no more.
+    assert_eq!(
+        sandbox.figure("SELECT first_name FROM dim_actor WHERE actor_id = 5"),
+        "NEW"
+    );
+    assert_eq!(
+        sandbox.figure("SELECT length IS NULL FROM dim_film WHERE film_id = 17"),
+        "1"
+    );
+    sandbox.run(&["full-load", "--table", "dim_film"]).succeeds();
+    sandbox.assert_star_equals_source();
+    sandbox.run(&["validate", "--all", "--deep"]).succeeds();
+}
+
+#[test]
+fn one_table_is_loaded_after_a_full_load_only() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["init"]).succeeds();
+    sandbox
+        .run(&["full-load", "--table", "dim_film"])
+        .fails_with(3, "NOT_LOADED");
+    sandbox
+        .run(&["full-load", "--table", "dim_film", "--accept-source"])
+        .ends_with_code(2);
 }
 
 #[test]

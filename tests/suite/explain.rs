@@ -51,7 +51,7 @@ fn a_change_of_the_source_is_told_from_one_of_the_star() {
     sandbox.tamper("UPDATE dim_film SET title = 'TAMPERED' WHERE film_id = 10");
     let tampered = sandbox.run(&["explain", "dim_film", "10"]).ends_with_code(1);
     assert_eq!(tampered.verdict_code(), "ROW_MISMATCH");
-    assert!(tampered.stdout.contains("star TAMPERED"), "{tampered:#?}");
+    assert!(tampered.stdout.contains("target TAMPERED"), "{tampered:#?}");
 }
 
 #[test]

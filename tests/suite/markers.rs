@@ -137,6 +137,8 @@ fn init_and_status_say_what_markers_are_limited_by() {
         .find(|line| line.trim().starts_with("film "))
         .unwrap();
     assert!(film.ends_with("the safety lag"), "{film}");
+    // The age of the last sync, not that of the newest change.
+    assert!(film.contains(" s ago "), "{film}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::running::wait_for;
 
 const HEARD: &str = "stopping after the work at hand";
 /// How its line begins; a line of the log has no such room behind the name.
-const RENTALS_BAR: &str = "fact_rental            ";
+const RENTALS_BAR: &str = "fact_rental          ";
 const MANY_CHANGES: &str = "UPDATE payment SET amount = amount + 1";
 
 /// Keeps whoever reads the payments waiting, and so a run at work.

@@ -3,16 +3,17 @@
 use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sea_orm::sea_query::{Expr, MysqlQueryBuilder, Query};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::OnRows;
 use super::sql;
 use super::table::SeedTable;
 use super::world::World;
+use super::{OnStep, Step};
 use crate::error::{Doing, Error, Result};
 
 /// Values of one INSERT, about 10 kB. A message of more than one TLS record (16 kB) goes out in several pieces, and the
@@ -28,7 +29,7 @@ pub async fn rows(
     world: &Arc<World>,
     tables: &[Arc<SeedTable>],
     writers: usize,
-    on_rows: OnRows,
+    on_step: &OnStep,
 ) -> Result<()> {
     let jobs = tables.iter().flat_map(|table| {
         (0..table.rows)
@@ -36,9 +37,9 @@ pub async fn rows(
             .map(|from| (Arc::clone(table), from..table.rows.min(from + ROWS_A_JOB as u64)))
     });
     let jobs = jobs.map(|(table, numbers)| {
-        let (database, world, on_rows) = (database.clone(), Arc::clone(world), Arc::clone(&on_rows));
+        let (database, world, on_step) = (database.clone(), Arc::clone(world), Arc::clone(on_step));
         async move {
-            let result = insert(&database, &world, &table, numbers.clone(), &on_rows).await;
+            let result = insert(&database, &world, &table, numbers.clone(), &on_step).await;
             result.seed(|| format!("writing rows {} to {} of {}", numbers.start, numbers.end, table.name))
         }
     });
@@ -46,17 +47,33 @@ pub async fn rows(
 }
 
 /// Builds all indexes.
-pub async fn indexes(database: &DatabaseConnection, tables: &[Arc<SeedTable>], writers: usize) -> Result<()> {
+pub async fn indexes(
+    database: &DatabaseConnection,
+    tables: &[Arc<SeedTable>],
+    writers: usize,
+    on_step: &OnStep,
+) -> Result<()> {
+    let indexes_of = |table: &Arc<SeedTable>| table.indexes.len() + usize::from(table.spatial_index.is_some());
+    let count = tables.iter().map(indexes_of).sum();
+    let done = Arc::new(AtomicUsize::new(0));
+    on_step(Step::Indexes { done: 0, count });
     let jobs = tables.iter().map(|table| {
         let (database, table) = (database.clone(), Arc::clone(table));
+        let (done, on_step) = (Arc::clone(&done), Arc::clone(on_step));
+        let created = move || {
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            on_step(Step::Indexes { done, count });
+        };
         async move {
             let doing = || format!("indexing {}", table.name);
             for index in &table.indexes {
                 database.execute(index).await.seed(doing)?;
+                created();
             }
             if let Some((name, column)) = table.spatial_index {
                 let statement = sql::spatial_index(name, table.name, column);
                 database.execute_unprepared(&statement).await.seed(doing)?;
+                created();
             }
             Ok(())
         }
@@ -82,7 +99,7 @@ async fn insert(
     world: &World,
     table: &SeedTable,
     numbers: Range<u64>,
-    on_rows: &OnRows,
+    on_step: &OnStep,
 ) -> std::result::Result<(), sea_orm::DbErr> {
     let transaction = database.begin().await?;
     let mut statement = String::new();
@@ -99,7 +116,7 @@ async fn insert(
         let values = chunk.flat_map(|number| (table.row)(world, number));
         let statement = Statement::from_sql_and_values(DbBackend::MySql, &statement, values);
         transaction.execute_raw(statement).await?;
-        on_rows(rows);
+        on_step(Step::Rows(rows));
     }
     transaction.commit().await
 }

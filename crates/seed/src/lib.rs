@@ -30,8 +30,19 @@ use world::{Settings, World};
 /// The largest scale: 16 million rentals. It is what was tried.
 pub const MAXIMAL_SCALE: u32 = 1_000;
 
-/// Called with the rows that have been written since it was called last.
-pub type OnRows = Arc<dyn Fn(u64) + Send + Sync>;
+/// Called when a step is done.
+pub type OnStep = Arc<dyn Fn(Step) + Send + Sync>;
+
+/// A step of filling a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// So many rows more are written.
+    Rows(u64),
+    /// So many indexes of all are created.
+    Indexes { done: usize, count: usize },
+    /// Foreign keys are being added.
+    ForeignKeys,
+}
 
 /// What was made: each table and its rows.
 pub type Made = Vec<(&'static str, u64)>;
@@ -51,7 +62,7 @@ pub async fn seed(
     settings: Settings,
     replace: bool,
     writers: usize,
-    on_rows: OnRows,
+    on_step: OnStep,
 ) -> Result<Made> {
     let world = Arc::new(World::new(settings));
     let tables: Vec<Arc<table::SeedTable>> = tables::all(&world).into_iter().map(Arc::new).collect();
@@ -59,8 +70,9 @@ pub async fn seed(
     marker::claim(database, settings, &tables, replace).await?;
     schema::probe(database).await?;
     schema::create(database, &tables).await?;
-    fill::rows(database, &world, &tables, writers, on_rows).await?;
-    fill::indexes(database, &tables, writers).await?;
+    fill::rows(database, &world, &tables, writers, &on_step).await?;
+    fill::indexes(database, &tables, writers, &on_step).await?;
+    on_step(Step::ForeignKeys);
     schema::add_foreign_keys(database, &tables).await?;
     marker::complete(database).await?;
     session.commit().await.seed(|| "unlocking the schema".to_owned())?;

@@ -10,7 +10,7 @@ use chrono::{Datelike, NaiveDate};
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::expand_home;
+use crate::config::{absolute, expand_home};
 
 /// Rows a page, and so a batch: the smallest size that reads at nearly full speed.
 pub(crate) const DEFAULT_BATCH_SIZE: u64 = 10_000;
@@ -27,6 +27,12 @@ pub(crate) const DEFAULT_DAYS: u64 = 30;
 /// The owner, and the group that readers are in.
 pub(crate) const DEFAULT_COPY_MODE: &str = "0640";
 pub(crate) const DEFAULT_KEEP_RUNS: u64 = 10_000;
+
+/// Groups of the global options in `--help`.
+const SOURCE_AND_TARGET: &str = "Source and target";
+const PACE: &str = "Reading and writing";
+const METRICS: &str = "Metrics";
+const OUTPUT: &str = "Output";
 
 /// The command line of every program; its name and what it is about are the program's.
 #[derive(Debug, Parser)]
@@ -49,8 +55,9 @@ pub struct Cli {
 }
 
 /// Options of every command. Each can come from the environment, or from a `.env` file in the working folder.
+///
+/// `-h` leaves them to `--help`, which groups them; a command refuses those that it has no use for (`crate::help`).
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// The source: mysql://USER@HOST:PORT/SCHEMA, with ?socket=PATH for a Unix socket and ?ssl-mode=... for TLS
     ///
@@ -58,7 +65,7 @@ pub struct Global {
     /// a password in the URL works, but other users of the machine can see it.
     #[arg(
         long,
-        global = true,
+        global = true, hide_short_help = true, help_heading = SOURCE_AND_TARGET,
         env = "{ENV}_SOURCE",
         value_name = "URL",
         hide_env_values = true
@@ -66,17 +73,17 @@ pub struct Global {
     pub source: Option<String>,
 
     /// The target: a path or sqlite: URL
-    #[arg(long, global = true, env = "{ENV}_TARGET", value_name = "PATH", default_value = DEFAULT_TARGET,
+    #[arg(long, global = true, hide_short_help = true, help_heading = SOURCE_AND_TARGET, env = "{ENV}_TARGET", value_name = "PATH", default_value = DEFAULT_TARGET,
           allow_hyphen_values = true)]
     pub target: String,
 
     /// Concurrent connections that read the source; a run may open two more, to plan and for a snapshot
-    #[arg(long, global = true, env = "{ENV}_WORKERS", value_name = "N", default_value_t = DEFAULT_WORKERS,
+    #[arg(long, global = true, hide_short_help = true, help_heading = PACE, env = "{ENV}_WORKERS", value_name = "N", default_value_t = DEFAULT_WORKERS,
           value_parser = clap::value_parser!(u32).range(1..=64))]
     pub workers: u32,
 
     /// Rows a page, and so a batch
-    #[arg(long, global = true, env = "{ENV}_BATCH_SIZE", value_name = "ROWS", default_value_t = DEFAULT_BATCH_SIZE,
+    #[arg(long, global = true, hide_short_help = true, help_heading = PACE, env = "{ENV}_BATCH_SIZE", value_name = "ROWS", default_value_t = DEFAULT_BATCH_SIZE,
           value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub batch_size: u64,
 
@@ -84,12 +91,12 @@ pub struct Global {
     ///
     /// Rows that are younger are read again in the next run and compared. A transaction that commits later than this
     /// after it has stamped its rows is seen in time only if the account may see open transactions (PROCESS).
-    #[arg(long, global = true, env = "{ENV}_OVERLAP", value_name = "SECONDS", default_value_t = DEFAULT_OVERLAP_SECONDS,
+    #[arg(long, global = true, hide_short_help = true, help_heading = PACE, env = "{ENV}_OVERLAP", value_name = "SECONDS", default_value_t = DEFAULT_OVERLAP_SECONDS,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub overlap: u32,
 
     /// How long the source may take to answer a statement, before it counts as lost: 5m, 30s
-    #[arg(long, global = true, env = "{ENV}_READ_TIMEOUT", value_name = "TIME", default_value = "5m",
+    #[arg(long, global = true, hide_short_help = true, help_heading = SOURCE_AND_TARGET, env = "{ENV}_READ_TIMEOUT", value_name = "TIME", default_value = "5m",
           value_parser = interval)]
     pub read_timeout: Duration,
 
@@ -98,40 +105,40 @@ pub struct Global {
     /// A run that the source fails is run again, on new connections, after a pause that grows and is partly left to
     /// chance; a full load goes on behind what it has committed. A source that was never reached is not waited for.
     /// `incremental --every` has its own pauses.
-    #[arg(long, global = true, env = "{ENV}_RETRY_FOR", value_name = "TIME", default_value = "1m",
+    #[arg(long, global = true, hide_short_help = true, help_heading = SOURCE_AND_TARGET, env = "{ENV}_RETRY_FOR", value_name = "TIME", default_value = "1m",
           value_parser = pause)]
     pub retry_for: Duration,
 
     /// Serve Prometheus metrics during the run: ADDRESS:PORT, or a port on the loopback address
-    #[arg(long, global = true, env = "{ENV}_METRICS_ADDR", value_name = "ADDR", value_parser = metrics_address)]
+    #[arg(long, global = true, hide_short_help = true, help_heading = METRICS, env = "{ENV}_METRICS_ADDR", value_name = "ADDR", value_parser = metrics_address)]
     pub metrics_addr: Option<SocketAddr>,
 
     /// Write Prometheus metrics to a file at the end of each run, for node_exporter's textfile collector
-    #[arg(long, global = true, env = "{ENV}_METRICS_FILE", value_name = "PATH", value_parser = path)]
+    #[arg(long, global = true, hide_short_help = true, help_heading = METRICS, env = "{ENV}_METRICS_FILE", value_name = "PATH", value_parser = path)]
     pub metrics_file: Option<PathBuf>,
 
     /// Rows of the history, sync_run, to keep; runs that changed nothing leave none
-    #[arg(long, global = true, env = "{ENV}_KEEP_RUNS", value_name = "N", default_value_t = DEFAULT_KEEP_RUNS,
+    #[arg(long, global = true, hide_short_help = true, help_heading = PACE, env = "{ENV}_KEEP_RUNS", value_name = "N", default_value_t = DEFAULT_KEEP_RUNS,
           value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub keep_runs: u64,
 
     /// Print one JSON document instead of text
-    #[arg(long, global = true, env = "{ENV}_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, global = true, hide_short_help = true, help_heading = OUTPUT, env = "{ENV}_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
 
     /// No progress, no logs below errors, no summary
-    #[arg(long, short, global = true, env = "{ENV}_QUIET", value_parser = FalseyValueParser::new(),
+    #[arg(long, short, global = true, hide_short_help = true, help_heading = OUTPUT, env = "{ENV}_QUIET", value_parser = FalseyValueParser::new(),
           conflicts_with = "verbose")]
     pub quiet: bool,
 
-    /// More logs; twice for all
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, env = "{ENV}_VERBOSE")]
+    /// More logs: -v for what is being done, on a terminal, where warnings are the default; -vv and -vvv for more
+    #[arg(short, long, global = true, hide_short_help = true, help_heading = OUTPUT, action = clap::ArgAction::Count, env = "{ENV}_VERBOSE")]
     pub verbose: u8,
 
     /// How logs are written to stderr
     #[arg(
         long,
-        global = true,
+        global = true, hide_short_help = true, help_heading = OUTPUT,
         env = "{ENV}_LOG_FORMAT",
         value_name = "FORMAT",
         default_value = "text"
@@ -159,7 +166,9 @@ pub enum Command {
     ///
     /// On a target that already holds data it writes only what differs and deletes what the source no longer has;
     /// surrogate keys stay. Stopped half-way, it goes on where it stopped when run again.
-    #[command(after_help = "Example:\n  {program} full-load --workers 4 --batch-size 50000")]
+    #[command(
+        after_help = "Example:\n  {program} full-load --workers 4 --batch-size 50000\n  {program} full-load --table {dimension}"
+    )]
     FullLoad(FullLoad),
     /// Load what is new or changed since the last run, then compare
     ///
@@ -187,7 +196,7 @@ pub enum Command {
     ///
     /// Without --source, or while it cannot be reached, it shows what the target knows.
     #[command(
-        after_help = "Examples:\n  {program} status --target analytics.db\n  {program} --quiet status --fresh-within 10m"
+        after_help = "Examples:\n  {program} status --target analytics.db\n  {program} --quiet status --fresh-within 10m\n  {program} status --indexes | mysql"
     )]
     Status(Status),
     /// Tell what one row of the star is made of, and whether it is right
@@ -230,6 +239,18 @@ pub struct FullLoad {
     /// Every row is compared with it, and what differs is written or deleted. For a replica or a server that moved.
     #[arg(long)]
     pub accept_source: bool,
+
+    /// Compare every row of one table and of those that depend on it, and write those that differ
+    ///
+    /// A `repair` of a part of a loaded star: the tables that refer to its rows are compared, too, and what an incremental
+    /// run would apply is applied.
+    #[arg(
+        long,
+        value_name = "TABLE",
+        conflicts_with = "accept_source",
+        hide_possible_values = true
+    )]
+    pub table: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -308,6 +329,10 @@ pub struct Status {
     /// Exit with 1 unless a full load, an incremental run or a repair has succeeded within so many seconds (or 10m, 2h)
     #[arg(long, value_name = "SECONDS", value_parser = interval)]
     pub fresh_within: Option<Duration>,
+
+    /// Print only the statements that create indexes which the source lacks, to be run by its administrator
+    #[arg(long, conflicts_with = "fresh_within")]
+    pub indexes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -320,9 +345,10 @@ pub struct Repair {
 #[derive(Debug, Args)]
 pub struct Explain {
     /// A dimension or a fact of the star, as in {fact}
+    #[arg(index = 1)]
     pub table: String,
     /// The source's key of the row; the parts of a key of several columns joined by commas
-    #[arg(allow_negative_numbers = true)]
+    #[arg(index = 2, allow_negative_numbers = true)]
     pub key: String,
 }
 
@@ -380,12 +406,12 @@ fn metrics_address(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| "expected ADDRESS:PORT, as in 127.0.0.1:9184, or a port".to_owned())
 }
 
-/// A path; `~/` is the home folder where no shell has seen to it.
+/// An absolute path; `~/` is the home folder where no shell has seen to it.
 pub fn path(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() {
         return Err("expected a path".to_owned());
     }
-    Ok(expand_home(text))
+    Ok(absolute(expand_home(text)))
 }
 
 /// A number of seconds, or a number with its unit; not 0.

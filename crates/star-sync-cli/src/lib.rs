@@ -18,6 +18,7 @@ mod commands;
 pub mod config;
 pub mod error;
 mod exporter;
+mod help;
 pub mod hint;
 pub mod output;
 mod program;

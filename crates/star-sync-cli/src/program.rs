@@ -17,6 +17,7 @@ use crate::cli::{Cli, Command, Global};
 use crate::commands::{self, Session, Task};
 use crate::config::{self, environment};
 use crate::error::{Error, Result};
+use crate::help;
 use crate::output::{self, Output};
 use crate::threads::{ThreadPlan, Work};
 
@@ -43,6 +44,8 @@ pub struct ExtraCommand {
     pub name: fn(&ArgMatches) -> &'static str,
     /// What it does, as far as its threads go.
     pub work: Work,
+    /// Global options that it ignores, by the names of their fields in `cli::Global`: it refuses them.
+    pub ignores: &'static [&'static str],
     /// What it means that it was stopped.
     pub stopped: fn(&ArgMatches) -> &'static str,
     pub run: Run,
@@ -91,7 +94,16 @@ impl Program {
             .long_about(None)
             .version(self.version);
         let extras = self.commands.iter().map(|extra| extra.declaration.clone());
-        self.filled(command.subcommands(extras))
+        let command = help::with_tables(command.subcommands(extras), self.star);
+        self.filled(help::arranged(command, &self.ignored()))
+    }
+
+    /// The global options that commands of this program alone ignore.
+    fn ignored(&self) -> Vec<(&str, &'static [&'static str])> {
+        let extras = self.commands.iter();
+        extras
+            .map(|extra| (extra.declaration.get_name(), extra.ignores))
+            .collect()
     }
 
     fn filled(&self, mut command: clap::Command) -> clap::Command {
@@ -104,6 +116,9 @@ impl Program {
         }
         if let Some(help) = command.get_after_help().map(fill) {
             command = command.after_help(help);
+        }
+        if let Some(help) = command.get_after_long_help().map(fill) {
+            command = command.after_long_help(help);
         }
         let fill_argument = |mut argument: Arg| {
             if let Some(help) = argument.get_help().map(fill) {
@@ -134,6 +149,10 @@ impl Program {
         };
         let parsed = environment::without_empty_variables(program.command())
             .try_get_matches()
+            .and_then(|matches| {
+                help::check(&mut program.command(), &matches, &program.ignored())?;
+                Ok(matches)
+            })
             .and_then(|matches| Ok((Global::from_arg_matches(&matches)?, program.task(&matches)?, matches)));
         let (global, task, matches) = match parsed {
             Ok(parsed) => parsed,

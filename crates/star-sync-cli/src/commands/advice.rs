@@ -1,6 +1,9 @@
 //! What would make the source cheaper to look at: an index on each watermark, which finds what changed, and one on each
 //! fact's date, which finds the days to compare. It is only told; the source is not ours to alter.
 
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
 use serde::Serialize;
 use star_sync::Result;
 use star_sync::declare::star::Star;
@@ -61,19 +64,63 @@ pub async fn find(star: &Star, source: &Source, states: Option<&States>) -> Resu
     Ok(advice)
 }
 
-/// The advice as text; nothing if there is none.
-pub(crate) fn text(advice: &[Advice]) -> String {
+/// How many indexes are missing, in one line; nothing if none is.
+pub(crate) fn line(program: &str, advice: &[Advice]) -> String {
     if advice.is_empty() {
         return String::new();
     }
-    let mut lines = vec!["missing indexes: each of these tables is scanned in full by every run:".to_owned()];
+    let tables: BTreeSet<&str> = advice.iter().map(|advice| &*advice.source_table).collect();
+    let noun = if tables.len() == 1 { "table" } else { "tables" };
+    format!(
+        "missing indexes: {} on {} {noun} (`{program} status --indexes` prints them)\n",
+        advice.len(),
+        tables.len()
+    )
+}
+
+/// The statements that create the missing indexes, as a script for the source.
+pub(crate) fn statements(advice: &[Advice]) -> String {
+    if advice.is_empty() {
+        return "-- no index is missing\n".to_owned();
+    }
+    let mut text = String::from("-- Without these indexes, each run scans these tables in full.\n");
     for table in advice {
         let rows = human::grouped(table.rows_scanned);
         let about = if table.is_estimate { "about " } else { "" };
-        lines.push(format!(
-            "  {}, {about}{rows} rows: {}",
-            table.source_table, table.statement
-        ));
+        let _ = writeln!(
+            text,
+            "-- {}: {about}{rows} rows\n{}",
+            table.source_table,
+            table.statement.replacen(" ON ", "\n  ON ", 1)
+        );
     }
-    lines.join("\n")
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_indexes_are_one_line_and_their_statements_a_script() {
+        let advice = |column| Advice {
+            source_table: "payment".to_owned(),
+            column,
+            rows_scanned: 16_049,
+            is_estimate: true,
+            statement: format!("CREATE INDEX idx_{column} ON `sakila`.`payment` ({column});"),
+        };
+        let advice = [advice("last_update"), advice("payment_date")];
+        assert_eq!(
+            line("star-sync", &advice),
+            "missing indexes: 2 on 1 table (`star-sync status --indexes` prints them)\n"
+        );
+        assert_eq!(line("star-sync", &[]), "");
+        assert_eq!(
+            statements(&advice[..1]),
+            "-- Without these indexes, each run scans these tables in full.\n\
+             -- payment: about 16,049 rows\n\
+             CREATE INDEX idx_last_update\n  ON `sakila`.`payment` (last_update);\n"
+        );
+    }
 }

@@ -38,7 +38,7 @@ pub(crate) async fn run(session: &Session, arguments: &Explain) -> Result<u8> {
     let look = session.look(&source, target.clone());
     let explanation = explain::run(&look, &source_columns, table, &row).await?;
     target.close().await.target(|| "closing the file".to_owned())?;
-    let text = explanation::text(&explanation);
+    let text = explanation::text(session.program.name(), &explanation);
     session
         .output
         .result("explain", session.seconds(), &explanation, &text)?;

@@ -1,4 +1,4 @@
-//! `full-load`: everything, then the comparison.
+//! `full-load`: everything, or one table and what depends on it, then the comparison.
 
 use super::Session;
 use super::load::{self, Load};
@@ -6,13 +6,12 @@ use crate::cli::FullLoad;
 use crate::error::Result;
 
 pub(crate) async fn run(session: &Session, arguments: &FullLoad) -> Result<u8> {
-    load::run(
-        session,
-        "full-load",
-        Load::Full {
+    let table = arguments.table.as_deref().and_then(|name| session.star().table(name));
+    let load = match table {
+        Some(table) => Load::Table { name: table.name },
+        None => Load::Full {
             accept_source: arguments.accept_source,
         },
-        None,
-    )
-    .await
+    };
+    load::run(session, "full-load", load, None).await
 }

@@ -18,6 +18,7 @@ use super::advice::{self, Advice};
 use super::status::what_is_seen;
 use crate::config::target_path;
 use crate::error::{Doing, Result};
+use crate::output::next;
 
 #[derive(Serialize)]
 struct Report {
@@ -34,6 +35,8 @@ struct Report {
     sees_open_transactions: bool,
     calendar_first_year: Option<i32>,
     calendar_last_year: Option<i32>,
+    /// Whether a full load has finished.
+    loaded: bool,
     /// Indexes that the source lacks.
     advice: Vec<Advice>,
 }
@@ -60,6 +63,7 @@ pub(crate) async fn run(session: &Session) -> Result<u8> {
         creation,
         changed,
         years: known,
+        loaded,
     } = made?;
     let (open_work, advice) = asked?;
     let report = Report {
@@ -72,6 +76,7 @@ pub(crate) async fn run(session: &Session) -> Result<u8> {
         source: source.server.identity.clone(),
         source_server: source.server.product(),
         source_tables: star.sources.len(),
+        loaded,
         sees_open_transactions: open_work != OpenWork::Hidden,
         advice,
         calendar_first_year: known.map(|(first, _)| first),
@@ -103,6 +108,8 @@ struct Made {
     changed: bool,
     /// The years that the calendar holds.
     years: Years,
+    /// Whether a full load has finished.
+    loaded: bool,
 }
 
 /// Creates the target, or completes it.
@@ -111,15 +118,18 @@ async fn make(star: &Star, path: &Path, years: Years, identity: &str) -> Result<
     let (target, creation) = Target::create(path, star).await?;
     let filled = fill(star, &target, years, identity, &creation).await;
     let known = calendar::known(&target.writer, star.calendar.as_ref()).await;
+    let states = state::load(&target.writer).await;
     let closed = target.close().await;
     drop(lock);
     let changed = filled?;
     let years = known?;
+    let loaded = states?.is_loaded();
     closed?;
     Ok(Made {
         creation,
         changed,
         years,
+        loaded,
     })
 }
 
@@ -159,12 +169,14 @@ fn text(report: &Report, star: &Star) -> String {
         (Some(calendar), Some((first, last))) => format!("{} holds {first} to {last}\n", calendar.table),
         (Some(calendar), None) => format!("{} is empty: the source holds no dates yet\n", calendar.table),
     };
+    let program = star.names.program;
     format!(
-        "source {} runs {}: {} tables checked and readable\n{}\n{done}\n{years}{}",
+        "source {} runs {}: {} tables checked and readable\n{done}\n{years}{}{}{}",
         report.source,
         report.source_server,
         report.source_tables,
         what_is_seen(report.sees_open_transactions),
-        advice::text(&report.advice)
+        advice::line(program, &report.advice),
+        next::line(program, next::after_init(report.loaded))
     )
 }

@@ -26,12 +26,16 @@ use crate::error::{EXIT_DIFFERENCES, Result};
 use crate::output::progress::Watcher;
 use crate::output::{self, human};
 
-/// Which of the three.
+/// Which of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Load {
     Full {
         /// Even if the source is not the one that the star was made from.
         accept_source: bool,
+    },
+    /// One table of a loaded star, and those that depend on it.
+    Table {
+        name: &'static str,
     },
     Incremental {
         dry_run: bool,
@@ -96,7 +100,7 @@ pub(crate) async fn sync(
     let mut text = if session.is_repeated {
         output::report::line(session.program.name(), command, &report, seconds)
     } else {
-        output::report::text(command, &report, seconds)
+        output::report::text(session.program.name(), command, &report, seconds)
     };
     if let (Some(copied), false) = (&copied, session.is_repeated) {
         text = format!("{}\n{}", super::copy::line(copied), text);
@@ -139,7 +143,7 @@ async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Rep
     let began = Utc::now();
     let path = target_path(&session.global)?;
     let source = match load {
-        Load::Full { .. } | Load::Repair { .. } => session.connect_readers().await?,
+        Load::Full { .. } | Load::Table { .. } | Load::Repair { .. } => session.connect_readers().await?,
         // All of it is one snapshot.
         Load::Incremental { .. } => session.connect(1).await?,
     };
@@ -148,13 +152,13 @@ async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Rep
     source.indexes(&source.reader()).await?;
     let foreign_keys = match load {
         Load::Full { .. } => ForeignKeys::CheckedAtEnd,
-        Load::Incremental { .. } | Load::Repair { .. } => ForeignKeys::Enforced,
+        Load::Table { .. } | Load::Incremental { .. } | Load::Repair { .. } => ForeignKeys::Enforced,
     };
     let verify_budget = match load {
         Load::Incremental {
             verify_budget_seconds, ..
         } => Duration::from_secs(verify_budget_seconds.into()),
-        Load::Full { .. } | Load::Repair { .. } => Duration::ZERO,
+        Load::Full { .. } | Load::Table { .. } | Load::Repair { .. } => Duration::ZERO,
     };
     let lock = Lock::acquire(&path, session.star().names.program, command)?;
     let target = Target::open(&path, session.star(), foreign_keys, session.threads.target_readers).await?;
@@ -171,6 +175,10 @@ async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Rep
     };
     let result = match load {
         Load::Full { accept_source } => full_load::run(&context, accept_source).await,
+        Load::Table { name } => {
+            let table = session.star().table(name).expect("it was found by this name");
+            repair::load_table(&context, table).await
+        }
         Load::Incremental { dry_run, .. } => incremental::run(&context, dry_run).await,
         Load::Repair { dry_run } => repair::run(&context, dry_run).await,
     };

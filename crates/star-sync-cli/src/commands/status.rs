@@ -28,7 +28,7 @@ use super::advice::{self, Advice};
 use crate::cli;
 use crate::config::target_path;
 use crate::error::{Doing, EXIT_DIFFERENCES, Error, Result};
-use crate::output::{self, human};
+use crate::output::{self, human, next};
 
 /// Runs, and quarantined rows of each table, that are shown.
 const SHOWN: u64 = 10;
@@ -57,6 +57,12 @@ struct Report {
     runs: Vec<Run>,
     rejects: BTreeMap<String, u64>,
     some_rejects: Vec<QuarantinedRow>,
+}
+
+/// With --indexes: nothing but what the source lacks.
+#[derive(Serialize)]
+struct Indexes {
+    advice: Vec<Advice>,
 }
 
 /// A source, for people.
@@ -100,6 +106,9 @@ impl WatermarkStatus {
 }
 
 pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8> {
+    if arguments.indexes {
+        return missing_indexes(session).await;
+    }
     let path = target_path(&session.global)?;
     // The source takes its time to greet.
     let (kept, source) = tokio::try_join!(Kept::read(session.star(), &path), connect(session))?;
@@ -157,6 +166,20 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
         );
     }
     Ok(if is_fresh { 0 } else { EXIT_DIFFERENCES })
+}
+
+/// Prints the statements that create missing indexes, and nothing else.
+async fn missing_indexes(session: &Session) -> Result<u8> {
+    let path = target_path(&session.global)?;
+    let target = open_to_read(&path, session.star(), 1).await?;
+    let states = state::load(&target).await;
+    target.close().await.target(|| "closing the file".to_owned())?;
+    let source = session.connect(1).await?;
+    let advice = advice::find(session.star(), &source, Some(&states?)).await?;
+    let text = advice::statements(&advice);
+    let document = Indexes { advice };
+    session.output.result("status", session.seconds(), &document, &text)?;
+    Ok(0)
 }
 
 /// How long ago a time is, by this machine's clock, as the history's times are. What lies in the future is no age.
@@ -270,65 +293,34 @@ fn text(report: &Report, program: &str) -> String {
         text.push_str("no full load has finished yet\n");
     }
     text.push_str(&sources(report));
-    if let Some(run) = report.runs.first().filter(|run| run.status == Status::Differences) {
+    let mismatch = report.runs.first().filter(|run| run.status == Status::Differences);
+    if let Some(run) = mismatch {
         let _ = writeln!(
             text,
-            "the last run, {} {}, ended in {}: run `{program} repair`\n",
+            "the last run, {} {}, ended in {}\n",
             run.command,
             run.id,
             human::bad(VerdictCode::Mismatch.name())
         );
     }
-    let mut watermarks = human::table(&["source table", "watermark", "lag", "last synced", "limited by"]);
-    for line in &report.watermarks {
-        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-        watermarks.add_row([
-            line.table.to_owned(),
-            or_dash(line.watermark.map(time::text)),
-            or_dash(line.lag_seconds.map(human::duration)),
-            or_dash(line.last_synced.map(time::text)),
-            or_dash(line.limited_by.clone()),
-        ]);
-    }
-    if let Some(column) = watermarks.column_mut(4) {
-        column.set_cell_alignment(CellAlignment::Left);
-    }
-    let _ = writeln!(text, "{watermarks}\n");
+    let _ = writeln!(text, "{}\n", watermarks(report));
+    text.push_str("a table that does not change keeps its watermark\n");
     if let Some(sees) = report.sees_open_transactions {
-        let _ = writeln!(text, "{}\n", what_is_seen(sees));
+        text.push_str(what_is_seen(sees));
     }
-    let mut verification = output::report::backlog(&report.verification);
+    let verification = output::report::backlog(&report.verification);
     if verification.is_empty() && report.verification.ranges > 0 {
         let ranges = human::grouped(report.verification.ranges);
-        verification = format!("all {ranges} key ranges are verified, as of the last run\n");
-    }
-    let _ = writeln!(text, "{verification}");
-    if !report.advice.is_empty() {
-        let _ = writeln!(text, "{}\n", advice::text(&report.advice));
-    }
-    let mut runs = human::table(&[
-        "run", "command", "started", "status", "read", "inserted", "updated", "deleted", "rejected",
-    ]);
-    for run in &report.runs {
-        runs.add_row([
-            run.id.to_string(),
-            run.command.clone(),
-            time::text(run.started),
-            run.status.as_str().to_owned(),
-            human::grouped(run.rows_read),
-            human::grouped(run.rows_inserted),
-            human::grouped(run.rows_updated),
-            human::grouped(run.rows_deleted),
-            human::grouped(run.rows_rejected),
-        ]);
-    }
-    let _ = writeln!(text, "{runs}");
-    for (table, count) in &report.rejects {
         let _ = writeln!(
             text,
-            "\n{} rows of {table} are rejected, among them:",
-            human::grouped(*count)
+            "verification: all {ranges} key ranges were verified by the last run"
         );
+    }
+    text.push_str(&verification);
+    text.push_str(&advice::line(program, &report.advice));
+    let _ = writeln!(text, "\n{}", runs(&report.runs));
+    for (table, count) in &report.rejects {
+        let _ = writeln!(text, "\n{table}: {} quarantined rows, such as:", human::grouped(*count));
         for reject in report
             .some_rejects
             .iter()
@@ -341,19 +333,71 @@ fn text(report: &Report, program: &str) -> String {
             );
         }
     }
+    let next = next::after_status(report.loaded, mismatch.is_some());
+    text.push_str(&next::line(program, next));
     text
 }
 
-/// The source that the target was loaded from, and the one that answers now.
+/// How far each source table is synced. Ages are by the source's clock where it answered.
+fn watermarks(report: &Report) -> comfy_table::Table {
+    let now = report.source_clock.unwrap_or_else(Utc::now);
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let mut watermarks = human::table(&["source table", "last synced", "watermark (UTC)", "limited by"]);
+    for line in &report.watermarks {
+        watermarks.add_row([
+            line.table.to_owned(),
+            or_dash(line.last_synced.map(|time| human::ago(now - time))),
+            or_dash(line.watermark.map(time::text)),
+            or_dash(line.limited_by.clone()),
+        ]);
+    }
+    if let Some(column) = watermarks.column_mut(3) {
+        column.set_cell_alignment(CellAlignment::Left);
+    }
+    human::leave_out_zeros(&mut watermarks, 3);
+    watermarks
+}
+
+/// The last runs; columns that are zero throughout are left out.
+fn runs(runs: &[Run]) -> comfy_table::Table {
+    let mut rows = human::table(&[
+        "run",
+        "command",
+        "started (UTC)",
+        "status",
+        "read",
+        "written",
+        "quarantined",
+    ]);
+    for run in runs {
+        rows.add_row([
+            run.id.to_string(),
+            run.command.clone(),
+            time::text(run.started),
+            run.status.as_str().to_owned(),
+            human::grouped(run.rows_read),
+            human::grouped(run.rows_inserted + run.rows_updated + run.rows_deleted),
+            human::grouped(run.rows_rejected),
+        ]);
+    }
+    for column in rows.column_iter_mut().skip(1).take(3) {
+        column.set_cell_alignment(CellAlignment::Left);
+    }
+    human::leave_out_zeros(&mut rows, 4);
+    rows
+}
+
+/// The source that the target was loaded from, and how long ago; and the one that answers now, if it is another one.
 fn sources(report: &Report) -> String {
     let mut text = String::new();
-    let sources = [("loaded from", &report.loaded_from), ("source now", &report.source_now)];
-    for (what, source) in sources {
+    let is_other = !report.source_changed.is_empty();
+    let sources = [("source", &report.loaded_from), ("source now", &report.source_now)];
+    for (what, source) in sources.iter().take(if is_other { 2 } else { 1 }) {
         if let Some(Identity { server, schema }) = source {
             let _ = writeln!(text, "{what}: server {server}, schema {schema}");
         }
     }
-    if !report.source_changed.is_empty() {
+    if is_other {
         let changed = human::bad("source identity changed since the last load");
         let _ = writeln!(
             text,
@@ -363,15 +407,19 @@ fn sources(report: &Report) -> String {
             let _ = writeln!(text, "  {evidence}");
         }
     }
+    if let Some(success) = report.last_success {
+        let age = human::ago(Utc::now() - success);
+        let _ = writeln!(text, "last successful run: {age} ({} UTC)", time::text(success));
+    }
     text + "\n"
 }
 
-/// What keeps watermarks safe from transactions that commit late.
+/// What limits watermarks.
 pub(crate) fn what_is_seen(sees_open_transactions: bool) -> &'static str {
     if sees_open_transactions {
-        "watermarks stay behind in-flight transactions, which this account may see (PROCESS)"
+        "watermarks stay behind in-flight transactions (PROCESS is granted)\n"
     } else {
-        "watermarks trail the source clock by --overlap only; with GRANT PROCESS ON *.* in-flight transactions are taken \
-         into account too"
+        "watermarks trail the source clock by --overlap; GRANT PROCESS ON *.* to the\n\
+         account, and in-flight transactions are taken into account too\n"
     }
 }

@@ -19,7 +19,7 @@ pub(crate) async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
     });
     let validation = compared.await?;
     let seconds = session.seconds();
-    let text = output::validation::text(&validation, seconds);
+    let text = output::validation::text(session.program.name(), &validation, seconds);
     session.output.result("validate", seconds, &validation, &text)?;
     Ok(if validation.verdict.is_mismatch() {
         EXIT_DIFFERENCES

@@ -14,8 +14,8 @@ use crate::config::environment::{PASSWORD, PASSWORD_FILE, variable};
 use crate::error::{Code, Error, Result};
 use crate::program::Program;
 
-pub(crate) use path::expand_home;
 pub use path::parse_target;
+pub(crate) use path::{absolute, expand_home};
 pub(crate) use source_url::has_password;
 pub use source_url::parse as parse_source;
 
@@ -42,9 +42,9 @@ pub(crate) fn source_access(program: &Program, global: &Global) -> Result<Access
     parse_source(text, password(program)?)
 }
 
-/// The target's path, from a path or a `sqlite:` URL.
+/// The target's absolute path, from a path or a `sqlite:` URL.
 pub(crate) fn target_path(global: &Global) -> Result<PathBuf> {
-    parse_target(&global.target)
+    parse_target(&global.target).map(absolute)
 }
 
 fn password(program: &Program) -> Result<Option<String>> {
@@ -62,7 +62,7 @@ fn password(program: &Program) -> Result<Option<String>> {
     let Some(path) = variable(&program.variable(PASSWORD_FILE)) else {
         return Ok(None);
     };
-    let path = expand_home(PathBuf::from(path));
+    let path = absolute(expand_home(PathBuf::from(path)));
     let text = std::fs::read_to_string(&path).map_err(|error| {
         Error::setting(
             Code::PasswordFileUnreadable,

@@ -13,6 +13,12 @@ pub(crate) fn expand_home(path: impl AsRef<Path>) -> PathBuf {
     }
 }
 
+/// The path from the root on, so that messages and logs name the same file wherever they are read.
+pub(crate) fn absolute(path: PathBuf) -> PathBuf {
+    // Without a working folder the path itself is all there is to say.
+    std::path::absolute(&path).unwrap_or(path)
+}
+
 /// The target's path, from a path or a `sqlite:` URL.
 pub fn parse_target(text: &str) -> Result<PathBuf> {
     let path = text

@@ -8,9 +8,9 @@ use star_sync::verify::verdict::VerdictCode;
 use std::fmt::Write;
 
 use super::validation::difference_text;
-use super::verdict;
+use super::{next, verdict};
 
-pub(crate) fn text(explanation: &Explanation) -> String {
+pub(crate) fn text(program: &str, explanation: &Explanation) -> String {
     let Explanation { table, key, .. } = explanation;
     let mut text = String::from("source rows behind it:\n");
     for row in &explanation.source {
@@ -54,7 +54,7 @@ pub(crate) fn text(explanation: &Explanation) -> String {
     if let Some(difference) = &explanation.difference {
         let _ = writeln!(
             text,
-            "both sides differ:\n{}",
+            "source and target differ:\n{}",
             difference_text(table, difference).trim_end()
         );
     }
@@ -77,6 +77,7 @@ pub(crate) fn text(explanation: &Explanation) -> String {
         _ => "OK: source and target match",
     };
     let _ = writeln!(text, "\n{table} {key}: {}", verdict::line(code, verdict));
+    text.push_str(&next::line(program, next::after_explanation(explanation)));
     text
 }
 

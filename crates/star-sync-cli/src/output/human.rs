@@ -3,11 +3,16 @@
 use std::fmt::{Display, Write};
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use chrono::TimeDelta;
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
+use console::Term;
 
 use star_sync::declare::date_key;
 use star_sync::declare::totals::Group;
 use star_sync::verify::figures::Comparison;
+
+/// Columns of a comparison that always stand there: the figure and both sides.
+pub(crate) const FIGURE_COLUMNS: usize = 3;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -28,16 +33,59 @@ pub(crate) fn advice(words: impl Display) -> String {
     format!("{ADVICE}{words}{ADVICE:#}")
 }
 
-/// A table whose columns from the second on hold numbers.
+/// The columns of the terminal that results are printed on; none elsewhere, where lines may be of any length.
+pub(crate) fn terminal_columns() -> Option<u16> {
+    let (_, columns) = Term::stdout().size_checked()?;
+    Some(columns)
+}
+
+/// A table whose columns from the second on hold numbers. On a terminal it is no wider than that: long names wrap.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_style(TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─')))
         .set_header(header.iter().copied());
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
+    if let Some(columns) = terminal_columns() {
+        table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(columns);
+    }
+    for (number, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((1, 0));
+        if number > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
     }
     table
+}
+
+/// Leaves out the columns behind the first `kept` ones that are zero in every row. Returns their names.
+pub(crate) fn leave_out_zeros(table: &mut Table, kept: usize) -> Vec<String> {
+    let is_zero = |content: &str| content.chars().all(|letter| matches!(letter, '0' | '.' | '-'));
+    let mut left_out = Vec::new();
+    for number in kept..table.column_count() {
+        let all_zero = table
+            .column_cells_iter(number)
+            .all(|cell| cell.is_none_or(|cell| is_zero(&cell.content())));
+        if !all_zero {
+            continue;
+        }
+        let name = table.header().and_then(|header| header.cell_iter().nth(number));
+        left_out.extend(name.map(comfy_table::Cell::content));
+        if let Some(column) = table.column_mut(number) {
+            column.set_constraint(ColumnConstraint::Hidden);
+        }
+    }
+    left_out
+}
+
+/// Names as they stand in a sentence: a, b and c.
+pub(crate) fn listed(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
 }
 
 /// 1234567 as 1,234,567.
@@ -84,9 +132,9 @@ pub(crate) fn figure_name(table: &str, grouped_by: Option<&str>, group: Option<&
     }
 }
 
-/// Figures of both sides.
+/// Figures of both sides; columns that are zero throughout are left out.
 pub(crate) fn comparisons<'a>(figures: impl IntoIterator<Item = &'a Comparison>) -> Table {
-    let mut rows = table(&["figure", "source", "target", "rejected", "pending", "delta"]);
+    let mut rows = table(&["figure", "source", "target", "quarantined", "pending", "delta"]);
     for figure in figures {
         let mut name = figure_name(figure.table, figure.grouped_by, figure.group.as_ref());
         if let Some(date_key) = figure.date_key {
@@ -103,6 +151,7 @@ pub(crate) fn comparisons<'a>(figures: impl IntoIterator<Item = &'a Comparison>)
             number(figure.delta()),
         ]);
     }
+    leave_out_zeros(&mut rows, FIGURE_COLUMNS);
     rows
 }
 
@@ -114,6 +163,11 @@ pub(crate) fn duration(seconds: i64) -> String {
         7_200..172_800 => format!("{} h", seconds / 3_600),
         _ => format!("{} days", grouped(seconds / 86_400)),
     }
+}
+
+/// How long ago something was; clocks that differ a little make nothing lie in the future.
+pub(crate) fn ago(age: TimeDelta) -> String {
+    format!("{} ago", duration(age.num_seconds().max(0)))
 }
 
 /// Rows per second, for people.
@@ -135,6 +189,26 @@ pub fn rate_of(rows: u64, seconds: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_that_are_zero_in_every_row_are_left_out() {
+        let mut rows = table(&["table", "source", "target", "pending", "delta"]);
+        rows.add_row(["a", "0", "0", "0", "0.00"]);
+        rows.add_row(["b", "0", "0", "3", "0.00"]);
+        assert_eq!(leave_out_zeros(&mut rows, 3), ["delta"]);
+        let text = rows.to_string();
+        assert!(
+            text.contains("target") && text.contains("pending") && !text.contains("delta"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn names_are_listed_as_in_a_sentence() {
+        let names = |names: &[&str]| listed(&names.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(names(&["a"]), "a");
+        assert_eq!(names(&["a", "b", "c"]), "a, b and c");
+    }
 
     #[test]
     fn numbers_are_grouped_and_cents_keep_their_decimals() {

@@ -3,7 +3,7 @@
 //! Text has colours on terminals that show them, and elsewhere if CLICOLOR_FORCE is set; nowhere if NO_COLOR is.
 
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
@@ -17,6 +17,7 @@ use crate::program::Program;
 pub mod chart;
 pub(crate) mod explanation;
 pub mod human;
+pub mod next;
 pub mod progress;
 pub(crate) mod report;
 mod terminal;
@@ -75,8 +76,7 @@ impl Output {
         } else if self.quiet || text.is_empty() {
             Ok(true)
         } else {
-            // Tables pad their last column.
-            let lines: Vec<&str> = text.trim_end().lines().map(str::trim_end).collect();
+            let lines: Vec<String> = text.trim_end().lines().map(as_shown).collect();
             self.text(&lines.join("\n"))
         }
     }
@@ -143,6 +143,30 @@ impl Output {
     }
 }
 
+/// A line of a result: without what tables pad their last column with, and on a terminal broken between words.
+fn as_shown(line: &str) -> String {
+    let line = line.trim_end();
+    match human::terminal_columns() {
+        Some(columns) => broken(line, columns.into()),
+        None => line.to_owned(),
+    }
+}
+
+/// Breaks a line that is too long for a terminal between words, and indents what follows.
+fn broken(line: &str, columns: usize) -> String {
+    if textwrap::core::display_width(line) <= columns {
+        return line.to_owned();
+    }
+    let indented = line.len() - line.trim_start().len() + 2;
+    let indent = " ".repeat(indented);
+    // Words that are longer than a line are names of files: they stay whole, so that they can be copied.
+    let options = textwrap::Options::new(columns)
+        .subsequent_indent(&indent)
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    textwrap::fill(line, options)
+}
+
 fn write(mut stdout: impl Write, bytes: &[u8]) -> Result<bool> {
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(true),
@@ -187,14 +211,21 @@ pub(crate) fn usage(program: &'static Program, error: &clap::Error) -> u8 {
     problem.exit_code()
 }
 
+/// Levels of other crates' logs and of our own, by how many steps above the warnings that a terminal shows.
+const LEVELS: [(&str, &str); 4] = [("warn", "warn"), ("warn", "info"), ("warn", "debug"), ("info", "trace")];
+
+/// Which logs are shown. On a terminal the bars and the result say what `info` says; a journal or a file begins with it.
+fn levels(quiet: bool, verbose: u8, is_terminal: bool) -> (&'static str, &'static str) {
+    if quiet {
+        return ("error", "error");
+    }
+    let steps = usize::from(verbose) + usize::from(!is_terminal);
+    LEVELS[steps.min(LEVELS.len() - 1)]
+}
+
 /// Sends logs to stderr, past the progress bars. `RUST_LOG` overrides the level.
 pub(crate) fn start_logging(program: &Program, global: &Global) {
-    let (others, own) = match (global.quiet, global.verbose) {
-        (true, _) => ("error", "error"),
-        (false, 0) => ("warn", "info"),
-        (false, 1) => ("warn", "debug"),
-        (false, _) => ("info", "trace"),
-    };
+    let (others, own) = levels(global.quiet, global.verbose, io::stderr().is_terminal());
     // The engine's and this crate's names begin alike.
     let level = format!("{others},star_sync={own},{}={own}", program.name().replace('-', "_"));
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
@@ -229,5 +260,26 @@ impl<'a> MakeWriter<'a> for LogWriter {
 
     fn make_writer(&'a self) -> Self::Writer {
         *self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_shows_warnings_and_a_journal_what_is_done() {
+        assert_eq!(levels(false, 0, true), ("warn", "warn"));
+        assert_eq!(levels(false, 1, true), ("warn", "info"));
+        assert_eq!(levels(false, 0, false), ("warn", "info"));
+        assert_eq!(levels(false, 9, false), ("info", "trace"));
+        assert_eq!(levels(true, 0, false), ("error", "error"));
+    }
+
+    #[test]
+    fn long_lines_break_between_words_and_are_indented() {
+        assert_eq!(broken("short", 10), "short");
+        assert_eq!(broken("  some words-more", 12), "  some\n    words-more");
+        assert_eq!(broken("a /long/name/of/a/file", 10), "a\n  /long/name/of/a/file");
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use star_sync::metrics;
-use star_sync::pipeline::progress::{Progress, TableProgress};
+use star_sync::pipeline::progress::{Progress, TableProgress, Work};
 use star_sync::target::sqlite::log;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -66,6 +66,7 @@ impl Watcher {
 
 async fn watch(progress: Arc<Progress>, bars: bool, target: PathBuf, mut finished: oneshot::Receiver<()>) {
     let mut drawn: HashMap<&'static str, ProgressBar> = HashMap::new();
+    let mut work_bar = None;
     let mut rates = Rates::default();
     let mut last_log = Instant::now();
     loop {
@@ -77,9 +78,14 @@ async fn watch(progress: Arc<Progress>, bars: bool, target: PathBuf, mut finishe
             for table in progress.tables() {
                 draw(drawn.entry(table.table).or_insert_with(|| table_bar(&table)), &table);
             }
+            if let Some(work) = progress.work() {
+                draw_work(work_bar.get_or_insert_with(added_work_bar), work);
+            }
         } else if last_log.elapsed() >= LOG_EVERY {
             last_log = Instant::now();
-            if let Some(table) = progress.tables().last() {
+            if let Some(work) = progress.work() {
+                info!("{}", work_text(work));
+            } else if let Some(table) = progress.tables().last() {
                 info!(
                     table = table.table,
                     read = table.read.load(Ordering::Relaxed),
@@ -91,7 +97,7 @@ async fn watch(progress: Arc<Progress>, bars: bool, target: PathBuf, mut finishe
         if is_finished {
             rates.rest();
             if bars {
-                for bar in drawn.values() {
+                for bar in drawn.values().chain(&work_bar) {
                     bar.finish_and_clear();
                 }
                 let _ = BARS.clear();
@@ -106,10 +112,8 @@ pub fn bar(name: &'static str, rows: u64, quiet: bool) -> ProgressBar {
     if quiet || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = "{prefix:22} {bar:30} {human_pos:>12} rows  {eta} left  {msg}";
-    let style = ProgressStyle::with_template(style).expect("the template is sound");
     let bar = BARS.add(ProgressBar::new(rows));
-    bar.set_style(style);
+    bar.set_style(counting("rows", "{eta} left"));
     bar.set_prefix(name);
     // The crate's own ticker is a thread, and panics where the system grants none.
     tokio::spawn({
@@ -125,14 +129,52 @@ pub fn bar(name: &'static str, rows: u64, quiet: bool) -> ProgressBar {
     bar
 }
 
+/// Counts something else from now on.
+pub fn count_on(bar: &ProgressBar, done: usize, count: usize, unit: &str) {
+    if done == 0 {
+        bar.set_style(counting(unit, "{elapsed}"));
+        bar.set_length(count as u64);
+    }
+    bar.set_position(done as u64);
+}
+
+fn counting(unit: &str, time: &str) -> ProgressStyle {
+    let style = format!("{{prefix:22}} {{bar:20}} {{human_pos:>12}} {unit}, {time}  {{msg}}");
+    ProgressStyle::with_template(&style).expect("the template is sound")
+}
+
 fn table_bar(table: &TableProgress) -> ProgressBar {
-    let style = "{prefix:22} {bar:30} {human_pos:>12} rows  {msg}";
+    let style = "{prefix:20} {bar:12} {human_pos:>10} rows  {msg}";
     let style = ProgressStyle::with_template(style).expect("the template is sound");
     // Added first: a bar that stands alone would draw itself somewhere else.
     let bar = BARS.add(ProgressBar::no_length());
     bar.set_style(style);
     bar.set_prefix(table.table);
     bar
+}
+
+/// The bar of the work behind the pages.
+fn added_work_bar() -> ProgressBar {
+    let style = "{spinner} {msg}, {elapsed} so far";
+    let bar = BARS.add(ProgressBar::new_spinner());
+    bar.set_style(ProgressStyle::with_template(style).expect("the template is sound"));
+    bar
+}
+
+fn draw_work(bar: &ProgressBar, work: Work) {
+    let text = work_text(work);
+    if bar.message() != text {
+        bar.set_message(text);
+        bar.reset_elapsed();
+    }
+    bar.tick();
+}
+
+fn work_text(work: Work) -> String {
+    match work {
+        Work::Index { number, count } => format!("creating index {number} of {count}"),
+        Work::Closing => "applying changes and reconciling".to_owned(),
+    }
 }
 
 fn draw(bar: &ProgressBar, table: &TableProgress) {

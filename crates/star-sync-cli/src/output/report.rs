@@ -7,8 +7,8 @@ use star_sync::verify::figures::Comparison;
 use star_sync::verify::totals::Move;
 use std::fmt::Write;
 
-use super::human::{comparisons, duration, figure_name, grouped, rate_of, table, units};
-use super::verdict;
+use super::human::{comparisons, duration, figure_name, grouped, leave_out_zeros, rate_of, table, units};
+use super::{next, verdict};
 
 /// One of many runs in one line; nothing if there is nothing to tell.
 pub(crate) fn line(program: &str, command: &str, report: &Report, seconds: f64) -> String {
@@ -32,26 +32,8 @@ pub(crate) fn line(program: &str, command: &str, report: &Report, seconds: f64) 
 }
 
 /// What a load did, and the comparison that closed it.
-pub(crate) fn text(command: &str, report: &Report, seconds: f64) -> String {
-    let mut text = String::new();
-    let lines: Vec<&TableReport> = report
-        .tables
-        .iter()
-        .filter(|line| line.read + line.compared + line.deleted > 0)
-        .collect();
-    let has_compared = lines.iter().any(|line| line.compared + line.found > 0);
-    if !lines.is_empty() {
-        let mut header = vec!["table", "read", "inserted", "updated", "deleted", "unchanged"];
-        if has_compared {
-            header.extend(["compared", "found"]);
-        }
-        header.push("rejected");
-        let mut rows = table(&header);
-        for line in &lines {
-            rows.add_row(counts(line, has_compared));
-        }
-        let _ = writeln!(text, "{rows}");
-    }
+pub(crate) fn text(program: &str, command: &str, report: &Report, seconds: f64) -> String {
+    let mut text = tables(&report.tables);
     let read = report.counts().read;
     let rate = grouped(rate_of(read, seconds));
     let (what, run) = if report.dry_run {
@@ -67,18 +49,11 @@ pub(crate) fn text(command: &str, report: &Report, seconds: f64) -> String {
     if let Some(resumed) = report.resumed {
         let _ = writeln!(
             text,
-            "went on with a load that was interrupted: {} of its rows were read a second time",
+            "resumed an interrupted load ({} rows re-read)",
             grouped(resumed.rows_read_again)
         );
     }
-    let found: u64 = report.tables.iter().map(|table| table.found).sum();
-    if found > 0 {
-        let _ = writeln!(
-            text,
-            "{} changes were found by comparing alone: nothing in the source told of them",
-            grouped(found)
-        );
-    }
+    text.push_str(&verification(report));
     if read > 0 {
         text.push_str(&stages(&report.stages));
     }
@@ -98,6 +73,45 @@ pub(crate) fn text(command: &str, report: &Report, seconds: f64) -> String {
         let _ = writeln!(text, "{}", comparisons(differences));
     }
     let _ = writeln!(text, "{}", verdict::load(&report.verdict, report.dry_run));
+    text.push_str(&next::line(program, next::after_load(command, &report.verdict)));
+    text
+}
+
+/// The tables of which rows were read or written; columns that are zero throughout are left out.
+fn tables(tables: &[TableReport]) -> String {
+    let mut rows = table(&["table", "read", "inserted", "updated", "deleted"]);
+    for line in tables {
+        // All of the source's rows that were read, for whatever reason.
+        let read = line.read + line.compared;
+        if read + line.deleted > 0 {
+            let counts = [read, line.inserted, line.updated, line.deleted].map(grouped);
+            rows.add_row([&[line.table.to_owned()], counts.as_slice()].concat());
+        }
+    }
+    if rows.is_empty() {
+        return String::new();
+    }
+    leave_out_zeros(&mut rows, 2);
+    format!("{rows}\n")
+}
+
+/// Rows that were read to be verified, and what only that has shown.
+fn verification(report: &Report) -> String {
+    let sum = |number: fn(&TableReport) -> u64| report.tables.iter().map(number).sum::<u64>();
+    let mut text = String::new();
+    let (verified, found) = (sum(|table| table.compared), sum(|table| table.found));
+    if verified > 0 {
+        let _ = writeln!(text, "verified {} of these rows", grouped(verified));
+    }
+    if found > 0 {
+        let applied = if report.dry_run { "found" } else { "found and applied" };
+        let changes = if found == 1 { "change" } else { "changes" };
+        let _ = writeln!(
+            text,
+            "verification {applied} {} {changes} that no timestamp or row count showed",
+            grouped(found)
+        );
+    }
     text
 }
 
@@ -134,16 +148,6 @@ pub(crate) fn backlog(verification: &VerificationSummary) -> String {
         grouped(verification.backlog),
         grouped(verification.ranges)
     )
-}
-
-fn counts(line: &TableReport, has_compared: bool) -> Vec<String> {
-    let mut cells = vec![line.table.to_owned()];
-    cells.extend([line.read, line.inserted, line.updated, line.deleted, line.unchanged].map(grouped));
-    if has_compared {
-        cells.extend([line.compared, line.found].map(grouped));
-    }
-    cells.push(grouped(line.rejected));
-    cells
 }
 
 fn moves(moves: &[Move]) -> comfy_table::Table {

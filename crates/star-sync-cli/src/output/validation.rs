@@ -5,8 +5,8 @@ use star_sync::runs::validate::Validation;
 use star_sync::verify::deep::TableDifferences;
 use std::fmt::Write;
 
-use super::human::{comparisons, grouped, table};
-use super::verdict;
+use super::human::{FIGURE_COLUMNS, comparisons, grouped, leave_out_zeros, listed, table};
+use super::{next, verdict};
 
 /// Days that are listed one by one before the rest is only counted.
 const MAXIMAL_DAYS: usize = 20;
@@ -22,33 +22,8 @@ pub(crate) fn line(program: &str, validation: &Validation) -> String {
 }
 
 /// Both sides side by side.
-pub(crate) fn text(validation: &Validation, seconds: f64) -> String {
-    let mut text = String::new();
-    let mut rows = table(&[
-        "table",
-        "source",
-        "target",
-        "rejected",
-        "pending",
-        "delta",
-        "duplicates",
-        "orphans",
-        "nulls",
-    ]);
-    for line in &validation.tables {
-        rows.add_row([
-            line.rows.table.to_owned(),
-            grouped(line.rows.source),
-            grouped(line.rows.target),
-            grouped(line.rows.rejected),
-            grouped(line.rows.pending),
-            grouped(line.rows.delta()),
-            grouped(line.soundness.duplicates),
-            grouped(line.soundness.orphans),
-            grouped(line.soundness.nulls),
-        ]);
-    }
-    let _ = writeln!(text, "{rows}");
+pub(crate) fn text(program: &str, validation: &Validation, seconds: f64) -> String {
+    let mut text = tables(validation);
     let period = match validation.from.zip(validation.to) {
         Some((from, to)) => format!("{from} to {to}"),
         None => "all days".to_owned(),
@@ -95,6 +70,42 @@ pub(crate) fn text(validation: &Validation, seconds: f64) -> String {
         }
     }
     let _ = writeln!(text, "\n{}", verdict::validation(validation));
+    text.push_str(&next::line(program, next::after_validation(validation)));
+    text
+}
+
+/// Rows and integrity of each table; columns that are zero throughout become one line.
+fn tables(validation: &Validation) -> String {
+    let mut rows = table(&["table", "source", "target", "quarantined", "pending", "delta"]);
+    let mut integrity = table(&["table", "duplicates", "orphans", "NULLs"]);
+    for line in &validation.tables {
+        let (both, sound) = (&line.rows, &line.soundness);
+        rows.add_row([
+            both.table.to_owned(),
+            grouped(both.source),
+            grouped(both.target),
+            grouped(both.rejected),
+            grouped(both.pending),
+            grouped(both.delta()),
+        ]);
+        integrity.add_row([
+            both.table.to_owned(),
+            grouped(sound.duplicates),
+            grouped(sound.orphans),
+            grouped(sound.nulls),
+        ]);
+    }
+    let mut zeros = leave_out_zeros(&mut rows, FIGURE_COLUMNS);
+    let sound = leave_out_zeros(&mut integrity, 1);
+    let is_sound = sound.len() + 1 == integrity.column_count();
+    zeros.extend(sound);
+    let mut text = format!("{rows}\n");
+    if !is_sound {
+        let _ = writeln!(text, "\n{integrity}");
+    }
+    if !zeros.is_empty() {
+        let _ = writeln!(text, "\n0 in all tables: {}", listed(&zeros));
+    }
     text
 }
 
@@ -105,6 +116,7 @@ fn deep(tables: &[TableDifferences]) -> comfy_table::Table {
         cells.extend([line.compared, line.missing, line.extra, line.different, line.pending].map(grouped));
         rows.add_row(cells);
     }
+    leave_out_zeros(&mut rows, 2);
     rows
 }
 
@@ -126,17 +138,17 @@ fn described(table: &TableDifferences) -> String {
 pub(crate) fn difference_text(table: &str, difference: &Difference) -> String {
     let key = &difference.key;
     let mut text = match difference.kind {
-        DifferenceKind::Missing => format!("  {table} {key} is missing in the star\n"),
-        DifferenceKind::Extra => format!("  {table} {key} is in the star and should not be\n"),
+        DifferenceKind::Missing => format!("  {table} {key} is missing in the target\n"),
+        DifferenceKind::Extra => format!("  {table} {key} is in the target and not in the source\n"),
         DifferenceKind::Different => format!("  {table} {key} differs\n"),
     };
     for ColumnDifference { column, source, target } in &difference.columns {
         let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".to_owned());
         let _ = match difference.kind {
             DifferenceKind::Missing => writeln!(text, "    {column}: source {}", shown(source)),
-            DifferenceKind::Extra => writeln!(text, "    {column}: star {}", shown(target)),
+            DifferenceKind::Extra => writeln!(text, "    {column}: target {}", shown(target)),
             DifferenceKind::Different => {
-                writeln!(text, "    {column}: source {}, star {}", shown(source), shown(target))
+                writeln!(text, "    {column}: source {}, target {}", shown(source), shown(target))
             }
         };
     }

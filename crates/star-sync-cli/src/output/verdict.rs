@@ -109,8 +109,8 @@ fn without_rows(newest: &[Newest]) -> String {
 fn quarantined(tally: &Tally) -> String {
     match tally.quarantined_rows {
         0 => String::new(),
-        1 => "; 1 row is quarantined (see sync_reject)".to_owned(),
-        rows => format!("; {} rows are quarantined (see sync_reject)", grouped(rows)),
+        1 => "; 1 row is quarantined (sync_reject)".to_owned(),
+        rows => format!("; {} rows are quarantined (sync_reject)", grouped(rows)),
     }
 }
 
@@ -150,7 +150,7 @@ mod tests {
         };
         assert_eq!(
             plain(&Verdict::of_load(quarantined, false), false),
-            "MISMATCH: 1 of 15 checks; 1,234 rows are quarantined (see sync_reject) [MISMATCH]"
+            "MISMATCH: 1 of 15 checks; 1,234 rows are quarantined (sync_reject) [MISMATCH]"
         );
         assert_eq!(
             plain(&Verdict::of_load(Tally::default(), false), false),

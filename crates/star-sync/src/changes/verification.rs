@@ -325,10 +325,12 @@ async fn target_sums(pass: &Pass<'_>, table: &Table, scope: &Scope) -> Result<Op
     }))
 }
 
-/// Notes that all pages were compared by this very run. What is modified meanwhile is for the next one.
+/// Notes that all pages of these tables were compared by this very run. What is modified meanwhile is for the next one.
 pub(crate) async fn note_pages(pass: &Pass<'_>, intervals: &HashMap<&'static str, Vec<Scope>>) -> Result<()> {
     for table in pass.star().tables() {
-        let intervals = intervals.get(table.name).map_or(&[][..], Vec::as_slice);
+        let Some(intervals) = intervals.get(table.name) else {
+            continue;
+        };
         let verified = |scope| VerificationRange::of_scope(scope, Some(pass.verified()));
         let ranges: Vec<VerificationRange> = intervals.iter().filter_map(verified).collect();
         let ranges = merge(&ranges, LEAST_ROWS_A_RANGE.div_ceil(pass.page_size() as u64));

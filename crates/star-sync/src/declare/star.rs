@@ -6,7 +6,6 @@ use sea_orm::Value;
 use sea_orm::sea_query::SelectStatement;
 use sea_orm_migration::MigrationTrait;
 
-use crate::declare::lookup::Side;
 use crate::declare::mistakes;
 use crate::declare::row::Column;
 use crate::declare::source_table::SourceTable;
@@ -125,6 +124,19 @@ impl Star {
                 .all(|table| has_rows(table) || !table.is_made_from(source_table))
     }
 
+    /// A table and, in turn, all that refer to its rows, follow them, or are paged through them: what may have to be
+    /// written when its rows are.
+    pub fn with_dependents(&self, table: &Table) -> Vec<&'static str> {
+        let mut names = vec![table.name];
+        // Tables stand in the order in which each finds what it refers to.
+        for dependent in self.tables() {
+            if !names.contains(&dependent.name) && names.iter().any(|name| dependent.depends_on(name)) {
+                names.push(dependent.name);
+            }
+        }
+        names
+    }
+
     /// The source table of this name.
     pub fn source(&self, name: &str) -> Option<&SourceTable> {
         self.sources.iter().find(|source| source.name == name)
@@ -156,14 +168,8 @@ fn phases(mut tables: Vec<Table>) -> (Vec<Vec<Table>>, Vec<String>) {
 
 /// Whether a table needs rows of one of these.
 fn needs_any(table: &Table, others: &HashSet<&str>) -> bool {
-    let lookups = table.needs.iter().map(|need| need.lookup);
-    let looked_up = lookups
-        .filter(|lookup| lookup.side == Side::Target)
-        .map(|lookup| lookup.table);
-    let followed = table.follows.iter().map(|followed| followed.fact);
-    let parents = table.references.iter().map(|reference| reference.parent.as_str());
-    let mut needed = looked_up.chain(followed).chain(parents);
-    needed.any(|needed| needed != table.name && others.contains(needed))
+    let mut others = others.iter().filter(|other| **other != table.name);
+    others.any(|other| table.depends_on(other))
 }
 
 #[cfg(test)]
@@ -189,6 +195,14 @@ mod tests {
             .collect();
         assert_eq!(names, [["dim_book"], ["fact_loan"]]);
         assert!(mistakes.is_empty());
+    }
+
+    #[test]
+    fn what_refers_to_a_table_depends_on_it() {
+        let star = made_up::star();
+        let dependents = |name| star.with_dependents(star.table(name).unwrap());
+        assert_eq!(dependents("dim_book"), ["dim_book", "fact_loan"]);
+        assert_eq!(dependents("fact_loan"), ["fact_loan"]);
     }
 
     #[test]

@@ -157,6 +157,19 @@ impl Table {
                 .any(|need| need.lookup.side == Side::Source && need.lookup.table == source_table)
     }
 
+    /// Whether its rows refer to those of another table of the star, follow them, or are paged through them.
+    pub(crate) fn depends_on(&self, table: &str) -> bool {
+        let is_paged_through =
+            matches!(self.target_page_key, TargetPageKey::Through { dimension, .. } if dimension == table);
+        is_paged_through
+            || self.references.iter().any(|reference| reference.parent == table)
+            || self.follows.iter().any(|followed| followed.fact == table)
+            || self
+                .needs
+                .iter()
+                .any(|need| need.lookup.side == Side::Target && need.lookup.table == table)
+    }
+
     /// Which source rows belong to the table, as a condition on them.
     pub(crate) fn source_rows(&self) -> Condition {
         Condition::all().add_option(self.only.map(|only| only()))

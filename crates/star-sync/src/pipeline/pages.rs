@@ -31,7 +31,7 @@ pub(crate) struct Pages<'a> {
     pub is_target_empty: bool,
     pub commits: Commits,
     pub run_id: i64,
-    /// Up to which key each target table has been done by a run that was interrupted.
+    /// Up to which key each target table has been done by a run that was interrupted; all of it: it is left out.
     pub done_upto: HashMap<String, i64>,
     pub period: Period,
 }
@@ -89,6 +89,11 @@ impl Pages<'_> {
         walked: &mut Walked,
     ) -> Result<Outcomes> {
         let look = self.look;
+        let is_done = |table: &Table| self.done_upto.get(table.name) == Some(&i64::MAX);
+        let tables: Vec<&'static Table> = phase.iter().filter(|table| !is_done(table)).collect();
+        if tables.is_empty() {
+            return Ok(Outcomes::new());
+        }
         let committed = TargetReader::Committed(look.readers.clone());
         // Surrogate keys are looked up in what the phases before have committed.
         let lookup_source = LookupSource {
@@ -105,7 +110,7 @@ impl Pages<'_> {
             target: target.clone(),
             lookups: match self.period {
                 Period::All => {
-                    let needs = phase.iter().flat_map(|table| &table.needs);
+                    let needs = tables.iter().flat_map(|table| &table.needs);
                     lookup_source.load(needs, lookups).await?;
                     LookupPlan::Loaded(lookups.clone())
                 }
@@ -115,7 +120,8 @@ impl Pages<'_> {
             period: self.period.clone(),
         };
         let mut planners = Vec::new();
-        for table in phase {
+        for table in &tables {
+            let table = *table;
             let planner = look.planner(table, look.source.reader(), target.clone()).await?;
             look.progress.table(table.name).expect(planner.estimated_rows);
             planners.push((table, planner));
@@ -128,8 +134,9 @@ impl Pages<'_> {
             workers: look.workers,
             reader,
             writer: Writer::new(look.star, self.commits.clone(), self.run_id, years),
-            publishes: phase
+            publishes: tables
                 .iter()
+                .copied()
                 .filter(|table| matches!(self.period, Period::All) && !self.done_upto.contains_key(table.name))
                 .collect(),
             described: 0,
@@ -138,15 +145,18 @@ impl Pages<'_> {
         };
         let outcome = pipeline.run(jobs).await;
         let planned = planner.await.map_err(|_| Error::Panicked { stage: "planner" })?;
-        let Outcome { tables, published } = outcome?;
+        let Outcome {
+            tables: outcomes,
+            published,
+        } = outcome?;
         walked.intervals.extend(planned?);
-        for table in phase {
+        for table in tables {
             look.progress.table(table.name).finish();
         }
         for (lookup, map) in published {
             lookups.set(lookup, map);
         }
-        Ok(tables)
+        Ok(outcomes)
     }
 }
 
@@ -159,9 +169,8 @@ async fn plan(
     let mut planned: HashMap<&'static str, Vec<Scope>> = HashMap::new();
     for (table, planner) in planners {
         let after = done_upto.get(table.name).copied();
-        if after == Some(i64::MAX) {
-            continue;
-        }
+        // A table without rows has no interval, and all of them are known.
+        planned.entry(table.name).or_default();
         let mut intervals = Intervals::new(table, planner, after);
         while let Some(scope) = intervals.next().await? {
             let of_table = planned.entry(table.name).or_default();

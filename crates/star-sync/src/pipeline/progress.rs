@@ -13,6 +13,16 @@ use crate::pipeline::stages::{Lap, Stage, Stages};
 pub struct Progress {
     pub stages: Arc<Stages>,
     tables: Mutex<Vec<Arc<TableProgress>>>,
+    work: Mutex<Option<Work>>,
+}
+
+/// Work behind the pages, which is counted in steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Creating an index, counted from 1, of so many.
+    Index { number: usize, count: usize },
+    /// The catch-up pass and the reconciliation.
+    Closing,
 }
 
 /// The counters of one target table.
@@ -44,6 +54,16 @@ impl Progress {
         });
         tables.push(Arc::clone(&made));
         made
+    }
+
+    /// Notes what is done behind the pages.
+    pub(crate) fn begin_work(&self, work: Work) {
+        *self.work.lock().expect("no holder of this lock panics") = Some(work);
+    }
+
+    /// What is done behind the pages, once it has begun.
+    pub fn work(&self) -> Option<Work> {
+        *self.work.lock().expect("no holder of this lock panics")
     }
 
     /// Begins to measure a stage.

@@ -12,6 +12,7 @@ use crate::changes::{Context, Mode};
 use crate::error::Result;
 use crate::failpoint;
 use crate::pipeline::flow::Outcomes;
+use crate::pipeline::progress::Work;
 use crate::pipeline::stages::Stage;
 use crate::runs::report::{self, Report};
 use crate::source::Snapshot;
@@ -57,6 +58,12 @@ impl<'a> Closing<'a> {
     /// Anything that either database answers, with nothing of the pass kept.
     pub(crate) async fn close(self, mode: Mode, start: Start) -> Result<Report> {
         let star = self.context.look.star;
+        // Of a repair, the tables of which every row was compared.
+        let deep_tables = match (mode, &start.pages) {
+            (Mode::ClosingRepair, Some(pages)) => pages.intervals.len(),
+            _ => 0,
+        };
+        self.context.look.progress.begin_work(Work::Closing);
         let mut lap = self.context.look.progress.lap(Stage::Closing);
         let pass = Pass {
             context: self.context,
@@ -83,7 +90,7 @@ impl<'a> Closing<'a> {
         let rejects = reject::counts(&*self.transaction).await?;
         lap.worked();
         let tables = report::tables(star, &outcomes, &rejects);
-        let tally = report::tally(&tables, &comparisons, &rejects, mode == Mode::ClosingRepair);
+        let tally = report::tally(&tables, &comparisons, &rejects, deep_tables);
         let verdict = Verdict::of_load(tally, self.dry_run);
         let report = Report {
             status: if verdict.is_mismatch() {

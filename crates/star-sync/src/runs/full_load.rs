@@ -18,6 +18,7 @@ use crate::error::{Doing, Error, Result};
 use crate::failpoint;
 use crate::pipeline::pages::{Pages, Walked};
 use crate::pipeline::plan::Intervals;
+use crate::pipeline::progress::Work;
 use crate::pipeline::stages::Stage;
 use crate::pipeline::write::Commits;
 use crate::runs::closing::Closing;
@@ -25,11 +26,11 @@ use crate::runs::report::{Report, Resumed};
 use crate::target::bookkeeping::history::{self, Status};
 use crate::target::bookkeeping::state::{self, Lifecycle, Load, SourceState, States};
 use crate::target::bookkeeping::{source_record, target_table};
-use crate::target::{self, TargetReader};
+use crate::target::{self, TargetReader, statement};
 use crate::verify::soundness;
 use crate::verify::totals::{self, Figures};
 
-const COMMAND: &str = "full-load";
+pub(crate) const COMMAND: &str = "full-load";
 /// A load that was interrupted longer ago begins anew: a row that changed since without a time of change would
 /// never be looked at again.
 const HOURS_TO_RESUME: i64 = 6;
@@ -221,8 +222,19 @@ async fn complete(context: &Context<'_>) -> Result<()> {
     let mut lap = context.look.progress.lap(Stage::Index);
     let committed = TargetReader::Committed(context.look.readers.clone());
     let mut checks = JoinSet::new();
+    let count = context
+        .look
+        .star
+        .tables()
+        .map(|table| statement::indexes(table).len())
+        .sum();
+    let mut number = 0;
+    let mut on_index = || {
+        number += 1;
+        context.look.progress.begin_work(Work::Index { number, count });
+    };
     for table in context.look.star.tables() {
-        context.target.create_indexes(table).await?;
+        context.target.create_indexes(table, &mut on_index).await?;
         let committed = committed.clone();
         // Beside the indexes of the next table.
         checks.spawn(async move { Ok::<_, Error>((table.name, soundness::orphans(table, &committed).await?)) });

@@ -1,4 +1,5 @@
-//! The repair: every row of the star is compared with the source, and just those that differ are written.
+//! The repair: every row of the star, or of one table and those that depend on it, is compared with the source, and just
+//! those that differ are written.
 //!
 //! The pages are compared in parallel, without a snapshot and without writing; the rows that seem to differ are then
 //! looked at again in the snapshot of the closing pass, which is that of an incremental run.
@@ -10,37 +11,83 @@ use tracing::info;
 use crate::changes::catch_up::{PagesBefore, Start};
 use crate::changes::{Context, Mode};
 use crate::declare::period::Period;
+use crate::declare::star::Star;
+use crate::declare::table::Table;
 use crate::error::Result;
 use crate::pipeline::flow::{BatchCounts, Outcomes, TableOutcome};
 use crate::pipeline::pages::Pages;
 use crate::pipeline::write::Commits;
 use crate::runs::closing::Closing;
-use crate::runs::incremental;
 use crate::runs::report::Report;
+use crate::runs::{full_load, incremental};
 
 const COMMAND: &str = "repair";
+
+/// What is compared, for which command.
+#[derive(Clone, Copy)]
+struct Repair {
+    command: &'static str,
+    /// With the tables that depend on it; all tables if it is none.
+    table: Option<&'static Table>,
+    dry_run: bool,
+}
 
 /// Makes the star equal to the source, row by row. A dry run does the same and takes it back.
 ///
 /// # Errors
 /// As those of the incremental run.
 pub async fn run(context: &Context<'_>, dry_run: bool) -> Result<Report> {
-    incremental::check(context).await?;
-    let result = repair(context, dry_run).await;
-    if let (Err(error), false) = (&result, dry_run) {
-        incremental::note_failure(context, COMMAND, error).await;
-    }
-    result
+    let repair = Repair {
+        command: COMMAND,
+        table: None,
+        dry_run,
+    };
+    repair.run(context).await
 }
 
-async fn repair(context: &Context<'_>, dry_run: bool) -> Result<Report> {
+/// Makes one table, and those that depend on it, equal to the source, row by row; of the others what an incremental run
+/// applies.
+///
+/// # Errors
+/// As those of the incremental run.
+pub async fn load_table(context: &Context<'_>, table: &'static Table) -> Result<Report> {
+    let repair = Repair {
+        command: full_load::COMMAND,
+        table: Some(table),
+        dry_run: false,
+    };
+    repair.run(context).await
+}
+
+impl Repair {
+    async fn run(self, context: &Context<'_>) -> Result<Report> {
+        incremental::check(context).await?;
+        let result = repair(context, self).await;
+        if let (Err(error), false) = (&result, self.dry_run) {
+            incremental::note_failure(context, self.command, error).await;
+        }
+        result
+    }
+
+    /// The tables that are left out, each with all of its keys.
+    fn left_out(self, star: &Star) -> HashMap<String, i64> {
+        let Some(table) = self.table else {
+            return HashMap::new();
+        };
+        let compared = star.with_dependents(table);
+        let others = star.tables().filter(|table| !compared.contains(&table.name));
+        others.map(|table| (table.name.to_owned(), i64::MAX)).collect()
+    }
+}
+
+async fn repair(context: &Context<'_>, repair: Repair) -> Result<Report> {
     let signatures = settled_signatures(context).await?;
     let pages = Pages {
         look: &context.look,
         is_target_empty: false,
         commits: Commits::Never,
         run_id: 0,
-        done_upto: HashMap::new(),
+        done_upto: repair.left_out(context.look.star),
         period: Period::All,
     };
     let walked = pages.walk().await?;
@@ -50,7 +97,7 @@ async fn repair(context: &Context<'_>, dry_run: bool) -> Result<Report> {
         .map(|(table, outcome)| (*table, outcome.changed.clone()))
         .collect();
     info!("pages compared; looking again at what differs, in one snapshot");
-    let closing = Closing::begin(context, COMMAND, dry_run).await?;
+    let closing = Closing::begin(context, repair.command, repair.dry_run).await?;
     let start = Start {
         suspects,
         before: read_only(&walked.outcomes),

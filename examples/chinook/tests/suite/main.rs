@@ -98,6 +98,16 @@ fn totals_are_compared_by_country_with_both_sums() {
 }
 
 #[test]
+fn a_full_load_of_one_table_writes_what_differs_in_it_and_in_what_refers_to_it() {
+    let shop = Sandbox::loaded(&CHINOOK);
+    shop.settle();
+    shop.tamper("UPDATE dim_customer SET country = 'Nowhere' WHERE customer_id = 4");
+    shop.tamper("DELETE FROM fact_invoice_line WHERE invoice_line_id = 8");
+    shop.run(&["full-load", "--table", "dim_customer"]).ends_with(0);
+    shop.assert_star_equals_source();
+}
+
+#[test]
 fn a_period_is_one_of_the_invoices_dates() {
     let shop = Sandbox::loaded(&CHINOOK);
     let run = shop.run(&["validate", "--from", "2022-01-01", "--to", "2022-03-31", "--json"]);

@@ -1,0 +1,190 @@
+//! What commands accept and what their help shows: `-h` a command's own options and one line for the global ones,
+//! `--help` all of them in groups, and neither of them an option that the command would ignore.
+
+use clap::builder::PossibleValuesParser;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command};
+use star_sync::declare::star::Star;
+use star_sync::declare::table::{Kind, Table};
+
+/// Global options that limit or measure the reading of pages and what is kept of runs.
+const OF_LOADS: [&str; 4] = ["workers", "batch_size", "overlap", "keep_runs"];
+const ALL: [&str; 14] = [
+    "source",
+    "target",
+    "read_timeout",
+    "retry_for",
+    "workers",
+    "batch_size",
+    "overlap",
+    "keep_runs",
+    "metrics_addr",
+    "metrics_file",
+    "json",
+    "quiet",
+    "verbose",
+    "log_format",
+];
+/// The global options that the one line names first, if the command accepts them.
+const NAMED: [&str; 5] = ["source", "target", "workers", "json", "quiet"];
+
+/// The global options that a command of every program has no use for.
+fn ignored_by(command: &str) -> Vec<&'static str> {
+    match command {
+        "init" | "status" => [OF_LOADS.as_slice(), &["retry_for"]].concat(),
+        "copy" => [OF_LOADS.as_slice(), &["source", "read_timeout", "retry_for"]].concat(),
+        "explain" => vec!["overlap", "keep_runs", "retry_for"],
+        "validate" => vec!["overlap", "keep_runs"],
+        "completions" | "man" => ALL.to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+/// The command line, each command with its own help, and without what it ignores. `extra` has what the program's own
+/// commands ignore.
+pub(crate) fn arranged(command: Command, extra: &[(&str, &[&'static str])]) -> Command {
+    let globals: Vec<clap::Arg> = command.get_arguments().cloned().collect();
+    let ignored = |name: &str| match extra.iter().find(|(extra, _)| *extra == name) {
+        Some((_, ignored)) => ignored.to_vec(),
+        None => ignored_by(name),
+    };
+    with_line(command, &[]).mut_subcommands(|command| {
+        let ignored = ignored(command.get_name());
+        let hidden = globals
+            .iter()
+            .filter(|global| ignored.contains(&global.get_id().as_str()));
+        let hidden: Vec<clap::Arg> = hidden.map(|global| global.clone().hide(true).env(None)).collect();
+        with_line(command, &ignored)
+            .mut_subcommands(|command| with_line(command, &ignored))
+            .args(hidden)
+    })
+}
+
+/// A command whose short help ends with a line about the global options that it accepts.
+fn with_line(command: Command, ignored: &[&str]) -> Command {
+    if ALL.iter().all(|option| ignored.contains(option)) {
+        return command;
+    }
+    let accepted = NAMED.iter().filter(|option| !ignored.contains(option));
+    let accepted: Vec<String> = accepted
+        .map(|option| format!("--{}", option.replace('_', "-")))
+        .collect();
+    let line = format!("Global options ({}, ...): see --help", accepted.join(", "));
+    let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let short = if examples.is_empty() {
+        line
+    } else {
+        format!("{line}\n\n{examples}")
+    };
+    command.after_help(short).after_long_help(examples)
+}
+
+/// The command line with the names of tables, so that shells complete them and a mistyped one is told with the one that
+/// is meant.
+pub(crate) fn with_tables(command: Command, star: &Star) -> Command {
+    let names = |is_named: fn(&Table) -> bool| {
+        let tables = star.tables().filter(move |table| is_named(table));
+        PossibleValuesParser::new(tables.map(|table| table.name))
+    };
+    let (all, explained) = (names(|_| true), names(|table| table.kind != Kind::Bridge));
+    let with_names = |command: Command, names| command.mut_arg("table", |argument| argument.value_parser(names));
+    command
+        .mut_subcommand("explain", |command| with_names(command, explained))
+        .mut_subcommand("full-load", |command| with_names(command, all))
+}
+
+/// Refuses options on the command line that the command ignores. In the environment they may stand for other commands.
+pub(crate) fn check(
+    command: &mut Command,
+    matches: &ArgMatches,
+    extra: &[(&str, &[&'static str])],
+) -> Result<(), clap::Error> {
+    let Some(name) = matches.subcommand_name() else {
+        return Ok(());
+    };
+    let ignored = match extra.iter().find(|(extra, _)| *extra == name) {
+        Some((_, ignored)) => ignored.to_vec(),
+        None => ignored_by(name),
+    };
+    let given = ignored
+        .iter()
+        .find(|option| matches.value_source(option) == Some(ValueSource::CommandLine));
+    match given {
+        None => Ok(()),
+        Some(option) => Err(command.error(
+            ErrorKind::UnknownArgument,
+            format!("`{name}` has no option --{}", option.replace('_', "-")),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn command() -> Command {
+        arranged(Cli::command(), &[])
+    }
+
+    #[test]
+    fn every_global_option_is_known_here() {
+        let mut ids: Vec<String> = Cli::command()
+            .get_arguments()
+            .map(|global| global.get_id().to_string())
+            .collect();
+        let mut known = ALL.map(str::to_owned).to_vec();
+        ids.sort();
+        known.sort();
+        assert_eq!(ids, known);
+    }
+
+    #[test]
+    fn short_help_is_short_and_long_help_is_grouped() {
+        let mut command = command();
+        command.build();
+        let load = command.find_subcommand_mut("full-load").unwrap();
+        let short = load.render_help().to_string();
+        assert!(
+            short.contains("--accept-source") && short.contains("Global options ("),
+            "{short}"
+        );
+        assert!(!short.contains("--keep-runs"), "{short}");
+        let long = load.render_long_help().to_string();
+        for words in ["Reading and writing:", "--batch-size", "Metrics:", "Output:"] {
+            assert!(long.contains(words), "no {words} in {long}");
+        }
+        assert!(!long.contains("Global options ("), "{long}");
+        let man = command
+            .find_subcommand_mut("man")
+            .unwrap()
+            .render_long_help()
+            .to_string();
+        assert!(!man.contains("--source"), "{man}");
+    }
+
+    #[test]
+    fn an_option_that_a_command_ignores_is_refused_wherever_it_stands() {
+        let parse = |line: &str| {
+            let matches = command().try_get_matches_from(line.split(' '))?;
+            check(&mut command(), &matches, &[])
+        };
+        for refused in [
+            "x man --workers 2",
+            "x --workers 2 man",
+            "x copy a.db --source mysql://a/b",
+        ] {
+            assert!(parse(refused).is_err(), "{refused}");
+        }
+        for accepted in [
+            "x --workers 2 full-load",
+            "x full-load --workers 2",
+            "x copy a.db --target b.db",
+        ] {
+            assert!(parse(accepted).is_ok(), "{accepted}");
+        }
+    }
+}
