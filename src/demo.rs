@@ -47,7 +47,7 @@ const QUERIES: [(&str, &str); 3] = [
     ),
 ];
 
-/// A tour: all of it on a throw-away server, step by step
+/// Run all of it on a private server, step by step
 ///
 /// Starts a private MySQL or MariaDB server in a temporary folder, seeds it, and runs init, full-load, validate, a
 /// day of business, incremental and validate, printing each command before its result. The SQLite file is kept.
@@ -216,10 +216,10 @@ impl Tour<'_> {
         let global = &self.session.global;
         command
             .args(arguments)
-            .args(["--workers", &global.workers.to_string()])
-            .args(["--batch-size", &global.batch_size.to_string()])
             .env("SAKILA_SYNC_SOURCE", source)
             .env("SAKILA_SYNC_TARGET", &self.file)
+            .env("SAKILA_SYNC_WORKERS", global.workers.to_string())
+            .env("SAKILA_SYNC_BATCH_SIZE", global.batch_size.to_string())
             // No .env of the user's is read there.
             .current_dir(self.server.folder())
             .stdin(Stdio::null())

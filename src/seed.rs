@@ -17,7 +17,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::error::{self, ErrorCode};
 
-/// Fill an empty MySQL schema with a Sakila of our own making
+/// Fill an empty MySQL schema with a generated Sakila
 ///
 /// The official tables, indexes and foreign keys, with rows that follow from scale, seed and date alone. Scale 1
 /// has the official numbers of rows (16,044 rentals, 599 customers, 1,000 films); customers, rentals and payments
@@ -34,7 +34,7 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAXIMAL_SCALE)))]
     scale: u32,
 
-    /// Another number, other rows
+    /// Number that the rows are generated from: another number gives other rows
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
 
@@ -52,7 +52,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum SeedCommand {
-    /// Let a day of business pass in a seeded schema
+    /// Apply one business day to a seeded schema
     ///
     /// New customers, films, rentals and payments; returns; corrected prices; a renamed city and language; customers
     /// who move; copies that change store; deletions: in one transaction. What changes follows from the seed and the
@@ -60,7 +60,7 @@ enum SeedCommand {
     /// every day is today, and its times of day follow the clock.
     #[command(after_help = "Examples:\n  {program} seed mutate\n  {program} seed mutate --every 5")]
     Mutate {
-        /// Go on: another day every so many seconds (or 500ms, 2m), until it is stopped
+        /// Another day per interval, until stopped: 5s, 500ms, 2m
         #[arg(long, value_name = "SECONDS", value_parser = cli::interval)]
         every: Option<Duration>,
     },
@@ -178,7 +178,7 @@ fn text(program: &str, report: &Report, seconds: f64) -> String {
     }
     let all = report.tables.iter().map(|line| line.rows).sum();
     format!(
-        "{rows}\nseeded {} at scale {} with history until {}: {} rows in {seconds:.1} s ({} rows/s)\n{}",
+        "{rows}\nseeded {} at scale {}, history until {}\n{} rows in {seconds:.1} s ({} rows/s)\n{}",
         report.source,
         report.scale,
         report.until,

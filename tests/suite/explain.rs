@@ -72,5 +72,5 @@ fn a_row_that_cannot_be_loaded_says_why() {
     let nowhere = sandbox.run(&["explain", "fact_rental", "59999"]).succeeds();
     assert_eq!(nowhere.verdict_code(), "ROW_ABSENT");
     let unknown = sandbox.run(&["explain", "bridge_film_actor", "1"]).ends_with_code(2);
-    assert!(unknown.stderr.contains("name one of dim_film"), "{unknown:#?}");
+    assert!(unknown.stderr.contains("possible values: dim_film"), "{unknown:#?}");
 }

@@ -43,7 +43,7 @@ fn masked(text: &str) -> String {
         (ADDRESS, "ADDRESS"),
         (r"(MySQL|MariaDB) [0-9][-.\w]*", "SERVER"),
         (r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}", "TIME"),
-        (r"stages: .*", "STAGES"),
+        (r"stages: .*\nbottleneck: .*", "STAGES"),
         (r"[0-9.]+ s\b", "SECONDS"),
         (r"[0-9,]+ rows/s", "RATE"),
         (r"[0-9.]+ MiB", "SIZE"),

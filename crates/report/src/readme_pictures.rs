@@ -39,7 +39,8 @@ pub fn draw(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The result alone, as with RUST_LOG=warn; the README's reader has another schema than the test.
+/// The result, which is all that a terminal shows of a run without warnings. The reader's schema has another name than the
+/// test's.
 fn picture(command: &Command) -> Result<String> {
     let text = terminal::prompt(&command.line()) + &command.stdout.replace("`sakila_1`", "`sakila`");
     terminal::svg(&text, "Terminal", 0)

@@ -82,29 +82,28 @@ pub struct Global {
           value_parser = clap::value_parser!(u32).range(1..=64))]
     pub workers: u32,
 
-    /// Rows a page, and so a batch
+    /// Rows per page read and batch written
     #[arg(long, global = true, hide_short_help = true, help_heading = PACE, env = "{ENV}_BATCH_SIZE", value_name = "ROWS", default_value_t = DEFAULT_BATCH_SIZE,
           value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub batch_size: u64,
 
-    /// How far watermarks stay behind the source's clock, in seconds
+    /// Safety lag: how far watermarks trail the source clock, in seconds
     ///
-    /// Rows that are younger are read again in the next run and compared. A transaction that commits later than this
-    /// after it has stamped its rows is seen in time only if the account may see open transactions (PROCESS).
+    /// Rows within it are read again by the next run. A transaction that takes longer than this from its first change to
+    /// its commit is taken into account only if the account has the privilege PROCESS.
     #[arg(long, global = true, hide_short_help = true, help_heading = PACE, env = "{ENV}_OVERLAP", value_name = "SECONDS", default_value_t = DEFAULT_OVERLAP_SECONDS,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub overlap: u32,
 
-    /// How long the source may take to answer a statement, before it counts as lost: 5m, 30s
+    /// How long the source may take to answer a statement before it counts as lost: 5m, 30s
     #[arg(long, global = true, hide_short_help = true, help_heading = SOURCE_AND_TARGET, env = "{ENV}_READ_TIMEOUT", value_name = "TIME", default_value = "5m",
           value_parser = interval)]
     pub read_timeout: Duration,
 
-    /// How long to pause in all while the source is lost or overloaded, before giving up: 10m, or 0 for not at all
+    /// How long to back off in total while the source is lost or overloaded: 10m; 0: do not retry
     ///
-    /// A run that the source fails is run again, on new connections, after a pause that grows and is partly left to
-    /// chance; a full load goes on behind what it has committed. A source that was never reached is not waited for.
-    /// `incremental --every` has its own pauses.
+    /// The run is retried on new connections, with a backoff that grows; a full load is resumed. A source that was never
+    /// reached is not retried. `incremental --every` has a backoff of its own.
     #[arg(long, global = true, hide_short_help = true, help_heading = SOURCE_AND_TARGET, env = "{ENV}_RETRY_FOR", value_name = "TIME", default_value = "1m",
           value_parser = pause)]
     pub retry_for: Duration,
@@ -117,7 +116,7 @@ pub struct Global {
     #[arg(long, global = true, hide_short_help = true, help_heading = METRICS, env = "{ENV}_METRICS_FILE", value_name = "PATH", value_parser = path)]
     pub metrics_file: Option<PathBuf>,
 
-    /// Rows of the history, sync_run, to keep; runs that changed nothing leave none
+    /// Rows of sync_run, the history of runs, to keep; runs that changed nothing leave none
     #[arg(long, global = true, hide_short_help = true, help_heading = PACE, env = "{ENV}_KEEP_RUNS", value_name = "N", default_value_t = DEFAULT_KEEP_RUNS,
           value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub keep_runs: u64,
@@ -126,16 +125,16 @@ pub struct Global {
     #[arg(long, global = true, hide_short_help = true, help_heading = OUTPUT, env = "{ENV}_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
 
-    /// No progress, no logs below errors, no summary
+    /// No progress, no summary, no logs below errors
     #[arg(long, short, global = true, hide_short_help = true, help_heading = OUTPUT, env = "{ENV}_QUIET", value_parser = FalseyValueParser::new(),
           conflicts_with = "verbose")]
     pub quiet: bool,
 
-    /// More logs: -v for what is being done, on a terminal, where warnings are the default; -vv and -vvv for more
+    /// More logs, up to -vvv; without it, warnings on a terminal, and also what is being done elsewhere
     #[arg(short, long, global = true, hide_short_help = true, help_heading = OUTPUT, action = clap::ArgAction::Count, env = "{ENV}_VERBOSE")]
     pub verbose: u8,
 
-    /// How logs are written to stderr
+    /// Format of the logs on stderr
     #[arg(
         long,
         global = true, hide_short_help = true, help_heading = OUTPUT,
@@ -154,7 +153,7 @@ pub enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Create the database and its tables, check both sides
+    /// Check source and target, create or migrate the target's tables
     ///
     /// Checks the source's version, schema and privileges, creates the target or migrates an older one (keeping a
     /// backup), fills {calendar} with the years of the source's dates, and sync_state. Run again, it changes nothing.
@@ -162,27 +161,27 @@ pub enum Command {
         after_help = "Example:\n  {program} init --source mysql://reader@localhost/{source} --target analytics.db"
     )]
     Init,
-    /// Load everything, then compare
+    /// Load all rows, then reconcile with the source
     ///
-    /// On a target that already holds data it writes only what differs and deletes what the source no longer has;
-    /// surrogate keys stay. Stopped half-way, it goes on where it stopped when run again.
+    /// On a loaded target it writes only rows that differ and deletes those that the source no longer has; surrogate keys
+    /// stay. An interrupted load is resumed when it is run again.
     #[command(
         after_help = "Example:\n  {program} full-load --workers 4 --batch-size 50000\n  {program} full-load --table {dimension}"
     )]
     FullLoad(FullLoad),
-    /// Load what is new or changed since the last run, then compare
+    /// Apply what changed since the last run, then reconcile with the source
     ///
-    /// One snapshot of the source, one transaction on the target: rows and watermarks together, or nothing. Deletes are
-    /// found by counting. A table that has moved is also compared row by row, within --verify-budget: that finds
-    /// updates and cascades that leave no trace in last_update.
+    /// One snapshot of the source, one transaction on the target: rows and watermarks are committed together. Deletes are
+    /// found by row counts. Modified tables are also verified, within --verify-budget, which finds updates and cascades
+    /// that leave no trace in last_update.
     #[command(
         after_help = "Examples:\n  {program} incremental --dry-run\n  {program} incremental --every 30s --validate-every 1h --metrics-addr 9187\n\nEvery minute from cron:\n  * * * * *  cd /srv/analytics && {program} --quiet incremental"
     )]
     Incremental(Incremental),
     /// Compare every row with the source and write those that differ
     ///
-    /// What `validate --deep` finds, this mends, and with it whatever an incremental run would bring. Surrogate keys
-    /// stay, and what is equal is not written.
+    /// It writes what `validate --deep` shows, and applies what an incremental run would apply. Surrogate keys stay, and
+    /// rows that are equal are not written.
     #[command(after_help = "Examples:\n  {program} repair --dry-run\n  {program} repair --workers 4")]
     Repair(Repair),
     /// Compare counts, totals and integrity of source and target over a period
@@ -192,20 +191,20 @@ pub enum Command {
         after_help = "Examples:\n  {program} validate --days 7\n  {program} validate --from 2005-05-24 --to 2005-08-31\n  {program} validate --all --json\n  {program} validate --all --deep --limit 5"
     )]
     Validate(Validate),
-    /// Show watermarks, their lag, the last runs and rejected rows
+    /// Show watermarks, verification backlog, last runs and quarantined rows
     ///
-    /// Without --source, or while it cannot be reached, it shows what the target knows.
+    /// Without --source, or while the source cannot be reached, it shows what the target knows.
     #[command(
         after_help = "Examples:\n  {program} status --target analytics.db\n  {program} --quiet status --fresh-within 10m\n  {program} status --indexes | mysql"
     )]
     Status(Status),
-    /// Tell what one row of the star is made of, and whether it is right
+    /// Show the lineage of one row and check it against the source
     ///
     /// Prints the source rows behind it, the row itself, the run that last wrote it with the watermark then, and whether
     /// and why both sides differ. KEY is the source's key of the row.
     #[command(after_help = "Examples:\n  {program} explain {fact} 424\n  {program} explain {dimension} 1 --json")]
     Explain(Explain),
-    /// Write a copy of the star for readers, which any account that may read it can open
+    /// Write a consistent copy of the star for readers of other accounts
     ///
     /// A consistent copy of the star's tables and views in one file, without a write-ahead log, made anew and then put in
     /// place at once. It is for reading alone: neither a target nor a backup. The source is not contacted. Readers that
@@ -214,13 +213,13 @@ pub enum Command {
         after_help = "Examples:\n  {program} copy /srv/reports/star.db\n  {program} copy /srv/reports/star.db --mode 0644 --without personal"
     )]
     Copy(Copy),
-    /// Print the completions of a shell
+    /// Print shell completions
     #[command(
         display_order = 997,
         after_help = "Examples:\n  {program} completions bash > ~/.local/share/bash-completion/completions/{program}\n  {program} completions zsh > ~/.zfunc/_{program}"
     )]
     Completions { shell: clap_complete::Shell },
-    /// Print the man page, or that of a command
+    /// Print the man page of the program or of a command
     #[command(
         display_order = 998,
         after_help = "Examples:\n  {program} man | man -l -\n  {program} man full-load > {program}-full-load.1"
@@ -234,9 +233,9 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct FullLoad {
-    /// Record the source as it is now: another server or schema, other types of columns, an older copy
+    /// Record the source as it is now: another server or schema, other column types, a restored copy
     ///
-    /// Every row is compared with it, and what differs is written or deleted. For a replica or a server that moved.
+    /// Every row is compared with it, and what differs is written or deleted. For a failover or a server that moved.
     #[arg(long)]
     pub accept_source: bool,
 
@@ -263,22 +262,22 @@ pub struct Incremental {
           value_parser = clap::value_parser!(u32).range(0..=86_400))]
     pub verify_budget: u32,
 
-    /// Print what a run would do and how the totals would move, and write nothing
+    /// Print what a run would change and how the totals would move, and write nothing
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Go on: a run every so many seconds (or 500ms, 2m), until it is stopped
+    /// Run continuously, once per interval, until stopped: 30s, 500ms, 2m
     ///
-    /// The pace is kept, and runs never overlap. A failed run is told and tried again after a pause that grows up to
-    /// ten minutes. Ctrl-C and SIGTERM end it after the work at hand, with exit code 0.
+    /// Runs never overlap. A failed run is reported and retried with a backoff of up to ten minutes. Ctrl-C and SIGTERM
+    /// end it after the work at hand, with exit code 0.
     #[arg(long, env = "{ENV}_EVERY", value_name = "SECONDS", value_parser = interval, conflicts_with = "dry_run")]
     pub every: Option<Duration>,
 
-    /// With --every: validate the last 30 days, too, after a run at least so long after the last time
+    /// With --every: also validate the last 30 days, once per interval
     #[arg(long, env = "{ENV}_VALIDATE_EVERY", value_name = "SECONDS", value_parser = interval, requires = "every")]
     pub validate_every: Option<Duration>,
 
-    /// With --every: /healthz answers 200 while the last success is younger than this, 503 else
+    /// With --every: /healthz answers 200 while the last success is younger than this, else 503
     #[arg(long, env = "{ENV}_HEALTHY_WITHIN", value_name = "SECONDS", value_parser = interval, default_value = "5m")]
     pub healthy_within: Duration,
 

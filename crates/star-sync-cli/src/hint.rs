@@ -59,8 +59,8 @@ fn of_code(code: Code) -> &'static str {
              stands between"
         }
         Code::SourceUnlisted => {
-            "somebody's statement holds characters beyond utf8mb3 or bytes (MySQL error 3854); run the command again when \
-             it is over, or wait longer with --retry-for"
+            "a statement of another connection holds characters beyond utf8mb3, or bytes; run the command again when it is \
+             over, or wait longer with --retry-for"
         }
         Code::SourceUnsupported => {
             "use MySQL 8.0 or newer, or MariaDB 10.6 or newer, with InnoDB tables (ALTER TABLE ... ENGINE = InnoDB)"
@@ -73,7 +73,7 @@ fn of_code(code: Code) -> &'static str {
             "correct the program's declaration of its star, or its migrations; nothing was read or written"
         }
         Code::SourceChanged => {
-            "nothing was changed; if this is meant, `{program} full-load --accept-source` compares everything and takes \
+            "nothing was changed; if this is meant, `{program} full-load --accept-source` compares every row and records \
              the source as it is now"
         }
         Code::TargetFolder => "create the folder with `mkdir -p`, or name another path with --target",

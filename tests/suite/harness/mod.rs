@@ -386,9 +386,10 @@ impl Run {
         self.ends_with_code(0)
     }
 
-    /// The line that a command ends with.
+    /// The line that a command ends with, before the one that names the next command.
     pub fn verdict(&self) -> &str {
-        self.stdout.trim_end().lines().last().unwrap_or_default()
+        let mut lines = self.stdout.trim_end().lines().rev();
+        lines.find(|line| !line.contains("next:")).unwrap_or_default()
     }
 
     /// The code in brackets at the end of that line.

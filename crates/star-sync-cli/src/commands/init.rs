@@ -171,7 +171,7 @@ fn text(report: &Report, star: &Star) -> String {
     };
     let program = star.names.program;
     format!(
-        "source {} runs {}: {} tables checked and readable\n{done}\n{years}{}{}{}",
+        "source {}: {}, {} tables checked and readable\n{done}\n{years}{}{}{}",
         report.source,
         report.source_server,
         report.source_tables,

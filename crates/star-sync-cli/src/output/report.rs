@@ -115,7 +115,7 @@ fn verification(report: &Report) -> String {
     text
 }
 
-/// Where the time went, and which stage holds the run up.
+/// Where the time went: the share that a stage was busy, or its seconds; and which stage is the bottleneck.
 fn stages(stages: &[StageSeconds]) -> String {
     let Some(bottleneck) = stages::bottleneck(stages) else {
         return String::new();
@@ -125,13 +125,13 @@ fn stages(stages: &[StageSeconds]) -> String {
         .map(|seconds| {
             let name = seconds.stage.name();
             if seconds.waiting > 0.0 {
-                format!("{name} busy {:.0}%", seconds.share() * 100.0)
+                format!("{name} {:.0}%", seconds.share() * 100.0)
             } else {
                 format!("{name} {:.2} s", seconds.working)
             }
         })
         .collect();
-    format!("stages: {}; bottleneck: {}\n", parts.join(", "), bottleneck.name())
+    format!("stages: {}\nbottleneck: {}\n", parts.join(", "), bottleneck.name())
 }
 
 /// The verification backlog; nothing if there is none.

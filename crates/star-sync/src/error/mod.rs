@@ -57,7 +57,9 @@ pub enum Error {
         #[source]
         cause: DbErr,
     },
-    #[error("the server cannot list what is open on it, for a statement whose text it cannot show")]
+    #[error(
+        "cannot list in-flight transactions: a running statement has text that the server cannot convert (MySQL error 3854)"
+    )]
     SourceUnlisted,
     #[error("the source cannot be read in consistent snapshots:{}", list(.problems))]
     SourceUnsupported { problems: Vec<String> },
@@ -69,7 +71,7 @@ pub enum Error {
     },
     #[error("the declaration of the star has mistakes:{}", list(.mistakes))]
     DeclarationInvalid { mistakes: Vec<String> },
-    #[error("the source is not the one that the star was made from:{}", list(.evidence))]
+    #[error("source identity changed since the last load:{}", list(.evidence))]
     SourceChanged { evidence: Vec<String> },
 
     #[error("the target failed while {doing}")]
