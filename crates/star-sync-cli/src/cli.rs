@@ -254,10 +254,10 @@ pub struct FullLoad {
 
 #[derive(Debug, Args)]
 pub struct Incremental {
-    /// How long to compare, row by row, what has moved, in seconds; 0 switches it off
+    /// How long a run may verify key ranges of modified tables, in seconds; 0: not at all
     ///
-    /// Ranges whose row counts or sums differ come first, then those that were compared longest ago; the next run
-    /// goes on where this one stopped.
+    /// Key ranges whose row counts or digests differ come first, then those that were verified longest ago. The next run
+    /// continues with the verification backlog.
     #[arg(long, env = "{ENV}_VERIFY_BUDGET", value_name = "SECONDS", default_value_t = DEFAULT_VERIFY_BUDGET_SECONDS,
           value_parser = clap::value_parser!(u32).range(0..=86_400))]
     pub verify_budget: u32,
