@@ -4,6 +4,7 @@
 pub mod dim_country {
     use sea_orm::entity::prelude::*;
 
+    #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "dim_country")]
     pub struct Model {
@@ -16,9 +17,6 @@ pub mod dim_country {
         pub run_id: i64,
     }
 
-    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
     impl ActiveModelBehavior for ActiveModel {}
 }
 
@@ -26,6 +24,7 @@ pub mod dim_country {
 pub mod dim_department {
     use sea_orm::entity::prelude::*;
 
+    #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "dim_department")]
     pub struct Model {
@@ -39,9 +38,6 @@ pub mod dim_department {
         pub run_id: i64,
     }
 
-    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
     impl ActiveModelBehavior for ActiveModel {}
 }
 
@@ -49,6 +45,7 @@ pub mod dim_department {
 pub mod dim_employee {
     use sea_orm::entity::prelude::*;
 
+    #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "dim_employee")]
     pub struct Model {
@@ -61,16 +58,8 @@ pub mod dim_employee {
         pub country_key: Option<i64>,
         #[sea_orm(default_value = 0)]
         pub run_id: i64,
-    }
-
-    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {
-        #[sea_orm(
-            belongs_to = "super::dim_country::Entity",
-            from = "Column::CountryKey",
-            to = "super::dim_country::Column::CountryKey"
-        )]
-        Country,
+        #[sea_orm(belongs_to, relation_enum = "Country", from = "country_key", to = "country_key")]
+        pub country: HasOne<super::dim_country::Entity>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -80,6 +69,7 @@ pub mod dim_employee {
 pub mod fact_assignment {
     use sea_orm::entity::prelude::*;
 
+    #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "fact_assignment")]
     pub struct Model {
@@ -97,22 +87,15 @@ pub mod fact_assignment {
         pub hours: Option<f64>,
         #[sea_orm(default_value = 0)]
         pub run_id: i64,
-    }
-
-    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {
+        #[sea_orm(belongs_to, relation_enum = "Employee", from = "employee_key", to = "employee_key")]
+        pub employee: HasOne<super::dim_employee::Entity>,
         #[sea_orm(
-            belongs_to = "super::dim_employee::Entity",
-            from = "Column::EmployeeKey",
-            to = "super::dim_employee::Column::EmployeeKey"
+            belongs_to,
+            relation_enum = "Department",
+            from = "department_key",
+            to = "department_key"
         )]
-        Employee,
-        #[sea_orm(
-            belongs_to = "super::dim_department::Entity",
-            from = "Column::DepartmentKey",
-            to = "super::dim_department::Column::DepartmentKey"
-        )]
-        Department,
+        pub department: HasOne<super::dim_department::Entity>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -122,6 +105,7 @@ pub mod fact_assignment {
 pub mod fact_full_time {
     use sea_orm::entity::prelude::*;
 
+    #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "fact_full_time")]
     pub struct Model {
@@ -136,16 +120,8 @@ pub mod fact_full_time {
         pub employee_key: i64,
         #[sea_orm(default_value = 0)]
         pub run_id: i64,
-    }
-
-    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {
-        #[sea_orm(
-            belongs_to = "super::dim_employee::Entity",
-            from = "Column::EmployeeKey",
-            to = "super::dim_employee::Column::EmployeeKey"
-        )]
-        Employee,
+        #[sea_orm(belongs_to, relation_enum = "Employee", from = "employee_key", to = "employee_key")]
+        pub employee: HasOne<super::dim_employee::Entity>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -155,6 +131,7 @@ pub mod fact_full_time {
 pub mod fact_grade {
     use sea_orm::entity::prelude::*;
 
+    #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "fact_grade")]
     pub struct Model {
@@ -168,16 +145,8 @@ pub mod fact_grade {
         pub salary: f64,
         #[sea_orm(default_value = 0)]
         pub run_id: i64,
-    }
-
-    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {
-        #[sea_orm(
-            belongs_to = "super::dim_country::Entity",
-            from = "Column::CountryKey",
-            to = "super::dim_country::Column::CountryKey"
-        )]
-        Country,
+        #[sea_orm(belongs_to, relation_enum = "Country", from = "country_key", to = "country_key")]
+        pub in_country: HasOne<super::dim_country::Entity>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}

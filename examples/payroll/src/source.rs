@@ -6,6 +6,7 @@ use star_sync::declare::SourceTable;
 pub mod country {
     use sea_orm::entity::prelude::*;
 
+    #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "country")]
     pub struct Model {
@@ -14,9 +15,6 @@ pub mod country {
         pub name: String,
     }
 
-    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
     impl ActiveModelBehavior for ActiveModel {}
 }
 
@@ -24,6 +22,7 @@ pub mod country {
 pub mod department {
     use sea_orm::entity::prelude::*;
 
+    #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "department")]
     pub struct Model {
@@ -33,9 +32,6 @@ pub mod department {
         pub is_closed: bool,
     }
 
-    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
     impl ActiveModelBehavior for ActiveModel {}
 }
 
@@ -44,6 +40,7 @@ pub mod employee {
     use sea_orm::entity::prelude::*;
     use star_sync::declare::Integer;
 
+    #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "employee")]
     pub struct Model {
@@ -54,9 +51,6 @@ pub mod employee {
         pub country: Option<String>,
     }
 
-    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
     impl ActiveModelBehavior for ActiveModel {}
 }
 
@@ -65,6 +59,7 @@ pub mod assignment {
     use sea_orm::entity::prelude::*;
     use star_sync::declare::Integer;
 
+    #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "assignment")]
     pub struct Model {
@@ -77,9 +72,6 @@ pub mod assignment {
         pub hours: Option<Decimal>,
     }
 
-    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
     impl ActiveModelBehavior for ActiveModel {}
 }
 
@@ -87,6 +79,7 @@ pub mod assignment {
 pub mod grade {
     use sea_orm::entity::prelude::*;
 
+    #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "grade")]
     pub struct Model {
@@ -96,9 +89,6 @@ pub mod grade {
         pub country: String,
         pub salary: Decimal,
     }
-
-    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
 }

@@ -5,6 +5,7 @@ use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;
 
 /// The columns that are read.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "address")]
 pub struct Model {
@@ -12,16 +13,8 @@ pub struct Model {
     pub address_id: Integer,
     pub city_id: Integer,
     pub last_update: DateTimeUtc,
-}
-
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::city::Entity",
-        from = "Column::CityId",
-        to = "super::city::Column::CityId"
-    )]
-    City,
+    #[sea_orm(belongs_to, from = "city_id", to = "city_id")]
+    pub city: HasOne<super::city::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

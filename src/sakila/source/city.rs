@@ -5,6 +5,7 @@ use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;
 
 /// The columns that are read.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "city")]
 pub struct Model {
@@ -13,16 +14,8 @@ pub struct Model {
     pub city: String,
     pub country_id: Integer,
     pub last_update: DateTimeUtc,
-}
-
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::country::Entity",
-        from = "Column::CountryId",
-        to = "super::country::Column::CountryId"
-    )]
-    Country,
+    #[sea_orm(belongs_to, from = "country_id", to = "country_id")]
+    pub country: HasOne<super::country::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

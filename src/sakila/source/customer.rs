@@ -5,6 +5,7 @@ use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;
 
 /// The columns that are read.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "customer")]
 pub struct Model {
@@ -15,16 +16,8 @@ pub struct Model {
     pub address_id: Integer,
     pub active: bool,
     pub last_update: Option<DateTimeUtc>,
-}
-
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::address::Entity",
-        from = "Column::AddressId",
-        to = "super::address::Column::AddressId"
-    )]
-    Address,
+    #[sea_orm(belongs_to, from = "address_id", to = "address_id")]
+    pub address: HasOne<super::address::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -5,6 +5,7 @@ use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;
 
 /// The columns that are read.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "film")]
 pub struct Model {
@@ -20,16 +21,8 @@ pub struct Model {
     pub replacement_cost: Decimal,
     pub rating: Option<String>,
     pub last_update: DateTimeUtc,
-}
-
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::language::Entity",
-        from = "Column::LanguageId",
-        to = "super::language::Column::LanguageId"
-    )]
-    Language,
+    #[sea_orm(belongs_to, from = "language_id", to = "language_id")]
+    pub language: HasOne<super::language::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

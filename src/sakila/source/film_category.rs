@@ -5,6 +5,7 @@ use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;
 
 /// The columns that are read.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "film_category")]
 pub struct Model {
@@ -13,22 +14,10 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub category_id: Integer,
     pub last_update: DateTimeUtc,
-}
-
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::film::Entity",
-        from = "Column::FilmId",
-        to = "super::film::Column::FilmId"
-    )]
-    Film,
-    #[sea_orm(
-        belongs_to = "super::category::Entity",
-        from = "Column::CategoryId",
-        to = "super::category::Column::CategoryId"
-    )]
-    Category,
+    #[sea_orm(belongs_to, from = "film_id", to = "film_id")]
+    pub film: HasOne<super::film::Entity>,
+    #[sea_orm(belongs_to, from = "category_id", to = "category_id")]
+    pub category: HasOne<super::category::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -5,6 +5,7 @@ use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;
 
 /// The columns that are read.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "inventory")]
 pub struct Model {
@@ -13,22 +14,10 @@ pub struct Model {
     pub film_id: Integer,
     pub store_id: Integer,
     pub last_update: DateTimeUtc,
-}
-
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::film::Entity",
-        from = "Column::FilmId",
-        to = "super::film::Column::FilmId"
-    )]
-    Film,
-    #[sea_orm(
-        belongs_to = "super::store::Entity",
-        from = "Column::StoreId",
-        to = "super::store::Column::StoreId"
-    )]
-    Store,
+    #[sea_orm(belongs_to, from = "film_id", to = "film_id")]
+    pub film: HasOne<super::film::Entity>,
+    #[sea_orm(belongs_to, from = "store_id", to = "store_id")]
+    pub store: HasOne<super::store::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

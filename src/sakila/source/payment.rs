@@ -5,6 +5,7 @@ use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;
 
 /// The columns that are read.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "payment")]
 pub struct Model {
@@ -16,28 +17,12 @@ pub struct Model {
     pub amount: Decimal,
     pub payment_date: DateTime,
     pub last_update: Option<DateTimeUtc>,
-}
-
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::customer::Entity",
-        from = "Column::CustomerId",
-        to = "super::customer::Column::CustomerId"
-    )]
-    Customer,
-    #[sea_orm(
-        belongs_to = "super::staff::Entity",
-        from = "Column::StaffId",
-        to = "super::staff::Column::StaffId"
-    )]
-    Staff,
-    #[sea_orm(
-        belongs_to = "super::rental::Entity",
-        from = "Column::RentalId",
-        to = "super::rental::Column::RentalId"
-    )]
-    Rental,
+    #[sea_orm(belongs_to, from = "customer_id", to = "customer_id")]
+    pub customer: HasOne<super::customer::Entity>,
+    #[sea_orm(belongs_to, from = "staff_id", to = "staff_id")]
+    pub staff: HasOne<super::staff::Entity>,
+    #[sea_orm(belongs_to, from = "rental_id", to = "rental_id")]
+    pub rental: HasOne<super::rental::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -5,6 +5,7 @@ use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;
 
 /// The columns that are read.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "rental")]
 pub struct Model {
@@ -16,28 +17,12 @@ pub struct Model {
     pub return_date: Option<DateTime>,
     pub staff_id: Integer,
     pub last_update: DateTimeUtc,
-}
-
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::inventory::Entity",
-        from = "Column::InventoryId",
-        to = "super::inventory::Column::InventoryId"
-    )]
-    Inventory,
-    #[sea_orm(
-        belongs_to = "super::customer::Entity",
-        from = "Column::CustomerId",
-        to = "super::customer::Column::CustomerId"
-    )]
-    Customer,
-    #[sea_orm(
-        belongs_to = "super::staff::Entity",
-        from = "Column::StaffId",
-        to = "super::staff::Column::StaffId"
-    )]
-    Staff,
+    #[sea_orm(belongs_to, from = "inventory_id", to = "inventory_id")]
+    pub inventory: HasOne<super::inventory::Entity>,
+    #[sea_orm(belongs_to, from = "customer_id", to = "customer_id")]
+    pub customer: HasOne<super::customer::Entity>,
+    #[sea_orm(belongs_to, from = "staff_id", to = "staff_id")]
+    pub staff: HasOne<super::staff::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -5,6 +5,7 @@ use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;
 
 /// The columns that are read.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "store")]
 pub struct Model {
@@ -12,16 +13,8 @@ pub struct Model {
     pub store_id: Integer,
     pub address_id: Integer,
     pub last_update: DateTimeUtc,
-}
-
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::address::Entity",
-        from = "Column::AddressId",
-        to = "super::address::Column::AddressId"
-    )]
-    Address,
+    #[sea_orm(belongs_to, from = "address_id", to = "address_id")]
+    pub address: HasOne<super::address::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

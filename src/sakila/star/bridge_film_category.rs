@@ -9,6 +9,7 @@ use super::{dim_category::CATEGORY, dim_film::FILM};
 use crate::sakila::source::film_category;
 
 /// One genre of one film.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "bridge_film_category")]
 pub struct Model {
@@ -16,22 +17,10 @@ pub struct Model {
     pub film_key: i64,
     #[sea_orm(primary_key, auto_increment = false)]
     pub category_key: i64,
-}
-
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::dim_film::Entity",
-        from = "Column::FilmKey",
-        to = "super::dim_film::Column::FilmKey"
-    )]
-    Film,
-    #[sea_orm(
-        belongs_to = "super::dim_category::Entity",
-        from = "Column::CategoryKey",
-        to = "super::dim_category::Column::CategoryKey"
-    )]
-    Category,
+    #[sea_orm(belongs_to, relation_enum = "Film", from = "film_key", to = "film_key")]
+    pub film: HasOne<super::dim_film::Entity>,
+    #[sea_orm(belongs_to, relation_enum = "Category", from = "category_key", to = "category_key")]
+    pub category: HasOne<super::dim_category::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -12,6 +12,7 @@ use super::timestamp_text;
 use crate::sakila::source::category;
 
 /// One genre.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "dim_category")]
 pub struct Model {
@@ -26,9 +27,6 @@ pub struct Model {
     #[sea_orm(default_value = 0)]
     pub run_id: i64,
 }
-
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 

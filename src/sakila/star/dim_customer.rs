@@ -12,6 +12,7 @@ use super::{timestamp_text, without_place};
 use crate::sakila::source::{address, city, country, customer};
 
 /// One customer.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "dim_customer")]
 pub struct Model {
@@ -30,9 +31,6 @@ pub struct Model {
     #[sea_orm(default_value = 0)]
     pub run_id: i64,
 }
-
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 

@@ -14,6 +14,7 @@ use super::timestamp_text;
 use crate::sakila::source::{film, language};
 
 /// One film.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "dim_film")]
 pub struct Model {
@@ -40,9 +41,6 @@ pub struct Model {
     #[sea_orm(default_value = 0)]
     pub run_id: i64,
 }
-
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 

@@ -10,6 +10,7 @@ use super::timestamp_text;
 use crate::sakila::source::staff;
 
 /// One staff member.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "dim_staff")]
 pub struct Model {
@@ -28,9 +29,6 @@ pub struct Model {
     #[sea_orm(default_value = 0)]
     pub run_id: i64,
 }
-
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 

@@ -21,6 +21,7 @@ use crate::sakila::source::{inventory, payment, rental, staff};
 use crate::sakila::source_lookups::{INVENTORY_STORE, RENTAL_ITEM, STAFF_STORE};
 
 /// One payment.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "fact_payment")]
 pub struct Model {
@@ -41,34 +42,14 @@ pub struct Model {
     /// The run that last wrote the row.
     #[sea_orm(default_value = 0)]
     pub run_id: i64,
-}
-
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "star_sync::declare::dim_date::Entity",
-        from = "Column::DateKeyPaid",
-        to = "star_sync::declare::dim_date::Column::DateKey"
-    )]
-    DatePaid,
-    #[sea_orm(
-        belongs_to = "super::dim_customer::Entity",
-        from = "Column::CustomerKey",
-        to = "super::dim_customer::Column::CustomerKey"
-    )]
-    Customer,
-    #[sea_orm(
-        belongs_to = "super::dim_store::Entity",
-        from = "Column::StoreKey",
-        to = "super::dim_store::Column::StoreKey"
-    )]
-    Store,
-    #[sea_orm(
-        belongs_to = "super::dim_film::Entity",
-        from = "Column::FilmKey",
-        to = "super::dim_film::Column::FilmKey"
-    )]
-    Film,
+    #[sea_orm(belongs_to, relation_enum = "DatePaid", from = "date_key_paid", to = "date_key")]
+    pub date_paid: HasOne<star_sync::declare::dim_date::Entity>,
+    #[sea_orm(belongs_to, relation_enum = "Customer", from = "customer_key", to = "customer_key")]
+    pub customer: HasOne<super::dim_customer::Entity>,
+    #[sea_orm(belongs_to, relation_enum = "Store", from = "store_key", to = "store_key")]
+    pub store: HasOne<super::dim_store::Entity>,
+    #[sea_orm(belongs_to, relation_enum = "Film", from = "film_key", to = "film_key")]
+    pub film: HasOne<super::dim_film::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -294,13 +294,12 @@ impl Table {
         if parts.len() != self.natural_key.len() {
             return None;
         }
-        let page_key = match self.page_key {
-            None => WHOLE_TABLE,
-            Some(_) => {
-                let page_key: i64 = parts[0].parse().ok()?;
-                parts[0] = page_key.to_string();
-                page_key
-            }
+        let page_key = if self.page_key.is_none() {
+            WHOLE_TABLE
+        } else {
+            let page_key: i64 = parts[0].parse().ok()?;
+            parts[0] = page_key.to_string();
+            page_key
         };
         Some((page_key, Some(joined_key(parts))))
     }

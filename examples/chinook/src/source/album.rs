@@ -4,6 +4,7 @@ use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;
 
 /// The columns that are read.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "Album", rename_all = "PascalCase")]
 pub struct Model {
@@ -11,16 +12,8 @@ pub struct Model {
     pub album_id: Integer,
     pub title: String,
     pub artist_id: Integer,
-}
-
-#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::artist::Entity",
-        from = "Column::ArtistId",
-        to = "super::artist::Column::ArtistId"
-    )]
-    Artist,
+    #[sea_orm(belongs_to, from = "artist_id", to = "artist_id")]
+    pub artist: HasOne<super::artist::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

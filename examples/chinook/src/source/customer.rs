@@ -4,6 +4,7 @@ use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;
 
 /// The columns that are read.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "Customer", rename_all = "PascalCase")]
 pub struct Model {
@@ -15,8 +16,5 @@ pub struct Model {
     pub country: Option<String>,
     pub support_rep_id: Option<Integer>,
 }
-
-#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

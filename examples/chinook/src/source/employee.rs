@@ -4,6 +4,7 @@ use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;
 
 /// The columns that are read.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "Employee", rename_all = "PascalCase")]
 pub struct Model {
@@ -14,8 +15,5 @@ pub struct Model {
     pub title: Option<String>,
     pub hire_date: Option<DateTime>,
 }
-
-#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

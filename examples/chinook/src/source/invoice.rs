@@ -4,6 +4,7 @@ use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;
 
 /// The columns that are read.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "Invoice", rename_all = "PascalCase")]
 pub struct Model {
@@ -11,16 +12,8 @@ pub struct Model {
     pub invoice_id: Integer,
     pub customer_id: Integer,
     pub invoice_date: DateTime,
-}
-
-#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::customer::Entity",
-        from = "Column::CustomerId",
-        to = "super::customer::Column::CustomerId"
-    )]
-    Customer,
+    #[sea_orm(belongs_to, from = "customer_id", to = "customer_id")]
+    pub customer: HasOne<super::customer::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

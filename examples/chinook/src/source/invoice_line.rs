@@ -4,6 +4,7 @@ use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;
 
 /// The columns that are read.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "InvoiceLine", rename_all = "PascalCase")]
 pub struct Model {
@@ -13,16 +14,8 @@ pub struct Model {
     pub track_id: Integer,
     pub unit_price: Decimal,
     pub quantity: Integer,
-}
-
-#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::invoice::Entity",
-        from = "Column::InvoiceId",
-        to = "super::invoice::Column::InvoiceId"
-    )]
-    Invoice,
+    #[sea_orm(belongs_to, from = "invoice_id", to = "invoice_id")]
+    pub invoice: HasOne<super::invoice::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -4,6 +4,7 @@ use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;
 
 /// The columns that are read.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "MediaType", rename_all = "PascalCase")]
 pub struct Model {
@@ -11,8 +12,5 @@ pub struct Model {
     pub media_type_id: Integer,
     pub name: Option<String>,
 }
-
-#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -4,6 +4,7 @@ use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;
 
 /// The columns that are read.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "PlaylistTrack", rename_all = "PascalCase")]
 pub struct Model {
@@ -12,8 +13,5 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub track_id: Integer,
 }
-
-#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -4,6 +4,7 @@ use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;
 
 /// The columns that are read.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "Track", rename_all = "PascalCase")]
 pub struct Model {
@@ -16,28 +17,12 @@ pub struct Model {
     pub composer: Option<String>,
     pub milliseconds: Integer,
     pub unit_price: Decimal,
-}
-
-#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::album::Entity",
-        from = "Column::AlbumId",
-        to = "super::album::Column::AlbumId"
-    )]
-    Album,
-    #[sea_orm(
-        belongs_to = "super::media_type::Entity",
-        from = "Column::MediaTypeId",
-        to = "super::media_type::Column::MediaTypeId"
-    )]
-    MediaType,
-    #[sea_orm(
-        belongs_to = "super::genre::Entity",
-        from = "Column::GenreId",
-        to = "super::genre::Column::GenreId"
-    )]
-    Genre,
+    #[sea_orm(belongs_to, from = "album_id", to = "album_id")]
+    pub album: HasOne<super::album::Entity>,
+    #[sea_orm(belongs_to, from = "media_type_id", to = "media_type_id")]
+    pub media_type: HasOne<super::media_type::Entity>,
+    #[sea_orm(belongs_to, from = "genre_id", to = "genre_id")]
+    pub genre: HasOne<super::genre::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -10,6 +10,7 @@ use super::dim_track::TRACK;
 use crate::source::playlist_track;
 
 /// One track in one playlist.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "bridge_playlist_track")]
 pub struct Model {
@@ -17,22 +18,10 @@ pub struct Model {
     pub playlist_key: i64,
     #[sea_orm(primary_key, auto_increment = false)]
     pub track_key: i64,
-}
-
-#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::dim_playlist::Entity",
-        from = "Column::PlaylistKey",
-        to = "super::dim_playlist::Column::PlaylistKey"
-    )]
-    Playlist,
-    #[sea_orm(
-        belongs_to = "super::dim_track::Entity",
-        from = "Column::TrackKey",
-        to = "super::dim_track::Column::TrackKey"
-    )]
-    Track,
+    #[sea_orm(belongs_to, relation_enum = "Playlist", from = "playlist_key", to = "playlist_key")]
+    pub playlist: HasOne<super::dim_playlist::Entity>,
+    #[sea_orm(belongs_to, relation_enum = "Track", from = "track_key", to = "track_key")]
+    pub track: HasOne<super::dim_track::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -11,6 +11,7 @@ use star_sync::source_record;
 use crate::source::employee;
 
 /// One employee.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "dim_employee")]
 pub struct Model {
@@ -27,9 +28,6 @@ pub struct Model {
     #[sea_orm(default_value = 0)]
     pub run_id: i64,
 }
-
-#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 

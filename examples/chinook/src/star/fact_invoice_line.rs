@@ -15,6 +15,7 @@ use super::dim_track::TRACK;
 use crate::source::{customer, invoice, invoice_line};
 
 /// One line of an invoice.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "fact_invoice_line")]
 pub struct Model {
@@ -34,34 +35,14 @@ pub struct Model {
     /// The run that last wrote the row.
     #[sea_orm(default_value = 0)]
     pub run_id: i64,
-}
-
-#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "star_sync::declare::dim_date::Entity",
-        from = "Column::DateKey",
-        to = "star_sync::declare::dim_date::Column::DateKey"
-    )]
-    Date,
-    #[sea_orm(
-        belongs_to = "super::dim_track::Entity",
-        from = "Column::TrackKey",
-        to = "super::dim_track::Column::TrackKey"
-    )]
-    Track,
-    #[sea_orm(
-        belongs_to = "super::dim_customer::Entity",
-        from = "Column::CustomerKey",
-        to = "super::dim_customer::Column::CustomerKey"
-    )]
-    Customer,
-    #[sea_orm(
-        belongs_to = "super::dim_employee::Entity",
-        from = "Column::EmployeeKey",
-        to = "super::dim_employee::Column::EmployeeKey"
-    )]
-    Employee,
+    #[sea_orm(belongs_to, relation_enum = "Date", from = "date_key", to = "date_key")]
+    pub date: HasOne<star_sync::declare::dim_date::Entity>,
+    #[sea_orm(belongs_to, relation_enum = "Track", from = "track_key", to = "track_key")]
+    pub track: HasOne<super::dim_track::Entity>,
+    #[sea_orm(belongs_to, relation_enum = "Customer", from = "customer_key", to = "customer_key")]
+    pub customer: HasOne<super::dim_customer::Entity>,
+    #[sea_orm(belongs_to, relation_enum = "Employee", from = "employee_key", to = "employee_key")]
+    pub employee: HasOne<super::dim_employee::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
