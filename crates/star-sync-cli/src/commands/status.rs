@@ -320,7 +320,11 @@ fn text(report: &Report, program: &str) -> String {
     text.push_str(&advice::line(program, &report.advice));
     let _ = writeln!(text, "\n{}", runs(&report.runs));
     for (table, count) in &report.rejects {
-        let _ = writeln!(text, "\n{table}: {} quarantined rows, such as:", human::grouped(*count));
+        let _ = writeln!(
+            text,
+            "\n{table}: {}, such as:",
+            human::counted(*count, "quarantined row", "quarantined rows")
+        );
         for reject in report
             .some_rejects
             .iter()

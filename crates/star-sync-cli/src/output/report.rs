@@ -7,7 +7,7 @@ use star_sync::verify::figures::Comparison;
 use star_sync::verify::totals::Move;
 use std::fmt::Write;
 
-use super::human::{comparisons, duration, figure_name, grouped, leave_out_zeros, rate_of, table, units};
+use super::human::{comparisons, counted, duration, figure_name, grouped, leave_out_zeros, rate_of, table, units};
 use super::{next, verdict};
 
 /// One of many runs in one line; nothing if there is nothing to tell.
@@ -43,8 +43,8 @@ pub(crate) fn text(program: &str, command: &str, report: &Report, seconds: f64) 
     };
     let _ = writeln!(
         text,
-        "{command}: {what}{} rows read in {seconds:.2} s ({rate} rows/s){run}",
-        grouped(read)
+        "{command}: {what}{} read in {seconds:.2} s ({rate} rows/s){run}",
+        counted(read, "row", "rows")
     );
     if let Some(resumed) = report.resumed {
         let _ = writeln!(
@@ -62,7 +62,11 @@ pub(crate) fn text(program: &str, command: &str, report: &Report, seconds: f64) 
         let _ = writeln!(text, "\ntotals of the days it touches:\n{}\n", moves(&report.moves));
     }
     for (table, count) in &report.rejects {
-        let _ = writeln!(text, "{table}: {} quarantined rows", grouped(*count));
+        let _ = writeln!(
+            text,
+            "{table}: {}",
+            counted(*count, "quarantined row", "quarantined rows")
+        );
     }
     let differences: Vec<&Comparison> = report
         .comparisons
@@ -105,11 +109,10 @@ fn verification(report: &Report) -> String {
     }
     if found > 0 {
         let applied = if report.dry_run { "found" } else { "found and applied" };
-        let changes = if found == 1 { "change" } else { "changes" };
         let _ = writeln!(
             text,
-            "verification {applied} {} {changes} that no timestamp or row count showed",
-            grouped(found)
+            "verification {applied} {} that no timestamp or row count showed",
+            counted(found, "change", "changes")
         );
     }
     text

@@ -4,7 +4,7 @@ use star_sync::runs::validate::{Newest, Validation};
 use star_sync::verify::verdict::{Tally, Verdict, VerdictCode};
 use std::fmt::Write;
 
-use super::human::{bad, good, grouped};
+use super::human::{bad, counted, good, grouped};
 
 /// The line of a load, an incremental run or a repair.
 pub(crate) fn load(verdict: &Verdict, dry_run: bool) -> String {
@@ -31,7 +31,7 @@ pub(crate) fn load(verdict: &Verdict, dry_run: bool) -> String {
             checks_of(checks)
         ),
         VerdictCode::Mismatch => mismatch(&verdict.tally),
-        _ => format!("OK: {} of {} match", grouped(matching), checks_of(checks)),
+        _ => format!("OK: {}", matching_of(matching, checks)),
     };
     line(verdict.code, &(sentence + &quarantined(&verdict.tally)))
 }
@@ -50,13 +50,13 @@ pub(crate) fn validation(validation: &Validation) -> String {
         pending_rows,
         ..
     } = verdict.tally;
-    let matching = format!("{} of {}", grouped(matching), checks_of(checks));
+    let matching = matching_of(matching, checks);
     let pending = format!(
         "{} changed since the last sync (run incremental)",
         rows_of(pending_rows)
     );
     let mut sentence = match verdict.code {
-        VerdictCode::OkPending => format!("OK, but {pending}; otherwise {matching} match"),
+        VerdictCode::OkPending => format!("OK, but {pending}; otherwise {matching}"),
         VerdictCode::NothingCompared => {
             let pending = if pending_rows > 0 {
                 format!("; {pending}")
@@ -64,13 +64,13 @@ pub(crate) fn validation(validation: &Validation) -> String {
                 String::new()
             };
             format!(
-                "nothing compared: {}; {matching} of whole tables match{pending}",
+                "nothing compared: {}; of whole tables {matching}{pending}",
                 without_rows(newest)
             )
         }
         VerdictCode::Mismatch if pending_rows > 0 => format!("{}; {pending}", mismatch(&verdict.tally)),
         VerdictCode::Mismatch => mismatch(&verdict.tally),
-        _ => format!("OK: {matching} match"),
+        _ => format!("OK: {matching}"),
     };
     if *tolerance > 0 {
         let _ = write!(sentence, ", within a tolerance of {}", grouped(*tolerance));
@@ -114,16 +114,17 @@ fn quarantined(tally: &Tally) -> String {
     }
 }
 
+fn matching_of(matching: u64, checks: u64) -> String {
+    let verb = if checks == 1 { "matches" } else { "match" };
+    format!("{} of {} {verb}", grouped(matching), checks_of(checks))
+}
+
 fn rows_of(rows: u64) -> String {
-    count(rows, "row", "rows")
+    counted(rows, "row", "rows")
 }
 
 fn checks_of(checks: u64) -> String {
-    count(checks, "check", "checks")
-}
-
-fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(number), if number == 1 { one } else { many })
+    counted(checks, "check", "checks")
 }
 
 #[cfg(test)]
