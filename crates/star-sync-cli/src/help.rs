@@ -45,12 +45,8 @@ fn ignored_by(command: &str) -> Vec<&'static str> {
 /// commands ignore.
 pub(crate) fn arranged(command: Command, extra: &[(&str, &[&'static str])]) -> Command {
     let globals: Vec<clap::Arg> = command.get_arguments().cloned().collect();
-    let ignored = |name: &str| match extra.iter().find(|(extra, _)| *extra == name) {
-        Some((_, ignored)) => ignored.to_vec(),
-        None => ignored_by(name),
-    };
     with_line(command, &[]).mut_subcommands(|command| {
-        let ignored = ignored(command.get_name());
+        let ignored = ignored(command.get_name(), extra);
         let hidden = globals
             .iter()
             .filter(|global| ignored.contains(&global.get_id().as_str()));
@@ -59,6 +55,31 @@ pub(crate) fn arranged(command: Command, extra: &[(&str, &[&'static str])]) -> C
             .mut_subcommands(|command| with_line(command, &ignored))
             .args(hidden)
     })
+}
+
+/// The command line for completions, which do not leave out what is hidden: each command has the options that it accepts
+/// as its own.
+pub(crate) fn for_shells(command: Command, extra: &[(&str, &[&'static str])]) -> Command {
+    let command = command.mut_args(|argument| argument.global(false));
+    let globals: Vec<clap::Arg> = command.get_arguments().cloned().collect();
+    command.mut_subcommands(|command| {
+        let ignored = ignored(command.get_name(), extra);
+        let accepted = globals
+            .iter()
+            .filter(|global| !ignored.contains(&global.get_id().as_str()));
+        let accepted: Vec<clap::Arg> = accepted.cloned().collect();
+        command
+            .args(accepted.clone())
+            .mut_subcommands(|command| command.args(accepted.clone()))
+    })
+}
+
+/// What a command ignores, of all programs or of this one.
+fn ignored(command: &str, extra: &[(&str, &[&'static str])]) -> Vec<&'static str> {
+    match extra.iter().find(|(extra, _)| *extra == command) {
+        Some((_, ignored)) => ignored.to_vec(),
+        None => ignored_by(command),
+    }
 }
 
 /// A command whose short help ends with a line about the global options that it accepts.
@@ -103,10 +124,7 @@ pub(crate) fn check(
     let Some(name) = matches.subcommand_name() else {
         return Ok(());
     };
-    let ignored = match extra.iter().find(|(extra, _)| *extra == name) {
-        Some((_, ignored)) => ignored.to_vec(),
-        None => ignored_by(name),
-    };
+    let ignored = ignored(name, extra);
     let given = ignored
         .iter()
         .find(|option| matches.value_source(option) == Some(ValueSource::CommandLine));
@@ -164,6 +182,19 @@ mod tests {
             .render_long_help()
             .to_string();
         assert!(!man.contains("--source"), "{man}");
+    }
+
+    #[test]
+    fn completions_offer_what_a_command_accepts() {
+        let mut command = for_shells(Cli::command(), &[]);
+        command.build();
+        let has = |command: &Command, name: &str, option: &str| {
+            let command = command.find_subcommand(name).unwrap();
+            command.get_arguments().any(|argument| argument.get_id() == option)
+        };
+        assert!(has(&command, "full-load", "workers"));
+        assert!(!has(&command, "man", "workers"));
+        assert!(!has(&command, "copy", "source"));
     }
 
     #[test]

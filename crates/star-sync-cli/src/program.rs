@@ -88,14 +88,22 @@ impl Program {
 
     /// The command line's declaration, in this program's words.
     pub fn command(&self) -> clap::Command {
+        self.filled(help::arranged(self.declared(), &self.ignored()))
+    }
+
+    /// The same for completions, where each command has the options that it accepts and no others.
+    pub(crate) fn command_for_shells(&self) -> clap::Command {
+        self.filled(help::for_shells(self.declared(), &self.ignored()))
+    }
+
+    fn declared(&self) -> clap::Command {
         let command = Cli::command()
             .name(self.name())
             .about(self.about)
             .long_about(None)
             .version(self.version);
         let extras = self.commands.iter().map(|extra| extra.declaration.clone());
-        let command = help::with_tables(command.subcommands(extras), self.star);
-        self.filled(help::arranged(command, &self.ignored()))
+        help::with_tables(command.subcommands(extras), self.star)
     }
 
     /// The global options that commands of this program alone ignore.

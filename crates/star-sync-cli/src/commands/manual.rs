@@ -9,7 +9,7 @@ use crate::program::Program;
 
 pub(crate) fn completions(program: &Program, shell: Shell) -> Result<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut program.command(), program.name(), &mut script);
+    clap_complete::generate(shell, &mut program.command_for_shells(), program.name(), &mut script);
     Output::file(&script)?;
     Ok(0)
 }

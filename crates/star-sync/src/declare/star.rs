@@ -199,7 +199,10 @@ mod tests {
 
     #[test]
     fn what_refers_to_a_table_depends_on_it() {
-        let star = made_up::star();
+        let mut tables = made_up::tables();
+        let loan = tables.remove(1).looks_up(&made_up::BOOK, made_up::loan::Column::LoanId);
+        tables.push(loan);
+        let star = made_up::star_of(tables);
         let dependents = |name| star.with_dependents(star.table(name).unwrap());
         assert_eq!(dependents("dim_book"), ["dim_book", "fact_loan"]);
         assert_eq!(dependents("fact_loan"), ["fact_loan"]);
