@@ -29,13 +29,11 @@ const ALL: [&str; 14] = [
 /// The global options that the one line names first, if the command accepts them.
 const NAMED: [&str; 5] = ["source", "target", "workers", "json", "quiet"];
 
-/// The global options that a command of every program has no use for.
+/// The global options that a command of every program has no use for. Those that contact the source take all of them, so
+/// that they can be called one after the other with the same options.
 fn ignored_by(command: &str) -> Vec<&'static str> {
     match command {
-        "init" | "status" => [OF_LOADS.as_slice(), &["retry_for"]].concat(),
         "copy" => [OF_LOADS.as_slice(), &["source", "read_timeout", "retry_for"]].concat(),
-        "explain" => vec!["overlap", "keep_runs", "retry_for"],
-        "validate" => vec!["overlap", "keep_runs"],
         "completions" | "man" => ALL.to_vec(),
         _ => Vec::new(),
     }

@@ -358,7 +358,6 @@ fn watermarks(report: &Report) -> comfy_table::Table {
     if let Some(column) = watermarks.column_mut(3) {
         column.set_cell_alignment(CellAlignment::Left);
     }
-    human::leave_out_zeros(&mut watermarks, 3);
     watermarks
 }
 
