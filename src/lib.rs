@@ -17,12 +17,18 @@ mod seed;
 
 use star_sync_cli::Program;
 
+/// The version; what a release was built from stands behind it, where the build says so (scripts/release).
+const VERSION: &str = match option_env!("SAKILA_SYNC_BUILD_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 /// The program.
 pub fn program() -> Program {
     Program {
         star: sakila::star(),
         about: "Keeps a SQLite star schema in step with an operational MySQL database (Sakila)",
-        version: env!("CARGO_PKG_VERSION"),
+        version: VERSION,
         variable_prefix: "SAKILA_SYNC",
         other_variables: &[
             "PROMETHEUS",
@@ -30,6 +36,7 @@ pub fn program() -> Program {
             "SEQUENCES",
             "KILLS",
             "KILLS_SCALE",
+            "PAGE_PICTURES",
             "SOAK_SCALE",
             "SOAK_SECONDS",
             "TRANSCRIPTS",

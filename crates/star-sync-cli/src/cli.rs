@@ -9,6 +9,7 @@ use std::time::Duration;
 use chrono::{Datelike, NaiveDate};
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use url::Url;
 
 use crate::config::{absolute, expand_home};
 
@@ -160,7 +161,7 @@ pub enum Command {
     #[command(
         after_help = "Example:\n  {program} init --source mysql://reader@localhost/{source} --target analytics.db"
     )]
-    Init,
+    Init(Init),
     /// Load all rows, then reconcile with the source
     ///
     /// On a loaded target it writes only rows that differ and deletes those that the source no longer has; surrogate keys
@@ -232,6 +233,33 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
+pub struct Init {
+    /// Make all of these checks, and create and change nothing
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// Who is told how a run ended, where no Prometheus watches.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Notification options")]
+pub struct Notifications {
+    /// Request this URL after each run that succeeds, and URL/fail after each that fails or finds a mismatch
+    ///
+    /// As healthcheck services take it that alert when a signal does not come. Success is told at most once a minute, a
+    /// change from one to the other at once. Better set in the environment: other users of the machine can see the
+    /// command line.
+    #[arg(long, env = "{ENV}_PING", value_name = "URL", hide_env_values = true, value_parser = ping_url)]
+    pub ping: Option<Url>,
+
+    /// Run this shell command after each run that fails or finds a mismatch
+    ///
+    /// It finds FAILURE_COMMAND, FAILURE_CODE, FAILURE_MESSAGE, FAILURE_HINT, FAILURE_TARGET and FAILURE_COUNT, the
+    /// number of failures in a row, in its environment, and is ended after a minute.
+    #[arg(long, env = "{ENV}_ON_FAILURE", value_name = "COMMAND")]
+    pub on_failure: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub struct FullLoad {
     /// Record the source as it is now: another server or schema, other column types, a restored copy
     ///
@@ -250,6 +278,9 @@ pub struct FullLoad {
         hide_possible_values = true
     )]
     pub table: Option<String>,
+
+    #[command(flatten)]
+    pub notifications: Notifications,
 }
 
 #[derive(Debug, Args)]
@@ -283,6 +314,9 @@ pub struct Incremental {
 
     #[command(flatten)]
     pub copy: CopyTo,
+
+    #[command(flatten)]
+    pub notifications: Notifications,
 }
 
 #[derive(Debug, Args)]
@@ -301,6 +335,9 @@ pub struct Copy {
     /// those of all tables, TABLE.COLUMN for one.
     #[arg(long, env = "{ENV}_COPY_WITHOUT", value_name = "COLUMN", value_delimiter = ',')]
     pub without: Vec<String>,
+
+    #[command(flatten)]
+    pub notifications: Notifications,
 }
 
 /// A copy after runs.
@@ -339,6 +376,9 @@ pub struct Repair {
     /// Print what would be written, and write nothing; exit code 1 if there is anything
     #[arg(long)]
     pub dry_run: bool,
+
+    #[command(flatten)]
+    pub notifications: Notifications,
 }
 
 #[derive(Debug, Args)]
@@ -393,6 +433,23 @@ pub struct Validate {
     /// Describe this many rows that differ, a table
     #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT, requires = "deep")]
     pub limit: usize,
+
+    #[command(flatten)]
+    pub notifications: Notifications,
+}
+
+impl Command {
+    /// Who is told how the command ended; nobody of one that only looks.
+    pub(crate) fn notifications(&self) -> Option<&Notifications> {
+        match self {
+            Self::FullLoad(arguments) => Some(&arguments.notifications),
+            Self::Incremental(arguments) => (!arguments.dry_run).then_some(&arguments.notifications),
+            Self::Repair(arguments) => (!arguments.dry_run).then_some(&arguments.notifications),
+            Self::Validate(arguments) => Some(&arguments.notifications),
+            Self::Copy(arguments) => Some(&arguments.notifications),
+            Self::Init(_) | Self::Status(_) | Self::Explain(_) | Self::Completions { .. } | Self::Man { .. } => None,
+        }
+    }
 }
 
 /// ADDRESS:PORT, or just a port, which then is the loopback address's.
@@ -403,6 +460,14 @@ fn metrics_address(text: &str) -> Result<SocketAddr, String> {
     }
     text.parse()
         .map_err(|_| "expected ADDRESS:PORT, as in 127.0.0.1:9184, or a port".to_owned())
+}
+
+/// The URL of a healthcheck service.
+fn ping_url(text: &str) -> Result<Url, String> {
+    Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .ok_or_else(|| "expected http://HOST/PATH or https://HOST/PATH".to_owned())
 }
 
 /// An absolute path; `~/` is the home folder where no shell has seen to it.

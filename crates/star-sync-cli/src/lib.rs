@@ -5,6 +5,7 @@
 //! | `program` | the value, and its `run`: parse, configure, run, exit |
 //! | `commands` | one file a command, and the session that each is given |
 //! | `output` | the only door to stdout and stderr: text or JSON |
+//! | `page` | how the sync stands, as a page for a browser |
 //! | `exporter` | the figures of the engine, served or written to a file |
 //! | `config`, `cli`, `threads` | settings, the command line, how many threads there may be |
 //! | `hint` | what the reader can do about an error |
@@ -21,6 +22,7 @@ mod exporter;
 mod help;
 pub mod hint;
 pub mod output;
+mod page;
 mod program;
 mod threads;
 

@@ -56,7 +56,7 @@ impl Work {
     pub(crate) fn of(command: &Command) -> Self {
         match command {
             Command::Completions { .. } | Command::Man { .. } => Self::Printing,
-            Command::Init | Command::Status(_) | Command::Copy(_) => Self::Statements,
+            Command::Init(_) | Command::Status(_) | Command::Copy(_) => Self::Statements,
             Command::Incremental(_) | Command::Explain(_) => Self::Snapshot,
             Command::FullLoad(_) | Command::Repair(_) | Command::Validate(_) => Self::Pages,
         }

@@ -3,6 +3,7 @@
 mod expected;
 pub mod http;
 pub mod killed;
+pub mod listener;
 pub mod others;
 pub mod outcome;
 pub mod prometheus;

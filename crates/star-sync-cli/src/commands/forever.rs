@@ -8,6 +8,7 @@ use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
 use super::load::{self, Load};
+use super::notify::Outcome;
 use super::{Session, validate};
 use crate::cli::{Incremental, Validate};
 use crate::error::{Error, Result};
@@ -48,12 +49,16 @@ pub(crate) async fn run(session: &Session, arguments: &Incremental, every: Durat
         }
         run.disconnect().await;
         match result {
-            Ok(_) => failures = 0,
+            Ok(status) => {
+                failures = 0;
+                run.notify(command, Outcome::of_run(status)).await;
+            }
             Err(error) if error.is_stopped() => return Ok(0),
             Err(error @ Error::Setting { .. }) => return Err(error),
             Err(error) => {
                 failures += 1;
                 run.output.error(command, run.seconds(), &error);
+                run.notify(command, Outcome::Failure(&error)).await;
                 let pause = pause_after(failures, every, error.is_refused_login());
                 warn!(
                     code = "RUN_FAILED",

@@ -11,11 +11,12 @@ use star_sync::source::{Source, check};
 use star_sync::target::bookkeeping::history::{self, Status};
 use star_sync::target::bookkeeping::state;
 use star_sync::target::sqlite::lock::Lock;
-use star_sync::target::{Creation, Target, calendar, check_writable, open_to_read};
+use star_sync::target::{Creation, Target, WouldCreate, calendar, check_writable, open_to_read};
 
 use super::Session;
 use super::advice::{self, Advice};
 use super::status::what_is_seen;
+use crate::cli;
 use crate::config::target_path;
 use crate::error::{Doing, Result};
 use crate::output::next;
@@ -39,9 +40,12 @@ struct Report {
     loaded: bool,
     /// Indexes that the source lacks.
     advice: Vec<Advice>,
+    /// With `--check`: what would be done to the target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    would: Option<WouldCreate>,
 }
 
-pub(crate) async fn run(session: &Session) -> Result<u8> {
+pub(crate) async fn run(session: &Session, arguments: &cli::Init) -> Result<u8> {
     let path = target_path(&session.global)?;
     let star = session.star();
     // The questions for years may take long: each has a connection.
@@ -58,12 +62,20 @@ pub(crate) async fn run(session: &Session) -> Result<u8> {
     let years = source.years(star.calendar.as_ref()).await?;
 
     let asked = async { tokio::try_join!(source.open_work(), advice::find(star, &source, None)) };
-    let (made, asked) = tokio::join!(make(star, &path, years, &source.server.identity), asked);
+    let make = async {
+        if arguments.check {
+            Made::would_be(star, &path, years).await
+        } else {
+            make(star, &path, years, &source.server.identity).await
+        }
+    };
+    let (made, asked) = tokio::join!(make, asked);
     let Made {
         creation,
         changed,
         years: known,
         loaded,
+        would,
     } = made?;
     let (open_work, advice) = asked?;
     let report = Report {
@@ -81,6 +93,7 @@ pub(crate) async fn run(session: &Session) -> Result<u8> {
         advice,
         calendar_first_year: known.map(|(first, _)| first),
         calendar_last_year: known.map(|(_, last)| last),
+        would,
         target: path,
     };
     let text = text(&report, star);
@@ -110,6 +123,22 @@ struct Made {
     years: Years,
     /// Whether a full load has finished.
     loaded: bool,
+    /// With `--check`: what would have been done.
+    would: Option<WouldCreate>,
+}
+
+impl Made {
+    /// Nothing yet: what would be made, found out by reading alone.
+    async fn would_be(star: &Star, path: &Path, years: Years) -> Result<Self> {
+        let would = Target::inspect(path, star).await?;
+        Ok(Self {
+            creation: Creation::Unchanged,
+            changed: false,
+            years,
+            loaded: false,
+            would: Some(would),
+        })
+    }
 }
 
 /// Creates the target, or completes it.
@@ -130,6 +159,7 @@ async fn make(star: &Star, path: &Path, years: Years, identity: &str) -> Result<
         changed,
         years,
         loaded,
+        would: None,
     })
 }
 
@@ -155,28 +185,40 @@ async fn fill(star: &Star, target: &Target, years: Years, identity: &str, creati
 
 fn text(report: &Report, star: &Star) -> String {
     let target = report.target.display();
+    let checked = report.would.map(|would| match would {
+        WouldCreate::Create => format!("checked only: init would create {target}"),
+        WouldCreate::Migrate => format!("checked only: init would migrate {target} and keep a backup"),
+        WouldCreate::Nothing => format!("checked only: {target} is up to date"),
+    });
     let done = match (&report.backup, report.created, report.changed) {
         (Some(backup), _, _) => format!("migrated {target}; the old file is kept as {}", backup.display()),
         (None, true, _) => format!("created {target}"),
         (None, false, true) => format!("completed {target}"),
         (None, false, false) => format!("nothing to do: {target} is up to date"),
     };
+    let done = checked.unwrap_or(done);
     let years = match (
         &star.calendar,
         report.calendar_first_year.zip(report.calendar_last_year),
     ) {
         (None, _) => String::new(),
+        (Some(calendar), Some((first, last))) if report.would.is_some() => {
+            format!("{}: the source holds dates of {first} to {last}\n", calendar.table)
+        }
         (Some(calendar), Some((first, last))) => format!("{} holds {first} to {last}\n", calendar.table),
         (Some(calendar), None) => format!("{} is empty: the source holds no dates yet\n", calendar.table),
     };
     let program = star.names.program;
+    let next = match report.would {
+        Some(_) => String::new(),
+        None => next::line(program, next::after_init(report.loaded)),
+    };
     format!(
-        "source {}: {}, {} tables checked and readable\n{done}\n{years}{}{}{}",
+        "source {}: {}, {} tables checked and readable\n{done}\n{years}{}{}{next}",
         report.source,
         report.source_server,
         report.source_tables,
         what_is_seen(report.sees_open_transactions),
-        advice::line(program, &report.advice),
-        next::line(program, next::after_init(report.loaded))
+        advice::line(program, &report.advice)
     )
 }

@@ -90,6 +90,7 @@ pub(crate) async fn sync(
     let (report, copied) = session.watched(command, run, |(report, _)| report.status).await?;
     if !report.dry_run {
         tell_metrics(session.star(), command, &report);
+        session.live.reconciled(command, &report);
     }
     let seconds = session.seconds();
     let summary = Summary {

@@ -18,12 +18,15 @@ use star_sync::target::bookkeeping::success::{self, Success};
 use star_sync::{metrics, target};
 use tracing::{Instrument, debug, info_span, warn};
 
-use crate::cli::{Command, Global};
+use crate::cli::{Command, Global, Notifications};
+use crate::commands::notify::{Notifier, Outcome};
 use crate::commands::retry::Reached;
 use crate::config::{self, target_path};
 use crate::error::{Error, Result};
 use crate::exporter::{self, Health};
 use crate::output::{Output, progress};
+use crate::page::Site;
+use crate::page::live::Live;
 use crate::program::{ExtraCommand, Program};
 use crate::threads::{ThreadPlan, Work};
 
@@ -36,6 +39,7 @@ mod incremental;
 mod init;
 mod load;
 mod manual;
+mod notify;
 mod repair;
 mod retry;
 mod signals;
@@ -56,6 +60,9 @@ pub struct Session {
     /// Whether it is one of many: then no bars are drawn and little is printed.
     pub is_repeated: bool,
     health: Health,
+    notifier: Arc<Notifier>,
+    /// What the page shows of this process.
+    live: Arc<Live>,
     began: Instant,
     reached: Arc<Reached>,
     /// The connections to sources that are open, so that they are closed however a run ends.
@@ -85,6 +92,14 @@ impl Task {
         }
     }
 
+    /// Who is told how it ended.
+    fn notifications(&self) -> Notifications {
+        match self {
+            Self::Own(command) => command.notifications().cloned().unwrap_or_default(),
+            Self::Extra(..) => Notifications::default(),
+        }
+    }
+
     /// What it means that it was stopped.
     fn stopped(&self) -> &'static str {
         match self {
@@ -99,7 +114,7 @@ impl Task {
             Self::Extra(extra, arguments) => return (extra.run)(session, arguments).await,
         };
         match command {
-            Command::Init => session.unless_stopped(init::run(session)).await,
+            Command::Init(arguments) => session.unless_stopped(init::run(session, arguments)).await,
             Command::FullLoad(arguments) => full_load::run(session, arguments).await,
             Command::Incremental(arguments) => incremental::run(session, arguments).await,
             Command::Repair(arguments) => repair::run(session, arguments).await,
@@ -142,6 +157,8 @@ pub(crate) async fn run(program: &'static Program, global: Global, task: &Task, 
         threads,
         is_repeated,
         health: Health::new(healthy_within),
+        notifier: Arc::new(Notifier::new(task.notifications())),
+        live: Arc::default(),
         began: Instant::now(),
         reached: Arc::default(),
         pools: Arc::default(),
@@ -150,23 +167,26 @@ pub(crate) async fn run(program: &'static Program, global: Global, task: &Task, 
     let result = task.run(&session).await;
     session.disconnect().await;
     session.write_metrics();
-    result.unwrap_or_else(|error| {
-        let error = if error.is_stopped() {
-            Error::Interrupted { hint: task.stopped() }
-        } else {
-            error
-        };
+    let result = result.map_err(|error| match error {
+        error if error.is_stopped() => Error::Interrupted { hint: task.stopped() },
+        error => error,
+    });
+    if let Err(error) = &result {
         // Whoever drew them may have been dropped half-way.
         progress::leave();
-        session.output.error(command, session.seconds(), &error);
-        error.exit_code()
-    })
+        session.output.error(command, session.seconds(), error);
+    }
+    // Of one that repeats, each run was told; that it was stopped is no run.
+    if !(session.is_repeated && result.is_ok()) {
+        session.notify(command, Outcome::of_exit(&result)).await;
+    }
+    result.unwrap_or_else(|error| error.exit_code())
 }
 
 /// A command's name, as it is typed.
 fn name(command: &Command) -> &'static str {
     match command {
-        Command::Init => "init",
+        Command::Init(_) => "init",
         Command::FullLoad(_) => "full-load",
         Command::Incremental(_) => "incremental",
         Command::Repair(_) => "repair",
@@ -191,6 +211,8 @@ impl Session {
             threads: self.threads,
             is_repeated: self.is_repeated,
             health: self.health.clone(),
+            notifier: Arc::clone(&self.notifier),
+            live: Arc::clone(&self.live),
             began: Instant::now(),
             reached: Arc::clone(&self.reached),
             pools: Arc::clone(&self.pools),
@@ -213,7 +235,8 @@ impl Session {
         exporter::start(&self.target_label(), self.program);
         self.remember_successes().await;
         if let Some(address) = self.global.metrics_addr {
-            exporter::serve(address, self.health.clone()).await;
+            let site = Site::new(self.program, self.target_label(), Arc::clone(&self.live));
+            exporter::serve(address, self.health.clone(), site).await;
         }
     }
 
@@ -254,6 +277,7 @@ impl Session {
         status: impl Fn(&T) -> Status,
     ) -> Result<T> {
         metrics::run_began(command);
+        self.live.began(command, Arc::clone(&self.progress));
         let began = Instant::now();
         let span = info_span!("run", command);
         let result = run.instrument(span).await;
@@ -262,6 +286,7 @@ impl Session {
             Err(error) => error.status(),
         };
         metrics::run_ended(command, status.as_str(), began.elapsed());
+        self.live.ended(command, result.as_ref().err());
         if status == Status::Done {
             self.health.succeeded();
         }

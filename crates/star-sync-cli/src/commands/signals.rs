@@ -28,7 +28,8 @@ pub(crate) fn hint(command: &Command) -> &'static str {
     const NOTHING_KEPT: &str =
         "nothing of this run was kept, and the target is as it was before; run the command again";
     match command {
-        Command::Init => "run `{program} init` again: it completes what is missing",
+        Command::Init(arguments) if arguments.check => READS_ONLY,
+        Command::Init(_) => "run `{program} init` again: it completes what is missing",
         Command::FullLoad(_) => "what was finished is kept; run `{program} full-load` again to resume",
         Command::Incremental(arguments) if arguments.dry_run => DRY_RUN,
         Command::Repair(arguments) if arguments.dry_run => DRY_RUN,

@@ -1,6 +1,6 @@
 //! `status`: watermarks, their lag, the last runs, quarantined rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use star_sync::source::open_work::OpenWork;
 use star_sync::source::{Source, check};
 use star_sync::target::bookkeeping::history::{self, Run, Status};
 use star_sync::target::bookkeeping::reject::{self, QuarantinedRow};
-use star_sync::target::bookkeeping::source_record::{self, SourceRecord};
+use star_sync::target::bookkeeping::source_record::{self, ColumnChanges, SourceRecord};
 use star_sync::target::bookkeeping::state::{self, SourceState, States};
 use star_sync::target::bookkeeping::success;
 use star_sync::target::bookkeeping::time;
@@ -43,6 +43,8 @@ struct Report {
     source_now: Option<Identity>,
     /// What tells that it is another one.
     source_changed: Vec<String>,
+    /// Columns that its tables have gained or lost since the last full load, if it answered.
+    columns_changed: Option<ColumnChanges>,
     /// The source's clock, if it was asked and answered.
     source_clock: Option<DateTime<Utc>>,
     /// Whether the account may see open transactions, so that they limit watermarks.
@@ -118,6 +120,7 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
     };
     let clock = answer.as_ref().map(|answer| answer.clock);
     let sees_open_transactions = answer.as_ref().map(|answer| answer.sees_open_transactions);
+    let columns_changed = answer.as_ref().and_then(|answer| answer.columns_changed.clone());
     let (source_now, source_changed, advice) = answer.map_or((None, Vec::new(), Vec::new()), |answer| {
         (Some(answer.identity), answer.source_changed, answer.advice)
     });
@@ -143,6 +146,7 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
         }),
         source_now,
         source_changed,
+        columns_changed,
         source_clock: clock,
         sees_open_transactions,
         watermarks,
@@ -191,6 +195,7 @@ fn age_of(time: DateTime<Utc>) -> Duration {
 struct Kept {
     states: States,
     loaded_from: Option<SourceRecord>,
+    table_columns: Option<BTreeSet<String>>,
     ranges: verification::Ranges,
     rejects: BTreeMap<String, u64>,
     some_rejects: Vec<QuarantinedRow>,
@@ -218,6 +223,7 @@ impl Kept {
         let kept = Self {
             states: state::load(&target).await?,
             loaded_from: source_record::load(&target).await?,
+            table_columns: source_record::table_columns(&target).await?,
             ranges: verification::load(&target).await?,
             rejects,
             some_rejects,
@@ -238,6 +244,7 @@ struct Answer {
     clock: DateTime<Utc>,
     identity: Identity,
     source_changed: Vec<String>,
+    columns_changed: Option<ColumnChanges>,
     sees_open_transactions: bool,
     advice: Vec<Advice>,
 }
@@ -269,6 +276,10 @@ async fn ask(star: &Star, source: &Source, kept: &Kept) -> Option<Answer> {
                 schema: source.server.schema.clone(),
             },
             source_changed: identity::evidence_of(source, &columns, clock, kept.loaded_from.as_ref(), &kept.states),
+            columns_changed: match &kept.table_columns {
+                Some(then) => Some(ColumnChanges::between(then, &check::table_columns(source, star).await?)),
+                None => None,
+            },
             sees_open_transactions: source.open_work().await? != OpenWork::Hidden,
             advice: advice::find(star, source, Some(&kept.states)).await?,
         })
@@ -413,6 +424,14 @@ fn sources(report: &Report) -> String {
     if let Some(success) = report.last_success {
         let age = human::ago(Utc::now() - success);
         let _ = writeln!(text, "last successful run: {age} ({} UTC)", time::text(success));
+    }
+    if let Some(changes) = report.columns_changed.as_ref().filter(|changes| !changes.is_empty()) {
+        let _ = writeln!(text, "columns changed at the source since the last full load:");
+        for (what, columns) in [("added", &changes.added), ("removed", &changes.removed)] {
+            if !columns.is_empty() {
+                let _ = writeln!(text, "  {what}: {}", columns.join(", "));
+            }
+        }
     }
     text + "\n"
 }

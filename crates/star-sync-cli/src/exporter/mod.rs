@@ -16,6 +16,7 @@ use star_sync::metrics::catalogue::{self, Kind, Metric};
 use tracing::warn;
 
 pub(crate) use self::server::Health;
+use crate::page::Site;
 use crate::program::Program;
 
 /// Bounds of the buckets of every histogram, in seconds: from a page of a small table to a commit that waits for a disk.
@@ -80,9 +81,9 @@ pub(crate) fn start(target: &Path, program: &Program) {
     let _ = EXPORTER.set(Exporter { handle, process });
 }
 
-/// Serves `/metrics` and `/healthz` on `address` until the program ends.
-pub(crate) async fn serve(address: SocketAddr, health: Health) {
-    if let Err(error) = server::start(address, health).await {
+/// Serves the page, `/metrics` and `/healthz` on `address` until the program ends.
+pub(crate) async fn serve(address: SocketAddr, health: Health, site: Site) {
+    if let Err(error) = server::start(address, health, site).await {
         warn!(code = "METRICS_ADDRESS_UNUSABLE", %address, %error, "the metrics endpoint cannot listen; choose a free port with --metrics-addr");
     }
 }

@@ -1,4 +1,4 @@
-//! The endpoint: `/metrics` for Prometheus, `/healthz` for whoever restarts what does not work.
+//! The endpoint: `/` for people, `/metrics` for Prometheus, `/healthz` for whoever restarts what does not work.
 
 use std::io::Result;
 use std::net::SocketAddr;
@@ -12,6 +12,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 use super::EXPORTER;
+use crate::page::Site;
 
 /// Whether the last success is young enough.
 #[derive(Clone)]
@@ -51,9 +52,11 @@ impl Health {
 }
 
 /// Listens, and answers from then on.
-pub(crate) async fn start(address: SocketAddr, health: Health) -> Result<()> {
+pub(crate) async fn start(address: SocketAddr, health: Health, site: Site) -> Result<()> {
     let listener = TcpListener::bind(address).await?;
+    let site = Arc::new(site);
     let routes = Router::new()
+        .route("/", get(move || async move { site.answer().await }))
         .route("/metrics", get(metrics))
         .route("/healthz", get(move || async move { health.answer() }));
     tokio::spawn(async move { axum::serve(listener, routes).await });

@@ -23,6 +23,7 @@ use crate::pipeline::stages::Stage;
 use crate::pipeline::write::Commits;
 use crate::runs::closing::Closing;
 use crate::runs::report::{Report, Resumed};
+use crate::source::check;
 use crate::target::bookkeeping::history::{self, Status};
 use crate::target::bookkeeping::state::{self, Lifecycle, Load, SourceState, States};
 use crate::target::bookkeeping::{source_record, target_table};
@@ -108,6 +109,7 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
         is_empty,
         ..Start::default()
     };
+    let table_columns = check::table_columns(context.look.source, context.look.star).await?;
     let transaction = target::begin(writer).await?;
     for (table, state) in states.iter() {
         let signature = before.settled_signature(table, context.overlap);
@@ -125,6 +127,7 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
     target_table::forget_loaded(&transaction).await?;
     // From here on the star is made from this source: what is loaded from it is nothing that another one goes on with.
     source_record::save(&transaction, identity::record(context)).await?;
+    source_record::note_table_columns(&transaction, &table_columns).await?;
     transaction
         .commit()
         .await

@@ -1,6 +1,6 @@
 //! Whether the source is what the entities describe: every table and column, its type, and the right to read it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures_util::future::try_join_all;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
@@ -72,6 +72,16 @@ pub async fn columns(source: &Source, star: &Star) -> Result<BTreeMap<String, St
             problems,
         })
     }
+}
+
+/// Every column of the tables that are read, whether it is read or not, as `table.column`.
+pub async fn table_columns(source: &Source, star: &Star) -> Result<BTreeSet<String>> {
+    let found = found_columns(source).await?;
+    let columns = star.sources.iter().flat_map(|table| {
+        let columns = found.get(table.name).into_iter().flat_map(HashMap::keys);
+        columns.map(|column| format!("{}.{column}", table.name))
+    });
+    Ok(columns.collect())
 }
 
 /// The tables that a snapshot does not cover, and nothing goes without one.

@@ -96,6 +96,27 @@ impl Target {
         Ok((target, creation))
     }
 
+    /// What `create` would do, found out by reading alone.
+    ///
+    /// # Errors
+    /// What `create` would fail with, as far as that can be told without writing.
+    pub async fn inspect(path: &Path, star: &Star) -> Result<WouldCreate> {
+        place::check(path, star.names.program)?;
+        if path.metadata().map_or(true, |file| file.len() == 0) {
+            place::check_creatable(path)?;
+            return Ok(WouldCreate::Create);
+        }
+        check_writable(path)?;
+        let readers = connect(path, Access::Read, 1).await?;
+        let pending = version::pending_migrations(path, star, &readers).await;
+        readers.close().await.target(|| "closing the file".to_owned())?;
+        Ok(match pending? {
+            pending if pending.is_empty() => WouldCreate::Nothing,
+            pending if pending.len() == Steps(star.migrations).migrations().len() => WouldCreate::Create,
+            _ => WouldCreate::Migrate,
+        })
+    }
+
     /// Copies the file, at rest, beside itself.
     async fn back_up(&self) -> Result<PathBuf> {
         // What is still in the log would be missing from the copy.
@@ -197,6 +218,15 @@ pub enum Creation {
     Created,
     Unchanged,
     Migrated { backup: PathBuf },
+}
+
+/// What `create` would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WouldCreate {
+    Create,
+    Migrate,
+    Nothing,
 }
 
 /// Where the target's own rows are read from while it is being written to.

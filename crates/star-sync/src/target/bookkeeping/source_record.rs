@@ -1,11 +1,11 @@
 //! What is remembered of the source: which server and schema it is, and the types of the columns that are read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ConnectionTrait, EntityTrait};
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::error::{Doing, Result};
 
@@ -27,6 +27,8 @@ pub(crate) mod sync_source {
         pub columns: String,
         /// What the multipliers of digests are drawn from; another number in each target.
         pub digest_seed: i64,
+        /// Every column that the read tables had when the last full load began, read or not, as `table.column`, a line each.
+        pub table_columns: Option<String>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -89,6 +91,7 @@ pub(crate) async fn save<C: ConnectionTrait>(connection: &C, record: SourceRecor
         columns: Set(columns.join("\n")),
         // Of the row that is there already it stays.
         digest_seed: Set(random()),
+        table_columns: Set(None),
     };
     sync_source::Entity::insert(row)
         .on_conflict(
@@ -100,4 +103,63 @@ pub(crate) async fn save<C: ConnectionTrait>(connection: &C, record: SourceRecor
         .await
         .target(|| "writing sync_source".to_owned())?;
     Ok(())
+}
+
+/// Remembers every column of the tables that are read, for `columns_changed`.
+pub(crate) async fn note_table_columns<C: ConnectionTrait>(connection: &C, columns: &BTreeSet<String>) -> Result<()> {
+    use sync_source::Column;
+    let lines: Vec<&str> = columns.iter().map(String::as_str).collect();
+    sync_source::Entity::update_many()
+        .col_expr(Column::TableColumns, Expr::value(lines.join("\n")))
+        .filter(Column::Id.eq(ID))
+        .exec(connection)
+        .await
+        .target(|| "writing sync_source".to_owned())?;
+    Ok(())
+}
+
+/// Every column that the read tables had when the last full load began, as `table.column`.
+pub async fn table_columns<C: ConnectionTrait>(connection: &C) -> Result<Option<BTreeSet<String>>> {
+    let row = sync_source::Entity::find_by_id(ID).one(connection).await;
+    let row = row.target(|| "reading sync_source".to_owned())?;
+    let lines = row.and_then(|row| row.table_columns);
+    Ok(lines.map(|lines| lines.lines().map(str::to_owned).collect()))
+}
+
+/// Columns of the source's tables that are new, or gone, since the last full load. None of them makes another source of
+/// it: what is read is checked before every run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct ColumnChanges {
+    /// As `table.column`.
+    pub added: Vec<String>,
+    pub removed: Vec<String>,
+}
+
+impl ColumnChanges {
+    /// From the columns then and now.
+    pub fn between(then: &BTreeSet<String>, now: &BTreeSet<String>) -> Self {
+        Self {
+            added: now.difference(then).cloned().collect(),
+            removed: then.difference(now).cloned().collect(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_added_and_removed_by_name() {
+        let columns = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+        let then = columns(&["book.id", "book.title"]);
+        let changes = ColumnChanges::between(&then, &columns(&["book.id", "book.name", "book.pages"]));
+        assert_eq!(changes.added, ["book.name", "book.pages"]);
+        assert_eq!(changes.removed, ["book.title"]);
+        assert!(ColumnChanges::between(&then, &then).is_empty());
+    }
 }

@@ -25,6 +25,13 @@ pub(crate) fn check(path: &Path, program: &'static str) -> Result<()> {
     }
 }
 
+/// Fails if a file could not be created in the target's folder, as far as its permissions tell.
+pub(crate) fn check_creatable(path: &Path) -> Result<()> {
+    use rustix::fs::{Access, access};
+    let may = access(folder_of(path), Access::WRITE_OK | Access::EXEC_OK);
+    may.map_err(|cause| beside_error(path, path, "created", cause.into()))
+}
+
 /// What a file beside the target, which could not be opened for writing, says about the folder.
 pub(crate) fn beside_error(target: &Path, beside: &Path, verb: &'static str, cause: io::Error) -> Error {
     match cause.kind() {

@@ -117,6 +117,7 @@ fn tables() -> Vec<TableCreateStatement> {
             .col(string("schema"))
             .col(string("columns"))
             .col(big_integer("digest_seed"))
+            .col(string_null("table_columns"))
             .to_owned(),
     ]
 }

@@ -1,0 +1,281 @@
+//! Tells a healthcheck service and a command of the user's own how each run ended (`--ping`, `--on-failure`).
+//!
+//! For those who run no Prometheus. Nothing here fails a run: what cannot be told is logged, and the URL, which is a
+//! secret of the service, is named by its host alone.
+
+use std::process::{ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use star_sync::target::bookkeeping::history::Status;
+use star_sync::verify::verdict::VerdictCode;
+use tokio::process::Command;
+use tracing::{debug, warn};
+use url::Url;
+
+use super::Session;
+use crate::cli::Notifications;
+use crate::error::{Error, Result};
+
+/// The same outcome is not told again sooner: services limit the number of pings, and wait for minutes anyway.
+const SAME_OUTCOME: Duration = Duration::from_mins(1);
+/// How long one ping may take, with name lookup and TLS.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pauses before a ping that failed is sent again. A sync that repeats sends the next one with its next run.
+const PING_PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
+/// How long the command may run: the next run waits for it.
+const COMMAND_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How a run ended.
+#[derive(Clone, Copy)]
+pub(crate) enum Outcome<'a> {
+    Success,
+    Mismatch,
+    Failure(&'a Error),
+    /// By Ctrl-C or SIGTERM, which is neither.
+    Stopped,
+}
+
+impl<'a> Outcome<'a> {
+    /// Of a command that returned this exit code or failed.
+    pub(crate) fn of_exit(result: &'a Result<u8>) -> Self {
+        match result {
+            Ok(0) => Self::Success,
+            Ok(_) => Self::Mismatch,
+            Err(Error::Interrupted { .. }) => Self::Stopped,
+            Err(error) => Self::Failure(error),
+        }
+    }
+
+    /// Of one run of many.
+    pub(crate) fn of_run(status: Status) -> Self {
+        match status {
+            Status::Differences => Self::Mismatch,
+            _ => Self::Success,
+        }
+    }
+
+    fn is_success(self) -> bool {
+        matches!(self, Self::Success)
+    }
+}
+
+/// Who is told, and what they were told last.
+pub(crate) struct Notifier {
+    notifications: Notifications,
+    told: Mutex<Told>,
+}
+
+#[derive(Default)]
+struct Told {
+    /// Runs that failed one after the other.
+    failures: u32,
+    /// The last ping that arrived: whether it told of success, and when.
+    ping: Option<(bool, Instant)>,
+}
+
+impl Told {
+    /// Whether the service has to hear of this outcome now.
+    fn is_ping_due(&self, is_success: bool, now: Instant) -> bool {
+        self.ping
+            .is_none_or(|(was_success, at)| was_success != is_success || now.duration_since(at) >= SAME_OUTCOME)
+    }
+}
+
+/// What is told of a failure.
+struct Failure {
+    code: &'static str,
+    message: String,
+    hint: String,
+}
+
+impl Notifier {
+    pub(crate) fn new(notifications: Notifications) -> Self {
+        Self {
+            notifications,
+            told: Mutex::default(),
+        }
+    }
+
+    fn told(&self) -> std::sync::MutexGuard<'_, Told> {
+        self.told.lock().expect("no holder of this lock panics")
+    }
+}
+
+impl Session {
+    /// Tells everybody who wants to know how a run ended.
+    pub(crate) async fn notify(&self, command: &'static str, outcome: Outcome<'_>) {
+        let failure = match outcome {
+            Outcome::Stopped => return,
+            Outcome::Success => None,
+            Outcome::Mismatch => Some(Failure {
+                code: VerdictCode::Mismatch.name(),
+                message: format!("{command} found differences between source and target"),
+                hint: self
+                    .program
+                    .fill("run `{program} validate --all --deep`, then `{program} repair`"),
+            }),
+            Outcome::Failure(error) => Some(Failure {
+                code: error.code(),
+                message: error.to_string(),
+                hint: self.program.fill(&error.hint()),
+            }),
+        };
+        let (failures, is_ping_due) = {
+            let mut told = self.notifier.told();
+            told.failures = if failure.is_some() { told.failures + 1 } else { 0 };
+            (told.failures, told.is_ping_due(outcome.is_success(), Instant::now()))
+        };
+        if let Some(url) = self.notifier.notifications.ping.as_ref().filter(|_| is_ping_due) {
+            self.ping(url, command, failure.as_ref()).await;
+        }
+        if let (Some(shell_command), Some(failure)) = (&self.notifier.notifications.on_failure, &failure) {
+            self.run_on_failure(shell_command, command, failure, failures).await;
+        }
+    }
+
+    async fn ping(&self, url: &Url, command: &str, failure: Option<&Failure>) {
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let (url, body) = match failure {
+            None => (url.clone(), format!("{} {command}: done\n", self.program.name())),
+            Some(Failure { code, message, hint }) => (
+                failure_url(url),
+                format!(
+                    "{} {command}: error[{code}]: {message}\n\nhint: {hint}\n",
+                    self.program.name()
+                ),
+            ),
+        };
+        let pauses: &'static [Duration] = if self.is_repeated { &[] } else { &PING_PAUSES };
+        let sent = tokio::task::spawn_blocking(move || send(&url, &body, pauses)).await;
+        match sent {
+            Ok(Ok(())) => self.notifier.told().ping = Some((failure.is_none(), Instant::now())),
+            Ok(Err(error)) => {
+                warn!(code = "PING_FAILED", host, %error, "the healthcheck service of --ping was not told");
+            }
+            Err(error) => warn!(code = "PING_FAILED", host, %error, "the ping ended unexpectedly"),
+        }
+    }
+
+    async fn run_on_failure(&self, shell_command: &str, command: &str, failure: &Failure, failures: u32) {
+        let mut child = Command::new("sh");
+        child
+            .args(["-c", shell_command])
+            .env("FAILURE_PROGRAM", self.program.name())
+            .env("FAILURE_COMMAND", command)
+            .env("FAILURE_CODE", failure.code)
+            .env("FAILURE_MESSAGE", &failure.message)
+            .env("FAILURE_HINT", &failure.hint)
+            .env("FAILURE_TARGET", self.target_label())
+            .env("FAILURE_COUNT", failures.to_string())
+            .stdin(Stdio::null())
+            // stdout is for results.
+            .stdout(Stdio::from(std::io::stderr()))
+            .process_group(0);
+        match run_for(&mut child, COMMAND_TIMEOUT).await {
+            Ok(Some(status)) if status.success() => debug!("the command of --on-failure has run"),
+            Ok(Some(status)) => {
+                warn!(code = "ON_FAILURE_FAILED", %status, "the command of --on-failure failed");
+            }
+            Ok(None) => {
+                warn!(code = "ON_FAILURE_FAILED", limit = ?COMMAND_TIMEOUT, "the command of --on-failure took too long and was ended");
+            }
+            Err(error) => warn!(code = "ON_FAILURE_FAILED", %error, "the command of --on-failure cannot be run"),
+        }
+    }
+}
+
+/// Runs a command that leads a process group. Returns nothing if it took too long: then all of the group is ended.
+async fn run_for(command: &mut Command, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
+    let mut child = command.spawn()?;
+    let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Ok(status) = tokio::time::timeout(limit, child.wait()).await {
+        return status.map(Some);
+    }
+    if let Some(group) = group {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+    child.wait().await.map(|_| None)
+}
+
+/// Where healthcheck services take failures: behind the path, before the query.
+fn failure_url(url: &Url) -> Url {
+    let mut url = url.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().push("fail");
+    }
+    url
+}
+
+/// Sends a ping, and again after each pause.
+fn send(url: &Url, body: &str, pauses: &[Duration]) -> std::result::Result<(), ureq::Error> {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(PING_TIMEOUT))
+        .build()
+        .into();
+    let mut pauses = pauses.iter();
+    loop {
+        let Err(error) = agent.post(url.as_str()).send(body) else {
+            return Ok(());
+        };
+        // What the service refuses it refuses again.
+        let is_refused = matches!(error, ureq::Error::StatusCode(status) if status < 500);
+        match pauses.next() {
+            Some(pause) if !is_refused => std::thread::sleep(*pause),
+            _ => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_told_behind_the_path() {
+        for (url, expected) in [
+            ("https://hc.example/abc", "https://hc.example/abc/fail"),
+            ("https://hc.example/abc/", "https://hc.example/abc/fail"),
+            (
+                "http://hc.example:8000/abc?rid=1",
+                "http://hc.example:8000/abc/fail?rid=1",
+            ),
+        ] {
+            assert_eq!(failure_url(&url.parse().unwrap()).as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn a_change_is_told_at_once_and_the_same_again_after_a_minute() {
+        let now = Instant::now();
+        let told = |ping| Told { failures: 0, ping };
+        assert!(told(None).is_ping_due(true, now));
+        assert!(!told(Some((true, now))).is_ping_due(true, now));
+        assert!(told(Some((true, now))).is_ping_due(false, now));
+        assert!(!told(Some((false, now))).is_ping_due(false, now + SAME_OUTCOME / 2));
+        assert!(told(Some((false, now))).is_ping_due(false, now + SAME_OUTCOME));
+    }
+
+    #[tokio::test]
+    async fn a_command_that_takes_too_long_is_ended_with_its_children() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new("sh");
+        // The child would hold the pipe open.
+        command
+            .args(["-c", "sleep 600 & wait"])
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .process_group(0);
+        assert!(
+            run_for(&mut command, Duration::from_millis(100))
+                .await
+                .unwrap()
+                .is_none()
+        );
+        let mut command = Command::new("sh");
+        command.args(["-c", "exit 7"]).process_group(0);
+        let status = run_for(&mut command, COMMAND_TIMEOUT).await.unwrap().unwrap();
+        assert_eq!(status.code(), Some(7));
+    }
+}

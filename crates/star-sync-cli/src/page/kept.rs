@@ -1,0 +1,67 @@
+//! What the page shows of the target: freshness, backlog, quarantined rows, history. Keys and values of rows are left out.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use star_sync::declare::star::Star;
+use star_sync::target::bookkeeping::history::{self, Run};
+use star_sync::target::bookkeeping::verification::{self, VerificationSummary};
+use star_sync::target::bookkeeping::{reject, state, success};
+use star_sync::target::open_to_read;
+
+use crate::error::{Doing, Result};
+
+/// Runs that are shown.
+const SHOWN_RUNS: u64 = 10;
+
+/// What the target remembers.
+#[derive(Default)]
+pub(crate) struct Kept {
+    pub is_loaded: bool,
+    pub tables: Vec<TableFreshness>,
+    pub verification: VerificationSummary,
+    /// Quarantined rows by source table.
+    pub rejects: BTreeMap<String, u64>,
+    pub last_success: Option<DateTime<Utc>>,
+    pub runs: Vec<Run>,
+}
+
+/// How far a source table is synced.
+pub(crate) struct TableFreshness {
+    pub name: &'static str,
+    pub watermark: Option<DateTime<Utc>>,
+    pub last_synced: Option<DateTime<Utc>>,
+    pub limited_by: Option<String>,
+}
+
+impl Kept {
+    pub(crate) async fn read(star: &Star, path: &Path) -> Result<Self> {
+        let target = open_to_read(path, star, 1).await?;
+        let states = state::load(&target).await?;
+        let ranges = verification::load(&target).await?;
+        let successes = success::load(&target).await?;
+        let kept = Self {
+            is_loaded: states.is_loaded(),
+            tables: star
+                .sources
+                .iter()
+                .filter_map(|source| {
+                    let state = states.get(source.name)?;
+                    Some(TableFreshness {
+                        name: source.name,
+                        watermark: state.watermark,
+                        last_synced: state.lifecycle.last_synced(),
+                        limited_by: state.limited_by.clone(),
+                    })
+                })
+                .collect(),
+            verification: verification::sum_up(star, &ranges, &states, Utc::now()),
+            rejects: reject::by_source(star, &reject::counts(&target).await?),
+            last_success: successes.iter().map(|success| success.finished).max(),
+            runs: history::last_runs(&target, SHOWN_RUNS).await?,
+        };
+        target.close().await.target(|| "closing the file".to_owned())?;
+        Ok(kept)
+    }
+}

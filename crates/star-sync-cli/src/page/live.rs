@@ -1,0 +1,211 @@
+//! What this process knows of its own runs: which one is in progress, how fast it reads, what failed, what was compared.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use star_sync::pipeline::progress::Progress;
+use star_sync::runs::report::Report;
+use star_sync::runs::validate::Validation;
+use star_sync::verify::figures::Comparison;
+
+use crate::error::Error;
+use crate::output::verdict;
+
+/// Between two points of the chart.
+pub(crate) const SAMPLE_EVERY: Duration = Duration::from_secs(2);
+/// Points of the chart: five minutes.
+pub(crate) const SAMPLES: usize = 150;
+/// Figures that differ, of which the rest is only counted.
+const SHOWN_MISMATCHES: usize = 20;
+
+/// Shared by all runs of a process.
+#[derive(Default)]
+pub(crate) struct Live(Mutex<State>);
+
+#[derive(Clone, Default)]
+pub(crate) struct State {
+    pub run: Option<Running>,
+    /// What failed, until a run succeeds.
+    pub failure: Option<FailedRun>,
+    pub check: Option<Check>,
+    /// Rows read per second, oldest first.
+    pub rates: VecDeque<f64>,
+    /// Rows that runs have read since the last sample, those of the run in progress left out.
+    rows_of_ended: u64,
+    /// Rows that the run in progress had read at the last sample.
+    rows_sampled: u64,
+}
+
+/// A run in progress.
+#[derive(Clone)]
+pub(crate) struct Running {
+    pub command: &'static str,
+    pub began: Instant,
+    pub progress: Arc<Progress>,
+}
+
+/// Runs that failed one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FailedRun {
+    pub command: &'static str,
+    pub code: &'static str,
+    pub message: String,
+    /// What to do, with placeholders for the program's words.
+    pub hint: String,
+    pub failures: u32,
+    pub first: DateTime<Utc>,
+    pub last: DateTime<Utc>,
+}
+
+/// A comparison of both sides.
+#[derive(Clone, Debug)]
+pub(crate) struct Check {
+    pub command: &'static str,
+    pub at: DateTime<Utc>,
+    pub is_mismatch: bool,
+    /// The sentence that the command printed.
+    pub verdict: String,
+    /// The first figures that differ.
+    pub mismatches: Vec<Comparison>,
+    /// How many differ besides.
+    pub more: usize,
+}
+
+impl Live {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("no holder of this lock panics")
+    }
+
+    /// All of it, as it is now.
+    pub(crate) fn now(&self) -> State {
+        self.state().clone()
+    }
+
+    pub(crate) fn began(&self, command: &'static str, progress: Arc<Progress>) {
+        let mut state = self.state();
+        state.rows_sampled = 0;
+        state.run = Some(Running {
+            command,
+            began: Instant::now(),
+            progress,
+        });
+    }
+
+    pub(crate) fn ended(&self, command: &'static str, error: Option<&Error>) {
+        let mut state = self.state();
+        if let Some(run) = state.run.take() {
+            state.rows_of_ended += rows_read(&run.progress).saturating_sub(state.rows_sampled);
+            state.rows_sampled = 0;
+        }
+        match error {
+            None => state.failure = None,
+            Some(error) if error.is_stopped() => {}
+            Some(error) => {
+                let failure = FailedRun::of(command, error, Utc::now(), state.failure.take());
+                state.failure = Some(failure);
+            }
+        }
+    }
+
+    /// Takes a point of the chart.
+    pub(crate) fn sample(&self, elapsed: Duration) {
+        let mut state = self.state();
+        let read = state.run.as_ref().map_or(0, |run| rows_read(&run.progress));
+        let rows = read.saturating_sub(state.rows_sampled) + std::mem::take(&mut state.rows_of_ended);
+        state.rows_sampled = read;
+        if state.rates.len() == SAMPLES {
+            state.rates.pop_front();
+        }
+        state
+            .rates
+            .push_back(crate::output::human::rate(rows, elapsed.as_secs_f64()));
+    }
+
+    /// Notes what a run that writes found in its closing comparison, if it compared anything.
+    pub(crate) fn reconciled(&self, command: &'static str, report: &Report) {
+        if !report.dry_run && report.verdict.tally.checks > 0 {
+            let differing = report.comparisons.iter().filter(|figure| figure.differs());
+            let verdict = verdict::load(&report.verdict, false);
+            self.note(command, report.verdict.is_mismatch(), &verdict, differing);
+        }
+    }
+
+    pub(crate) fn validated(&self, validation: &Validation) {
+        let rows = validation.tables.iter().map(|table| &table.rows);
+        let figures = rows.chain(&validation.totals).chain(&validation.days);
+        let differing = figures.filter(|figure| figure.delta().unsigned_abs() > validation.tolerance);
+        let verdict = verdict::validation(validation);
+        self.note("validate", validation.verdict.is_mismatch(), &verdict, differing);
+    }
+
+    fn note<'a>(
+        &self,
+        command: &'static str,
+        is_mismatch: bool,
+        verdict: &str,
+        differing: impl Iterator<Item = &'a Comparison>,
+    ) {
+        let mut mismatches: Vec<Comparison> = differing.cloned().collect();
+        let more = mismatches.len().saturating_sub(SHOWN_MISMATCHES);
+        mismatches.truncate(SHOWN_MISMATCHES);
+        self.state().check = Some(Check {
+            command,
+            at: Utc::now(),
+            is_mismatch,
+            verdict: console::strip_ansi_codes(verdict).into_owned(),
+            mismatches,
+            more,
+        });
+    }
+}
+
+impl FailedRun {
+    fn of(command: &'static str, error: &Error, now: DateTime<Utc>, before: Option<Self>) -> Self {
+        Self {
+            command,
+            code: error.code(),
+            message: error.to_string(),
+            hint: error.hint(),
+            failures: before.as_ref().map_or(1, |before| before.failures + 1),
+            first: before.map_or(now, |before| before.first),
+            last: now,
+        }
+    }
+}
+
+fn rows_read(progress: &Progress) -> u64 {
+    let tables = progress.tables();
+    tables.iter().map(|table| table.read.load(Ordering::Relaxed)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+
+    #[test]
+    fn failures_are_counted_until_a_run_succeeds() {
+        let live = Live::default();
+        let fail = |what: &str| live.ended("incremental", Some(&Error::setting(Code::Usage, what, "do it right")));
+        fail("first");
+        fail("second");
+        let failure = live.now().failure.unwrap();
+        assert_eq!((failure.failures, failure.message.as_str()), (2, "second"));
+        live.ended("incremental", Some(&Error::STOPPED));
+        assert!(live.now().failure.is_some(), "stopped is neither");
+        live.ended("incremental", None);
+        assert_eq!(live.now().failure, None);
+    }
+
+    #[test]
+    fn the_chart_forgets_what_is_older_than_its_width() {
+        let live = Live::default();
+        for _ in 0..SAMPLES + 5 {
+            live.sample(SAMPLE_EVERY);
+        }
+        assert_eq!(live.now().rates.len(), SAMPLES);
+    }
+}

@@ -1,0 +1,421 @@
+//! The page's contents as texts: what is shown, decided without a server or a browser.
+
+use std::fmt::Write;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use askama::Template;
+use chrono::{DateTime, Utc};
+use star_sync::declare::date_key;
+use star_sync::pipeline::progress::TableProgress;
+use star_sync::target::bookkeeping::history::Run;
+use star_sync::target::bookkeeping::time;
+use star_sync::verify::figures::Comparison;
+
+use super::kept::Kept;
+use super::live::{Check, FailedRun, Running, SAMPLE_EVERY, SAMPLES, State};
+use crate::output::human::{duration, figure_name, grouped, rate_of, units};
+use crate::program::Program;
+
+/// The chart's own units; the page scales it.
+const CHART_WIDTH: f64 = 600.0;
+const CHART_HEIGHT: f64 = 80.0;
+/// How often the page asks again, in seconds: while a run can be watched, and else.
+const REFRESH_RUNNING: u32 = 2;
+const REFRESH_IDLE: u32 = 5;
+
+/// How it stands, in one word; the page's colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mood {
+    Good,
+    Busy,
+    Bad,
+}
+
+impl Mood {
+    fn class(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Busy => "busy",
+            Self::Bad => "bad",
+        }
+    }
+}
+
+/// All of the page. The template escapes every text.
+#[derive(Template)]
+#[template(path = "page.html")]
+pub(crate) struct Page {
+    program: &'static str,
+    version: &'static str,
+    target: String,
+    now: String,
+    refresh_seconds: u32,
+    mood: &'static str,
+    headline: String,
+    failure: Option<FailureView>,
+    run: Option<RunView>,
+    chart: Chart,
+    check: Option<CheckView>,
+    /// Why nothing of the target is shown.
+    target_problem: Option<String>,
+    freshness: Vec<FreshnessView>,
+    backlog: Option<BacklogView>,
+    quarantined: Vec<(String, String)>,
+    runs: Vec<HistoryView>,
+}
+
+struct FailureView {
+    title: String,
+    code: &'static str,
+    message: String,
+    hint: String,
+}
+
+struct RunView {
+    title: String,
+    bars: Vec<Bar>,
+}
+
+struct Bar {
+    table: &'static str,
+    percent: u64,
+    text: String,
+}
+
+struct Chart {
+    /// The line's points, of an SVG of the chart's size.
+    line: String,
+    width: f64,
+    height: f64,
+    now: String,
+    peak: String,
+    minutes: u64,
+}
+
+struct CheckView {
+    title: String,
+    verdict: String,
+    is_mismatch: bool,
+    mismatches: Vec<MismatchView>,
+    more: String,
+}
+
+struct MismatchView {
+    figure: String,
+    source: String,
+    target: String,
+    delta: String,
+}
+
+struct FreshnessView {
+    table: String,
+    watermark: String,
+    last_synced: String,
+    limited_by: String,
+}
+
+struct BacklogView {
+    text: String,
+    /// Of all key ranges, those that are verified.
+    percent: u64,
+}
+
+struct HistoryView {
+    id: String,
+    command: String,
+    started: String,
+    status: &'static str,
+    took: String,
+    read: String,
+    changed: String,
+}
+
+impl Page {
+    pub(crate) fn new(
+        program: &'static Program,
+        target: String,
+        live: &State,
+        kept: &std::result::Result<Kept, String>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let (mood, headline) = headline(live, kept.as_ref().ok(), now);
+        let known = kept.as_ref().ok();
+        Self {
+            program: program.name(),
+            version: program.version,
+            target,
+            now: time::text(now),
+            refresh_seconds: if live.run.is_some() {
+                REFRESH_RUNNING
+            } else {
+                REFRESH_IDLE
+            },
+            mood: mood.class(),
+            headline,
+            failure: live.failure.as_ref().map(|failure| failure_view(program, failure, now)),
+            run: live.run.as_ref().map(run_view),
+            chart: Chart::new(live.rates.iter().copied()),
+            check: live.check.as_ref().map(|check| check_view(check, now)),
+            target_problem: kept.as_ref().err().cloned(),
+            freshness: known.map(|kept| freshness(kept, now)).unwrap_or_default(),
+            backlog: known.and_then(backlog),
+            quarantined: known.map(quarantined).unwrap_or_default(),
+            runs: known
+                .map(|kept| kept.runs.iter().map(history).collect())
+                .unwrap_or_default(),
+        }
+    }
+}
+
+/// What a look from across the room should tell.
+fn headline(live: &State, kept: Option<&Kept>, now: DateTime<Utc>) -> (Mood, String) {
+    // Of a sync that repeats, short runs would make the headline flicker.
+    let is_long = |run: &&Running| matches!(run.command, "full-load" | "repair");
+    let in_progress = live.run.as_ref().filter(is_long);
+    if let Some(failure) = &live.failure {
+        let since = duration((now - failure.first).num_seconds());
+        return (Mood::Bad, format!("Failing for {since}: {}", failure.code));
+    }
+    if live.check.as_ref().is_some_and(|check| check.is_mismatch) {
+        return (Mood::Bad, "Source and target do not match".to_owned());
+    }
+    if let Some(run) = in_progress {
+        return (Mood::Busy, format!("{} in progress", run.command));
+    }
+    match kept {
+        Some(kept) if kept.is_loaded => match kept.last_success {
+            Some(at) => (Mood::Good, format!("Last success {} ago", ago(at, now))),
+            None => (Mood::Busy, "Loaded; no run has succeeded since".to_owned()),
+        },
+        _ => (Mood::Busy, "No full load has finished yet".to_owned()),
+    }
+}
+
+fn ago(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    duration((now - at).num_seconds().max(0))
+}
+
+fn failure_view(program: &Program, failure: &FailedRun, now: DateTime<Utc>) -> FailureView {
+    let attempts = match failure.failures {
+        1 => String::new(),
+        failures => format!(", {} times in a row", grouped(failures)),
+    };
+    FailureView {
+        title: format!("{} failed {} ago{attempts}", failure.command, ago(failure.last, now)),
+        code: failure.code,
+        message: failure.message.clone(),
+        hint: program.fill(&failure.hint),
+    }
+}
+
+fn run_view(run: &Running) -> RunView {
+    let seconds = Instant::now().duration_since(run.began).as_secs();
+    RunView {
+        title: format!(
+            "{}, for {}",
+            run.command,
+            duration(i64::try_from(seconds).unwrap_or(i64::MAX))
+        ),
+        bars: run.progress.tables().iter().map(|table| bar(table)).collect(),
+    }
+}
+
+fn bar(table: &TableProgress) -> Bar {
+    let read = table.read.load(Ordering::Relaxed);
+    // The expectation is the server's estimate.
+    let expected = table.expected.load(Ordering::Relaxed).max(read);
+    let rate = grouped(rate_of(read, table.seconds()));
+    let (percent, of) = if table.is_finished() {
+        (100, String::new())
+    } else {
+        (percent(read, expected), format!(" of about {}", grouped(expected)))
+    };
+    Bar {
+        table: table.table,
+        percent,
+        text: format!("{}{of} rows, {rate} rows/s", grouped(read)),
+    }
+}
+
+fn percent(part: u64, whole: u64) -> u64 {
+    (part * 100).checked_div(whole).unwrap_or(0).min(100)
+}
+
+impl Chart {
+    /// The newest rate stands at the right edge.
+    #[expect(clippy::cast_precision_loss, reason = "few points")]
+    fn new(rates: impl ExactSizeIterator<Item = f64> + Clone) -> Self {
+        let peak = rates.clone().fold(0.0, f64::max);
+        let newest = rates.clone().last().unwrap_or(0.0);
+        let first = SAMPLES - rates.len().min(SAMPLES);
+        let mut line = String::new();
+        for (position, rate) in rates.enumerate() {
+            let x = (first + position) as f64 * CHART_WIDTH / (SAMPLES - 1) as f64;
+            let height = if peak > 0.0 { rate / peak } else { 0.0 };
+            let y = CHART_HEIGHT - height * CHART_HEIGHT;
+            let _ = write!(line, "{x:.1},{y:.1} ");
+        }
+        Self {
+            line: line.trim_end().to_owned(),
+            width: CHART_WIDTH,
+            height: CHART_HEIGHT,
+            now: grouped(rate_of_float(newest)),
+            peak: grouped(rate_of_float(peak)),
+            minutes: SAMPLE_EVERY.as_secs() * SAMPLES as u64 / 60,
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rows per second are few and not negative"
+)]
+fn rate_of_float(rate: f64) -> u64 {
+    rate.round() as u64
+}
+
+fn check_view(check: &Check, now: DateTime<Utc>) -> CheckView {
+    CheckView {
+        title: format!("{}, {} ago", check.command, ago(check.at, now)),
+        verdict: check.verdict.clone(),
+        is_mismatch: check.is_mismatch,
+        mismatches: check.mismatches.iter().map(mismatch).collect(),
+        more: match check.more {
+            0 => String::new(),
+            more => format!("and {} more", grouped(u64::try_from(more).unwrap_or(u64::MAX))),
+        },
+    }
+}
+
+fn mismatch(figure: &Comparison) -> MismatchView {
+    let number = |number| units(number, figure.measure.decimals);
+    let mut name = figure_name(figure.table, figure.grouped_by, figure.group.as_ref());
+    if let Some(date_key) = figure.date_key {
+        let _ = write!(name, ", {}", date_key::text(date_key));
+    }
+    MismatchView {
+        figure: format!("{name}, {}", figure.measure.label),
+        source: number(figure.source),
+        target: number(figure.target),
+        delta: number(figure.delta()),
+    }
+}
+
+fn freshness(kept: &Kept, now: DateTime<Utc>) -> Vec<FreshnessView> {
+    kept.tables
+        .iter()
+        .map(|table| FreshnessView {
+            table: table.name.to_owned(),
+            watermark: table.watermark.map_or_else(|| "-".to_owned(), time::text),
+            last_synced: table
+                .last_synced
+                .map_or_else(|| "never".to_owned(), |at| format!("{} ago", ago(at, now))),
+            limited_by: table.limited_by.clone().unwrap_or_else(|| "-".to_owned()),
+        })
+        .collect()
+}
+
+fn backlog(kept: &Kept) -> Option<BacklogView> {
+    let summary = &kept.verification;
+    (summary.ranges > 0).then(|| {
+        let text = crate::output::report::backlog(summary);
+        BacklogView {
+            percent: percent(summary.ranges - summary.backlog.min(summary.ranges), summary.ranges),
+            text: match text.trim_end() {
+                "" => format!("all {} key ranges are verified", grouped(summary.ranges)),
+                text => text.to_owned(),
+            },
+        }
+    })
+}
+
+fn quarantined(kept: &Kept) -> Vec<(String, String)> {
+    kept.rejects
+        .iter()
+        .map(|(table, rows)| (table.clone(), grouped(*rows)))
+        .collect()
+}
+
+fn history(run: &Run) -> HistoryView {
+    let took = run
+        .finished
+        .map(|finished| duration((finished - run.started).num_seconds().max(0)));
+    HistoryView {
+        id: run.id.to_string(),
+        command: run.command.clone(),
+        started: time::text(run.started),
+        status: run.status.as_str(),
+        took: took.unwrap_or_else(|| "-".to_owned()),
+        read: grouped(run.rows_read),
+        changed: grouped(run.rows_inserted + run.rows_updated + run.rows_deleted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn kept(last_success: Option<DateTime<Utc>>) -> Kept {
+        Kept {
+            is_loaded: true,
+            last_success,
+            ..Kept::default()
+        }
+    }
+
+    #[test]
+    fn the_headline_names_the_worst_first() {
+        let noon = DateTime::UNIX_EPOCH + TimeDelta::hours(12);
+        let well = kept(Some(noon - TimeDelta::seconds(30)));
+        let mut live = State::default();
+        assert_eq!(headline(&live, None, noon).0, Mood::Busy);
+        assert_eq!(
+            headline(&live, Some(&well), noon),
+            (Mood::Good, "Last success 30 s ago".to_owned())
+        );
+        live.run = Some(Running {
+            command: "full-load",
+            began: Instant::now(),
+            progress: Arc::default(),
+        });
+        assert_eq!(headline(&live, Some(&well), noon).1, "full-load in progress");
+        live.check = Some(Check {
+            command: "validate",
+            at: noon,
+            is_mismatch: true,
+            verdict: String::new(),
+            mismatches: Vec::new(),
+            more: 0,
+        });
+        assert_eq!(headline(&live, Some(&well), noon).1, "Source and target do not match");
+        live.failure = Some(FailedRun {
+            command: "incremental",
+            code: "SOURCE_LOST",
+            message: String::new(),
+            hint: String::new(),
+            failures: 3,
+            first: noon - TimeDelta::minutes(5),
+            last: noon,
+        });
+        assert_eq!(
+            headline(&live, Some(&well), noon),
+            (Mood::Bad, "Failing for 5 min: SOURCE_LOST".to_owned())
+        );
+    }
+
+    #[test]
+    fn the_chart_ends_at_its_right_edge_and_its_peak_touches_the_top() {
+        let chart = Chart::new([0.0, 200.0, 50.4].into_iter());
+        let points: Vec<&str> = chart.line.split(' ').collect();
+        assert_eq!(points.len(), 3);
+        assert!(points[1].ends_with(",0.0"), "{points:?}");
+        assert!(points[2].starts_with("600.0,"), "{points:?}");
+        assert_eq!((chart.peak.as_str(), chart.now.as_str()), ("200", "50"));
+        assert_eq!(Chart::new([].into_iter()).line, "");
+    }
+}
