@@ -1,5 +1,9 @@
+# Where the program comes from: it is built here, or, with --build-arg PROGRAM=prebuilt, the one that scripts/release made.
+ARG PROGRAM=build
+
 FROM rust:1.95.0-slim-bookworm AS build
 WORKDIR /build
+ARG SAKILA_SYNC_BUILD_VERSION
 COPY . .
 # The cached target folder is gone after this step, so what is wanted of it is copied out within it.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
@@ -8,13 +12,18 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && install -D target/release/sakila-sync /out/sakila-sync \
     && install -d /out/data
 
+FROM scratch AS prebuilt
+COPY target/package/image /out
+
+FROM ${PROGRAM} AS program
+
 # glibc and libgcc of the same Debian that it was built on, no shell.
 FROM gcr.io/distroless/cc-debian12:nonroot
 LABEL org.opencontainers.image.title="sakila-sync" \
       org.opencontainers.image.description="Keeps a SQLite star schema in step with a MySQL Sakila" \
       org.opencontainers.image.licenses="MIT"
-COPY --from=build /out/sakila-sync /usr/local/bin/sakila-sync
-COPY --from=build --chown=65532:65532 /out/data /data
+COPY --from=program /out/sakila-sync /usr/local/bin/sakila-sync
+COPY --from=program --chown=65532:65532 /out/data /data
 # SQLite sorts large indexes in files: beside the database, not in a /tmp that may be memory.
 ENV SAKILA_SYNC_TARGET=/data/analytics.db \
     SQLITE_TMPDIR=/data
