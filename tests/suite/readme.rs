@@ -103,8 +103,8 @@ fn type_command(sandbox: &Sandbox, shown: &Shown) -> String {
             shown.command
         );
     }
-    let target = sandbox.target().display().to_string();
-    let output = run.stdout.trim_end().replace(&target, "analytics.db");
+    let folder = sandbox.folder().display().to_string();
+    let output = run.stdout.trim_end().replace(&folder, "/srv/analytics");
     let output = Regex::new(ADDRESS)
         .unwrap()
         .replace_all(&output, "127.0.0.1:3306/sakila");
