@@ -22,6 +22,7 @@ use crate::error::{Doing, Result};
 use crate::output::next;
 
 #[derive(Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the document")]
 struct Report {
     target: PathBuf,
     /// Whether anything was written.
@@ -211,7 +212,7 @@ fn text(report: &Report, star: &Star) -> String {
     let program = star.names.program;
     let next = match report.would {
         Some(_) => String::new(),
-        None => next::line(program, next::after_init(report.loaded)),
+        None => next::line(program, Some(next::after_init(report.loaded))),
     };
     format!(
         "source {}: {}, {} tables checked and readable\n{done}\n{years}{}{}{next}",

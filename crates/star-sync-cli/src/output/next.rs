@@ -28,8 +28,8 @@ pub fn line(program: &str, next: Option<Next>) -> String {
 }
 
 /// After init, by whether a full load has finished.
-pub(crate) fn after_init(is_loaded: bool) -> Option<Next> {
-    Some(if is_loaded { INCREMENTAL } else { FULL_LOAD })
+pub(crate) fn after_init(is_loaded: bool) -> Next {
+    if is_loaded { INCREMENTAL } else { FULL_LOAD }
 }
 
 /// After a load, an incremental run or a repair.
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_line_is_a_command_that_can_be_typed() {
-        let text = anstream::adapter::strip_str(&line("star-sync", after_init(false))).to_string();
+        let text = anstream::adapter::strip_str(&line("star-sync", Some(after_init(false)))).to_string();
         assert_eq!(text, "next: star-sync full-load  # loads the star\n");
         assert_eq!(line("star-sync", None), "");
     }
