@@ -8,7 +8,7 @@ use star_sync::declare::star::Star;
 use star_sync::target::bookkeeping::history::{self, Run};
 use star_sync::target::bookkeeping::verification::{self, VerificationSummary};
 use star_sync::target::bookkeeping::{reject, state, success};
-use star_sync::target::open_to_read;
+use star_sync::target::open_during_a_run;
 
 use crate::error::{Doing, Result};
 
@@ -37,7 +37,8 @@ pub(crate) struct TableFreshness {
 
 impl Kept {
     pub(crate) async fn read(star: &Star, path: &Path) -> Result<Self> {
-        let target = open_to_read(path, star, 1).await?;
+        // The page is asked for while a run is in progress.
+        let target = open_during_a_run(path, star, 1).await?;
         let states = state::load(&target).await?;
         let ranges = verification::load(&target).await?;
         let successes = success::load(&target).await?;

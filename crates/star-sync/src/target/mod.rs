@@ -294,7 +294,13 @@ pub(crate) async fn roll_back(transaction: Arc<DatabaseTransaction>) -> Result<(
 /// Opens an existing database of ours, of this very version, to look at it. Nothing is ever written through this.
 pub async fn open_to_read(path: &Path, star: &Star, connections: u32) -> Result<DatabaseConnection> {
     place::check(path, star.names.program)?;
-    if !path.exists() {
+    open_during_a_run(path, star, connections).await
+}
+
+/// The same while a run of this process may have the file open: nothing but SQLite opens the file. Closing any other handle
+/// on it would drop the locks that SQLite holds for the run.
+pub async fn open_during_a_run(path: &Path, star: &Star, connections: u32) -> Result<DatabaseConnection> {
+    if !path.is_file() {
         return Err(Error::TargetMissing { path: path.to_owned() });
     }
     let readers = connect(path, Access::Read, connections).await?;
