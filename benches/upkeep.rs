@@ -279,8 +279,38 @@ impl Upkeep {
             let how = "--verify-budget 0, with the advised indexes";
             self.changed(which, how, &NO_BUDGET).await;
         }
+        self.one_change().await;
         for drop in drops {
             changes::execute(&self.sides.source.pool, &drop).await;
+        }
+    }
+
+    /// One payment has changed, and every key range is verified: what a run takes with the default budget, and one that
+    /// verifies both facts whole; and what the server sends for each.
+    async fn one_change(&mut self) {
+        let pool = &self.sides.source.pool;
+        self.sides.incremental(&["--verify-budget", "100%"]).await;
+        for (how, budget, bound) in [
+            ("default budget", &[][..], 0.4),
+            ("everything verified", &["--verify-budget", "100%"], 2.0),
+        ] {
+            let (mut runs, mut sent) = (Vec::new(), Vec::new());
+            for _ in 0..self.runs {
+                let newest = "UPDATE payment SET amount = amount + 0.01 ORDER BY payment_id DESC LIMIT 1";
+                changes::execute(pool, newest).await;
+                changes::settle(pool).await;
+                let before = server_sql::bytes_sent(pool).await;
+                let run = self.sides.incremental(budget).await;
+                sent.push(server_sql::bytes_sent(pool).await - before);
+                assert_eq!(count(&run, "fact_payment", "updated"), 1);
+                runs.push(run);
+            }
+            let what = format!("incremental, one payment changed, {how}, with the advised indexes");
+            sent.sort_unstable();
+            self.notes
+                .push(format!("{what}: the server sends {} bytes", sent[sent.len() / 2]));
+            let seconds = measure::median(runs).wall_seconds;
+            self.lines.add(what, seconds, "bound", bound);
         }
     }
 

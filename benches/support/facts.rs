@@ -15,8 +15,9 @@ use star_sync::declare::star::Years;
 use star_sync::declare::table::Table;
 use star_sync::pipeline::flow::{Batch, BatchCounts, Job, Late, Page};
 use star_sync::pipeline::lookups::LookupSource;
+use star_sync::pipeline::page_sums::SumPlans;
 use star_sync::pipeline::read::{LookupPlan, Reader};
-use star_sync::pipeline::transform::transform;
+use star_sync::pipeline::transform::{Made, transform};
 use star_sync::source;
 use star_sync::target::{self, TargetReader, calendar};
 use star_sync_cli::config;
@@ -67,6 +68,7 @@ impl Opened {
             },
             lookups: LookupPlan::Loaded(self.lookups.clone()),
             period: Period::All,
+            sums: SumPlans::new(),
         }
     }
 }
@@ -107,7 +109,7 @@ impl Facts {
     /// The cells of the first `rows` rows of a table, as the star is to hold them.
     pub async fn cells(&self, table: &'static Table, rows: usize) -> Vec<Value> {
         let page = self.page(&self.job(table, rows).await, true).await;
-        let batch = transform(page, &mut Vec::new(), 0).expect("the rows are sound");
+        let batch = transform(page, &mut Made::default(), 0).expect("the rows are sound");
         assert_eq!(batch.counts.inserted, rows as u64);
         batch.inserts.into_iter().flatten().collect()
     }
@@ -159,6 +161,7 @@ pub fn batches(table: &'static Table, cells: &[Value], rows: usize) -> Vec<Batch
         days: BTreeSet::new(),
         differences: Vec::new(),
         late: Late::new(),
+        sums: None,
     };
     batches.map(batch).collect()
 }

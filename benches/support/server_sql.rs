@@ -43,6 +43,13 @@ pub async fn scan(pool: &MySqlPool) -> f64 {
     began.elapsed().as_secs_f64()
 }
 
+/// Bytes that the server has sent to all clients since it was started.
+pub async fn bytes_sent(pool: &MySqlPool) -> u64 {
+    let rows = all(pool, "SHOW GLOBAL STATUS LIKE 'Bytes_sent'").await;
+    let bytes: String = rows[0].get(1);
+    bytes.parse().expect("it is a number")
+}
+
 /// Seconds in which the server counts both facts: along the index of its choice, or along the primary key.
 pub async fn count(pool: &MySqlPool, facts: &Figures, is_along_primary_key: bool) -> f64 {
     let hint = if is_along_primary_key {

@@ -69,11 +69,12 @@ const EXTREMES: [&[&str]; 16] = [
 
 fn plan(seed: u64) -> DigestPlan {
     let columns = COLUMNS.map(|(name, _, family, scale)| DigestColumn {
+        table: "odd".to_owned(),
         name: name.to_owned(),
         family,
         scale,
     });
-    DigestPlan::new("odd", columns.to_vec(), seed).unwrap()
+    DigestPlan::new(columns.to_vec(), seed).unwrap()
 }
 
 /// The session of a run, as far as values depend on it.
@@ -98,7 +99,7 @@ async fn digests(connection: &DatabaseConnection, plan: &DigestPlan, keys: (i64,
         rows.add(&row).unwrap();
     }
     let (_, told) = DigestPlan::digest_in(told.iter().next().unwrap()).unwrap();
-    [told, plan.of_rows(&rows)]
+    [told.digest, plan.of_rows(&rows)]
 }
 
 fn table() -> (Sandbox, tokio::runtime::Runtime) {

@@ -67,6 +67,8 @@ fn the_documents_keep_their_shape() {
     sandbox.wait_until_at_rest();
     insta::assert_json_snapshot!("error", shape(&sandbox.json(&["status"])));
     insta::assert_json_snapshot!("init", shape(&sandbox.json(&["init"])));
+    // So that the load knows of each table when it was modified.
+    sandbox.wait_until_at_rest();
     // Pages of several readers are written in the order in which they come; surrogate keys tell of it.
     insta::assert_json_snapshot!("full_load", shape(&sandbox.json(&["full-load", "--workers", "1"])));
     sandbox.change(&[

@@ -32,6 +32,7 @@ mod notifications;
 mod odd_schemas;
 mod official;
 mod page;
+mod page_check;
 mod preflight;
 mod properties;
 mod quarantine;

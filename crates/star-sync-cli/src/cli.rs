@@ -9,6 +9,7 @@ use std::time::Duration;
 use chrono::{Datelike, NaiveDate};
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use star_sync::changes::verify_budget::VerifyBudget;
 use url::Url;
 
 use crate::config::{absolute, expand_home};
@@ -18,7 +19,7 @@ pub(crate) const DEFAULT_BATCH_SIZE: u64 = 10_000;
 /// Longer than transactions of a shop take, and short enough that little is read again.
 pub(crate) const DEFAULT_OVERLAP_SECONDS: u32 = 120;
 /// What an incremental run may spend on finding changes that nothing tells of.
-pub(crate) const DEFAULT_VERIFY_BUDGET_SECONDS: u32 = 10;
+pub(crate) const DEFAULT_VERIFY_BUDGET: &str = "2%";
 /// Rows that differ, a table, which a deep comparison describes.
 pub(crate) const DEFAULT_LIMIT: usize = 10;
 /// Two readers keep the one writer busy.
@@ -285,13 +286,14 @@ pub struct FullLoad {
 
 #[derive(Debug, Args)]
 pub struct Incremental {
-    /// How long a run may verify key ranges of modified tables, in seconds; 0: not at all
+    /// How long a run may verify key ranges: a share of the time since the run before (2%), or a time (10s); 0: not at all
     ///
-    /// Key ranges whose row counts or digests differ come first, then those that were verified longest ago. The next run
-    /// continues with the verification backlog.
-    #[arg(long, env = "{ENV}_VERIFY_BUDGET", value_name = "SECONDS", default_value_t = DEFAULT_VERIFY_BUDGET_SECONDS,
-          value_parser = clap::value_parser!(u32).range(0..=86_400))]
-    pub verify_budget: u32,
+    /// A share is at least 0.2 s and at most 10 s; 100% verifies everything. Key ranges whose row counts or digests differ
+    /// come first, then those of modified tables, then those that were verified longest ago. The next run continues with the
+    /// verification backlog.
+    #[arg(long, env = "{ENV}_VERIFY_BUDGET", value_name = "BUDGET", default_value = DEFAULT_VERIFY_BUDGET,
+          value_parser = verify_budget)]
+    pub verify_budget: VerifyBudget,
 
     /// Print what a run would change and how the totals would move, and write nothing
     #[arg(long)]
@@ -484,6 +486,31 @@ pub fn interval(text: &str) -> Result<Duration, String> {
         Duration::ZERO => Err("expected more than 0".to_owned()),
         interval => Ok(interval),
     })
+}
+
+/// A share of the time since the run before, or a time.
+pub fn verify_budget(text: &str) -> Result<VerifyBudget, String> {
+    const LONGEST: Duration = Duration::from_hours(24);
+    let unfit = || "expected a share as in 2%, or a time as in 10s or 500ms, of at most a day".to_owned();
+    if let Some(percent) = text.strip_suffix('%') {
+        let percent: f64 = percent.parse().map_err(|_| unfit())?;
+        return if (0.0..=100.0).contains(&percent) {
+            // None is none, whatever a share comes to at least.
+            Ok(if percent > 0.0 {
+                VerifyBudget::Share(percent)
+            } else {
+                VerifyBudget::Time(Duration::ZERO)
+            })
+        } else {
+            Err(unfit())
+        };
+    }
+    let time = pause(text).map_err(|_| unfit())?;
+    if time <= LONGEST {
+        Ok(VerifyBudget::Time(time))
+    } else {
+        Err(unfit())
+    }
 }
 
 /// A number of seconds, or a number with its unit.

@@ -369,15 +369,21 @@ async fn execute(connection: &DatabaseConnection, statements: &[&str]) {
     }
 }
 
+impl From<Output> for Run {
+    fn from(Output { status, stdout, stderr }: Output) -> Self {
+        Self {
+            code: status.code().unwrap_or(-1),
+            stdout: String::from_utf8(stdout).unwrap(),
+            stderr: String::from_utf8(stderr).unwrap(),
+        }
+    }
+}
+
 impl Run {
     pub fn of(mut command: Command) -> Self {
         let begin = Instant::now();
         let Output { status, stdout, stderr } = command.output().unwrap();
-        let run = Self {
-            code: status.code().unwrap_or(-1),
-            stdout: String::from_utf8(stdout).unwrap(),
-            stderr: String::from_utf8(stderr).unwrap(),
-        };
+        let run = Self::from(Output { status, stdout, stderr });
         transcript::command(&command, &run, begin.elapsed());
         run
     }

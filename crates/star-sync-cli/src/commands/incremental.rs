@@ -8,7 +8,7 @@ use crate::error::Result;
 pub(crate) async fn run(session: &Session, arguments: &Incremental) -> Result<u8> {
     let load = Load::Incremental {
         dry_run: arguments.dry_run,
-        verify_budget_seconds: arguments.verify_budget,
+        verify_budget: arguments.verify_budget,
     };
     copy::check(session.star(), &arguments.copy)?;
     match arguments.every {

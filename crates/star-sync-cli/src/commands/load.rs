@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use serde::Serialize;
 use star_sync::changes::Context;
+use star_sync::changes::verify_budget::VerifyBudget;
 use star_sync::declare::star::Star;
 use star_sync::metrics;
 use star_sync::pipeline::progress::Progress;
@@ -27,7 +28,7 @@ use crate::output::progress::Watcher;
 use crate::output::{self, human};
 
 /// Which of them.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Load {
     Full {
         /// Even if the source is not the one that the star was made from.
@@ -39,7 +40,7 @@ pub(crate) enum Load {
     },
     Incremental {
         dry_run: bool,
-        verify_budget_seconds: u32,
+        verify_budget: VerifyBudget,
     },
     Repair {
         dry_run: bool,
@@ -156,10 +157,8 @@ async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Rep
         Load::Table { .. } | Load::Incremental { .. } | Load::Repair { .. } => ForeignKeys::Enforced,
     };
     let verify_budget = match load {
-        Load::Incremental {
-            verify_budget_seconds, ..
-        } => Duration::from_secs(verify_budget_seconds.into()),
-        Load::Full { .. } | Load::Table { .. } | Load::Repair { .. } => Duration::ZERO,
+        Load::Incremental { verify_budget, .. } => verify_budget,
+        Load::Full { .. } | Load::Table { .. } | Load::Repair { .. } => VerifyBudget::Time(Duration::ZERO),
     };
     let lock = Lock::acquire(&path, session.star().names.program, command)?;
     let target = Target::open(&path, session.star(), foreign_keys, session.threads.target_readers).await?;

@@ -150,6 +150,7 @@ fn advance(before: &SourceState, found: &Found<'_>, mode: Mode, instant: Instant
         watermark: newest.map(|newest| advanced(watermark, newest, instant.closed_until)),
         limited_by: newest.and_then(|newest| limited_by(newest, instant)),
         modified_run: before.modified_run,
+        verified_run: before.verified_run,
         rows_scanned: if found.delta.is_modified {
             found.rows_scanned
         } else {

@@ -18,6 +18,7 @@ use crate::error::{Doing, Result};
 use crate::metrics::{self, catalogue};
 use crate::pipeline::flow::{Outcomes, Removed, TableOutcome};
 use crate::pipeline::lookups::LookupSource;
+use crate::pipeline::page_sums::SumPlans;
 use crate::pipeline::read::{LookupPlan, Reader};
 use crate::pipeline::snapshot_lookups::SnapshotLookups;
 use crate::pipeline::write::{Commits, Writer};
@@ -150,6 +151,7 @@ impl<'a> Applier<'a> {
                 target,
                 lookups,
                 period: Period::All,
+                sums: SumPlans::new(),
             },
             writer: Writer::new(look.star, commits, pass.run_id, years),
             publishes: vec![],

@@ -11,19 +11,21 @@ use tracing::{Instrument, debug, info, info_span};
 use crate::changes::advance::{self, Advance, SettledSignatures};
 use crate::changes::apply::Applier;
 use crate::changes::detect::{self, Delta, Deltas};
+use crate::changes::page_check::ChangedKeys;
 use crate::changes::pass::Pass;
 use crate::changes::reconcile::{self, Reconciliation, RowCounts};
 use crate::changes::survey::Survey;
-use crate::changes::{Mode, verification};
+use crate::changes::{Mode, looked_up, verification};
+use crate::declare::day_totals::DayTotals;
 use crate::declare::scope::Scope;
 use crate::declare::table::Table;
 use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::pipeline::flow::{Outcomes, Removed};
+use crate::target::bookkeeping::source_rows::SourceRange;
 use crate::target::bookkeeping::state::{self, States};
-use crate::target::bookkeeping::verification::VerificationSummary;
+use crate::target::bookkeeping::verification::{VerificationRange, VerificationSummary};
 use crate::verify::figures::Comparison;
-use crate::verify::totals::Figures;
 
 /// What a pass begins with.
 #[derive(Default)]
@@ -32,6 +34,10 @@ pub(crate) struct Start {
     pub removed: Removed,
     /// Page keys, by star table, of rows that seemed to differ when the pages were compared.
     pub suspects: HashMap<&'static str, Vec<i64>>,
+    /// Scopes that were found to differ from what was read of them, by star table.
+    pub differing: HashMap<&'static str, Vec<Scope>>,
+    /// What is known to have changed in source tables that are looked up, beside what the pass detects itself.
+    pub changed: HashMap<&'static str, ChangedKeys>,
     /// What the run has done before the pass.
     pub before: Outcomes,
     /// The pages that the run has read before the pass.
@@ -39,12 +45,14 @@ pub(crate) struct Start {
     /// What the snapshot holds of the facts, by star table, where they were surveyed before the pass.
     pub surveys: HashMap<&'static str, Survey>,
     /// The target's totals just before the pass, where they were added up.
-    pub target_totals: HashMap<&'static str, Figures>,
+    pub target_totals: HashMap<&'static str, DayTotals>,
 }
 
 /// Pages that were compared with the source before a pass.
 pub(crate) struct PagesBefore {
-    pub intervals: HashMap<&'static str, Vec<Scope>>,
+    pub ranges: HashMap<&'static str, Vec<VerificationRange>>,
+    /// The rows of source tables that are only looked up, as the snapshot has them.
+    pub source_rows: HashMap<&'static str, Vec<SourceRange>>,
     pub signatures: SettledSignatures,
 }
 
@@ -58,7 +66,12 @@ pub(crate) struct CaughtUp {
 /// Does all of it but the commit.
 pub(crate) async fn catch_up(pass: &Pass<'_>, mut start: Start) -> Result<CaughtUp> {
     let mut states = state::load(&*pass.transaction).await?;
-    let deltas = detect::deltas(pass, &states, &mut start.surveys).await?;
+    let mut deltas = detect::deltas(pass, &states, &mut start.surveys).await?;
+    for (table, changed) in std::mem::take(&mut start.changed) {
+        if let Some(delta) = deltas.get_mut(table) {
+            delta.add(changed);
+        }
+    }
     let mut rows = RowCounts::of(&deltas);
     let mut applier = Applier::new(pass, std::mem::take(&mut start.removed));
     for table in pass.star().tables() {
@@ -66,7 +79,8 @@ pub(crate) async fn catch_up(pass: &Pass<'_>, mut start: Start) -> Result<Caught
             return Err(Error::Stopped);
         }
         let suspects = start.suspects.remove(table.name).unwrap_or_default();
-        apply_changes(&mut applier, &deltas, &mut rows, table, suspects)
+        let differing = start.differing.remove(table.name).unwrap_or_default();
+        apply_changes(&mut applier, &deltas, &mut rows, table, (suspects, differing))
             .instrument(info_span!("table", name = table.name))
             .await?;
         if let Some(outcome) = applier.outcomes.get(table.name) {
@@ -75,10 +89,11 @@ pub(crate) async fn catch_up(pass: &Pass<'_>, mut start: Start) -> Result<Caught
     }
     note_modified(&mut states, &deltas, pass.run_id);
     if let Some(pages) = &start.pages {
-        verification::note_pages(pass, &pages.intervals).await?;
+        verification::note_pages(pass, &pages.ranges).await?;
+        looked_up::note(pass, &mut states, &pages.source_rows).await?;
     } else {
         let budget = pass.context.verify_budget;
-        verification::verify(&mut applier, &states, &deltas, budget).await?;
+        verification::verify(&mut applier, &mut states, &deltas, budget).await?;
     }
     applier.delete_removed().await?;
     let reconciliation = Reconciliation {
@@ -119,7 +134,7 @@ async fn apply_changes(
     deltas: &Deltas,
     rows: &mut RowCounts,
     table: &'static Table,
-    suspects: Vec<i64>,
+    (suspects, differing): (Vec<i64>, Vec<Scope>),
 ) -> Result<()> {
     let pass = applier.pass;
     let retries_all = pass.mode != Mode::Incremental;
@@ -130,6 +145,7 @@ async fn apply_changes(
     let suspects = suspects.into_iter().filter(|key| !seen.contains(key));
     let suspects = Scope::of_keys(suspects, pass.page_size());
     applier.apply_compared(table, suspects).await?;
+    applier.apply_compared(table, differing).await?;
     let ranges = match ranges_to_compare(table, deltas) {
         RangesToCompare::All { because_of } => {
             info!(

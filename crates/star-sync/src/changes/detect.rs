@@ -10,6 +10,7 @@ use sea_orm::DbErr;
 use sea_orm::sea_query::SelectStatement;
 
 use crate::changes::Mode;
+use crate::changes::page_check::ChangedKeys;
 use crate::changes::pass::Pass;
 use crate::changes::survey::Survey;
 use crate::declare::integer::Key;
@@ -161,6 +162,19 @@ impl Delta {
             is_modified: self.is_modified,
             keys: self.recent.clone(),
             ..Self::default()
+        }
+    }
+
+    /// Adds what is known to have changed beside.
+    pub(crate) fn add(&mut self, changed: ChangedKeys) {
+        self.is_modified = true;
+        match changed {
+            ChangedKeys::Some(keys) => {
+                self.keys.extend(keys);
+                self.keys.sort_unstable();
+                self.keys.dedup();
+            }
+            ChangedKeys::Unnamed => self.is_unexplained = true,
         }
     }
 

@@ -19,6 +19,7 @@ use crate::error::{Doing, Result};
 use crate::pipeline::flow::{Job, Page};
 use crate::pipeline::look::Look;
 use crate::pipeline::lookups::LookupSource;
+use crate::pipeline::page_sums::SumPlans;
 use crate::pipeline::read::{LookupPlan, Reader};
 use crate::source::Snapshot;
 use crate::target::TargetReader;
@@ -282,6 +283,7 @@ impl<'a> Search<'a> {
                 self.target.clone(),
             )),
             period: Period::All,
+            sums: SumPlans::new(),
         };
         reader.read(Job::of(table, Scope::Keys(vec![key]))).await
     }

@@ -2,7 +2,7 @@
 //!
 //! The steps of a pass, each with explicit inputs and outputs: `detect` reads what changed since the watermarks (`survey`
 //! for a full load), `affected` which target rows depend on it, `apply` compares and writes them, `verification` re-checks
-//! key ranges in the background, `reconcile` compares counts and totals, `advance` advances the watermarks. `catch_up` calls
+//! key ranges in the background (`looked_up` the tables that are only joined or looked up), `reconcile` compares counts and totals, `advance` advances the watermarks. `catch_up` calls
 //! them in order; `pass` is what all of them read and write through. `pending` tells, by reading alone, what such a pass would change; `lineage` what one row is made of.
 //! `identity` tells whether the source is still the one that the target was loaded from.
 
@@ -11,21 +11,24 @@ pub(crate) mod affected;
 pub(crate) mod apply;
 pub(crate) mod catch_up;
 pub(crate) mod detect;
-mod digests;
+pub(crate) mod digests;
 pub mod identity;
 pub mod lineage;
+pub(crate) mod looked_up;
+pub(crate) mod page_check;
 pub(crate) mod pass;
 pub(crate) mod pending;
 pub(crate) mod reconcile;
 pub(crate) mod survey;
 pub(crate) mod verification;
+pub mod verify_budget;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ConnectionTrait;
 
+use crate::changes::verify_budget::VerifyBudget;
 use crate::error::Result;
 use crate::pipeline::look::Look;
 use crate::target::Target;
@@ -44,7 +47,7 @@ pub struct Context<'a> {
     /// Rows of the history to keep.
     pub keep_runs: u64,
     /// How long an incremental run may compare rows that show no change. Zero switches it off.
-    pub verify_budget: Duration,
+    pub verify_budget: VerifyBudget,
 }
 
 impl Context<'_> {

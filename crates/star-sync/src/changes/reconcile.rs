@@ -12,6 +12,7 @@ use crate::changes::detect::Deltas;
 use crate::changes::pass::Pass;
 use crate::changes::survey::Survey;
 use crate::changes::{Mode, verification};
+use crate::declare::day_totals::{self, DayTotals};
 use crate::declare::period::Period;
 use crate::declare::scope::Scope;
 use crate::declare::table::Table;
@@ -23,7 +24,7 @@ use crate::target::bookkeeping::state::States;
 use crate::target::bookkeeping::target_table::TargetTableState;
 use crate::target::bookkeeping::verification::VerificationRange;
 use crate::verify::figures::{self, Comparison, Sides};
-use crate::verify::totals::{self, Figures, SourceTotals};
+use crate::verify::totals::{self, SourceTotals};
 
 /// The days that a run has touched are compared whole, unless they hold more rows than this, and many times more than
 /// it has changed: then the rows that it has changed are. Where a percent of all rows changed, a whole comparison
@@ -102,7 +103,7 @@ pub(crate) struct Reconciliation<'a> {
     /// The source's totals of all days, by star table, where they were added up.
     pub surveys: &'a HashMap<&'static str, Survey>,
     /// The target's before the pass.
-    pub target_totals: &'a HashMap<&'static str, Figures>,
+    pub target_totals: &'a HashMap<&'static str, DayTotals>,
 }
 
 impl Reconciliation<'_> {
@@ -136,7 +137,7 @@ impl Reconciliation<'_> {
             } else {
                 self.touched_totals(table, &mut source_totals, &rejected).await?
             };
-            let daily = totals::compare(table, &source, &target, &Figures::new());
+            let daily = totals::compare(table, &source, &target, &DayTotals::new());
             comparisons.extend(figures::by_group(&daily));
             comparisons.extend(daily.into_iter().filter(Comparison::differs));
         }
@@ -171,7 +172,7 @@ impl Reconciliation<'_> {
     }
 
     /// The target's totals of all days: those that were added up before the pass, but for the days it has touched.
-    async fn all_target_totals(&self, table: &'static Table) -> Result<Figures> {
+    async fn all_target_totals(&self, table: &'static Table) -> Result<DayTotals> {
         let target = self.pass.target();
         let Some(mut figures) = self.target_totals.get(table.name).cloned() else {
             return totals::of_target(&target, table, &Period::All, &Scope::ALL).await;
@@ -188,12 +189,12 @@ impl Reconciliation<'_> {
         table: &'static Table,
         source_totals: &mut SourceTotals<'_>,
         rejected: &[i64],
-    ) -> Result<(Figures, Figures)> {
+    ) -> Result<(DayTotals, DayTotals)> {
         let target = self.pass.target();
         let outcome = self.outcomes.get(table.name);
         let touched = touched_days(outcome);
         if touched.is_empty() {
-            return Ok((Figures::new(), Figures::new()));
+            return Ok((DayTotals::new(), DayTotals::new()));
         }
         let changed = outcome.map_or(&[][..], |outcome| &outcome.changed);
         let most = most_rows_of_whole_days(changed.len() as u64);
@@ -223,7 +224,7 @@ async fn totals_of_rows(
     target: &TargetReader,
     rejected: &[i64],
     changed: &[i64],
-) -> Result<(Figures, Figures)> {
+) -> Result<(DayTotals, DayTotals)> {
     let rejected: HashSet<i64> = rejected.iter().copied().collect();
     let changed = changed.iter().copied().filter(|key| !rejected.contains(key));
     let parts = Scope::of_keys(changed, KEYS_A_PART)
@@ -236,10 +237,10 @@ async fn totals_of_rows(
         });
     // Each side is one connection: while the one is behind, the other goes on.
     let mut parts = stream::iter(parts).buffered(PARTS_AT_ONCE);
-    let (mut of_source, mut of_target) = (Figures::new(), Figures::new());
+    let (mut of_source, mut of_target) = (DayTotals::new(), DayTotals::new());
     while let Some((source, target)) = parts.try_next().await? {
-        totals::add_all(&mut of_source, source);
-        totals::add_all(&mut of_target, target);
+        day_totals::add_all(&mut of_source, source);
+        day_totals::add_all(&mut of_target, target);
     }
     Ok((of_source, of_target))
 }

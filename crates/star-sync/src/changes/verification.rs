@@ -3,27 +3,30 @@
 //! range, for as long as a run may spend on it; the next run resumes where this one stopped.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rust_decimal::Decimal;
 use sea_orm::QueryResult;
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Func, Query};
 use tokio::sync::mpsc;
-use tracing::info;
+use tracing::{debug, info};
 
 use crate::changes::apply::Applier;
 use crate::changes::detect::Deltas;
 use crate::changes::digests;
+use crate::changes::looked_up::{self, LookedUpChanges};
 use crate::changes::pass::{LEAST_ROWS_A_RANGE, Pass};
+use crate::changes::verify_budget::VerifyBudget;
 use crate::declare::lookup::Lookups;
 use crate::declare::scope::Scope;
 use crate::declare::table::Table;
 use crate::error::{Doing, Error, Result};
 use crate::pipeline::flow::{Job, Outcomes};
 use crate::pipeline::read::LookupPlan;
+use crate::source::digest::{Digest, ScopeDigest};
 use crate::stop::Stop;
 use crate::target::bookkeeping::state::States;
-use crate::target::bookkeeping::verification::{self, VerificationRange, VerificationSummary};
+use crate::target::bookkeeping::verification::{self, VerificationRange, VerificationSummary, Verified};
 use crate::{metrics, pipeline};
 
 /// Ranges from which on lookups are loaded whole instead of key by key.
@@ -33,6 +36,8 @@ const RANGES_TO_LOAD_LOOKUPS: usize = 8;
 struct Candidate {
     table: &'static Table,
     range: VerificationRange,
+    /// Whether something says that it may have changed. Of the others only the digest is looked at.
+    is_due: bool,
     /// Whether nothing but its own source table was modified since its digest was taken: then the digest tells.
     digest_is_enough: bool,
     /// Whether its digest or its sums say that it differs.
@@ -43,22 +48,26 @@ struct Candidate {
 /// row, first those that differ, then those that have waited longest.
 pub(crate) async fn verify(
     applier: &mut Applier<'_>,
-    states: &States,
+    states: &mut States,
     deltas: &Deltas,
-    budget: Duration,
+    budget: VerifyBudget,
 ) -> Result<()> {
     let pass = applier.pass;
+    let last_synced = states
+        .iter()
+        .filter_map(|(_, state)| state.lifecycle.last_synced())
+        .max();
+    let budget = budget.after(last_synced.map(|last_synced| pass.snapshot.clock - last_synced));
     if budget.is_zero() {
         return Ok(());
     }
     let began = Instant::now();
-    let mut candidates = backlog(pass, states, deltas).await?;
-    if candidates.is_empty() {
-        return Ok(());
-    }
+    let looked_up = looked_up::verify(pass, states, deltas, began + budget).await?;
+    let mut candidates = backlog(pass, states, deltas, &looked_up).await?;
     let all = candidates.len();
     sum_up(pass, states).await?;
     let by_digest = verify_by_digest(pass, &mut candidates, began + budget).await?;
+    candidates.retain(|candidate| candidate.is_due || candidate.differs);
     // Of ranges without a digest. Looking at the sums is worth less than comparing: it gets half of the time at most.
     look_at_sums(pass, &mut candidates, began + budget / 2).await?;
     candidates.sort_by_key(urgency);
@@ -89,14 +98,24 @@ pub(crate) async fn verify(
         verification::note(&*pass.transaction, table.name, &unchanged, pass.verified()).await?;
         note(pass, table, &of_table(&compared)).await?;
     }
-    info!(
-        by_digest = by_digest.len(),
-        row_by_row = compared.len(),
-        of = all,
-        seconds = began.elapsed().as_secs_f64(),
-        "verified key ranges of modified tables"
-    );
-    propagate(applier, found).await
+    let (row_by_row, seconds) = (compared.len(), began.elapsed().as_secs_f64());
+    if compared.is_empty() {
+        debug!(
+            by_digest = by_digest.len(),
+            of = all,
+            seconds,
+            "verified key ranges by digest"
+        );
+    } else {
+        info!(
+            by_digest = by_digest.len(),
+            row_by_row,
+            of = all,
+            seconds,
+            "verified key ranges"
+        );
+    }
+    propagate(applier, found, &looked_up).await
 }
 
 /// Compares these ranges row by row, whatever that takes.
@@ -116,18 +135,17 @@ pub(crate) async fn compare(
 }
 
 /// Applies what verification has found to the tables that depend on it.
-async fn propagate(applier: &mut Applier<'_>, mut found: Outcomes) -> Result<()> {
+async fn propagate(applier: &mut Applier<'_>, mut found: Outcomes, looked_up: &LookedUpChanges) -> Result<()> {
     let pass = applier.pass;
-    let is_quiet = found.values().all(|outcome| outcome.changed.is_empty());
+    let is_quiet = looked_up.is_empty() && found.values().all(|outcome| outcome.changed.is_empty());
     for table in pass.star().tables() {
         if let Some(outcome) = found.get(table.name) {
             applier.note_removed(table, outcome);
         }
     }
-    let no_deltas = Deltas::new();
     for table in pass.star().tables().filter(|_| !is_quiet) {
         // Where lookups were loaded before, a row without its parent was noted and left in the star.
-        let changes = applier.changes(&no_deltas, &found, true);
+        let changes = applier.changes(&looked_up.deltas, &found, true);
         let keys = changes.affected_keys(table).await?;
         let followed = applier.apply(table, Scope::of_keys(keys, pass.page_size())).await?;
         applier.note_removed(table, &followed);
@@ -161,20 +179,28 @@ pub(crate) async fn ranges(pass: &Pass<'_>, table: &Table, may_have_grown: bool)
     Ok(ranges)
 }
 
-/// The ranges in which something may have changed without a trace since they were verified.
-async fn backlog(pass: &Pass<'_>, states: &States, deltas: &Deltas) -> Result<Vec<Candidate>> {
+/// The ranges in which something may have changed without a trace since they were verified; and behind them, if they
+/// have a digest, those of which nothing says so: UPDATE_TIME does not move for each statement.
+async fn backlog(
+    pass: &Pass<'_>,
+    states: &States,
+    deltas: &Deltas,
+    looked_up: &LookedUpChanges,
+) -> Result<Vec<Candidate>> {
     let mut candidates = Vec::new();
     for table in pass.star().tables() {
         let modified_run = verification::modified_run(pass.star(), table, states);
         let others = verification::modified_run_of_others(pass.star(), table, states);
         let ranges = ranges(pass, table, deltas[table.source_table].is_modified).await?;
-        let backlog = ranges.into_iter().filter(|range| range.is_in_backlog(modified_run));
-        candidates.extend(backlog.map(|range| Candidate {
+        let has_lost = looked_up.has_lost(table);
+        let of_table = ranges.into_iter().map(|range| Candidate {
             table,
             range,
-            digest_is_enough: digest_is_enough(&range, others),
-            differs: false,
-        }));
+            is_due: has_lost || range.is_in_backlog(modified_run),
+            digest_is_enough: !has_lost && digest_is_enough(&range, others),
+            differs: has_lost,
+        });
+        candidates.extend(of_table.filter(|candidate| candidate.is_due || candidate.digest_is_enough));
     }
     Ok(candidates)
 }
@@ -185,10 +211,12 @@ fn digest_is_enough(range: &VerificationRange, modified_run_of_others: Option<i6
     range.digest.is_some() && !range.is_in_backlog(modified_run_of_others)
 }
 
-/// What comes first: ranges that differ in their digests or sums, then those that were never verified, then the oldest.
-fn urgency(candidate: &Candidate) -> (bool, Option<i64>) {
+/// What comes first: ranges that differ in their digests or sums, then those of modified tables, of these those that were
+/// never verified, then the oldest.
+fn urgency(candidate: &Candidate) -> (bool, bool, Option<i64>) {
     (
         !candidate.differs,
+        !candidate.is_due,
         candidate.range.verified.map(|verified| verified.run_id),
     )
 }
@@ -216,9 +244,14 @@ async fn verify_by_digest(
     deadline: Instant,
 ) -> Result<Vec<Candidate>> {
     let mut verified = Vec::new();
-    for table in pass.star().tables() {
-        let is_due = |candidate: &mut Candidate| candidate.table.name == table.name && candidate.digest_is_enough;
-        let mut due: Vec<Candidate> = candidates.extract_if(.., is_due).collect();
+    for (is_due, table) in [true, false]
+        .into_iter()
+        .flat_map(|is_due| pass.star().tables().map(move |table| (is_due, table)))
+    {
+        let is_next = |candidate: &mut Candidate| {
+            candidate.table.name == table.name && candidate.is_due == is_due && candidate.digest_is_enough
+        };
+        let mut due: Vec<Candidate> = candidates.extract_if(.., is_next).collect();
         if due.is_empty() {
             continue;
         }
@@ -232,11 +265,13 @@ async fn verify_by_digest(
                 break;
             }
             let ranges: Vec<VerificationRange> = part.iter().map(|candidate| candidate.range).collect();
-            let found = digests::of_ranges(pass, table, &plan, &ranges).await?;
-            for (range, digest) in ranges.into_iter().zip(found) {
+            let scopes: Vec<Scope> = ranges.iter().map(VerificationRange::scope).collect();
+            let found = digests::of_scopes(&pass.source(), &plan, &scopes).await?;
+            for (range, ScopeDigest { digest, .. }) in ranges.into_iter().zip(found) {
                 let candidate = Candidate {
                     table,
                     range,
+                    is_due,
                     digest_is_enough: false,
                     differs: range.digest != Some(digest),
                 };
@@ -258,9 +293,10 @@ async fn note(pass: &Pass<'_>, table: &Table, ranges: &[VerificationRange]) -> R
     }
     let mut ranges = ranges.to_vec();
     if let Some(plan) = digests::plan(pass, table).await? {
-        let found = digests::of_ranges(pass, table, &plan, &ranges).await?;
-        for (range, digest) in ranges.iter_mut().zip(found) {
-            range.digest = Some(digest);
+        let scopes: Vec<Scope> = ranges.iter().map(VerificationRange::scope).collect();
+        let found = digests::of_scopes(&pass.source(), &plan, &scopes).await?;
+        for (range, found) in ranges.iter_mut().zip(found) {
+            range.digest = Some(found.digest);
         }
     }
     verification::note(&*pass.transaction, table.name, &ranges, pass.verified()).await
@@ -325,15 +361,19 @@ async fn target_sums(pass: &Pass<'_>, table: &Table, scope: &Scope) -> Result<Op
     }))
 }
 
+/// The key ranges of pages that a run has compared, without digests.
+pub(crate) fn ranges_of<'a>(scopes: impl IntoIterator<Item = &'a Scope>, verified: Verified) -> Vec<VerificationRange> {
+    let range = |scope| VerificationRange::of_scope(scope, Some(verified));
+    scopes.into_iter().filter_map(range).collect()
+}
+
 /// Notes that all pages of these tables were compared by this very run. What is modified meanwhile is for the next one.
-pub(crate) async fn note_pages(pass: &Pass<'_>, intervals: &HashMap<&'static str, Vec<Scope>>) -> Result<()> {
+pub(crate) async fn note_pages(pass: &Pass<'_>, ranges: &HashMap<&'static str, Vec<VerificationRange>>) -> Result<()> {
     for table in pass.star().tables() {
-        let Some(intervals) = intervals.get(table.name) else {
+        let Some(ranges) = ranges.get(table.name) else {
             continue;
         };
-        let verified = |scope| VerificationRange::of_scope(scope, Some(pass.verified()));
-        let ranges: Vec<VerificationRange> = intervals.iter().filter_map(verified).collect();
-        let ranges = merge(&ranges, LEAST_ROWS_A_RANGE.div_ceil(pass.page_size() as u64));
+        let ranges = merge(ranges, LEAST_ROWS_A_RANGE.div_ceil(pass.page_size() as u64));
         verification::replace(&*pass.transaction, table.name, None, &ranges).await?;
     }
     Ok(())
@@ -352,8 +392,14 @@ fn merge(ranges: &[VerificationRange], count: u64) -> Vec<VerificationRange> {
     let count = usize::try_from(count).unwrap_or(usize::MAX).max(1);
     let merged = ranges.chunks(count).filter_map(|ranges| {
         let (first, last) = (ranges.first()?, ranges.last()?);
+        // A digest of several is the sum of theirs, if each has one.
+        let digest = ranges.iter().try_fold(Digest::default(), |mut sum, range| {
+            sum += range.digest?;
+            Some(sum)
+        });
         Some(VerificationRange {
             after: first.after,
+            digest,
             ..*last
         })
     });
@@ -383,9 +429,10 @@ async fn feed(candidates: Vec<Candidate>, deadline: Instant, jobs: mpsc::Sender<
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::made_up;
-    use crate::target::bookkeeping::verification::Verified;
 
     #[test]
     fn small_pages_make_no_small_ranges() {
@@ -398,6 +445,13 @@ mod tests {
         assert_eq!(merge(&pages, 1), pages);
         assert_eq!(merge(&pages, 2), [range(None, Some(2)), range(Some(2), None)]);
         assert_eq!(merge(&pages, 100), [range(None, None)]);
+        let digested = |range, rows| VerificationRange {
+            digest: Some(Digest { rows, sum: 7 }),
+            ..range
+        };
+        let pages = [digested(pages[0], 1), digested(pages[1], 2), pages[2]];
+        let digests: Vec<_> = merge(&pages, 2).iter().map(|range| range.digest).collect();
+        assert_eq!(digests, [Some(Digest { rows: 3, sum: 14 }), None]);
     }
 
     #[test]
@@ -413,6 +467,7 @@ mod tests {
                 }),
                 ..VerificationRange::ALL
             },
+            is_due: true,
             digest_is_enough: false,
             differs,
         };
@@ -449,6 +504,7 @@ mod tests {
             let candidate = Candidate {
                 table: made_up::star().table("fact_loan").unwrap(),
                 range: VerificationRange::ALL,
+                is_due: true,
                 digest_is_enough: false,
                 differs: false,
             };

@@ -3,7 +3,7 @@
 //! A full load fills them whole; an incremental run fetches just the keys that a page refers to. Either way the
 //! mapping functions see the same thing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -282,6 +282,7 @@ impl Need {
 }
 
 /// Where the keys to look up are found.
+#[derive(Clone, Copy)]
 pub enum KeysFrom {
     /// In this column of the source rows.
     Column(usize),
@@ -325,6 +326,12 @@ impl Lookups {
     pub fn map(&self, lookup: &Lookup) -> Option<&KeyMap> {
         let found = self.maps.iter().find(|(of, _)| *of == lookup);
         found.map(|(_, map)| &**map)
+    }
+
+    /// The same, shared.
+    pub(crate) fn shared(&self, lookup: &Lookup) -> Option<Arc<KeyMap>> {
+        let found = self.maps.iter().find(|(of, _)| *of == lookup);
+        found.map(|(_, map)| Arc::clone(map))
     }
 
     /// Puts a filled map in, instead of any earlier one of the same lookup.
@@ -408,6 +415,37 @@ impl KeyMap {
         }
     }
 
+    /// The keys that are numbers.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = i64> {
+        let dense = self.dense.iter().enumerate().filter(|(_, stored)| **stored != 0);
+        let dense = dense.filter_map(|(slot, _)| i64::try_from(slot).ok());
+        dense.chain(self.sparse.keys().copied())
+    }
+
+    /// The keys for which one of these values is found.
+    pub(crate) fn keys_of(&self, values: &HashSet<LookupKey>) -> Vec<LookupKey> {
+        let keys = self.numbers().map(LookupKey::Number);
+        let texts = self.texts.keys().map(|text| LookupKey::Text(Arc::clone(text)));
+        let is_of_one = |key: &LookupKey| {
+            let value = self.get(key);
+            value.is_some_and(|value| values.contains(&LookupKey::Number(value)))
+        };
+        keys.chain(texts).filter(is_of_one).collect()
+    }
+
+    /// The keys of which the other has another value, or one of both has none.
+    pub(crate) fn keys_that_differ(&self, other: &Self) -> Vec<LookupKey> {
+        let keys = |map: &Self| -> Vec<LookupKey> {
+            let texts = map.texts.keys().map(|text| LookupKey::Text(Arc::clone(text)));
+            map.numbers().map(LookupKey::Number).chain(texts).collect()
+        };
+        let mut differing: Vec<LookupKey> = [keys(self), keys(other)].concat();
+        differing.retain(|key| self.get(key) != other.get(key));
+        differing.sort_unstable();
+        differing.dedup();
+        differing
+    }
+
     /// Every value, in no order, repeated as often as it occurs.
     pub fn values(&self) -> impl Iterator<Item = i64> {
         self.dense
@@ -421,8 +459,6 @@ impl KeyMap {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use super::*;
 
     #[test]
@@ -478,6 +514,25 @@ mod tests {
             sql(&LookupScope::All),
             r#"SELECT "book_id", "book_key" FROM "dim_book" WHERE TRUE"#
         );
+    }
+
+    #[test]
+    fn keys_are_found_by_their_values_and_by_what_differs() {
+        let map = |pairs: &[(i64, i64)]| {
+            let mut map = KeyMap::default();
+            map.insert("a", 1);
+            for (key, value) in pairs {
+                map.insert(*key, *value);
+            }
+            map
+        };
+        let before = map(&[(1, 10), (-2, 10), (3, 30), (4, 40)]);
+        let now = map(&[(1, 10), (-2, 20), (3, 30), (5, 50)]);
+        let numbers = |keys: &[i64]| keys.iter().copied().map(LookupKey::Number).collect::<Vec<_>>();
+        assert_eq!(before.keys_that_differ(&now), numbers(&[-2, 4, 5]));
+        let of = |value: i64| before.keys_of(&HashSet::from([LookupKey::Number(value)]));
+        assert_eq!(of(10), numbers(&[1, -2]));
+        assert_eq!(of(1), [LookupKey::Text("a".into())]);
     }
 
     #[test]

@@ -33,6 +33,8 @@ struct Column {
 pub struct SourceRow<'a> {
     columns: &'a [Column],
     cells: &'a [Cell],
+    /// Where its columns stand, if not in this order.
+    positions: Option<&'a [usize]>,
 }
 
 impl SourceRows {
@@ -56,6 +58,12 @@ impl SourceRows {
         }
         self.rows += 1;
         Ok(())
+    }
+
+    /// Loses its last row, which only a planted fault does.
+    pub(crate) fn lose_last(&mut self) {
+        self.rows = self.rows.saturating_sub(1);
+        self.cells.truncate(self.rows * self.width());
     }
 
     pub fn len(&self) -> usize {
@@ -87,7 +95,11 @@ impl SourceRows {
     fn rows_of<'a>(&'a self, cells: &'a [Cell]) -> impl ExactSizeIterator<Item = SourceRow<'a>> {
         let columns = &self.columns;
         let rows = cells.chunks_exact(self.width());
-        rows.map(move |cells| SourceRow { columns, cells })
+        rows.map(move |cells| SourceRow {
+            columns,
+            cells,
+            positions: None,
+        })
     }
 
     /// An answer without rows does not say.
@@ -110,15 +122,31 @@ fn length(value: &MySqlValueRef<'_>) -> u64 {
     bytes.map_or(0, |bytes| bytes.len() as u64)
 }
 
-impl SourceRow<'_> {
+impl<'a> SourceRow<'a> {
+    /// The same row as if only these columns had been selected, in this order.
+    pub(crate) fn of_columns(self, positions: &'a [usize]) -> Self {
+        Self {
+            positions: Some(positions),
+            ..self
+        }
+    }
+
     /// One column, as it was decoded.
     pub(crate) fn raw(&self, column: usize) -> &Cell {
-        &self.cells[column]
+        &self.cells[self.at(column)]
+    }
+
+    fn at(&self, column: usize) -> usize {
+        self.positions.map_or(column, |positions| positions[column])
+    }
+
+    fn column(&self, column: usize) -> &Column {
+        &self.columns[self.at(column)]
     }
 
     /// One column; nothing for NULL and for what cannot be read as a `T`, such as a date that is none.
     pub fn cell<T: FromCell>(self, column: usize) -> Option<T> {
-        T::from_cell(&self.cells[column])
+        T::from_cell(self.raw(column))
     }
 
     /// One column, as the database has it to be: nothing for NULL alone.
@@ -127,7 +155,7 @@ impl SourceRow<'_> {
     /// If it cannot be read as a `T`.
     pub fn known<T: FromCell>(self, column: usize) -> Result<Option<T>, DbErr> {
         let cell = self.cell(column);
-        cell.ok_or_else(|| DbErr::Type(format!("{} cannot be read", self.columns[column].name)))
+        cell.ok_or_else(|| DbErr::Type(format!("{} cannot be read", self.column(column).name)))
     }
 
     /// A column that is part of a key.
@@ -136,15 +164,15 @@ impl SourceRow<'_> {
     /// If it is NULL, or no integer.
     pub fn key(self, column: usize) -> Result<i64, DbErr> {
         let key = self.known(column)?.map(|Key(key)| key);
-        key.ok_or_else(|| DbErr::Type(format!("{} is NULL", self.columns[column].name)))
+        key.ok_or_else(|| DbErr::Type(format!("{} is NULL", self.column(column).name)))
     }
 
     /// A column that is part of a key, as the source has it. Errors as of `known`.
     pub fn key_text(self, column: usize) -> Result<String, DbErr> {
-        Ok(match &self.cells[column] {
+        Ok(match self.raw(column) {
             Cell::Huge(key) => key.to_string(),
             Cell::Text(key) => key.as_ref().to_owned(),
-            Cell::Time(time) if self.columns[column].decoding == Decoding::Date => time.date().to_string(),
+            Cell::Time(time) if self.column(column).decoding == Decoding::Date => time.date().to_string(),
             Cell::Time(time) => time.to_string(),
             _ => self
                 .known(column)?
@@ -161,8 +189,8 @@ impl SourceRow<'_> {
     }
 
     fn unreadable(self, position: usize) -> Rejection {
-        let Column { name, decoding } = &self.columns[position];
-        let (code, what) = match (&self.cells[position], decoding) {
+        let Column { name, decoding } = self.column(position);
+        let (code, what) = match (self.raw(position), decoding) {
             (Cell::Null, Decoding::Time | Decoding::Date) => (ReasonCode::DateInvalid, "is NULL, or a zero date"),
             (Cell::Null, _) => (ReasonCode::ValueNull, "is NULL"),
             (_, Decoding::Time | Decoding::Date) => (ReasonCode::DateInvalid, "cannot be read"),

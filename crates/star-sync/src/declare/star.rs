@@ -137,6 +137,12 @@ impl Star {
         names
     }
 
+    /// Whether a table is made of every row of its source table, and no other table is.
+    pub(crate) fn shows_all_rows(&self, table: &Table) -> bool {
+        let mut of_same_source = self.tables().filter(|other| other.source_table == table.source_table);
+        table.only.is_none() && of_same_source.all(|other| other.name == table.name)
+    }
+
     /// The source table of this name.
     pub fn source(&self, name: &str) -> Option<&SourceTable> {
         self.sources.iter().find(|source| source.name == name)

@@ -260,6 +260,7 @@ impl<'a> Found<'a> {
             days: self.days,
             differences: self.differences,
             late: Late::new(),
+            sums: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What flows through the pipeline: a job becomes a page, a page a batch, batches an outcome.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use sea_orm::Value;
 use serde::Serialize;
@@ -12,6 +13,7 @@ use crate::declare::row::{Columns, HeldRow, key_part};
 use crate::declare::scope::Scope;
 use crate::declare::source_rows::SourceRows;
 use crate::declare::table::Table;
+use crate::pipeline::page_sums::{PageSums, SumPlan};
 
 /// One unit of work: a scope of a table.
 #[derive(Clone)]
@@ -44,6 +46,8 @@ pub struct Page {
     pub late: Late,
     /// Whether a parent that the lookups lack really is not there: those that were loaded before may have missed it.
     pub are_lookups_current: bool,
+    /// How it is added up, if it is.
+    pub sums: Option<Arc<SumPlan>>,
 }
 
 /// The rows of one scope as the target should hold them.
@@ -105,6 +109,8 @@ pub struct Batch {
     pub differences: Vec<Difference>,
     /// Rows of dimensions that have to be fetched first: then nothing of the batch is written.
     pub late: Late,
+    /// What the source rows add up to, where that is asked for.
+    pub sums: Option<PageSums>,
 }
 
 /// Rows to update that differ in the same columns: an index whose columns stay as they are is not touched.
@@ -190,6 +196,8 @@ pub struct TableOutcome {
     /// Scopes that were left alone because rows of dimensions have to be fetched first.
     pub deferred: Vec<Scope>,
     pub late: Late,
+    /// What the pages add up to, where that is asked for.
+    pub pages: Vec<PageSums>,
 }
 
 impl TableOutcome {
@@ -204,6 +212,7 @@ impl TableOutcome {
         self.differences.extend(other.differences);
         self.deferred.extend(other.deferred);
         self.late.extend(other.late);
+        self.pages.extend(other.pages);
     }
 
     /// One line of the log, if anything was read.

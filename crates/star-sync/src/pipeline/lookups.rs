@@ -15,6 +15,7 @@ use crate::declare::star::Star;
 use crate::declare::table::Kind;
 use crate::error::{Doing, Result};
 use crate::pipeline::flow::{Late, Removed};
+use crate::pipeline::loaded_lookups::{LoadedLookups, LoadedTogether};
 use crate::pipeline::snapshot_lookups::{Known, SnapshotLookups};
 use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
@@ -39,6 +40,8 @@ pub struct LookupSource {
     pub snapshot: Option<Arc<SnapshotLookups>>,
     /// Whether to tell which dimensions' rows the source has and the target lacks.
     pub looks_for_late: bool,
+    /// Where it is noted what lookups were filled with, if it is.
+    pub loaded: Option<Arc<LoadedLookups>>,
 }
 
 impl LookupSource {
@@ -52,6 +55,7 @@ impl LookupSource {
             corrected: Lookups::default(),
             snapshot: None,
             looks_for_late: false,
+            loaded: None,
         }
     }
 
@@ -74,12 +78,24 @@ impl LookupSource {
         Ok(())
     }
 
+    /// Fills lookups that are read from the same rows, whole.
+    pub(crate) async fn load_together(&self, together: &[&'static Lookup], lookups: &mut Lookups) -> Result<()> {
+        let maps = self.load_whole(together).await?;
+        for (lookup, map) in together.iter().zip(maps) {
+            lookups.set(lookup, map);
+        }
+        Ok(())
+    }
+
     async fn load_whole(&self, lookups: &[&'static Lookup]) -> Result<Vec<KeyMap>> {
         let mut maps = vec![KeyMap::default(); lookups.len()];
         let mut after = None;
+        let mut loaded = self.loaded.as_ref().and_then(|loaded| loaded.begin(lookups));
         loop {
             let (page, behind) = whole_page(lookups, after);
-            let fetched = self.fetch(lookups, &page, &behind, &mut maps).await?;
+            let fetched = self
+                .fetch(lookups, &page, &behind, (&mut maps, loaded.as_mut()))
+                .await?;
             if fetched.rows < KEYS_A_PAGE || behind == LookupScope::All {
                 break;
             }
@@ -87,6 +103,9 @@ impl LookupSource {
         }
         for (lookup, map) in lookups.iter().zip(&mut maps) {
             self.correct(lookup, &LookupScope::All, map).await?;
+        }
+        if let (Some(all), Some(loaded)) = (&self.loaded, loaded) {
+            all.end(loaded);
         }
         Ok(maps)
     }
@@ -96,7 +115,7 @@ impl LookupSource {
         let mut maps = vec![KeyMap::default(); lookups.len()];
         for scope in LookupScope::around(keys, KEYS_A_STATEMENT, KEYS_A_RANGE) {
             let select = lookup::select_values(lookups, &scope);
-            self.fetch(lookups, &select, &scope, &mut maps).await?;
+            self.fetch(lookups, &select, &scope, (&mut maps, None)).await?;
             for (lookup, map) in lookups.iter().zip(&mut maps) {
                 self.correct(lookup, &scope, map).await?;
             }
@@ -241,14 +260,18 @@ impl LookupSource {
         lookups: &[&'static Lookup],
         select: &SelectStatement,
         scope: &LookupScope,
-        maps: &mut [KeyMap],
+        (maps, loaded): (&mut [KeyMap], Option<&mut LoadedTogether>),
     ) -> Result<Fetched> {
         let of = lookups[0];
         let doing = || format!("looking up {}, {scope}", of.name);
         let mut fetched = Fetched::default();
         match of.side {
             Side::Source => {
-                for row in self.source.rows(select).await.source(doing)?.iter() {
+                let rows = self.source.rows(select).await.source(doing)?;
+                if let Some(loaded) = loaded {
+                    loaded.add(&rows);
+                }
+                for row in rows.iter() {
                     let key = row.known(0).source(doing)?;
                     let value = |column| Ok(row.known(column).source(doing)?.map(|Key(number)| number));
                     fetched.add(key, value, maps)?;

@@ -12,8 +12,10 @@
 
 pub(crate) mod compare;
 pub mod flow;
+pub(crate) mod loaded_lookups;
 pub mod look;
 pub mod lookups;
+pub mod page_sums;
 pub(crate) mod pages;
 pub mod plan;
 pub mod progress;
@@ -39,7 +41,7 @@ use crate::pipeline::progress::Progress;
 use crate::pipeline::read::Reader;
 use crate::pipeline::stage_thread::StageThread;
 use crate::pipeline::stages::{Lap, Stage};
-use crate::pipeline::transform::{Published, transform};
+use crate::pipeline::transform::{Made, Published, transform};
 use crate::pipeline::write::Writer;
 use crate::stop::Stop;
 
@@ -54,6 +56,8 @@ pub struct Outcome {
     pub tables: Outcomes,
     /// Lookups that the loaded tables published.
     pub published: Published,
+    /// Lookups that their rows filled for totals.
+    pub filled: Published,
 }
 
 /// The first error of any stage.
@@ -121,8 +125,13 @@ impl Pipeline<'_> {
             .flat_map(|table| &table.publishes)
             .map(|publish| (publish.lookup, KeyMap::default()))
             .collect();
+        let to_fill = self.reader.sums.values().filter_map(|plan| plan.to_fill());
+        let made = Made {
+            published,
+            filled: to_fill.collect(),
+        };
         let lap = self.progress.lap(Stage::Transform);
-        let transform = spawn_transform(pages, batch_sender, published, self.described, failure.clone(), lap).await?;
+        let transform = spawn_transform(pages, batch_sender, made, self.described, failure.clone(), lap).await?;
         let writer = spawn_writer(batches, self.writer, failure.clone(), Arc::clone(&self.progress)).await?;
 
         let mut readers = JoinSet::new();
@@ -143,7 +152,7 @@ impl Pipeline<'_> {
                 failure.set(Error::Panicked { stage: "reader" });
             }
         }
-        let published = result_of(transform, &failure).await;
+        let made = result_of(transform, &failure).await;
         let tables = result_of(writer, &failure).await;
         if let Some(error) = failure.take() {
             return Err(error);
@@ -151,8 +160,12 @@ impl Pipeline<'_> {
         if self.stop.is_requested() {
             return Err(Error::Stopped);
         }
-        match (tables.flatten(), published) {
-            (Some(tables), Some(published)) => Ok(Outcome { tables, published }),
+        match (tables.flatten(), made) {
+            (Some(tables), Some(Made { published, filled })) => Ok(Outcome {
+                tables,
+                published,
+                filled,
+            }),
             _ => unreachable!("a stage without a result has left its error"),
         }
     }
@@ -202,16 +215,16 @@ impl ReaderTask {
 async fn spawn_transform(
     mut pages: mpsc::Receiver<Page>,
     batches: crossbeam_channel::Sender<Batch>,
-    mut published: Published,
+    mut made: Made,
     described: usize,
     failure: Failure,
     mut lap: Lap,
-) -> Result<StageThread<Published>> {
+) -> Result<StageThread<Made>> {
     StageThread::spawn("transform", move || {
         while let Some(page) = pages.blocking_recv() {
             lap.waited();
             metrics::queue_depth("pages", pages.len());
-            match transform(page, &mut published, described) {
+            match transform(page, &mut made, described) {
                 Ok(batch) => {
                     lap.worked();
                     if batches.send(batch).is_err() {
@@ -225,7 +238,7 @@ async fn spawn_transform(
                 }
             }
         }
-        published
+        made
     })
     .await
 }

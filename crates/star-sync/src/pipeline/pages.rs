@@ -15,13 +15,17 @@ use crate::declare::period::Period;
 use crate::declare::scope::Scope;
 use crate::declare::table::{Kind, Table};
 use crate::error::{Error, Result};
+use crate::failpoint;
 use crate::pipeline::flow::{Job, Outcomes, Removed};
+use crate::pipeline::loaded_lookups::{LoadedLookups, LoadedTogether};
 use crate::pipeline::look::Look;
 use crate::pipeline::lookups::LookupSource;
+use crate::pipeline::page_sums::{self, SumPlan, SumPlans};
 use crate::pipeline::plan::{Intervals, Planner};
 use crate::pipeline::read::{LookupPlan, Reader};
 use crate::pipeline::write::{Commits, Writer};
 use crate::pipeline::{self, Outcome, Pipeline};
+use crate::source::digest_plans::Digesting;
 use crate::target::{TargetReader, calendar};
 
 /// How to go through the pages.
@@ -34,6 +38,8 @@ pub(crate) struct Pages<'a> {
     /// Up to which key each target table has been done by a run that was interrupted; all of it: it is left out.
     pub done_upto: HashMap<String, i64>,
     pub period: Period,
+    /// What digests are planned with, where the pages are added up to be checked later.
+    pub digesting: Option<Digesting>,
 }
 
 /// What came of it.
@@ -44,6 +50,14 @@ pub(crate) struct Walked {
     pub removed: Removed,
     /// The intervals of each table, ascending; what was done by an interrupted run is not among them.
     pub intervals: HashMap<&'static str, Vec<Scope>>,
+    /// How the pages were added up, where they were.
+    pub sums: SumPlans,
+    /// What the rows were mapped with.
+    pub lookups: Lookups,
+    /// What their totals were added up with.
+    pub totals_lookups: Lookups,
+    /// The lookups among these that were filled whole from the source.
+    pub loaded: Vec<LoadedTogether>,
 }
 
 impl Walked {
@@ -62,9 +76,15 @@ impl Pages<'_> {
     pub(crate) async fn walk(&self) -> Result<Walked> {
         let mut walked = Walked::default();
         let mut lookups = Lookups::default();
+        let loaded = self
+            .digesting
+            .clone()
+            .map(|digesting| Arc::new(LoadedLookups::new(digesting)));
         for phase in &self.look.star.phases {
             debug!(first = phase.first().map(|table| table.name), "phase begins");
-            let tables = self.walk_phase(phase, &mut lookups, &mut walked).await?;
+            let tables = self
+                .walk_phase(phase, &mut lookups, loaded.clone(), &mut walked)
+                .await?;
             for (table, outcome) in tables {
                 outcome.log(table);
                 let is_dimension = self
@@ -78,7 +98,31 @@ impl Pages<'_> {
                 walked.outcomes.entry(table).or_default().add(outcome);
             }
         }
+        walked.lookups = lookups;
+        walked.loaded = loaded.map_or_else(Vec::new, |loaded| loaded.all());
         Ok(walked)
+    }
+
+    /// How the pages of a phase are added up. Totals need all of their pages: not those of a load that was interrupted.
+    async fn sum_plans(
+        &self,
+        phase: &'static [Table],
+        source: &LookupSource,
+        totals_lookups: &mut Lookups,
+    ) -> Result<SumPlans> {
+        let mut plans = SumPlans::new();
+        let Some(digesting) = &self.digesting else {
+            return Ok(plans);
+        };
+        for table in phase {
+            let totals = page_sums::shown_totals(digesting.star, table).filter(|_| self.done_upto.is_empty());
+            if let Some(totals) = totals {
+                source.load(&totals.needs, totals_lookups).await?;
+            }
+            let plan = SumPlan::new(digesting, table, totals.map(|totals| (totals, &*totals_lookups)));
+            plans.extend(plan.map(|plan| (table.name, Arc::new(plan))));
+        }
+        Ok(plans)
     }
 
     /// Goes through the tables of one phase, all at once.
@@ -86,6 +130,7 @@ impl Pages<'_> {
         &self,
         phase: &'static [Table],
         lookups: &mut Lookups,
+        loaded: Option<Arc<LoadedLookups>>,
         walked: &mut Walked,
     ) -> Result<Outcomes> {
         let look = self.look;
@@ -98,6 +143,7 @@ impl Pages<'_> {
         // Surrogate keys are looked up in what the phases before have committed.
         let lookup_source = LookupSource {
             removed: Arc::new(walked.removed.clone()),
+            loaded,
             ..LookupSource::of(look.star, look.source.reader(), committed.clone())
         };
         let target = if self.is_target_empty {
@@ -105,6 +151,9 @@ impl Pages<'_> {
         } else {
             committed
         };
+        let sums = self
+            .sum_plans(phase, &lookup_source, &mut walked.totals_lookups)
+            .await?;
         let reader = Reader {
             source: look.source.reader(),
             target: target.clone(),
@@ -118,6 +167,7 @@ impl Pages<'_> {
                 Period::Ranges(_) => LookupPlan::ByKey(lookup_source),
             },
             period: self.period.clone(),
+            sums: sums.clone(),
         };
         let mut planners = Vec::new();
         for table in &tables {
@@ -148,7 +198,12 @@ impl Pages<'_> {
         let Outcome {
             tables: outcomes,
             published,
+            filled,
         } = outcome?;
+        walked.sums.extend(sums);
+        for (lookup, map) in filled {
+            walked.totals_lookups.set(lookup, map);
+        }
         walked.intervals.extend(planned?);
         for table in tables {
             look.progress.table(table.name).finish();
@@ -179,6 +234,13 @@ async fn plan(
                 scope: scope.clone(),
                 sequence: Some(of_table.len() as u64),
             };
+            if failpoint::is_set("page-skipped", table.name) && of_table.len() == 1 {
+                of_table.push(scope);
+                continue;
+            }
+            if failpoint::is_set("page-doubled", table.name) && jobs.send(job.clone()).await.is_err() {
+                return Ok(planned);
+            }
             if jobs.send(job).await.is_err() {
                 return Ok(planned);
             }

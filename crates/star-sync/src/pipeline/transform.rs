@@ -1,6 +1,7 @@
 //! The transform stage: maps a page's rows on rayon and finds what the target lacks of them.
 
 use rayon::prelude::*;
+use sea_orm::Value;
 
 use crate::declare::lookup::{KeyMap, Lookup, Lookups};
 use crate::declare::rejection::Reject;
@@ -8,6 +9,7 @@ use crate::declare::row::integer;
 use crate::declare::source_rows::SourceRow;
 use crate::declare::table::{Publish, Table};
 use crate::error::{Doing, Result};
+use crate::failpoint;
 use crate::pipeline::compare;
 use crate::pipeline::flow::{Batch, Page, Wanted};
 use crate::target::sqlite::held::Held;
@@ -17,12 +19,21 @@ use crate::target::statement::ROWS_A_STATEMENT;
 /// one statement takes, so that new rows go into it as they are.
 const ROWS_A_TASK: usize = ROWS_A_STATEMENT[0];
 
-/// What tables publish, so far.
+/// Lookups that tables fill, so far.
 pub type Published = Vec<(&'static Lookup, KeyMap)>;
 
-/// Maps and compares one page; adds what its table publishes to those of `published` that it is to fill, and describes up
-/// to `described` rows that differ.
-pub fn transform(page: Page, published: &mut Published, described: usize) -> Result<Batch> {
+/// What the transform stage makes beside batches.
+#[derive(Default)]
+pub struct Made {
+    /// What tables publish for the mappings of later ones.
+    pub published: Published,
+    /// What their rows show for the totals of later ones.
+    pub filled: Published,
+}
+
+/// Maps, compares and adds up one page; adds what its table publishes and fills to those of `made` that it is to fill, and
+/// describes up to `described` rows that differ.
+pub fn transform(page: Page, made: &mut Made, described: usize) -> Result<Batch> {
     let Page {
         job,
         rows,
@@ -30,19 +41,25 @@ pub fn transform(page: Page, published: &mut Published, described: usize) -> Res
         lookups,
         late,
         are_lookups_current,
+        sums,
     } = page;
     let table = job.table;
-    let (parts, held) = rayon::join(
-        || {
-            rows.parts(ROWS_A_TASK)
-                .map(|rows| map_rows(table, rows, &lookups))
-                .collect::<Result<Vec<Wanted>>>()
-        },
-        || Held::parse(table, &held),
-    );
-    let (parts, held) = (parts?, held?);
+    let map = || {
+        rows.parts(ROWS_A_TASK)
+            .map(|rows| map_rows(table, rows, &lookups))
+            .collect::<Result<Vec<Wanted>>>()
+    };
+    let add_up = || sums.as_ref().map(|plan| plan.add_up(&job.scope, &rows));
+    let (parts, (held, page_sums)) = rayon::join(map, || rayon::join(|| Held::parse(table, &held), add_up));
+    if let Some(plan) = &sums {
+        plan.fill(table, &rows, &mut made.filled)?;
+    }
+    let (mut parts, held) = (parts?, held?);
+    if let Some(column) = failpoint::column("row-mapped-wrong", table.name) {
+        map_wrong(table, &column, &mut parts);
+    }
     for publish in &table.publishes {
-        let to_fill = published.iter_mut().find(|(lookup, _)| *lookup == publish.lookup);
+        let to_fill = made.published.iter_mut().find(|(lookup, _)| *lookup == publish.lookup);
         if let Some((_, map)) = to_fill {
             for wanted in &parts {
                 add_published(table, publish, wanted, map);
@@ -58,6 +75,7 @@ pub fn transform(page: Page, published: &mut Published, described: usize) -> Res
         compare::compare(job, described, Wanted::join(parts), &held, are_lookups_current)
     };
     batch.late = late;
+    batch.sums = page_sums;
     Ok(batch)
 }
 
@@ -70,6 +88,16 @@ fn add_published(table: &Table, publish: &Publish, wanted: &Wanted, map: &mut Ke
         if let Some(value) = (publish.rejected_as)(reject.rejection.missing_parent) {
             map.insert(reject.page_key, value);
         }
+    }
+}
+
+/// A planted fault: one cell is another than the mapping says.
+fn map_wrong(table: &Table, column: &str, parts: &mut [Wanted]) {
+    let cells = parts.first_mut().map(|part| &mut part.cells);
+    match cells.and_then(|cells| cells.get_mut(table.position(column))) {
+        Some(Value::BigInt(Some(number))) => *number += 1,
+        Some(Value::Double(Some(number))) => *number += 1.0,
+        _ => {}
     }
 }
 

@@ -237,6 +237,7 @@ impl Writer {
             counts.deleted = 0;
         }
         outcome.counts.add(counts);
+        outcome.pages.extend(batch.sums);
         if self.collect_changes || table.kind == Kind::Dimension {
             outcome.deleted.extend(batch.deletes.iter().map(RowKey::from));
         }

@@ -17,6 +17,7 @@ use crate::pipeline::stages::Stage;
 use crate::runs::report::{self, Report};
 use crate::source::Snapshot;
 use crate::target::bookkeeping::history::{self, Status};
+use crate::target::bookkeeping::verification::Verified;
 use crate::target::bookkeeping::{reject, success, watermark};
 use crate::target::{self, TargetReader};
 use crate::verify::totals;
@@ -52,6 +53,14 @@ impl<'a> Closing<'a> {
         })
     }
 
+    /// The mark of a key range that this run verifies.
+    pub(crate) fn verified(&self) -> Verified {
+        Verified {
+            run_id: self.run_id,
+            at: self.snapshot.clock,
+        }
+    }
+
     /// Runs the pass and ends the run.
     ///
     /// # Errors
@@ -60,7 +69,7 @@ impl<'a> Closing<'a> {
         let star = self.context.look.star;
         // Of a repair, the tables of which every row was compared.
         let deep_tables = match (mode, &start.pages) {
-            (Mode::ClosingRepair, Some(pages)) => pages.intervals.len(),
+            (Mode::ClosingRepair, Some(pages)) => pages.ranges.len(),
             _ => 0,
         };
         self.context.look.progress.begin_work(Work::Closing);

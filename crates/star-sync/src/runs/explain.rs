@@ -15,7 +15,7 @@ use crate::declare::table::{RowIdentity, Table};
 use crate::error::{Doing, Error, Result};
 use crate::pipeline::flow::Difference;
 use crate::pipeline::look::Look;
-use crate::pipeline::transform::transform;
+use crate::pipeline::transform::{Made, transform};
 use crate::runs::validate::wait_until_after;
 use crate::runs::validation_look::unaccounted;
 use crate::target::TargetReader;
@@ -94,7 +94,7 @@ async fn explain(
     let page = search.behind(table, row).await?;
     let source = search.found;
     let has_source = lineage::source_row(&page, row)?.is_some();
-    let batch = transform(page, &mut Vec::new(), usize::MAX)?;
+    let batch = transform(page, &mut Made::default(), usize::MAX)?;
     let key = match row {
         (page_key, None) => LookupKey::Number(*page_key),
         (_, Some(key)) => LookupKey::Text(key.as_str().into()),

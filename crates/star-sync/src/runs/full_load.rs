@@ -10,7 +10,9 @@ use tokio::task::JoinSet;
 use tracing::{debug, info};
 
 use crate::changes::catch_up::{self, PagesBefore};
-use crate::changes::{Context, Mode, identity, survey};
+use crate::changes::page_check::{CheckedPages, PageCheck};
+use crate::changes::{Context, Mode, digests, identity};
+use crate::declare::day_totals::DayTotals;
 use crate::declare::period::Period;
 use crate::declare::scope::Scope;
 use crate::declare::table::Table;
@@ -23,13 +25,14 @@ use crate::pipeline::stages::Stage;
 use crate::pipeline::write::Commits;
 use crate::runs::closing::Closing;
 use crate::runs::report::{Report, Resumed};
-use crate::source::check;
+use crate::source::{Snapshot, check};
 use crate::target::bookkeeping::history::{self, Status};
 use crate::target::bookkeeping::state::{self, Lifecycle, Load, SourceState, States};
+use crate::target::bookkeeping::verification::Verified;
 use crate::target::bookkeeping::{source_record, target_table};
 use crate::target::{self, TargetReader, statement};
 use crate::verify::soundness;
-use crate::verify::totals::{self, Figures};
+use crate::verify::totals;
 
 pub(crate) const COMMAND: &str = "full-load";
 /// A load that was interrupted longer ago begins anew: a row that changed since without a time of change would
@@ -160,6 +163,7 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
         run_id,
         done_upto: start.loaded_up_to,
         period: Period::All,
+        digesting: digests::digesting(context, &context.target.writer).await?,
     };
     let mut walked = pages.walk().await?;
     let resumed = start.resumes.then(|| Resumed {
@@ -171,20 +175,25 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
         }
     }
     failpoint::pass("pages-written");
+    failpoint::hold("pages-held").await;
     info!("pages written; creating the indexes that are missing");
     let snapshot = context.look.source.snapshot().await?;
     let states = state::load(&context.target.writer).await?;
-    // While SQLite sorts, the source is looked through, and then the target's totals are added up; at the same time
-    // where there is nothing to sort.
+    let verified = Verified {
+        run_id,
+        at: snapshot.clock,
+    };
+    // While SQLite sorts, the server digests what the pages have brought, and then the target's totals are added up; at the
+    // same time where there is nothing to sort.
     let figures = async {
-        let surveys = survey::facts(&context.look, &snapshot, &states);
+        let check = check_pages(context, &snapshot, &states, &walked, (&pages, verified));
         if start.is_empty {
-            Ok((surveys.await?, written_totals(context).await?))
+            Ok((check.await?, written_totals(context).await?))
         } else {
-            tokio::try_join!(surveys, written_totals(context))
+            tokio::try_join!(check, written_totals(context))
         }
     };
-    let ((surveys, target_totals), ()) = tokio::try_join!(figures, complete(context))?;
+    let ((checked, target_totals), ()) = tokio::try_join!(figures, complete(context))?;
     if start.is_empty || !states.is_loaded() {
         // Also what an interrupted first load has written without syncing. Now that nobody reads: a checkpoint copies no
         // more than readers allow.
@@ -208,15 +217,41 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
         removed: walked.removed,
         before: walked.outcomes,
         pages: Some(PagesBefore {
-            intervals: walked.intervals,
+            ranges: checked.ranges,
+            source_rows: checked.source_rows,
             signatures: start.signatures,
         }),
-        surveys,
+        differing: checked.differing,
+        changed: checked.changed,
+        surveys: checked.surveys,
         target_totals,
         ..catch_up::Start::default()
     };
     let report = closing.close(Mode::ClosingFullLoad, start).await?;
     Ok(Report { resumed, ..report })
+}
+
+/// Compares the pages with the snapshot.
+async fn check_pages(
+    context: &Context<'_>,
+    snapshot: &Snapshot,
+    states: &States,
+    walked: &Walked,
+    (pages, verified): (&Pages<'_>, Verified),
+) -> Result<CheckedPages> {
+    let Some(digesting) = &pages.digesting else {
+        return Ok(CheckedPages::default());
+    };
+    let check = PageCheck {
+        context,
+        snapshot,
+        states,
+        walked,
+        digesting: digesting.clone(),
+        loaded_before: &pages.done_upto,
+        verified,
+    };
+    check.run().await
 }
 
 /// Creates the indexes that are missing, and looks whether all rows point to rows that are there, which is short work
@@ -257,7 +292,7 @@ async fn complete(context: &Context<'_>) -> Result<()> {
 }
 
 /// The totals of all that the pages have written.
-async fn written_totals(context: &Context<'_>) -> Result<HashMap<&'static str, Figures>> {
+async fn written_totals(context: &Context<'_>) -> Result<HashMap<&'static str, DayTotals>> {
     let committed = TargetReader::Committed(context.look.readers.clone());
     let mut figures = HashMap::new();
     for table in context.look.star.tables() {

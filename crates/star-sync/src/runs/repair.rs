@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use tracing::info;
 
 use crate::changes::catch_up::{PagesBefore, Start};
-use crate::changes::{Context, Mode};
+use crate::changes::{Context, Mode, verification};
 use crate::declare::period::Period;
 use crate::declare::star::Star;
 use crate::declare::table::Table;
@@ -89,6 +89,7 @@ async fn repair(context: &Context<'_>, repair: Repair) -> Result<Report> {
         run_id: 0,
         done_upto: repair.left_out(context.look.star),
         period: Period::All,
+        digesting: None,
     };
     let walked = pages.walk().await?;
     let suspects = walked
@@ -98,11 +99,17 @@ async fn repair(context: &Context<'_>, repair: Repair) -> Result<Report> {
         .collect();
     info!("pages compared; looking again at what differs, in one snapshot");
     let closing = Closing::begin(context, repair.command, repair.dry_run).await?;
+    let ranges = walked.intervals.iter().map(|(table, intervals)| {
+        let ranges = verification::ranges_of(intervals, closing.verified());
+        (*table, ranges)
+    });
+    let ranges = ranges.collect();
     let start = Start {
         suspects,
         before: read_only(&walked.outcomes),
         pages: Some(PagesBefore {
-            intervals: walked.intervals,
+            ranges,
+            source_rows: HashMap::new(),
             signatures,
         }),
         ..Start::default()

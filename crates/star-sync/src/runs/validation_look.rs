@@ -10,6 +10,7 @@ use tracing::info;
 
 use crate::changes::identity;
 use crate::changes::pending::Pending;
+use crate::declare::day_totals::DayTotals;
 use crate::declare::period::Period;
 use crate::declare::scope::Scope;
 use crate::declare::table::Table;
@@ -25,7 +26,7 @@ use crate::verify::figures::{self, Comparison, Sides};
 use crate::verify::findings::{Figure, Finding, Findings};
 use crate::verify::rows::{KEYS_A_PAGE, RowComparison};
 use crate::verify::soundness::Soundness;
-use crate::verify::totals::{self, Figures, SourceTotals};
+use crate::verify::totals::{self, SourceTotals};
 use crate::verify::verdict::{Tally, Verdict, VerdictCode};
 
 /// Rows that differed in an earlier look, and are looked at again before any others.
@@ -283,7 +284,7 @@ impl<'a> ValidationLook<'a> {
                 .take_out(table, period, &rejected, &sides.target, &mut totals)
                 .await?;
             let (pending_rows, pending_totals) = if self.request.no_pending {
-                (0, Figures::new())
+                (0, DayTotals::new())
             } else {
                 let scopes = self.pending.scopes(table);
                 (
@@ -319,16 +320,16 @@ impl<'a> ValidationLook<'a> {
 /// One table in the source.
 struct SourceFigures {
     rows: i64,
-    totals: Figures,
+    totals: DayTotals,
     pending_rows: i64,
-    pending_totals: Figures,
+    pending_totals: DayTotals,
 }
 
 /// One table in the target.
 struct TargetFigures {
     rows: i64,
     soundness: Soundness,
-    totals: Figures,
+    totals: DayTotals,
 }
 
 /// Rows that the target has more than the last run left in it. A full load that is not finished changes that.

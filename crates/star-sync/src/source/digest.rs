@@ -11,10 +11,10 @@ use std::num::ParseIntError;
 use std::ops::AddAssign;
 use std::str::FromStr;
 
-use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike, Utc};
 use rust_decimal::Decimal;
-use sea_orm::DbErr;
-use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, Query, SelectStatement, UnionType};
+use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement, UnionType};
+use sea_orm::{Condition, DbErr, RelationDef};
 
 use crate::declare::cell::Cell;
 use crate::declare::scope::Scope;
@@ -36,19 +36,30 @@ const NULL: i64 = 1_923_174_077;
 /// A column that is part of a digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DigestColumn {
+    pub table: String,
     pub name: String,
     pub family: Family,
     /// Digits behind the point of a DECIMAL.
     pub scale: u32,
 }
 
-/// How the rows of one source table are digested.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How the rows of one source table are digested, and of those that it joins.
+#[derive(Clone, Debug)]
 pub struct DigestPlan {
-    table: String,
-    /// The key's is the first; the others are as they stand in a select.
+    /// The key's is the first, and of the table itself; the others are as they stand in a select.
     columns: Vec<DigestColumn>,
     multipliers: Vec<i64>,
+    joins: Vec<RelationDef>,
+    only: Condition,
+    change_time: Expr,
+}
+
+/// What the server tells of the rows of one scope.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScopeDigest {
+    pub digest: Digest,
+    /// The newest change timestamp, where the plan names one.
+    pub newest: Option<DateTime<Utc>>,
 }
 
 /// The digest of some rows.
@@ -86,7 +97,7 @@ impl AddAssign for Digest {
 impl DigestPlan {
     /// Digests these columns, the first of which is the integer that rows are named by. `seed` is the target's own.
     /// Nothing if one of them is of a type that has no digest.
-    pub fn new(table: &str, columns: Vec<DigestColumn>, seed: u64) -> Option<Self> {
+    pub fn new(columns: Vec<DigestColumn>, seed: u64) -> Option<Self> {
         let has_digest = |column: &DigestColumn| column.family != Family::Unsupported;
         if !columns.iter().all(has_digest) || columns.first()?.family != Family::Integer {
             return None;
@@ -94,32 +105,91 @@ impl DigestPlan {
         let mut state = seed;
         let multipliers = columns.iter().map(|_| multiplier(&mut state)).collect();
         Some(Self {
-            table: table.to_owned(),
             columns,
             multipliers,
+            joins: Vec::new(),
+            only: Condition::all(),
+            change_time: Expr::val(None::<String>),
         })
+    }
+
+    /// Says how the first column's table comes to those of the others, in order.
+    #[must_use]
+    pub(crate) fn joins(mut self, joins: Vec<RelationDef>) -> Self {
+        self.joins = joins;
+        self
+    }
+
+    /// Says which rows count.
+    #[must_use]
+    pub(crate) fn only(mut self, only: Condition) -> Self {
+        self.only = only;
+        self
+    }
+
+    /// Says what tells the time of a row's last change.
+    #[must_use]
+    pub(crate) fn changed_at(mut self, change_time: Expr) -> Self {
+        self.change_time = change_time;
+        self
+    }
+
+    /// What is digested, the key first.
+    pub(crate) fn columns(&self) -> &[DigestColumn] {
+        &self.columns
+    }
+
+    /// The column that rows are named by.
+    pub(crate) fn key(&self) -> Expr {
+        self.columns[0].cell()
+    }
+
+    /// Selects the columns of the next rows behind a key, in the order of their keys.
+    pub(crate) fn select_page(&self, after: Option<i64>, rows: u64) -> SelectStatement {
+        let mut page = self.select_rows();
+        if let Some(after) = after {
+            page.and_where(self.key().gt(after));
+        }
+        page.order_by_expr(self.key(), Order::Asc).limit(rows);
+        // A table of its own: a statement that asks for rows is neither ordered nor limited itself.
+        let names = self.columns.iter().map(|column| Alias::new(&column.name));
+        Query::select().columns(names).from_subquery(page, "page").to_owned()
     }
 
     /// Selects the columns, in their order, unfiltered: what [`DigestPlan::of_rows`] digests.
     pub fn select_rows(&self) -> SelectStatement {
-        let columns = self.columns.iter().map(|column| self.column(column));
-        Query::select().exprs(columns).from(Alias::new(&self.table)).to_owned()
+        let mut select = Query::select();
+        select.exprs(self.columns.iter().map(DigestColumn::cell));
+        self.from(&mut select);
+        select
     }
 
-    /// Selects the digest of all rows, unfiltered: `label`, their number, and the sum as a text.
+    /// Selects the digest of all rows: `label`, their number, the sum as a text, and the newest change.
     pub fn select_digest(&self, label: i64) -> SelectStatement {
         let sum = Func::sum(self.row().mul(self.weight()));
-        Query::select()
+        let mut select = Query::select();
+        select
             .expr(Expr::val(label))
             .expr(Expr::col(Asterisk).count())
             .expr(Expr::expr(sum).if_null(0).cast_as("CHAR"))
-            .from(Alias::new(&self.table))
-            .to_owned()
+            .expr(self.change_time.clone().max());
+        self.from(&mut select);
+        select
+    }
+
+    fn from(&self, select: &mut SelectStatement) {
+        select.from(Alias::new(&self.columns[0].table));
+        for relation in &self.joins {
+            select.join(JoinType::LeftJoin, relation.to_tbl.clone(), relation.clone());
+        }
+        if !self.only.is_empty() {
+            select.cond_where(self.only.clone());
+        }
     }
 
     /// Selects the digest of each of these scopes, with its place among them. One statement, unless there are none.
     pub(crate) fn select_digests(&self, scopes: &[Scope]) -> Option<SelectStatement> {
-        let key = self.column(&self.columns[0]);
+        let key = self.columns[0].cell();
         let of_scope = |(scope, label): (&Scope, i64)| {
             let mut select = self.select_digest(label);
             select.cond_where(scope.contains(&key)).to_owned()
@@ -133,7 +203,7 @@ impl DigestPlan {
     ///
     /// # Errors
     /// If it is none.
-    pub fn digest_in(row: SourceRow<'_>) -> Result<(i64, Digest), DbErr> {
+    pub fn digest_in(row: SourceRow<'_>) -> Result<(i64, ScopeDigest), DbErr> {
         let unfit = || DbErr::Type("not a digest".to_owned());
         let rows: i64 = row.key(1)?;
         let sum: String = row.known(2)?.ok_or_else(unfit)?;
@@ -141,7 +211,8 @@ impl DigestPlan {
             rows: rows.unsigned_abs(),
             sum: sum.parse().map_err(|_| unfit())?,
         };
-        Ok((row.key(0)?, digest))
+        let newest = row.known(3)?;
+        Ok((row.key(0)?, ScopeDigest { digest, newest }))
     }
 
     /// The digest of decoded rows.
@@ -153,15 +224,8 @@ impl DigestPlan {
         digest
     }
 
-    fn of_row(&self, row: SourceRow<'_>) -> Digest {
-        let values = self.columns.iter().enumerate();
-        let products: Vec<i64> = values
-            .map(|(position, column)| value(row.raw(position), column) * self.multipliers[position])
-            .collect();
-        let sums = products
-            .chunks(COLUMNS_A_SUM)
-            .map(|products| products.iter().sum::<i64>() % ROWS);
-        let of_row = sums.sum::<i64>() % ROWS;
+    /// The digest of a decoded row.
+    pub(crate) fn of_row(&self, row: SourceRow<'_>) -> Digest {
         let key = match row.raw(0) {
             Cell::Integer(key) => key % WEIGHTS,
             Cell::Huge(key) => (key % WEIGHTS.cast_unsigned()).cast_signed(),
@@ -169,8 +233,25 @@ impl DigestPlan {
         };
         Digest {
             rows: 1,
-            sum: i128::from(of_row * (key + WEIGHTS)),
+            sum: i128::from(self.sum_of(row) * (key + WEIGHTS)),
         }
+    }
+
+    /// A row's own sum, without its weight.
+    pub(crate) fn of_row_alone(&self, row: SourceRow<'_>) -> u32 {
+        u32::try_from(self.sum_of(row).rem_euclid(ROWS)).unwrap_or(u32::MAX)
+    }
+
+    fn sum_of(&self, row: SourceRow<'_>) -> i64 {
+        let (mut of_row, mut sum) = (0, 0);
+        for (position, (column, multiplier)) in self.columns.iter().zip(&self.multipliers).enumerate() {
+            if position > 0 && position % COLUMNS_A_SUM == 0 {
+                of_row += sum % ROWS;
+                sum = 0;
+            }
+            sum += value(row.raw(position), column) * multiplier;
+        }
+        (of_row + sum % ROWS) % ROWS
     }
 
     fn row(&self) -> Expr {
@@ -178,7 +259,7 @@ impl DigestPlan {
             .columns
             .iter()
             .zip(&self.multipliers)
-            .map(|(column, multiplier)| self.value(column).mul(*multiplier))
+            .map(|(column, multiplier)| column.value().mul(*multiplier))
             .collect();
         let sums = products
             .chunks(COLUMNS_A_SUM)
@@ -187,20 +268,22 @@ impl DigestPlan {
     }
 
     fn weight(&self) -> Expr {
-        let key = self.column(&self.columns[0]);
+        let key = self.columns[0].cell();
         modulo(key, WEIGHTS).cast_as("SIGNED").add(WEIGHTS)
     }
+}
 
-    fn column(&self, column: &DigestColumn) -> Expr {
-        Expr::col((Alias::new(&self.table), Alias::new(&column.name)))
+impl DigestColumn {
+    fn cell(&self) -> Expr {
+        Expr::col((Alias::new(&self.table), Alias::new(&self.name)))
     }
 
-    /// A column's value as an integer below `VALUES`.
-    fn value(&self, column: &DigestColumn) -> Expr {
-        let cell = self.column(column);
-        let integer = match column.family {
+    /// Its value as an integer below `VALUES`.
+    fn value(&self) -> Expr {
+        let cell = self.cell();
+        let integer = match self.family {
             Family::Integer | Family::Unsupported => cell,
-            Family::Decimal => cell.mul(Expr::cust(format!("1{}", "0".repeat(column.scale as usize)))),
+            Family::Decimal => cell.mul(Expr::cust(format!("1{}", "0".repeat(self.scale as usize)))),
             Family::Date => Func::cust("TO_DAYS").arg(cell).into(),
             Family::DateTime | Family::Timestamp => {
                 let seconds: Expr = Func::cust("TO_SECONDS").arg(cell.clone()).into();
@@ -276,6 +359,7 @@ mod tests {
 
     fn column(name: &str, family: Family, scale: u32) -> DigestColumn {
         DigestColumn {
+            table: "t".to_owned(),
             name: name.to_owned(),
             family,
             scale,
@@ -285,22 +369,22 @@ mod tests {
     #[test]
     fn a_table_with_a_type_that_has_no_digest_or_without_an_integer_key_has_none() {
         let key = column("id", Family::Integer, 0);
-        assert!(DigestPlan::new("t", vec![key.clone(), column("x", Family::Unsupported, 0)], 1).is_none());
-        assert!(DigestPlan::new("t", vec![column("code", Family::Text, 0)], 1).is_none());
-        assert!(DigestPlan::new("t", vec![], 1).is_none());
-        assert!(DigestPlan::new("t", vec![key], 1).is_some());
+        assert!(DigestPlan::new(vec![key.clone(), column("x", Family::Unsupported, 0)], 1).is_none());
+        assert!(DigestPlan::new(vec![column("code", Family::Text, 0)], 1).is_none());
+        assert!(DigestPlan::new(vec![], 1).is_none());
+        assert!(DigestPlan::new(vec![key], 1).is_some());
     }
 
     #[test]
     fn the_server_is_asked_in_integers() {
         let columns = vec![column("id", Family::Integer, 0), column("amount", Family::Decimal, 2)];
-        let mut plan = DigestPlan::new("t", columns, 7).unwrap();
+        let mut plan = DigestPlan::new(columns, 7).unwrap();
         plan.multipliers = vec![3, 5];
         assert_eq!(
             plan.select_digest(0).to_string(MysqlQueryBuilder),
             "SELECT 0, COUNT(*), CAST(IFNULL(SUM(MOD(MOD((IFNULL(CAST(MOD(`t`.`id`, 2147483647) AS SIGNED), 1923174077) * 3) \
              + (IFNULL(CAST(MOD(`t`.`amount` * (100), 2147483647) AS SIGNED), 1923174077) * 5), 4294967291), 4294967291) * \
-             (CAST(MOD(`t`.`id`, 65521) AS SIGNED) + 65521)), 0) AS CHAR) FROM `t`"
+             (CAST(MOD(`t`.`id`, 65521) AS SIGNED) + 65521)), 0) AS CHAR), MAX(NULL) FROM `t`"
         );
     }
 

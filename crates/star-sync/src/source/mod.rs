@@ -4,6 +4,7 @@ pub mod answer;
 pub mod check;
 pub mod connect;
 pub mod digest;
+pub(crate) mod digest_plans;
 pub mod indexes;
 pub mod open_work;
 pub mod reader;

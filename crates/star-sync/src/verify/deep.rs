@@ -54,6 +54,7 @@ impl Suspects {
     /// Compares all pages.
     pub(crate) async fn find(look: &Look<'_>, period: &Period) -> Result<Self> {
         let pages = Pages {
+            digesting: None,
             look,
             is_target_empty: false,
             commits: Commits::Never,

@@ -7,6 +7,7 @@
 pub mod deep;
 pub mod figures;
 pub(crate) mod findings;
+pub(crate) mod moved_totals;
 pub(crate) mod rows;
 pub mod soundness;
 pub mod totals;

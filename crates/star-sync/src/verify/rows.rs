@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::pipeline::flow::{Removed, TableOutcome};
 use crate::pipeline::look::Look;
 use crate::pipeline::lookups::LookupSource;
+use crate::pipeline::page_sums::SumPlans;
 use crate::pipeline::read::{LookupPlan, Reader};
 use crate::pipeline::write::{Commits, Writer};
 use crate::pipeline::{self, Pipeline};
@@ -69,6 +70,7 @@ impl<'a> RowComparison<'a> {
                     ..LookupSource::of(star, self.source.clone(), self.target.clone())
                 }),
                 period,
+                sums: SumPlans::new(),
             },
             writer: Writer::new(star, Commits::Never, 0, None),
             publishes: vec![table],

@@ -10,18 +10,20 @@ use sea_orm::sea_query::{ExprTrait, Query};
 use sea_orm::{DbErr, QueryResult};
 use serde::Serialize;
 
+use crate::declare::day_totals::{DayAndGroup, DayTotals, add_all, subtract_all};
 use crate::declare::integer::Key;
-use crate::declare::lookup::{KeyMap, Lookups, Need};
+use crate::declare::lookup::{KeyMap, Lookup, Lookups, Need};
 use crate::declare::period::Period;
 use crate::declare::scope::{KEYS_A_STATEMENT, Scope};
 use crate::declare::source_rows::{SourceRow, SourceRows};
 use crate::declare::star::Star;
 use crate::declare::table::Table;
-use crate::declare::totals::{Fill, Group, Measure, Total, Totals};
+use crate::declare::totals::{Group, Measure, Total};
 use crate::error::{Doing, Error, Result};
 use crate::pipeline::flow::Outcomes;
 use crate::pipeline::look::Look;
 use crate::pipeline::lookups::LookupSource;
+use crate::pipeline::page_sums;
 use crate::pipeline::plan::Intervals;
 use crate::pipeline::snapshot_lookups::SnapshotLookups;
 use crate::source::reader::SourceReader;
@@ -29,18 +31,13 @@ use crate::target::TargetReader;
 use crate::target::bookkeeping::reject;
 use crate::verify::figures::{self, Comparison};
 
-/// Date key and group.
-pub(crate) type DayAndGroup = (i32, Option<Group>);
-/// Totals by day and group.
-pub(crate) type Figures = HashMap<DayAndGroup, Total>;
-
 /// Adds up the source's side, of one instant. Tables have to come in the star's order: the rows of one may fill the
 /// lookups of the next.
 pub(crate) struct SourceTotals<'a> {
-    look: &'a Look<'a>,
-    source: SourceReader,
+    pub(super) look: &'a Look<'a>,
+    pub(super) source: SourceReader,
     /// Filled whole, as far as the totals of whole tables need them.
-    lookups: Lookups,
+    pub(super) lookups: Lookups,
     /// What the totals of parts need.
     known: Arc<SnapshotLookups>,
 }
@@ -57,8 +54,21 @@ impl<'a> SourceTotals<'a> {
         }
     }
 
+    /// The same with lookups that are those of the snapshot.
+    pub(crate) fn with_lookups(look: &'a Look<'a>, source: SourceReader, lookups: Lookups) -> Self {
+        Self {
+            lookups,
+            ..Self::new(look, source)
+        }
+    }
+
+    /// Takes over a lookup that the rows of a table have filled.
+    pub(crate) fn set_lookup(&mut self, lookup: &'static Lookup, map: KeyMap) {
+        self.lookups.set(lookup, map);
+    }
+
     /// The totals of a period that is known to hold few rows: of one statement, where an index finds them.
-    pub(crate) async fn of_short_period(&mut self, table: &'static Table, period: &Period) -> Result<Figures> {
+    pub(crate) async fn of_short_period(&mut self, table: &'static Table, period: &Period) -> Result<DayTotals> {
         match &table.totals {
             Some(_) if self.is_indexed(table).await? => self.of_scope(table, period, &Scope::ALL).await,
             _ => self.of_period(table, period).await,
@@ -66,14 +76,14 @@ impl<'a> SourceTotals<'a> {
     }
 
     /// The totals of a period, of all rows that the source has.
-    pub(crate) async fn of_period(&mut self, table: &'static Table, period: &Period) -> Result<Figures> {
+    pub(crate) async fn of_period(&mut self, table: &'static Table, period: &Period) -> Result<DayTotals> {
         if period.is_empty() {
-            return Ok(Figures::new());
+            return Ok(DayTotals::new());
         }
         if *period == Period::All {
             return self.of_all(table, |_| Ok(())).await;
         }
-        let mut figures = Figures::new();
+        let mut figures = DayTotals::new();
         if table.totals.is_none() {
             return Ok(figures);
         }
@@ -129,12 +139,12 @@ impl<'a> SourceTotals<'a> {
         &mut self,
         table: &'static Table,
         mut also: impl FnMut(SourceRow<'_>) -> Result<()>,
-    ) -> Result<Figures> {
+    ) -> Result<DayTotals> {
         let Some(totals) = &table.totals else {
-            return Ok(Figures::new());
+            return Ok(DayTotals::new());
         };
         self.load(&totals.needs).await?;
-        let mut figures = Figures::new();
+        let mut figures = DayTotals::new();
         let mut filled = KeyMap::default();
         // The next page is on its way while this one is added up.
         let mut scopes = self.intervals(table).await?.into_iter();
@@ -143,10 +153,8 @@ impl<'a> SourceTotals<'a> {
             let rows = page.await.map_err(|_| Error::Panicked { stage: "reader" })??;
             coming = scopes.next().map(|scope| self.fetch(table, &Period::All, scope));
             for row in rows.iter() {
-                add(totals, row, &self.lookups, &mut figures);
-                if let Some(fill) = &totals.fills
-                    && let (key, Some(value)) = shown(table, fill, row)?
-                {
+                totals.add(row, &self.lookups, &mut figures);
+                if let (key, Some(value)) = page_sums::shown(table, totals, row)? {
                     filled.insert(key, value);
                 }
                 also(row)?;
@@ -162,22 +170,33 @@ impl<'a> SourceTotals<'a> {
     }
 
     /// The totals of the rows in `scope`, within the period.
-    pub(crate) async fn of_scope(&self, table: &'static Table, period: &Period, scope: &Scope) -> Result<Figures> {
-        let mut figures = Figures::new();
+    pub(crate) async fn of_scope(&self, table: &'static Table, period: &Period, scope: &Scope) -> Result<DayTotals> {
+        Ok(self.of_scope_shown(table, period, scope).await?.0)
+    }
+
+    /// The same, and what the rows show of the lookup that the table fills.
+    pub(crate) async fn of_scope_shown(
+        &self,
+        table: &'static Table,
+        period: &Period,
+        scope: &Scope,
+    ) -> Result<(DayTotals, Vec<(i64, Option<i64>)>)> {
+        let (mut figures, mut shown) = (DayTotals::new(), Vec::new());
         let Some(totals) = &table.totals else {
-            return Ok(figures);
+            return Ok((figures, shown));
         };
         let page = self.fetch(table, period, scope.clone());
         let rows = page.await.map_err(|_| Error::Panicked { stage: "reader" })??;
         let (lookups, _) = self.lookup_source().of_page(&totals.needs, &rows).await?;
         for row in rows.iter() {
-            add(totals, row, &lookups, &mut figures);
+            totals.add(row, &lookups, &mut figures);
         }
         if let Some(fill) = &totals.fills {
-            let shown: Result<Vec<_>> = rows.iter().map(|row| shown(table, fill, row)).collect();
-            self.known.learn(fill.lookup, shown?).await;
+            let of_rows: Result<Vec<_>> = rows.iter().map(|row| page_sums::shown(table, totals, row)).collect();
+            shown = of_rows?;
+            self.known.learn(fill.lookup, shown.iter().copied()).await;
         }
-        Ok(figures)
+        Ok((figures, shown))
     }
 
     /// Takes out what rejected rows have added: they explain themselves. Where a page key is not all of a row's key, others
@@ -188,7 +207,7 @@ impl<'a> SourceTotals<'a> {
         period: &Period,
         rejected: &[i64],
         target: &TargetReader,
-        figures: &mut Figures,
+        figures: &mut DayTotals,
     ) -> Result<()> {
         for scope in Scope::of_keys(rejected.iter().copied(), KEYS_A_STATEMENT) {
             subtract_all(figures, self.of_scope(table, period, &scope).await?);
@@ -247,49 +266,25 @@ impl<'a> SourceTotals<'a> {
     }
 }
 
-/// What a row shows of a lookup that the table fills: a key, and what the lookup has for it.
-fn shown(table: &Table, fill: &Fill, row: SourceRow<'_>) -> Result<(i64, Option<i64>)> {
-    let doing = || format!("adding up {}", table.source_table);
-    let key = row.key(fill.key).source(doing)?;
-    let value: Option<Key> = row.known(fill.value).source(doing)?;
-    Ok((key, value.map(|Key(value)| value)))
-}
-
-fn add(totals: &Totals, row: SourceRow<'_>, lookups: &Lookups, figures: &mut Figures) {
-    let entry = (totals.entry)(row, lookups);
-    *figures.entry((entry.date_key, entry.group)).or_default() += Total {
-        rows: 1,
-        amounts: entry.amounts,
-    };
-}
-
-/// Adds the second to the first.
-pub(crate) fn add_all(figures: &mut Figures, others: Figures) {
-    for (key, total) in others {
-        *figures.entry(key).or_default() += total;
-    }
-}
-
-fn subtract_all(figures: &mut Figures, others: Figures) {
-    for (key, total) in others {
-        *figures.entry(key).or_default() -= total;
-    }
-}
-
 /// The totals of the rows that the target has in `scope`, within the period.
-pub(crate) async fn of_target(target: &TargetReader, table: &Table, period: &Period, scope: &Scope) -> Result<Figures> {
+pub(crate) async fn of_target(
+    target: &TargetReader,
+    table: &Table,
+    period: &Period,
+    scope: &Scope,
+) -> Result<DayTotals> {
     let Some(totals) = &table.totals else {
-        return Ok(Figures::new());
+        return Ok(DayTotals::new());
     };
     if period.is_empty() {
-        return Ok(Figures::new());
+        return Ok(DayTotals::new());
     }
     let doing = || format!("adding up {}", table.name);
     let mut select = totals.target_select(table.name);
     select
         .cond_where(table.target_in(period))
         .cond_where(scope.contains(&table.target_page_key()));
-    let mut figures = Figures::new();
+    let mut figures = DayTotals::new();
     for row in target.all(&select).await.target(doing)? {
         let date_key = row.try_get_by_index(0).target(doing)?;
         let group = group_of(&row).target(doing)?;
@@ -324,8 +319,8 @@ pub(crate) async fn pending(
     table: &'static Table,
     period: &Period,
     scopes: &[Scope],
-) -> Result<Figures> {
-    let mut pending = Figures::new();
+) -> Result<DayTotals> {
+    let mut pending = DayTotals::new();
     for scope in scopes {
         add_all(&mut pending, source.of_scope(table, period, scope).await?);
         subtract_all(&mut pending, of_target(target, table, period, scope).await?);
@@ -334,14 +329,19 @@ pub(crate) async fn pending(
 }
 
 /// Both sides day by day and group by group, and what is pending there.
-pub(crate) fn compare(table: &'static Table, source: &Figures, target: &Figures, pending: &Figures) -> Vec<Comparison> {
+pub(crate) fn compare(
+    table: &'static Table,
+    source: &DayTotals,
+    target: &DayTotals,
+    pending: &DayTotals,
+) -> Vec<Comparison> {
     let Some(totals) = &table.totals else {
         return Vec::new();
     };
     let mut keys: Vec<&DayAndGroup> = [source, target, pending].into_iter().flat_map(HashMap::keys).collect();
     keys.sort_unstable();
     keys.dedup();
-    let of = |figures: &Figures, key| totals.figures(figures.get(key).copied().unwrap_or_default());
+    let of = |figures: &DayTotals, key| totals.figures(figures.get(key).copied().unwrap_or_default());
     let mut comparisons = Vec::new();
     for key in keys {
         let sides = of(source, key).zip(of(target, key)).zip(of(pending, key));

@@ -2,6 +2,7 @@
 //!
 //! How far each source table is loaded, and its watermark (`state`), the runs (`history`) with the watermarks that each
 //! has reached (`watermark`), when each command last ended well (`success`), verified key ranges (`verification`),
+//! what is remembered of rows that are only looked up (`source_rows`),
 //! quarantined rows (`reject`), and which source all of it came from (`source_record`). `migrations` makes the tables,
 //! `time` is the format of their times.
 
@@ -9,6 +10,7 @@ pub mod history;
 mod migrations;
 pub mod reject;
 pub mod source_record;
+pub(crate) mod source_rows;
 pub mod state;
 pub mod success;
 pub mod target_table;

@@ -30,6 +30,7 @@ pub(crate) mod sync_state {
         pub limited_by: Option<String>,
         pub load_watermark: Option<DateTime>,
         pub modified_run: Option<i64>,
+        pub verified_run: Option<i64>,
         pub rows_scanned: Option<i64>,
         pub row_count: Option<i64>,
         pub highest_key: Option<i64>,
@@ -50,6 +51,8 @@ pub struct SourceState {
     pub limited_by: Option<String>,
     /// The last run that found the table modified: key ranges that were verified by earlier ones are to be verified again.
     pub modified_run: Option<i64>,
+    /// The last run that verified all of the table by its remembered rows; none of a table of which none are.
+    pub verified_run: Option<i64>,
     /// Rows that the last search for changes had to scan; none if there was no search yet.
     pub rows_scanned: Option<i64>,
     /// Rows then, and their highest key; kept of tables that are no star table's own.
@@ -140,6 +143,7 @@ impl From<Model> for SourceState {
             watermark: row.last_updated.map(|time| time.and_utc()),
             limited_by: row.limited_by,
             modified_run: row.modified_run,
+            verified_run: row.verified_run,
             rows_scanned: row.rows_scanned,
             extent: row.row_count.map(|rows| Extent {
                 rows,
@@ -152,6 +156,11 @@ impl From<Model> for SourceState {
 }
 
 impl SourceState {
+    /// Whether all that was modified is verified, so that nothing that depends on it is to be verified for its sake.
+    pub(crate) fn is_verified(&self) -> bool {
+        self.verified_run.is_some() && self.verified_run >= self.modified_run
+    }
+
     fn into_row(self, source_table: &str) -> Model {
         let load = self.lifecycle.load();
         Model {
@@ -161,6 +170,7 @@ impl SourceState {
             limited_by: self.limited_by,
             load_watermark: load.map(|load| stored(load.watermark)),
             modified_run: self.modified_run,
+            verified_run: self.verified_run,
             rows_scanned: self.rows_scanned,
             row_count: self.extent.map(|extent| extent.rows),
             highest_key: self.extent.and_then(|extent| extent.highest_key),

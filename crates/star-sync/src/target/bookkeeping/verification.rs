@@ -193,12 +193,18 @@ pub(crate) async fn note<C: ConnectionTrait>(
     Ok(())
 }
 
-/// The last run that found anything modified that `table` is made from, beside its own source table.
+/// The last run that found anything modified that `table` is made from, beside its own source table and those that are
+/// verified by themselves.
 pub(crate) fn modified_run_of_others(star: &Star, table: &Table, states: &States) -> Option<i64> {
     star.sources
         .iter()
         .filter(|source| source.name != table.source_table && table.is_made_from(source.name))
-        .filter_map(|source| states.get(source.name)?.modified_run)
+        .filter_map(|source| {
+            states
+                .get(source.name)
+                .filter(|state| !state.is_verified())?
+                .modified_run
+        })
         .max()
 }
 

@@ -16,7 +16,7 @@ pub(crate) const DEFER_FOREIGN_KEYS: &str = "PRAGMA defer_foreign_keys = ON";
 pub(crate) const SYNCHRONOUS_OFF: &str = "PRAGMA synchronous = OFF";
 pub(crate) const SYNCHRONOUS_NORMAL: &str = "PRAGMA synchronous = NORMAL";
 /// Index creation sorts in pieces of the cache's size: small pieces stay in the processor's cache. Helper threads sort
-/// one piece while the next is filled, where cores are idle; where none is, they only cost (docs/performance.md).
+/// one piece while the next is filled, where cores are idle (docs/performance.md).
 pub(crate) fn indexing(helper_threads: usize) -> String {
     format!("PRAGMA cache_size = -4096; PRAGMA threads = {}", helper_threads.min(2))
 }

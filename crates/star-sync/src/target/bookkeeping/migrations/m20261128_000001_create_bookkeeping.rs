@@ -1,5 +1,5 @@
 //! What the sync remembers: the state of each source table, the history of runs with the watermarks that each reached, the
-//! last success of each command, verified key ranges, quarantined rows, and which source it is.
+//! last success of each command, verified key ranges, source rows that are only looked up, quarantined rows, and which source it is.
 
 use sea_orm_migration::{prelude::*, schema::*};
 
@@ -28,13 +28,14 @@ impl MigrationTrait for Migration {
     }
 }
 
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
     "sync_state",
     "sync_target_table",
     "sync_run",
     "sync_watermark",
     "sync_success",
     "sync_verification",
+    "sync_source_rows",
     "sync_reject",
     "sync_source",
 ];
@@ -49,6 +50,7 @@ fn tables() -> Vec<TableCreateStatement> {
             .col(string_null("limited_by"))
             .col(date_time_null("load_watermark"))
             .col(big_integer_null("modified_run"))
+            .col(big_integer_null("verified_run"))
             .col(big_integer_null("rows_scanned"))
             .col(big_integer_null("row_count"))
             .col(big_integer_null("highest_key"))
@@ -96,6 +98,14 @@ fn tables() -> Vec<TableCreateStatement> {
             .col(date_time_null("verified_at"))
             .col(string_null("digest"))
             .primary_key(Index::create().col("target_table").col("up_to"))
+            .to_owned(),
+        Table::create()
+            .table("sync_source_rows")
+            .col(string("source_table"))
+            .col(big_integer("up_to"))
+            .col(string("digest"))
+            .col(blob("row_digests"))
+            .primary_key(Index::create().col("source_table").col("up_to"))
             .to_owned(),
         Table::create()
             .table("sync_reject")

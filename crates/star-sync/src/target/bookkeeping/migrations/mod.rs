@@ -21,6 +21,7 @@ mod tests {
     use crate::target::bookkeeping::history::sync_run;
     use crate::target::bookkeeping::reject::sync_reject;
     use crate::target::bookkeeping::source_record::sync_source;
+    use crate::target::bookkeeping::source_rows::sync_source_rows;
     use crate::target::bookkeeping::state::sync_state;
     use crate::target::bookkeeping::success::sync_success;
     use crate::target::bookkeeping::target_table::sync_target_table;
@@ -55,6 +56,7 @@ mod tests {
         create(&by_entities, sync_watermark::Entity).await;
         create(&by_entities, sync_success::Entity).await;
         create(&by_entities, sync_verification::Entity).await;
+        create(&by_entities, sync_source_rows::Entity).await;
         create(&by_entities, sync_reject::Entity).await;
         create(&by_entities, sync_source::Entity).await;
         assert_eq!(shape(&migrated).await, shape(&by_entities).await);

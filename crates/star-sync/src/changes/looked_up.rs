@@ -1,0 +1,285 @@
+//! Verification of source tables that are only joined or looked up, such as cities. The target remembers
+//! the digest of each of their rows: a key range whose digest differs tells exactly which keys have changed, and what depends
+//! on those is compared. So a modified lookup table does not put the whole facts into the backlog.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use tracing::{debug, info};
+
+use crate::changes::detect::Deltas;
+use crate::changes::digests;
+use crate::changes::page_check::ChangedKeys;
+use crate::changes::pass::Pass;
+use crate::declare::scope::Scope;
+use crate::declare::source_table::SourceTable;
+use crate::declare::star::Star;
+use crate::declare::table::Table;
+use crate::error::{Doing, Result};
+use crate::source::digest::{Digest, DigestPlan};
+use crate::source::digest_plans::Digesting;
+use crate::source::reader::SourceReader;
+use crate::target::bookkeeping::source_rows::{self, Changes, RowDigests, SourceRange};
+use crate::target::bookkeeping::state::{SourceState, States};
+
+/// Rows of a remembered range: a change of one makes so many be read.
+const ROWS_A_RANGE: usize = 1_000;
+/// Rows that are read at once where all of a table are.
+const ROWS_A_PAGE: u64 = 20_000;
+
+/// The source tables that are joined or looked up by a table that is not made of them row by row, and have a digest.
+pub(crate) fn tables(star: &'static Star) -> impl Iterator<Item = &'static SourceTable> {
+    star.sources.iter().filter(|source| {
+        let mut tables = star.tables();
+        source.key.is_some() && tables.any(|table| table.source_table != source.name && table.is_made_from(source.name))
+    })
+}
+
+/// Remembers rows as the pass's snapshot has them, in place of all that was remembered.
+pub(crate) async fn note(
+    pass: &Pass<'_>,
+    states: &mut States,
+    rows: &HashMap<&'static str, Vec<SourceRange>>,
+) -> Result<()> {
+    for (table, state) in states.iter_mut() {
+        if let Some(rows) = rows.get(table) {
+            source_rows::replace(&*pass.transaction, table, rows).await?;
+            state.verified_run = Some(pass.run_id).filter(|_| !rows.is_empty());
+        }
+    }
+    Ok(())
+}
+
+/// Verifies the tables that were modified since they were last verified, and then the others, until `deadline`. Returns which
+/// keys have changed, beside those that the change timestamps have told of, and which tables have lost rows that only a
+/// join could name.
+pub(super) async fn verify(
+    pass: &Pass<'_>,
+    states: &mut States,
+    deltas: &Deltas,
+    deadline: Instant,
+) -> Result<LookedUpChanges> {
+    let mut found = LookedUpChanges::default();
+    let Some(digesting) = digests::digesting(pass.context, &*pass.transaction).await? else {
+        return Ok(found);
+    };
+    let is_verified = |table: &&SourceTable| states.get(table.name).is_some_and(SourceState::is_verified);
+    let (at_rest, modified): (Vec<_>, Vec<_>) = tables(pass.star()).partition(is_verified);
+    for table in modified.into_iter().chain(at_rest) {
+        if Instant::now() >= deadline {
+            break;
+        }
+        let remembered = source_rows::of_table(&*pass.transaction, table.name).await?;
+        if remembered.is_empty() {
+            continue;
+        }
+        let (changes, ranges) = changes(&pass.source(), &digesting, table, &remembered).await?;
+        for ranges in ranges {
+            source_rows::replace(&*pass.transaction, table.name, &ranges).await?;
+        }
+        for (name, state) in states.iter_mut().filter(|(name, _)| *name == table.name) {
+            state.verified_run = Some(pass.run_id);
+            debug!(table = name, "verified by its remembered rows");
+        }
+        found.add(pass.star(), table, changes, deltas);
+    }
+    Ok(found)
+}
+
+/// What has changed in tables that are only looked up.
+#[derive(Default)]
+pub(super) struct LookedUpChanges {
+    pub deltas: Deltas,
+    /// Joined tables with rows that are gone: no join comes to what depended on them.
+    pub lost: Vec<&'static str>,
+}
+
+impl LookedUpChanges {
+    fn add(&mut self, star: &Star, table: &'static SourceTable, changes: Changes, deltas: &Deltas) {
+        let known = deltas.get(table.name).map_or(&[][..], |delta| &delta.keys);
+        let is_new = |key: &i64| known.binary_search(key).is_err();
+        let keys: Vec<i64> = changes.changed.into_iter().filter(is_new).collect();
+        if keys.is_empty() && changes.gone.is_empty() {
+            return;
+        }
+        info!(
+            table = table.name,
+            changed = keys.len(),
+            gone = changes.gone.len(),
+            "changed without a trace, by digest"
+        );
+        if !changes.gone.is_empty() && star.tables().any(|of_star| of_star.joined.contains(&table.name)) {
+            self.lost.push(table.name);
+        }
+        let delta = self.deltas.entry(table.name).or_default();
+        delta.add(ChangedKeys::Some([keys, changes.gone].concat()));
+    }
+
+    /// Whether nothing has.
+    pub(super) fn is_empty(&self) -> bool {
+        self.deltas.is_empty()
+    }
+
+    /// Whether all of a table is to be compared.
+    pub(super) fn has_lost(&self, table: &Table) -> bool {
+        self.lost.iter().any(|lost| table.joined.contains(lost))
+    }
+}
+
+/// Reads all rows of a table, to remember them.
+pub(crate) async fn read_all(
+    source: &SourceReader,
+    digesting: &Digesting,
+    table: &SourceTable,
+) -> Result<Vec<SourceRange>> {
+    let Some(plan) = digesting.source_table(table) else {
+        return Ok(Vec::new());
+    };
+    let mut ranges = Vec::new();
+    let mut after = None;
+    loop {
+        let doing = || format!("reading {}, to remember its rows", table.name);
+        let page = plan.select_page(after, ROWS_A_PAGE);
+        let rows = source.rows(&page).await.source(doing)?;
+        let mut digests = Vec::with_capacity(rows.len());
+        for row in rows.iter() {
+            digests.push((row.key(0).source(doing)?, plan.of_row(row), plan.of_row_alone(row)));
+        }
+        digests.sort_unstable_by_key(|(key, ..)| *key);
+        let is_last = (rows.len() as u64) < ROWS_A_PAGE;
+        let mut parts = digests.chunks(ROWS_A_RANGE).peekable();
+        while let Some(part) = parts.next() {
+            let ends_here = is_last && parts.peek().is_none();
+            let up_to = part.last().map(|(key, ..)| *key).filter(|_| !ends_here);
+            ranges.push(range((after, up_to), part));
+            after = up_to;
+        }
+        if is_last {
+            break;
+        }
+    }
+    if ranges.last().is_none_or(|last| last.up_to.is_some()) {
+        ranges.push(range((after, None), &[]));
+    }
+    Ok(ranges)
+}
+
+/// Rows of one key count together.
+fn by_key(rows: &[(i64, Digest, u32)]) -> RowDigests {
+    let mut by_key = RowDigests::new();
+    for (key, _, alone) in rows {
+        let sum = by_key.entry(*key).or_insert(0);
+        *sum = sum.wrapping_add(*alone);
+    }
+    by_key
+}
+
+fn range(ends: (Option<i64>, Option<i64>), rows: &[(i64, Digest, u32)]) -> SourceRange {
+    let mut digest = Digest::default();
+    for (_, of_row, _) in rows {
+        digest += *of_row;
+    }
+    SourceRange::new(ends, digest, &by_key(rows))
+}
+
+/// What has changed in a table since its rows were remembered, and the ranges to remember instead of those that have changed.
+async fn changes(
+    source: &SourceReader,
+    digesting: &Digesting,
+    table: &SourceTable,
+    remembered: &[SourceRange],
+) -> Result<(Changes, Vec<Vec<SourceRange>>)> {
+    let (mut all, mut changed_ranges) = (Changes::default(), Vec::new());
+    let Some(plan) = digesting.source_table(table) else {
+        return Ok((all, changed_ranges));
+    };
+    for range in differing(source, &plan, remembered).await? {
+        let doing = || format!("reading {}, {}", table.name, range.scope());
+        let mut select = plan.select_rows();
+        select.cond_where(range.scope().contains(&plan.key()));
+        let rows = source.rows(&select).await.source(doing)?;
+        let mut digests = Vec::with_capacity(rows.len());
+        for row in rows.iter() {
+            digests.push((row.key(0).source(doing)?, plan.of_row(row), plan.of_row_alone(row)));
+        }
+        let changes = range.changes(&by_key(&digests));
+        all.changed.extend(changes.changed);
+        all.gone.extend(changes.gone);
+        digests.sort_unstable_by_key(|(key, ..)| *key);
+        changed_ranges.push(cut((range.after, range.up_to), &digests));
+    }
+    Ok((all, changed_ranges))
+}
+
+/// Cuts rows into ranges where they have become many.
+fn cut(ends: (Option<i64>, Option<i64>), rows: &[(i64, Digest, u32)]) -> Vec<SourceRange> {
+    if rows.len() <= 2 * ROWS_A_RANGE {
+        return vec![range(ends, rows)];
+    }
+    let (mut after, last) = ends;
+    let mut ranges = Vec::new();
+    let mut parts = rows.chunks(ROWS_A_RANGE).peekable();
+    while let Some(part) = parts.next() {
+        let key = part.last().map(|(key, ..)| *key);
+        let up_to = if parts.peek().is_some() { key } else { last };
+        ranges.push(range((after, up_to), part));
+        after = up_to;
+    }
+    ranges
+}
+
+/// The ranges that the server digests to something else than what is remembered.
+async fn differing<'a>(
+    source: &SourceReader,
+    plan: &DigestPlan,
+    remembered: &'a [SourceRange],
+) -> Result<Vec<&'a SourceRange>> {
+    // One digest tells of most tables that nothing has changed.
+    let mut sum = Digest::default();
+    for range in remembered {
+        sum += range.digest;
+    }
+    let whole = digests::of_scopes(source, plan, &[Scope::ALL]).await?;
+    if whole.first().is_some_and(|whole| whole.digest == sum) {
+        return Ok(Vec::new());
+    }
+    let scopes: Vec<Scope> = remembered.iter().map(SourceRange::scope).collect();
+    let found = digests::of_scopes(source, plan, &scopes).await?;
+    let pairs = remembered.iter().zip(found);
+    let differing = pairs.filter(|(range, found)| range.digest != found.digest);
+    Ok(differing.map(|(range, _)| range).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::made_up;
+
+    #[test]
+    fn nothing_is_remembered_of_tables_that_are_neither_joined_nor_looked_up() {
+        assert_eq!(tables(made_up::star()).count(), 0);
+    }
+
+    #[test]
+    fn a_range_that_has_grown_is_cut_and_keeps_its_ends() {
+        let rows = |count: i64| -> Vec<(i64, Digest, u32)> {
+            let digest = Digest { rows: 1, sum: 1 };
+            (0..count).map(|key| (key, digest, 5)).collect()
+        };
+        let ends = |rows: &[(i64, Digest, u32)]| -> Vec<(Option<i64>, Option<i64>, u64)> {
+            let ranges = cut((Some(-1), None), rows).into_iter();
+            ranges
+                .map(|range| (range.after, range.up_to, range.digest.rows))
+                .collect()
+        };
+        assert_eq!(ends(&rows(2_000)), [(Some(-1), None, 2_000)]);
+        assert_eq!(
+            ends(&rows(2_500)),
+            [
+                (Some(-1), Some(999), 1_000),
+                (Some(999), Some(1_999), 1_000),
+                (Some(1_999), None, 500)
+            ]
+        );
+    }
+}

@@ -1,0 +1,164 @@
+//! What the rows of a page add up to, as they were read: their digest, and their part of the source's totals. So a load that
+//! ends need not read them a second time: it asks the server for the digest of the same key range.
+//!
+//! The totals are made by the declaration's own record and with lookups of their own: the mapping has no part in them.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::declare::day_totals::{self, DayTotals};
+use crate::declare::lookup::{KeyMap, Lookup, Lookups};
+use crate::declare::packed_totals::PackedTotals;
+use crate::declare::scope::Scope;
+use crate::declare::source_record::SelectedColumn;
+use crate::declare::source_rows::{SourceRow, SourceRows};
+use crate::declare::star::Star;
+use crate::declare::table::Table;
+use crate::declare::totals::Totals;
+use crate::error::{Doing, Result};
+use crate::pipeline::transform::Published;
+use crate::source::digest::{Digest, DigestPlan};
+use crate::source::digest_plans::Digesting;
+
+/// Rows that one rayon task adds up.
+const ROWS_A_TASK: usize = 2_500;
+
+/// How the pages of one table are added up.
+pub struct SumPlan {
+    /// Columns that are selected behind those of the table's own select.
+    pub more: Vec<SelectedColumn>,
+    /// Digests all columns of a page.
+    pub digest: DigestPlan,
+    totals: Option<TotalsPlan>,
+}
+
+struct TotalsPlan {
+    of: &'static Totals,
+    /// Where the columns of the totals' record stand in a page.
+    positions: Vec<usize>,
+    lookups: Lookups,
+}
+
+/// What one page adds up to.
+#[derive(Clone, Debug)]
+pub struct PageSums {
+    pub scope: Scope,
+    pub digest: Digest,
+    /// None of a table without totals, or whose totals the pages do not show.
+    pub totals: Option<PackedTotals>,
+}
+
+impl SumPlan {
+    /// Nothing of a table that has no digest. Its totals are added up where they are given, with what they look up.
+    pub(crate) fn new(
+        digesting: &Digesting,
+        table: &'static Table,
+        totals: Option<(&'static Totals, &Lookups)>,
+    ) -> Option<Self> {
+        let mut more: Vec<SelectedColumn> = Vec::new();
+        for column in totals.iter().flat_map(|(totals, _)| &totals.columns) {
+            if !table.selected.contains(column) && !more.contains(column) {
+                more.push(column.clone());
+            }
+        }
+        let totals = totals.map(|(of, lookups)| {
+            let columns = || table.selected.iter().chain(&more);
+            let positions = of.columns.iter();
+            let positions = positions.filter_map(|column| columns().position(|selected| selected == column));
+            TotalsPlan {
+                of,
+                positions: positions.collect(),
+                lookups: lookups.clone(),
+            }
+        });
+        Some(Self {
+            digest: digesting.page(table, &more)?,
+            more,
+            totals,
+        })
+    }
+
+    /// What the table's totals are added up with, if they are.
+    pub(crate) fn totals_lookups(&self) -> Option<&Lookups> {
+        self.totals.as_ref().map(|totals| &totals.lookups)
+    }
+
+    /// A lookup to fill, if the table's rows fill one.
+    pub(crate) fn to_fill(&self) -> Option<(&'static Lookup, KeyMap)> {
+        let fill = self.totals.as_ref()?.of.fills.as_ref()?;
+        Some((fill.lookup, KeyMap::default()))
+    }
+
+    /// Adds up a page.
+    pub(crate) fn add_up(&self, scope: &Scope, rows: &SourceRows) -> PageSums {
+        let (digest, totals) = rows
+            .parts(ROWS_A_TASK)
+            .map(|rows| {
+                let (mut digest, mut of_rows) = (Digest::default(), DayTotals::new());
+                for row in rows {
+                    digest += self.digest.of_row(row);
+                    if let Some(totals) = &self.totals {
+                        totals
+                            .of
+                            .add(row.of_columns(&totals.positions), &totals.lookups, &mut of_rows);
+                    }
+                }
+                (digest, of_rows)
+            })
+            .reduce(Default::default, |(mut digest, mut totals), (other, others)| {
+                digest += other;
+                day_totals::add_all(&mut totals, others);
+                (digest, totals)
+            });
+        PageSums {
+            scope: scope.clone(),
+            digest,
+            totals: self.totals.as_ref().map(|_| PackedTotals::new(totals)),
+        }
+    }
+
+    /// Fills a lookup with what the rows of a page show.
+    pub(crate) fn fill(&self, table: &Table, rows: &SourceRows, filled: &mut Published) -> Result<()> {
+        let Some((totals, fill)) = self
+            .totals
+            .as_ref()
+            .and_then(|totals| Some((totals, totals.of.fills.as_ref()?)))
+        else {
+            return Ok(());
+        };
+        let Some((_, map)) = filled.iter_mut().find(|(lookup, _)| *lookup == fill.lookup) else {
+            return Ok(());
+        };
+        for row in rows.iter() {
+            if let (key, Some(value)) = shown(table, totals.of, row.of_columns(&totals.positions))? {
+                map.insert(key, value);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a row shows of the lookup that the totals fill: a key, and what the lookup has for it.
+pub(crate) fn shown(table: &Table, totals: &Totals, row: SourceRow<'_>) -> Result<(i64, Option<i64>)> {
+    let doing = || format!("adding up {}", table.source_table);
+    let Some(fill) = &totals.fills else {
+        return Ok((0, None));
+    };
+    let key = row.key(fill.key).source(doing)?;
+    let value: Option<crate::declare::integer::Key> = row.known(fill.value).source(doing)?;
+    Ok((key, value.map(|key| key.0)))
+}
+
+/// The totals of a table, if its pages show all that they are made of: every row of its source table, and no row of any
+/// other table's.
+pub(crate) fn shown_totals(star: &'static Star, table: &'static Table) -> Option<&'static Totals> {
+    let totals = table.totals.as_ref()?;
+    let is_shown = star.shows_all_rows(table)
+        && star.has_all_of(table.source_table)
+        && totals.joined.iter().all(|joined| table.joined.contains(joined));
+    is_shown.then_some(totals)
+}
+
+/// How pages are added up, by target table.
+pub type SumPlans = std::collections::HashMap<&'static str, Arc<SumPlan>>;

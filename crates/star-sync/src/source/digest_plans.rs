@@ -1,0 +1,117 @@
+//! What is digested of the declared tables: of a target table the source columns that it is made of, of a lookup its key and
+//! its values.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sea_orm::sea_query::Expr;
+
+use crate::declare::lookup::Lookup;
+use crate::declare::source_record::SelectedColumn;
+use crate::declare::source_table::{SourceColumn, SourceTable};
+use crate::declare::star::Star;
+use crate::declare::table::Table;
+use crate::source::check;
+use crate::source::digest::{DigestColumn, DigestPlan};
+
+/// What plans are made with.
+#[derive(Clone)]
+pub(crate) struct Digesting {
+    pub star: &'static Star,
+    /// The types of the source's columns, by `table.column`.
+    pub types: Arc<BTreeMap<String, String>>,
+    /// What multipliers are drawn from; the target's own.
+    pub seed: u64,
+}
+
+impl Digesting {
+    /// Digests the columns that a table is made of in its own source table. Nothing if that has no integer key.
+    pub(crate) fn own(&self, table: &Table) -> Option<DigestPlan> {
+        let own = |column: &&SelectedColumn| column.table == table.source_table;
+        self.plan(table, table.selected.iter().filter(own))
+    }
+
+    /// Digests all that a page of a table brings: what its select reads, of joined tables too, and `more` behind it.
+    pub(crate) fn page(&self, table: &Table, more: &[SelectedColumn]) -> Option<DigestPlan> {
+        let plan = self.plan(table, table.selected.iter().chain(more))?;
+        Some(plan.joins(table.joins.clone()))
+    }
+
+    /// Digests all columns of a source table that are read. Nothing if it has no integer key.
+    pub(crate) fn source_table(&self, table: &SourceTable) -> Option<DigestPlan> {
+        let key = table.key?;
+        let (mut columns, others): (Vec<_>, Vec<_>) = table.columns.iter().partition(|column| column.name == key);
+        columns.extend(others);
+        let column = |column: &SourceColumn| {
+            self.column(&SelectedColumn {
+                table: table.name.to_owned(),
+                name: column.name,
+                family: column.family,
+            })
+        };
+        DigestPlan::new(columns.into_iter().map(column).collect(), self.seed)
+    }
+
+    fn plan<'b>(&self, table: &Table, columns: impl Iterator<Item = &'b SelectedColumn>) -> Option<DigestPlan> {
+        table.page_key?;
+        let columns = columns.map(|column| self.column(column)).collect();
+        let source = self.star.source(table.source_table);
+        let change_time = source.map_or_else(|| Expr::val(None::<String>), SourceTable::change_time);
+        let plan = DigestPlan::new(columns, self.seed)?;
+        Some(plan.only(table.source_rows()).changed_at(change_time))
+    }
+
+    fn column(&self, column: &SelectedColumn) -> DigestColumn {
+        let name = format!("{}.{}", column.table, column.name);
+        DigestColumn {
+            table: column.table.clone(),
+            name: column.name.to_owned(),
+            family: column.family,
+            scale: self.types.get(&name).map_or(0, |full_type| check::scale(full_type)),
+        }
+    }
+
+    /// Digests what lookups of one table are filled with. Nothing if its key is a text.
+    pub(crate) fn lookups(&self, lookups: &[&Lookup]) -> Option<DigestPlan> {
+        let first = lookups.first()?;
+        let source = self.star.source(first.table)?;
+        let names = [first.key].into_iter().chain(lookups.iter().map(|lookup| lookup.value));
+        let column = |name| {
+            let column = source.columns.iter().find(|column| column.name == name)?;
+            Some(self.column(&SelectedColumn {
+                table: source.name.to_owned(),
+                name: column.name,
+                family: column.family,
+            }))
+        };
+        DigestPlan::new(names.map(column).collect::<Option<_>>()?, self.seed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::made_up;
+
+    #[test]
+    fn what_a_table_is_made_of_is_digested() {
+        let types = BTreeMap::from([("loan.loan_id".to_owned(), "bigint".to_owned())]);
+        let digesting = Digesting {
+            star: made_up::star(),
+            types: Arc::new(types),
+            seed: 1,
+        };
+        let table = made_up::star().table("fact_loan").unwrap();
+        let names = |plan: DigestPlan| {
+            let columns = plan.columns().iter();
+            columns.map(|column| column.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(digesting.own(table).unwrap()), ["loan_id"]);
+        let more = SelectedColumn {
+            table: "loan".to_owned(),
+            name: "book_id",
+            family: crate::declare::source_table::Family::Integer,
+        };
+        assert_eq!(names(digesting.page(table, &[more]).unwrap()), ["loan_id", "book_id"]);
+    }
+}

@@ -1,0 +1,209 @@
+//! What is remembered of the rows of source tables that are only joined or looked up: of each key the digest of its row, so
+//! that a range whose digest differs tells exactly which keys have changed. Twelve bytes a row, packed range by range.
+
+use std::collections::HashMap;
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+
+use crate::declare::scope::Scope;
+use crate::error::{Doing, Result};
+use crate::source::digest::Digest;
+use sync_source_rows::{ActiveModel, Column, Entity, Model};
+
+pub(crate) mod sync_source_rows {
+    //! One row a key range of a source table.
+    use sea_orm::entity::prelude::*;
+
+    /// The range behind the one before it, up to a key.
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "sync_source_rows")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub source_table: String,
+        /// The last key of the range; the largest there is stands for no end.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub up_to: i64,
+        /// The digest of the range, as `rows:sum`.
+        pub digest: String,
+        /// The key of each row, in 8 bytes, and the digest of the row, in 4.
+        #[sea_orm(column_type = "Blob")]
+        pub row_digests: Vec<u8>,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The digests of single rows, by key.
+pub(crate) type RowDigests = HashMap<i64, u32>;
+
+/// A key range of a source table, as it was when it was last read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SourceRange {
+    pub after: Option<i64>,
+    pub up_to: Option<i64>,
+    pub digest: Digest,
+    /// Packed until somebody asks: most ranges stay as they are.
+    rows: Vec<u8>,
+}
+
+const KEY_BYTES: usize = 8;
+const ROW_BYTES: usize = 12;
+
+impl SourceRange {
+    /// A range that has these rows now.
+    pub(crate) fn new((after, up_to): (Option<i64>, Option<i64>), digest: Digest, rows: &RowDigests) -> Self {
+        Self {
+            after,
+            up_to,
+            digest,
+            rows: packed(rows),
+        }
+    }
+
+    /// The scope of its keys.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope::Range {
+            after: self.after,
+            upto: self.up_to,
+        }
+    }
+
+    /// The keys whose rows are others than before, those that came, and apart from them those that are gone.
+    pub(crate) fn changes(&self, now: &RowDigests) -> Changes {
+        let before = unpacked(&self.rows);
+        let changed = now.iter().filter(|(key, digest)| before.get(key) != Some(digest));
+        let gone = before.keys().filter(|key| !now.contains_key(key));
+        let mut changes = Changes {
+            changed: changed.map(|(key, _)| *key).collect(),
+            gone: gone.copied().collect(),
+        };
+        changes.changed.sort_unstable();
+        changes.gone.sort_unstable();
+        changes
+    }
+
+    fn behind(before: Option<&Self>, row: &Model) -> Self {
+        Self {
+            after: before.and_then(|before| before.up_to),
+            up_to: (row.up_to != i64::MAX).then_some(row.up_to),
+            // What cannot be read differs from any other digest.
+            digest: row.digest.parse().unwrap_or_default(),
+            rows: row.row_digests.clone(),
+        }
+    }
+}
+
+/// What has changed in a range.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    pub changed: Vec<i64>,
+    pub gone: Vec<i64>,
+}
+
+/// The ranges of a table, ascending; none if nothing is remembered of it.
+pub(crate) async fn of_table<C: ConnectionTrait>(connection: &C, table: &str) -> Result<Vec<SourceRange>> {
+    let rows = Entity::find()
+        .filter(Column::SourceTable.eq(table))
+        .order_by_asc(Column::UpTo)
+        .all(connection)
+        .await;
+    let mut ranges: Vec<SourceRange> = Vec::new();
+    for row in rows.target(|| format!("reading what is remembered of {table}"))? {
+        ranges.push(SourceRange::behind(ranges.last(), &row));
+    }
+    Ok(ranges)
+}
+
+/// Puts `ranges` in the place of those that hold their keys.
+pub(crate) async fn replace<C: ConnectionTrait>(connection: &C, table: &str, ranges: &[SourceRange]) -> Result<()> {
+    let doing = || format!("remembering rows of {table}");
+    let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else {
+        return Ok(());
+    };
+    let mut old = Entity::delete_many().filter(Column::SourceTable.eq(table));
+    if let Some(after) = first.after {
+        old = old.filter(Column::UpTo.gt(after));
+    }
+    old = old.filter(Column::UpTo.lte(last.up_to.unwrap_or(i64::MAX)));
+    old.exec(connection).await.target(doing)?;
+    for range in ranges {
+        let row = ActiveModel {
+            source_table: Set(table.to_owned()),
+            up_to: Set(range.up_to.unwrap_or(i64::MAX)),
+            digest: Set(range.digest.to_string()),
+            row_digests: Set(range.rows.clone()),
+        };
+        let inserted = Entity::insert(row).exec_without_returning(connection).await;
+        inserted.target(doing)?;
+    }
+    Ok(())
+}
+
+fn packed(rows: &RowDigests) -> Vec<u8> {
+    let mut keys: Vec<i64> = rows.keys().copied().collect();
+    keys.sort_unstable();
+    let of_row = |key: i64| [&key.to_le_bytes()[..], &rows[&key].to_le_bytes()[..]].concat();
+    keys.into_iter().flat_map(of_row).collect()
+}
+
+fn unpacked(bytes: &[u8]) -> RowDigests {
+    let rows = bytes.chunks_exact(ROW_BYTES).filter_map(|row| {
+        let (key, digest) = row.split_at(KEY_BYTES);
+        Some((
+            i64::from_le_bytes(key.try_into().ok()?),
+            u32::from_le_bytes(digest.try_into().ok()?),
+        ))
+    });
+    rows.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::made_up;
+
+    fn range(after: Option<i64>, up_to: Option<i64>, rows: &[(i64, u32)]) -> SourceRange {
+        let digest = Digest {
+            rows: rows.len() as u64,
+            sum: 7,
+        };
+        SourceRange::new((after, up_to), digest, &rows.iter().copied().collect())
+    }
+
+    #[test]
+    fn changed_new_and_missing_rows_are_named() {
+        let before = range(None, None, &[(1, 10), (-2, 20), (3, 30)]);
+        let now = RowDigests::from([(1, 10), (-2, 21), (4, 40)]);
+        let expected = Changes {
+            changed: vec![-2, 4],
+            gone: vec![3],
+        };
+        assert_eq!(before.changes(&now), expected);
+        assert_eq!(
+            before.changes(&RowDigests::from([(1, 10), (-2, 20), (3, 30)])),
+            Changes::default()
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_is_read_back_range_by_range() {
+        let connection = made_up::database_of(Entity).await;
+        let first = range(None, Some(10), &[(i64::MIN, 1), (10, u32::MAX)]);
+        let last = range(Some(10), None, &[(11, 0), (i64::MAX, 2)]);
+        let all = [first.clone(), last.clone()];
+        replace(&connection, "book", &all).await.unwrap();
+        replace(&connection, "shelf", &[range(None, None, &[])]).await.unwrap();
+        assert_eq!(of_table(&connection, "book").await.unwrap(), all);
+        // A range is cut anew, and the others stay.
+        let parts = [range(Some(10), Some(20), &[(11, 5)]), range(Some(20), None, &[(21, 6)])];
+        replace(&connection, "book", &parts).await.unwrap();
+        let changed = range(None, Some(10), &[(10, 9)]);
+        replace(&connection, "book", std::slice::from_ref(&changed))
+            .await
+            .unwrap();
+        let expected = [changed, parts[0].clone(), parts[1].clone()];
+        assert_eq!(of_table(&connection, "book").await.unwrap(), expected);
+    }
+}

@@ -1,0 +1,95 @@
+//! What changed lookups move in totals that were added up with the values before: rows that look up a changed key are read
+//! again, and no others.
+
+use std::collections::HashSet;
+
+use sea_orm::sea_query::{Alias, Expr};
+
+use crate::declare::day_totals::{self, DayTotals};
+use crate::declare::lookup::{KeysFrom, Lookup, LookupKey, LookupScope, Lookups};
+use crate::declare::scope::{KEYS_A_STATEMENT, Scope};
+use crate::declare::table::Table;
+use crate::declare::totals::Totals;
+use crate::error::{Doing, Result};
+use crate::verify::totals::SourceTotals;
+
+/// From so many changed keys on it is less work to read the whole table.
+const MOST_KEYS: usize = 5_000;
+
+impl SourceTotals<'_> {
+    /// What `changed` keys of lookups move in the totals of the rows that lie outside of `scopes`: these were added up
+    /// with `before`. Nothing where that cannot be told, or is more work than reading all rows.
+    pub(crate) async fn moved_by(
+        &self,
+        table: &'static Table,
+        before: &Lookups,
+        changed: &[(&'static Lookup, Vec<LookupKey>)],
+        scopes: &[Scope],
+    ) -> Result<Option<DayTotals>> {
+        let mut moved = DayTotals::new();
+        let declared = table.totals.as_ref().zip(self.look.star.source(table.source_table));
+        let Some((totals, source_table)) = declared.filter(|_| table.is_told_by_page_key()) else {
+            return Ok(None);
+        };
+        let Some(looked_up) = looked_up_keys(totals, [before, &self.lookups], changed) else {
+            return Ok(None);
+        };
+        let doing = || format!("adding up {} again", table.source_table);
+        let mut seen = HashSet::new();
+        for (column, keys) in looked_up {
+            let column = &totals.columns[column];
+            let column = Expr::col((Alias::new(&column.table), column.name));
+            for scope in LookupScope::around(&keys, KEYS_A_STATEMENT, KEYS_A_STATEMENT) {
+                let select = totals
+                    .source_select(source_table)
+                    .cond_where(table.source_rows())
+                    .cond_where(scope.contains(&column))
+                    .to_owned();
+                for row in self.source.rows(&select).await.source(doing)?.iter() {
+                    let page_key = table.page_key_of(row).source(doing)?;
+                    if scopes.iter().any(|scope| scope.holds(page_key)) || !seen.insert(page_key) {
+                        continue;
+                    }
+                    let (mut then, mut now) = (DayTotals::new(), DayTotals::new());
+                    totals.add(row, before, &mut then);
+                    totals.add(row, &self.lookups, &mut now);
+                    day_totals::subtract_all(&mut moved, then);
+                    day_totals::add_all(&mut moved, now);
+                }
+            }
+        }
+        Ok(Some(moved))
+    }
+}
+
+/// In which columns of the totals' record which keys stand for which something else is found now; nothing if these are too
+/// many. `sides` are the lookups before and now.
+fn looked_up_keys(
+    totals: &Totals,
+    sides: [&Lookups; 2],
+    changed: &[(&'static Lookup, Vec<LookupKey>)],
+) -> Option<Vec<(usize, HashSet<LookupKey>)>> {
+    let mut found = Vec::new();
+    for need in &totals.needs {
+        let of_need = changed.iter().filter(|(lookup, _)| *lookup == need.lookup);
+        let mut keys: HashSet<LookupKey> = of_need.flat_map(|(_, keys)| keys.iter().cloned()).collect();
+        let mut keys_from = need.keys;
+        while let KeysFrom::Values(through) = keys_from {
+            // A lookup through others: the keys for which those have one of these values.
+            keys = sides
+                .iter()
+                .filter_map(|lookups| lookups.map(through))
+                .flat_map(|map| map.keys_of(&keys))
+                .collect();
+            keys_from = totals.needs.iter().find(|need| need.lookup == through)?.keys;
+        }
+        let KeysFrom::Column(column) = keys_from else {
+            continue;
+        };
+        if !keys.is_empty() {
+            found.push((column, keys));
+        }
+    }
+    let count: usize = found.iter().map(|(_, keys)| keys.len()).sum();
+    (count <= MOST_KEYS).then_some(found)
+}
