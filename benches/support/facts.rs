@@ -159,6 +159,7 @@ pub fn batches(table: &'static Table, cells: &[Value], rows: usize) -> Vec<Batch
         changed: Vec::new(),
         dates: None,
         days: BTreeSet::new(),
+        partitions: BTreeSet::new(),
         differences: Vec::new(),
         late: Late::new(),
         sums: None,

@@ -33,6 +33,7 @@ mod odd_schemas;
 mod official;
 mod page;
 mod page_check;
+mod partitions;
 mod preflight;
 mod properties;
 mod quarantine;

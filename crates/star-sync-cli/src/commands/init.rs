@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use chrono::Utc;
 use serde::Serialize;
 use star_sync::changes::identity::{self, SourceColumns};
+use star_sync::declare::partition::Partition;
 use star_sync::declare::star::{Star, Years};
 use star_sync::source::open_work::OpenWork;
 use star_sync::source::{Source, check};
 use star_sync::target::bookkeeping::history::{self, Status};
-use star_sync::target::bookkeeping::state;
+use star_sync::target::bookkeeping::{partition, state};
 use star_sync::target::sqlite::lock::Lock;
 use star_sync::target::{Creation, Target, WouldCreate, calendar, check_writable, open_to_read};
 
@@ -178,6 +179,9 @@ async fn fill(star: &Star, target: &Target, years: Years, identity: &str, creati
     let changed = states > 0 || days > 0 || *creation != Creation::Unchanged;
     if changed {
         let run_id = history::begin_run(&transaction, "init", Utc::now(), identity).await?;
+        if let Some(calendar) = star.calendar.as_ref().filter(|_| days > 0) {
+            partition::note(&transaction, calendar.table, Partition::WHOLE, run_id).await?;
+        }
         history::finish_run(&transaction, run_id, Status::Done, None).await?;
         transaction.commit().await.target(|| "committing".to_owned())?;
     }

@@ -10,6 +10,7 @@ use tracing::info;
 use crate::changes::affected::Changes;
 use crate::changes::detect::Deltas;
 use crate::changes::pass::Pass;
+use crate::declare::partition::Partition;
 use crate::declare::period::Period;
 use crate::declare::row::HeldRow;
 use crate::declare::scope::Scope;
@@ -23,6 +24,7 @@ use crate::pipeline::read::{LookupPlan, Reader};
 use crate::pipeline::snapshot_lookups::SnapshotLookups;
 use crate::pipeline::write::{Commits, Writer};
 use crate::pipeline::{self, Jobs, Pipeline};
+use crate::target::bookkeeping::partition;
 use crate::target::{TargetReader, calendar, statement};
 
 /// A snapshot is one connection: while one reader waits for the source, the other reads the target.
@@ -186,6 +188,9 @@ impl<'a> Applier<'a> {
             for delete in statement::deletes(table, &keys) {
                 let deleted = self.pass.transaction.execute(&delete).await;
                 deleted.target(|| format!("deleting from {}", table.name))?;
+            }
+            if !keys.is_empty() {
+                partition::note(&*self.pass.transaction, table.name, Partition::WHOLE, self.pass.run_id).await?;
             }
             let outcome = self.outcomes.entry(table.name).or_default();
             outcome.counts.deleted += keys.len() as u64;

@@ -11,6 +11,7 @@ pub mod integer;
 pub mod lookup;
 mod mistakes;
 pub(crate) mod packed_totals;
+pub mod partition;
 pub mod period;
 pub mod personal;
 pub mod rejection;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use sea_orm::Value;
 
 use crate::declare::lookup::LookupKey;
+use crate::declare::partition::{Partition, Partitioning};
 use crate::declare::rejection::Reject;
 use crate::declare::row::{Columns, HeldRow, key_part, key_text, order, text};
 use crate::declare::table::{Kind, Table};
@@ -150,12 +151,45 @@ impl Day {
     }
 }
 
+/// The partitions of rows that differ.
+struct PartitionNotes {
+    by: Option<usize>,
+    changed: BTreeSet<Partition>,
+    /// The last one that was added: most come many times, one after the other.
+    last: Option<Partition>,
+}
+
+impl PartitionNotes {
+    fn new(table: &Table) -> Self {
+        Self {
+            by: match table.partitioning() {
+                Partitioning::Whole => None,
+                Partitioning::ByMonth { date_column } => Some(table.position(date_column)),
+            },
+            changed: BTreeSet::new(),
+            last: None,
+        }
+    }
+
+    fn add(&mut self, cells: &[Value]) {
+        let partition = self.by.map_or(Partition::WHOLE, |position| match cells[position] {
+            Value::Int(Some(date_key)) => Partition::of_date(date_key),
+            _ => Partition::WITHOUT_DATE,
+        });
+        if self.last != Some(partition) {
+            self.changed.insert(partition);
+            self.last = Some(partition);
+        }
+    }
+}
+
 /// What the rows that differ come down to.
 struct Found<'a> {
     table: &'a Table,
     described: usize,
     date_positions: Vec<usize>,
     day: Day,
+    partitions: PartitionNotes,
     published_positions: Vec<usize>,
     changed: Vec<i64>,
     republished: Vec<i64>,
@@ -173,6 +207,7 @@ impl<'a> Found<'a> {
             described,
             date_positions: table.positions(&table.date_columns),
             day: Day::of(table),
+            partitions: PartitionNotes::new(table),
             published_positions: table
                 .publishes
                 .iter()
@@ -206,6 +241,7 @@ impl<'a> Found<'a> {
             self.republished.push(page_key);
         }
         for cells in [source, target].into_iter().flatten() {
+            self.partitions.add(cells);
             let date = |position: usize| match cells[position] {
                 Value::Int(date) => date,
                 _ => None,
@@ -258,6 +294,7 @@ impl<'a> Found<'a> {
             republished: self.republished,
             dates: self.dates,
             days: self.days,
+            partitions: self.partitions.changed,
             differences: self.differences,
             late: Late::new(),
             sums: None,
@@ -293,4 +330,29 @@ fn order_of_keys(positions: &[usize], one: &[Value], other: &[Value]) -> Orderin
         .iter()
         .map(|&position| order(&one[position], &other[position]));
     parts.fold(Ordering::Equal, Ordering::then)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn notes(by: Option<usize>, dates: &[Option<i32>]) -> Vec<i32> {
+        let mut notes = PartitionNotes {
+            by,
+            changed: BTreeSet::new(),
+            last: None,
+        };
+        for date_key in dates {
+            notes.add(&[Value::Int(*date_key)]);
+        }
+        notes.changed.into_iter().map(Partition::number).collect()
+    }
+
+    #[test]
+    fn a_changed_row_is_noted_at_the_month_that_it_is_in() {
+        let dates = [Some(20_050_731), Some(20_050_524), Some(20_050_501), None];
+        assert_eq!(notes(Some(0), &dates), [0, 200_505, 200_507]);
+        assert_eq!(notes(None, &dates), [0]);
+        assert_eq!(notes(None, &[]), Vec::<i32>::new());
+    }
 }

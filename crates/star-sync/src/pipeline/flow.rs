@@ -8,6 +8,7 @@ use serde::Serialize;
 use tracing::info;
 
 use crate::declare::lookup::{LookupKey, Lookups};
+use crate::declare::partition::Partition;
 use crate::declare::rejection::Reject;
 use crate::declare::row::{Columns, HeldRow, key_part};
 use crate::declare::scope::Scope;
@@ -105,6 +106,8 @@ pub struct Batch {
     pub dates: Option<(i32, i32)>,
     /// The days at which those rows count in their table's totals.
     pub days: BTreeSet<i32>,
+    /// The partitions that those rows are, or were, in.
+    pub partitions: BTreeSet<Partition>,
     /// Some of the rows that differ, where they are asked for.
     pub differences: Vec<Difference>,
     /// Rows of dimensions that have to be fetched first: then nothing of the batch is written.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, Value};
 
 use crate::declare::date_key;
+use crate::declare::partition::Partition;
 use crate::declare::row::{Columns, integer, key_text};
 use crate::declare::scope::Scope;
 use crate::declare::star::{Star, Years};
@@ -13,6 +14,7 @@ use crate::declare::table::{Kind, RowIdentity, Table, TargetPageKey, WHOLE_TABLE
 use crate::error::{Doing, Result};
 use crate::pipeline::flow::{Batch, BatchCounts, Outcomes, RowKey, Updates};
 use crate::target::bookkeeping::history::{self, RunCounts};
+use crate::target::bookkeeping::partition::ChangedPartitions;
 use crate::target::bookkeeping::{reject, target_table};
 use crate::target::{self, calendar, statement};
 
@@ -44,6 +46,7 @@ pub struct Writer {
     kept: HashMap<(&'static str, Columns, usize), String>,
     years: Years,
     intervals: HashMap<&'static str, FinishedIntervals>,
+    changed_partitions: ChangedPartitions,
     outcomes: Outcomes,
 }
 
@@ -71,6 +74,7 @@ impl Writer {
             kept: HashMap::new(),
             years,
             intervals: HashMap::new(),
+            changed_partitions: ChangedPartitions::default(),
             outcomes: BTreeMap::new(),
         }
     }
@@ -97,14 +101,15 @@ impl Writer {
         let table = batch.job.table;
         let doing = || format!("writing {}, {}", table.name, batch.job.scope);
         if let Some((first, last)) = batch.dates {
-            calendar::extend(
-                &*transaction,
-                self.star.calendar.as_ref(),
-                &mut self.years,
-                (date_key::year(first), date_key::year(last)),
-            )
-            .await?;
+            let calendar = self.star.calendar.as_ref();
+            let years = (date_key::year(first), date_key::year(last));
+            let days = calendar::extend(&*transaction, calendar, &mut self.years, years).await?;
+            if let Some(calendar) = calendar.filter(|_| days > 0) {
+                self.changed_partitions.add(calendar.table, [Partition::WHOLE]);
+            }
         }
+        self.changed_partitions
+            .add(table.name, std::mem::take(&mut batch.partitions));
         let quarantined = reject::of_scope(&*transaction, table, &batch.job.scope).await?;
         let returning = reject::keys_of_returning(table, &quarantined, &batch.rejects);
         for mut cells in std::mem::take(&mut batch.inserts) {
@@ -189,6 +194,9 @@ impl Writer {
 
     /// Commits what is open, if it is the writer's to commit, and tells what was done.
     pub async fn finish(mut self) -> Result<Outcomes> {
+        if let Commits::ByTheRun(transaction) = &self.commits {
+            self.changed_partitions.note(&**transaction, self.run_id).await?;
+        }
         self.commit().await?;
         Ok(self.outcomes)
     }
@@ -215,6 +223,7 @@ impl Writer {
                 target_table::note_loaded(&*transaction, table, upto).await?;
             }
         }
+        self.changed_partitions.note(&*transaction, self.run_id).await?;
         // So the history tells of a load that is stopped, or dies, what it has written.
         let counts = std::mem::take(&mut self.counts_since_commit);
         let counts = RunCounts {

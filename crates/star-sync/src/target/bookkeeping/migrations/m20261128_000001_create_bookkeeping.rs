@@ -1,5 +1,6 @@
 //! What the sync remembers: the state of each source table, the history of runs with the watermarks that each reached, the
-//! last success of each command, verified key ranges, source rows that are only looked up, quarantined rows, and which source it is.
+//! last success of each command, verified key ranges, source rows that are only looked up, quarantined rows, which source it
+//! is, changed partitions, and lakes.
 
 use sea_orm_migration::{prelude::*, schema::*};
 
@@ -28,7 +29,7 @@ impl MigrationTrait for Migration {
     }
 }
 
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 11] = [
     "sync_state",
     "sync_target_table",
     "sync_run",
@@ -38,6 +39,8 @@ const TABLES: [&str; 9] = [
     "sync_source_rows",
     "sync_reject",
     "sync_source",
+    "sync_partition",
+    "sync_publication",
 ];
 
 fn tables() -> Vec<TableCreateStatement> {
@@ -128,6 +131,20 @@ fn tables() -> Vec<TableCreateStatement> {
             .col(string("columns"))
             .col(big_integer("digest_seed"))
             .col(string_null("table_columns"))
+            .to_owned(),
+        Table::create()
+            .table("sync_partition")
+            .col(string("target_table"))
+            .col(integer("partition"))
+            .col(big_integer("last_run"))
+            .primary_key(Index::create().col("target_table").col("partition"))
+            .to_owned(),
+        Table::create()
+            .table("sync_publication")
+            .col(string("lake").primary_key())
+            .col(string("writer"))
+            .col(big_integer_null("run_id"))
+            .col(date_time_null("published"))
             .to_owned(),
     ]
 }

@@ -19,6 +19,8 @@ mod tests {
 
     use crate::made_up;
     use crate::target::bookkeeping::history::sync_run;
+    use crate::target::bookkeeping::partition::sync_partition;
+    use crate::target::bookkeeping::publication::sync_publication;
     use crate::target::bookkeeping::reject::sync_reject;
     use crate::target::bookkeeping::source_record::sync_source;
     use crate::target::bookkeeping::source_rows::sync_source_rows;
@@ -59,6 +61,8 @@ mod tests {
         create(&by_entities, sync_source_rows::Entity).await;
         create(&by_entities, sync_reject::Entity).await;
         create(&by_entities, sync_source::Entity).await;
+        create(&by_entities, sync_partition::Entity).await;
+        create(&by_entities, sync_publication::Entity).await;
         assert_eq!(shape(&migrated).await, shape(&by_entities).await);
         Steps(Vec::new).down(&migrated, None).await.unwrap();
         assert_eq!(shape(&migrated).await, Vec::<String>::new());

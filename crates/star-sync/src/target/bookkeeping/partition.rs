@@ -1,0 +1,129 @@
+//! Which partitions of the star's tables changed, and in which run: noted in the transaction that commits the rows, so that
+//! a publication finds what to write anew. A row that goes, or that moves to another month, is noted where it was, too.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+
+use crate::declare::partition::Partition;
+use crate::error::{Doing, Result};
+use sync_partition::{ActiveModel, Column, Entity};
+
+pub(crate) mod sync_partition {
+    //! One row a partition; they are kept for ever.
+    use sea_orm::entity::prelude::*;
+
+    /// A partition of a table that has, or had, rows.
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "sync_partition")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub target_table: String,
+        /// A month as YYYYMM; 0 for a table that is not divided, and for rows without a date.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub partition: i32,
+        /// The run that last changed a row of it.
+        pub last_run: i64,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Partitions by table.
+pub type Partitions = BTreeMap<String, BTreeSet<Partition>>;
+
+/// Partitions whose rows a run has changed, of which some have been noted already.
+#[derive(Default)]
+pub(crate) struct ChangedPartitions {
+    noted: BTreeSet<(&'static str, Partition)>,
+    pending: BTreeSet<(&'static str, Partition)>,
+}
+
+impl ChangedPartitions {
+    pub(crate) fn add(&mut self, table: &'static str, partitions: impl IntoIterator<Item = Partition>) {
+        let partitions = partitions.into_iter().map(|partition| (table, partition));
+        self.pending
+            .extend(partitions.filter(|partition| !self.noted.contains(partition)));
+    }
+
+    /// Notes those that are pending, in the transaction that changes their rows.
+    pub(crate) async fn note<C: ConnectionTrait>(&mut self, connection: &C, run_id: i64) -> Result<()> {
+        let mut pending = std::mem::take(&mut self.pending);
+        for (table, partition) in &pending {
+            note(connection, table, *partition, run_id).await?;
+        }
+        self.noted.append(&mut pending);
+        Ok(())
+    }
+}
+
+/// Notes that a run has changed rows of a partition.
+pub async fn note<C: ConnectionTrait>(connection: &C, table: &str, partition: Partition, run_id: i64) -> Result<()> {
+    let row = ActiveModel {
+        target_table: Set(table.to_owned()),
+        partition: Set(partition.number()),
+        last_run: Set(run_id),
+    };
+    let again = OnConflict::columns([Column::TargetTable, Column::Partition])
+        .update_column(Column::LastRun)
+        .to_owned();
+    Entity::insert(row)
+        .on_conflict(again)
+        .exec_without_returning(connection)
+        .await
+        .target(|| format!("noting a partition of {table}"))?;
+    Ok(())
+}
+
+/// The partitions that runs after this one have changed; all there are after run 0.
+pub async fn changed_after<C: ConnectionTrait>(connection: &C, run_id: i64) -> Result<Partitions> {
+    let rows = Entity::find()
+        .filter(Column::LastRun.gt(run_id))
+        .all(connection)
+        .await
+        .target(|| "reading sync_partition".to_owned())?;
+    let mut partitions = Partitions::new();
+    for row in rows {
+        let partition = Partition::from_number(row.partition);
+        partitions.entry(row.target_table).or_default().insert(partition);
+    }
+    Ok(partitions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::made_up;
+
+    #[tokio::test]
+    async fn a_partition_is_known_by_the_run_that_changed_it_last() {
+        let connection = made_up::database_of(Entity).await;
+        let (may, june) = (Partition::of_date(20_050_524), Partition::of_date(20_050_601));
+        let mut changed = ChangedPartitions::default();
+        changed.add("fact_loan", [may, june]);
+        changed.add("dim_book", [Partition::WHOLE]);
+        changed.note(&connection, 1).await.unwrap();
+        let mut changed = ChangedPartitions::default();
+        changed.add("fact_loan", [june]);
+        changed.note(&connection, 2).await.unwrap();
+        changed.add("fact_loan", [june]);
+        assert!(changed.pending.is_empty());
+
+        let after = async |run| {
+            let changed = changed_after(&connection, run).await.unwrap();
+            let numbers = changed.into_iter().flat_map(|(table, partitions)| {
+                let numbered = partitions.into_iter().map(Partition::number);
+                numbered.map(move |number| (table.clone(), number))
+            });
+            Vec::from_iter(numbers)
+        };
+        let loan = |number| ("fact_loan".to_owned(), number);
+        let book = ("dim_book".to_owned(), 0);
+        assert_eq!(after(0).await, [book, loan(200_505), loan(200_506)]);
+        assert_eq!(after(1).await, [loan(200_506)]);
+        assert_eq!(after(2).await, []);
+    }
+}

@@ -1,0 +1,108 @@
+//! The lakes that the star is published to, each with its last publication.
+
+use chrono::{DateTime, Utc};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, QueryOrder};
+use serde::Serialize;
+
+use crate::error::{Doing, Result};
+use crate::target::bookkeeping::partition;
+use crate::target::bookkeeping::time::{self, stored};
+use sync_publication::{ActiveModel, Column, Entity};
+
+pub(crate) mod sync_publication {
+    //! One row a lake.
+    use sea_orm::entity::prelude::*;
+
+    /// A lake, and what was last published to it.
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "sync_publication")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub lake: String,
+        /// What tells this star's publications from those of any other program or star.
+        pub writer: String,
+        /// The run that the lake holds; NULL until the first publication has finished.
+        pub run_id: Option<i64>,
+        pub published: Option<DateTime>,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// A lake, and what was last published to it.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult, Serialize)]
+pub struct Publication {
+    pub lake: String,
+    #[serde(skip)]
+    pub writer: String,
+    /// The run that the lake holds, once a publication has finished.
+    pub run_id: Option<i64>,
+    #[serde(serialize_with = "time::serialize_option")]
+    pub published: Option<DateTime<Utc>>,
+}
+
+/// All lakes, by name.
+pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<Vec<Publication>> {
+    let lakes = Entity::find().order_by_asc(Column::Lake);
+    let lakes = lakes.into_model().all(connection).await;
+    lakes.target(|| "reading sync_publication".to_owned())
+}
+
+/// How many partitions have changed since the publication.
+pub async fn backlog<C: ConnectionTrait>(connection: &C, publication: &Publication) -> Result<usize> {
+    let changed = partition::changed_after(connection, publication.run_id.unwrap_or(0)).await?;
+    Ok(changed.values().map(std::collections::BTreeSet::len).sum())
+}
+
+/// Remembers a lake and its last publication.
+pub async fn save<C: ConnectionTrait>(connection: &C, publication: &Publication) -> Result<()> {
+    let row = ActiveModel {
+        lake: Set(publication.lake.clone()),
+        writer: Set(publication.writer.clone()),
+        run_id: Set(publication.run_id),
+        published: Set(publication.published.map(stored)),
+    };
+    let again = OnConflict::column(Column::Lake)
+        .update_columns([Column::Writer, Column::RunId, Column::Published])
+        .to_owned();
+    Entity::insert(row)
+        .on_conflict(again)
+        .exec_without_returning(connection)
+        .await
+        .target(|| "writing sync_publication".to_owned())?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::declare::partition::Partition;
+    use crate::made_up;
+    use crate::target::bookkeeping::partition::sync_partition;
+
+    #[tokio::test]
+    async fn the_backlog_of_a_lake_is_what_changed_since_its_own_publication() {
+        let connection = made_up::database_of(Entity).await;
+        made_up::create(&connection, sync_partition::Entity).await;
+        let lake = |lake: &str, run_id| Publication {
+            lake: lake.to_owned(),
+            writer: "-".to_owned(),
+            run_id,
+            published: run_id.map(|_| DateTime::UNIX_EPOCH),
+        };
+        for publication in [lake("near", Some(1)), lake("far", None), lake("near", Some(2))] {
+            save(&connection, &publication).await.unwrap();
+        }
+        for (month, run) in [(20_050_501, 1), (20_050_601, 2), (20_050_701, 3)] {
+            let partition = Partition::of_date(month);
+            partition::note(&connection, "fact_loan", partition, run).await.unwrap();
+        }
+        let lakes = load(&connection).await.unwrap();
+        assert_eq!(lakes, [lake("far", None), lake("near", Some(2))]);
+        assert_eq!(backlog(&connection, &lakes[0]).await.unwrap(), 3);
+        assert_eq!(backlog(&connection, &lakes[1]).await.unwrap(), 1);
+    }
+}
