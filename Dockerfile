@@ -8,7 +8,7 @@ COPY . .
 # The cached target folder is gone after this step, so what is wanted of it is copied out within it.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
-    cargo build --release --locked --bin sakila-sync \
+    cargo build --release --locked --features lake --bin sakila-sync \
     && install -D target/release/sakila-sync /out/sakila-sync \
     && install -d /out/data
 

@@ -31,7 +31,10 @@ fn every_code_of_an_error_is_documented() {
         .iter()
         .map(|code| row(code.name(), code.meaning()));
     let own = ErrorCode::ALL.iter().map(|code| row(code.name(), code.meaning()));
-    let codes: BTreeSet<String> = engine.chain(cli).chain(own).collect();
+    let lake = star_sync_lake::Code::ALL
+        .iter()
+        .map(|code| row(code.name(), code.meaning()));
+    let codes: BTreeSet<String> = engine.chain(cli).chain(own).chain(lake).collect();
     let documented = rows("Error codes");
     assert_eq!(documented.iter().cloned().collect::<BTreeSet<_>>(), codes);
     assert_eq!(documented.len(), codes.len(), "a code is listed twice");

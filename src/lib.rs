@@ -40,6 +40,7 @@ pub fn program() -> Program {
             "SOAK_SCALE",
             "SOAK_SECONDS",
             "TRANSCRIPTS",
+            "LAKE_PYTHON",
         ],
         commands: vec![seed::command(), demo::command()],
     }

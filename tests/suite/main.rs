@@ -25,6 +25,7 @@ mod few_threads;
 mod identity;
 mod json;
 mod kills;
+mod lake;
 mod loads;
 mod markers;
 mod memory;

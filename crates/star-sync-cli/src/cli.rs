@@ -215,6 +215,16 @@ pub enum Command {
         after_help = "Examples:\n  {program} copy /srv/reports/star.db\n  {program} copy /srv/reports/star.db --mode 0644 --without personal"
     )]
     Copy(Copy),
+    /// Publish the star to a lake, as Delta tables that Spark, DuckDB, ClickHouse and others read
+    ///
+    /// The months of the facts, and the other tables, that have changed since the last publication are written as Parquet
+    /// files, and replaced in one step per table. The lake is a folder, or a bucket of S3 with credentials from the usual
+    /// AWS variables. The source is not contacted. Until the publication has ended, runs on the target are refused.
+    #[cfg(feature = "lake")]
+    #[command(
+        after_help = "Examples:\n  {program} publish --lake /srv/lake\n  {program} publish --lake s3://bucket/star --without personal\n  {program} publish --lake /srv/lake --check"
+    )]
+    Publish(Publish),
     /// Print shell completions
     #[command(
         display_order = 997,
@@ -319,6 +329,57 @@ pub struct Incremental {
 
     #[command(flatten)]
     pub notifications: Notifications,
+
+    #[cfg(feature = "lake")]
+    #[command(flatten)]
+    pub publish: PublishTo,
+}
+
+/// A publication.
+#[cfg(feature = "lake")]
+#[derive(Debug, Args)]
+pub struct Publish {
+    /// The lake: a folder, or s3://BUCKET/PREFIX
+    #[arg(long, env = "{ENV}_LAKE", value_name = "URL")]
+    pub lake: String,
+
+    /// Compare the lake with the target and write nothing; exit code 1 on a mismatch
+    #[arg(long, conflicts_with_all = ["vacuum", "force"])]
+    pub check: bool,
+
+    /// Then delete files that no version names which was current within --retain
+    #[arg(long)]
+    pub vacuum: bool,
+
+    /// With --vacuum: how long readers of an older version may need its files
+    #[arg(long, value_name = "TIME", value_parser = retention, default_value = "7d")]
+    pub retain: Duration,
+
+    /// Publish in spite of a mismatch, and replace what another target or program has written to the lake
+    #[arg(long)]
+    pub force: bool,
+
+    /// Leave out declared personal data: `personal` for all of it, or names of columns
+    #[arg(long, env = "{ENV}_LAKE_WITHOUT", value_name = "COLUMN", value_delimiter = ',')]
+    pub without: Vec<String>,
+}
+
+/// Publications between runs.
+#[cfg(feature = "lake")]
+#[derive(Debug, Args)]
+pub struct PublishTo {
+    /// With --publish-every: the lake, a folder or s3://BUCKET/PREFIX; see the command publish
+    #[arg(long, env = "{ENV}_LAKE", value_name = "URL")]
+    pub lake: Option<String>,
+
+    /// With --every: publish to --lake, too, after a run at least so long after the last time
+    #[arg(long, env = "{ENV}_PUBLISH_EVERY", value_name = "SECONDS", value_parser = interval,
+          requires_all = ["every", "lake"])]
+    pub publish_every: Option<Duration>,
+
+    /// With --lake: leave out declared personal data, `personal` for all of it, or names of columns
+    #[arg(long, env = "{ENV}_LAKE_WITHOUT", value_name = "COLUMN", value_delimiter = ',')]
+    pub lake_without: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -449,6 +510,8 @@ impl Command {
             Self::Repair(arguments) => (!arguments.dry_run).then_some(&arguments.notifications),
             Self::Validate(arguments) => Some(&arguments.notifications),
             Self::Copy(arguments) => Some(&arguments.notifications),
+            #[cfg(feature = "lake")]
+            Self::Publish(_) => None,
             Self::Init(_) | Self::Status(_) | Self::Explain(_) | Self::Completions { .. } | Self::Man { .. } => None,
         }
     }
@@ -520,6 +583,16 @@ pub(crate) fn pause(text: &str) -> Result<Duration, String> {
         Err(_) => humantime::parse_duration(text)
             .map_err(|_| "expected a number of seconds, or one with its unit, as in 30s, 500ms or 2m".to_owned()),
     }
+}
+
+/// A time up to which files of older versions are remembered.
+#[cfg(feature = "lake")]
+fn retention(text: &str) -> Result<Duration, String> {
+    const LONGEST: Duration = Duration::from_hours(30 * 24);
+    pause(text).and_then(|time| match time {
+        time if time > LONGEST => Err("expected at most 30d: older versions are forgotten".to_owned()),
+        time => Ok(time),
+    })
 }
 
 /// Permissions that let the owner read the file and no other account write it.

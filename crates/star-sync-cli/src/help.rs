@@ -33,7 +33,7 @@ const NAMED: [&str; 5] = ["source", "target", "workers", "json", "quiet"];
 /// that they can be called one after the other with the same options.
 fn ignored_by(command: &str) -> Vec<&'static str> {
     match command {
-        "copy" => [OF_LOADS.as_slice(), &["source", "read_timeout", "retry_for"]].concat(),
+        "copy" | "publish" => [OF_LOADS.as_slice(), &["source", "read_timeout", "retry_for"]].concat(),
         "completions" | "man" => ALL.to_vec(),
         _ => Vec::new(),
     }

@@ -57,6 +57,8 @@ impl Work {
         match command {
             Command::Completions { .. } | Command::Man { .. } => Self::Printing,
             Command::Init(_) | Command::Status(_) | Command::Copy(_) => Self::Statements,
+            #[cfg(feature = "lake")]
+            Command::Publish(_) => Self::Statements,
             Command::Incremental(_) | Command::Explain(_) => Self::Snapshot,
             Command::FullLoad(_) | Command::Repair(_) | Command::Validate(_) => Self::Pages,
         }

@@ -65,7 +65,7 @@ source_record! {
 }
 
 pub fn table() -> Table {
-    Table::dimension::<Entity, _>(map)
+    Table::dimension::<Entity, _>(map).fixed_point([Column::RentalRate, Column::ReplacementCost], 2)
 }
 
 fn map(film: Film, _: &Lookups) -> Result<ActiveModel, Rejection> {

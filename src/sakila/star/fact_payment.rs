@@ -99,6 +99,7 @@ pub fn table() -> Table {
             || fixed_point::whole_of_real(Column::Amount, CENTS.decimals),
         )
         .totals(totals())
+        .fixed_point([Column::Amount], 2)
 }
 
 /// Money, in whole cents.

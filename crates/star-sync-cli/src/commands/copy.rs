@@ -78,7 +78,7 @@ pub(crate) async fn after_run(session: &Session, arguments: &CopyTo, is_mismatch
 }
 
 /// The personal columns that are named.
-fn left_out(star: &Star, names: &[String]) -> Result<Vec<PersonalColumn>> {
+pub(crate) fn left_out(star: &Star, names: &[String]) -> Result<Vec<PersonalColumn>> {
     star.personal_columns_named(names).map_err(|unknown| {
         let declared = star.personal_columns();
         let columns: Vec<String> = declared.iter().map(ToString::to_string).collect();

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use star_sync::metrics;
 use star_sync::target::bookkeeping::history::Status;
 use tokio::time::MissedTickBehavior;
+#[cfg(feature = "lake")]
+use tracing::debug;
 use tracing::{info, warn};
 
 use super::load::{self, Load};
@@ -26,6 +28,8 @@ pub(crate) async fn run(session: &Session, arguments: &Incremental, every: Durat
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut failures = 0;
     let mut validated = Instant::now();
+    #[cfg(feature = "lake")]
+    let mut published: Option<Instant> = None;
     info!(every = ?every, "running until stopped");
     loop {
         tokio::select! {
@@ -39,6 +43,17 @@ pub(crate) async fn run(session: &Session, arguments: &Incremental, every: Durat
             .map(|report| report.status);
         run.write_metrics();
         run.disconnect().await;
+        #[cfg(feature = "lake")]
+        if let (Ok(Status::Done), Some(pace)) = (&result, arguments.publish.publish_every) {
+            if published.is_none_or(|published| published.elapsed() >= pace) {
+                published = Some(Instant::now());
+                let published = super::publish::after_run(&session.again(), &arguments.publish).await;
+                result = published.and(result);
+            } else if let Err(error) = super::publish::tell_backlog(session, &arguments.publish).await {
+                debug!(%error, "the backlog of the lake is not known");
+            }
+            run.write_metrics();
+        }
         if let (Ok(Status::Done), Some(pace)) = (&result, arguments.validate_every)
             && validated.elapsed() >= pace
         {

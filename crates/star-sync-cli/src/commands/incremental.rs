@@ -11,6 +11,8 @@ pub(crate) async fn run(session: &Session, arguments: &Incremental) -> Result<u8
         verify_budget: arguments.verify_budget,
     };
     copy::check(session.star(), &arguments.copy)?;
+    #[cfg(feature = "lake")]
+    super::publish::check_settings(session, &arguments.publish)?;
     match arguments.every {
         Some(every) => forever::run(session, arguments, every, load).await,
         None => load::run(session, "incremental", load, Some(&arguments.copy)).await,

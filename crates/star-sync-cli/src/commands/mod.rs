@@ -40,6 +40,8 @@ mod init;
 mod load;
 mod manual;
 mod notify;
+#[cfg(feature = "lake")]
+mod publish;
 mod repair;
 mod retry;
 mod signals;
@@ -70,6 +72,7 @@ pub struct Session {
 }
 
 /// What is to be done: one of the commands that all programs have, or one of the program's own.
+#[allow(clippy::large_enum_variant, reason = "there is one of it in a process")]
 pub(crate) enum Task {
     Own(Command),
     Extra(&'static ExtraCommand, ArgMatches),
@@ -122,6 +125,8 @@ impl Task {
             Command::Validate(arguments) => validate::run(session, arguments).await,
             Command::Status(arguments) => session.unless_stopped(status::run(session, arguments)).await,
             Command::Copy(arguments) => session.unless_stopped(copy::run(session, arguments)).await,
+            #[cfg(feature = "lake")]
+            Command::Publish(arguments) => session.unless_stopped(publish::run(session, arguments)).await,
             Command::Completions { shell } => manual::completions(session.program, *shell),
             Command::Man { command } => manual::page(session.program, command),
         }
@@ -194,6 +199,8 @@ fn name(command: &Command) -> &'static str {
         Command::Validate(_) => "validate",
         Command::Status(_) => "status",
         Command::Copy(_) => "copy",
+        #[cfg(feature = "lake")]
+        Command::Publish(_) => "publish",
         Command::Completions { .. } => "completions",
         Command::Man { .. } => "man",
     }

@@ -35,6 +35,10 @@ pub(crate) fn hint(command: &Command) -> &'static str {
         Command::Repair(arguments) if arguments.dry_run => DRY_RUN,
         Command::Incremental(_) | Command::Repair(_) => NOTHING_KEPT,
         Command::Copy(_) => "nothing was changed, and the copy from before is as it was; run the command again",
+        #[cfg(feature = "lake")]
+        Command::Publish(_) => {
+            "tables that were published stay so, all others are as they were before; run the command again"
+        }
         Command::Explain(_)
         | Command::Validate(_)
         | Command::Status(_)

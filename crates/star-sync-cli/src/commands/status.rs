@@ -13,6 +13,7 @@ use star_sync::declare::star::Star;
 use star_sync::source::open_work::OpenWork;
 use star_sync::source::{Source, check};
 use star_sync::target::bookkeeping::history::{self, Run, Status};
+use star_sync::target::bookkeeping::publication::{self, Publication};
 use star_sync::target::bookkeeping::reject::{self, QuarantinedRow};
 use star_sync::target::bookkeeping::source_record::{self, ColumnChanges, SourceRecord};
 use star_sync::target::bookkeeping::state::{self, SourceState, States};
@@ -59,6 +60,16 @@ struct Report {
     runs: Vec<Run>,
     rejects: BTreeMap<String, u64>,
     some_rejects: Vec<QuarantinedRow>,
+    /// The lakes that the target was published to.
+    lakes: Vec<LakeStatus>,
+}
+
+/// A lake, with what has changed since its last publication.
+#[derive(Serialize)]
+struct LakeStatus {
+    #[serde(flatten)]
+    publication: Publication,
+    backlog_partitions: usize,
 }
 
 /// With --indexes: nothing but what the source lacks.
@@ -156,6 +167,7 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
         runs: kept.runs,
         rejects: kept.rejects,
         some_rejects: kept.some_rejects,
+        lakes: kept.lakes,
     };
     let text = text(&report, session.program.name());
     session.output.result("status", session.seconds(), &report, &text)?;
@@ -201,6 +213,7 @@ struct Kept {
     some_rejects: Vec<QuarantinedRow>,
     last_success: Option<DateTime<Utc>>,
     runs: Vec<Run>,
+    lakes: Vec<LakeStatus>,
 }
 
 impl Kept {
@@ -220,7 +233,15 @@ impl Kept {
         for source_table in rejects.keys() {
             some_rejects.extend(reject::some(&target, source_table, SHOWN).await?);
         }
+        let mut lakes = Vec::new();
+        for publication in publication::load(&target).await? {
+            lakes.push(LakeStatus {
+                backlog_partitions: publication::backlog(&target, &publication).await?,
+                publication,
+            });
+        }
         let kept = Self {
+            lakes,
             states: state::load(&target).await?,
             loaded_from: source_record::load(&target).await?,
             table_columns: source_record::table_columns(&target).await?,
@@ -347,6 +368,23 @@ fn text(report: &Report, program: &str) -> String {
                 reject.key, reject.code, reject.reason, reject.run_id
             );
         }
+    }
+    for lake in &report.lakes {
+        let LakeStatus {
+            publication,
+            backlog_partitions,
+        } = lake;
+        let published = publication.run_id.zip(publication.published);
+        let published = published.map_or_else(
+            || "no publication has finished".to_owned(),
+            |(run, published)| format!("run {run}, published {}", time::text(published)),
+        );
+        let _ = writeln!(
+            text,
+            "\nlake {}: {published}; {} partitions changed since",
+            publication.lake,
+            human::grouped(*backlog_partitions as u64)
+        );
     }
     let next = next::after_status(report.loaded, mismatch.is_some());
     text.push_str(&next::line(program, next));

@@ -109,6 +109,7 @@ impl Table {
             sums: vec![],
             totals: None,
             personal: vec![],
+            decimals: vec![],
             selected,
             mistakes,
         }
@@ -230,6 +231,15 @@ impl Table {
     #[must_use]
     pub fn personal<C: ColumnTrait>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
         self.personal.extend(columns.into_iter().map(|column| column.as_str()));
+        self
+    }
+
+    /// These REAL columns are amounts with so many digits behind the point, as `fixed_point::real` makes them: a lake has
+    /// them as decimals, of which every engine adds up exact sums.
+    #[must_use]
+    pub fn fixed_point<C: ColumnTrait>(mut self, columns: impl IntoIterator<Item = C>, decimals: u8) -> Self {
+        let columns = columns.into_iter().map(|column| (column.as_str(), decimals));
+        self.decimals.extend(columns);
         self
     }
 

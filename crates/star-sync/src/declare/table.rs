@@ -66,6 +66,8 @@ pub struct Table {
     pub totals: Option<Totals>,
     /// Columns that are about persons; copies can leave them out.
     pub personal: Vec<&'static str>,
+    /// REAL columns that are whole numbers of a smallest unit, with the digits behind the point: a lake has them as decimals.
+    pub decimals: Vec<(&'static str, u8)>,
     /// What is wrong with the declaration, found while it was made.
     pub mistakes: Vec<String>,
 }
@@ -331,6 +333,14 @@ impl Table {
     /// What tells a row of it from others, in the source as well as in the target.
     pub(crate) fn identity(&self, page_key: i64, key: impl FnOnce() -> String) -> RowIdentity {
         (page_key, (!self.is_told_by_page_key()).then(key))
+    }
+
+    /// How many digits behind the point a REAL column has, if that is declared.
+    pub fn decimals_of(&self, column: &str) -> Option<u8> {
+        let mut declared = self.decimals.iter();
+        declared
+            .find(|(name, _)| *name == column)
+            .map(|(_, decimals)| *decimals)
     }
 
     /// Where a column stands among `columns`.

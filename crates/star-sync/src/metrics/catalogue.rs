@@ -197,9 +197,29 @@ pub const LAST_SUCCESS_TIMESTAMP_SECONDS: Metric = metric(
     &["command"],
     "when a run last ended without failure and without differences; of earlier processes, too",
 );
+pub const LAKE_BACKLOG_PARTITIONS: Metric = metric(
+    "lake_backlog_partitions",
+    Kind::Gauge,
+    &["lake"],
+    "partitions that have changed since the last publication to the lake",
+);
+pub const LAKE_FILES_WRITTEN_TOTAL: Metric = metric(
+    "lake_files_written_total",
+    Kind::Counter,
+    &["lake"],
+    "Parquet files that publications have written",
+);
+pub const LAKE_BYTES_WRITTEN_TOTAL: Metric =
+    metric("lake_bytes_written_total", Kind::Counter, &["lake"], "their bytes");
+pub const LAKE_LAST_PUBLICATION_TIMESTAMP_SECONDS: Metric = metric(
+    "lake_last_publication_timestamp_seconds",
+    Kind::Gauge,
+    &["lake"],
+    "when a publication to the lake last ended",
+);
 
 /// All of them, in the order in which they are documented.
-pub const ALL: [Metric; 32] = [
+pub const ALL: [Metric; 36] = [
     BUILD_INFO,
     ROWS_READ_TOTAL,
     ROWS_INSERTED_TOTAL,
@@ -232,4 +252,8 @@ pub const ALL: [Metric; 32] = [
     LAST_RUN_END_TIMESTAMP_SECONDS,
     LAST_RUN_ROWS,
     LAST_SUCCESS_TIMESTAMP_SECONDS,
+    LAKE_BACKLOG_PARTITIONS,
+    LAKE_FILES_WRITTEN_TOTAL,
+    LAKE_BYTES_WRITTEN_TOTAL,
+    LAKE_LAST_PUBLICATION_TIMESTAMP_SECONDS,
 ];

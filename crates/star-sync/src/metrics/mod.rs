@@ -80,6 +80,19 @@ pub fn watermark(source_table: &'static str, lag_seconds: i64, held_back_seconds
     gauge!(catalogue::WATERMARK_LIMITED_SECONDS.name, "source_table" => source_table).set(signed(held_back_seconds));
 }
 
+/// How many partitions have changed since the last publication to a lake.
+pub fn lake_backlog(lake: &str, partitions: usize) {
+    gauge!(catalogue::LAKE_BACKLOG_PARTITIONS.name, "lake" => lake.to_owned()).set(float(partitions as u64));
+}
+
+/// What a publication that has just ended has written.
+pub fn published(lake: &str, files: u64, bytes: u64) {
+    counter!(catalogue::LAKE_FILES_WRITTEN_TOTAL.name, "lake" => lake.to_owned()).increment(files);
+    counter!(catalogue::LAKE_BYTES_WRITTEN_TOTAL.name, "lake" => lake.to_owned()).increment(bytes);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    gauge!(catalogue::LAKE_LAST_PUBLICATION_TIMESTAMP_SECONDS.name, "lake" => lake.to_owned()).set(now.as_secs_f64());
+}
+
 /// Rows of a source table that cannot be loaded.
 pub fn rejected_rows(source_table: &'static str, rows: u64) {
     gauge!(catalogue::REJECTED_ROWS.name, "source_table" => source_table).set(float(rows));

@@ -71,6 +71,7 @@ pub fn table() -> Table {
             || Expr::col((Entity, Column::Quantity)),
         )
         .totals(totals())
+        .fixed_point([Column::UnitPrice], 2)
 }
 
 fn map(line: Line, lookups: &Lookups) -> Result<ActiveModel, Rejection> {

@@ -164,3 +164,27 @@ fn a_row_is_explained() {
     let text = explained.to_string();
     assert!(text.contains("Invoice"), "{text}");
 }
+
+#[test]
+fn the_star_is_published_as_delta_tables_and_a_moved_invoice_with_it() {
+    let shop = Sandbox::loaded(&CHINOOK);
+    let lake = shop.star_file().with_file_name("lake");
+    let publish = |more: &[&str]| {
+        let run = shop.run(&[&["publish", "--json", "--lake", lake.to_str().unwrap()], more].concat());
+        run.ends_with(0).json()
+    };
+    publish(&[]);
+    shop.change(&["UPDATE Invoice SET InvoiceDate = '2030-02-03 04:05:06' WHERE InvoiceId = 17"]);
+    shop.run(&["incremental"]).ends_with(0);
+    let published = publish(&[]);
+    let tables = published["tables"].as_array().unwrap();
+    let lines = tables
+        .iter()
+        .find(|table| table["table"] == "fact_invoice_line")
+        .unwrap();
+    let months = lines["partitions"].as_array().unwrap();
+    assert_eq!((months.len(), months[1].as_i64()), (2, Some(203_002)), "{published}");
+    let check = publish(&["--check"]);
+    assert_eq!(check["mismatches"], 0, "{check}");
+    assert!(check["figures"].as_u64() > Some(0), "{check}");
+}

@@ -254,7 +254,7 @@ pub(crate) async fn last_change<C: ConnectionTrait>(connection: &C) -> Result<i6
 }
 
 /// The run of this number, while the history goes back that far.
-pub(crate) async fn find<C: ConnectionTrait>(connection: &C, id: i64) -> Result<Option<Run>> {
+pub async fn find<C: ConnectionTrait>(connection: &C, id: i64) -> Result<Option<Run>> {
     let run = Entity::find_by_id(id).into_model();
     run.one(connection).await.target(reading)
 }

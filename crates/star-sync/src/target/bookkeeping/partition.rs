@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use crate::declare::partition::Partition;
 use crate::error::{Doing, Result};
@@ -78,6 +78,18 @@ pub async fn note<C: ConnectionTrait>(connection: &C, table: &str, partition: Pa
     Ok(())
 }
 
+/// The newest run that has changed rows of the star; 0 before any has.
+pub async fn last_run<C: ConnectionTrait>(connection: &C) -> Result<i64> {
+    let newest: Option<Option<i64>> = Entity::find()
+        .select_only()
+        .column_as(Column::LastRun.max(), "last_run")
+        .into_tuple()
+        .one(connection)
+        .await
+        .target(|| "reading sync_partition".to_owned())?;
+    Ok(newest.flatten().unwrap_or(0))
+}
+
 /// The partitions that runs after this one have changed; all there are after run 0.
 pub async fn changed_after<C: ConnectionTrait>(connection: &C, run_id: i64) -> Result<Partitions> {
     let rows = Entity::find()
@@ -118,12 +130,13 @@ mod tests {
                 let numbered = partitions.into_iter().map(Partition::number);
                 numbered.map(move |number| (table.clone(), number))
             });
-            Vec::from_iter(numbers)
+            numbers.collect::<Vec<_>>()
         };
         let loan = |number| ("fact_loan".to_owned(), number);
         let book = ("dim_book".to_owned(), 0);
         assert_eq!(after(0).await, [book, loan(200_505), loan(200_506)]);
         assert_eq!(after(1).await, [loan(200_506)]);
         assert_eq!(after(2).await, []);
+        assert_eq!(last_run(&connection).await.unwrap(), 2);
     }
 }

@@ -219,7 +219,7 @@ impl States {
     }
 
     /// Whether a full load has begun and not finished: what it has changed so far has not reached every table.
-    pub(crate) fn is_loading(&self) -> bool {
+    pub fn is_loading(&self) -> bool {
         self.sources.values().any(|state| state.lifecycle.load().is_some())
     }
 }

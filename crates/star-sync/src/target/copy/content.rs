@@ -143,7 +143,7 @@ fn rows_without(left_out: &LeftOut<'_>) -> std::result::Result<InsertStatement, 
     let mut select = Query::select();
     for name in &names {
         select.expr(if columns.contains(name) {
-            stand_in(table, name)
+            pseudonym(table, name)
         } else {
             Expr::col(*name)
         });
@@ -159,8 +159,8 @@ fn rows_without(left_out: &LeftOut<'_>) -> std::result::Result<InsertStatement, 
 }
 
 /// The pseudonym that replaces a personal text: the column's name with the row's natural key. It differs between rows and
-/// is the same in every copy. NULL stays NULL, and a value of another type becomes NULL.
-fn stand_in(table: &Table, column: &'static str) -> Expr {
+/// is the same in every copy and lake. NULL stays NULL, and a value of another type becomes NULL.
+pub fn pseudonym(table: &Table, column: &'static str) -> Expr {
     let is_text = table
         .columns
         .iter()
@@ -170,6 +170,6 @@ fn stand_in(table: &Table, column: &'static str) -> Expr {
     }
     let keys = table.natural_key.iter().map(|key| Expr::col(*key));
     let words = [Expr::val(" "), Expr::val(column)].into_iter().chain(keys);
-    let pseudonym = Func::cust("concat_ws").args(words);
-    Expr::case(Expr::col(column).is_not_null(), pseudonym).into()
+    let text = Func::cust("concat_ws").args(words);
+    Expr::case(Expr::col(column).is_not_null(), text).into()
 }

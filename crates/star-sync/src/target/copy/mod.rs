@@ -20,6 +20,8 @@ use crate::declare::star::Star;
 use crate::error::{Doing, Error, Result};
 use crate::target::open_to_read;
 
+pub use self::content::pseudonym;
+
 /// What to copy, and where to.
 pub struct Request<'a> {
     pub star: &'a Star,

@@ -15,7 +15,7 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in tables() {
+        for table in tables().into_iter().chain(tables_of_lakes()) {
             manager.create_table(table).await?;
         }
         Ok(())
@@ -132,6 +132,12 @@ fn tables() -> Vec<TableCreateStatement> {
             .col(big_integer("digest_seed"))
             .col(string_null("table_columns"))
             .to_owned(),
+    ]
+}
+
+/// What publications to lakes need.
+fn tables_of_lakes() -> Vec<TableCreateStatement> {
+    vec![
         Table::create()
             .table("sync_partition")
             .col(string("target_table"))

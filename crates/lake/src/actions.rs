@@ -1,0 +1,197 @@
+//! The actions of Delta's log, as far as they are written here: <https://github.com/delta-io/delta/blob/master/PROTOCOL.md>.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The partition column of a fact that is divided into months.
+pub(crate) const MONTH: &str = "month";
+
+/// The property of a table that names its personal columns which are left out.
+pub(crate) const META_WITHOUT: &str = "star_sync.without";
+
+/// What every reader and writer of Delta understands.
+pub(crate) const READER_VERSION: i32 = 1;
+pub(crate) const WRITER_VERSION: i32 = 2;
+
+/// One line of a log entry: one of these is set.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Action {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit_info: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub meta_data: Option<MetaData>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub txn: Option<Txn>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub add: Option<Add>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remove: Option<Remove>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Protocol {
+    pub min_reader_version: i32,
+    pub min_writer_version: i32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MetaData {
+    pub id: String,
+    pub format: Format,
+    pub schema_string: String,
+    pub partition_columns: Vec<String>,
+    #[serde(default)]
+    pub configuration: BTreeMap<String, String>,
+    pub created_time: Option<i64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Format {
+    pub provider: String,
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
+}
+
+/// How far an application has come in a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Txn {
+    pub app_id: String,
+    pub version: i64,
+    pub last_updated: Option<i64>,
+}
+
+/// A file that is part of the table from here on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Add {
+    pub path: String,
+    #[serde(default)]
+    pub partition_values: BTreeMap<String, Option<String>>,
+    pub size: i64,
+    pub modification_time: i64,
+    pub data_change: bool,
+    pub stats: Option<String>,
+    /// What the file adds to the table's sums, as text.
+    #[serde(default)]
+    pub tags: Option<BTreeMap<String, Option<String>>>,
+}
+
+/// A file that is no part of the table any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Remove {
+    pub path: String,
+    pub deletion_timestamp: Option<i64>,
+    pub data_change: bool,
+    pub extended_file_metadata: Option<bool>,
+    #[serde(default)]
+    pub partition_values: Option<BTreeMap<String, Option<String>>>,
+    pub size: Option<i64>,
+}
+
+/// What is known of the rows of a file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Stats {
+    pub num_records: i64,
+    #[serde(default)]
+    pub min_values: BTreeMap<String, i64>,
+    #[serde(default)]
+    pub max_values: BTreeMap<String, i64>,
+    #[serde(default)]
+    pub null_count: BTreeMap<String, i64>,
+}
+
+impl Add {
+    /// Its partition's value as the log has it.
+    pub(crate) fn month(&self) -> Option<&str> {
+        self.partition_values.get(MONTH).and_then(Option::as_deref)
+    }
+
+    /// How many rows it has; 0 where that is not known.
+    pub(crate) fn rows(&self) -> i64 {
+        let stats = self.stats.as_deref().map(serde_json::from_str::<Stats>);
+        stats
+            .and_then(std::result::Result::ok)
+            .map_or(0, |stats| stats.num_records)
+    }
+
+    /// The same file as one that is no part of the table any more.
+    pub(crate) fn removed(&self, milliseconds: i64) -> Remove {
+        Remove {
+            path: self.path.clone(),
+            deletion_timestamp: Some(milliseconds),
+            data_change: true,
+            extended_file_metadata: Some(true),
+            partition_values: Some(self.partition_values.clone()),
+            size: Some(self.size),
+        }
+    }
+}
+
+impl Protocol {
+    pub(crate) fn ours() -> Self {
+        Self {
+            min_reader_version: READER_VERSION,
+            min_writer_version: WRITER_VERSION,
+        }
+    }
+
+    /// Whether a table of this protocol can be written to here.
+    pub(crate) fn is_known(&self) -> bool {
+        self.min_reader_version <= READER_VERSION && self.min_writer_version <= WRITER_VERSION
+    }
+}
+
+impl From<Add> for Action {
+    fn from(add: Add) -> Self {
+        Self {
+            add: Some(add),
+            ..Self::default()
+        }
+    }
+}
+
+impl From<Remove> for Action {
+    fn from(remove: Remove) -> Self {
+        Self {
+            remove: Some(remove),
+            ..Self::default()
+        }
+    }
+}
+
+impl From<Txn> for Action {
+    fn from(txn: Txn) -> Self {
+        Self {
+            txn: Some(txn),
+            ..Self::default()
+        }
+    }
+}
+
+impl From<MetaData> for Action {
+    fn from(meta_data: MetaData) -> Self {
+        Self {
+            meta_data: Some(meta_data),
+            ..Self::default()
+        }
+    }
+}
+
+impl From<Protocol> for Action {
+    fn from(protocol: Protocol) -> Self {
+        Self {
+            protocol: Some(protocol),
+            ..Self::default()
+        }
+    }
+}

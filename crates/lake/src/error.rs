@@ -1,0 +1,208 @@
+//! What can go wrong with a lake: variants, stable codes, and what to do about each.
+
+use std::error::Error as StdError;
+use std::io::ErrorKind;
+
+use object_store::Error as StoreError;
+use star_sync::codes;
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+codes! {
+    /// A stable code of an error of a lake.
+    Code =>
+    LocationInvalid "LAKE_LOCATION_INVALID" "The lake is not a folder or an s3: URL.",
+    Missing "LAKE_MISSING" "The lake's bucket or folder does not exist, or nothing was published to it.",
+    Denied "LAKE_DENIED" "There are no credentials for the lake, or they do not allow what was asked.",
+    Full "LAKE_FULL" "The lake's disk is full, or a quota is exceeded.",
+    Unwritable "LAKE_UNWRITABLE" "The lake's folder cannot be written.",
+    Failed "LAKE_FAILED" "The lake's storage cannot be reached, or failed.",
+    Foreign "LAKE_FOREIGN" "The lake holds something else than published tables.",
+    OtherStar "LAKE_OTHER_STAR" "The lake was published from another target.",
+    Changed "LAKE_CHANGED" "Another program has written to a table of the lake since the last publication.",
+    Restored "LAKE_RESTORED" "The lake holds runs that the target does not know: the target is an older copy.",
+    Conflict "LAKE_CONFLICT" "Another program wrote to a table of the lake during the publication.",
+    Damaged "LAKE_DAMAGED" "A table's log in the lake cannot be read.",
+    Mismatch "LAKE_MISMATCH" "The last run found a mismatch between source and target, which is not published.",
+    ValueUnfit "LAKE_VALUE_UNFIT" "A value of the star does not fit its column in the lake.",
+}
+
+/// What failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Engine(#[from] star_sync::Error),
+    #[error("{location:?} is no place for a lake: {problem}")]
+    LocationInvalid { location: String, problem: String },
+    #[error("nothing was published to {lake}")]
+    NotPublished { lake: String },
+    #[error("no credentials for {lake} were found")]
+    NoCredentials {
+        lake: String,
+        #[source]
+        cause: Box<StoreError>,
+    },
+    #[error("the lake {lake} failed while {doing}")]
+    Store {
+        lake: String,
+        doing: String,
+        #[source]
+        cause: Box<StoreError>,
+    },
+    #[error("the lake {lake} holds something else: {found}")]
+    Foreign { lake: String, found: String },
+    #[error("{table} in the lake {lake} was published from another target")]
+    OtherStar { lake: String, table: String },
+    #[error("another program has written version {version} of {table} in the lake {lake}")]
+    Changed { lake: String, table: String, version: i64 },
+    #[error("{table} in the lake {lake} holds run {run}, which is not a run of this target")]
+    Restored { lake: String, table: String, run: i64 },
+    #[error("another program wrote version {version} of {table} in the lake {lake} at the same time")]
+    Conflict { lake: String, table: String, version: i64 },
+    #[error("the log of {table} in the lake {lake} cannot be read: {problem}")]
+    Damaged {
+        lake: String,
+        table: String,
+        problem: String,
+    },
+    #[error("the last run found a mismatch between source and target")]
+    Mismatch,
+    #[error("{table}.{column} holds a value that does not fit {fits}")]
+    ValueUnfit {
+        table: String,
+        column: &'static str,
+        fits: String,
+    },
+    #[error("a file of {table} cannot be encoded")]
+    Encoding {
+        table: String,
+        #[source]
+        cause: Box<dyn StdError + Send + Sync>,
+    },
+}
+
+impl Error {
+    /// The stable code of what failed, by its name; of the engine's errors, theirs.
+    pub fn code_name(&self) -> &'static str {
+        match self {
+            Self::Engine(error) => error.code().name(),
+            error => error.code().name(),
+        }
+    }
+
+    /// Whether nothing was contacted.
+    pub fn is_setting(&self) -> bool {
+        matches!(self, Self::LocationInvalid { .. })
+    }
+
+    fn code(&self) -> Code {
+        match self {
+            Self::LocationInvalid { .. } => Code::LocationInvalid,
+            Self::NotPublished { .. } => Code::Missing,
+            Self::NoCredentials { .. } => Code::Denied,
+            Self::Store { cause, .. } => class_of(cause),
+            Self::Foreign { .. } => Code::Foreign,
+            Self::OtherStar { .. } => Code::OtherStar,
+            Self::Changed { .. } => Code::Changed,
+            Self::Restored { .. } => Code::Restored,
+            Self::Conflict { .. } => Code::Conflict,
+            Self::Damaged { .. } => Code::Damaged,
+            Self::Mismatch => Code::Mismatch,
+            Self::ValueUnfit { .. } | Self::Encoding { .. } => Code::ValueUnfit,
+            Self::Engine(_) => Code::Failed,
+        }
+    }
+
+    /// What the reader can do about it, with placeholders for the program's words.
+    pub fn hint(&self) -> &'static str {
+        match self.code() {
+            Code::LocationInvalid => "name a folder, as in /srv/lake, or s3://BUCKET/PREFIX with --lake",
+            Code::Missing => {
+                "check the name of the folder or bucket; buckets are not created; `{program} publish --lake URL` fills it"
+            }
+            Code::Denied => {
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_REGION, and AWS_ENDPOINT_URL for a server of your \
+                 own; the account has to list, read, write and delete objects below the prefix"
+            }
+            Code::Full => "free space and run the command again: readers of the lake still see the last publication",
+            Code::Unwritable => "make the folder writable by this user, or name another one with --lake",
+            Code::Failed => "run the command again: what was published before is still there, and complete",
+            Code::Foreign => "name an empty folder or prefix with --lake; nothing there was changed",
+            Code::OtherStar => {
+                "name an empty folder or prefix with --lake; or `publish --force`, which replaces what is there by this star"
+            }
+            Code::Changed => {
+                "let no other program write to the lake; `{program} publish --force` replaces all partitions of its tables"
+            }
+            Code::Restored => "`{program} publish --force` replaces all partitions of the lake's tables",
+            Code::Conflict => "let one program publish to a lake; run the command again",
+            Code::Damaged => "name an empty folder or prefix with --lake, and publish everything there",
+            Code::Mismatch => {
+                "`{program} validate --all --deep` shows the differences and `{program} repair` corrects them; `publish \
+                 --force` publishes the target as it is"
+            }
+            Code::ValueUnfit => {
+                "correct the value in the source, or declare the column with more digits; nothing of the table was published"
+            }
+        }
+    }
+}
+
+/// The code of what the storage has answered.
+fn class_of(cause: &StoreError) -> Code {
+    let mut next: Option<&(dyn StdError + 'static)> = Some(cause);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            match error.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => return Code::Full,
+                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory => {
+                    return Code::Unwritable;
+                }
+                _ => {}
+            }
+        }
+        next = error.source();
+    }
+    match cause {
+        StoreError::NotFound { .. } => Code::Missing,
+        StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => Code::Denied,
+        other => class_of_text(&other.to_string()),
+    }
+}
+
+/// The code of an answer of S3 to a list, of which only the text is known.
+fn class_of_text(text: &str) -> Code {
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if has(&["NoSuchBucket"]) {
+        Code::Missing
+    } else if has(&[
+        "AccessDenied",
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "403 Forbidden",
+    ]) {
+        Code::Denied
+    } else {
+        Code::Failed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_a_folder_that_may_not_be_written_and_from_all_else() {
+        let answer = |kind: ErrorKind| {
+            class_of(&StoreError::Generic {
+                store: "LocalFileSystem",
+                source: Box::new(std::io::Error::from(kind)),
+            })
+        };
+        assert_eq!(answer(ErrorKind::StorageFull), Code::Full);
+        assert_eq!(answer(ErrorKind::PermissionDenied), Code::Unwritable);
+        assert_eq!(answer(ErrorKind::ConnectionRefused), Code::Failed);
+        assert_eq!(class_of_text("404 Not Found: <Code>NoSuchBucket</Code>"), Code::Missing);
+        assert_eq!(class_of_text("403 Forbidden: <Code>AccessDenied</Code>"), Code::Denied);
+    }
+}

@@ -1,0 +1,247 @@
+//! The columns of a published table: their types in Arrow and in Delta, and how they are selected from SQLite.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
+use serde_json::json;
+use star_sync::declare::partition::{Partition, Partitioning};
+use star_sync::declare::personal::PersonalColumn;
+use star_sync::declare::row::{CellType, Column, RUN_COLUMN};
+use star_sync::declare::star::Star;
+use star_sync::declare::table::{Kind, Table};
+use star_sync::target::copy::pseudonym;
+use uuid::Uuid;
+
+use crate::actions::{Format, META_WITHOUT, MONTH, MetaData};
+use crate::log::now;
+
+/// Digits of a decimal column in all; Spark's limit is 38, and a Parquet reader need not know fewer bits than 128 for it.
+const DECIMAL_PRECISION: u8 = 20;
+
+/// A table as it is published.
+pub(crate) struct Layout<'a> {
+    pub name: &'static str,
+    pub kind: TableKind,
+    pub columns: Vec<PublishedColumn>,
+    pub partitioning: Partitioning,
+    /// The column that the rows of a file are in the order of.
+    order: &'static str,
+    /// The declared table, unless it is the calendar.
+    table: Option<&'a Table>,
+    /// The personal columns that are left out, by name.
+    without: Vec<&'static str>,
+}
+
+/// In which order tables are published: what facts point to comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum TableKind {
+    Dimension,
+    Bridge,
+    Fact,
+}
+
+/// A column of a published table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PublishedColumn {
+    pub name: &'static str,
+    pub column_type: ColumnType,
+}
+
+/// What a published column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ColumnType {
+    Long,
+    Integer,
+    Text,
+    Double,
+    Boolean,
+    Date,
+    /// A REAL of the star that is a whole number of its smallest unit, with so many digits behind the point.
+    Decimal(u8),
+}
+
+impl ColumnType {
+    fn of(column: &Column, decimals: Option<u8>) -> Self {
+        match column.cell_type {
+            CellType::BigInteger => Self::Long,
+            CellType::Integer => Self::Integer,
+            CellType::Real => decimals.map_or(Self::Double, Self::Decimal),
+            CellType::Boolean => Self::Boolean,
+            CellType::Date => Self::Date,
+            CellType::Text | CellType::Unsupported => Self::Text,
+        }
+    }
+
+    pub(crate) fn arrow(self) -> DataType {
+        match self {
+            Self::Long => DataType::Int64,
+            Self::Integer => DataType::Int32,
+            Self::Text => DataType::Utf8,
+            Self::Double => DataType::Float64,
+            Self::Boolean => DataType::Boolean,
+            Self::Date => DataType::Date32,
+            Self::Decimal(decimals) => DataType::Decimal128(DECIMAL_PRECISION, decimals.cast_signed()),
+        }
+    }
+
+    fn delta(self) -> String {
+        match self {
+            Self::Long => "long".to_owned(),
+            Self::Integer => "integer".to_owned(),
+            Self::Text => "string".to_owned(),
+            Self::Double => "double".to_owned(),
+            Self::Boolean => "boolean".to_owned(),
+            Self::Date => "date".to_owned(),
+            Self::Decimal(decimals) => format!("decimal({DECIMAL_PRECISION},{decimals})"),
+        }
+    }
+}
+
+/// All tables of a star, in the order in which they are published.
+pub(crate) fn tables<'a>(star: &'a Star, without: &[PersonalColumn]) -> Vec<Layout<'a>> {
+    let calendar = star.calendar.iter().map(|calendar| Layout {
+        name: calendar.table,
+        kind: TableKind::Dimension,
+        columns: calendar.columns.iter().map(|column| published(column, None)).collect(),
+        partitioning: Partitioning::Whole,
+        order: calendar.date_key,
+        table: None,
+        without: Vec::new(),
+    });
+    let declared = star.tables().map(|table| Layout::of(table, without));
+    let mut tables: Vec<_> = calendar.chain(declared).collect();
+    tables.sort_by_key(|table| table.kind);
+    tables
+}
+
+fn published(column: &Column, decimals: Option<u8>) -> PublishedColumn {
+    PublishedColumn {
+        name: column.name,
+        column_type: ColumnType::of(column, decimals),
+    }
+}
+
+impl<'a> Layout<'a> {
+    fn of(table: &'a Table, without: &[PersonalColumn]) -> Self {
+        let long = |name| PublishedColumn {
+            name,
+            column_type: ColumnType::Long,
+        };
+        let own = table
+            .columns
+            .iter()
+            .map(|column| published(column, table.decimals_of(column.name)));
+        let run = table.notes_run.then(|| long(RUN_COLUMN));
+        let left_out = without.iter().filter(|column| column.table == table.name);
+        Self {
+            name: table.name,
+            kind: match table.kind {
+                Kind::Dimension => TableKind::Dimension,
+                Kind::Bridge => TableKind::Bridge,
+                Kind::Fact => TableKind::Fact,
+            },
+            columns: table
+                .surrogate_key
+                .map(long)
+                .into_iter()
+                .chain(own)
+                .chain(run)
+                .collect(),
+            partitioning: table.partitioning(),
+            order: table.surrogate_key.unwrap_or(table.columns[0].name),
+            table: Some(table),
+            without: left_out.map(|column| column.column).collect(),
+        }
+    }
+
+    /// The columns as they are in the files; the partition's is not.
+    pub(crate) fn arrow_schema(&self) -> SchemaRef {
+        let fields = self.columns.iter();
+        let fields = fields.map(|column| Field::new(column.name, column.column_type.arrow(), true));
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    }
+
+    pub(crate) fn is_divided(&self) -> bool {
+        self.partitioning != Partitioning::Whole
+    }
+
+    /// The table's description in Delta's log.
+    pub(crate) fn meta_data(&self) -> MetaData {
+        let month = self.is_divided().then(|| (MONTH, "integer".to_owned()));
+        let columns = self.columns.iter();
+        let columns = columns.map(|column| (column.name, column.column_type.delta()));
+        meta_data(columns.chain(month), self.is_divided(), &self.without)
+    }
+
+    /// Whether files that were written for a table of this description have the same columns.
+    pub(crate) fn is_described_by(&self, meta_data: &MetaData) -> bool {
+        let ours = self.meta_data();
+        ours.schema_string == meta_data.schema_string
+            && ours.partition_columns == meta_data.partition_columns
+            && ours.configuration.get(META_WITHOUT) == meta_data.configuration.get(META_WITHOUT)
+    }
+
+    /// Selects the rows of a partition, in order; NULL and pseudonyms in place of personal data that is left out.
+    pub(crate) fn select(&self, partition: Partition) -> SelectStatement {
+        let mut select = Query::select();
+        for column in &self.columns {
+            select.expr(match self.table {
+                Some(table) if self.without.contains(&column.name) => pseudonym(table, column.name),
+                _ => Expr::col(Alias::new(column.name)),
+            });
+        }
+        select
+            .from(Alias::new(self.name))
+            .order_by(Alias::new(self.order), sea_orm::Order::Asc);
+        if let Partitioning::ByMonth { date_column } = self.partitioning {
+            let date = Expr::col(Alias::new(date_column));
+            select.and_where(match partition.date_keys() {
+                Some((first, last)) => date.between(first, last),
+                None => date.is_null(),
+            });
+        }
+        select
+    }
+
+    /// The number of a partition that a row is in, as an expression on it.
+    pub(crate) fn partition_expression(&self) -> Expr {
+        match self.partitioning {
+            Partitioning::Whole => Expr::val(0),
+            Partitioning::ByMonth { date_column } => Expr::col(Alias::new(date_column)).div(100).if_null(0),
+        }
+    }
+}
+
+/// A table's description; columns with their types in Delta.
+pub(crate) fn meta_data<'a>(
+    columns: impl Iterator<Item = (&'a str, String)>,
+    is_divided: bool,
+    without: &[&str],
+) -> MetaData {
+    let fields: Vec<_> = columns
+        .map(|(name, delta)| json!({ "name": name, "type": delta, "nullable": true, "metadata": {} }))
+        .collect();
+    let mut configuration = BTreeMap::from([
+        ("delta.logRetentionDuration".to_owned(), "interval 30 days".to_owned()),
+        (
+            "delta.deletedFileRetentionDuration".to_owned(),
+            "interval 30 days".to_owned(),
+        ),
+    ]);
+    if !without.is_empty() {
+        configuration.insert(META_WITHOUT.to_owned(), without.join(","));
+    }
+    MetaData {
+        id: Uuid::new_v4().to_string(),
+        format: Format {
+            provider: "parquet".to_owned(),
+            options: BTreeMap::new(),
+        },
+        schema_string: json!({ "type": "struct", "fields": fields }).to_string(),
+        partition_columns: is_divided.then(|| MONTH.to_owned()).into_iter().collect(),
+        configuration,
+        created_time: Some(now()),
+    }
+}

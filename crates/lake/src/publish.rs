@@ -1,0 +1,430 @@
+//! One publication: what changed in the star since the lake's last one, table by table, each in one step.
+
+use std::collections::BTreeSet;
+
+use chrono::Utc;
+use sea_orm::{DatabaseTransaction, TransactionTrait};
+use serde::Serialize;
+use star_sync::declare::partition::Partition;
+use star_sync::declare::personal::PersonalColumn;
+use star_sync::declare::star::Star;
+use star_sync::error::Doing;
+use star_sync::target::Target;
+use star_sync::target::bookkeeping::history::{self, Status};
+use star_sync::target::bookkeeping::partition::{self, Partitions};
+use star_sync::target::bookkeeping::publication::{self, Publication};
+use star_sync::target::bookkeeping::{state, success, time};
+use tracing::debug;
+use uuid::Uuid;
+
+use crate::actions::{Action, Add, Protocol};
+use crate::error::{Error, Result};
+use crate::failpoint;
+use crate::layout::{self, Layout};
+use crate::log::{self, Entry, TableState, now};
+use crate::rows;
+use crate::store::Lake;
+use crate::versions::{self, TableVersion};
+
+/// Says the run that an entry of the log is of began then.
+pub(crate) const RUN_STARTED: &str = "runStarted";
+
+/// What to publish, and where to.
+pub struct Request<'a> {
+    pub star: &'a Star,
+    /// Held by this process, so that no run changes it meanwhile.
+    pub target: &'a Target,
+    pub lake: &'a Lake,
+    /// Personal columns to leave out.
+    pub without: &'a [PersonalColumn],
+    /// Publish in spite of a mismatch, and replace what another target or program has written.
+    pub force: bool,
+}
+
+/// What was published.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub lake: String,
+    /// The run that the lake holds now.
+    pub run_id: i64,
+    /// Whether the lake held it already.
+    pub up_to_date: bool,
+    pub partitions: usize,
+    pub rows: i64,
+    pub files: usize,
+    pub bytes: i64,
+    pub tables: Vec<PublishedTable>,
+}
+
+/// A table of the lake after a publication.
+#[derive(Debug, Serialize)]
+pub struct PublishedTable {
+    pub table: &'static str,
+    pub version: i64,
+    /// The partitions that were written, as months; 0 for the whole of a table that is not divided.
+    pub partitions: Vec<i32>,
+    /// Rows that were written.
+    pub rows: i64,
+    pub files: usize,
+    pub bytes: i64,
+}
+
+/// Publishes what changed since the lake's last publication. Killed anywhere, it can be run again.
+///
+/// # Errors
+/// What keeps the lake from being written, or this target from writing to it. Readers see the last publication then, or for
+/// some tables already this one.
+pub async fn run(request: &Request<'_>) -> Result<Report> {
+    let transaction = request.target.readers.begin().await;
+    let transaction = transaction.target(|| "beginning to publish".to_owned())?;
+    let source = Source::read(request, &transaction).await?;
+    let publication = Publisher {
+        request,
+        app_id: format!("{}/{}", request.star.names.program, source.publication.writer),
+        source,
+    };
+    let report = publication.run(&transaction).await?;
+    let ended = transaction.rollback().await;
+    ended.target(|| "ending the publication".to_owned())?;
+    failpoint::pass("before-publication-noted");
+    let publication = Publication {
+        run_id: Some(report.run_id),
+        published: Some(Utc::now()),
+        ..publication.source.publication
+    };
+    publication::save(&request.target.writer, &publication).await?;
+    Ok(report)
+}
+
+/// What the target says.
+struct Source {
+    run_id: i64,
+    run_started: String,
+    publication: Publication,
+}
+
+impl Source {
+    async fn read(request: &Request<'_>, transaction: &DatabaseTransaction) -> Result<Self> {
+        let states = state::load(transaction).await?;
+        if !states.is_loaded() || states.is_loading() {
+            return Err(star_sync::Error::NotLoaded.into());
+        }
+        if !request.force && is_mismatch(transaction).await? {
+            return Err(Error::Mismatch);
+        }
+        let known = publication::load(transaction).await?;
+        let known = known
+            .into_iter()
+            .find(|publication| publication.lake == request.lake.name);
+        let publication = if let Some(publication) = known {
+            publication
+        } else {
+            let publication = Publication {
+                lake: request.lake.name.clone(),
+                writer: Uuid::new_v4().simple().to_string(),
+                run_id: None,
+                published: None,
+            };
+            check_place(request).await?;
+            // Before anything is written under this name.
+            publication::save(&request.target.writer, &publication).await?;
+            publication
+        };
+        let run_id = partition::last_run(transaction).await?;
+        Ok(Self {
+            run_id,
+            run_started: started(transaction, run_id).await?.unwrap_or_default(),
+            publication,
+        })
+    }
+}
+
+/// When a run began, while the history goes back that far.
+async fn started(transaction: &DatabaseTransaction, run_id: i64) -> Result<Option<String>> {
+    let run = history::find(transaction, run_id).await?;
+    Ok(run.map(|run| time::text(run.started)))
+}
+
+/// Whether the last comparison of source and target found a mismatch.
+async fn is_mismatch(transaction: &DatabaseTransaction) -> Result<bool> {
+    const RUNS: u64 = 100;
+    let runs = history::last_runs(transaction, RUNS).await?;
+    let compared = runs
+        .into_iter()
+        .find(|run| matches!(run.status, Status::Done | Status::Differences) && run.command != "init");
+    let Some(run) = compared.filter(|run| run.status == Status::Differences) else {
+        return Ok(false);
+    };
+    // A run that found nothing to do leaves no row, but it succeeds.
+    let successes = success::load(transaction).await?;
+    Ok(!successes.iter().any(|success| Some(success.finished) > run.finished))
+}
+
+/// Refuses a place that holds anything but tables of this star.
+async fn check_place(request: &Request<'_>) -> Result<()> {
+    let ours: BTreeSet<&str> = layout::tables(request.star, &[])
+        .iter()
+        .map(|table| table.name)
+        .chain([versions::TABLE])
+        .collect();
+    let names = request.lake.names().await?;
+    match names
+        .into_iter()
+        .find(|name| !ours.contains(name.as_str()) && !name.starts_with('.'))
+    {
+        None => Ok(()),
+        Some(found) => Err(Error::Foreign {
+            lake: request.lake.name.clone(),
+            found,
+        }),
+    }
+}
+
+struct Publisher<'a> {
+    request: &'a Request<'a>,
+    app_id: String,
+    source: Source,
+}
+
+/// What to write of a table.
+#[derive(Debug, PartialEq, Eq)]
+enum Plan {
+    Nothing,
+    Changed(BTreeSet<Partition>),
+    /// All of it, in place of all that is there.
+    All,
+}
+
+impl Publisher<'_> {
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<Report> {
+        let all = partition::changed_after(transaction, 0).await?;
+        let mut report = Report {
+            lake: self.request.lake.name.clone(),
+            run_id: self.source.run_id,
+            up_to_date: false,
+            partitions: 0,
+            rows: 0,
+            files: 0,
+            bytes: 0,
+            tables: Vec::new(),
+        };
+        let mut table_versions = Vec::new();
+        for layout in layout::tables(self.request.star, self.request.without) {
+            let (state, table) = self.table(transaction, &layout, &all).await?;
+            report.partitions += table.partitions.len();
+            report.rows += table.rows;
+            report.files += table.files;
+            report.bytes += table.bytes;
+            table_versions.push(TableVersion {
+                table: layout.name,
+                version: state.version,
+                rows: state.rows(),
+                sums: state.sums(),
+            });
+            report.tables.push(table);
+            failpoint::pass("lake-table-committed");
+        }
+        report.up_to_date = self.note_versions(&table_versions, report.partitions == 0).await?;
+        Ok(report)
+    }
+
+    /// Publishes one table.
+    async fn table(
+        &self,
+        transaction: &DatabaseTransaction,
+        layout: &Layout<'_>,
+        all: &Partitions,
+    ) -> Result<(TableState, PublishedTable)> {
+        let lake = self.request.lake;
+        let state = log::load(lake, layout.name).await?;
+        let plan = self.plan(transaction, layout, state.as_ref()).await?;
+        let mut table = PublishedTable {
+            table: layout.name,
+            version: 0,
+            partitions: Vec::new(),
+            rows: 0,
+            files: 0,
+            bytes: 0,
+        };
+        let partitions = match (&plan, state) {
+            (Plan::Nothing, Some(state)) => {
+                table.version = state.version;
+                return Ok((state, table));
+            }
+            (Plan::Changed(partitions), state) => (partitions.clone(), state),
+            (Plan::All | Plan::Nothing, state) => {
+                let mut partitions = all.get(layout.name).cloned().unwrap_or_default();
+                if !layout.is_divided() {
+                    partitions.insert(Partition::WHOLE);
+                }
+                (partitions, state)
+            }
+        };
+        let (partitions, state) = partitions;
+        failpoint::pass("before-lake-files");
+        let mut added = Vec::new();
+        for partition in &partitions {
+            let files = rows::write_partition(lake, transaction, layout, *partition).await?;
+            debug!(
+                table = layout.name,
+                partition = partition.number(),
+                files = files.len(),
+                "partition written"
+            );
+            added.extend(files);
+        }
+        failpoint::pass("lake-files-written");
+        table.partitions = partitions.iter().map(|partition| partition.number()).collect();
+        table.rows = added.iter().map(Add::rows).sum();
+        table.files = added.len();
+        table.bytes = added.iter().map(|add| add.size).sum();
+        let actions = actions(layout, state.as_ref(), &plan, added);
+        let state = log::commit(lake, state, self.entry(layout.name, actions)).await?;
+        table.version = state.version;
+        debug!(
+            table = layout.name,
+            version = table.version,
+            rows = table.rows,
+            "table published"
+        );
+        Ok((state, table))
+    }
+
+    fn entry<'b>(&'b self, table: &'b str, actions: Vec<Action>) -> Entry<'b> {
+        Entry {
+            table,
+            app_id: &self.app_id,
+            run_id: self.source.run_id,
+            run_started: &self.source.run_started,
+            actions,
+        }
+    }
+
+    async fn plan(
+        &self,
+        transaction: &DatabaseTransaction,
+        layout: &Layout<'_>,
+        state: Option<&TableState>,
+    ) -> Result<Plan> {
+        let Some(state) = state else {
+            return Ok(Plan::All);
+        };
+        let run = match self.check_writer(layout.name, state) {
+            Ok(run) => run,
+            Err(error) => return self.replaced_if_forced(state, error),
+        };
+        if let Err(error) = self.check_history(transaction, layout.name, state, run).await {
+            return self.replaced_if_forced(state, error);
+        }
+        if state
+            .meta_data
+            .as_ref()
+            .is_none_or(|meta_data| !layout.is_described_by(meta_data))
+        {
+            return Ok(Plan::All);
+        }
+        let mut changed = partition::changed_after(transaction, run).await?;
+        Ok(changed.remove(layout.name).map_or(Plan::Nothing, Plan::Changed))
+    }
+
+    /// The run that a table is of, which only this target has written to.
+    fn check_writer(&self, table: &str, state: &TableState) -> Result<i64> {
+        let (lake, table) = (self.request.lake.name.clone(), table.to_owned());
+        let Some(txn) = state.txns.get(&self.app_id) else {
+            return Err(Error::OtherStar { lake, table });
+        };
+        if state.last_writer.as_ref() != Some(&self.app_id) {
+            let version = state.version;
+            return Err(Error::Changed { lake, table, version });
+        }
+        Ok(txn.version)
+    }
+
+    /// Fails if the lake holds a run that this target does not know, or another one of the same number.
+    async fn check_history(
+        &self,
+        transaction: &DatabaseTransaction,
+        table: &str,
+        state: &TableState,
+        run: i64,
+    ) -> Result<()> {
+        let published = state
+            .last_commit
+            .as_ref()
+            .and_then(|commit| commit.get(RUN_STARTED)?.as_str());
+        let is_other = match (started(transaction, run).await?, published) {
+            (Some(ours), Some(published)) => ours != published,
+            _ => false,
+        };
+        if run > self.source.run_id || is_other {
+            return Err(Error::Restored {
+                lake: self.request.lake.name.clone(),
+                table: table.to_owned(),
+                run,
+            });
+        }
+        Ok(())
+    }
+
+    fn replaced_if_forced(&self, state: &TableState, error: Error) -> Result<Plan> {
+        let is_known = state.protocol.as_ref().is_some_and(Protocol::is_known);
+        if self.request.force && is_known {
+            Ok(Plan::All)
+        } else {
+            Err(error)
+        }
+    }
+
+    /// Adds this publication to `star_versions`, unless it is there. Returns whether it was.
+    async fn note_versions(&self, table_versions: &[TableVersion], is_unchanged: bool) -> Result<bool> {
+        let lake = self.request.lake;
+        let state = log::load(lake, versions::TABLE).await?;
+        if let Some(state) = &state {
+            match self.check_writer(versions::TABLE, state) {
+                Ok(run) if run == self.source.run_id && is_unchanged => return Ok(true),
+                Ok(_) => {}
+                Err(error) => drop(self.replaced_if_forced(state, error)?),
+            }
+        }
+        let run_id = self.source.run_id;
+        let mut actions = versions::write(lake, state.as_ref(), run_id, Utc::now(), table_versions).await?;
+        if state.is_none() {
+            actions.extend([Protocol::ours().into(), versions::meta_data().into()]);
+        }
+        log::commit(lake, state, self.entry(versions::TABLE, actions)).await?;
+        Ok(false)
+    }
+}
+
+/// What replaces the files of the partitions by new ones.
+fn actions(layout: &Layout<'_>, state: Option<&TableState>, plan: &Plan, added: Vec<Add>) -> Vec<Action> {
+    let mut actions = Vec::new();
+    let meta_data = state.and_then(|state| state.meta_data.as_ref());
+    if meta_data.is_none() {
+        actions.push(Protocol::ours().into());
+    }
+    if meta_data.is_none_or(|meta_data| !layout.is_described_by(meta_data)) {
+        let mut new = layout.meta_data();
+        if let Some(meta_data) = meta_data {
+            new.id.clone_from(&meta_data.id);
+        }
+        actions.push(new.into());
+    }
+    let is_replaced = |file: &Add| match plan {
+        Plan::Nothing => false,
+        Plan::All => true,
+        Plan::Changed(partitions) => {
+            let month = file.month().and_then(|month| month.parse().ok()).unwrap_or(0);
+            partitions.iter().any(|partition| partition.number() == month)
+        }
+    };
+    let files = state.into_iter().flat_map(|state| state.files.values());
+    let now = now();
+    actions.extend(
+        files
+            .filter(|file| is_replaced(file))
+            .map(|file| file.removed(now).into()),
+    );
+    actions.extend(added.into_iter().map(Action::from));
+    actions
+}

@@ -1,0 +1,264 @@
+//! Where a lake is: a folder, or a bucket of S3 or of a server that speaks as S3 does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use object_store::aws::AmazonS3Builder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{
+    ClientOptions, Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, RetryConfig,
+};
+use url::Url;
+
+use crate::error::{Error, Result};
+
+/// How long a connection to S3 may take to open.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request to S3 is repeated that fails.
+const RETRY_TIMEOUT: Duration = Duration::from_mins(1);
+const RETRIES: usize = 4;
+/// The variables that say who this program is to S3. Without any, the cloud's own machine is asked.
+const CREDENTIALS: [&str; 4] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+];
+
+/// A place that tables are published to.
+#[derive(Clone)]
+pub struct Lake {
+    /// Its full path or URL.
+    pub name: String,
+    store: Arc<dyn ObjectStore>,
+    root: Path,
+    has_credentials: bool,
+}
+
+impl Lake {
+    /// Opens a lake to publish to; a folder that is not there is made.
+    ///
+    /// # Errors
+    /// If it is no place for a lake. Nothing is asked of S3 yet.
+    pub fn create(location: &str) -> Result<Self> {
+        if let Some(folder) = folder_of(location)? {
+            std::fs::create_dir_all(&folder).map_err(|cause| folder_error(&folder, "creating the folder", cause))?;
+        }
+        Self::open(location)
+    }
+
+    /// Opens a lake that is there.
+    ///
+    /// # Errors
+    /// The same, and if the folder is not there.
+    pub fn open(location: &str) -> Result<Self> {
+        match folder_of(location)? {
+            Some(folder) => {
+                let path = std::fs::canonicalize(&folder);
+                let path = path.map_err(|cause| folder_error(&folder, "opening the folder", cause))?;
+                let name = path.display().to_string();
+                let store = LocalFileSystem::new_with_prefix(&path).map_err(|cause| Error::Store {
+                    lake: name.clone(),
+                    doing: "opening the folder".to_owned(),
+                    cause: Box::new(cause),
+                })?;
+                Ok(Self {
+                    name,
+                    // What is published has to survive a power failure.
+                    store: Arc::new(store.with_fsync(true)),
+                    root: Path::default(),
+                    has_credentials: true,
+                })
+            }
+            None => Self::bucket(location),
+        }
+    }
+
+    fn bucket(location: &str) -> Result<Self> {
+        let invalid = |problem: String| Error::LocationInvalid {
+            location: location.to_owned(),
+            problem,
+        };
+        let url = Url::parse(location).map_err(|error| invalid(error.to_string()))?;
+        let bucket = url.host_str().filter(|bucket| !bucket.is_empty());
+        let bucket = bucket.ok_or_else(|| invalid("it names no bucket".to_owned()))?;
+        let root = Path::parse(url.path().trim_matches('/')).map_err(|error| invalid(error.to_string()))?;
+        // Only the first one counts; whichever it is, it is ring's.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let is_plain = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"]
+            .iter()
+            .any(|name| std::env::var(name).is_ok_and(|endpoint| endpoint.starts_with("http://")));
+        let options = ClientOptions::new().with_connect_timeout(CONNECT_TIMEOUT);
+        let store = AmazonS3Builder::from_env()
+            .with_bucket_name(bucket)
+            .with_client_options(options)
+            .with_allow_http(is_plain)
+            .with_retry(RetryConfig {
+                max_retries: RETRIES,
+                retry_timeout: RETRY_TIMEOUT,
+                ..RetryConfig::default()
+            })
+            .build()
+            .map_err(|error| invalid(error.to_string()))?;
+        Ok(Self {
+            name: location.trim_end_matches('/').to_owned(),
+            store: Arc::new(store),
+            root,
+            has_credentials: CREDENTIALS.iter().any(|name| std::env::var_os(name).is_some()),
+        })
+    }
+
+    /// The path of something in the lake.
+    pub(crate) fn path(&self, relative: &str) -> Path {
+        relative.split('/').fold(self.root.clone(), Path::join)
+    }
+
+    /// A path as it is from the lake's root on.
+    pub(crate) fn relative(&self, path: &Path) -> String {
+        let path = path.as_ref();
+        let below = path.strip_prefix(self.root.as_ref()).unwrap_or(path);
+        below.trim_start_matches('/').to_owned()
+    }
+
+    /// An object's content; none if it is not there.
+    pub(crate) async fn read(&self, path: &Path) -> Result<Option<Bytes>> {
+        let read = async { self.store.get(path).await?.bytes().await };
+        match read.await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(cause) => Err(self.failed(format!("reading {path}"))(cause)),
+        }
+    }
+
+    /// Writes an object, which is durable then.
+    pub(crate) async fn write(&self, path: &Path, content: Bytes) -> Result<()> {
+        let written = self.store.put(path, content.into()).await;
+        written.map(drop).map_err(self.failed(format!("writing {path}")))
+    }
+
+    /// Writes an object unless there is one of this name. Returns whether it has; readers never see a part of it.
+    pub(crate) async fn write_new(&self, path: &Path, content: Bytes) -> Result<bool> {
+        let options = PutOptions {
+            mode: PutMode::Create,
+            ..PutOptions::default()
+        };
+        match self.store.put_opts(path, content.into(), options).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => Ok(false),
+            Err(cause) => Err(self.failed(format!("writing {path}"))(cause)),
+        }
+    }
+
+    /// What there is below a path, or in all of the lake.
+    pub(crate) async fn list(&self, below: &Path) -> Result<Vec<ObjectMeta>> {
+        let listed = self.store.list(Some(below)).try_collect().await;
+        listed.map_err(self.failed(format!("listing {below}")))
+    }
+
+    /// The first segments of all that there is in the lake, and the names of objects at its root.
+    pub(crate) async fn names(&self) -> Result<Vec<String>> {
+        let listed = self.store.list_with_delimiter(Some(&self.root)).await;
+        let listed = listed.map_err(self.failed("listing the lake".to_owned()))?;
+        let objects = listed.objects.into_iter().map(|object| object.location);
+        let paths = listed.common_prefixes.into_iter().chain(objects);
+        Ok(paths.map(|path| self.relative(&path)).collect())
+    }
+
+    pub(crate) async fn delete(&self, path: &Path) -> Result<()> {
+        match self.store.delete(path).await {
+            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(cause) => Err(self.failed(format!("deleting {path}"))(cause)),
+        }
+    }
+
+    fn failed(&self, doing: String) -> impl FnOnce(StoreError) -> Error {
+        let (lake, has_credentials) = (self.name.clone(), self.has_credentials);
+        move |cause| {
+            let cause = Box::new(cause);
+            if has_credentials {
+                Error::Store { lake, doing, cause }
+            } else {
+                Error::NoCredentials { lake, cause }
+            }
+        }
+    }
+}
+
+/// The folder that a location names; none if it is a bucket.
+fn folder_of(location: &str) -> Result<Option<std::path::PathBuf>> {
+    let invalid = |problem: &str| Error::LocationInvalid {
+        location: location.to_owned(),
+        problem: problem.to_owned(),
+    };
+    match location.split_once("://") {
+        _ if location.is_empty() => Err(invalid("it is empty")),
+        None => Ok(Some(location.into())),
+        Some(("file", _)) => {
+            let url = Url::parse(location).map_err(|error| invalid(&error.to_string()))?;
+            let path = url
+                .to_file_path()
+                .map_err(|()| invalid("it is no path of this machine"))?;
+            Ok(Some(path))
+        }
+        Some(("s3" | "s3a", _)) => Ok(None),
+        Some((scheme, _)) => Err(invalid(&format!("{scheme} is neither file nor s3"))),
+    }
+}
+
+fn folder_error(folder: &std::path::Path, doing: &str, cause: std::io::Error) -> Error {
+    let (path, source) = (folder.display().to_string(), Box::new(cause));
+    if matches!(
+        source.kind(),
+        std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::NotADirectory
+    ) {
+        return Error::LocationInvalid {
+            location: path,
+            problem: "it is no folder".to_owned(),
+        };
+    }
+    let is_missing = source.kind() == std::io::ErrorKind::NotFound;
+    Error::Store {
+        lake: path.clone(),
+        doing: doing.to_owned(),
+        cause: Box::new(if is_missing {
+            StoreError::NotFound { path, source }
+        } else {
+            StoreError::Generic {
+                store: "LocalFileSystem",
+                source,
+            }
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lake_is_a_folder_or_a_bucket() {
+        assert_eq!(folder_of("lake").unwrap(), Some("lake".into()));
+        assert_eq!(folder_of("file:///srv/lake").unwrap(), Some("/srv/lake".into()));
+        assert_eq!(folder_of("s3://bucket/lake").unwrap(), None);
+        for location in ["", "ftp://host/lake", "abfs://x"] {
+            assert!(folder_of(location).is_err(), "{location}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_object_is_created_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::create(folder.path().join("lake").to_str().unwrap()).unwrap();
+        let path = lake.path("fact/_delta_log/0.json");
+        assert_eq!(lake.read(&path).await.unwrap(), None);
+        assert!(lake.write_new(&path, Bytes::from("one")).await.unwrap());
+        assert!(!lake.write_new(&path, Bytes::from("two")).await.unwrap());
+        assert_eq!(lake.read(&path).await.unwrap(), Some(Bytes::from("one")));
+        assert_eq!(lake.names().await.unwrap(), ["fact"]);
+        let listed = lake.list(&lake.path("fact")).await.unwrap();
+        assert_eq!(lake.relative(&listed[0].location), "fact/_delta_log/0.json");
+    }
+}

@@ -1,0 +1,188 @@
+//! What engines of other makes read: DuckDB's delta extension and Sail, which share no code with each other or with us.
+
+mod needs_lake_readers {
+    use std::fs;
+    use std::net::TcpListener;
+    use std::path::Path;
+    use std::process::Command;
+
+    use crate::harness::prometheus::{Process, wait_until};
+    use crate::harness::{Run, Sandbox};
+    use crate::lake::newest_entry;
+
+    const ENGINES: [&str; 2] = ["duckdb", "sail"];
+    /// The star's view of this name, in SQL that all engines speak; cells as the test's own SQL has them.
+    const REVENUE: &str = "SELECT s.store_id, d.year, d.month, COUNT(*), SUM(p.amount) FROM fact_payment p \
+                           JOIN dim_store s ON s.store_key = p.store_key JOIN dim_date d ON d.date_key = p.date_key_paid \
+                           GROUP BY s.store_id, d.year, d.month";
+    const REVENUE_BY_VIEW: &str = "SELECT store_id || '|' || year || '|' || month || '|' || payments || '|' || \
+                                   printf('%d.%02d', revenue_cents / 100, revenue_cents % 100) \
+                                   FROM revenue_by_store_and_month";
+    const CATEGORIES: &str = "SELECT c.name, COUNT(*) FROM fact_rental r \
+                              JOIN bridge_film_category b ON b.film_key = r.film_key \
+                              JOIN dim_category c ON c.category_key = b.category_key GROUP BY c.name";
+    const CATEGORIES_BY_VIEW: &str = "SELECT category || '|' || rentals FROM rentals_by_film_category \
+                                      WHERE rentals > 0 AND category IS NOT NULL";
+    const DAYS: &str = "SELECT d.date, s.store_id, COUNT(*) FROM fact_rental r \
+                        JOIN dim_date d ON d.date_key = r.date_key_rented \
+                        JOIN dim_store s ON s.store_key = r.store_key GROUP BY d.date, s.store_id";
+    const DAYS_BY_VIEW: &str = "SELECT date || '|' || store_id || '|' || rentals FROM rentals_by_day WHERE rentals > 0";
+    const TOTAL: &str = "SELECT SUM(amount) FROM fact_payment";
+    const TOTAL_BY_STAR: &str = "SELECT printf('%d.%02d', SUM(CAST(ROUND(amount * 100) AS INTEGER)) / 100, \
+                                 SUM(CAST(ROUND(amount * 100) AS INTEGER)) % 100) FROM fact_payment";
+
+    fn python() -> String {
+        std::env::var("SAKILA_SYNC_LAKE_PYTHON").expect("scripts/install-lake-readers prints it")
+    }
+
+    fn reader(engine: &str, lake: &str, query: &[&str]) -> Command {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/lake/read.py");
+        let mut command = Command::new(python());
+        command.arg(script).args([engine, lake]).args(query);
+        command
+    }
+
+    fn read(engine: &str, lake: &Path, query: &[&str]) -> Vec<String> {
+        let run = Run::of(reader(engine, lake.to_str().unwrap(), query)).succeeds();
+        let mut rows: Vec<String> = run.stdout.lines().map(str::to_owned).collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    fn assert_engines_agree(sandbox: &Sandbox) {
+        for (query, view) in [
+            (REVENUE, REVENUE_BY_VIEW),
+            (CATEGORIES, CATEGORIES_BY_VIEW),
+            (DAYS, DAYS_BY_VIEW),
+        ] {
+            let expected = sandbox.star(view);
+            assert!(!expected.is_empty(), "{view}");
+            for engine in ENGINES {
+                assert_eq!(read(engine, &sandbox.lake(), &[query]), expected, "{engine}: {query}");
+            }
+        }
+    }
+
+    #[test]
+    #[ignore = "needs the Python of scripts/install-lake-readers"]
+    fn engines_read_what_the_views_of_the_star_hold_before_and_after_changes() {
+        let sandbox = Sandbox::loaded();
+        sandbox.publish(&[]).succeeds();
+        assert_engines_agree(&sandbox);
+        let before = sandbox.star(TOTAL_BY_STAR);
+        let version = newest_version(&sandbox.lake().join("fact_payment"));
+
+        sandbox.change(&[
+            "UPDATE payment SET payment_date = '1999-03-31 10:00:00', amount = amount + 0.01 WHERE payment_id = 1",
+            "DELETE FROM payment WHERE payment_id = 2",
+            "DELETE FROM rental WHERE rental_id = 5",
+            "DELETE FROM film_category WHERE category_id = 3",
+        ]);
+        sandbox.run(&["incremental"]).succeeds();
+        sandbox.assert_star_equals_source();
+        sandbox.publish(&[]).succeeds();
+        assert_engines_agree(&sandbox);
+        assert_ne!(sandbox.star(TOTAL_BY_STAR), before);
+        // A version from before is what it was, and the lake tells which versions belong together.
+        let at = format!("fact_payment={version}");
+        for engine in ENGINES {
+            assert_eq!(read(engine, &sandbox.lake(), &[&at, TOTAL]), before, "{engine}");
+            let cut = "SELECT version FROM star_versions WHERE table_name = 'fact_payment' ORDER BY run_id";
+            assert_eq!(read(engine, &sandbox.lake(), &[cut]), ["0", "1"], "{engine}");
+        }
+    }
+
+    fn newest_version(table: &Path) -> usize {
+        fs::read_dir(table.join("_delta_log")).unwrap().count() - 1
+    }
+
+    #[test]
+    #[ignore = "needs the Python of scripts/install-lake-readers"]
+    fn engines_read_a_table_by_its_checkpoint_after_many_publications_and_a_vacuum() {
+        let sandbox = Sandbox::loaded();
+        for _ in 0..12 {
+            sandbox.tamper("UPDATE fact_payment SET amount = ROUND(amount + 0.01, 2) WHERE payment_id = 1");
+            sandbox.tamper(
+                "UPDATE sync_partition SET last_run = (SELECT MAX(last_run) + 1 FROM sync_partition) \
+                 WHERE target_table = 'fact_payment'",
+            );
+            sandbox.publish(&[]).succeeds();
+        }
+        let log = sandbox.lake().join("fact_payment/_delta_log");
+        for version in 0..10 {
+            fs::remove_file(log.join(format!("{version:020}.json"))).unwrap();
+        }
+        sandbox.publish(&["--vacuum", "--retain", "0"]).succeeds();
+        for engine in ENGINES {
+            assert_eq!(
+                read(engine, &sandbox.lake(), &[TOTAL]),
+                sandbox.star(TOTAL_BY_STAR),
+                "{engine}"
+            );
+        }
+    }
+
+    /// A server that speaks as S3 does, with its buckets in a folder.
+    struct Bucket {
+        _server: Process,
+        port: u16,
+    }
+
+    impl Bucket {
+        fn serve(folder: &Path) -> Self {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let mut command = Command::new(python());
+            command
+                .args(["-m", "localbucket", "--port", &port.to_string()])
+                .arg(folder);
+            let server = Process(command.stderr(std::process::Stdio::null()).spawn().unwrap());
+            wait_until("the server listens", || {
+                std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+            });
+            Self { _server: server, port }
+        }
+
+        fn configure(&self, command: &mut Command) {
+            command
+                .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port))
+                .env("AWS_ACCESS_KEY_ID", "key")
+                .env("AWS_SECRET_ACCESS_KEY", "not-a-secret")
+                .env("AWS_REGION", "us-east-1")
+                .env("AWS_ALLOW_HTTP", "true")
+                .env("NO_PROXY", "127.0.0.1");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs the Python of scripts/install-lake-readers"]
+    fn a_star_is_published_to_s3_and_read_from_there() {
+        let sandbox = Sandbox::loaded();
+        let folder = sandbox.folder().join("s3");
+        fs::create_dir_all(folder.join("bucket")).unwrap();
+        let bucket = Bucket::serve(&folder);
+        let publish = |url: &str, more: &[&str]| {
+            let mut command = sandbox.command(&[&["publish", "--lake", url], more].concat());
+            bucket.configure(&mut command);
+            Run::of(command)
+        };
+        publish("s3://absent/lake", &[]).fails_with(3, "LAKE_MISSING");
+        let url = "s3://bucket/star/lake";
+        publish(url, &[]).succeeds();
+        sandbox.change_and_sync("UPDATE payment SET amount = amount + 0.01, last_update = NOW() WHERE payment_id = 1");
+        publish(url, &["--vacuum"]).succeeds();
+        publish(url, &["--check"]).succeeds();
+        let lake = folder.join("bucket/star/lake");
+        assert_eq!(
+            newest_entry(&lake.join("fact_payment"))
+                .iter()
+                .filter(|line| line.get("add").is_some())
+                .count(),
+            1
+        );
+        let total = sandbox.star(TOTAL_BY_STAR);
+        assert_eq!(read("duckdb", &lake, &[TOTAL]), total);
+        let mut sail = reader("sail", url, &[TOTAL]);
+        bucket.configure(sail.env("TABLES", "fact_payment"));
+        assert_eq!(Run::of(sail).succeeds().stdout.trim(), total[0]);
+    }
+}

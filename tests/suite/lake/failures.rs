@@ -1,0 +1,231 @@
+//! A publication that is killed, two at once, and places that are no lake of this star.
+
+use std::fs;
+use std::path::Path;
+
+use star_sync::target::sqlite::lock::Lock;
+
+use super::newest_entry;
+use crate::harness::Sandbox;
+
+#[test]
+fn a_publication_that_is_killed_anywhere_is_completed_by_the_next_one() {
+    let sandbox = Sandbox::loaded();
+    for (number, failpoint) in [
+        "before-lake-files=return",
+        "lake-files-written=3*off->return",
+        "lake-table-committed=return",
+        "lake-table-committed=9*off->return",
+        "before-publication-noted=return",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        if number > 0 {
+            sandbox.change_and_sync(
+                "UPDATE payment SET amount = amount + 1, last_update = NOW() WHERE payment_id IN (1, 400, 900)",
+            );
+        }
+        let lake = sandbox.lake();
+        let mut command = sandbox.command(&["publish", "--lake", lake.to_str().unwrap()]);
+        let killed = command.env("FAILPOINTS", failpoint).output().unwrap();
+        let has_passed = number == 1 || number == 3;
+        assert!(killed.status.code().is_none() || has_passed, "{failpoint}: {killed:?}");
+        sandbox.publish(&[]).succeeds();
+        sandbox.assert_lake_equals_star();
+    }
+}
+
+#[test]
+fn a_publication_that_is_killed_at_any_moment_is_completed_by_the_next_one() {
+    let sandbox = Sandbox::loaded();
+    let lake = sandbox.lake();
+    for attempt in 0..5 {
+        let milliseconds = (attempt * 7_919 + 3_571) % 400;
+        sandbox.tamper("UPDATE fact_rental SET staff_id = staff_id");
+        sandbox.tamper("UPDATE sync_partition SET last_run = (SELECT MAX(last_run) + 1 FROM sync_partition)");
+        let mut child = sandbox
+            .command(&["publish", "--lake", lake.to_str().unwrap()])
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        let _ = child.kill();
+        child.wait().unwrap();
+        sandbox.publish(&[]).succeeds();
+        sandbox.assert_lake_equals_star();
+    }
+}
+
+#[test]
+fn one_publishes_at_a_time_and_no_run_changes_what_is_being_published() {
+    let sandbox = Sandbox::loaded();
+    let lock = Lock::acquire(&sandbox.target(), "sakila-sync", "publish").unwrap();
+    sandbox.publish(&[]).fails_with(3, "TARGET_BUSY");
+    sandbox.run(&["incremental"]).fails_with(3, "TARGET_BUSY");
+    drop(lock);
+    sandbox.publish(&[]).succeeds();
+}
+
+#[test]
+fn what_is_no_lake_of_this_star_is_refused_and_left_as_it_is() {
+    let sandbox = Sandbox::new();
+    sandbox.publish(&[]).fails_with(3, "TARGET_MISSING");
+    sandbox.run(&["init"]).succeeds();
+    sandbox.publish(&[]).fails_with(3, "NOT_LOADED");
+    sandbox.run(&["full-load"]).succeeds();
+    for location in ["", "ftp://server/lake"] {
+        sandbox
+            .run(&["publish", "--lake", location])
+            .fails_with(2, "LAKE_LOCATION_INVALID");
+    }
+    sandbox
+        .run(&["publish", "--check", "--lake", "absent"])
+        .fails_with(3, "LAKE_MISSING");
+    let file = sandbox.folder().join("file");
+    fs::write(&file, "").unwrap();
+    sandbox
+        .run(&["publish", "--lake", file.to_str().unwrap()])
+        .fails_with(2, "LAKE_LOCATION_INVALID");
+
+    fs::create_dir_all(sandbox.lake()).unwrap();
+    fs::write(sandbox.lake().join("thesis.docx"), "years of work").unwrap();
+    sandbox.publish(&[]).fails_with(3, "LAKE_FOREIGN");
+    sandbox.publish(&["--force"]).fails_with(3, "LAKE_FOREIGN");
+    assert_eq!(fs::read_dir(sandbox.lake()).unwrap().count(), 1);
+    fs::remove_file(sandbox.lake().join("thesis.docx")).unwrap();
+
+    // Without any credentials for it.
+    let mut bucket = sandbox.command(&["publish", "--lake", "s3://no-such-bucket-of-ours/lake"]);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
+        bucket.env_remove(name);
+    }
+    // Where a cloud's machine would answer.
+    bucket.env("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9");
+    crate::harness::Run::of(bucket).fails_with(3, "LAKE_DENIED");
+}
+
+#[test]
+fn a_lake_that_another_target_or_program_has_written_to_is_replaced_only_by_force() {
+    let sandbox = Sandbox::loaded();
+    sandbox.publish(&[]).succeeds();
+    let backup = sandbox.folder().join("backup.db");
+    fs::copy(sandbox.target(), &backup).unwrap();
+
+    // By another program.
+    let log = sandbox.lake().join("fact_payment/_delta_log");
+    let stranger = log.join(format!("{:020}.json", 1));
+    fs::write(&stranger, "{\"commitInfo\":{\"operation\":\"OPTIMIZE\"}}\n").unwrap();
+    sandbox.publish(&[]).fails_with(3, "LAKE_CHANGED");
+    sandbox.publish(&["--force"]).succeeds();
+    sandbox.assert_lake_equals_star();
+
+    // The target is an older copy, whose next run has the number of one that the lake holds.
+    sandbox.change_and_sync("UPDATE payment SET amount = amount + 1, last_update = NOW() WHERE payment_id = 1");
+    sandbox.publish(&[]).succeeds();
+    fs::copy(&backup, sandbox.target()).unwrap();
+    // A run is known by its number and the second in which it began.
+    sandbox.let_seconds_pass(1);
+    sandbox.publish(&[]).fails_with(3, "LAKE_RESTORED");
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.publish(&[]).fails_with(3, "LAKE_RESTORED");
+    sandbox.publish(&["--force"]).succeeds();
+    sandbox.assert_lake_equals_star();
+
+    // Another target.
+    fs::remove_file(sandbox.target()).unwrap();
+    sandbox.load();
+    sandbox.publish(&[]).fails_with(3, "LAKE_OTHER_STAR");
+    sandbox.publish(&["--force"]).succeeds();
+    sandbox.assert_lake_equals_star();
+}
+
+#[test]
+fn a_star_that_does_not_match_its_source_is_published_only_by_force() {
+    let sandbox = Sandbox::loaded();
+    sandbox.publish(&[]).succeeds();
+    sandbox.tamper("UPDATE sync_run SET status = 'differences', finished = '2999-01-01 00:00:00'");
+    sandbox.publish(&[]).fails_with(3, "LAKE_MISMATCH");
+    sandbox.publish(&["--force"]).succeeds();
+}
+
+#[test]
+fn a_lake_that_differs_from_the_star_is_told_by_month_and_column() {
+    let sandbox = Sandbox::loaded();
+    sandbox.publish(&[]).succeeds();
+    let month = sandbox.month_of_payment(1);
+    sandbox.tamper("UPDATE fact_payment SET amount = amount + 1 WHERE payment_id = 1");
+    let check = sandbox.publish(&["--check"]).ends_with_code(1);
+    assert!(
+        check
+            .stdout
+            .contains(&format!("fact_payment, partition {month}, amount: ")),
+        "{check:?}"
+    );
+    assert!(check.stdout.contains("MISMATCH: 1 of "), "{check:?}");
+}
+
+#[test]
+fn a_hundred_publications_are_summed_up_by_checkpoints() {
+    let sandbox = Sandbox::loaded();
+    for _ in 0..=20 {
+        sandbox.tamper("UPDATE fact_payment SET amount = ROUND(amount + 0.01, 2) WHERE payment_id = 1");
+        sandbox.tamper(
+            "UPDATE sync_partition SET last_run = (SELECT MAX(last_run) + 1 FROM sync_partition) \
+             WHERE target_table = 'fact_payment' \
+             AND partition = (SELECT date_key_paid / 100 FROM fact_payment WHERE payment_id = 1)",
+        );
+        sandbox.publish(&[]).succeeds();
+    }
+    let log = sandbox.lake().join("fact_payment/_delta_log");
+    for version in [10, 20] {
+        assert!(log.join(format!("{version:020}.checkpoint.parquet")).exists());
+    }
+    // What a checkpoint covers is not read again.
+    for version in 0..20 {
+        fs::remove_file(log.join(format!("{version:020}.json"))).unwrap();
+    }
+    sandbox.assert_lake_equals_star();
+    assert_eq!(
+        newest_entry(log.parent().unwrap())
+            .iter()
+            .filter(|line| line.get("add").is_some())
+            .count(),
+        1
+    );
+}
+
+/// Beside the tests that mount what they fill.
+mod needs_mount {
+    use super::*;
+    use crate::harness::Run;
+
+    #[test]
+    #[ignore = "needs to be allowed to mount a file system"]
+    fn a_full_disk_is_told_and_the_lake_is_completed_when_there_is_room() {
+        let sandbox = Sandbox::loaded();
+        let lake = sandbox.lake();
+        fs::create_dir(&lake).unwrap();
+        let publish = sandbox.command(&["publish", "--lake", lake.to_str().unwrap()]);
+        let program = publish.get_program().to_str().unwrap().to_owned();
+        let script = format!(
+            "mount -t tmpfs -o size=400k none {lake} && {program} publish --lake {lake}; \
+             code=$?; mount -o remount,size=100m {lake}; {program} publish --lake {lake} && \
+             {program} publish --lake {lake} --check && exit $code",
+            lake = lake.display()
+        );
+        let mut command = sandbox.command(&[]);
+        let mut shell = std::process::Command::new("unshare");
+        shell
+            .args(["--mount", "sh", "-c", &script])
+            .current_dir(sandbox.folder());
+        for (name, value) in command.env("SAKILA_SYNC_JSON", "0").get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        let run = Run::of(shell).fails_with(3, "LAKE_FULL");
+        assert!(run.stdout.contains("OK: "), "{run:?}");
+        assert!(Path::new(&lake).exists());
+    }
+}

@@ -1,0 +1,65 @@
+"""Reads a lake with an engine that is not ours, and prints what queries yield: cells parted by |, a row each line.
+
+    read.py duckdb|sail LAKE [TABLE=VERSION...] QUERY
+
+Every Delta table of the lake is a table of its name; with TABLE=VERSION as of that version.
+"""
+
+import os
+import pathlib
+import sys
+import time
+
+
+def timed(query):
+    began = time.monotonic()
+    rows = query()
+    print(f"query: {time.monotonic() - began:.2f} s", file=sys.stderr)
+    return rows
+
+
+def duckdb_rows(lake, tables, versions, query):
+    import duckdb
+    import duckdb_extension_delta
+
+    folder = pathlib.Path(duckdb_extension_delta.__file__).parent / "extensions" / f"v{duckdb.__version__}"
+    connection = duckdb.connect(config={"allow_unsigned_extensions": "true", "autoinstall_known_extensions": "false"})
+    connection.execute(f"LOAD '{folder / 'delta.duckdb_extension'}'")
+    for table in tables:
+        if table in versions:
+            connection.execute(f"ATTACH '{lake}/{table}' AS at_{table} (TYPE delta, VERSION {versions[table]})")
+            connection.execute(f"CREATE VIEW {table} AS SELECT * FROM at_{table}")
+        else:
+            connection.execute(f"CREATE VIEW {table} AS SELECT * FROM delta_scan('{lake}/{table}')")
+    return timed(lambda: connection.execute(query).fetchall())
+
+
+def sail_rows(lake, tables, versions, query):
+    from pysail.spark import SparkConnectServer
+    from pyspark.sql import SparkSession
+
+    server = SparkConnectServer()
+    server.start()
+    _, port = server.listening_address
+    spark = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").getOrCreate()
+    for table in tables:
+        reader = spark.read.format("delta")
+        if table in versions:
+            reader = reader.option("versionAsOf", versions[table])
+        reader.load(f"{lake}/{table}").createOrReplaceTempView(table)
+    rows = timed(lambda: [tuple(row) for row in spark.sql(query).collect()])
+    spark.stop()
+    server.stop()
+    return rows
+
+
+reader, lake, *versions, query = sys.argv[1:]
+versions = dict(version.split("=") for version in versions)
+# Of a bucket, the tables that are asked for have to be named.
+if "://" in lake:
+    tables = os.environ["TABLES"].split(",")
+else:
+    tables = sorted(entry.parent.name for entry in pathlib.Path(lake).glob("*/_delta_log"))
+rows = {"duckdb": duckdb_rows, "sail": sail_rows}[reader](lake, tables, versions, query)
+for row in rows:
+    print("|".join("" if cell is None else str(cell) for cell in row))
