@@ -8,6 +8,8 @@ use crate::harness::{Run, Sandbox, number, send};
 
 /// Validations of one test run. A thousand of them by this variable.
 const VALIDATIONS: u64 = 20;
+/// How often a long test says how far it has come.
+const REPORT_EVERY: u64 = 50;
 const VALIDATIONS_VARIABLE: &str = "SAKILA_SYNC_TEST_VALIDATIONS";
 
 /// Lets a command run until the end of the test.
@@ -52,14 +54,17 @@ fn a_validation_beside_a_busy_source_raises_no_false_alarm() {
         if run.code != 0 {
             alarms.push(format!("{} {}\n{}", arguments.join(" "), run.stdout, run.stderr));
         }
+        let done = validation + 1;
+        if done % REPORT_EVERY == 0 || done == count {
+            let _ = writeln!(
+                std::io::stderr(),
+                "{done} validations beside business: {} false alarms, {pending} with pending rows",
+                alarms.len()
+            );
+        }
     }
     stop(business);
     stop(sync);
-    let _ = writeln!(
-        std::io::stderr(),
-        "{count} validations beside business: {} false alarms, {pending} with pending rows",
-        alarms.len()
-    );
     assert!(alarms.is_empty(), "{} of {count}: {}", alarms.len(), alarms.join("\n"));
     sandbox.run(&["incremental"]).succeeds();
     sandbox.assert_star_equals_source();
