@@ -82,6 +82,8 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
     state::fill(writer, &context.look.star.sources).await?;
     let states = state::load(writer).await?;
     let is_empty = context.target.is_empty(context.look.star).await?;
+    // Before the snapshot: an account may have one connection only.
+    let table_columns = check::table_columns(context.look.source, context.look.star).await?;
     // Clock, open work and times of change are of one moment; nothing is read in this snapshot.
     let before = context.look.source.snapshot().await?;
     if can_resume(context, &states, before.clock).await? {
@@ -112,7 +114,6 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
         is_empty,
         ..Start::default()
     };
-    let table_columns = check::table_columns(context.look.source, context.look.star).await?;
     let transaction = target::begin(writer).await?;
     for (table, state) in states.iter() {
         let signature = before.settled_signature(table, context.overlap);
