@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use regex::Regex;
 
-use crate::harness::{Run, Sandbox};
+use crate::harness::{Run, Sandbox, server};
 
 /// In the order in which their commands are typed, all on one schema and one target.
 const DOCUMENTS: [&str; 2] = ["README.md", "docs/commands.md"];
@@ -95,7 +95,10 @@ fn type_command(sandbox: &Sandbox, shown: &Shown) -> String {
     .succeeds();
     // Whoever types is slower than we are.
     sandbox.wait_until_at_rest();
-    if std::env::var_os("UPDATE_README").is_none() {
+    // On MariaDB a table counts as modified for as long as the safety lag: which rows an incremental run verifies depends on
+    // the moment.
+    let is_steady = !server().is_mariadb || arguments[1] != "incremental";
+    if is_steady && std::env::var_os("UPDATE_README").is_none() {
         assert_eq!(
             masked(shown.output.trim()),
             masked(run.stdout.trim()),
