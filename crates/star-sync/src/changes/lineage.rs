@@ -14,7 +14,7 @@ use crate::declare::row::RUN_COLUMN;
 use crate::declare::scope::Scope;
 use crate::declare::source_rows::SourceRow;
 use crate::declare::source_table::SourceTable;
-use crate::declare::table::{Kind, RowIdentity, Table};
+use crate::declare::table::{Kind, RowIdentity, Table, key_of_row};
 use crate::error::{Doing, Result};
 use crate::pipeline::flow::{Job, Page};
 use crate::pipeline::look::Look;
@@ -173,10 +173,7 @@ impl<'a> Search<'a> {
 
     /// Finds the rows behind one row of `table`; returns both sides of the page that it is in.
     pub(crate) async fn behind(&mut self, table: &'static Table, row: &RowIdentity) -> Result<Page> {
-        let key = match row {
-            (page_key, None) => LookupKey::Number(*page_key),
-            (_, Some(key)) => LookupKey::Text(key.as_str().into()),
-        };
+        let key = key_of_row(row);
         let only_this = |select: &mut SelectStatement| select.cond_where(table.is_source_row(row)).to_owned();
         let mut from = Query::select();
         self.add(

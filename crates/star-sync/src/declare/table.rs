@@ -5,7 +5,7 @@
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, JoinType, Query, SelectStatement};
 use sea_orm::{Condition, DbErr, RelationDef};
 
-use crate::declare::lookup::{Lookup, Need, Side};
+use crate::declare::lookup::{Lookup, LookupKey, Need, Side};
 use crate::declare::period::Period;
 use crate::declare::row::{Column, RowMap, joined_key, parts_of_key};
 use crate::declare::scope::Scope;
@@ -139,6 +139,14 @@ pub struct Publish {
 /// What tells a row from others: its page key, and the parts of its natural key joined by commas where the page key is not
 /// enough.
 pub type RowIdentity = (i64, Option<String>);
+
+/// What people know a row by.
+pub(crate) fn key_of_row((page_key, key): &RowIdentity) -> LookupKey {
+    match key {
+        None => LookupKey::Number(*page_key),
+        Some(key) => LookupKey::Text(key.as_str().into()),
+    }
+}
 
 /// A declared foreign key of the target.
 pub struct Reference {

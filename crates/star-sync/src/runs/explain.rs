@@ -11,7 +11,7 @@ use crate::changes::lineage::{self, Cells, RowBehind, Search, held, was_written_
 use crate::changes::pending;
 use crate::declare::lookup::LookupKey;
 use crate::declare::rejection::{ReasonCode, Reject};
-use crate::declare::table::{RowIdentity, Table};
+use crate::declare::table::{RowIdentity, Table, key_of_row};
 use crate::error::{Doing, Error, Result};
 use crate::pipeline::flow::Difference;
 use crate::pipeline::look::Look;
@@ -95,10 +95,7 @@ async fn explain(
     let source = search.found;
     let has_source = lineage::source_row(&page, row)?.is_some();
     let batch = transform(page, &mut Made::default(), usize::MAX)?;
-    let key = match row {
-        (page_key, None) => LookupKey::Number(*page_key),
-        (_, Some(key)) => LookupKey::Text(key.as_str().into()),
-    };
+    let key = key_of_row(row);
     let is_it = |reject: &Reject| row.1.as_ref().is_none_or(|key| reject.key == *key);
     let rejection = batch.rejects.into_iter().find(is_it).map(|reject| reject.rejection);
     let mut differences = batch.differences.into_iter();
