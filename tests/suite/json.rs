@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use crate::harness::Sandbox;
 
 /// Fields whose values differ from run to run.
-const VARYING: [&str; 26] = [
+const VARYING: [&str; 29] = [
     "bytes",
+    "bytes_received",
     "file",
     "finished",
     "from",
@@ -20,6 +21,8 @@ const VARYING: [&str; 26] = [
     "oldest_backlog_seconds",
     "rows_scanned",
     "rows_per_second",
+    "rows_verified",
+    "rows_verified_by_digest",
     "schema",
     "seconds",
     "waiting",

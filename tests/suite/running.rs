@@ -3,9 +3,13 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 
+use serde_json::Value;
+
 use crate::harness::http::{free_port, get};
 use crate::harness::prometheus::without_target;
-use crate::harness::{Sandbox, send};
+use crate::harness::proxy::Proxy;
+use crate::harness::{Sandbox, send, server};
+use crate::source_lost::run_through;
 
 /// A full load in pages so small that it takes a while.
 fn start_slow_load(sandbox: &Sandbox, arguments: &[&str]) -> Child {
@@ -79,6 +83,39 @@ fn metrics_tell_what_is_still_to_be_compared() {
     log.read_to_string(&mut String::new()).unwrap();
     assert!(child.wait().unwrap().success());
     sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_run_tells_how_many_bytes_the_source_has_sent_and_how_many_rows_digests_have_verified() {
+    let sandbox = Sandbox::new();
+    let proxy = Proxy::to(server().port);
+    sandbox.run(&["init"]).succeeds();
+    let rows_of_facts = "SELECT (SELECT COUNT(*) FROM rental) + (SELECT COUNT(*) FROM payment)";
+    let rows_of_facts: u64 = sandbox.source_figure(rows_of_facts).parse().unwrap();
+    let run = |arguments: &[&str]| {
+        let before = proxy.bytes_passed();
+        let run = run_through(&sandbox, &proxy, arguments).succeeds();
+        let sent = proxy.bytes_passed() - before;
+        let report: Value = serde_json::from_str(&run.stdout).unwrap();
+        let received = report["bytes_received"].as_u64().unwrap();
+        // The log-in is not counted, nor what follows the count.
+        assert!((received..received + 20_000).contains(&sent), "{received} of {sent}");
+        assert!(
+            report["rows_verified_by_digest"].as_u64().unwrap() >= rows_of_facts,
+            "{report}"
+        );
+        received
+    };
+    let loading = run(&["full-load", "--json"]);
+    let noted = "SELECT bytes_received FROM sync_run WHERE command = 'full-load'";
+    assert_eq!(sandbox.figure(noted), loading.to_string());
+
+    sandbox.wait_until_at_rest();
+    let syncing = run(&["incremental", "--verify-budget", "100%", "--json"]);
+    assert!(syncing < loading / 10, "{syncing} and {loading}");
+    let metrics = without_target(&std::fs::read_to_string(sandbox.folder().join("run.prom")).unwrap());
+    let line = format!("sakila_sync_last_run_source_bytes{{command=\"incremental\"}} {syncing}\n");
+    assert!(metrics.contains(&line), "{line} is not in {metrics}");
 }
 
 #[test]

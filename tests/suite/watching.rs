@@ -298,7 +298,7 @@ fn every_panel_shows_data_and_every_alert_fires_on_its_fault_alone() {
     ];
     let prometheus = Prometheus::start(sandbox.folder(), &jobs);
     let alerts = prometheus.alerts();
-    assert_eq!(alerts.len(), 9);
+    assert_eq!(alerts.len(), 10);
     let firing = || -> Vec<String> {
         let firing = alerts
             .iter()

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -18,6 +19,8 @@ pub enum Fault {
 pub struct Proxy {
     pub port: u16,
     planted: Arc<Mutex<Option<(Fault, usize)>>>,
+    /// Of the server's, over all connections.
+    bytes_passed: Arc<AtomicU64>,
 }
 
 impl Proxy {
@@ -26,9 +29,11 @@ impl Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let planted = Arc::default();
+        let bytes_passed = Arc::default();
         let proxy = Self {
             port,
             planted: Arc::clone(&planted),
+            bytes_passed: Arc::clone(&bytes_passed),
         };
         thread::spawn(move || {
             for client in listener.incoming() {
@@ -38,9 +43,9 @@ impl Proxy {
                     continue;
                 };
                 let (from_client, to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-                thread::spawn(move || pass(from_client, to_server, &Mutex::default()));
-                let planted = Arc::clone(&planted);
-                thread::spawn(move || pass(server, client, &planted));
+                thread::spawn(move || pass(from_client, to_server, &Mutex::default(), &AtomicU64::default()));
+                let (planted, bytes_passed) = (Arc::clone(&planted), Arc::clone(&bytes_passed));
+                thread::spawn(move || pass(server, client, &planted, &bytes_passed));
             }
         });
         proxy
@@ -51,13 +56,18 @@ impl Proxy {
         *self.planted.lock().unwrap() = Some((fault, after_bytes));
     }
 
+    /// How many bytes the server has sent so far, over all connections.
+    pub fn bytes_passed(&self) -> u64 {
+        self.bytes_passed.load(Ordering::SeqCst)
+    }
+
     /// Whether the fault that was planted has happened.
     pub fn has_struck(&self) -> bool {
         self.planted.lock().unwrap().is_none()
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, planted: &Mutex<Option<(Fault, usize)>>) {
+fn pass(mut from: TcpStream, mut to: TcpStream, planted: &Mutex<Option<(Fault, usize)>>, bytes_passed: &AtomicU64) {
     let mut bytes = [0; 4_096];
     while let Ok(read @ 1..) = from.read(&mut bytes) {
         let struck = {
@@ -75,6 +85,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, planted: &Mutex<Option<(Fault, u
             }
         };
         let passed = struck.map_or(read, |(_, left)| left);
+        bytes_passed.fetch_add(passed as u64, Ordering::SeqCst);
         if to.write_all(&bytes[..passed]).is_err() {
             break;
         }

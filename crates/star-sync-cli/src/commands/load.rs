@@ -115,12 +115,18 @@ fn tell_metrics(star: &Star, command: &'static str, report: &Report) {
     let counts = report.counts();
     for (kind, rows) in [
         ("read", counts.read),
+        ("verified", counts.verified),
         ("inserted", counts.inserted),
         ("updated", counts.updated),
         ("deleted", counts.deleted),
         ("rejected", counts.rejected),
     ] {
         metrics::last_run_rows(command, kind, rows);
+    }
+    let row_by_row = report.tables.iter().map(|table| table.compared).sum();
+    metrics::rows_verified(counts.verified, row_by_row);
+    if let Some(bytes) = counts.bytes_received {
+        metrics::bytes_received(command, bytes);
     }
     for source in &star.sources {
         metrics::rejected_rows(source.name, report.rejects.get(source.name).copied().unwrap_or(0));

@@ -349,6 +349,7 @@ fn text(report: &Report, program: &str) -> String {
         );
     }
     text.push_str(&verification);
+    text.push_str(&last_read(&report.runs));
     text.push_str(&advice::line(program, &report.advice));
     let _ = writeln!(text, "\n{}", runs(&report.runs));
     for (table, count) in &report.rejects {
@@ -408,6 +409,19 @@ fn watermarks(report: &Report) -> comfy_table::Table {
         column.set_cell_alignment(CellAlignment::Left);
     }
     watermarks
+}
+
+/// What the newest run that is shown has verified by digest, and received.
+fn last_read(runs: &[Run]) -> String {
+    let Some((run, bytes)) = runs.iter().find_map(|run| run.bytes_received.map(|bytes| (run, bytes))) else {
+        return String::new();
+    };
+    format!(
+        "run {} verified {} by digest and received {} from the source\n",
+        run.id,
+        human::counted(run.rows_verified.unsigned_abs(), "row", "rows"),
+        human::mebibytes(bytes.unsigned_abs())
+    )
 }
 
 /// The last runs; columns that are zero throughout are left out.

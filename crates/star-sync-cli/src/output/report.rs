@@ -7,7 +7,9 @@ use star_sync::verify::figures::Comparison;
 use star_sync::verify::totals::Move;
 use std::fmt::Write;
 
-use super::human::{comparisons, counted, duration, figure_name, grouped, leave_out_zeros, rate_of, table, units};
+use super::human::{
+    comparisons, counted, duration, figure_name, grouped, leave_out_zeros, mebibytes, rate_of, table, units,
+};
 use super::{next, verdict};
 
 /// One of many runs in one line; nothing if there is nothing to tell.
@@ -24,6 +26,9 @@ pub(crate) fn line(program: &str, command: &str, report: &Report, seconds: f64) 
         grouped(counts.deleted),
         report.run_id
     );
+    if let Some(bytes) = report.bytes_received {
+        let _ = write!(line, ", {} from the source", mebibytes(bytes));
+    }
     if report.verdict.is_mismatch() {
         let verdict = verdict::load(&report.verdict, report.dry_run);
         let _ = write!(line, "; {verdict}: run `{program} validate --all`");
@@ -54,6 +59,9 @@ pub(crate) fn text(program: &str, command: &str, report: &Report, seconds: f64) 
         );
     }
     text.push_str(&verification(report));
+    if let Some(bytes) = report.bytes_received {
+        let _ = writeln!(text, "received {} from the source", mebibytes(bytes));
+    }
     if read > 0 {
         text.push_str(&stages(&report.stages));
     }
@@ -104,8 +112,14 @@ fn verification(report: &Report) -> String {
     let sum = |number: fn(&TableReport) -> u64| report.tables.iter().map(number).sum::<u64>();
     let mut text = String::new();
     let (verified, found) = (sum(|table| table.compared), sum(|table| table.found));
-    if verified > 0 {
-        let _ = writeln!(text, "verified {} of these rows", grouped(verified));
+    let by_digest = report.rows_verified_by_digest;
+    if by_digest + verified > 0 {
+        let _ = writeln!(
+            text,
+            "verified {} by digest, {} row by row",
+            counted(by_digest, "row", "rows"),
+            grouped(verified)
+        );
     }
     if found > 0 {
         let applied = if report.dry_run { "found" } else { "found and applied" };
@@ -146,8 +160,13 @@ pub(crate) fn backlog(verification: &VerificationSummary) -> String {
         Some(seconds) => format!("oldest verified {} ago", duration(seconds)),
         None => "some never verified".to_owned(),
     };
+    let tables = counted(verification.backlog_tables, "table", "tables");
+    let of_tables = match verification.backlog_rows {
+        Some(rows) => format!("{} of {tables}", counted(rows, "row", "rows")),
+        None => tables,
+    };
     format!(
-        "verification backlog: {} of {} key ranges, {age}\n",
+        "verification backlog: {} of {} key ranges, {age}\n  {of_tables}\n",
         grouped(verification.backlog),
         grouped(verification.ranges)
     )

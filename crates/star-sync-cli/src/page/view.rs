@@ -14,7 +14,7 @@ use star_sync::verify::figures::Comparison;
 
 use super::kept::Kept;
 use super::live::{Check, FailedRun, Running, SAMPLE_EVERY, SAMPLES, State};
-use crate::output::human::{duration, figure_name, grouped, rate_of, units};
+use crate::output::human::{duration, figure_name, grouped, mebibytes, rate_of, units};
 use crate::program::Program;
 
 /// The chart's own units; the page scales it.
@@ -128,6 +128,10 @@ struct HistoryView {
     status: &'static str,
     took: String,
     read: String,
+    /// Rows verified by digest.
+    verified: String,
+    /// Bytes that the source has sent.
+    received: String,
     changed: String,
 }
 
@@ -349,6 +353,10 @@ fn history(run: &Run) -> HistoryView {
         status: run.status.as_str(),
         took: took.unwrap_or_else(|| "-".to_owned()),
         read: grouped(run.rows_read),
+        received: run
+            .bytes_received
+            .map_or_else(|| "-".to_owned(), |bytes| mebibytes(bytes.unsigned_abs())),
+        verified: grouped(run.rows_verified),
         changed: grouped(run.rows_inserted + run.rows_updated + run.rows_deleted),
     }
 }

@@ -54,6 +54,8 @@ pub(crate) struct PagesBefore {
     /// The rows of source tables that are only looked up, as the snapshot has them.
     pub source_rows: HashMap<&'static str, Vec<SourceRange>>,
     pub signatures: SettledSignatures,
+    /// Rows of pages of which the snapshot's digest says that they are the same.
+    pub rows_verified_by_digest: u64,
 }
 
 /// What a pass has done.
@@ -61,6 +63,7 @@ pub(crate) struct CaughtUp {
     pub outcomes: Outcomes,
     pub comparisons: Vec<Comparison>,
     pub verification: VerificationSummary,
+    pub rows_verified_by_digest: u64,
 }
 
 /// Does all of it but the commit.
@@ -88,13 +91,14 @@ pub(crate) async fn catch_up(pass: &Pass<'_>, mut start: Start) -> Result<Caught
         }
     }
     note_modified(&mut states, &deltas, pass.run_id);
-    if let Some(pages) = &start.pages {
+    let rows_verified_by_digest = if let Some(pages) = &start.pages {
         verification::note_pages(pass, &pages.ranges).await?;
         looked_up::note(pass, &mut states, &pages.source_rows).await?;
+        pages.rows_verified_by_digest
     } else {
         let budget = pass.context.verify_budget;
-        verification::verify(&mut applier, &mut states, &deltas, budget).await?;
-    }
+        verification::verify(&mut applier, &mut states, &deltas, budget).await?
+    };
     applier.delete_removed().await?;
     let reconciliation = Reconciliation {
         pass,
@@ -125,6 +129,7 @@ pub(crate) async fn catch_up(pass: &Pass<'_>, mut start: Start) -> Result<Caught
         outcomes,
         comparisons,
         verification,
+        rows_verified_by_digest,
     })
 }
 

@@ -319,6 +319,8 @@ mod tests {
             rows_rejected: 0,
             source_identity: String::new(),
             source_clock: clock.map(time),
+            rows_verified: 0,
+            bytes_received: None,
         };
         let written = |rows: &[RowBehind], clock| was_written_since(rows, Some(&run(clock)));
         let later = Some(101);

@@ -73,15 +73,16 @@ pub(super) async fn verify(
         if remembered.is_empty() {
             continue;
         }
-        let (changes, ranges) = changes(&pass.source(), &digesting, table, &remembered).await?;
-        for ranges in ranges {
-            source_rows::replace(&*pass.transaction, table.name, &ranges).await?;
+        let differing = Differing::read(&pass.source(), &digesting, table, &remembered).await?;
+        for ranges in &differing.ranges {
+            source_rows::replace(&*pass.transaction, table.name, ranges).await?;
         }
         for (name, state) in states.iter_mut().filter(|(name, _)| *name == table.name) {
             state.verified_run = Some(pass.run_id);
             debug!(table = name, "verified by its remembered rows");
         }
-        found.add(pass.star(), table, changes, deltas);
+        found.rows_verified += differing.rows_verified;
+        found.add(pass.star(), table, differing.changes, deltas);
     }
     Ok(found)
 }
@@ -92,6 +93,8 @@ pub(super) struct LookedUpChanges {
     pub deltas: Deltas,
     /// Joined tables with rows that are gone: no join comes to what depended on them.
     pub lost: Vec<&'static str>,
+    /// Rows of ranges whose digest is as it was.
+    pub rows_verified: u64,
 }
 
 impl LookedUpChanges {
@@ -182,33 +185,47 @@ fn range(ends: (Option<i64>, Option<i64>), rows: &[(i64, Digest, u32)]) -> Sourc
     SourceRange::new(ends, digest, &by_key(rows))
 }
 
-/// What has changed in a table since its rows were remembered, and the ranges to remember instead of those that have changed.
-async fn changes(
-    source: &SourceReader,
-    digesting: &Digesting,
-    table: &SourceTable,
-    remembered: &[SourceRange],
-) -> Result<(Changes, Vec<Vec<SourceRange>>)> {
-    let (mut all, mut changed_ranges) = (Changes::default(), Vec::new());
-    let Some(plan) = digesting.source_table(table) else {
-        return Ok((all, changed_ranges));
-    };
-    for range in differing(source, &plan, remembered).await? {
-        let doing = || format!("reading {}, {}", table.name, range.scope());
-        let mut select = plan.select_rows();
-        select.cond_where(range.scope().contains(&plan.key()));
-        let rows = source.rows(&select).await.source(doing)?;
-        let mut digests = Vec::with_capacity(rows.len());
-        for row in rows.iter() {
-            digests.push((row.key(0).source(doing)?, plan.of_row(row), plan.of_row_alone(row)));
+/// What has changed in a table since its rows were remembered.
+#[derive(Default)]
+struct Differing {
+    changes: Changes,
+    /// What is to be remembered instead of the ranges that have changed.
+    ranges: Vec<Vec<SourceRange>>,
+    /// Rows of the other ranges.
+    rows_verified: u64,
+}
+
+impl Differing {
+    /// Reads the ranges whose digest differs.
+    async fn read(
+        source: &SourceReader,
+        digesting: &Digesting,
+        table: &SourceTable,
+        remembered: &[SourceRange],
+    ) -> Result<Self> {
+        let mut all = Self::default();
+        let Some(plan) = digesting.source_table(table) else {
+            return Ok(all);
+        };
+        all.rows_verified = remembered.iter().map(|range| range.digest.rows).sum();
+        for range in differing(source, &plan, remembered).await? {
+            let doing = || format!("reading {}, {}", table.name, range.scope());
+            let mut select = plan.select_rows();
+            select.cond_where(range.scope().contains(&plan.key()));
+            let rows = source.rows(&select).await.source(doing)?;
+            let mut digests = Vec::with_capacity(rows.len());
+            for row in rows.iter() {
+                digests.push((row.key(0).source(doing)?, plan.of_row(row), plan.of_row_alone(row)));
+            }
+            let changes = range.changes(&by_key(&digests));
+            all.changes.changed.extend(changes.changed);
+            all.changes.gone.extend(changes.gone);
+            digests.sort_unstable_by_key(|(key, ..)| *key);
+            all.ranges.push(cut((range.after, range.up_to), &digests));
+            all.rows_verified -= range.digest.rows;
         }
-        let changes = range.changes(&by_key(&digests));
-        all.changed.extend(changes.changed);
-        all.gone.extend(changes.gone);
-        digests.sort_unstable_by_key(|(key, ..)| *key);
-        changed_ranges.push(cut((range.after, range.up_to), &digests));
+        Ok(all)
     }
-    Ok((all, changed_ranges))
 }
 
 /// Cuts rows into ranges where they have become many.

@@ -47,6 +47,8 @@ pub(crate) struct CheckedPages {
     pub surveys: HashMap<&'static str, Survey>,
     /// The rows of source tables that are only looked up, by their names.
     pub source_rows: HashMap<&'static str, Vec<SourceRange>>,
+    /// Rows of the pages that are what the snapshot holds.
+    pub rows_verified: u64,
 }
 
 /// Which rows of a source table have changed.
@@ -77,6 +79,13 @@ struct Piece<'a> {
     page: Option<&'a PageSums>,
 }
 
+impl Piece<'_> {
+    /// Of what its page brought.
+    fn digest(&self) -> Digest {
+        self.page.map_or_else(Digest::default, |page| page.digest)
+    }
+}
+
 /// Pieces of a table, as the snapshot has them.
 struct CheckedTable<'a> {
     table: &'static Table,
@@ -98,6 +107,7 @@ impl PageCheck<'_> {
         for table in self.context.look.star.tables() {
             if let Some(of_table) = self.check(table).await? {
                 let differing = of_table.differing();
+                checked.rows_verified += of_table.rows_verified();
                 if !differing.is_empty() {
                     info!(
                         table = table.name,
@@ -336,9 +346,16 @@ impl CheckedTable<'_> {
     fn differing(&self) -> Vec<Scope> {
         let pieces = self.pieces.iter().zip(&self.found);
         pieces
-            .filter(|(piece, found)| piece.page.map_or_else(Digest::default, |page| page.digest) != found.digest)
+            .filter(|(piece, found)| piece.digest() != found.digest)
             .map(|(piece, _)| piece.scope.clone())
             .collect()
+    }
+
+    /// The rows of the others.
+    fn rows_verified(&self) -> u64 {
+        let pieces = self.pieces.iter().zip(&self.found);
+        let equal = pieces.filter(|(piece, found)| piece.digest() == found.digest);
+        equal.map(|(_, found)| found.digest.rows).sum()
     }
 }
 

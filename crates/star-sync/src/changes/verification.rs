@@ -45,13 +45,14 @@ struct Candidate {
 }
 
 /// Verifies key ranges of the backlog for as long as `budget`: by their digests where these are enough; the others row by
-/// row, first those that differ, then those that have waited longest.
+/// row, first those that differ, then those that have waited longest. Returns how many source rows were verified by
+/// digest.
 pub(crate) async fn verify(
     applier: &mut Applier<'_>,
     states: &mut States,
     deltas: &Deltas,
     budget: VerifyBudget,
-) -> Result<()> {
+) -> Result<u64> {
     let pass = applier.pass;
     let last_synced = states
         .iter()
@@ -59,7 +60,7 @@ pub(crate) async fn verify(
         .max();
     let budget = budget.after(last_synced.map(|last_synced| pass.snapshot.clock - last_synced));
     if budget.is_zero() {
-        return Ok(());
+        return Ok(0);
     }
     let began = Instant::now();
     let looked_up = looked_up::verify(pass, states, deltas, began + budget).await?;
@@ -115,7 +116,9 @@ pub(crate) async fn verify(
             "verified key ranges"
         );
     }
-    propagate(applier, found, &looked_up).await
+    propagate(applier, found, &looked_up).await?;
+    let rows = by_digest.iter().filter_map(|candidate| candidate.range.digest);
+    Ok(looked_up.rows_verified + rows.map(|digest| digest.rows).sum::<u64>())
 }
 
 /// Compares these ranges row by row, whatever that takes.
@@ -383,7 +386,7 @@ pub(crate) async fn note_pages(pass: &Pass<'_>, ranges: &HashMap<&'static str, V
 pub(crate) async fn sum_up(pass: &Pass<'_>, states: &States) -> Result<VerificationSummary> {
     let ranges = verification::load(&*pass.transaction).await?;
     let summary = verification::sum_up(pass.star(), &ranges, states, pass.snapshot.clock);
-    metrics::verification_backlog(summary.backlog, summary.oldest_backlog_seconds);
+    metrics::verification_backlog(&summary);
     Ok(summary)
 }
 

@@ -53,6 +53,18 @@ pub const SOURCE_BYTES_READ_TOTAL: Metric = metric(
     &["table"],
     "bytes of the cells read from the source",
 );
+pub const SOURCE_BYTES_RECEIVED_TOTAL: Metric = metric(
+    "source_bytes_received_total",
+    Kind::Counter,
+    &[],
+    "bytes that the source has sent to runs that ended, by its own count: rows, digests and all else",
+);
+pub const ROWS_VERIFIED_TOTAL: Metric = metric(
+    "rows_verified_total",
+    Kind::Counter,
+    &["method"],
+    "source rows verified by runs that ended (digest: without reading them; row_by_row)",
+);
 pub const PAGES_READ_TOTAL: Metric = metric(
     "pages_read_total",
     Kind::Counter,
@@ -143,6 +155,18 @@ pub const VERIFICATION_BACKLOG_RANGES: Metric = metric(
     &[],
     "key ranges in which something may have changed unseen since they were compared",
 );
+pub const VERIFICATION_BACKLOG_TABLES: Metric = metric(
+    "verification_backlog_tables",
+    Kind::Gauge,
+    &[],
+    "target tables that they are ranges of",
+);
+pub const VERIFICATION_BACKLOG_ROWS: Metric = metric(
+    "verification_backlog_rows",
+    Kind::Gauge,
+    &[],
+    "source rows in them when they were last verified; NaN while one of them has no digest that says so",
+);
 pub const VERIFICATION_BACKLOG_AGE_SECONDS: Metric = metric(
     "verification_backlog_age_seconds",
     Kind::Gauge,
@@ -189,7 +213,13 @@ pub const LAST_RUN_ROWS: Metric = metric(
     "last_run_rows",
     Kind::Gauge,
     &["command", "kind"],
-    "rows of the last run (read, inserted, updated, deleted, rejected)",
+    "rows of the last run (read, verified: by digest, inserted, updated, deleted, rejected)",
+);
+pub const LAST_RUN_SOURCE_BYTES: Metric = metric(
+    "last_run_source_bytes",
+    Kind::Gauge,
+    &["command"],
+    "bytes that the source has sent to the last run",
 );
 pub const LAST_SUCCESS_TIMESTAMP_SECONDS: Metric = metric(
     "last_success_timestamp_seconds",
@@ -219,7 +249,7 @@ pub const LAKE_LAST_PUBLICATION_TIMESTAMP_SECONDS: Metric = metric(
 );
 
 /// All of them, in the order in which they are documented.
-pub const ALL: [Metric; 36] = [
+pub const ALL: [Metric; 41] = [
     BUILD_INFO,
     ROWS_READ_TOTAL,
     ROWS_INSERTED_TOTAL,
@@ -228,6 +258,8 @@ pub const ALL: [Metric; 36] = [
     ROWS_UNCHANGED_TOTAL,
     ROWS_REJECTED_TOTAL,
     SOURCE_BYTES_READ_TOTAL,
+    SOURCE_BYTES_RECEIVED_TOTAL,
+    ROWS_VERIFIED_TOTAL,
     PAGES_READ_TOTAL,
     BATCHES_WRITTEN_TOTAL,
     STAGE_BUSY_SECONDS,
@@ -243,6 +275,8 @@ pub const ALL: [Metric; 36] = [
     WATERMARK_LIMITED_SECONDS,
     REJECTED_ROWS,
     VERIFICATION_BACKLOG_RANGES,
+    VERIFICATION_BACKLOG_TABLES,
+    VERIFICATION_BACKLOG_ROWS,
     VERIFICATION_BACKLOG_AGE_SECONDS,
     VALIDATION_DELTA,
     RUNS_TOTAL,
@@ -251,6 +285,7 @@ pub const ALL: [Metric; 36] = [
     LAST_RUN_DURATION_SECONDS,
     LAST_RUN_END_TIMESTAMP_SECONDS,
     LAST_RUN_ROWS,
+    LAST_RUN_SOURCE_BYTES,
     LAST_SUCCESS_TIMESTAMP_SECONDS,
     LAKE_BACKLOG_PARTITIONS,
     LAKE_FILES_WRITTEN_TOTAL,

@@ -12,6 +12,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use catalogue::Metric;
 use metrics::{counter, gauge, histogram};
 
+use crate::target::bookkeeping::verification::VerificationSummary;
+
 /// Table, check and group.
 pub type DeltaLabels = (&'static str, String, String);
 
@@ -98,10 +100,12 @@ pub fn rejected_rows(source_table: &'static str, rows: u64) {
     gauge!(catalogue::REJECTED_ROWS.name, "source_table" => source_table).set(float(rows));
 }
 
-/// How much of the star is still to be compared. A range that never was has no age.
-pub fn verification_backlog(ranges: u64, oldest_seconds: Option<i64>) {
-    gauge!(catalogue::VERIFICATION_BACKLOG_RANGES.name).set(float(ranges));
-    gauge!(catalogue::VERIFICATION_BACKLOG_AGE_SECONDS.name).set(signed(oldest_seconds.unwrap_or(0)));
+/// How much of the star is still to be verified. A range that never was has no age.
+pub(crate) fn verification_backlog(summary: &VerificationSummary) {
+    gauge!(catalogue::VERIFICATION_BACKLOG_RANGES.name).set(float(summary.backlog));
+    gauge!(catalogue::VERIFICATION_BACKLOG_TABLES.name).set(float(summary.backlog_tables));
+    gauge!(catalogue::VERIFICATION_BACKLOG_ROWS.name).set(summary.backlog_rows.map_or(f64::NAN, float));
+    gauge!(catalogue::VERIFICATION_BACKLOG_AGE_SECONDS.name).set(signed(summary.oldest_backlog_seconds.unwrap_or(0)));
 }
 
 /// `group` is empty for a figure that is no group's.
@@ -155,6 +159,19 @@ pub fn last_success(command: String, timestamp_seconds: i64) {
 /// What the last run of a command did with rows.
 pub fn last_run_rows(command: &'static str, kind: &'static str, rows: u64) {
     gauge!(catalogue::LAST_RUN_ROWS.name, "command" => command, "kind" => kind).set(float(rows));
+}
+
+/// What a run that has ended has verified, by each method.
+pub fn rows_verified(by_digest: u64, row_by_row: u64) {
+    for (method, rows) in [("digest", by_digest), ("row_by_row", row_by_row)] {
+        counter!(catalogue::ROWS_VERIFIED_TOTAL.name, "method" => method).increment(rows);
+    }
+}
+
+/// What the source has sent to a run that has ended.
+pub fn bytes_received(command: &'static str, bytes: u64) {
+    counter!(catalogue::SOURCE_BYTES_RECEIVED_TOTAL.name).increment(bytes);
+    gauge!(catalogue::LAST_RUN_SOURCE_BYTES.name, "command" => command).set(float(bytes));
 }
 
 #[expect(

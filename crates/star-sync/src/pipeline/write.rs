@@ -232,6 +232,7 @@ impl Writer {
             updated: counts.updated,
             deleted: counts.deleted,
             rejected: counts.rejected,
+            ..RunCounts::default()
         };
         history::add_counts(&*transaction, self.run_id, counts).await?;
         target::commit(transaction).await

@@ -86,6 +86,7 @@ impl<'a> Closing<'a> {
             outcomes,
             comparisons,
             verification,
+            rows_verified_by_digest,
         } = catch_up::catch_up(&pass, start).await?;
         // Whoever commits has to be the last to hold it.
         drop(pass);
@@ -114,6 +115,8 @@ impl<'a> Closing<'a> {
             comparisons,
             rejects: reject::by_source(star, &rejects),
             verification,
+            rows_verified_by_digest,
+            bytes_received: self.context.look.source.bytes_received(&self.snapshot).await,
             stages: self.context.look.progress.stages.seconds(),
             moves,
             resumed: None,

@@ -111,6 +111,7 @@ async fn repair(context: &Context<'_>, repair: Repair) -> Result<Report> {
             ranges,
             source_rows: HashMap::new(),
             signatures,
+            rows_verified_by_digest: 0,
         }),
         ..Start::default()
     };

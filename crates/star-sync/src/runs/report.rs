@@ -28,6 +28,10 @@ pub struct Report {
     /// Rows in sync_reject, by source table.
     pub rejects: BTreeMap<String, u64>,
     pub verification: VerificationSummary,
+    /// Source rows whose digest was as it was when they were last read.
+    pub rows_verified_by_digest: u64,
+    /// Bytes that the source has sent; nothing if it does not say.
+    pub bytes_received: Option<u64>,
     /// Where the run's time went.
     pub stages: Vec<StageSeconds>,
     /// Of a dry run: how the facts' totals would move, by group, over the days that it touches.
@@ -125,7 +129,11 @@ fn counts(tables: &[TableReport], rejects: &BTreeMap<String, u64>) -> RunCounts 
 
 impl Report {
     pub fn counts(&self) -> RunCounts {
-        counts(&self.tables, &self.rejects)
+        RunCounts {
+            verified: self.rows_verified_by_digest,
+            bytes_received: self.bytes_received,
+            ..counts(&self.tables, &self.rejects)
+        }
     }
 
     /// Whether the run has changed the star, or would.

@@ -8,6 +8,7 @@ pub(crate) mod digest_plans;
 pub mod indexes;
 pub mod open_work;
 pub mod reader;
+mod received;
 pub(crate) mod session;
 
 use std::cmp::{max, min};

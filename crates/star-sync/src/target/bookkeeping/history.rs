@@ -39,6 +39,10 @@ pub(crate) mod sync_run {
         pub source_identity: String,
         /// The source's clock just before the snapshot that the run ended in.
         pub source_clock: Option<DateTime>,
+        /// Source rows whose digest was as it was when they were last read.
+        pub rows_verified: i64,
+        /// Bytes that the source has sent; NULL if it does not say, or the run came to no end.
+        pub bytes_received: Option<i64>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -96,6 +100,9 @@ pub struct Run {
     pub rows_deleted: i64,
     pub rows_rejected: i64,
     pub source_identity: String,
+    /// By digest.
+    pub rows_verified: i64,
+    pub bytes_received: Option<i64>,
     #[serde(skip)]
     pub(crate) source_clock: Option<DateTime<Utc>>,
 }
@@ -108,6 +115,10 @@ pub struct RunCounts {
     pub updated: u64,
     pub deleted: u64,
     pub rejected: u64,
+    /// By digest.
+    pub verified: u64,
+    /// Bytes that the source has sent, if it says so.
+    pub bytes_received: Option<u64>,
 }
 
 fn writing() -> String {
@@ -138,6 +149,8 @@ pub async fn begin_run<C: ConnectionTrait>(
         rows_rejected: Set(0),
         source_identity: Set(source_identity.to_owned()),
         source_clock: Set(None),
+        rows_verified: Set(0),
+        bytes_received: Set(None),
     };
     let inserted = Entity::insert(run).exec(connection).await.target(writing)?;
     Ok(inserted.last_insert_id)
@@ -176,6 +189,8 @@ pub async fn finish_run<C: ConnectionTrait>(
         rows_updated: count(|counts| counts.updated),
         rows_deleted: count(|counts| counts.deleted),
         rows_rejected: count(|counts| counts.rejected),
+        rows_verified: count(|counts| counts.verified),
+        bytes_received: Set(counts.and_then(|counts| counts.bytes_received).map(signed)),
         ..Default::default()
     };
     update(connection, run).await

@@ -220,6 +220,10 @@ pub struct VerificationSummary {
     pub ranges: u64,
     /// Key ranges with rows that something may have changed without a trace since they were verified.
     pub backlog: u64,
+    /// Target tables that these are ranges of.
+    pub backlog_tables: u64,
+    /// Source rows in them when they were last verified; none if one of them has no digest that says so.
+    pub backlog_rows: Option<u64>,
     /// The age of the oldest of those, by the source's clock; none if there is none, or if one was never verified.
     pub oldest_backlog_seconds: Option<i64>,
 }
@@ -238,11 +242,15 @@ fn sum_up_ranges<'a>(
     tables: impl Iterator<Item = (&'a [VerificationRange], Option<i64>)>,
     clock: DateTime<Utc>,
 ) -> VerificationSummary {
-    let (mut ranges, mut backlog) = (0, Vec::<&VerificationRange>::new());
+    let (mut ranges, mut backlog_tables) = (0, 0);
+    let mut backlog = Vec::<&VerificationRange>::new();
     for (of_table, modified_run) in tables {
+        let before = backlog.len();
         ranges += of_table.len() as u64;
         backlog.extend(of_table.iter().filter(|range| range.is_in_backlog(modified_run)));
+        backlog_tables += u64::from(backlog.len() > before);
     }
+    let rows = |range: &&VerificationRange| Some(range.digest?.rows);
     // None comes before any time.
     let oldest = backlog
         .iter()
@@ -251,6 +259,8 @@ fn sum_up_ranges<'a>(
     VerificationSummary {
         ranges,
         backlog: backlog.len() as u64,
+        backlog_tables,
+        backlog_rows: backlog.iter().map(rows).sum(),
         oldest_backlog_seconds: oldest.flatten().map(|at| (clock - at).num_seconds()),
     }
 }
@@ -290,6 +300,23 @@ mod tests {
         assert_eq!(summary(&ranges, Some(5)), (3, 2, Some(80)));
         assert_eq!(summary(&ranges, Some(1)), (3, 0, None));
         assert_eq!(summary(&[range(None, 0), range(Some(1), 10)], Some(5)), (2, 2, None));
+    }
+
+    #[test]
+    fn rows_and_tables_of_the_backlog_are_counted_where_digests_tell_them() {
+        let digested = |run_id, rows| VerificationRange {
+            digest: Some(Digest { rows, sum: 0 }),
+            ..range(Some(run_id), 0)
+        };
+        let summary = |tables: &[&[VerificationRange]]| {
+            let tables = tables.iter().map(|ranges| (*ranges, Some(5)));
+            let summary = sum_up_ranges(tables, time(100));
+            (summary.backlog, summary.backlog_tables, summary.backlog_rows)
+        };
+        let (old, new) = (digested(4, 100), digested(5, 1_000));
+        assert_eq!(summary(&[&[old, new], &[old, old], &[new]]), (3, 2, Some(300)));
+        assert_eq!(summary(&[&[new]]), (0, 0, Some(0)));
+        assert_eq!(summary(&[&[old], &[range(None, 0)]]), (2, 2, None));
     }
 
     #[tokio::test]

@@ -80,6 +80,8 @@ fn tables() -> Vec<TableCreateStatement> {
             .col(big_integer("rows_rejected"))
             .col(string("source_identity"))
             .col(date_time_null("source_clock"))
+            .col(big_integer("rows_verified"))
+            .col(big_integer_null("bytes_received"))
             .to_owned(),
         Table::create()
             .table("sync_watermark")
