@@ -83,6 +83,29 @@ fn rows_restored_with_their_old_stamps() {
 }
 
 #[test]
+fn a_table_that_is_truncated_and_filled_again_with_another_row() {
+    is_found(&[
+        "CREATE TABLE kept AS SELECT * FROM payment",
+        "UPDATE kept SET amount = amount + 1, last_update = last_update WHERE payment_id = 5",
+        "TRUNCATE TABLE payment",
+        "INSERT INTO payment SELECT * FROM kept",
+    ]);
+}
+
+/// On MariaDB it moves no UPDATE_TIME.
+#[test]
+fn a_looked_up_table_that_is_truncated() {
+    let sandbox = verified();
+    sandbox.drop_foreign_keys();
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.wait_until_at_rest();
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.change(&["TRUNCATE TABLE inventory"]);
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
 fn what_was_found_is_told_apart() {
     let sandbox = Sandbox::loaded();
     sandbox.wait_until_at_rest();
@@ -192,6 +215,27 @@ fn a_budget_of_nothing_leaves_the_table_unproven_and_the_next_run_goes_on_there(
     sandbox.run(&["incremental"]).succeeds();
     sandbox.assert_star_equals_source();
     assert_eq!(backlog(), 0);
+}
+
+#[test]
+fn a_silent_change_is_reached_however_small_the_budget_and_however_busy_the_source() {
+    let sandbox = Sandbox::loaded();
+    sandbox.wait_until_at_rest();
+    sandbox.run(&["full-load", "--batch-size", "200"]).succeeds();
+    sandbox.wait_until_at_rest();
+    sandbox.run(&["incremental", "--verify-budget", "100%"]).succeeds();
+    // In the table that comes last, where nothing else changes.
+    sandbox.change(&["UPDATE payment SET amount = 77.77, last_update = last_update WHERE payment_id = 15000"]);
+    let found = "SELECT COUNT(*) FROM fact_payment WHERE payment_id = 15000 AND amount = 77.77";
+    let mut runs = 0;
+    while sandbox.figure(found) == "0" {
+        runs += 1;
+        assert!(runs < 40, "not found after {runs} runs");
+        sandbox.change(&[&format!(
+            "UPDATE rental SET staff_id = 3 - staff_id WHERE rental_id % 1000 = {runs}"
+        )]);
+        sandbox.run(&["incremental", "--verify-budget", "1ms"]).succeeds();
+    }
 }
 
 #[test]

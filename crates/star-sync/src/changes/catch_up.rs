@@ -11,7 +11,7 @@ use tracing::{Instrument, debug, info, info_span};
 use crate::changes::advance::{self, Advance, SettledSignatures};
 use crate::changes::apply::Applier;
 use crate::changes::detect::{self, Delta, Deltas};
-use crate::changes::page_check::ChangedKeys;
+use crate::changes::page_lookups::ChangedKeys;
 use crate::changes::pass::Pass;
 use crate::changes::reconcile::{self, Reconciliation, RowCounts};
 use crate::changes::survey::Survey;

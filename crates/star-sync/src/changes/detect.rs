@@ -10,7 +10,7 @@ use sea_orm::DbErr;
 use sea_orm::sea_query::SelectStatement;
 
 use crate::changes::Mode;
-use crate::changes::page_check::ChangedKeys;
+use crate::changes::page_lookups::ChangedKeys;
 use crate::changes::pass::Pass;
 use crate::changes::survey::Survey;
 use crate::declare::integer::Key;

@@ -30,8 +30,8 @@ pub(crate) async fn digesting(
     }))
 }
 
-/// How the rows that a table is made of are digested: the columns of its own source table that are read. Nothing if that has
-/// no integer key, or before the first load.
+/// How the rows that a table is made of are digested: the columns of its own source table that are read. Nothing before the
+/// first load.
 pub(super) async fn plan(pass: &Pass<'_>, table: &Table) -> Result<Option<DigestPlan>> {
     let digesting = digesting(pass.context, &*pass.transaction).await?;
     Ok(digesting.and_then(|digesting| digesting.own(table)))

@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use tracing::{debug, info};
 
-use crate::changes::detect::Deltas;
+use crate::changes::detect::{Delta, Deltas};
 use crate::changes::digests;
-use crate::changes::page_check::ChangedKeys;
+use crate::changes::page_lookups::ChangedKeys;
 use crate::changes::pass::Pass;
+use crate::changes::range_digests::Time;
 use crate::declare::scope::Scope;
 use crate::declare::source_table::SourceTable;
 use crate::declare::star::Star;
@@ -27,11 +28,11 @@ const ROWS_A_RANGE: usize = 1_000;
 /// Rows that are read at once where all of a table are.
 const ROWS_A_PAGE: u64 = 20_000;
 
-/// The source tables that are joined or looked up by a table that is not made of them row by row, and have a digest.
+/// The source tables that are joined or looked up by a table that is not made of them row by row.
 pub(crate) fn tables(star: &'static Star) -> impl Iterator<Item = &'static SourceTable> {
     star.sources.iter().filter(|source| {
         let mut tables = star.tables();
-        source.key.is_some() && tables.any(|table| table.source_table != source.name && table.is_made_from(source.name))
+        tables.any(|table| table.source_table != source.name && table.is_made_from(source.name))
     })
 }
 
@@ -50,22 +51,26 @@ pub(crate) async fn note(
     Ok(())
 }
 
-/// Verifies the tables that were modified since they were last verified, and then the others, until `deadline`. Returns which
-/// keys have changed, beside those that the change timestamps have told of, and which tables have lost rows that only a
+/// Verifies the tables that were modified since they were last verified, for as long as there is time; and then the others,
+/// for at most half of it: the rest is that of key ranges. Those verified longest ago come first. Returns which keys have changed, beside those that the change timestamps have told of, and which tables have lost rows that only a
 /// join could name.
 pub(super) async fn verify(
     pass: &Pass<'_>,
     states: &mut States,
     deltas: &Deltas,
-    deadline: Instant,
+    time: Time,
 ) -> Result<LookedUpChanges> {
     let mut found = LookedUpChanges::default();
     let Some(digesting) = digests::digesting(pass.context, &*pass.transaction).await? else {
         return Ok(found);
     };
     let is_verified = |table: &&SourceTable| states.get(table.name).is_some_and(SourceState::is_verified);
-    let (at_rest, modified): (Vec<_>, Vec<_>) = tables(pass.star()).partition(is_verified);
-    for table in modified.into_iter().chain(at_rest) {
+    let mut tables: Vec<_> = tables(pass.star()).collect();
+    tables.sort_by_key(|table| states.get(table.name).and_then(|state| state.verified_run));
+    let (at_rest, modified): (Vec<_>, Vec<_>) = tables.into_iter().partition(is_verified);
+    let modified = modified.into_iter().map(|table| (table, time.deadline()));
+    let at_rest = at_rest.into_iter().map(|table| (table, time.half()));
+    for (table, deadline) in modified.chain(at_rest) {
         if Instant::now() >= deadline {
             break;
         }
@@ -82,7 +87,11 @@ pub(super) async fn verify(
             debug!(table = name, "verified by its remembered rows");
         }
         found.rows_verified += differing.rows_verified;
-        found.add(pass.star(), table, differing.changes, deltas);
+        if differing.is_unnamed {
+            found.add_unnamed(table, deltas);
+        } else {
+            found.add(pass.star(), table, differing.changes, deltas);
+        }
     }
     Ok(found)
 }
@@ -93,6 +102,8 @@ pub(super) struct LookedUpChanges {
     pub deltas: Deltas,
     /// Joined tables with rows that are gone: no join comes to what depended on them.
     pub lost: Vec<&'static str>,
+    /// Tables without an integer key of which rows have changed, nothing says which.
+    pub unnamed: Vec<&'static str>,
     /// Rows of ranges whose digest is as it was.
     pub rows_verified: u64,
 }
@@ -118,14 +129,26 @@ impl LookedUpChanges {
         delta.add(ChangedKeys::Some([keys, changes.gone].concat()));
     }
 
+    /// What has changed in a table without an integer key. If the pass has seen that by itself, all that is made of the
+    /// table is compared already.
+    fn add_unnamed(&mut self, table: &'static SourceTable, deltas: &Deltas) {
+        let is_seen = |delta: &Delta| delta.is_unexplained || !delta.keys.is_empty();
+        if deltas.get(table.name).is_some_and(is_seen) {
+            return;
+        }
+        info!(table = table.name, "changed without a trace, by digest");
+        self.unnamed.push(table.name);
+    }
+
     /// Whether nothing has.
     pub(super) fn is_empty(&self) -> bool {
         self.deltas.is_empty()
     }
 
     /// Whether all of a table is to be compared.
-    pub(super) fn has_lost(&self, table: &Table) -> bool {
-        self.lost.iter().any(|lost| table.joined.contains(lost))
+    pub(super) fn compares_all(&self, table: &Table) -> bool {
+        let is_lookup = |name: &&'static str| table.source_table != *name && table.is_made_from(name);
+        self.lost.iter().any(|lost| table.joined.contains(lost)) || self.unnamed.iter().any(is_lookup)
     }
 }
 
@@ -138,6 +161,9 @@ pub(crate) async fn read_all(
     let Some(plan) = digesting.source_table(table) else {
         return Ok(Vec::new());
     };
+    if table.key.is_none() {
+        return Ok(vec![whole(source, &plan).await?]);
+    }
     let mut ranges = Vec::new();
     let mut after = None;
     loop {
@@ -167,6 +193,13 @@ pub(crate) async fn read_all(
     Ok(ranges)
 }
 
+/// All of a table without an integer key: nothing is remembered of single rows.
+async fn whole(source: &SourceReader, plan: &DigestPlan) -> Result<SourceRange> {
+    let found = digests::of_scopes(source, plan, &[Scope::ALL]).await?;
+    let digest = found.first().map_or_else(Digest::default, |found| found.digest);
+    Ok(SourceRange::new((None, None), digest, &RowDigests::new()))
+}
+
 /// Rows of one key count together.
 fn by_key(rows: &[(i64, Digest, u32)]) -> RowDigests {
     let mut by_key = RowDigests::new();
@@ -193,6 +226,8 @@ struct Differing {
     ranges: Vec<Vec<SourceRange>>,
     /// Rows of the other ranges.
     rows_verified: u64,
+    /// Whether nothing says which rows have changed.
+    is_unnamed: bool,
 }
 
 impl Differing {
@@ -207,6 +242,16 @@ impl Differing {
         let Some(plan) = digesting.source_table(table) else {
             return Ok(all);
         };
+        if table.key.is_none() {
+            let now = whole(source, &plan).await?;
+            all.is_unnamed = remembered != [now.clone()];
+            if all.is_unnamed {
+                all.ranges.push(vec![now]);
+            } else {
+                all.rows_verified = now.digest.rows;
+            }
+            return Ok(all);
+        }
         all.rows_verified = remembered.iter().map(|range| range.digest.rows).sum();
         for range in differing(source, &plan, remembered).await? {
             let doing = || format!("reading {}, {}", table.name, range.scope());

@@ -2,13 +2,16 @@
 //!
 //! The steps of a pass, each with explicit inputs and outputs: `detect` reads what changed since the watermarks (`survey`
 //! for a full load), `affected` which target rows depend on it, `apply` compares and writes them, `verification` re-checks
-//! key ranges in the background (`looked_up` the tables that are only joined or looked up), `reconcile` compares counts and totals, `advance` advances the watermarks. `catch_up` calls
-//! them in order; `pass` is what all of them read and write through. `pending` tells, by reading alone, what such a pass would change; `lineage` what one row is made of.
+//! key ranges in the background (`candidate` which, `range_digests` by their digests, `range_sums` by their sums, `looked_up`
+//! the tables that are only joined or looked up), `reconcile` compares counts and totals, `advance` advances the watermarks.
+//! `page_check` compares the pages of a full load with its closing snapshot (`page_cover` the keys between them,
+//! `page_lookups` what they were mapped with, `page_surveys` their totals). `catch_up` calls the steps in order; `pass` is what all of them read and write through. `pending` tells, by reading alone, what such a pass would change; `lineage` what one row is made of.
 //! `identity` tells whether the source is still the one that the target was loaded from.
 
 pub(crate) mod advance;
 pub(crate) mod affected;
 pub(crate) mod apply;
+mod candidate;
 pub(crate) mod catch_up;
 pub(crate) mod detect;
 pub(crate) mod digests;
@@ -16,8 +19,13 @@ pub mod identity;
 pub mod lineage;
 pub(crate) mod looked_up;
 pub(crate) mod page_check;
+mod page_cover;
+pub(crate) mod page_lookups;
+mod page_surveys;
 pub(crate) mod pass;
 pub(crate) mod pending;
+mod range_digests;
+mod range_sums;
 pub(crate) mod reconcile;
 pub(crate) mod survey;
 pub(crate) mod verification;

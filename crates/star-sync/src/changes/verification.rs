@@ -5,25 +5,24 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use rust_decimal::Decimal;
-use sea_orm::QueryResult;
-use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Func, Query};
 use tokio::sync::mpsc;
 use tracing::{debug, info};
 
 use crate::changes::apply::Applier;
+use crate::changes::candidate::{Backlog, Candidate};
 use crate::changes::detect::Deltas;
-use crate::changes::digests;
 use crate::changes::looked_up::{self, LookedUpChanges};
 use crate::changes::pass::{LEAST_ROWS_A_RANGE, Pass};
+use crate::changes::range_digests::Time;
 use crate::changes::verify_budget::VerifyBudget;
+use crate::changes::{digests, range_digests, range_sums};
 use crate::declare::lookup::Lookups;
 use crate::declare::scope::Scope;
 use crate::declare::table::Table;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
 use crate::pipeline::flow::{Job, Outcomes};
 use crate::pipeline::read::LookupPlan;
-use crate::source::digest::{Digest, ScopeDigest};
+use crate::source::digest::Digest;
 use crate::stop::Stop;
 use crate::target::bookkeeping::state::States;
 use crate::target::bookkeeping::verification::{self, VerificationRange, VerificationSummary, Verified};
@@ -31,18 +30,6 @@ use crate::{metrics, pipeline};
 
 /// Ranges from which on lookups are loaded whole instead of key by key.
 const RANGES_TO_LOAD_LOOKUPS: usize = 8;
-
-/// A range of the backlog.
-struct Candidate {
-    table: &'static Table,
-    range: VerificationRange,
-    /// Whether something says that it may have changed. Of the others only the digest is looked at.
-    is_due: bool,
-    /// Whether nothing but its own source table was modified since its digest was taken: then the digest tells.
-    digest_is_enough: bool,
-    /// Whether its digest or its sums say that it differs.
-    differs: bool,
-}
 
 /// Verifies key ranges of the backlog for as long as `budget`: by their digests where these are enough; the others row by
 /// row, first those that differ, then those that have waited longest. Returns how many source rows were verified by
@@ -63,20 +50,31 @@ pub(crate) async fn verify(
         return Ok(0);
     }
     let began = Instant::now();
-    let looked_up = looked_up::verify(pass, states, deltas, began + budget).await?;
-    let mut candidates = backlog(pass, states, deltas, &looked_up).await?;
+    let time = Time { began, budget };
+    let looked_up = looked_up::verify(pass, states, deltas, time).await?;
+    let backlog = Backlog {
+        states,
+        deltas,
+        looked_up: &looked_up,
+        outcomes: &applier.outcomes,
+    };
+    let mut candidates = backlog.candidates(pass).await?;
+    for table in pass.star().tables().filter(|table| looked_up.compares_all(table)) {
+        // What is not compared in time stays in the backlog: the next run no longer knows why.
+        verification::forget(&*pass.transaction, table.name).await?;
+    }
     let all = candidates.len();
     sum_up(pass, states).await?;
-    let by_digest = verify_by_digest(pass, &mut candidates, began + budget).await?;
-    candidates.retain(|candidate| candidate.is_due || candidate.differs);
+    let by_digest = range_digests::verify(pass, &mut candidates, time).await?;
+    candidates.retain(Candidate::is_compared);
     // Of ranges without a digest. Looking at the sums is worth less than comparing: it gets half of the time at most.
-    look_at_sums(pass, &mut candidates, began + budget / 2).await?;
-    candidates.sort_by_key(urgency);
+    range_sums::look_at_sums(pass, &mut candidates, time.half()).await?;
+    candidates.sort_by_key(Candidate::urgency);
     let lookups = lookups(applier, &candidates).await?;
     let tables: Vec<_> = candidates.iter().map(|candidate| candidate.table.name).collect();
     let (sender, jobs) = pipeline::jobs(1);
     let stop = pass.context.look.stop.clone();
-    let feeder = tokio::spawn(feed(candidates, began + budget, sender, stop));
+    let feeder = tokio::spawn(feed(candidates, time.deadline(), sender, stop));
     let found = applier.run(jobs, &tables, lookups).await;
     let compared = feeder.await.map_err(|_| Error::Panicked { stage: "planner" })?;
     let mut found = found?;
@@ -182,48 +180,6 @@ pub(crate) async fn ranges(pass: &Pass<'_>, table: &Table, may_have_grown: bool)
     Ok(ranges)
 }
 
-/// The ranges in which something may have changed without a trace since they were verified; and behind them, if they
-/// have a digest, those of which nothing says so: UPDATE_TIME does not move for each statement.
-async fn backlog(
-    pass: &Pass<'_>,
-    states: &States,
-    deltas: &Deltas,
-    looked_up: &LookedUpChanges,
-) -> Result<Vec<Candidate>> {
-    let mut candidates = Vec::new();
-    for table in pass.star().tables() {
-        let modified_run = verification::modified_run(pass.star(), table, states);
-        let others = verification::modified_run_of_others(pass.star(), table, states);
-        let ranges = ranges(pass, table, deltas[table.source_table].is_modified).await?;
-        let has_lost = looked_up.has_lost(table);
-        let of_table = ranges.into_iter().map(|range| Candidate {
-            table,
-            range,
-            is_due: has_lost || range.is_in_backlog(modified_run),
-            digest_is_enough: !has_lost && digest_is_enough(&range, others),
-            differs: has_lost,
-        });
-        candidates.extend(of_table.filter(|candidate| candidate.is_due || candidate.digest_is_enough));
-    }
-    Ok(candidates)
-}
-
-/// Whether the digest of a range tells that nothing in it has changed: only if none of the other tables that its rows are
-/// made from was modified since.
-fn digest_is_enough(range: &VerificationRange, modified_run_of_others: Option<i64>) -> bool {
-    range.digest.is_some() && !range.is_in_backlog(modified_run_of_others)
-}
-
-/// What comes first: ranges that differ in their digests or sums, then those of modified tables, of these those that were
-/// never verified, then the oldest.
-fn urgency(candidate: &Candidate) -> (bool, bool, Option<i64>) {
-    (
-        !candidate.differs,
-        !candidate.is_due,
-        candidate.range.verified.map(|verified| verified.run_id),
-    )
-}
-
 /// The lookups of the candidates' tables: whole, where there are many.
 async fn lookups(applier: &Applier<'_>, candidates: &[Candidate]) -> Result<LookupPlan> {
     let source = applier.lookup_source();
@@ -237,56 +193,6 @@ async fn lookups(applier: &Applier<'_>, candidates: &[Candidate]) -> Result<Look
         }
     }
     Ok(LookupPlan::Loaded(lookups))
-}
-
-/// Digests those candidates that have a digest of when they were verified, until `deadline`. Those that have it still are
-/// verified and returned; the others differ.
-async fn verify_by_digest(
-    pass: &Pass<'_>,
-    candidates: &mut Vec<Candidate>,
-    deadline: Instant,
-) -> Result<Vec<Candidate>> {
-    let mut verified = Vec::new();
-    for (is_due, table) in [true, false]
-        .into_iter()
-        .flat_map(|is_due| pass.star().tables().map(move |table| (is_due, table)))
-    {
-        let is_next = |candidate: &mut Candidate| {
-            candidate.table.name == table.name && candidate.is_due == is_due && candidate.digest_is_enough
-        };
-        let mut due: Vec<Candidate> = candidates.extract_if(.., is_next).collect();
-        if due.is_empty() {
-            continue;
-        }
-        let Some(plan) = digests::plan(pass, table).await? else {
-            candidates.append(&mut due);
-            continue;
-        };
-        due.sort_by_key(urgency);
-        for part in due.chunks(digests::RANGES_A_STATEMENT) {
-            if Instant::now() >= deadline {
-                break;
-            }
-            let ranges: Vec<VerificationRange> = part.iter().map(|candidate| candidate.range).collect();
-            let scopes: Vec<Scope> = ranges.iter().map(VerificationRange::scope).collect();
-            let found = digests::of_scopes(&pass.source(), &plan, &scopes).await?;
-            for (range, ScopeDigest { digest, .. }) in ranges.into_iter().zip(found) {
-                let candidate = Candidate {
-                    table,
-                    range,
-                    is_due,
-                    digest_is_enough: false,
-                    differs: range.digest != Some(digest),
-                };
-                if candidate.differs {
-                    candidates.push(candidate);
-                } else {
-                    verified.push(candidate);
-                }
-            }
-        }
-    }
-    Ok(verified)
 }
 
 /// Notes that ranges were verified, each with the digest that it has in the pass's snapshot.
@@ -303,65 +209,6 @@ async fn note(pass: &Pass<'_>, table: &Table, ranges: &[VerificationRange]) -> R
         }
     }
     verification::note(&*pass.transaction, table.name, &ranges, pass.verified()).await
-}
-
-/// Finds the candidates whose row count or sums differ, until `deadline`. A table that is one range is compared
-/// as fast as it is summed up.
-async fn look_at_sums(pass: &Pass<'_>, candidates: &mut [Candidate], deadline: Instant) -> Result<()> {
-    let mut ranges_of: HashMap<&'static str, usize> = HashMap::new();
-    for candidate in candidates.iter() {
-        *ranges_of.entry(candidate.table.name).or_default() += 1;
-    }
-    for candidate in candidates {
-        if Instant::now() >= deadline {
-            break;
-        }
-        let table = candidate.table;
-        if candidate.range.digest.is_none() && ranges_of[table.name] > 1 && !table.sums.is_empty() {
-            let scope = candidate.range.scope();
-            candidate.differs = source_sums(pass, table, &scope).await? != target_sums(pass, table, &scope).await?;
-        }
-    }
-    Ok(())
-}
-
-/// The row count and the sums of a range in the source; `None` where a number is too large to be told.
-async fn source_sums(pass: &Pass<'_>, table: &Table, scope: &Scope) -> Result<Option<Vec<Decimal>>> {
-    let doing = || format!("summing up {}, {scope}", table.source_table);
-    let mut select = table.source_rows_in(scope);
-    select.expr(Expr::col(Asterisk).count());
-    for sum in &table.sums {
-        select.expr(Func::sum((sum.source)()));
-    }
-    let row = pass.source().one(&select).await.source(doing)?;
-    Ok(row.and_then(|row| {
-        let rows: i64 = row.try_get_by_index(0).ok()?;
-        let sum = |position| row.try_get_by_index::<Option<Decimal>>(position + 1).ok();
-        sums(rows, table, sum)
-    }))
-}
-
-async fn target_sums(pass: &Pass<'_>, table: &Table, scope: &Scope) -> Result<Option<Vec<Decimal>>> {
-    let doing = || format!("summing up {}, {scope}", table.name);
-    let mut select = Query::select();
-    table.from_target(select.expr(Expr::col(Asterisk).count()));
-    select.cond_where(scope.contains(&table.target_page_key()));
-    for sum in &table.sums {
-        select.expr(Func::sum((sum.target)()));
-    }
-    let rows: Vec<QueryResult> = match pass.target().all(&select).await {
-        // Of numbers whose sum is beyond 64 bits.
-        Err(error) if error.to_string().contains("integer overflow") => return Ok(None),
-        rows => rows.target(doing)?,
-    };
-    Ok(rows.first().and_then(|row| {
-        let rows: i64 = row.try_get_by_index(0).ok()?;
-        let sum = |position| {
-            let sum = row.try_get_by_index::<Option<i64>>(position + 1).ok()?;
-            Some(sum.map(Decimal::from))
-        };
-        sums(rows, table, sum)
-    }))
 }
 
 /// The key ranges of pages that a run has compared, without digests.
@@ -409,16 +256,12 @@ fn merge(ranges: &[VerificationRange], count: u64) -> Vec<VerificationRange> {
     merged.collect()
 }
 
-fn sums(rows: i64, table: &Table, sum: impl Fn(usize) -> Option<Option<Decimal>>) -> Option<Vec<Decimal>> {
-    let sums = (0..table.sums.len()).map(|position| Some(sum(position)?.unwrap_or_default().normalize()));
-    std::iter::once(Some(Decimal::from(rows))).chain(sums).collect()
-}
-
-/// Hands out candidates until the deadline. Returns those that were handed out.
+/// Hands out candidates until the deadline; the first in any case, if it differs. Returns those that were handed out.
 async fn feed(candidates: Vec<Candidate>, deadline: Instant, jobs: mpsc::Sender<Job>, stop: Stop) -> Vec<Candidate> {
     let mut handed_out = Vec::new();
     for candidate in candidates {
-        if Instant::now() >= deadline || stop.is_requested() {
+        let is_first = handed_out.is_empty() && candidate.differs;
+        if (Instant::now() >= deadline && !is_first) || stop.is_requested() {
             break;
         }
         let job = Job::of(candidate.table, candidate.range.scope());
@@ -435,7 +278,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::made_up;
+    use crate::changes::candidate::tests::candidate;
 
     #[test]
     fn small_pages_make_no_small_ranges() {
@@ -457,65 +300,21 @@ mod tests {
         assert_eq!(digests, [Some(Digest { rows: 3, sum: 14 }), None]);
     }
 
-    #[test]
-    fn what_differs_comes_first_then_what_was_never_verified_then_the_oldest() {
-        let table = made_up::star().table("fact_loan").unwrap();
-        let candidate = |up_to, run_id: Option<i64>, differs| Candidate {
-            table,
-            range: VerificationRange {
-                up_to: Some(up_to),
-                verified: run_id.map(|run_id| Verified {
-                    run_id,
-                    at: chrono::DateTime::UNIX_EPOCH,
-                }),
-                ..VerificationRange::ALL
-            },
-            is_due: true,
-            digest_is_enough: false,
-            differs,
-        };
-        let mut candidates = [
-            candidate(1, Some(5), false),
-            candidate(2, None, false),
-            candidate(3, Some(4), false),
-            candidate(4, Some(9), true),
-        ];
-        candidates.sort_by_key(urgency);
-        assert_eq!(candidates.map(|candidate| candidate.range.up_to.unwrap()), [4, 2, 3, 1]);
-    }
-
-    #[test]
-    fn a_digest_tells_as_long_as_no_other_table_was_modified() {
-        let range = |digest| VerificationRange {
-            verified: Some(Verified {
-                run_id: 5,
-                at: chrono::DateTime::UNIX_EPOCH,
-            }),
-            digest,
-            ..VerificationRange::ALL
-        };
-        let digest = Some(crate::source::digest::Digest::default());
-        assert!(digest_is_enough(&range(digest), None));
-        assert!(digest_is_enough(&range(digest), Some(5)));
-        assert!(!digest_is_enough(&range(digest), Some(6)));
-        assert!(!digest_is_enough(&range(None), None));
-    }
-
     #[tokio::test]
-    async fn ranges_are_handed_out_until_the_time_is_up() {
-        let handed_out = async |deadline| {
+    async fn ranges_are_handed_out_until_the_time_is_up_but_one_that_differs_in_any_case() {
+        let handed_out = async |deadline, differs| {
             let candidate = Candidate {
-                table: made_up::star().table("fact_loan").unwrap(),
-                range: VerificationRange::ALL,
-                is_due: true,
-                digest_is_enough: false,
-                differs: false,
+                differs,
+                ..candidate(1, None)
             };
-            let (sender, _jobs) = pipeline::jobs(1);
+            let (sender, mut jobs) = pipeline::jobs(1);
             let (_, stop) = crate::stop::stop();
-            feed(vec![candidate], deadline, sender, stop).await.len()
+            tokio::spawn(async move { while jobs.recv().await.is_some() {} });
+            feed(vec![candidate, candidate], deadline, sender, stop).await.len()
         };
-        assert_eq!(handed_out(Instant::now()).await, 0);
-        assert_eq!(handed_out(Instant::now() + Duration::from_mins(10)).await, 1);
+        let in_time = Instant::now() + Duration::from_mins(10);
+        assert_eq!(handed_out(Instant::now(), false).await, 0);
+        assert_eq!(handed_out(Instant::now(), true).await, 1);
+        assert_eq!(handed_out(in_time, false).await, 2);
     }
 }

@@ -52,6 +52,16 @@ pub struct DigestPlan {
     joins: Vec<RelationDef>,
     only: Condition,
     change_time: Expr,
+    weight: Weight,
+}
+
+/// What a row counts by, so that rows which exchange a value are seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weight {
+    /// Its key.
+    Key,
+    /// Its own sum: of rows that no integer names.
+    Row,
 }
 
 /// What the server tells of the rows of one scope.
@@ -98,8 +108,21 @@ impl DigestPlan {
     /// Digests these columns, the first of which is the integer that rows are named by. `seed` is the target's own.
     /// Nothing if one of them is of a type that has no digest.
     pub fn new(columns: Vec<DigestColumn>, seed: u64) -> Option<Self> {
+        if columns.first()?.family != Family::Integer {
+            return None;
+        }
+        Self::weighted(columns, seed, Weight::Key)
+    }
+
+    /// Digests these columns of a table without an integer key, which has no key ranges. Nothing if one of them is of a
+    /// type that has no digest.
+    pub fn of_whole_table(columns: Vec<DigestColumn>, seed: u64) -> Option<Self> {
+        Self::weighted(columns, seed, Weight::Row)
+    }
+
+    fn weighted(columns: Vec<DigestColumn>, seed: u64, weight: Weight) -> Option<Self> {
         let has_digest = |column: &DigestColumn| column.family != Family::Unsupported;
-        if !columns.iter().all(has_digest) || columns.first()?.family != Family::Integer {
+        if columns.is_empty() || !columns.iter().all(has_digest) {
             return None;
         }
         let mut state = seed;
@@ -110,6 +133,7 @@ impl DigestPlan {
             joins: Vec::new(),
             only: Condition::all(),
             change_time: Expr::val(None::<String>),
+            weight,
         })
     }
 
@@ -226,14 +250,16 @@ impl DigestPlan {
 
     /// The digest of a decoded row.
     pub(crate) fn of_row(&self, row: SourceRow<'_>) -> Digest {
-        let key = match row.raw(0) {
-            Cell::Integer(key) => key % WEIGHTS,
-            Cell::Huge(key) => (key % WEIGHTS.cast_unsigned()).cast_signed(),
-            _ => 0,
+        let sum = self.sum_of(row);
+        let weight = match (self.weight, row.raw(0)) {
+            (Weight::Row, _) => sum % WEIGHTS,
+            (Weight::Key, Cell::Integer(key)) => key % WEIGHTS,
+            (Weight::Key, Cell::Huge(key)) => (key % WEIGHTS.cast_unsigned()).cast_signed(),
+            (Weight::Key, _) => 0,
         };
         Digest {
             rows: 1,
-            sum: i128::from(self.sum_of(row) * (key + WEIGHTS)),
+            sum: i128::from(sum * (weight + WEIGHTS)),
         }
     }
 
@@ -268,8 +294,11 @@ impl DigestPlan {
     }
 
     fn weight(&self) -> Expr {
-        let key = self.columns[0].cell();
-        modulo(key, WEIGHTS).cast_as("SIGNED").add(WEIGHTS)
+        let of = match self.weight {
+            Weight::Key => self.columns[0].cell(),
+            Weight::Row => self.row(),
+        };
+        modulo(of, WEIGHTS).cast_as("SIGNED").add(WEIGHTS)
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Digesting {
 }
 
 impl Digesting {
-    /// Digests the columns that a table is made of in its own source table. Nothing if that has no integer key.
+    /// Digests the columns that a table is made of in its own source table.
     pub(crate) fn own(&self, table: &Table) -> Option<DigestPlan> {
         let own = |column: &&SelectedColumn| column.table == table.source_table;
         self.plan(table, table.selected.iter().filter(own))
@@ -33,14 +33,15 @@ impl Digesting {
 
     /// Digests all that a page of a table brings: what its select reads, of joined tables too, and `more` behind it.
     pub(crate) fn page(&self, table: &Table, more: &[SelectedColumn]) -> Option<DigestPlan> {
+        table.page_key?;
         let plan = self.plan(table, table.selected.iter().chain(more))?;
         Some(plan.joins(table.joins.clone()))
     }
 
-    /// Digests all columns of a source table that are read. Nothing if it has no integer key.
+    /// Digests all columns of a source table that are read.
     pub(crate) fn source_table(&self, table: &SourceTable) -> Option<DigestPlan> {
-        let key = table.key?;
-        let (mut columns, others): (Vec<_>, Vec<_>) = table.columns.iter().partition(|column| column.name == key);
+        let is_key = |column: &&SourceColumn| Some(column.name) == table.key;
+        let (mut columns, others): (Vec<_>, Vec<_>) = table.columns.iter().partition(is_key);
         columns.extend(others);
         let column = |column: &SourceColumn| {
             self.column(&SelectedColumn {
@@ -49,15 +50,21 @@ impl Digesting {
                 family: column.family,
             })
         };
-        DigestPlan::new(columns.into_iter().map(column).collect(), self.seed)
+        let columns = columns.into_iter().map(column).collect();
+        match table.key {
+            Some(_) => DigestPlan::new(columns, self.seed),
+            None => DigestPlan::of_whole_table(columns, self.seed),
+        }
     }
 
     fn plan<'b>(&self, table: &Table, columns: impl Iterator<Item = &'b SelectedColumn>) -> Option<DigestPlan> {
-        table.page_key?;
         let columns = columns.map(|column| self.column(column)).collect();
         let source = self.star.source(table.source_table);
         let change_time = source.map_or_else(|| Expr::val(None::<String>), SourceTable::change_time);
-        let plan = DigestPlan::new(columns, self.seed)?;
+        let plan = match table.page_key {
+            Some(_) => DigestPlan::new(columns, self.seed)?,
+            None => DigestPlan::of_whole_table(columns, self.seed)?,
+        };
         Some(plan.only(table.source_rows()).changed_at(change_time))
     }
 

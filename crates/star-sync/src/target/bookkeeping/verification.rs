@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Select};
 use serde::Serialize;
 
@@ -162,6 +162,19 @@ pub(crate) async fn replace<C: ConnectionTrait>(
             .await
             .target(doing)?;
     }
+    Ok(())
+}
+
+/// Takes back that the ranges of a table were ever verified.
+pub(crate) async fn forget<C: ConnectionTrait>(connection: &C, table: &str) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::VerifiedRun, Expr::val(None::<i64>))
+        .col_expr(Column::VerifiedAt, Expr::val(None::<String>))
+        .col_expr(Column::Digest, Expr::val(None::<String>))
+        .filter(Column::TargetTable.eq(table))
+        .exec(connection)
+        .await
+        .target(|| format!("taking back the verified key ranges of {table}"))?;
     Ok(())
 }
 
@@ -344,5 +357,9 @@ mod tests {
         }
         assert_eq!(of_table(&connection, "fact_loan").await.unwrap(), expected);
         assert_eq!(load(&connection).await.unwrap()["fact_loan"], expected);
+        forget(&connection, "fact_loan").await.unwrap();
+        let forgotten = load(&connection).await.unwrap()["fact_loan"].clone();
+        let is_forgotten = |range: &VerificationRange| range.verified.is_none() && range.digest.is_none();
+        assert!(forgotten.len() == 3 && forgotten.iter().all(is_forgotten));
     }
 }

@@ -1,0 +1,158 @@
+//! The pages of a table and what lies between them: parts that together hold every key once.
+
+use std::cmp::max;
+
+use crate::declare::scope::Scope;
+use crate::pipeline::page_sums::PageSums;
+use crate::source::digest::Digest;
+
+/// A part of a table's keys, and the page that has brought it.
+#[derive(Clone, Debug)]
+pub(super) struct Piece<'a> {
+    pub scope: Scope,
+    pub page: Option<&'a PageSums>,
+}
+
+impl Piece<'_> {
+    /// Of what its page brought.
+    pub(super) fn digest(&self) -> Digest {
+        self.page.map_or_else(Digest::default, |page| page.digest)
+    }
+}
+
+/// Cuts all keys behind `after` into the scopes of the pages and what lies between them. A page that came twice counts
+/// once; of pages that overlap none does.
+pub(super) fn cover(pages: &[PageSums], after: Option<i64>) -> Vec<Piece<'_>> {
+    let mut pages: Vec<&PageSums> = pages.iter().collect();
+    pages.sort_by_key(|page| page.scope.ends().0);
+    let mut pieces: Vec<Piece<'_>> = Vec::new();
+    // Up to where all keys are covered; an end that is open covers all.
+    let (mut upto, mut is_open) = (after, false);
+    for page in pages {
+        let (page_after, page_upto) = page.scope.ends();
+        let overlaps = is_open || page_after < upto;
+        match pieces.last_mut() {
+            Some(last) if last.scope == page.scope => {
+                last.page = Some(page);
+                continue;
+            }
+            Some(last) if overlaps => {
+                let end = if is_open || page_upto.is_none() {
+                    None
+                } else {
+                    max(upto, page_upto)
+                };
+                *last = Piece {
+                    scope: Scope::Range {
+                        after: last.scope.ends().0,
+                        upto: end,
+                    },
+                    page: None,
+                };
+                (upto, is_open) = (end, end.is_none());
+                continue;
+            }
+            _ if page_after > upto => pieces.push(Piece {
+                scope: Scope::Range {
+                    after: upto,
+                    upto: page_after,
+                },
+                page: None,
+            }),
+            _ => {}
+        }
+        pieces.push(Piece {
+            scope: page.scope.clone(),
+            page: Some(page),
+        });
+        (upto, is_open) = (page_upto, page_upto.is_none());
+    }
+    if !is_open {
+        pieces.push(Piece {
+            scope: Scope::Range {
+                after: upto,
+                upto: None,
+            },
+            page: None,
+        });
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(after: Option<i64>, upto: Option<i64>, rows: u64) -> PageSums {
+        PageSums {
+            scope: Scope::Range { after, upto },
+            digest: Digest { rows, sum: 0 },
+            totals: None,
+        }
+    }
+
+    /// Ends of the pieces, and the rows of their pages.
+    fn covered(pages: &[PageSums], after: Option<i64>) -> Vec<(Option<i64>, Option<i64>, Option<u64>)> {
+        let pieces = cover(pages, after).into_iter();
+        let of_piece = |piece: Piece<'_>| {
+            let (after, upto) = piece.scope.ends();
+            (after, upto, piece.page.map(|page| page.digest.rows))
+        };
+        pieces.map(of_piece).collect()
+    }
+
+    #[test]
+    fn pages_cover_all_keys_and_what_lies_between_them_has_none() {
+        let (first, second, last) = (
+            page(None, Some(10), 1),
+            page(Some(10), Some(20), 2),
+            page(Some(20), None, 3),
+        );
+        let all = [last.clone(), first.clone(), second.clone()];
+        assert_eq!(
+            covered(&all, None),
+            [
+                (None, Some(10), Some(1)),
+                (Some(10), Some(20), Some(2)),
+                (Some(20), None, Some(3))
+            ]
+        );
+        // One is missing in the middle, at the beginning, at the end.
+        assert_eq!(
+            covered(&[first.clone(), last.clone()], None),
+            [
+                (None, Some(10), Some(1)),
+                (Some(10), Some(20), None),
+                (Some(20), None, Some(3))
+            ]
+        );
+        assert_eq!(
+            covered(std::slice::from_ref(&second), None),
+            [
+                (None, Some(10), None),
+                (Some(10), Some(20), Some(2)),
+                (Some(20), None, None)
+            ]
+        );
+        assert_eq!(covered(&[], None), [(None, None, None)]);
+        // Behind what an earlier load has brought.
+        assert_eq!(covered(&[last], Some(20)), [(Some(20), None, Some(3))]);
+        assert_eq!(covered(&[], Some(20)), [(Some(20), None, None)]);
+    }
+
+    #[test]
+    fn a_page_that_came_twice_counts_once_and_pages_that_overlap_do_not() {
+        let (first, last) = (page(None, Some(10), 1), page(Some(10), None, 3));
+        let again = page(None, Some(10), 2);
+        assert_eq!(
+            covered(&[first.clone(), again, last.clone()], None),
+            [(None, Some(10), Some(2)), (Some(10), None, Some(3))]
+        );
+        let wide = page(Some(5), Some(15), 2);
+        assert_eq!(
+            covered(&[first.clone(), wide, page(Some(15), None, 4)], None),
+            [(None, Some(15), None), (Some(15), None, Some(4))]
+        );
+        assert_eq!(covered(&[first, page(None, None, 5), last], None), [(None, None, None)]);
+    }
+}

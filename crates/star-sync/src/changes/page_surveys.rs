@@ -1,0 +1,99 @@
+//! The delta and the totals of a fact, from the pages of a load that are what its closing snapshot holds, and from a second
+//! read of the others.
+
+use std::cmp::max;
+use std::collections::HashMap;
+
+use tracing::debug;
+
+use crate::changes::detect::Delta;
+use crate::changes::page_check::{CheckedTable, PageCheck};
+use crate::changes::page_lookups::corrected;
+use crate::changes::survey::{self, Survey};
+use crate::declare::day_totals::{self, DayTotals};
+use crate::declare::lookup::{Lookup, LookupKey};
+use crate::declare::period::Period;
+use crate::declare::scope::Scope;
+use crate::declare::totals::Total;
+use crate::error::{Doing, Result};
+use crate::verify::totals::SourceTotals;
+
+impl PageCheck<'_> {
+    /// The delta and the totals of a fact from its pages; nothing if they do not show them, or if what they were added up
+    /// with has changed.
+    pub(super) async fn survey(
+        &self,
+        of_table: &CheckedTable<'_>,
+        differing: &[Scope],
+        totals: &mut SourceTotals<'_>,
+        changed_lookups: &mut Vec<(&'static Lookup, Vec<LookupKey>)>,
+    ) -> Result<Option<Survey>> {
+        let table = of_table.table;
+        let Some((declared, before)) = table.totals.as_ref().zip(of_table.plan.totals_lookups()) else {
+            return Ok(None);
+        };
+        let mut day_totals = DayTotals::new();
+        let (mut read_again, mut shown) = (Vec::new(), HashMap::new());
+        for (piece, found) in of_table.pieces.iter().zip(&of_table.found) {
+            let of_page = piece.page.filter(|page| page.digest == found.digest);
+            if let Some(of_page) = of_page.and_then(|page| page.totals.as_ref()) {
+                day_totals::add_all(&mut day_totals, of_page.unpack());
+            } else if found.digest.rows > 0 {
+                read_again.push(piece.scope.clone());
+                let (of_scope, pairs) = totals.of_scope_shown(table, &Period::All, &piece.scope).await?;
+                day_totals::add_all(&mut day_totals, of_scope);
+                shown.extend(pairs);
+            }
+        }
+        if let Some(fill) = &declared.fills {
+            let map = self.walked.totals_lookups.map(fill.lookup).cloned().unwrap_or_default();
+            let (map, keys) = corrected(map, differing, shown);
+            totals.set_lookup(fill.lookup, map);
+            if !keys.is_empty() {
+                changed_lookups.push((fill.lookup, keys));
+            }
+        }
+        let is_changed = |lookup: &Lookup| changed_lookups.iter().any(|(changed, _)| *changed == lookup);
+        if declared.needs.iter().any(|need| is_changed(need.lookup)) {
+            match totals.moved_by(table, before, changed_lookups, &read_again).await? {
+                Some(moved) => day_totals::add_all(&mut day_totals, moved),
+                None => return Ok(None),
+            }
+        }
+        // What the target has nothing of is no total.
+        day_totals.retain(|_, total| *total != Total::default());
+        debug!(
+            table = table.name,
+            ranges = read_again.len(),
+            "totals taken from the pages, but for some ranges"
+        );
+        let delta = self.delta(of_table, differing).await?;
+        Ok(Some(Survey {
+            delta,
+            totals: day_totals,
+        }))
+    }
+
+    /// What has changed behind the pages: the rows that tell so by their change timestamps.
+    async fn delta(&self, of_table: &CheckedTable<'_>, differing: &[Scope]) -> Result<Delta> {
+        let table = of_table.table;
+        let rows = of_table.found.iter().map(|found| found.digest.rows).sum::<u64>();
+        let newest = of_table
+            .found
+            .iter()
+            .fold(None, |newest, found| max(newest, found.newest));
+        let mut keys = Vec::new();
+        if let Some(source_table) = self.context.look.star.source(table.source_table) {
+            let began = survey::began(self.states, table);
+            for scope in differing {
+                let doing = || format!("reading what changed in {}, {scope}", table.source_table);
+                let mut select = source_table.changed_since(began);
+                select.cond_where(scope.contains(&table.source_page_key()));
+                for row in self.snapshot.reader().rows(&select).await.source(doing)?.iter() {
+                    keys.push(row.key(0).source(doing)?);
+                }
+            }
+        }
+        Ok(Delta::surveyed(i64::try_from(rows).unwrap_or(i64::MAX), keys, newest))
+    }
+}

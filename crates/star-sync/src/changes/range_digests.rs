@@ -1,0 +1,202 @@
+//! Verification by digest: which key ranges the source still has as they were when they were last verified, without reading
+//! them.
+
+use std::time::{Duration, Instant};
+
+use crate::changes::candidate::Candidate;
+use crate::changes::digests;
+use crate::changes::pass::Pass;
+use crate::declare::scope::Scope;
+use crate::declare::table::Table;
+use crate::error::Result;
+use crate::source::digest::ScopeDigest;
+use crate::target::bookkeeping::verification::VerificationRange;
+
+/// What is kept free of the budget for each range that differs, to compare it in the same run: about what a page takes.
+const TIME_A_RANGE: Duration = Duration::from_millis(50);
+
+/// When a run began to verify, and how long it may.
+#[derive(Clone, Copy)]
+pub(super) struct Time {
+    pub began: Instant,
+    pub budget: Duration,
+}
+
+impl Time {
+    pub(super) fn deadline(&self) -> Instant {
+        self.began + self.budget
+    }
+
+    pub(super) fn half(&self) -> Instant {
+        self.began + self.budget / 2
+    }
+
+    /// Up to when digests are taken once so many ranges differ: these are to be compared in the time that is left.
+    fn digests_until(&self, differing: usize) -> Instant {
+        let count = u32::try_from(differing).unwrap_or(u32::MAX);
+        let kept_free = TIME_A_RANGE.saturating_mul(count).min(self.budget / 2);
+        self.began + self.budget.saturating_sub(kept_free)
+    }
+}
+
+/// Ranges of one table that one statement digests.
+struct Part {
+    table: &'static Table,
+    candidates: Vec<Candidate>,
+}
+
+impl Part {
+    /// What is digested first: ranges of modified tables, of these the oldest, whichever table they are of.
+    fn urgency(&self) -> (bool, Option<i64>) {
+        let is_due = self.candidates.iter().any(|candidate| candidate.is_due);
+        let oldest = self.candidates.iter().map(Candidate::verified_run).min();
+        (!is_due, oldest.flatten())
+    }
+}
+
+/// All parts, in the order in which they are digested: those near changes for half of the time, then the others.
+#[derive(Default)]
+struct Parts {
+    near_changes: Vec<Part>,
+    others: Vec<Part>,
+}
+
+impl Parts {
+    fn add(&mut self, table: &'static Table, mut candidates: Vec<Candidate>) {
+        candidates.sort_by_key(|candidate| (!candidate.is_near_changes, candidate.urgency()));
+        let near = candidates.partition_point(|candidate| candidate.is_near_changes);
+        let others = candidates.split_off(near);
+        for (parts, candidates) in [(&mut self.near_changes, candidates), (&mut self.others, others)] {
+            let of_table = candidates.chunks(digests::RANGES_A_STATEMENT).map(|candidates| Part {
+                table,
+                candidates: candidates.to_vec(),
+            });
+            parts.extend(of_table);
+            // The last is the first to be taken.
+            parts.sort_by_key(|part| std::cmp::Reverse(part.urgency()));
+        }
+    }
+
+    /// Ranges near changes come first, but where they are many they leave half of the time to the others: each is reached.
+    fn next(&mut self, is_past_half: bool) -> Option<Part> {
+        let (first, second) = if is_past_half {
+            (&mut self.others, &mut self.near_changes)
+        } else {
+            (&mut self.near_changes, &mut self.others)
+        };
+        first.pop().or_else(|| second.pop())
+    }
+}
+
+/// Digests those candidates of which a digest tells, for as long as there is time; some, however little there is: so each is
+/// reached. Those that are as they were are verified and returned; the others differ.
+pub(super) async fn verify(pass: &Pass<'_>, candidates: &mut Vec<Candidate>, time: Time) -> Result<Vec<Candidate>> {
+    let mut parts = Parts::default();
+    let mut plans = Vec::new();
+    for table in pass.star().tables() {
+        let is_next = |candidate: &mut Candidate| candidate.table.name == table.name && candidate.digest_is_enough;
+        let of_table: Vec<Candidate> = candidates.extract_if(.., is_next).collect();
+        if of_table.is_empty() {
+            continue;
+        }
+        if let Some(plan) = digests::plan(pass, table).await? {
+            parts.add(table, of_table);
+            plans.push((table.name, plan));
+        } else {
+            candidates.extend(of_table.into_iter().map(|candidate| Candidate {
+                digest_is_enough: false,
+                ..candidate
+            }));
+        }
+    }
+    let (mut verified, mut differing) = (Vec::new(), 0);
+    while let Some(part) = parts.next(Instant::now() >= time.half()) {
+        let Some((_, plan)) = plans.iter().find(|(table, _)| *table == part.table.name) else {
+            continue;
+        };
+        let ranges = part.candidates.iter().map(|candidate| candidate.range);
+        let scopes: Vec<Scope> = ranges.map(|range: VerificationRange| range.scope()).collect();
+        let found = digests::of_scopes(&pass.source(), plan, &scopes).await?;
+        for (candidate, ScopeDigest { digest, .. }) in part.candidates.into_iter().zip(found) {
+            if candidate.range.digest == Some(digest) {
+                verified.push(candidate);
+            } else {
+                differing += 1;
+                candidates.push(Candidate {
+                    digest_is_enough: false,
+                    differs: true,
+                    ..candidate
+                });
+            }
+        }
+        if Instant::now() >= time.digests_until(differing) {
+            break;
+        }
+    }
+    Ok(verified)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::changes::candidate::tests::candidate;
+    use crate::made_up;
+
+    #[test]
+    fn ranges_near_changes_come_first_for_half_of_the_time_then_the_oldest_of_all_tables() {
+        let star = made_up::star();
+        let of = |table: &str, run_id, is_due, is_near_changes| Candidate {
+            table: star.table(table).unwrap(),
+            is_due,
+            is_near_changes,
+            ..candidate(run_id, Some(run_id))
+        };
+        let parts = || {
+            let mut parts = Parts::default();
+            for (table, candidates) in [
+                (
+                    "fact_loan",
+                    vec![of("fact_loan", 7, true, false), of("fact_loan", 9, true, true)],
+                ),
+                ("dim_book", vec![of("dim_book", 5, true, false)]),
+            ] {
+                parts.add(star.table(table).unwrap(), candidates);
+            }
+            parts
+        };
+        let order = |is_past_half| {
+            let mut parts = parts();
+            let parts = std::iter::from_fn(|| parts.next(is_past_half));
+            parts
+                .map(|part| part.candidates[0].range.up_to.unwrap())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(order(false), [9, 5, 7]);
+        assert_eq!(order(true), [5, 7, 9]);
+    }
+
+    #[test]
+    fn of_tables_that_were_not_modified_the_oldest_range_is_the_last() {
+        let star = made_up::star();
+        let mut parts = Parts::default();
+        let at_rest = Candidate {
+            is_due: false,
+            ..candidate(1, Some(1))
+        };
+        parts.add(star.table("fact_loan").unwrap(), vec![at_rest]);
+        parts.add(star.table("fact_loan").unwrap(), vec![candidate(2, Some(8))]);
+        let order = std::iter::from_fn(|| parts.next(false));
+        let order: Vec<_> = order.map(|part| part.candidates[0].range.up_to).collect();
+        assert_eq!(order, [Some(2), Some(1)]);
+    }
+
+    #[test]
+    fn time_is_kept_free_to_compare_what_differs() {
+        let time = Time {
+            began: Instant::now(),
+            budget: Duration::from_millis(200),
+        };
+        let until = |differing| (time.digests_until(differing) - time.began).as_millis();
+        assert_eq!([0, 1, 2, 100].map(until), [200, 150, 100, 100]);
+    }
+}
