@@ -1,4 +1,4 @@
-//! A server that is killed, and started again as it was.
+//! A server that is killed or stopped, and started again as it was.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -14,6 +14,15 @@ pub struct Killed {
 
 /// Kills a server as a power cut would.
 pub fn kill(server: &PrivateServer) -> Killed {
+    end(server, "-KILL")
+}
+
+/// Stops a server as its administrator would: all that was committed is kept.
+pub fn stop(server: &PrivateServer) -> Killed {
+    end(server, "-TERM")
+}
+
+fn end(server: &PrivateServer, signal: &str) -> Killed {
     let id = fs::read_to_string(server.folder().join("pid")).unwrap();
     let id = id.trim();
     let words = |file: &str| -> Vec<String> {
@@ -24,11 +33,11 @@ pub fn kill(server: &PrivateServer) -> Killed {
         command_line: words("cmdline"),
         environment: words("environ"),
     };
-    let killed = Command::new("kill").args(["-KILL", id]).status().unwrap();
+    let killed = Command::new("kill").args([signal, id]).status().unwrap();
     assert!(killed.success());
     // Dead and not yet waited for, or gone: only then has it let go of its files and its port.
     while fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
-        std::thread::yield_now();
+        std::thread::sleep(std::time::Duration::from_millis(10));
     }
     // The new server would take a process that nobody has waited for yet to be at work on the socket.
     let _ = fs::remove_file(server.folder().join("socket.lock"));

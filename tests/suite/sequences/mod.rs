@@ -1,8 +1,8 @@
 //! Whatever is done to the source, in whatever order, the star follows: sequences of changes that chance makes, with
 //! an incremental run now and then.
 //!
-//! `SAKILA_SYNC_SEQUENCES=200 scripts/test sequences` tries so many. One that fails prints its seed and all that it
-//! did; `SAKILA_SYNC_SEQUENCE=SEED` repeats it alone.
+//! `SAKILA_SYNC_SEQUENCES=1000 scripts/test sequences` tries so many, and for each fifty of them one with restarts of the
+//! source. One that fails prints its seed and all that it did; `SAKILA_SYNC_SEQUENCE=SEED` repeats it alone.
 
 mod keys;
 mod odds;
@@ -20,13 +20,16 @@ use keys::Keys;
 use sequence::{Sequence, Step};
 use star::SurrogateKeys;
 
-use crate::harness::{Sandbox, number};
+use crate::harness::killed::stop;
+use crate::harness::{Sandbox, Session, have_own_server, number, server};
 
 /// Longer than any session of a sequence stays open: its account may not see what is.
 const INCREMENTAL: [&str; 3] = ["incremental", "--overlap", "120"];
 
 /// As many as a suite of tests has the time for.
 const SEQUENCES: u64 = 24;
+/// One with restarts for so many without: each has a server to itself.
+const SEQUENCES_A_RESTARTED: u64 = 50;
 /// More than there are processors, for they wait now and then: for the server's clock, and for each other's locks.
 const THREADS: usize = 4;
 /// What the server may say: there is such a row, somebody else holds it, other rows need it, or it needs others. Then
@@ -55,7 +58,7 @@ fn any_sequence_of_changes_ends_in_the_star_that_a_load_from_nothing_makes() {
                 lines: Vec::new(),
                 has_failed: &has_failed,
             };
-            play(&template.copy(), &Sequence::of(seed, &keys), &mut replay);
+            play(&template.copy(), &Sequence::of(seed, &keys, false), &mut replay);
         }
     };
     thread::scope(|scope| {
@@ -63,6 +66,25 @@ fn any_sequence_of_changes_ends_in_the_star_that_a_load_from_nothing_makes() {
             scope.spawn(play_some);
         }
     });
+}
+
+#[test]
+fn a_sequence_goes_on_when_its_source_is_stopped_and_started_again() {
+    let (first, last) = match (number("SAKILA_SYNC_SEQUENCE"), number("SAKILA_SYNC_SEQUENCES")) {
+        (Some(seed), _) => (seed, seed),
+        (None, count) => (1, count.unwrap_or(SEQUENCES).div_ceil(SEQUENCES_A_RESTARTED)),
+    };
+    have_own_server();
+    let template = template::small_sakila();
+    let keys = Keys::of(&template);
+    for seed in first..=last {
+        let mut replay = Replay {
+            seed,
+            lines: Vec::new(),
+            has_failed: &AtomicBool::new(false),
+        };
+        play(&template.copy(), &Sequence::of(seed, &keys, true), &mut replay);
+    }
 }
 
 /// What has been done, to be shown if it ends badly.
@@ -111,19 +133,18 @@ fn play(sandbox: &Sandbox, sequence: &Sequence, replay: &mut Replay<'_>) {
         .succeeds();
     let mut surrogate_keys = SurrogateKeys::default();
     surrogate_keys.see(sandbox);
-    let [main, late] = [sandbox.open_session(), sandbox.open_session()];
-    for session in [&main, &late] {
-        session.change(&[
-            "SET SESSION innodb_lock_wait_timeout = 1",
-            // It locks fewer rows.
-            "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-        ]);
-    }
+    let [mut main, mut late] = [open_session(sandbox), open_session(sandbox)];
+    // It runs until the next restart.
+    let mut _restarted = None;
     for step in &sequence.steps {
         replay.note(step);
         match step {
             Step::Main(statement) => replay.note_outcome(main.attempt(statement)),
             Step::Late(statement) => replay.note_outcome(late.attempt(statement)),
+            Step::Restart => {
+                _restarted = Some(stop(&server()).start_again());
+                [main, late] = [open_session(sandbox), open_session(sandbox)];
+            }
             Step::Sync { at_rest } => {
                 if *at_rest {
                     sandbox.wait_until_at_rest();
@@ -135,6 +156,17 @@ fn play(sandbox: &Sandbox, sequence: &Sequence, replay: &mut Replay<'_>) {
         }
     }
     assert_equals_new_star(sandbox, options);
+}
+
+fn open_session(sandbox: &Sandbox) -> Session<'_> {
+    let session = sandbox.open_session();
+    session.change(&[
+        "SET SESSION innodb_lock_wait_timeout = 1",
+        "SET SESSION lock_wait_timeout = 1",
+        // It locks fewer rows.
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    ]);
+    session
 }
 
 /// Loads the source into another file, and compares every row.

@@ -75,8 +75,28 @@ pub const VANISHING: [(u64, &str); 11] = [
     (1, "language"),
 ];
 
+/// Columns of which two rows exchange their values: their sum stays.
+pub const EXCHANGED: [(&str, &str); 6] = [
+    ("payment", "amount"),
+    ("payment", "staff_id"),
+    ("rental", "return_date"),
+    ("inventory", "film_id"),
+    ("customer", "address_id"),
+    ("city", "country_id"),
+];
+/// What is emptied and filled again, with a column in which one of the rows comes back as another.
+pub const TRUNCATED: [(&str, &str); 5] = [
+    ("payment", "amount = amount + 1"),
+    ("rental", "return_date = NULL"),
+    ("inventory", "store_id = 3 - store_id"),
+    ("customer", "active = 1 - active"),
+    ("city", "city = 'Elsewhere'"),
+];
+/// What another table takes the place of: those that no other refers to.
+pub const REPLACED: [&str; 2] = ["payment", "film_actor"];
+
 /// How often what happens. Silent kinds leave neither a time nor, most of them, a number of rows that tells of them.
-pub const KINDS: [(u64, Kind); 15] = [
+pub const KINDS: [(u64, Kind); 18] = [
     (12, Kind::Insert),
     (12, Kind::Update),
     (6, Kind::Delete),
@@ -92,6 +112,9 @@ pub const KINDS: [(u64, Kind); 15] = [
     (5, Kind::SilentExchange),
     (3, Kind::SilentKeyChange),
     (3, Kind::SilentSwap),
+    (3, Kind::SilentValueExchange),
+    (1, Kind::Truncate),
+    (1, Kind::Replace),
 ];
 
 #[derive(Clone, Copy)]
@@ -111,4 +134,7 @@ pub enum Kind {
     SilentExchange,
     SilentKeyChange,
     SilentSwap,
+    SilentValueExchange,
+    Truncate,
+    Replace,
 }

@@ -1,7 +1,7 @@
 //! What may happen to a source, each time as one or a few statements.
 
 use super::keys::Keys;
-use super::odds::{DELETED, DELETED_WHOLE, KINDS, Kind, ORPHANS, TABLES, VANISHING};
+use super::odds::{DELETED, DELETED_WHOLE, EXCHANGED, KINDS, Kind, ORPHANS, REPLACED, TABLES, TRUNCATED, VANISHING};
 use super::random::Random;
 use super::rows::{self, Stamp};
 
@@ -57,6 +57,9 @@ impl Operation<'_> {
             Kind::Orphan => self.orphan(honest),
             Kind::BringBack => self.bring_back(honest),
             Kind::SilentExchange => self.exchange(silent),
+            Kind::SilentValueExchange => self.exchange_values(),
+            Kind::Truncate => self.truncate(),
+            Kind::Replace => self.replace(),
         }
     }
 
@@ -231,6 +234,55 @@ impl Operation<'_> {
                 self.insert(table, stamp);
             }
         }
+    }
+
+    /// Two rows that exchange a value, and say nothing of it.
+    fn exchange_values(&mut self) {
+        let (table, column) = self.random.pick(&EXCHANGED);
+        let one = self.keys.pick(self.random, table);
+        let other = self.keys.pick(self.random, table);
+        let key = rows::key_column(table);
+        self.say(format!(
+            "UPDATE {table} t JOIN (SELECT DISTINCT {key}, {column} FROM {table} WHERE {key} IN ({one}, {other})) o \
+             ON o.{key} = {one} + {other} - t.{key} \
+             SET t.{column} = o.{column}, t.last_update = t.last_update WHERE t.{key} IN ({one}, {other})"
+        ));
+    }
+
+    /// A table that is emptied by TRUNCATE and filled again, a row of it in another way and with its old time.
+    fn truncate(&mut self) {
+        let (table, assignment) = self.random.pick(&TRUNCATED);
+        let key = self.keys.pick(self.random, table);
+        let condition = format!("{} = {key}", rows::key_column(table));
+        self.unchecked(|this| {
+            this.say("DROP TEMPORARY TABLE IF EXISTS kept".to_owned());
+            this.say(format!("CREATE TEMPORARY TABLE kept AS SELECT * FROM {table}"));
+            this.say(rows::update("kept", assignment, &condition, Stamp::Kept));
+            this.say(format!("TRUNCATE TABLE {table}"));
+            this.say(format!("INSERT INTO {table} SELECT * FROM kept"));
+        });
+    }
+
+    /// A table whose place another takes, in which a row is another and has its old time. Its foreign keys are gone then.
+    fn replace(&mut self) {
+        let table = self.random.pick(&REPLACED);
+        let condition = if table == "payment" {
+            format!("payment_id = {}", self.keys.pick(self.random, table))
+        } else {
+            let (actor, film) = self.random.pick(&self.keys.roles);
+            format!("actor_id = {actor} AND film_id = {film}")
+        };
+        let (before, new) = (format!("{table}_before"), format!("{table}_new"));
+        self.say(format!("DROP TABLE IF EXISTS {before}, {new}"));
+        self.say(format!("CREATE TABLE {new} LIKE {table}"));
+        self.say(format!("INSERT INTO {new} SELECT * FROM {table}"));
+        if table == "payment" {
+            self.say(rows::update(&new, "amount = amount + 1", &condition, Stamp::Kept));
+        } else {
+            self.say(format!("DELETE FROM {new} WHERE {condition}"));
+        }
+        self.say(format!("RENAME TABLE {table} TO {before}, {new} TO {table}"));
+        self.say(format!("DROP TABLE IF EXISTS {before}, {new}"));
     }
 
     fn vanish(&mut self, table: &'static str) {

@@ -23,11 +23,13 @@ pub enum Step {
     Sync {
         at_rest: bool,
     },
+    /// The server is stopped and started again: it no longer knows when its tables were modified.
+    Restart,
 }
 
 impl Sequence {
-    /// The sequence of a seed, on a source with these keys.
-    pub fn of(seed: u64, keys: &Keys) -> Self {
+    /// The sequence of a seed, on a source with these keys, which may be restarted or not.
+    pub fn of(seed: u64, keys: &Keys, has_restarts: bool) -> Self {
         let mut random = Random::of(seed);
         let options = random.pick(&OPTIONS);
         let mut draft = Draft {
@@ -35,6 +37,7 @@ impl Sequence {
             random,
             steps: Vec::new(),
             is_open: false,
+            has_restarts,
         };
         draft.draw();
         Self {
@@ -50,6 +53,7 @@ struct Draft {
     steps: Vec<Step>,
     /// Whether the late session has a transaction.
     is_open: bool,
+    has_restarts: bool,
 }
 
 impl Draft {
@@ -62,6 +66,9 @@ impl Draft {
             for _ in 0..3 + self.random.below(10) {
                 self.draw_statements();
             }
+            if self.has_restarts {
+                self.restart();
+            }
             let at_rest = self.random.one_in(8);
             self.steps.push(Step::Sync { at_rest });
         }
@@ -70,6 +77,15 @@ impl Draft {
         // both have to do.
         let at_rest = self.random.one_in(4);
         self.steps.push(Step::Sync { at_rest });
+    }
+
+    /// Some changes are before it, and some behind.
+    fn restart(&mut self) {
+        self.end_transaction();
+        self.steps.push(Step::Restart);
+        for _ in 0..self.random.below(4) {
+            self.draw_statements();
+        }
     }
 
     fn draw_statements(&mut self) {
@@ -106,6 +122,7 @@ impl fmt::Display for Step {
             Self::Main(statement) => write!(formatter, "{statement};"),
             Self::Late(statement) => write!(formatter, "/* late */ {statement};"),
             Self::Sync { at_rest: false } => write!(formatter, "-- incremental"),
+            Self::Restart => write!(formatter, "-- restart the server"),
             Self::Sync { at_rest: true } => write!(formatter, "-- wait until at rest, incremental"),
         }
     }
