@@ -5,8 +5,9 @@
 //! key ranges in the background (`candidate` which, `range_digests` by their digests, `range_sums` by their sums, `looked_up`
 //! the tables that are only joined or looked up), `reconcile` compares counts and totals, `advance` advances the watermarks.
 //! `page_check` compares the pages of a full load with its closing snapshot (`page_cover` the keys between them,
-//! `page_lookups` what they were mapped with, `page_surveys` their totals). `catch_up` calls the steps in order; `pass` is what all of them read and write through. `pending` tells, by reading alone, what such a pass would change; `lineage` what one row is made of.
-//! `identity` tells whether the source is still the one that the target was loaded from.
+//! `page_lookups` what they were mapped with, `page_surveys` their totals). `catch_up` calls the steps in
+//! order; `pass` is what all of them read and write through. `pending` tells, by reading alone, what such a pass would
+//! change; `lineage` what one row is made of. `identity` tells whether the source is still the one that the target was loaded from.
 
 pub(crate) mod advance;
 pub(crate) mod affected;
