@@ -10,6 +10,7 @@ use chrono::{Datelike, NaiveDate};
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use star_sync::changes::verify_budget::VerifyBudget;
+use star_sync::source::share::SourceShare;
 use url::Url;
 
 use crate::config::{absolute, expand_home};
@@ -88,6 +89,13 @@ pub struct Global {
     #[arg(long, global = true, hide_short_help = true, help_heading = PACE, env = "{ENV}_BATCH_SIZE", value_name = "ROWS", default_value_t = DEFAULT_BATCH_SIZE,
           value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub batch_size: u64,
+
+    /// How much of the time each connection may read pages and digests, in percent; it rests in between
+    ///
+    /// Less than 100 leaves the source to others, and takes longer accordingly.
+    #[arg(long, global = true, hide_short_help = true, help_heading = PACE, env = "{ENV}_MAX_SOURCE_SHARE", value_name = "PERCENT",
+          default_value = "100", value_parser = source_share)]
+    pub max_source_share: SourceShare,
 
     /// Safety lag: how far watermarks trail the source clock, in seconds
     ///
@@ -549,6 +557,13 @@ pub fn interval(text: &str) -> Result<Duration, String> {
         Duration::ZERO => Err("expected more than 0".to_owned()),
         interval => Ok(interval),
     })
+}
+
+/// A share of the time in percent, with or without the sign.
+pub fn source_share(text: &str) -> Result<SourceShare, String> {
+    let percent = text.strip_suffix('%').unwrap_or(text).parse().ok();
+    let share = percent.and_then(SourceShare::of_percent);
+    share.ok_or_else(|| "expected a share above 0 and up to 100, as in 25 or 25%".to_owned())
 }
 
 /// A share of the time since the run before, or a time.

@@ -9,14 +9,15 @@ use star_sync::declare::star::Star;
 use star_sync::declare::table::{Kind, Table};
 
 /// Global options that limit or measure the reading of pages and what is kept of runs.
-const OF_LOADS: [&str; 4] = ["workers", "batch_size", "overlap", "keep_runs"];
-const ALL: [&str; 14] = [
+const OF_LOADS: [&str; 5] = ["workers", "batch_size", "max_source_share", "overlap", "keep_runs"];
+const ALL: [&str; 15] = [
     "source",
     "target",
     "read_timeout",
     "retry_for",
     "workers",
     "batch_size",
+    "max_source_share",
     "overlap",
     "keep_runs",
     "metrics_addr",

@@ -363,6 +363,7 @@ impl Session {
     /// Connects to any source; `disconnect` closes what is opened here.
     pub async fn open(&self, access: &Access, connections: u32) -> Result<Source> {
         let source = Source::connect(access, connections, self.global.read_timeout).await?;
+        let source = source.paced(self.global.max_source_share);
         let mut pools = self.pools.lock().expect("no holder of this lock panics");
         pools.push(source.pool.clone());
         drop(pools);

@@ -10,6 +10,7 @@ pub mod open_work;
 pub mod reader;
 mod received;
 pub(crate) mod session;
+pub mod share;
 
 use std::cmp::{max, min};
 use std::collections::HashMap;
@@ -31,6 +32,7 @@ use crate::source::indexes::Indexes;
 use crate::source::open_work::OpenWork;
 use crate::source::reader::{SourceReader, Through};
 use crate::source::session::OtherProduct;
+use crate::source::share::SourceShare;
 use crate::sql;
 
 /// How long a server may take to answer a connection attempt.
@@ -47,6 +49,7 @@ pub struct Source {
     pub connections: u32,
     /// How long the server may take to answer a statement.
     read_timeout: Duration,
+    share: SourceShare,
     pub server: Server,
     estimated_rows: OnceCell<HashMap<String, u64>>,
     indexes: OnceCell<Indexes>,
@@ -68,6 +71,7 @@ pub struct Server {
 pub(crate) struct Snapshot {
     transaction: Arc<DatabaseTransaction>,
     read_timeout: Duration,
+    share: SourceShare,
     /// The source's clock just before the snapshot began.
     pub clock: DateTime<Utc>,
     /// What the server told of each table before the snapshot began: what is committed later changes it.
@@ -109,6 +113,7 @@ impl Source {
         let reader = SourceReader {
             through: Through::Pool(pool.clone()),
             timeout: read_timeout,
+            share: SourceShare::ALL,
         };
         let server = match Server::describe(&reader, access.identity.clone()).await {
             Ok(server) => server,
@@ -127,10 +132,18 @@ impl Source {
             pool,
             connections,
             read_timeout,
+            share: SourceShare::ALL,
             server,
             estimated_rows: OnceCell::new(),
             indexes: OnceCell::new(),
         })
+    }
+
+    /// Reads for no more than this share of the time.
+    #[must_use]
+    pub fn paced(mut self, share: SourceShare) -> Self {
+        self.share = share;
+        self
     }
 
     /// Closes all connections.
@@ -230,6 +243,7 @@ impl Source {
         SourceReader {
             through: Through::Pool(self.pool.clone()),
             timeout: self.read_timeout,
+            share: self.share,
         }
     }
 
@@ -254,6 +268,7 @@ impl Source {
         Ok(Snapshot {
             transaction: Arc::new(transaction),
             read_timeout: self.read_timeout,
+            share: self.share,
             clock,
             tables,
             schema: self.server.schema.clone(),
@@ -331,6 +346,7 @@ impl Snapshot {
         SourceReader {
             through: Through::Snapshot(Arc::clone(&self.transaction)),
             timeout: self.read_timeout,
+            share: self.share,
         }
     }
 

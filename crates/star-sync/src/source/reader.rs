@@ -1,7 +1,7 @@
 //! What a run reads the source through: the pool, or one snapshot.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
 use futures_util::stream::{self, BoxStream};
@@ -10,6 +10,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, Q
 
 use crate::declare::source_rows::SourceRows;
 use crate::source::answer::{self, CutAnswer};
+use crate::source::share::SourceShare;
 
 /// Reads the source.
 #[derive(Clone)]
@@ -17,6 +18,7 @@ pub struct SourceReader {
     pub through: Through,
     /// How long the source may take to answer.
     pub timeout: Duration,
+    pub share: SourceShare,
 }
 
 /// The way a statement takes.
@@ -40,7 +42,7 @@ impl SourceReader {
                 Through::Snapshot(transaction) => answer::all(&**transaction, select).await,
             }
         };
-        in_time(self.timeout, answer).await
+        self.paced(answer).await
     }
 
     /// All rows of a select, decoded as they come. Errors as of `all`.
@@ -58,7 +60,7 @@ impl SourceReader {
             }
             if is_whole { Ok(rows) } else { Err(CutAnswer::error()) }
         };
-        in_time(self.timeout, answer).await
+        self.paced(answer).await
     }
 
     /// The first row of a select. Errors as of `all`.
@@ -97,6 +99,17 @@ impl SourceReader {
             }
         });
         Ok(Box::pin(rows))
+    }
+
+    /// Waits for an answer, and rests afterwards for as long as keeps to the share.
+    async fn paced<T>(&self, answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+        let began = Instant::now();
+        let answer = in_time(self.timeout, answer).await?;
+        let rest = self.share.rest_after(began.elapsed());
+        if rest > Duration::ZERO {
+            tokio::time::sleep(rest).await;
+        }
+        Ok(answer)
     }
 
     async fn open<'a>(&'a self, select: &SelectStatement) -> Result<BoxStream<'a, Result<QueryResult, DbErr>>, DbErr> {
