@@ -287,10 +287,15 @@ impl DigestPlan {
             .zip(&self.multipliers)
             .map(|(column, multiplier)| column.value().mul(*multiplier))
             .collect();
-        let sums = products
+        let mut sums: Vec<Expr> = products
             .chunks(COLUMNS_A_SUM)
-            .map(|products| modulo(added(products.to_vec()), ROWS));
-        modulo(added(sums.collect()), ROWS)
+            .map(|products| modulo(added(products.to_vec()), ROWS))
+            .collect();
+        // The remainder of one remainder is that.
+        if sums.len() == 1 {
+            return sums.remove(0);
+        }
+        modulo(added(sums), ROWS)
     }
 
     fn weight(&self) -> Expr {
@@ -325,7 +330,15 @@ impl DigestColumn {
                     .into()
             }
         };
-        modulo(integer, VALUES).cast_as("SIGNED").if_null(NULL)
+        let value = match self.family {
+            // Neither is unsigned, and days are few.
+            Family::Date => integer,
+            Family::DateTime | Family::Timestamp => modulo(integer, VALUES),
+            Family::Integer | Family::Decimal | Family::Text | Family::Unsupported => {
+                modulo(integer, VALUES).cast_as("SIGNED")
+            }
+        };
+        value.if_null(NULL)
     }
 }
 
@@ -411,8 +424,8 @@ mod tests {
         plan.multipliers = vec![3, 5];
         assert_eq!(
             plan.select_digest(0).to_string(MysqlQueryBuilder),
-            "SELECT 0, COUNT(*), CAST(IFNULL(SUM(MOD(MOD((IFNULL(CAST(MOD(`t`.`id`, 2147483647) AS SIGNED), 1923174077) * 3) \
-             + (IFNULL(CAST(MOD(`t`.`amount` * (100), 2147483647) AS SIGNED), 1923174077) * 5), 4294967291), 4294967291) * \
+            "SELECT 0, COUNT(*), CAST(IFNULL(SUM(MOD((IFNULL(CAST(MOD(`t`.`id`, 2147483647) AS SIGNED), 1923174077) * 3) \
+             + (IFNULL(CAST(MOD(`t`.`amount` * (100), 2147483647) AS SIGNED), 1923174077) * 5), 4294967291) * \
              (CAST(MOD(`t`.`id`, 65521) AS SIGNED) + 65521)), 0) AS CHAR), MAX(NULL) FROM `t`"
         );
     }

@@ -180,7 +180,8 @@ impl Target {
 
     /// Makes the secondary indexes of a table that are not there.
     pub(crate) async fn create_indexes(&self, table: &Table, on_index: &mut impl FnMut()) -> Result<()> {
-        let idle_cores = std::thread::available_parallelism().map_or(0, |cores| cores.get().saturating_sub(1));
+        // One core sorts here, and the digests of the pages keep another busy meanwhile.
+        let idle_cores = std::thread::available_parallelism().map_or(0, |cores| cores.get().saturating_sub(2));
         self.tune_writer(&pragma::indexing(idle_cores)).await?;
         for index in statement::indexes(table) {
             on_index();
