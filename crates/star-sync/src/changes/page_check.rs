@@ -94,6 +94,15 @@ impl PageCheck<'_> {
                 checked.differing.insert(table.name, vec![Scope::ALL]);
                 checked.ranges.insert(table.name, self.whole(table).await?);
             }
+            let before = self.written_before(table);
+            if !before.is_empty() {
+                info!(
+                    table = table.name,
+                    ranges = before.len(),
+                    "comparing what the interrupted load has written"
+                );
+                checked.differing.entry(table.name).or_default().extend(before);
+            }
             checked.ranges.entry(table.name).or_insert_with(|| {
                 let intervals = self.walked.intervals.get(table.name).map_or(&[][..], Vec::as_slice);
                 verification::ranges_of(intervals, self.verified)
@@ -132,6 +141,20 @@ impl PageCheck<'_> {
             pieces,
             found,
         }))
+    }
+
+    /// The key ranges that an interrupted load has written. Rows of them, and of tables that they look up, may have changed
+    /// since without a trace, and nothing remembers what their pages brought.
+    fn written_before(&self, table: &Table) -> Vec<Scope> {
+        let Some(loaded) = self.loaded_before.get(table.name).filter(|_| table.page_key.is_some()) else {
+            return Vec::new();
+        };
+        let intervals = self.walked.intervals.get(table.name).into_iter().flatten();
+        let is_before = |scope: &&Scope| {
+            let (_, upto) = scope.ends();
+            *loaded == i64::MAX || upto.is_some_and(|upto| upto <= *loaded)
+        };
+        intervals.filter(is_before).cloned().collect()
     }
 
     /// The only range of a table without an integer key, with the digest that it has in the snapshot.
