@@ -54,6 +54,35 @@ mod needs_mount {
     }
 }
 
+/// Soft and hard limit: no program of this account can raise it.
+#[test]
+fn with_few_open_files_a_command_works_or_says_how_many_it_needs() {
+    let sandbox = Sandbox::loaded();
+    for arguments in [
+        &["status"][..],
+        &["incremental"],
+        &["validate", "--all"],
+        &["full-load"],
+    ] {
+        for files in [6, 10, 14, 18, 22, 26, 30, 40] {
+            let limit = format!("--nofile={files}");
+            let run = Run::of(through(&["prlimit", &limit], &sandbox.command(arguments)));
+            if run.code == 3 {
+                run.fails_with(3, "FILES_EXHAUSTED");
+            } else {
+                assert!(files > 14, "{arguments:?} with {files}: {run:#?}");
+                run.succeeds();
+            }
+        }
+    }
+    // A soft limit alone is raised.
+    let run = Run::of(through(
+        &["prlimit", "--nofile=10:1024"],
+        &sandbox.command(&["incremental"]),
+    ));
+    run.succeeds();
+}
+
 #[test]
 fn a_limit_on_the_size_of_files_is_an_error_and_no_sudden_death() {
     let sandbox = Sandbox::new();

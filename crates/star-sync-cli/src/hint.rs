@@ -54,6 +54,9 @@ fn of_code(code: Code) -> &'static str {
             "raise the limit on this user's processes and threads (`ulimit -u`, TasksMax= of a systemd service, \
              --pids-limit of a container), or end other programs of this user; nothing is lost"
         }
+        Code::FilesExhausted => {
+            "raise the limit on open files (`ulimit -n`, LimitNOFILE= of a systemd service), or lower --workers"
+        }
         Code::SourceUnreachable => {
             "check that the server runs, that host and port (or ?socket=PATH) in --source are right, and that no firewall \
              stands between"

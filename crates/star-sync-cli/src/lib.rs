@@ -7,7 +7,7 @@
 //! | `output` | the only door to stdout and stderr: text or JSON |
 //! | `page` | how the sync stands, as a page for a browser |
 //! | `exporter` | the figures of the engine, served or written to a file |
-//! | `config`, `cli`, `threads` | settings, the command line, how many threads there may be |
+//! | `config`, `cli`, `threads`, `files` | settings, the command line, how many threads and open files there may be |
 //! | `hint` | what the reader can do about an error |
 //!
 //! Imports go downwards in this list, and from there to the engine, `star_sync`; the value itself may be read by all. Texts
@@ -19,6 +19,7 @@ mod commands;
 pub mod config;
 pub mod error;
 mod exporter;
+mod files;
 mod help;
 pub mod hint;
 pub mod output;

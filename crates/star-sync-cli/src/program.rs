@@ -17,6 +17,7 @@ use crate::cli::{Cli, Command, Global};
 use crate::commands::{self, Session, Task};
 use crate::config::{self, environment};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::help;
 use crate::output::{self, Output};
 use crate::threads::{ThreadPlan, Work};
@@ -185,8 +186,10 @@ impl Program {
                 "other users of this machine can see the password in --source; see --help for better places"
             );
         }
-        let started =
-            ThreadPlan::reserve(task.work(), global.workers).and_then(|plan| Ok((plan, start_runtime(plan)?)));
+        let started = ThreadPlan::reserve(task.work(), global.workers).and_then(|plan| {
+            files::reserve(plan, global.workers)?;
+            Ok((plan, start_runtime(plan)?))
+        });
         let (plan, runtime) = match started {
             Ok(started) => started,
             Err(error) => return failed(&error),

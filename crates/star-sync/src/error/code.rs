@@ -38,6 +38,7 @@ codes! {
     /// A stable code of an error.
     Code =>
     ThreadsExhausted "THREADS_EXHAUSTED" "The system does not let the program start the threads that it needs.",
+    FilesExhausted "FILES_EXHAUSTED" "The system does not let the program open the files and connections that it needs.",
     SourceUnreachable "SOURCE_UNREACHABLE" "No connection to the source's address can be opened.",
     SourceLoginRefused "SOURCE_LOGIN_REFUSED" "The server refuses user and password.",
     SourceLoginUncached "SOURCE_LOGIN_UNCACHED" "The server has to see the password of a caching_sha2_password account once over TCP or TLS first.",

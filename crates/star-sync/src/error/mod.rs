@@ -45,6 +45,8 @@ pub enum Error {
         #[source]
         cause: std::io::Error,
     },
+    #[error("this command opens up to {needed} files and connections at once; the system allows it {limit}")]
+    Files { needed: u64, limit: u64 },
     #[error("the source cannot be reached at {address}")]
     Unreachable {
         address: String,
@@ -172,6 +174,7 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Threads { .. } => Code::ThreadsExhausted,
+            Self::Files { .. } => Code::FilesExhausted,
             Self::Unreachable { .. } => Code::SourceUnreachable,
             Self::Source { cause, .. } => source::class_of(cause).code,
             Self::SourceUnlisted => Code::SourceUnlisted,
