@@ -285,3 +285,38 @@ fn amounts_are_compared_to_the_last_bit() {
     sandbox.run(&["repair"]).succeeds();
     sandbox.assert_star_equals_source();
 }
+
+/// Days that another program has taken out, changed and put in.
+const CALENDAR_DAMAGE: [&str; 3] = [
+    "DELETE FROM dim_date WHERE date_key = (SELECT MIN(date_key_rented) FROM fact_rental)",
+    "UPDATE dim_date SET month = 2, date = '1999-01-01' WHERE date_key = (SELECT MAX(date_key_paid) FROM fact_payment)",
+    "INSERT INTO dim_date SELECT 20259999, 'none', year, quarter, month, day_of_month, day_of_week, is_weekend, month_name, \
+     day_name FROM dim_date LIMIT 1",
+];
+
+#[test]
+fn a_calendar_that_another_program_has_changed_is_told_and_corrected() {
+    let sandbox = Sandbox::loaded();
+    let whole = sandbox.star("SELECT * FROM dim_date ORDER BY 1");
+    for mend in [
+        &["repair"][..],
+        &["full-load"],
+        &["full-load", "--table", "dim_category"],
+    ] {
+        sandbox.tamper(&CALENDAR_DAMAGE.join(";"));
+        let report: Value =
+            serde_json::from_str(&sandbox.run(&["validate", "--all", "--json"]).ends_with_code(1).stdout).unwrap();
+        assert_eq!(report["calendar"]["differing_days"], 3);
+        if mend == ["repair"] {
+            let dry = sandbox.json(&["repair", "--dry-run"]);
+            assert_eq!(
+                (&dry["days_corrected"], &dry["verdict"]["code"]),
+                (&3.into(), &"WOULD_CHANGE".into())
+            );
+        }
+        sandbox.run(mend).succeeds();
+        assert_eq!(sandbox.star("SELECT * FROM dim_date ORDER BY 1"), whole, "{mend:?}");
+        assert!(sandbox.star("PRAGMA foreign_key_check").is_empty());
+        sandbox.run(&["validate", "--all"]).succeeds();
+    }
+}

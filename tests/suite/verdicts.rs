@@ -97,6 +97,23 @@ fn a_run_that_compared_nothing_does_not_say_that_both_sides_match() {
 }
 
 #[test]
+fn a_run_that_leaves_modified_tables_unverified_says_so() {
+    let sandbox = at_rest();
+    let budget = ["incremental", "--verify-budget", "0", "--json"];
+    sandbox.change(&["UPDATE payment SET amount = amount + 1 WHERE payment_id = 99"]);
+    sandbox.change(&[
+        "UPDATE payment SET amount = amount + 1, last_update = last_update - INTERVAL 1 DAY WHERE payment_id = 98",
+    ]);
+    sandbox.run(&budget).succeeds();
+    let report = sandbox.json(&["incremental", "--verify-budget", "0"]);
+    assert!(["UNVERIFIED", "OK"].contains(&code(&report)), "{report}");
+    assert!(number(&report, "backlog") > 0, "{report}");
+    let run = sandbox.run(&["incremental", "--verify-budget", "100%"]).succeeds();
+    assert!(!run.verdict().contains("still to be verified"), "{run:#?}");
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
 fn quarantined_rows_are_named_in_every_verdict() {
     let sandbox = at_rest();
     sandbox.change(&[

@@ -121,6 +121,14 @@ fn verification(report: &Report) -> String {
             grouped(verified)
         );
     }
+    if report.days_corrected > 0 {
+        let corrected = if report.dry_run { "to correct" } else { "corrected" };
+        let _ = writeln!(
+            text,
+            "calendar: {} {corrected}",
+            counted(report.days_corrected, "day", "days")
+        );
+    }
     if found > 0 {
         let applied = if report.dry_run { "found" } else { "found and applied" };
         let _ = writeln!(

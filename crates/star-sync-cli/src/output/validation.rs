@@ -5,7 +5,7 @@ use star_sync::runs::validate::Validation;
 use star_sync::verify::deep::TableDifferences;
 use std::fmt::Write;
 
-use super::human::{FIGURE_COLUMNS, comparisons, grouped, leave_out_zeros, listed, table};
+use super::human::{FIGURE_COLUMNS, comparisons, counted, grouped, leave_out_zeros, listed, table};
 use super::{next, verdict};
 
 /// Days that are listed one by one before the rest is only counted.
@@ -102,6 +102,14 @@ fn tables(validation: &Validation) -> String {
     let mut text = format!("{rows}\n");
     if !is_sound {
         let _ = writeln!(text, "\n{integrity}");
+    }
+    for calendar in validation
+        .calendar
+        .iter()
+        .filter(|calendar| calendar.differing_days > 0)
+    {
+        let days = counted(calendar.differing_days, "day", "days");
+        let _ = writeln!(text, "\n{}: {days} missing or wrong (run repair)", calendar.table);
     }
     if !zeros.is_empty() {
         let _ = writeln!(text, "\n0 in all tables: {}", listed(&zeros));

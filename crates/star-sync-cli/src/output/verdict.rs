@@ -21,6 +21,7 @@ pub(crate) fn load(verdict: &Verdict, dry_run: bool) -> String {
     };
     let sentence = match verdict.code {
         VerdictCode::Unchanged => format!("nothing changed; {verified}"),
+        VerdictCode::Unverified => format!("no change found yet; {verified}"),
         VerdictCode::NothingCompared => format!("{} changed; {verified}", rows_of(changed_rows)),
         VerdictCode::WouldChange => format!("dry run: {} would change; nothing was written", rows_of(changed_rows)),
         VerdictCode::WouldNotChange => "dry run: no row would change; nothing was written".to_owned(),
@@ -33,7 +34,10 @@ pub(crate) fn load(verdict: &Verdict, dry_run: bool) -> String {
         VerdictCode::Mismatch => mismatch(&verdict.tally),
         _ => format!("OK: {}", matching_of(matching, checks)),
     };
-    line(verdict.code, &(sentence + &quarantined(&verdict.tally)))
+    line(
+        verdict.code,
+        &(sentence + &backlog(&verdict.tally) + &quarantined(&verdict.tally)),
+    )
 }
 
 /// The line of a validation.
@@ -104,6 +108,14 @@ fn without_rows(newest: &[Newest]) -> String {
         })
         .collect();
     format!("the period holds no rows of {}", facts.join(" and "))
+}
+
+/// What is still to be verified.
+fn backlog(tally: &Tally) -> String {
+    match tally.backlog {
+        0 => String::new(),
+        ranges => format!("; {} still to be verified", counted(ranges, "key range", "key ranges")),
+    }
 }
 
 fn quarantined(tally: &Tally) -> String {

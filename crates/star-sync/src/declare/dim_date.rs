@@ -61,8 +61,11 @@ impl Calendar {
     }
 }
 
+/// All days of a year of the calendar; none of any other.
 fn days_of(year: i32) -> Vec<Vec<Value>> {
-    NaiveDate::from_ymd_opt(year, 1, 1)
+    let years = FIRST_YEAR..=LAST_YEAR;
+    let first = NaiveDate::from_ymd_opt(year, 1, 1).filter(|_| years.contains(&year));
+    first
         .into_iter()
         .flat_map(|first| first.iter_days())
         .take_while(|day| day.year() == year)

@@ -34,6 +34,8 @@ pub(crate) struct Closing<'a> {
     pub finishes_load: bool,
     /// Whether nothing is to be kept.
     pub dry_run: bool,
+    /// Days of the calendar that were corrected.
+    pub days_corrected: u64,
 }
 
 impl<'a> Closing<'a> {
@@ -50,6 +52,7 @@ impl<'a> Closing<'a> {
             command,
             finishes_load: false,
             dry_run,
+            days_corrected: 0,
         })
     }
 
@@ -100,7 +103,9 @@ impl<'a> Closing<'a> {
         let rejects = reject::counts(&*self.transaction).await?;
         lap.worked();
         let tables = report::tables(star, &outcomes, &rejects);
-        let tally = report::tally(&tables, &comparisons, &rejects, deep_tables);
+        let mut tally = report::tally(&tables, &comparisons, &rejects, deep_tables);
+        tally.changed_rows += self.days_corrected;
+        tally.backlog = verification.backlog;
         let verdict = Verdict::of_load(tally, self.dry_run);
         let report = Report {
             status: if verdict.is_mismatch() {
@@ -116,6 +121,7 @@ impl<'a> Closing<'a> {
             rejects: reject::by_source(star, &rejects),
             verification,
             rows_verified_by_digest,
+            days_corrected: self.days_corrected,
             bytes_received: self.context.look.source.bytes_received(&self.snapshot).await,
             stages: self.context.look.progress.stages.seconds(),
             moves,

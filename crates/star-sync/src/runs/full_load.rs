@@ -30,7 +30,7 @@ use crate::target::bookkeeping::history::{self, Status};
 use crate::target::bookkeeping::state::{self, Lifecycle, Load, SourceState, States};
 use crate::target::bookkeeping::verification::Verified;
 use crate::target::bookkeeping::{source_record, target_table};
-use crate::target::{self, TargetReader, statement};
+use crate::target::{self, TargetReader, calendar, statement};
 use crate::verify::soundness;
 use crate::verify::totals;
 
@@ -157,6 +157,7 @@ fn is_young(began: Option<DateTime<Utc>>, clock: DateTime<Utc>) -> bool {
 }
 
 async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report> {
+    let days_corrected = correct_calendar(context, run_id).await?;
     let pages = Pages {
         look: &context.look,
         is_target_empty: start.is_empty,
@@ -213,6 +214,7 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
         command: COMMAND,
         finishes_load: start.resumes || !states.is_loaded(),
         dry_run: false,
+        days_corrected,
     };
     let start = catch_up::Start {
         removed: walked.removed,
@@ -231,6 +233,15 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
     };
     let report = closing.close(Mode::ClosingFullLoad, start).await?;
     Ok(Report { resumed, ..report })
+}
+
+/// Before the first fact, which may need a day that another program has taken out.
+async fn correct_calendar(context: &Context<'_>, run_id: i64) -> Result<u64> {
+    let committed = TargetReader::Committed(context.look.readers.clone());
+    let transaction = context.target.begin().await?;
+    let days = calendar::mend(context.look.star, &committed, &*transaction, run_id).await?;
+    target::commit(transaction).await?;
+    Ok(days)
 }
 
 /// Compares the pages with the snapshot.

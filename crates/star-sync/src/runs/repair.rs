@@ -5,6 +5,7 @@
 //! looked at again in the snapshot of the closing pass, which is that of an incremental run.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tracing::info;
 
@@ -20,6 +21,7 @@ use crate::pipeline::write::Commits;
 use crate::runs::closing::Closing;
 use crate::runs::report::Report;
 use crate::runs::{full_load, incremental};
+use crate::target::{TargetReader, calendar};
 
 const COMMAND: &str = "repair";
 
@@ -98,7 +100,11 @@ async fn repair(context: &Context<'_>, repair: Repair) -> Result<Report> {
         .map(|(table, outcome)| (*table, outcome.changed.clone()))
         .collect();
     info!("pages compared; looking again at what differs, in one snapshot");
-    let closing = Closing::begin(context, repair.command, repair.dry_run).await?;
+    let mut closing = Closing::begin(context, repair.command, repair.dry_run).await?;
+    let committing = TargetReader::Within(Arc::clone(&closing.transaction));
+    closing.days_corrected =
+        calendar::mend(context.look.star, &committing, &*closing.transaction, closing.run_id).await?;
+    drop(committing);
     let ranges = walked.intervals.iter().map(|(table, intervals)| {
         let ranges = verification::ranges_of(intervals, closing.verified());
         (*table, ranges)

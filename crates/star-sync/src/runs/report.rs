@@ -30,6 +30,8 @@ pub struct Report {
     pub verification: VerificationSummary,
     /// Source rows whose digest was as it was when they were last read.
     pub rows_verified_by_digest: u64,
+    /// Days of the calendar that another program had changed.
+    pub days_corrected: u64,
     /// Bytes that the source has sent; nothing if it does not say.
     pub bytes_received: Option<u64>,
     /// Where the run's time went.
@@ -139,6 +141,6 @@ impl Report {
     /// Whether the run has changed the star, or would.
     pub fn changes(&self) -> bool {
         let counts = self.counts();
-        counts.inserted + counts.updated + counts.deleted > 0
+        counts.inserted + counts.updated + counts.deleted + self.days_corrected > 0
     }
 }

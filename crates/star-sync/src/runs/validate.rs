@@ -32,6 +32,8 @@ pub struct Validation {
     pub verdict: Verdict,
     /// Row counts of whole tables.
     pub tables: Vec<TableValidation>,
+    /// The dimension of days, if the star has one.
+    pub calendar: Option<CalendarValidation>,
     /// The totals of each fact in the period, by group.
     pub totals: Vec<Comparison>,
     /// The days and groups that differ.
@@ -49,6 +51,14 @@ pub struct Validation {
     /// What tells that the source is another one than the target was loaded from, where that was accepted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub source_changed: Vec<String>,
+}
+
+/// The dimension of days.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct CalendarValidation {
+    pub table: &'static str,
+    /// Days that are missing, not as they should be, or none.
+    pub differing_days: u64,
 }
 
 /// One target table.
@@ -183,6 +193,9 @@ impl Validation {
             if no_pending {
                 tally.add(table.pending_rows == 0);
             }
+        }
+        if let Some(calendar) = &self.calendar {
+            tally.add(calendar.differing_days == 0);
         }
         let totals: Vec<_> = self.totals.iter().chain(&self.days).cloned().collect();
         figures::count_checks(&totals, self.tolerance, &mut tally);

@@ -16,11 +16,11 @@ use crate::declare::scope::Scope;
 use crate::declare::table::Table;
 use crate::error::{Doing, Error, Result};
 use crate::pipeline::plan::Intervals;
-use crate::runs::validate::{Newest, Request, TableValidation, Validation};
+use crate::runs::validate::{CalendarValidation, Newest, Request, TableValidation, Validation};
 use crate::source::Snapshot;
-use crate::target::TargetReader;
 use crate::target::bookkeeping::reject;
 use crate::target::bookkeeping::state::{self, States};
+use crate::target::{TargetReader, calendar};
 use crate::verify::deep::{self, Explained, Suspects, TableDifferences};
 use crate::verify::figures::{self, Comparison, Sides};
 use crate::verify::findings::{Figure, Finding, Findings};
@@ -114,6 +114,7 @@ impl<'a> ValidationLook<'a> {
                 tally: Tally::default(),
             },
             tables: Vec::new(),
+            calendar: self.calendar().await?,
             totals: Vec::new(),
             days: Vec::new(),
             from: None,
@@ -147,6 +148,18 @@ impl<'a> ValidationLook<'a> {
         let tally = validation.tally(self.request.no_pending, quarantined);
         validation.verdict = Verdict::of_validation(tally, validation.newest.len() < facts);
         Ok(validation)
+    }
+
+    async fn calendar(&self) -> Result<Option<CalendarValidation>> {
+        let star = self.request.look.star;
+        let Some(calendar) = &star.calendar else {
+            return Ok(None);
+        };
+        let differing = calendar::Differing::find(star, &self.sides.target).await?;
+        Ok(Some(CalendarValidation {
+            table: calendar.table,
+            differing_days: differing.days(),
+        }))
     }
 
     fn table(&self, table: &Table, source: &SourceFigures, target: &TargetFigures) -> TableValidation {

@@ -1,13 +1,21 @@
 //! Keeps the calendar dimension whole: every day of every year from the first to the last that a fact falls in.
 
 use std::cmp::{max, min};
+use std::collections::HashMap;
 
-use sea_orm::ConnectionTrait;
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, OnConflict, Query};
+use chrono::Datelike;
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, OnConflict, Order, Query};
+use sea_orm::{ConnectionTrait, DbErr, Value};
+use tracing::warn;
 
 use crate::declare::date_key;
-use crate::declare::star::{Calendar, Years};
+use crate::declare::partition::Partition;
+use crate::declare::scope::KEYS_A_STATEMENT;
+use crate::declare::star::{Calendar, Star, Years};
 use crate::error::{Doing, Result};
+use crate::target::TargetReader;
+use crate::target::bookkeeping::partition;
+use crate::target::sqlite::held;
 
 /// The years that the target's calendar holds; none where there is none.
 pub async fn known<C: ConnectionTrait>(connection: &C, calendar: Option<&Calendar>) -> Result<Years> {
@@ -68,4 +76,178 @@ pub async fn extend<C: ConnectionTrait>(
     }
     *known = Some((first, last));
     Ok(added)
+}
+
+/// Makes the calendar right where another program has changed it. Returns how many days were not.
+pub(crate) async fn mend<C: ConnectionTrait>(
+    star: &Star,
+    target: &TargetReader,
+    connection: &C,
+    run_id: i64,
+) -> Result<u64> {
+    let Some(calendar) = &star.calendar else {
+        return Ok(0);
+    };
+    let differing = Differing::find(star, target).await?;
+    let days = differing.days();
+    if days > 0 {
+        warn!(
+            table = calendar.table,
+            days, "correcting days that another program has changed"
+        );
+        differing.write(connection, calendar).await?;
+        partition::note(connection, calendar.table, Partition::WHOLE, run_id).await?;
+    }
+    Ok(days)
+}
+
+/// The days of a calendar that another program has changed, taken out, or put in.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Differing {
+    /// The cells of days that are not there.
+    missing: Vec<Vec<Value>>,
+    /// The cells, as they should be, of days that are there and are not so.
+    wrong: Vec<Vec<Value>>,
+    /// The keys of rows that are no day.
+    extra: Vec<Value>,
+}
+
+impl Differing {
+    /// Looks through all years that the calendar holds, or that a row of the star refers to.
+    pub(crate) async fn find(star: &Star, target: &TargetReader) -> Result<Self> {
+        let Some(calendar) = &star.calendar else {
+            return Ok(Self::default());
+        };
+        let doing = || format!("reading {}", calendar.table);
+        let text = target.text(&held::select_days(calendar)).await.target(doing)?;
+        let held: Vec<Vec<Value>> = held::days(calendar, &text).collect();
+        let key = calendar
+            .columns
+            .iter()
+            .position(|column| column.name == calendar.date_key);
+        let Some(key) = key else {
+            return Ok(Self::default());
+        };
+        let mut years = referenced_years(star, target).await?;
+        years.extend(held.iter().filter_map(|day| year_of(&day[key])));
+        Ok(Self::of(calendar, key, held, &years))
+    }
+
+    /// Compares the days that are held with those of all years from the first to the last of `years`.
+    fn of(calendar: &Calendar, key: usize, held: Vec<Vec<Value>>, years: &[i32]) -> Self {
+        let mut held: HashMap<Value, Vec<Value>> = held.into_iter().map(|day| (day[key].clone(), day)).collect();
+        let mut differing = Self::default();
+        if let (Some(first), Some(last)) = (years.iter().min(), years.iter().max()) {
+            for day in (*first..=*last).flat_map(|year| (calendar.year)(year)) {
+                match held.remove(&day[key]) {
+                    Some(found) if found == day => {}
+                    Some(_) => differing.wrong.push(day),
+                    None => differing.missing.push(day),
+                }
+            }
+        }
+        differing.extra = held.into_keys().collect();
+        differing
+    }
+
+    /// How many days differ.
+    pub(crate) fn days(&self) -> u64 {
+        (self.missing.len() + self.wrong.len() + self.extra.len()) as u64
+    }
+
+    async fn write<C: ConnectionTrait>(self, connection: &C, calendar: &Calendar) -> Result<()> {
+        let doing = || format!("correcting {}", calendar.table);
+        let key = calendar
+            .columns
+            .iter()
+            .position(|column| column.name == calendar.date_key);
+        let wrong = self.wrong.iter().filter_map(|day| key.map(|key| day[key].clone()));
+        let keys: Vec<Value> = wrong.chain(self.extra).collect();
+        // The missing ones first: SQLite counts foreign keys that a transaction breaks and mends, but not those that were
+        // broken before it, and each that it mends then would be one too many. They come again at the end, as a wrong day
+        // may have had what is a missing one's alone.
+        insert(connection, calendar, &self.missing).await.target(doing)?;
+        for keys in keys.chunks(KEYS_A_STATEMENT) {
+            let delete = Query::delete()
+                .from_table(calendar.table)
+                .and_where(Expr::col(calendar.date_key).is_in(keys.iter().cloned()))
+                .to_owned();
+            connection.execute(&delete).await.target(doing)?;
+        }
+        insert(connection, calendar, &self.wrong).await.target(doing)?;
+        insert(connection, calendar, &self.missing).await.target(doing)
+    }
+}
+
+/// Inserts days; none for which a row is in the way.
+async fn insert<C: ConnectionTrait>(
+    connection: &C,
+    calendar: &Calendar,
+    days: &[Vec<Value>],
+) -> std::result::Result<(), DbErr> {
+    for days in days.chunks(KEYS_A_STATEMENT) {
+        let mut insert = Query::insert();
+        insert
+            .into_table(calendar.table)
+            .columns(calendar.columns.iter().map(|column| column.name))
+            .on_conflict(OnConflict::new().do_nothing().to_owned());
+        for day in days {
+            insert.values_panic(day.iter().cloned().map(Expr::value));
+        }
+        connection.execute(&insert).await?;
+    }
+    Ok(())
+}
+
+/// The first and the last year that rows of the star refer to.
+async fn referenced_years(star: &Star, target: &TargetReader) -> Result<Vec<i32>> {
+    let mut years = Vec::new();
+    for table in star.tables() {
+        for column in &table.date_columns {
+            // One row from each end of the column's index.
+            for order in [Order::Asc, Order::Desc] {
+                let select = Query::select()
+                    .column(*column)
+                    .from(table.name)
+                    .and_where(Expr::col(*column).is_not_null())
+                    .order_by(*column, order)
+                    .limit(1)
+                    .to_owned();
+                let found = target.number(&select).await;
+                let found = found.target(|| format!("reading {}", table.name))?;
+                years.extend(i32::try_from(found).ok().and_then(date_key::day).map(|day| day.year()));
+            }
+        }
+    }
+    Ok(years)
+}
+
+/// The year of a key that is one of a day: another program may have written anything.
+fn year_of(key: &Value) -> Option<i32> {
+    match key {
+        Value::Int(Some(key)) => date_key::day(*key).map(|day| day.year()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_that_are_missing_wrong_or_none_differ() {
+        let calendar = Calendar::of_days();
+        let whole = (calendar.year)(2005);
+        let compared = |held: Vec<Vec<Value>>| Differing::of(&calendar, 0, held, &[2005]);
+        assert_eq!(compared(whole.clone()), Differing::default());
+        let mut held = whole.clone();
+        held.remove(30);
+        held[0][3] = Value::Int(Some(4));
+        held[1][0] = Value::Int(Some(20_051_399));
+        let differing = compared(held);
+        assert_eq!(differing.wrong, [whole[0].clone()]);
+        assert_eq!(differing.missing, [whole[1].clone(), whole[30].clone()]);
+        assert_eq!(differing.extra, [Value::Int(Some(20_051_399))]);
+        assert_eq!(compared(Vec::new()).days(), 365);
+    }
 }

@@ -11,6 +11,7 @@ codes! {
     OkPending "OK_PENDING" "Everything that was checked matches, apart from rows that changed in the source since the last sync.",
     NothingCompared "NOTHING_COMPARED" "No figure of a fact was compared: the period holds no rows, or the run had nothing to compare.",
     Unchanged "UNCHANGED" "The run found nothing changed in the source, and compared no counts or totals.",
+    Unverified "UNVERIFIED" "The run found no changed row, but tables were modified, and not all of their key ranges are verified yet.",
     Mismatch "MISMATCH" "Source and target differ by what neither pending nor quarantined rows explain.",
     WouldChange "WOULD_CHANGE" "A dry run: the run would change rows of the target.",
     WouldNotChange "WOULD_NOT_CHANGE" "A dry run: the run would change no row of the target.",
@@ -51,6 +52,8 @@ pub struct Tally {
     pub quarantined_rows: u64,
     /// Rows that the run changed, or would change.
     pub changed_rows: u64,
+    /// Key ranges of modified tables that are still to be verified.
+    pub backlog: u64,
     /// Source rows that were compared one by one without a change that points to them.
     pub verified_rows: u64,
 }
@@ -89,6 +92,7 @@ impl Verdict {
             (0, true, 1.., _) => VerdictCode::WouldChange,
             (0, true, 0, _) => VerdictCode::WouldNotChange,
             (0, false, _, 1..) => VerdictCode::Ok,
+            (0, false, 0, 0) if tally.backlog > 0 => VerdictCode::Unverified,
             (0, false, 0, 0) => VerdictCode::Unchanged,
             (0, false, 1.., 0) => VerdictCode::NothingCompared,
         };
@@ -138,8 +142,13 @@ mod tests {
             changed_rows: 2,
             ..tally
         };
+        let behind = Tally {
+            backlog: 1,
+            ..tally(0, 0)
+        };
         for (tally, dry_run, code) in [
             (tally(0, 0), false, VerdictCode::Unchanged),
+            (behind, false, VerdictCode::Unverified),
             (changed(tally(0, 0)), false, VerdictCode::NothingCompared),
             (tally(9, 0), false, VerdictCode::Ok),
             (changed(tally(9, 0)), false, VerdictCode::Ok),

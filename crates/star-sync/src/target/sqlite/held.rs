@@ -10,6 +10,7 @@ use sea_orm::sea_query::{BinOper, Expr, ExprTrait, Func, Query, SelectStatement}
 use sea_orm::{DbErr, Value};
 
 use crate::declare::row::{CellType, Column, integer};
+use crate::declare::star::Calendar;
 use crate::declare::table::{Table, TargetPageKey, WHOLE_TABLE};
 use crate::error::{Doing, Result};
 
@@ -31,21 +32,38 @@ pub(crate) struct Held {
 
 /// All rows of a table as one text, unfiltered; NULL where there is none.
 pub(crate) fn select(table: &Table) -> SelectStatement {
-    let mut cells: Vec<Expr> = table
-        .columns
+    let through = matches!(table.target_page_key, TargetPageKey::Through { .. });
+    let mut select = select_rows(table.name, &table.columns, through.then(|| table.target_page_key()));
+    table.from_target(&mut select);
+    select
+}
+
+/// All rows of a calendar as one text.
+pub(crate) fn select_days(calendar: &Calendar) -> SelectStatement {
+    let mut select = select_rows(calendar.table, &calendar.columns, None);
+    select.from(calendar.table);
+    select
+}
+
+fn select_rows(table: &'static str, columns: &[Column], more: Option<Expr>) -> SelectStatement {
+    let cells = columns
         .iter()
-        .map(|column| encoded(Expr::col((table.name, column.name)), column.cell_type))
-        .collect();
-    if let TargetPageKey::Through { .. } = table.target_page_key {
-        cells.push(table.target_page_key());
-    }
+        .map(|column| encoded(Expr::col((table, column.name)), column.cell_type));
     // What is NULL `concat_ws` would leave out.
-    let cells = cells.into_iter().map(|cell| cell.if_null(""));
+    let cells = cells.chain(more).map(|cell| cell.if_null(""));
     let row = Func::cust("concat_ws").args([CELL_SEPARATOR.to_string().into()].into_iter().chain(cells));
     let mut select = Query::select();
     select.expr(Func::cust("group_concat").args([row.into(), Expr::val(ROW_SEPARATOR.to_string())]));
-    table.from_target(&mut select);
     select
+}
+
+/// Decodes the rows of such a text, without what stands behind these columns.
+pub(crate) fn days<'a>(calendar: &'a Calendar, text: &'a str) -> impl Iterator<Item = Vec<Value>> + 'a {
+    let rows = text.split(ROW_SEPARATOR).filter(|row| !row.is_empty());
+    rows.map(|row| {
+        let cells = calendar.columns.iter().zip(row.split(CELL_SEPARATOR));
+        cells.map(|(column, text)| decoded(column, text)).collect()
+    })
 }
 
 fn encoded(cell: Expr, cell_type: CellType) -> Expr {
