@@ -85,6 +85,8 @@ pub mod fact_assignment {
         pub department_key: i64,
         /// NULL if nobody has said.
         pub hours: Option<f64>,
+        /// Whether the department is closed.
+        pub is_closed: bool,
         #[sea_orm(default_value = 0)]
         pub run_id: i64,
         #[sea_orm(belongs_to, relation_enum = "Employee", from = "employee_key", to = "employee_key")]

@@ -23,6 +23,12 @@ static DEPARTMENT: LazyLock<Lookup> = LazyLock::new(|| {
     Lookup::in_target("department", DeptNo, DepartmentKey)
 });
 
+/// dept_no to whether the department is closed, in the source: of a table without an integer key.
+static IS_CLOSED: LazyLock<Lookup> = LazyLock::new(|| {
+    use department::Column::{DeptNo, IsClosed};
+    Lookup::in_source("department", DeptNo, IsClosed)
+});
+
 /// emp_no to employee_key.
 static EMPLOYEE: LazyLock<Lookup> = LazyLock::new(|| {
     Lookup::in_target(
@@ -130,6 +136,7 @@ fn assignments() -> Table {
             emp_no: Set(row.emp_no.0),
             employee_key: Set(lookups.find(&EMPLOYEE, row.emp_no)?),
             department_key: Set(lookups.find(&DEPARTMENT, &row.dept_no)?),
+            is_closed: Set(lookups.find(&IS_CLOSED, &row.dept_no)? != 0),
             dept_no: Set(row.dept_no),
             from_date: Set(row.from_date),
             hours: Set(hours.transpose()?),
@@ -143,6 +150,7 @@ fn assignments() -> Table {
     ])
     .looks_up(&EMPLOYEE, assignment::Column::EmpNo)
     .looks_up(&DEPARTMENT, assignment::Column::DeptNo)
+    .looks_up(&IS_CLOSED, assignment::Column::DeptNo)
     .totals(
         Totals::of(|row: Assignment, _: &Lookups| {
             let hours = row.hours.and_then(|hours| fixed_point::whole(hours, HOURS.decimals));

@@ -20,7 +20,7 @@ use keys::Keys;
 use sequence::{Sequence, Step};
 use star::SurrogateKeys;
 
-use crate::harness::killed::stop;
+use crate::harness::killed::{Restarted, stop};
 use crate::harness::{Sandbox, Session, have_own_server, number, server};
 
 /// Longer than any session of a sequence stays open: its account may not see what is.
@@ -58,7 +58,12 @@ fn any_sequence_of_changes_ends_in_the_star_that_a_load_from_nothing_makes() {
                 lines: Vec::new(),
                 has_failed: &has_failed,
             };
-            play(&template.copy(), &Sequence::of(seed, &keys, false), &mut replay);
+            play(
+                &template.copy(),
+                &Sequence::of(seed, &keys, false),
+                &mut replay,
+                &mut None,
+            );
         }
     };
     thread::scope(|scope| {
@@ -77,13 +82,20 @@ fn a_sequence_goes_on_when_its_source_is_stopped_and_started_again() {
     have_own_server();
     let template = template::small_sakila();
     let keys = Keys::of(&template);
+    // It runs until the next restart.
+    let mut restarted = None;
     for seed in first..=last {
         let mut replay = Replay {
             seed,
             lines: Vec::new(),
             has_failed: &AtomicBool::new(false),
         };
-        play(&template.copy(), &Sequence::of(seed, &keys, true), &mut replay);
+        play(
+            &template.copy(),
+            &Sequence::of(seed, &keys, true),
+            &mut replay,
+            &mut restarted,
+        );
     }
 }
 
@@ -121,7 +133,7 @@ impl Drop for Replay<'_> {
     }
 }
 
-fn play(sandbox: &Sandbox, sequence: &Sequence, replay: &mut Replay<'_>) {
+fn play(sandbox: &Sandbox, sequence: &Sequence, replay: &mut Replay<'_>, restarted: &mut Option<Restarted>) {
     let options = sequence.options;
     replay.lines.push(format!(
         "-- {}",
@@ -134,15 +146,13 @@ fn play(sandbox: &Sandbox, sequence: &Sequence, replay: &mut Replay<'_>) {
     let mut surrogate_keys = SurrogateKeys::default();
     surrogate_keys.see(sandbox);
     let [mut main, mut late] = [open_session(sandbox), open_session(sandbox)];
-    // It runs until the next restart.
-    let mut _restarted = None;
     for step in &sequence.steps {
         replay.note(step);
         match step {
             Step::Main(statement) => replay.note_outcome(main.attempt(statement)),
             Step::Late(statement) => replay.note_outcome(late.attempt(statement)),
             Step::Restart => {
-                _restarted = Some(stop(&server()).start_again());
+                *restarted = Some(stop(&server()).start_again());
                 [main, late] = [open_session(sandbox), open_session(sandbox)];
             }
             Step::Sync { at_rest } => {

@@ -47,23 +47,25 @@ impl Changes<'_> {
                 .await?;
         }
         for source in &table.looked_up {
-            let changed = self.changed_in(source.source_table);
-            if self
-                .star
-                .source(source.source_table)
-                .is_some_and(|source| source.key.is_none())
-            {
-                // Which of its rows have changed is not known.
-                let all = |_: &[i64]| {
-                    Query::select()
-                        .expr(table.source_page_key())
-                        .from(table.source_table)
-                        .to_owned()
-                };
-                self.add_affected(&mut keys, all, changed).await?;
-            } else {
+            if !self.is_without_key(source.source_table) {
+                let changed = self.changed_in(source.source_table);
                 self.add_affected(&mut keys, &*source.affected, changed).await?;
             }
+        }
+        // Which of their rows have changed is not known, whatever is declared to be affected by them.
+        let looked_up = table.looked_up.iter().map(|source| source.source_table);
+        let needed = table.needs.iter().map(|need| need.lookup);
+        let needed = needed.filter(|lookup| lookup.side == Side::Source);
+        let mut without_key: Vec<&str> = looked_up.chain(needed.map(|lookup| lookup.table)).collect();
+        without_key.retain(|name| self.is_without_key(name) && !self.changed_in(name).is_empty());
+        if let Some(name) = without_key.first() {
+            let all = |_: &[i64]| {
+                Query::select()
+                    .expr(table.source_page_key())
+                    .from(table.source_table)
+                    .to_owned()
+            };
+            self.add_affected(&mut keys, all, self.changed_in(name)).await?;
         }
         for followed in &table.follows {
             if let Some(outcome) = self.outcomes.get(followed.fact) {
@@ -89,6 +91,12 @@ impl Changes<'_> {
         let removed = self.removed.get(table.name).into_iter().flatten();
         keys.extend(removed.map(|row| row.page_key));
         Ok(keys)
+    }
+
+    /// Whether no integer names the rows of a source table.
+    fn is_without_key(&self, source_table: &str) -> bool {
+        let source = self.star.source(source_table);
+        source.is_some_and(|source| source.key.is_none())
     }
 
     fn has_changed_parent(&self, table: &Table) -> bool {

@@ -128,7 +128,7 @@ async fn has_row_without_key(source: &Source, table: &str, key: &'static str) ->
 }
 
 /// A column as the source has it.
-struct FoundColumn {
+pub(super) struct FoundColumn {
     data_type: String,
     /// Of a number: all digits, and those behind the point.
     digits: Option<(i64, i64)>,
@@ -164,7 +164,14 @@ type FoundRow = (String, String, String, Option<i64>, Option<i64>, String);
 
 /// Columns by table and name in lower case, as far as the account may see them. The server does not distinguish the
 /// case of letters in names of columns; in those of tables it may.
-async fn found_columns(source: &Source) -> Result<HashMap<String, HashMap<String, FoundColumn>>> {
+pub(super) type FoundColumns = HashMap<String, HashMap<String, FoundColumn>>;
+
+/// The columns of the schema, asked for once.
+async fn found_columns(source: &Source) -> Result<&FoundColumns> {
+    source.columns.get_or_try_init(|| read_columns(source)).await
+}
+
+async fn read_columns(source: &Source) -> Result<FoundColumns> {
     let doing = || "reading information_schema.COLUMNS".to_owned();
     let column = |name: &'static str| Expr::col(Alias::new(name));
     let select = Query::select()
@@ -177,7 +184,7 @@ async fn found_columns(source: &Source) -> Result<HashMap<String, HashMap<String
         .from((Alias::new("information_schema"), Alias::new("COLUMNS")))
         .and_where(column("TABLE_SCHEMA").eq(&source.server.schema))
         .to_owned();
-    let mut tables: HashMap<String, HashMap<String, FoundColumn>> = HashMap::new();
+    let mut tables = FoundColumns::new();
     for row in source.reader().all(&select).await.source(doing)? {
         let (table, column, data_type, precision, scale, nullable): FoundRow =
             row.try_get_many_by_index().source(doing)?;

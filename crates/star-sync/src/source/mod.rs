@@ -27,6 +27,7 @@ use tracing::debug;
 use crate::declare::integer::Integer;
 use crate::declare::star::{Calendar, Years};
 use crate::error::{Doing, Error, Result};
+use crate::source::check::FoundColumns;
 use crate::source::connect::{Access, Opened};
 use crate::source::indexes::Indexes;
 use crate::source::open_work::OpenWork;
@@ -53,6 +54,7 @@ pub struct Source {
     pub server: Server,
     estimated_rows: OnceCell<HashMap<String, u64>>,
     indexes: OnceCell<Indexes>,
+    columns: OnceCell<FoundColumns>,
 }
 
 /// What the server says it is.
@@ -136,6 +138,7 @@ impl Source {
             server,
             estimated_rows: OnceCell::new(),
             indexes: OnceCell::new(),
+            columns: OnceCell::new(),
         })
     }
 

@@ -28,8 +28,10 @@ static PAYROLL: Example = Example {
         ),
         (
             "fact_assignment",
-            "SELECT CONCAT_WS('|', emp_no, dept_no, from_date, COALESCE(ROUND(hours * 1000), '-')) FROM assignment",
-            "SELECT concat_ws('|', e.emp_no, d.dept_no, from_date, coalesce(CAST(round(hours * 1000) AS INTEGER), '-')) \
+            "SELECT CONCAT_WS('|', emp_no, dept_no, from_date, COALESCE(ROUND(hours * 1000), '-'), is_closed) \
+             FROM assignment JOIN department USING (dept_no)",
+            "SELECT concat_ws('|', e.emp_no, d.dept_no, from_date, coalesce(CAST(round(hours * 1000) AS INTEGER), '-'), \
+             f.is_closed) \
              FROM fact_assignment f JOIN dim_employee e USING (employee_key) JOIN dim_department d USING (department_key) \
              WHERE f.emp_no = e.emp_no AND f.dept_no = d.dept_no",
         ),
@@ -101,19 +103,22 @@ fn tables_without_an_integer_key_are_verified_by_a_digest_of_all_their_rows() {
     let without_digest = "SELECT target_table FROM sync_verification WHERE digest IS NULL";
     assert!(payroll.star(without_digest).is_empty());
     payroll.change(&[
-        "CREATE TABLE other LIKE grade",
-        "INSERT INTO other SELECT code, country, salary + 1 FROM grade",
-        "ALTER TABLE grade PARTITION BY KEY (code) PARTITIONS 1",
+        "CREATE TABLE other LIKE department",
+        "INSERT INTO other SELECT dept_no, name, dept_no <> 'd-1' FROM department",
+        "ALTER TABLE department PARTITION BY KEY (dept_no) PARTITIONS 1",
     ]);
     payroll.settle();
     // The number of rows stays, and the server need not say that anything was modified.
-    payroll.change(&["ALTER TABLE grade EXCHANGE PARTITION p0 WITH TABLE other"]);
+    payroll.change(&["ALTER TABLE department EXCHANGE PARTITION p0 WITH TABLE other"]);
     payroll.run(&["incremental"]).ends_with(0);
     payroll.assert_star_equals_source();
-    // As if a country had been another one when its table was last read, and nothing said so.
+    // As if rows had been others when their table was last read, and nothing said so: a country, and a department that
+    // is looked up.
     payroll.settle();
     payroll.tamper("UPDATE sync_verification SET digest = '2:7' WHERE target_table = 'dim_country'");
     payroll.tamper("UPDATE dim_country SET name = 'Elsewhere' WHERE code = 'AT'");
+    payroll.tamper("UPDATE sync_source_rows SET digest = '2:7' WHERE source_table = 'department'");
+    payroll.tamper("UPDATE fact_assignment SET is_closed = 1 - is_closed WHERE dept_no = 'd-2'");
     payroll.run(&["incremental"]).ends_with(0);
     payroll.assert_star_equals_source();
     assert!(payroll.star(without_digest).is_empty());
