@@ -233,6 +233,8 @@ fn nothing_but_a_copy_is_replaced() {
     assert_eq!(fs::read(sandbox.target()).unwrap(), target);
     assert_eq!(fs::read_to_string(within("diary")).unwrap(), "dear diary");
     sandbox.run(&["copy", "nowhere/readers.db"]).fails_with(3, "COPY_FILE");
+    let onto_target = ["incremental", "--copy-to", "analytics.db"];
+    sandbox.run(&onto_target).fails_with(3, "COPY_FOREIGN");
 
     // A link to a copy is the copy.
     sandbox.make_copy(&[]).succeeds();

@@ -45,6 +45,12 @@ pub struct Run {
     pub stderr: String,
 }
 
+/// The program: the one that was built with the tests, or for long runs another build of it.
+fn program() -> PathBuf {
+    let other = std::env::var_os("SAKILA_SYNC_TEST_PROGRAM").map(PathBuf::from);
+    other.unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_sakila-sync")))
+}
+
 impl Sandbox {
     /// A seeded Sakila, nothing synced yet.
     pub fn new() -> Self {
@@ -120,7 +126,7 @@ impl Sandbox {
 
     /// The compiled binary with source, target and nothing else of the environment's settings.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sakila-sync"));
+        let mut command = Command::new(program());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SAKILA_SYNC_") || name == "RUST_LOG") {
             command.env_remove(name);
         }

@@ -108,7 +108,7 @@ pub enum Error {
     TargetNewer { path: PathBuf, unknown: String },
     #[error("the target {path} was created before the first release, with other tables", path = .path.display())]
     TargetUnreleased { path: PathBuf },
-    #[error("the target {path} is of an older version: {pending} is not applied", path = .path.display())]
+    #[error("the target {path} is of an older version, or its `init` was interrupted: {pending} is not applied", path = .path.display())]
     TargetOlder { path: PathBuf, pending: String },
     #[error("another run works on the target: {holder}")]
     TargetBusy { holder: String },

@@ -13,7 +13,8 @@ use crate::target::open_to_read;
 /// Whether the copy is missing, or lacks rows of the target and is not younger than `every`.
 pub async fn is_due(star: &Star, target: &Path, copy: &Path, every: Duration) -> Result<bool> {
     // What cannot be read is no copy: making one says why.
-    let Ok(Some(header)) = file::header(copy) else {
+    let is_copy = |header: &Header| header.application_id == star.names.copy_application_id();
+    let Some(header) = file::header(copy).ok().flatten().filter(is_copy) else {
         return Ok(true);
     };
     let readers = open_to_read(target, star, 1).await?;
