@@ -324,7 +324,11 @@ impl Lookups {
 
     /// The filled map of a lookup, if it is there.
     pub fn map(&self, lookup: &Lookup) -> Option<&KeyMap> {
-        let found = self.maps.iter().find(|(of, _)| *of == lookup);
+        // Asked once a row: nearly always it is the very same declaration.
+        let found = self
+            .maps
+            .iter()
+            .find(|(of, _)| std::ptr::eq(*of, lookup) || *of == lookup);
         found.map(|(_, map)| &**map)
     }
 

@@ -3,9 +3,12 @@
 use sea_orm::sea_query::{Alias, Asterisk, Condition, Expr, ExprTrait, Query, SelectStatement};
 use serde::Serialize;
 
-use crate::declare::table::Table;
+use crate::declare::table::{Reference, Table};
 use crate::error::{Doing, Result};
 use crate::target::TargetReader;
+
+/// The keys of one reference, each once.
+const KEYS: &str = "keys";
 
 /// What is unsound in one target table.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -60,6 +63,9 @@ pub(crate) async fn orphans(table: &Table, target: &TargetReader) -> Result<u64>
     for reference in &table.references {
         let column = Expr::col((Alias::new(table.name), reference.column));
         let parent = Expr::col((Alias::new(&reference.parent), Alias::new(&reference.parent_column)));
+        if !has_orphans(table, reference, target).await? {
+            continue;
+        }
         let select = Query::select()
             .expr(Expr::col(Asterisk).count())
             .from(table.name)
@@ -70,6 +76,25 @@ pub(crate) async fn orphans(table: &Table, target: &TargetReader) -> Result<u64>
         sum += count(target, table, &select).await?;
     }
     Ok(sum)
+}
+
+/// Whether any key of a reference is that of no parent: each is looked up once, however many rows have it.
+async fn has_orphans(table: &Table, reference: &Reference, target: &TargetReader) -> Result<bool> {
+    let keys = Query::select()
+        .distinct()
+        .column(reference.column)
+        .from(table.name)
+        .and_where(Expr::col(reference.column).is_not_null())
+        .to_owned();
+    let key = Expr::col((KEYS, reference.column));
+    let parent = Expr::col((Alias::new(&reference.parent), Alias::new(&reference.parent_column)));
+    let select = Query::select()
+        .expr(Expr::col(Asterisk).count())
+        .from_subquery(keys, KEYS)
+        .left_join(Alias::new(&reference.parent), key.eq(parent.clone()))
+        .and_where(parent.is_null())
+        .to_owned();
+    Ok(count(target, table, &select).await? > 0)
 }
 
 async fn nulls(table: &Table, target: &TargetReader) -> Result<u64> {
