@@ -4,10 +4,9 @@ use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
-use rust_decimal::prelude::ToPrimitive;
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
-use star_sync::declare::{Integer, Lookup, Lookups, ReasonCode, Rejection, Table};
+use star_sync::declare::{Integer, Lookup, Lookups, ReasonCode, Rejection, Table, fixed_point};
 use star_sync::source_record;
 
 use super::timestamp_text;
@@ -47,6 +46,9 @@ impl ActiveModelBehavior for ActiveModel {}
 /// film_id to film_key.
 pub static FILM: LazyLock<Lookup> = LazyLock::new(|| Lookup::in_target("film", Column::FilmId, Column::FilmKey));
 
+/// Digits behind the point of an amount of money.
+const MONEY_DECIMALS: u32 = 2;
+
 source_record! {
     struct Film of film::Entity {
         film_id: Integer = film::Column::FilmId,
@@ -65,11 +67,12 @@ source_record! {
 }
 
 pub fn table() -> Table {
-    Table::dimension::<Entity, _>(map).fixed_point([Column::RentalRate, Column::ReplacementCost], 2)
+    Table::dimension::<Entity, _>(map).fixed_point([Column::RentalRate, Column::ReplacementCost], MONEY_DECIMALS)
 }
 
 fn map(film: Film, _: &Lookups) -> Result<ActiveModel, Rejection> {
-    let without_language = || Rejection::missing("language", film.language_id.0);
+    let Integer(language_id) = film.language_id;
+    let without_language = || Rejection::missing_joined("language", format!("language {language_id} does not exist"));
     let language = film.language.ok_or_else(without_language)?;
     let in_32_bits_if_any =
         |column, number: Option<Integer>| number.map(|number| in_32_bits(column, number)).transpose();
@@ -83,8 +86,12 @@ fn map(film: Film, _: &Lookups) -> Result<ActiveModel, Rejection> {
         release_year: Set(in_32_bits_if_any("release_year", film.release_year)?),
         last_update: Set(timestamp_text(film.last_update)),
         allowed_days: Set(in_32_bits("rental_duration", film.rental_duration)?),
-        rental_rate: Set(nearest_real("rental_rate", film.rental_rate)?),
-        replacement_cost: Set(nearest_real("replacement_cost", film.replacement_cost)?),
+        rental_rate: Set(fixed_point::real(film.rental_rate, MONEY_DECIMALS, "rental_rate")?),
+        replacement_cost: Set(fixed_point::real(
+            film.replacement_cost,
+            MONEY_DECIMALS,
+            "replacement_cost",
+        )?),
         run_id: NotSet,
     })
 }
@@ -92,9 +99,4 @@ fn map(film: Film, _: &Lookups) -> Result<ActiveModel, Rejection> {
 fn in_32_bits(column: &str, Integer(number): Integer) -> Result<i32, Rejection> {
     i32::try_from(number)
         .map_err(|_| Rejection::invalid(ReasonCode::ValueOutOfRange, format!("{column} is beyond 32 bits")))
-}
-
-fn nearest_real(column: &str, amount: Decimal) -> Result<f64, Rejection> {
-    let real = amount.to_f64();
-    real.ok_or_else(|| Rejection::invalid(ReasonCode::ValueOutOfRange, format!("{column} is no REAL")))
 }

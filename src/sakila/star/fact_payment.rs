@@ -9,9 +9,7 @@ use sea_orm::{
     ActiveValue::{NotSet, Set},
     JoinType, QuerySelect, QueryTrait,
 };
-use star_sync::declare::{
-    Entry, Integer, Lookups, Measure, ReasonCode, Rejection, Table, Totals, When, calendar_key, fixed_point,
-};
+use star_sync::declare::{Entry, Integer, Lookups, Measure, Rejection, Table, Totals, When, calendar_key, fixed_point};
 use star_sync::source_record;
 
 use super::dim_customer::CUSTOMER;
@@ -99,7 +97,7 @@ pub fn table() -> Table {
             || fixed_point::whole_of_real(Column::Amount, CENTS.decimals),
         )
         .totals(totals())
-        .fixed_point([Column::Amount], 2)
+        .fixed_point([Column::Amount], CENTS.decimals)
 }
 
 /// Money, in whole cents.
@@ -133,13 +131,7 @@ fn map(payment: Payment, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
     let rental_id = payment.rental_id.map(|rental| rental.0);
     let staff_store = lookups.find(&STAFF_STORE, payment.staff_id.0)?;
     let store_key = match rental_id.and_then(|rental| lookups.get(&RENTAL_STORE, rental)) {
-        Some(REJECTED_RENTAL) => {
-            return Err(Rejection {
-                code: ReasonCode::ParentQuarantined,
-                reason: "its rental is itself rejected".to_owned(),
-                missing_parent: Some("rental"),
-            });
-        }
+        Some(REJECTED_RENTAL) => return Err(Rejection::parent_quarantined(&RENTAL_STORE)),
         Some(store_key) => store_key,
         None => lookups.find(&STORE, staff_store)?,
     };

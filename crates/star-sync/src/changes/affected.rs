@@ -116,7 +116,7 @@ impl Changes<'_> {
         }
         let doing = || format!("reading the quarantined rows of {}", table.source_table);
         let lookups = table.needs.iter().map(|need| need.lookup);
-        // A rejection names its parent as the lookup does that did not find it.
+        // A rejection has its parent's name from the lookup that did not find it.
         let parents: HashSet<&str> = lookups
             .filter(|lookup| lookup.side == Side::Target)
             .filter(|lookup| {

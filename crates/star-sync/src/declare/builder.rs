@@ -237,7 +237,8 @@ impl Table {
     /// These REAL columns are amounts with so many digits behind the point, as `fixed_point::real` makes them: a lake has
     /// them as decimals, of which every engine adds up exact sums.
     #[must_use]
-    pub fn fixed_point<C: ColumnTrait>(mut self, columns: impl IntoIterator<Item = C>, decimals: u8) -> Self {
+    pub fn fixed_point<C: ColumnTrait>(mut self, columns: impl IntoIterator<Item = C>, decimals: u32) -> Self {
+        let decimals = u8::try_from(decimals).unwrap_or(u8::MAX);
         let columns = columns.into_iter().map(|column| (column.as_str(), decimals));
         self.decimals.extend(columns);
         self

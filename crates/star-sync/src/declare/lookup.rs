@@ -42,7 +42,7 @@ use crate::declare::scope::Scope;
 /// ```
 #[derive(Debug)]
 pub struct Lookup {
-    /// What its keys are keys of, as messages name it: `customer`.
+    /// What its keys are keys of, as messages name it: `member`.
     pub name: &'static str,
     pub side: Side,
     pub table: &'static str,
@@ -318,8 +318,7 @@ impl Lookups {
     /// As [`Lookups::get`].
     pub fn find<'a>(&self, lookup: &Lookup, key: impl Into<KeyRef<'a>>) -> Result<i64, Rejection> {
         let key = key.into();
-        self.get(lookup, key)
-            .ok_or_else(|| Rejection::missing(lookup.name, key))
+        self.get(lookup, key).ok_or_else(|| Rejection::missing(lookup, key))
     }
 
     /// The filled map of a lookup, if it is there.

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::codes;
+use crate::declare::lookup::Lookup;
 
 codes! {
     /// The stable code of a reason: what scripts and tests match, where the sentence may change.
@@ -13,7 +14,7 @@ codes! {
     ParentQuarantined "PARENT_QUARANTINED" "The row that it belongs to is quarantined itself.",
     ValueNull "VALUE_NULL" "A column that the star needs is NULL.",
     ValueUnreadable "VALUE_UNREADABLE" "A value cannot be read as the column's type, such as text that is not valid UTF-8.",
-    ValueOutOfRange "VALUE_OUT_OF_RANGE" "A number does not fit the star's column, or an amount is not in whole cents.",
+    ValueOutOfRange "VALUE_OUT_OF_RANGE" "A number does not fit the star's column, or an amount has more digits behind the point than its column.",
     DateInvalid "DATE_INVALID" "A date or time is NULL or a zero date where the star needs one, is not a date, or lies outside the calendar.",
 }
 
@@ -22,13 +23,15 @@ codes! {
 pub struct Rejection {
     pub code: ReasonCode,
     pub reason: String,
-    /// The parent that is not there, if that is the reason, as the lookup is named that did not find it.
+    /// The missing or quarantined parent, if that is the reason: the name of the lookup that did not find it, or of the
+    /// joined table. Rows that a lookup's parent kept out are found by this name when the parent appears.
     pub missing_parent: Option<&'static str>,
 }
 
 impl Rejection {
-    /// The parent that a lookup of this name has not found is missing.
-    pub fn missing(parent: &'static str, key: impl fmt::Display) -> Self {
+    /// The parent that `lookup` was to find is missing.
+    pub fn missing(lookup: &Lookup, key: impl fmt::Display) -> Self {
+        let parent = lookup.name;
         Self {
             code: ReasonCode::MissingParent,
             reason: format!("{parent} {key} does not exist"),
@@ -36,7 +39,26 @@ impl Rejection {
         }
     }
 
-    /// A value has no place in the star.
+    /// A row of a table that the record joins is missing.
+    pub fn missing_joined(table: &'static str, reason: impl Into<String>) -> Self {
+        Self {
+            code: ReasonCode::MissingParent,
+            reason: reason.into(),
+            missing_parent: Some(table),
+        }
+    }
+
+    /// The parent that `lookup` finds is quarantined itself.
+    pub fn parent_quarantined(lookup: &Lookup) -> Self {
+        let parent = lookup.name;
+        Self {
+            code: ReasonCode::ParentQuarantined,
+            reason: format!("its {parent} is quarantined"),
+            missing_parent: Some(parent),
+        }
+    }
+
+    /// A value does not fit its column in the star.
     pub fn invalid(code: ReasonCode, reason: impl Into<String>) -> Self {
         Self {
             code,

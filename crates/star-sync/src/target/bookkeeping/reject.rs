@@ -47,7 +47,7 @@ pub(crate) mod sync_reject {
         pub reason: String,
         /// The run that found it.
         pub run_id: i64,
-        /// The table of the parent that is not there, if that is the reason.
+        /// The name of the lookup that did not find the parent, or of the joined table that is not there, if that is the reason.
         pub missing_parent: Option<String>,
         /// The key that the row had in the star; NULL if it never was there, or is there still.
         pub surrogate_key: Option<i64>,
