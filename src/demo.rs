@@ -3,6 +3,9 @@
 //! Everything lies in the server's folder, which goes when this program ends, however it ends; only the finished
 //! SQLite file is taken out of it.
 
+mod chart;
+mod keep;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -16,10 +19,11 @@ use serde::Serialize;
 use star_sync::source::Source;
 use star_sync::target::open_to_read;
 use star_sync_cli::error::{Doing, EXIT_STOPPED};
-use star_sync_cli::output::chart::{Bar, chart};
 use star_sync_cli::{Error, ExtraCommand, Result, Session, Work, cli, config};
 use tokio::process::Command;
 
+use self::chart::{Bar, chart};
+use self::keep::{cannot_keep, keep, may_keep};
 use crate::error::{self, ErrorCode};
 use crate::sakila;
 
@@ -313,41 +317,6 @@ async fn revenue(file: &Path) -> Result<Vec<Bar>> {
 /// Year and month in one number.
 fn month() -> Expr {
     Expr::col("year").mul(100).add(Expr::col("month"))
-}
-
-/// Finds out before the tour whether its file can be kept: only a star is overwritten.
-async fn may_keep(kept: &Path) -> Result<()> {
-    if kept.exists() {
-        let target = open_to_read(kept, sakila::star(), 1).await?;
-        target.close().await.target(|| "closing the file".to_owned())?;
-    }
-    let beside = beside(kept);
-    std::fs::write(&beside, [])
-        .and_then(|()| std::fs::remove_file(&beside))
-        .map_err(|cause| cannot_keep(kept, cause))
-}
-
-/// Takes the finished file out of the folder that goes. It takes the place of an earlier one whole.
-fn keep(file: &Path, kept: &Path) -> Result<()> {
-    let beside = beside(kept);
-    std::fs::copy(file, &beside)
-        .and_then(|_| std::fs::rename(&beside, kept))
-        .map_err(|cause| cannot_keep(kept, cause))
-}
-
-fn beside(kept: &Path) -> PathBuf {
-    let mut name = kept.as_os_str().to_owned();
-    name.push(".part");
-    name.into()
-}
-
-fn cannot_keep(kept: &Path, cause: io::Error) -> Error {
-    star_sync::Error::TargetFile {
-        path: kept.to_owned(),
-        verb: "written",
-        cause,
-    }
-    .into()
 }
 
 #[cfg(test)]

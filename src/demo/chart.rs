@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::human::grouped;
+use star_sync_cli::output::human::grouped;
 
 /// How long the longest bar is, in characters.
 const WIDTH: usize = 40;
@@ -10,14 +10,14 @@ const WIDTH: usize = 40;
 const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
 /// One number; bars of the same group follow each other.
-pub struct Bar {
+pub(super) struct Bar {
     pub group: String,
     pub name: String,
     pub value: i64,
 }
 
 /// A line a bar.
-pub fn chart(bars: &[Bar]) -> String {
+pub(super) fn chart(bars: &[Bar]) -> String {
     let longest = bars.iter().map(|bar| bar.value).max().unwrap_or(0).max(1);
     let mut text = String::new();
     let mut last_group = "";

@@ -17,7 +17,7 @@ use crate::config::{absolute, expand_home};
 
 /// Rows a page, and so a batch: the smallest size that reads at nearly full speed.
 pub(crate) const DEFAULT_BATCH_SIZE: u64 = 10_000;
-/// Longer than transactions of a shop take, and short enough that little is read again.
+/// Longer than most transactions take, and short enough that few rows are re-read.
 pub(crate) const DEFAULT_OVERLAP_SECONDS: u32 = 120;
 /// What an incremental run may spend on finding changes that nothing tells of.
 pub(crate) const DEFAULT_VERIFY_BUDGET: &str = "2%";
@@ -183,7 +183,7 @@ pub enum Command {
     ///
     /// One snapshot of the source, one transaction on the target: rows and watermarks are committed together. Deletes are
     /// found by row counts. Modified tables are also verified, within --verify-budget, which finds updates and cascades
-    /// that leave no trace in last_update.
+    /// that leave no trace in a change timestamp.
     #[command(
         after_help = "Examples:\n  {program} incremental --dry-run\n  {program} incremental --every 30s --validate-every 1h --metrics-addr 9187\n\nEvery minute from cron:\n  * * * * *  cd /srv/analytics && {program} --quiet incremental"
     )]
@@ -198,7 +198,7 @@ pub enum Command {
     ///
     /// The period applies to facts; dimensions and bridges are compared whole.
     #[command(
-        after_help = "Examples:\n  {program} validate --days 7\n  {program} validate --from 2005-05-24 --to 2005-08-31\n  {program} validate --all --json\n  {program} validate --all --deep --limit 5"
+        after_help = "Examples:\n  {program} validate --days 7\n  {program} validate --from 2024-01-01 --to 2024-03-31\n  {program} validate --all --json\n  {program} validate --all --deep --limit 5"
     )]
     Validate(Validate),
     /// Show watermarks, verification backlog, last runs and quarantined rows

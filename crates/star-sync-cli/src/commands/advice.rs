@@ -104,13 +104,13 @@ mod tests {
     #[test]
     fn missing_indexes_are_one_line_and_their_statements_a_script() {
         let advice = |column| Advice {
-            source_table: "payment".to_owned(),
+            source_table: "loan".to_owned(),
             column,
             rows_scanned: 16_049,
             is_estimate: true,
-            statement: format!("CREATE INDEX idx_{column} ON `sakila`.`payment` ({column});"),
+            statement: format!("CREATE INDEX idx_{column} ON `library`.`loan` ({column});"),
         };
-        let advice = [advice("last_update"), advice("payment_date")];
+        let advice = [advice("changed_at"), advice("lent_on")];
         assert_eq!(
             line("star-sync", &advice),
             "missing indexes: 2 on 1 table (`star-sync status --indexes` prints them)\n"
@@ -119,8 +119,8 @@ mod tests {
         assert_eq!(
             statements(&advice[..1]),
             "-- Without these indexes, each run scans these tables in full.\n\
-             -- payment: about 16,049 rows\n\
-             CREATE INDEX idx_last_update\n  ON `sakila`.`payment` (last_update);\n"
+             -- loan: about 16,049 rows\n\
+             CREATE INDEX idx_changed_at\n  ON `library`.`loan` (changed_at);\n"
         );
     }
 }

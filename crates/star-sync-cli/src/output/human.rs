@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_grouped_and_cents_keep_their_decimals() {
+    fn numbers_are_grouped_and_amounts_keep_their_decimals() {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(16_049), "16,049");
         assert_eq!(grouped(-1_604_900), "-1,604,900");

@@ -14,7 +14,6 @@ use crate::cli::{Global, LogFormat};
 use crate::error::{Code, Error, Result};
 use crate::program::Program;
 
-pub mod chart;
 pub(crate) mod explanation;
 pub mod human;
 pub mod next;

@@ -11,8 +11,7 @@ use crate::declare::rejection::{ReasonCode, Rejection};
 /// Beyond this many of the smallest unit a REAL may come back as another number.
 const LARGEST: u64 = (1 << 45) * 100;
 
-/// The amount in whole numbers of the unit with so many `digits` behind the point, as cents are with 2; nothing if it is not
-/// whole, or so large that a REAL cannot hold it exactly.
+/// The amount in whole numbers of the unit with so many `digits` behind the point; nothing if it is not whole, or so large that a REAL cannot hold it exactly.
 pub fn whole(amount: Decimal, digits: u32) -> Option<i64> {
     amount
         .checked_mul(Decimal::from(scale(digits)))
@@ -54,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_become_the_nearest_real_to_their_cents() {
+    fn amounts_become_the_nearest_real_to_their_digits() {
         assert_eq!(amount("6.99"), Some(6.99));
         assert_eq!(amount("0.00"), Some(0.0));
         assert_eq!(amount("-11.10"), Some(-11.1));
@@ -63,18 +62,18 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_amounts_come_back_to_the_cent() {
-        for cents in (3_518_437_208_883_200 - 1_000)..=3_518_437_208_883_200_i64 {
-            let units = real(Decimal::new(cents, 2), 2, "amount").unwrap();
+    fn the_largest_amounts_come_back_whole() {
+        for hundredths in (3_518_437_208_883_200 - 1_000)..=3_518_437_208_883_200_i64 {
+            let units = real(Decimal::new(hundredths, 2), 2, "amount").unwrap();
             // As the star's totals have it.
             #[expect(clippy::cast_possible_truncation, reason = "whole, and far below 2^63")]
             let back = (units * 100.0).round() as i64;
-            assert_eq!(back, cents);
+            assert_eq!(back, hundredths);
         }
     }
 
     #[test]
-    fn an_amount_that_cents_cannot_hold_is_rejected() {
+    fn an_amount_with_too_many_digits_is_rejected() {
         assert_eq!(amount("6.995"), None);
         assert_eq!(amount("35184372088832.01"), None);
     }

@@ -44,7 +44,7 @@ type ReadEntry = Box<dyn Fn(SourceRow<'_>, &Lookups) -> Entry + Send + Sync>;
 
 /// What the rows of a table are grouped by.
 pub(crate) struct GroupedBy {
-    /// As people call it: `store`.
+    /// As messages and JSON name it: `branch`.
     pub name: &'static str,
     /// The target's column.
     pub column: SelectedColumn,
@@ -63,7 +63,7 @@ pub(crate) struct Dates {
 /// A sum over the rows of a group, in whole numbers of its smallest unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measure {
-    /// In JSON and metrics, with the unit: `cents`.
+    /// In JSON and metrics, with the unit: `pence`.
     pub name: &'static str,
     /// For people: `total`.
     pub label: &'static str,
