@@ -4,9 +4,10 @@ use proptest::test_runner::{TestCaseError, TestRunner};
 use proptest::{prop_assert_eq, prop_oneof};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
+use star_sync::declare::digest::Digest;
 use star_sync::declare::source_rows::SourceRows;
 use star_sync::declare::source_table::Family;
-use star_sync::source::digest::{Digest, DigestColumn, DigestPlan};
+use star_sync::source::digest::{DigestColumn, DigestPlan};
 
 use crate::harness::{Sandbox, server};
 

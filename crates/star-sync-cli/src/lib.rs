@@ -4,11 +4,11 @@
 //! |---|---|
 //! | `program` | the value, and its `run`: parse, configure, run, exit |
 //! | `commands` | one file a command, and the session that each is given |
-//! | `output` | the only door to stdout and stderr: text or JSON |
-//! | `page` | how the sync stands, as a page for a browser |
-//! | `exporter` | the figures of the engine, served or written to a file |
-//! | `config`, `cli`, `threads`, `files` | settings, the command line, how many threads and open files there may be |
+//! | `exporter` | the metrics of the engine, served or written to a file |
+//! | `page` | the status of the sync, as a page for a browser |
+//! | `output` | the only way to stdout and stderr: text or JSON |
 //! | `hint` | what the reader can do about an error |
+//! | `cli`, `config`, `help`, `threads`, `files` | the command line, settings, what help shows, how many threads and open files there may be |
 //!
 //! Imports go downwards in this list, and from there to the engine, `star_sync`; the value itself may be read by all. Texts
 //! name the program, its variables and its source by placeholders, which are filled where they are shown: see

@@ -194,7 +194,7 @@ pub(super) mod tests {
             digest,
             ..VerificationRange::ALL
         };
-        let digest = Some(crate::source::digest::Digest::default());
+        let digest = Some(crate::declare::digest::Digest::default());
         assert!(digest_is_enough(&range(digest), None));
         assert!(digest_is_enough(&range(digest), Some(5)));
         assert!(!digest_is_enough(&range(digest), Some(6)));

@@ -2,9 +2,9 @@
 
 use std::cmp::max;
 
+use crate::declare::digest::Digest;
 use crate::declare::scope::Scope;
 use crate::pipeline::page_sums::PageSums;
-use crate::source::digest::Digest;
 
 /// A part of a table's keys, and the page that has brought it.
 #[derive(Clone, Debug)]

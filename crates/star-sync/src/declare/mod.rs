@@ -1,10 +1,11 @@
-//! What can be declared: the star, its tables, what they are made of and looked up in. Values, no deeds.
+//! What can be declared: the star, its tables, what they are made of and looked up in. None of it reads or writes.
 
 pub mod builder;
 pub mod cell;
 pub mod create_tables;
 pub mod date_key;
 pub(crate) mod day_totals;
+pub mod digest;
 pub mod dim_date;
 pub mod fixed_point;
 pub mod integer;

@@ -3,9 +3,10 @@
 
 use std::sync::Mutex;
 
+use crate::declare::digest::Digest;
 use crate::declare::lookup::{Lookup, Side};
 use crate::declare::source_rows::SourceRows;
-use crate::source::digest::{Digest, DigestPlan};
+use crate::source::digest::DigestPlan;
 use crate::source::digest_plans::Digesting;
 
 /// All of them.

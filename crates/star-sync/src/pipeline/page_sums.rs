@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::declare::day_totals::{self, DayTotals};
+use crate::declare::digest::Digest;
 use crate::declare::lookup::{KeyMap, Lookup, Lookups};
 use crate::declare::packed_totals::PackedTotals;
 use crate::declare::scope::Scope;
@@ -18,7 +19,7 @@ use crate::declare::table::Table;
 use crate::declare::totals::Totals;
 use crate::error::{Doing, Result};
 use crate::pipeline::transform::Published;
-use crate::source::digest::{Digest, DigestPlan};
+use crate::source::digest::DigestPlan;
 use crate::source::digest_plans::Digesting;
 
 /// Rows that one rayon task adds up.

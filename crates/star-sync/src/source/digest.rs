@@ -6,17 +6,13 @@
 //! exchange a value are seen. Multipliers are drawn once for each target: no data is unlucky everywhere. All of it is
 //! integer arithmetic within 63 bits.
 
-use std::fmt;
-use std::num::ParseIntError;
-use std::ops::AddAssign;
-use std::str::FromStr;
-
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike, Utc};
 use rust_decimal::Decimal;
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement, UnionType};
 use sea_orm::{Condition, DbErr, RelationDef};
 
 use crate::declare::cell::Cell;
+use crate::declare::digest::Digest;
 use crate::declare::scope::Scope;
 use crate::declare::source_rows::{SourceRow, SourceRows};
 use crate::declare::source_table::Family;
@@ -70,38 +66,6 @@ pub struct ScopeDigest {
     pub digest: Digest,
     /// The newest change timestamp, where the plan names one.
     pub newest: Option<DateTime<Utc>>,
-}
-
-/// The digest of some rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Digest {
-    pub rows: u64,
-    pub sum: i128,
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.rows, self.sum)
-    }
-}
-
-impl FromStr for Digest {
-    type Err = ParseIntError;
-
-    fn from_str(text: &str) -> Result<Self, ParseIntError> {
-        let (rows, sum) = text.split_once(':').unwrap_or((text, ""));
-        Ok(Self {
-            rows: rows.parse()?,
-            sum: sum.parse()?,
-        })
-    }
-}
-
-impl AddAssign for Digest {
-    fn add_assign(&mut self, other: Self) {
-        self.rows += other.rows;
-        self.sum += other.sum;
-    }
 }
 
 impl DigestPlan {
@@ -428,13 +392,6 @@ mod tests {
              + (IFNULL(CAST(MOD(`t`.`amount` * (100), 2147483647) AS SIGNED), 1923174077) * 5), 4294967291) * \
              (CAST(MOD(`t`.`id`, 65521) AS SIGNED) + 65521)), 0) AS CHAR), MAX(NULL) FROM `t`"
         );
-    }
-
-    #[test]
-    fn a_digest_is_read_as_it_was_written() {
-        let digest = Digest { rows: 7, sum: -12 };
-        assert_eq!(digest.to_string().parse(), Ok(digest));
-        assert!("7".parse::<Digest>().is_err());
     }
 
     #[test]

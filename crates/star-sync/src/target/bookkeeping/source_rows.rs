@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
+use crate::declare::digest::Digest;
 use crate::declare::scope::Scope;
 use crate::error::{Doing, Result};
-use crate::source::digest::Digest;
 use sync_source_rows::{ActiveModel, Column, Entity, Model};
 
 pub(crate) mod sync_source_rows {

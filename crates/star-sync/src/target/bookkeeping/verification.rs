@@ -11,11 +11,11 @@ use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Select};
 use serde::Serialize;
 
+use crate::declare::digest::Digest;
 use crate::declare::scope::Scope;
 use crate::declare::star::Star;
 use crate::declare::table::Table;
 use crate::error::{Doing, Result};
-use crate::source::digest::Digest;
 use crate::target::bookkeeping::state::States;
 use crate::target::bookkeeping::time::stored;
 use sync_verification::{ActiveModel, Column, Entity, Model};
