@@ -85,14 +85,31 @@ pub async fn touch(pool: &MySqlPool) {
 /// which of those that are spread.
 pub async fn change(pool: &MySqlPool, which: Which, round: usize) -> Changed {
     Changed {
-        rentals: change_table(pool, "rental", "rental_id", RETURNED_LATER, which, round).await,
-        payments: change_table(pool, "payment", "payment_id", "amount = amount + 0.01", which, round).await,
+        rentals: change_table(pool, &RENTAL, which, round).await,
+        payments: change_table(pool, &PAYMENT, which, round).await,
     }
 }
 
-const RETURNED_LATER: &str = "return_date = COALESCE(return_date, rental_date) + INTERVAL 1 DAY";
+/// A table, and what changes in its rows.
+struct ChangedTable {
+    table: &'static str,
+    key: &'static str,
+    set: &'static str,
+}
 
-async fn change_table(pool: &MySqlPool, table: &str, key: &str, set: &str, which: Which, round: usize) -> u64 {
+const RENTAL: ChangedTable = ChangedTable {
+    table: "rental",
+    key: "rental_id",
+    set: "return_date = COALESCE(return_date, rental_date) + INTERVAL 1 DAY",
+};
+const PAYMENT: ChangedTable = ChangedTable {
+    table: "payment",
+    key: "payment_id",
+    set: "amount = amount + 0.01",
+};
+
+async fn change_table(pool: &MySqlPool, changed: &ChangedTable, which: Which, round: usize) -> u64 {
+    let ChangedTable { table, key, set } = changed;
     let rows = match which {
         Which::Spread => format!("{key} % 100 = {}", round % 100),
         Which::Newest => {

@@ -63,26 +63,6 @@ pub struct RowBehind {
     pub is_newer_than_watermark: bool,
 }
 
-/// Whether the row of a target table was last written by a run that saw every change behind it, as far as that is known.
-/// If it differs, it is for another reason.
-pub(crate) async fn is_written_since(
-    look: &Look<'_>,
-    snapshot: &Snapshot,
-    target: &TargetReader,
-    states: &States,
-    table: &'static Table,
-    row: &RowIdentity,
-) -> Result<bool> {
-    let star = held(target, table, row).await?;
-    let Some(run_id) = star.as_ref().and_then(Cells::run_id) else {
-        return Ok(false);
-    };
-    let run = history::find(&look.readers, run_id).await?;
-    let mut search = Search::new(look, snapshot, target, states);
-    search.behind(table, row).await?;
-    Ok(was_written_since(&search.found, run.as_ref()))
-}
-
 /// Whether the run's snapshot is of a later second than all changes behind the row that lie beyond the watermarks. A
 /// change in a transaction that was not committed then has a row of the target that is older than itself.
 pub(crate) fn was_written_since(behind: &[RowBehind], run: Option<&Run>) -> bool {
@@ -169,6 +149,18 @@ impl<'a> Search<'a> {
             seen: HashSet::new(),
             found: Vec::new(),
         }
+    }
+
+    /// Whether the row of a target table was last written by a run that saw every change behind it, as far as that is
+    /// known. If it differs, it is for another reason.
+    pub(crate) async fn is_written_since(&mut self, table: &'static Table, row: &RowIdentity) -> Result<bool> {
+        let star = held(self.target, table, row).await?;
+        let Some(run_id) = star.as_ref().and_then(Cells::run_id) else {
+            return Ok(false);
+        };
+        let run = history::find(&self.look.readers, run_id).await?;
+        self.behind(table, row).await?;
+        Ok(was_written_since(&self.found, run.as_ref()))
     }
 
     /// Finds the rows behind one row of `table`; returns both sides of the page that it is in.

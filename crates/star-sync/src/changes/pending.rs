@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Query;
 
+use crate::changes::Mode;
 use crate::changes::affected::Changes;
 use crate::changes::detect::{Delta, Deltas, LookAt};
-use crate::changes::{Mode, lineage};
+use crate::changes::lineage::Search;
 use crate::declare::integer::Key;
 use crate::declare::period::Period;
 use crate::declare::scope::{KEYS_A_STATEMENT, Scope};
@@ -156,7 +157,8 @@ impl Pending {
             certain.extend(&quarantined);
             let mut seen = HashSet::new();
             for key in doubtful(table, &outcome, &certain.into_iter().collect()) {
-                if lineage::is_written_since(look, snapshot, &sides.target, states, table, &(key, None)).await? {
+                let mut search = Search::new(look, snapshot, &sides.target, states);
+                if search.is_written_since(table, &(key, None)).await? {
                     seen.insert(key);
                 }
             }

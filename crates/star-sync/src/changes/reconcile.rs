@@ -123,16 +123,14 @@ impl Reconciliation<'_> {
             let (source, target) = if let Some(survey) = self.surveys.get(table.name) {
                 let mut source = survey.totals.clone();
                 let all = &Period::All;
-                source_totals
-                    .take_out(table, all, &rejected, &sides.target, &mut source)
-                    .await?;
+                let of_rejected = source_totals.of_rejected(table, all, &rejected, &sides.target);
+                totals::take_out(&mut source, of_rejected.await?);
                 (source, self.all_target_totals(table).await?)
             } else if self.pass.mode == Mode::ClosingFullLoad {
                 let all = &Period::All;
                 let mut source = source_totals.of_period(table, all).await?;
-                source_totals
-                    .take_out(table, all, &rejected, &sides.target, &mut source)
-                    .await?;
+                let of_rejected = source_totals.of_rejected(table, all, &rejected, &sides.target);
+                totals::take_out(&mut source, of_rejected.await?);
                 (source, self.all_target_totals(table).await?)
             } else {
                 self.touched_totals(table, &mut source_totals, &rejected).await?
@@ -208,9 +206,8 @@ impl Reconciliation<'_> {
             } else {
                 source_totals.of_period(table, &touched).await?
             };
-            source_totals
-                .take_out(table, &touched, rejected, &target, &mut source)
-                .await?;
+            let of_rejected = source_totals.of_rejected(table, &touched, rejected, &target);
+            totals::take_out(&mut source, of_rejected.await?);
             Ok(source)
         };
         tokio::try_join!(source, totals::of_target(&target, table, &touched, &Scope::ALL))

@@ -29,20 +29,20 @@ pub(crate) fn compare(job: Job, described: usize, wanted: Wanted, held: &Held, a
     let row = |position: usize| &cells[position * width..(position + 1) * width];
     let matched = Matched::of(table, page_keys.len(), row, held);
 
-    let mut found = Found::new(table, described);
+    let mut differences = DifferenceCollector::new(table, described);
     let mut updates: BTreeMap<Columns, Vec<Value>> = BTreeMap::new();
     let mut updated = 0;
     for &(wanted, position) in &matched.both {
         let (after, before) = (row(wanted), held.row(position));
         if after != before {
             updated += 1;
-            found.add(page_keys[wanted], Some(after), Some(before));
+            differences.add(page_keys[wanted], Some(after), Some(before));
             let columns = Columns::that_differ(after, before);
             updates.entry(columns).or_default().extend_from_slice(after);
         }
     }
     for wanted in &matched.missing {
-        found.add(page_keys[*wanted], Some(row(*wanted)), None);
+        differences.add(page_keys[*wanted], Some(row(*wanted)), None);
     }
     // What stays although its source row is rejected.
     let left_alone: HashSet<i64> = rejects
@@ -56,7 +56,7 @@ pub(crate) fn compare(job: Job, described: usize, wanted: Wanted, held: &Held, a
     for position in matched.extra {
         let (page_key, row) = (held.page_key(position), held.row(position));
         if !left_alone.contains(&page_key) {
-            found.add(page_key, None, Some(row));
+            differences.add(page_key, None, Some(row));
             deletes.push(HeldRow {
                 page_key,
                 natural_key: key_positions.iter().map(|position| row[*position].clone()).collect(),
@@ -74,18 +74,25 @@ pub(crate) fn compare(job: Job, described: usize, wanted: Wanted, held: &Held, a
     let new = matched.missing.iter().flat_map(|wanted| row(*wanted));
     let inserts = vec![new.cloned().collect()];
     let updates = updates.into_iter().map(|(columns, cells)| Updates { columns, cells });
-    found.into_batch(job, inserts, updates.collect(), deletes, rejects, counts)
+    let rows = RowsToWrite {
+        inserts,
+        updates: updates.collect(),
+        deletes,
+        rejects,
+        counts,
+    };
+    differences.into_batch(job, rows)
 }
 
 /// The same for a scope of which the target holds nothing, as it is in a first load: no row has to be matched or copied.
 pub(crate) fn all_new(job: Job, described: usize, parts: Vec<Wanted>) -> Batch {
     let table = job.table;
-    let mut found = Found::new(table, described);
+    let mut differences = DifferenceCollector::new(table, described);
     let (mut inserts, mut rejects) = (Vec::new(), Vec::new());
     let mut counts = BatchCounts::default();
     for part in parts {
         for (page_key, row) in part.page_keys.iter().zip(part.cells.chunks_exact(table.columns.len())) {
-            found.add(*page_key, Some(row), None);
+            differences.add(*page_key, Some(row), None);
         }
         counts.inserted += part.page_keys.len() as u64;
         counts.rejected += part.rejects.len() as u64;
@@ -93,7 +100,14 @@ pub(crate) fn all_new(job: Job, described: usize, parts: Vec<Wanted>) -> Batch {
         rejects.extend(part.rejects);
     }
     counts.read = counts.inserted + counts.rejected;
-    found.into_batch(job, inserts, Vec::new(), Vec::new(), rejects, counts)
+    let rows = RowsToWrite {
+        inserts,
+        updates: Vec::new(),
+        deletes: Vec::new(),
+        rejects,
+        counts,
+    };
+    differences.into_batch(job, rows)
 }
 
 /// Positions of rows, matched by their natural keys.
@@ -183,8 +197,17 @@ impl PartitionNotes {
     }
 }
 
-/// What the rows that differ come down to.
-struct Found<'a> {
+/// What has to be written of a page.
+struct RowsToWrite {
+    inserts: Vec<Vec<Value>>,
+    updates: Vec<Updates>,
+    deletes: Vec<HeldRow>,
+    rejects: Vec<Reject>,
+    counts: BatchCounts,
+}
+
+/// Collects what the rows that differ come down to.
+struct DifferenceCollector<'a> {
     table: &'a Table,
     described: usize,
     date_positions: Vec<usize>,
@@ -200,7 +223,7 @@ struct Found<'a> {
     differences: Vec<Difference>,
 }
 
-impl<'a> Found<'a> {
+impl<'a> DifferenceCollector<'a> {
     fn new(table: &'a Table, described: usize) -> Self {
         Self {
             table,
@@ -274,15 +297,14 @@ impl<'a> Found<'a> {
     }
 
     /// What has to be done about it.
-    fn into_batch(
-        self,
-        job: Job,
-        inserts: Vec<Vec<Value>>,
-        updates: Vec<Updates>,
-        deletes: Vec<HeldRow>,
-        rejects: Vec<Reject>,
-        counts: BatchCounts,
-    ) -> Batch {
+    fn into_batch(self, job: Job, rows: RowsToWrite) -> Batch {
+        let RowsToWrite {
+            inserts,
+            updates,
+            deletes,
+            rejects,
+            counts,
+        } = rows;
         Batch {
             job,
             inserts,

@@ -130,8 +130,13 @@ impl Pipeline<'_> {
             published,
             filled: to_fill.collect(),
         };
-        let lap = self.progress.lap(Stage::Transform);
-        let transform = spawn_transform(pages, batch_sender, made, self.described, failure.clone(), lap).await?;
+        let task = TransformTask {
+            made,
+            described: self.described,
+            failure: failure.clone(),
+            lap: self.progress.lap(Stage::Transform),
+        };
+        let transform = spawn_transform(pages, batch_sender, task).await?;
         let writer = spawn_writer(batches, self.writer, failure.clone(), Arc::clone(&self.progress)).await?;
 
         let mut readers = JoinSet::new();
@@ -212,14 +217,25 @@ impl ReaderTask {
     }
 }
 
+/// The transform stage's part of a pipeline.
+struct TransformTask {
+    made: Made,
+    described: usize,
+    failure: Failure,
+    lap: Lap,
+}
+
 async fn spawn_transform(
     mut pages: mpsc::Receiver<Page>,
     batches: crossbeam_channel::Sender<Batch>,
-    mut made: Made,
-    described: usize,
-    failure: Failure,
-    mut lap: Lap,
+    task: TransformTask,
 ) -> Result<StageThread<Made>> {
+    let TransformTask {
+        mut made,
+        described,
+        failure,
+        mut lap,
+    } = task;
     StageThread::spawn("transform", move || {
         while let Some(page) = pages.blocking_recv() {
             lap.waited();

@@ -291,11 +291,10 @@ impl<'a> ValidationLook<'a> {
         let mut source_totals = SourceTotals::new(look, sides.source.clone());
         let mut tables = Vec::new();
         for table in look.star.tables() {
-            let mut totals = source_totals.of_period(table, period).await?;
+            let mut figures = source_totals.of_period(table, period).await?;
             let rejected = totals::rejected(&sides.target, table, &sides.rejects).await?;
-            source_totals
-                .take_out(table, period, &rejected, &sides.target, &mut totals)
-                .await?;
+            let of_rejected = source_totals.of_rejected(table, period, &rejected, &sides.target);
+            totals::take_out(&mut figures, of_rejected.await?);
             let (pending_rows, pending_totals) = if self.request.no_pending {
                 (0, DayTotals::new())
             } else {
@@ -307,7 +306,7 @@ impl<'a> ValidationLook<'a> {
             };
             tables.push(SourceFigures {
                 rows: sides.all_source_rows(table).await?,
-                totals,
+                totals: figures,
                 pending_rows,
                 pending_totals,
             });

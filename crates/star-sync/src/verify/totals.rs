@@ -199,24 +199,23 @@ impl<'a> SourceTotals<'a> {
         Ok((figures, shown))
     }
 
-    /// Takes out what rejected rows have added: they explain themselves. Where a page key is not all of a row's key, others
-    /// stand beside them: then both sides count as equal for these page keys.
-    pub(crate) async fn take_out(
+    /// What quarantined rows have added, which explains itself. Where a page key is not all of a row's key, other rows stand
+    /// beside them: less what the target holds, so that both sides count as equal for these page keys.
+    pub(crate) async fn of_rejected(
         &self,
         table: &'static Table,
         period: &Period,
         rejected: &[i64],
         target: &TargetReader,
-        figures: &mut DayTotals,
-    ) -> Result<()> {
+    ) -> Result<DayTotals> {
+        let mut figures = DayTotals::new();
         for scope in Scope::of_keys(rejected.iter().copied(), KEYS_A_STATEMENT) {
-            subtract_all(figures, self.of_scope(table, period, &scope).await?);
+            add_all(&mut figures, self.of_scope(table, period, &scope).await?);
             if !table.is_told_by_page_key() {
-                add_all(figures, of_target(target, table, period, &scope).await?);
+                subtract_all(&mut figures, of_target(target, table, period, &scope).await?);
             }
         }
-        figures.retain(|_, total| *total != Total::default());
-        Ok(())
+        Ok(figures)
     }
 
     /// Begins to read the rows of `scope`.
@@ -410,6 +409,12 @@ pub(crate) async fn moves(
         }
     }
     Ok(moves)
+}
+
+/// Takes totals of some rows out of those of all.
+pub(crate) fn take_out(all: &mut DayTotals, some: DayTotals) {
+    subtract_all(all, some);
+    all.retain(|_, total| *total != Total::default());
 }
 
 /// The page keys of the rejected rows of a table.
