@@ -3,7 +3,7 @@
 //! another program is left out.
 
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Func, Query};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, Order, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, Order};
 
 use crate::target::copy::CopiedTable;
 use crate::target::sqlite::pragma::{self, TARGET};
@@ -75,11 +75,12 @@ pub(crate) async fn make(connection: &DatabaseConnection, mut waiting: Vec<Defin
 
 /// Makes it a view of the copy, unless it reads what the copy does not have.
 async fn is_view(connection: &DatabaseConnection, Definition { name, sql }: &Definition) -> Result<bool, DbErr> {
-    let name = pragma::in_copy(name);
     connection.execute_unprepared(sql).await?;
-    let is_readable = is_readable(connection, &name).await;
+    let is_readable = is_readable(connection, "main", name).await;
     if !is_readable {
-        connection.execute_unprepared(&pragma::drop_view(&name)).await?;
+        connection
+            .execute_unprepared(&pragma::drop_view(&pragma::in_copy(name)))
+            .await?;
     }
     Ok(is_readable)
 }
@@ -94,7 +95,7 @@ async fn as_table(
     };
     connection.execute_unprepared(&temporary).await?;
     let mut table = None;
-    if is_readable(connection, &pragma::kept(name)).await {
+    if is_readable(connection, "temp", name).await {
         connection.execute_unprepared(&pragma::view_as_table(name)).await?;
         table = Some(CopiedTable {
             table: name.clone(),
@@ -118,14 +119,19 @@ async fn count(connection: &DatabaseConnection, table: &str) -> Result<u64, DbEr
     Ok(rows.unsigned_abs())
 }
 
-async fn is_readable(connection: &DatabaseConnection, view: &str) -> bool {
-    let look = Statement::from_string(connection.get_database_backend(), pragma::look_into(view));
-    connection.query_all_raw(look).await.is_ok()
+/// Whether everything is there that a view reads. `schema` is that of the copy, or of what goes with the connection.
+async fn is_readable(connection: &DatabaseConnection, schema: &'static str, view: &str) -> bool {
+    let select = Query::select()
+        .column(Asterisk)
+        .from((schema, view.to_owned()))
+        .limit(0)
+        .to_owned();
+    connection.query_all(&select).await.is_ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use sea_orm::{ConnectOptions, Database, TransactionTrait};
+    use sea_orm::{ConnectOptions, Database, Statement, TransactionTrait};
 
     use super::*;
 

@@ -1,10 +1,10 @@
 //! What other programs have put into the file, as far as it can stand in a run's way.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, Query};
+use sea_orm::{ConnectionTrait, DatabaseConnection};
 
 use crate::declare::star::Star;
 use crate::error::{Doing, Error, Result};
-use crate::target::sqlite::pragma;
 
 /// An error of a run, with the tables named that stand behind it where it was a foreign key of another program's table:
 /// SQLite names none.
@@ -21,12 +21,22 @@ pub async fn explain(error: Error, readers: &DatabaseConnection, star: &Star) ->
 /// Tables that are not ours, with the tables of the star that their foreign keys point to.
 async fn referencing(readers: &DatabaseConnection, star: &Star) -> Result<Vec<String>> {
     let doing = || "looking for foreign keys of other tables".to_owned();
-    let statement = Statement::from_string(readers.get_database_backend(), pragma::FOREIGN_KEYS);
+    let keys_of_table = Func::cust("pragma_foreign_key_list").arg(Expr::col(("tables", "name")));
+    let select = Query::select()
+        .distinct()
+        .column(("tables", "name"))
+        .column(("keys", "table"))
+        .from_as("sqlite_master", "tables")
+        .from_function(keys_of_table, "keys")
+        .and_where(Expr::col(("tables", "type")).eq("table"))
+        .order_by(("tables", "name"), Order::Asc)
+        .order_by(("keys", "table"), Order::Asc)
+        .to_owned();
     let is_ours = |name: &str| {
         star.calendar.iter().any(|calendar| name == calendar.table) || star.tables().any(|table| table.name == name)
     };
     let mut found = Vec::new();
-    for row in readers.query_all_raw(statement).await.target(doing)? {
+    for row in readers.query_all(&select).await.target(doing)? {
         let (table, parent): (String, String) = row.try_get_many_by_index().target(doing)?;
         if is_ours(&parent) && !is_ours(&table) {
             found.push(format!("{table} (points to {parent})"));

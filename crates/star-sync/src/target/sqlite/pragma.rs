@@ -7,9 +7,6 @@ pub(crate) fn write_application_id(application_id: i32) -> String {
 }
 /// Copies the whole log into the database file and empties it: at rest the one file is the database.
 pub(crate) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
-/// Which tables of the file point to which: PRAGMAs with arguments are functions of SQLite's own.
-pub(crate) const FOREIGN_KEYS: &str = "SELECT DISTINCT tables.name, keys.\"table\" FROM sqlite_master AS tables \
-                                JOIN pragma_foreign_key_list(tables.name) AS keys WHERE tables.type = 'table' ORDER BY 1, 2";
 pub(crate) const FOREIGN_KEYS_ON: &str = "PRAGMA foreign_keys = ON";
 /// Inside a transaction: foreign keys are checked when it commits, so that the order of its statements is free.
 pub(crate) const DEFER_FOREIGN_KEYS: &str = "PRAGMA defer_foreign_keys = ON";
@@ -73,10 +70,6 @@ pub(crate) fn view_as_table(view: &str) -> String {
 }
 pub(crate) fn drop_view(view: &str) -> String {
     format!("DROP VIEW {view}")
-}
-/// Finds out whether all is there that a view reads.
-pub(crate) fn look_into(view: &str) -> String {
-    format!("SELECT * FROM {view} LIMIT 0")
 }
 /// A name as SQL takes it.
 fn name(name: &str) -> String {
