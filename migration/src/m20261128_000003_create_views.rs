@@ -17,7 +17,7 @@ impl MigrationTrait for Migration {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for (name, select) in VIEWS {
-            // Once the first view is there: see the main crate's `failpoint`.
+            // Once the first view is there: tests stop a migration in the middle (`failpoint` of the engine).
             if name != VIEWS[0].0 {
                 fail::fail_point!("in-a-migration", |_| std::process::abort());
             }
