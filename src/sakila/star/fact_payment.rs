@@ -4,7 +4,6 @@
 use chrono::NaiveDateTime;
 use rust_decimal::Decimal;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     JoinType, QuerySelect, QueryTrait,
@@ -84,18 +83,6 @@ pub fn table() -> Table {
         .follows(fact_rental::Entity, When::Deleted, |_| {
             payments().filter(payment::Column::RentalId.is_null()).into_query()
         })
-        .sum(
-            || Expr::col((payment::Entity, payment::Column::StaffId)),
-            || Expr::col((Entity, Column::StaffId)),
-        )
-        .sum(
-            || Expr::col((payment::Entity, payment::Column::RentalId)),
-            || Expr::col((Entity, Column::RentalId)),
-        )
-        .sum(
-            || Expr::col((payment::Entity, payment::Column::Amount)).mul(100),
-            || fixed_point::whole_of_real(Column::Amount, CENTS.decimals),
-        )
         .totals(totals())
         .fixed_point([Column::Amount], CENTS.decimals)
 }

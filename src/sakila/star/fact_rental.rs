@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 use chrono::NaiveDateTime;
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{Expr, Func};
 use star_sync::declare::{Entry, Integer, Lookup, Lookups, Rejection, Table, Totals, calendar_key};
 use star_sync::source_record;
 
@@ -91,19 +90,6 @@ pub fn table() -> Table {
         .affected_by(inventory::Entity, rental::Column::InventoryId)
         .publishes(&RENTAL_STORE, rejected_as)
         .publishes(&RENTAL_FILM, rejected_as)
-        .sum(
-            || Expr::col((rental::Entity, rental::Column::StaffId)),
-            || Expr::col((Entity, Column::StaffId)),
-        )
-        .sum(
-            || {
-                let day = |column| Expr::col((rental::Entity, column));
-                Func::cust("DATEDIFF")
-                    .args([day(rental::Column::ReturnDate), day(rental::Column::RentalDate)])
-                    .into()
-            },
-            || Expr::col((Entity, Column::RentalDurationDays)),
-        )
         .totals(totals())
 }
 

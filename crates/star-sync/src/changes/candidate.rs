@@ -22,7 +22,7 @@ pub(super) struct Candidate {
     pub is_near_changes: bool,
     /// Whether nothing but its own source table was modified since its digest was taken: then the digest tells.
     pub digest_is_enough: bool,
-    /// Whether its digest or its sums say that it differs.
+    /// Whether its digest says that it differs.
     pub differs: bool,
 }
 

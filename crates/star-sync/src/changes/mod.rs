@@ -2,8 +2,7 @@
 //!
 //! The steps of a pass, each with explicit inputs and outputs: `detect` reads what changed since the watermarks (`survey`
 //! for a full load), `affected` which target rows depend on it, `apply` compares and writes them, `verification` re-checks
-//! key ranges in the background (`candidate` which, `range_digests` by their digests, `range_sums` by their sums, `looked_up`
-//! the tables that are only joined or looked up), `reconcile` compares counts and totals, `advance` advances the watermarks.
+//! key ranges in the background (`candidate` which, `range_digests` by their digests, `looked_up` the tables that are only joined or looked up), `reconcile` compares counts and totals, `advance` advances the watermarks.
 //! `page_check` compares the pages of a full load with its closing snapshot (`page_cover` the keys between them,
 //! `page_lookups` what they were mapped with, `page_surveys` their totals). `catch_up` calls the steps in
 //! order; `pass` is what all of them read and write through. `pending` tells, by reading alone, what such a pass would
@@ -26,7 +25,6 @@ mod page_surveys;
 pub(crate) mod pass;
 pub(crate) mod pending;
 mod range_digests;
-mod range_sums;
 pub(crate) mod reconcile;
 pub(crate) mod survey;
 pub(crate) mod verification;

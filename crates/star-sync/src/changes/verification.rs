@@ -15,7 +15,7 @@ use crate::changes::looked_up::{self, LookedUpChanges};
 use crate::changes::pass::{LEAST_ROWS_A_RANGE, Pass};
 use crate::changes::range_digests::Time;
 use crate::changes::verify_budget::VerifyBudget;
-use crate::changes::{digests, range_digests, range_sums};
+use crate::changes::{digests, range_digests};
 use crate::declare::digest::Digest;
 use crate::declare::lookup::Lookups;
 use crate::declare::scope::Scope;
@@ -67,8 +67,6 @@ pub(crate) async fn verify(
     sum_up(pass, states).await?;
     let by_digest = range_digests::verify(pass, &mut candidates, time).await?;
     candidates.retain(Candidate::is_compared);
-    // Of ranges without a digest. Looking at the sums is worth less than comparing: it gets half of the time at most.
-    range_sums::look_at_sums(pass, &mut candidates, time.half()).await?;
     candidates.sort_by_key(Candidate::urgency);
     let lookups = lookups(applier, &candidates).await?;
     let tables: Vec<_> = candidates.iter().map(|candidate| candidate.table.name).collect();

@@ -11,9 +11,7 @@ use crate::declare::rejection::Rejection;
 use crate::declare::row::{Column, columns_of, mapped_by, notes_its_run, surrogate_key_of};
 use crate::declare::source_record::{SelectedColumn, SourceRecord, joined_of, position_of};
 use crate::declare::source_table::Family;
-use crate::declare::table::{
-    Follows, Kind, LookedUp, Publish, Reference, Sum, Table, TargetPageKey, WHOLE_TABLE, When,
-};
+use crate::declare::table::{Follows, Kind, LookedUp, Publish, Reference, Table, TargetPageKey, WHOLE_TABLE, When};
 use crate::declare::totals::Totals;
 
 impl Table {
@@ -106,7 +104,6 @@ impl Table {
             },
             references,
             natural_key,
-            sums: vec![],
             totals: None,
             personal: vec![],
             decimals: vec![],
@@ -210,13 +207,6 @@ impl Table {
     #[must_use]
     pub fn publishes(mut self, lookup: &'static Lookup, rejected_as: fn(Option<&str>) -> Option<i64>) -> Self {
         self.publishes.push(Publish { lookup, rejected_as });
-        self
-    }
-
-    /// Both sides must agree on a sum over each key range.
-    #[must_use]
-    pub fn sum(mut self, source: fn() -> Expr, target: fn() -> Expr) -> Self {
-        self.sums.push(Sum { source, target });
         self
     }
 

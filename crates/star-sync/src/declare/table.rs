@@ -61,8 +61,6 @@ pub struct Table {
     pub date_columns: Vec<&'static str>,
     /// Secondary indexes, a column each; made when the first load ends.
     pub indexes: Vec<&'static str>,
-    /// What tells cheaply, beside the row count, that a range of keys differs.
-    pub sums: Vec<Sum>,
     pub totals: Option<Totals>,
     /// Columns that are about persons; copies can leave them out.
     pub personal: Vec<&'static str>,
@@ -70,13 +68,6 @@ pub struct Table {
     pub decimals: Vec<(&'static str, u8)>,
     /// What is wrong with the declaration, found while it was made.
     pub mistakes: Vec<String>,
-}
-
-/// A sum over the rows of a key range that both sides must agree on, in whole numbers: one expression for each side's
-/// own columns. NULL adds nothing.
-pub struct Sum {
-    pub source: fn() -> Expr,
-    pub target: fn() -> Expr,
 }
 
 /// What part a table has in the star.

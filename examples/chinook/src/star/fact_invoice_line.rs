@@ -66,10 +66,6 @@ pub fn table() -> Table {
         .looks_up(&TRACK, invoice_line::Column::TrackId)
         .looks_up(&CUSTOMER, invoice::Column::CustomerId)
         .looks_up(&EMPLOYEE, customer::Column::SupportRepId)
-        .sum(
-            || Expr::col((invoice_line::Entity, invoice_line::Column::Quantity)),
-            || Expr::col((Entity, Column::Quantity)),
-        )
         .totals(totals())
         .fixed_point([Column::UnitPrice], 2)
 }
