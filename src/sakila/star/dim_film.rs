@@ -4,9 +4,10 @@ use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
-use star_sync::declare::{Integer, Lookup, Lookups, ReasonCode, Rejection, Table, fixed_point};
+use star_sync::declare::{Integer, Lookup, Lookups, ReasonCode, Rejection, Table};
 use star_sync::source_record;
 
 use super::timestamp_text;
@@ -86,12 +87,8 @@ fn map(film: Film, _: &Lookups) -> Result<ActiveModel, Rejection> {
         release_year: Set(in_32_bits_if_any("release_year", film.release_year)?),
         last_update: Set(timestamp_text(film.last_update)),
         allowed_days: Set(in_32_bits("rental_duration", film.rental_duration)?),
-        rental_rate: Set(fixed_point::real(film.rental_rate, MONEY_DECIMALS, "rental_rate")?),
-        replacement_cost: Set(fixed_point::real(
-            film.replacement_cost,
-            MONEY_DECIMALS,
-            "replacement_cost",
-        )?),
+        rental_rate: Set(nearest_real("rental_rate", film.rental_rate)?),
+        replacement_cost: Set(nearest_real("replacement_cost", film.replacement_cost)?),
         run_id: NotSet,
     })
 }
@@ -99,4 +96,10 @@ fn map(film: Film, _: &Lookups) -> Result<ActiveModel, Rejection> {
 fn in_32_bits(column: &str, Integer(number): Integer) -> Result<i32, Rejection> {
     i32::try_from(number)
         .map_err(|_| Rejection::invalid(ReasonCode::ValueOutOfRange, format!("{column} is beyond 32 bits")))
+}
+
+/// A film with a price of more digits is a film: nothing is added up from it.
+fn nearest_real(column: &str, amount: Decimal) -> Result<f64, Rejection> {
+    let real = amount.to_f64();
+    real.ok_or_else(|| Rejection::invalid(ReasonCode::ValueOutOfRange, format!("{column} is no REAL")))
 }
