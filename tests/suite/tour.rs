@@ -78,7 +78,9 @@ fn the_demonstration_shows_each_command_and_keeps_nothing_but_the_star() {
             "$ sakila-sync validate",
         ]
     );
-    assert_eq!(run.stdout.matches(" match [OK]").count(), 4);
+    // On a busy machine a verdict may add what is still to be verified.
+    let verdicts = run.stdout.lines().filter(|line| line.starts_with("OK: "));
+    assert_eq!(verdicts.filter(|line| line.ends_with("[OK]")).count(), 4);
     let bars = run
         .stdout
         .lines()
