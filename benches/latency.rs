@@ -21,7 +21,7 @@ use sqlx::MySqlPool;
 use sqlx::mysql::MySqlConnection;
 use support::figures::Figures;
 use support::loaded::Loaded;
-use support::source::Servers;
+use support::source::{Servers, SourceOptions};
 use tokio::time::{Instant, MissedTickBehavior};
 
 mod support;
@@ -36,12 +36,8 @@ const BESIDE_SYNC: Duration = Duration::from_secs(32);
 
 #[derive(Parser)]
 struct Options {
-    /// Loads from here, and changes it, instead of starting a server of its own
-    #[arg(long)]
-    source: Option<String>,
-    /// Of the server of its own
-    #[arg(long, default_value_t = 10)]
-    scale: u32,
+    #[command(flatten)]
+    from: SourceOptions,
     /// Full loads beside which statements are measured
     #[arg(long, default_value_t = 3)]
     runs: usize,
@@ -60,9 +56,9 @@ struct Latencies {
 #[tokio::main]
 async fn main() {
     let options = Options::parse();
-    let servers = Servers::start(options.source.as_deref(), &[]);
+    let servers = Servers::start(options.from.source.as_deref(), &[]);
     let sides = Arc::new(Loaded::new(
-        servers.source(options.source.as_deref(), options.scale).await,
+        servers.source(options.from.source.as_deref(), options.from.scale).await,
     ));
     println!("| beside | seconds | selects | p50 ms | p99 ms | updates | p50 ms | p99 ms |");
     println!("|---|---:|---:|---:|---:|---:|---:|---:|");

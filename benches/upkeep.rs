@@ -20,7 +20,7 @@ use support::figures::{self, Figures};
 use support::lines::Lines;
 use support::loaded::{Loaded, count, written};
 use support::measure::{self, Run};
-use support::source::{Servers, Source};
+use support::source::{Servers, Source, SourceOptions};
 use support::{digests, floors, reading, server_sql};
 
 mod support;
@@ -34,12 +34,8 @@ const NO_BUDGET: [&str; 2] = ["--verify-budget", "0"];
 
 #[derive(Parser)]
 struct Options {
-    /// Loads from here, and changes it, instead of starting a server of its own
-    #[arg(long)]
-    source: Option<String>,
-    /// Of the server of its own
-    #[arg(long, default_value_t = 10)]
-    scale: u32,
+    #[command(flatten)]
+    from: SourceOptions,
     /// Runs of each kind; the median counts
     #[arg(long, default_value_t = 3)]
     runs: usize,
@@ -64,8 +60,8 @@ struct Upkeep {
 async fn main() {
     let options = Options::parse();
     fs::create_dir_all(&options.output).expect("the folder for results can be made");
-    let servers = Servers::start(options.source.as_deref(), &["--performance-schema=ON"]);
-    let source = servers.source(options.source.as_deref(), options.scale).await;
+    let servers = Servers::start(options.from.source.as_deref(), &["--performance-schema=ON"]);
+    let source = servers.source(options.from.source.as_deref(), options.from.scale).await;
     let mut upkeep = Upkeep {
         sides: Loaded::new(source),
         runs: options.runs,
@@ -85,7 +81,7 @@ async fn main() {
     }
     upkeep.indexed().await;
     upkeep.small_commands();
-    if options.source.is_none() {
+    if options.from.source.is_none() {
         upkeep.small_source(&servers).await;
     }
     for note in &upkeep.notes {

@@ -9,6 +9,17 @@ use sqlx::mysql::MySqlPoolOptions;
 
 use super::figures::Figures;
 
+/// The options of a bench that changes its source.
+#[derive(clap::Args)]
+pub struct SourceOptions {
+    /// Loads from here, and changes it, instead of starting a server of its own
+    #[arg(long)]
+    pub source: Option<String>,
+    /// Of the server of its own
+    #[arg(long, default_value_t = 10)]
+    pub scale: u32,
+}
+
 /// A database to load from.
 pub struct Source {
     pub url: String,

@@ -121,11 +121,7 @@ impl Differing {
         let doing = || format!("reading {}", calendar.table);
         let text = target.text(&held::select_days(calendar)).await.target(doing)?;
         let held: Vec<Vec<Value>> = held::days(calendar, &text).collect();
-        let key = calendar
-            .columns
-            .iter()
-            .position(|column| column.name == calendar.date_key);
-        let Some(key) = key else {
+        let Some(key) = key_position(calendar) else {
             return Ok(Self::default());
         };
         let mut years = referenced_years(star, target).await?;
@@ -157,10 +153,7 @@ impl Differing {
 
     async fn write<C: ConnectionTrait>(self, connection: &C, calendar: &Calendar) -> Result<()> {
         let doing = || format!("correcting {}", calendar.table);
-        let key = calendar
-            .columns
-            .iter()
-            .position(|column| column.name == calendar.date_key);
+        let key = key_position(calendar);
         let wrong = self.wrong.iter().filter_map(|day| key.map(|key| day[key].clone()));
         let keys: Vec<Value> = wrong.chain(self.extra).collect();
         // The missing ones first: SQLite counts foreign keys that a transaction breaks and mends, but not those that were
@@ -177,6 +170,12 @@ impl Differing {
         insert(connection, calendar, &self.wrong).await.target(doing)?;
         insert(connection, calendar, &self.missing).await.target(doing)
     }
+}
+
+/// Where the key stands among the columns.
+fn key_position(calendar: &Calendar) -> Option<usize> {
+    let mut columns = calendar.columns.iter();
+    columns.position(|column| column.name == calendar.date_key)
 }
 
 /// Inserts days; none for which a row is in the way.
