@@ -26,12 +26,13 @@ fn start_slow_load(sandbox: &Sandbox, arguments: &[&str]) -> Child {
 /// Reads the log until a line contains `word`; the run is then under way.
 pub fn wait_for(child: &mut Child, word: &str) -> BufReader<std::process::ChildStderr> {
     let mut log = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
+    let (mut said, mut line) = (String::new(), String::new());
     while !line.contains(word) {
+        said.push_str(&line);
         line.clear();
         assert!(
             log.read_line(&mut line).unwrap() > 0,
-            "the run ended before it said {word:?}"
+            "the run ended before it said {word:?}: {said}"
         );
     }
     log

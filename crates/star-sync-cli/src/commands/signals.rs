@@ -71,8 +71,9 @@ pub(crate) fn watch(request: StopRequest, before_exit: impl Fn() + Send + 'stati
             match first {
                 None => {
                     first = Some(Instant::now());
-                    request.request();
+                    // First, as the program may end as soon as it is asked to.
                     warn!("stopping after the work at hand; once more to stop at once");
+                    request.request();
                 }
                 Some(first) if first.elapsed() < SAME_REQUEST => {}
                 Some(_) => {
