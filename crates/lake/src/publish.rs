@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::Utc;
-use sea_orm::{DatabaseTransaction, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait};
 use serde::Serialize;
 use star_sync::declare::partition::Partition;
 use star_sync::declare::personal::PersonalColumn;
@@ -105,13 +105,7 @@ struct Source {
 
 impl Source {
     async fn read(request: &Request<'_>, transaction: &DatabaseTransaction) -> Result<Self> {
-        let states = state::load(transaction).await?;
-        if !states.is_loaded() || states.is_loading() {
-            return Err(star_sync::Error::NotLoaded.into());
-        }
-        if !request.force && is_mismatch(transaction).await? {
-            return Err(Error::Mismatch);
-        }
+        check_star(transaction, request.force).await?;
         let known = publication::load(transaction).await?;
         let known = known
             .into_iter()
@@ -139,6 +133,21 @@ impl Source {
     }
 }
 
+/// Refuses a star that is not loaded, or, without `force`, one whose last comparison with its source was a mismatch.
+///
+/// # Errors
+/// That.
+pub async fn check_star(target: &impl ConnectionTrait, force: bool) -> Result<()> {
+    let states = state::load(target).await?;
+    if !states.is_loaded() || states.is_loading() {
+        return Err(star_sync::Error::NotLoaded.into());
+    }
+    if !force && is_mismatch(target).await? {
+        return Err(Error::Mismatch);
+    }
+    Ok(())
+}
+
 /// When a run began, while the history goes back that far.
 async fn started(transaction: &DatabaseTransaction, run_id: i64) -> Result<Option<String>> {
     let run = history::find(transaction, run_id).await?;
@@ -146,9 +155,9 @@ async fn started(transaction: &DatabaseTransaction, run_id: i64) -> Result<Optio
 }
 
 /// Whether the last comparison of source and target found a mismatch.
-async fn is_mismatch(transaction: &DatabaseTransaction) -> Result<bool> {
+async fn is_mismatch(target: &impl ConnectionTrait) -> Result<bool> {
     const RUNS: u64 = 100;
-    let runs = history::last_runs(transaction, RUNS).await?;
+    let runs = history::last_runs(target, RUNS).await?;
     let compared = runs
         .into_iter()
         .find(|run| matches!(run.status, Status::Done | Status::Differences) && run.command != "init");
@@ -156,7 +165,7 @@ async fn is_mismatch(transaction: &DatabaseTransaction) -> Result<bool> {
         return Ok(false);
     };
     // A run that found nothing to do leaves no row, but it succeeds.
-    let successes = success::load(transaction).await?;
+    let successes = success::load(target).await?;
     Ok(!successes.iter().any(|success| Some(success.finished) > run.finished))
 }
 

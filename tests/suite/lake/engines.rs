@@ -5,11 +5,15 @@ mod needs_lake_readers {
     use std::net::TcpListener;
     use std::path::Path;
     use std::process::Command;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
 
     use crate::harness::prometheus::{Process, wait_until};
     use crate::harness::{Run, Sandbox};
     use crate::lake::newest_entry;
 
+    /// The code of a program that a signal has ended.
+    const KILLED: i32 = -1;
     const ENGINES: [&str; 2] = ["duckdb", "sail"];
     /// The star's view of this name, in SQL that all engines speak; cells as the test's own SQL has them.
     const REVENUE: &str = "SELECT s.store_id, d.year, d.month, COUNT(*), SUM(p.amount) FROM fact_payment p \
@@ -122,6 +126,41 @@ mod needs_lake_readers {
         }
     }
 
+    #[test]
+    #[ignore = "needs the Python of scripts/install-lake-readers"]
+    fn a_reader_beside_publications_and_vacuums_reads_a_total_that_was_published() {
+        let sandbox = Sandbox::loaded();
+        let mut published = Vec::new();
+        sandbox.publish(&[]).succeeds();
+        published.push(sandbox.star(TOTAL_BY_STAR).remove(0));
+        let lake = sandbox.lake();
+        let is_over = AtomicBool::new(false);
+        let seen: Vec<String> = thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut seen = Vec::new();
+                while seen.is_empty() || !is_over.load(Ordering::Relaxed) {
+                    seen.extend(read("duckdb", &lake, &[TOTAL]));
+                }
+                seen
+            });
+            for _ in 0..10 {
+                sandbox.change_and_sync(
+                    "UPDATE payment SET amount = amount + 0.01, last_update = NOW() WHERE payment_id = 1",
+                );
+                sandbox.publish(&["--vacuum"]).succeeds();
+                published.push(sandbox.star(TOTAL_BY_STAR).remove(0));
+            }
+            is_over.store(true, Ordering::Relaxed);
+            reader.join().unwrap()
+        });
+        let places: Vec<Option<usize>> = seen
+            .iter()
+            .map(|total| published.iter().position(|one| one == total))
+            .collect();
+        assert!(places.iter().all(Option::is_some), "{seen:?} of {published:?}");
+        assert!(places.is_sorted(), "{seen:?} of {published:?}");
+    }
+
     /// A server that speaks as S3 does, with its buckets in a folder.
     struct Bucket {
         _server: Process,
@@ -184,5 +223,57 @@ mod needs_lake_readers {
         let mut sail = reader("sail", url, &[TOTAL]);
         bucket.configure(sail.env("TABLES", "fact_payment"));
         assert_eq!(Run::of(sail).succeeds().stdout.trim(), total[0]);
+    }
+
+    #[test]
+    #[ignore = "needs the Python of scripts/install-lake-readers"]
+    fn a_publication_to_s3_that_is_killed_anywhere_is_completed_by_the_next_one() {
+        let sandbox = Sandbox::loaded();
+        let folder = sandbox.folder().join("s3");
+        fs::create_dir_all(folder.join("bucket")).unwrap();
+        let bucket = Bucket::serve(&folder);
+        let publish = |failpoint: &str, more: &[&str]| {
+            let mut command = sandbox.command(&[&["publish", "--lake", "s3://bucket/lake"], more].concat());
+            bucket.configure(command.env("FAILPOINTS", failpoint));
+            Run::of(command)
+        };
+        for failpoint in [
+            "before-lake-files=return",
+            "lake-files-written=return",
+            "lake-table-committed=return",
+            "before-publication-noted=return",
+        ] {
+            sandbox
+                .change_and_sync("UPDATE payment SET amount = amount + 0.01, last_update = NOW() WHERE payment_id = 1");
+            let killed = publish(failpoint, &[]);
+            assert_eq!(killed.code, KILLED, "{failpoint}: {killed:?}");
+            publish("", &[]).succeeds();
+            publish("", &["--check"]).succeeds();
+        }
+        let lake = folder.join("bucket/lake");
+        assert_eq!(read("duckdb", &lake, &[TOTAL]), sandbox.star(TOTAL_BY_STAR));
+    }
+
+    /// Beside the tests of the official dump.
+    mod needs_dump {
+        use super::*;
+
+        #[test]
+        #[ignore = "needs the official dump, in the folder that SAKILA_DUMP_DIR names"]
+        fn engines_read_the_published_figures_of_the_official_sakila() {
+            let sandbox = Sandbox::official();
+            sandbox.load();
+            sandbox.publish(&[]).succeeds();
+            let by_store = "SELECT s.store_id, SUM(p.amount) FROM fact_payment p \
+                            JOIN dim_store s ON s.store_key = p.store_key GROUP BY s.store_id";
+            for engine in ENGINES {
+                assert_eq!(read(engine, &sandbox.lake(), &[TOTAL]), ["67416.51"], "{engine}");
+                assert_eq!(
+                    read(engine, &sandbox.lake(), &[by_store]),
+                    ["1|33686.76", "2|33729.75"],
+                    "{engine}"
+                );
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 
 use star_sync::target::sqlite::lock::Lock;
 
@@ -72,6 +73,7 @@ fn what_is_no_lake_of_this_star_is_refused_and_left_as_it_is() {
     sandbox.publish(&[]).fails_with(3, "TARGET_MISSING");
     sandbox.run(&["init"]).succeeds();
     sandbox.publish(&[]).fails_with(3, "NOT_LOADED");
+    assert!(!sandbox.lake().exists());
     sandbox.run(&["full-load"]).succeeds();
     for location in ["", "ftp://server/lake"] {
         sandbox
@@ -140,6 +142,32 @@ fn a_lake_that_another_target_or_program_has_written_to_is_replaced_only_by_forc
 }
 
 #[test]
+fn two_targets_that_publish_to_one_lake_at_once_leave_the_star_of_one_of_them() {
+    let (one, other) = (Sandbox::loaded(), Sandbox::loaded());
+    let lake = one.lake();
+    let publish = |sandbox: &Sandbox| {
+        let mut command = sandbox.command(&["publish", "--lake", lake.to_str().unwrap()]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let publications = [publish(&one), publish(&other)].map(|child| child.wait_with_output().unwrap());
+    let is_published = publications.each_ref().map(|output| output.status.success());
+    assert_eq!(
+        is_published.iter().filter(|is_published| **is_published).count(),
+        1,
+        "{publications:?}"
+    );
+    let (winner, loser) = if is_published[0] {
+        (&one, &other)
+    } else {
+        (&other, &one)
+    };
+    let lake = lake.to_str().unwrap();
+    winner.run(&["publish", "--lake", lake, "--check"]).succeeds();
+    loser.run(&["publish", "--lake", lake]).fails_with(3, "LAKE_OTHER_STAR");
+    winner.run(&["publish", "--lake", lake, "--check"]).succeeds();
+}
+
+#[test]
 fn a_star_that_does_not_match_its_source_is_published_only_by_force() {
     let sandbox = Sandbox::loaded();
     sandbox.publish(&[]).succeeds();
@@ -165,9 +193,9 @@ fn a_lake_that_differs_from_the_star_is_told_by_month_and_column() {
 }
 
 #[test]
-fn a_hundred_publications_are_summed_up_by_checkpoints() {
+fn a_hundred_and_twenty_publications_are_summed_up_by_checkpoints() {
     let sandbox = Sandbox::loaded();
-    for _ in 0..=20 {
+    for _ in 0..=120 {
         sandbox.tamper("UPDATE fact_payment SET amount = ROUND(amount + 0.01, 2) WHERE payment_id = 1");
         sandbox.tamper(
             "UPDATE sync_partition SET last_run = (SELECT MAX(last_run) + 1 FROM sync_partition) \
@@ -177,11 +205,11 @@ fn a_hundred_publications_are_summed_up_by_checkpoints() {
         sandbox.publish(&[]).succeeds();
     }
     let log = sandbox.lake().join("fact_payment/_delta_log");
-    for version in [10, 20] {
+    for version in (10..=120).step_by(10) {
         assert!(log.join(format!("{version:020}.checkpoint.parquet")).exists());
     }
     // What a checkpoint covers is not read again.
-    for version in 0..20 {
+    for version in 0..120 {
         fs::remove_file(log.join(format!("{version:020}.json"))).unwrap();
     }
     sandbox.assert_lake_equals_star();

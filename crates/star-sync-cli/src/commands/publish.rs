@@ -112,12 +112,11 @@ pub(crate) async fn tell_backlog(session: &Session, arguments: &PublishTo) -> Re
 async fn publish(session: &Session, location: &str, without: &[PersonalColumn], force: bool) -> Result<Report> {
     let run = async {
         let path = target_path(&session.global)?;
-        // Its folder is not made for a target that is not there.
-        open_to_read(&path, session.star(), 1)
-            .await?
-            .close()
-            .await
-            .target(|| "closing the file".to_owned())?;
+        // Before the lake's folder is created.
+        let readers = open_to_read(&path, session.star(), 1).await?;
+        let checked = publish::check_star(&readers, force).await;
+        readers.close().await.target(|| "closing the file".to_owned())?;
+        checked.map_err(failed)?;
         let lake = Lake::create(location).map_err(failed)?;
         let lock = Lock::acquire(&path, session.star().names.program, COMMAND)?;
         let target = Target::open(&path, session.star(), ForeignKeys::Enforced, 1).await?;
