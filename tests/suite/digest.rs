@@ -11,29 +11,33 @@ use star_sync::source::digest::{DigestColumn, DigestPlan};
 
 use crate::harness::{Sandbox, server};
 
-/// A column of every type that is read: its name, its definition, and how it is read.
-const COLUMNS: [(&str, &str, Family, u32); 17] = [
-    ("id", "BIGINT NOT NULL PRIMARY KEY", Family::Integer, 0),
-    ("tiny", "TINYINT", Family::Integer, 0),
-    ("small", "SMALLINT UNSIGNED", Family::Integer, 0),
-    ("whole", "INT", Family::Integer, 0),
-    ("large", "BIGINT", Family::Integer, 0),
-    ("huge", "BIGINT UNSIGNED", Family::Integer, 0),
-    ("a_year", "YEAR", Family::Integer, 0),
-    ("flag", "BIT(1)", Family::Integer, 0),
-    ("amount", "DECIMAL(12,2)", Family::Decimal, 2),
-    ("fraction", "DECIMAL(20,9)", Family::Decimal, 9),
-    ("count", "DECIMAL(18,0)", Family::Decimal, 0),
-    ("day", "DATE", Family::Date, 0),
-    ("moment", "DATETIME(6)", Family::DateTime, 0),
-    ("stamp", "TIMESTAMP(3) NULL", Family::Timestamp, 0),
-    ("text", "VARCHAR(40) CHARACTER SET utf8mb4", Family::Text, 0),
-    ("latin", "CHAR(20) CHARACTER SET latin1", Family::Text, 0),
-    ("choice", "ENUM('a','ö','long one')", Family::Text, 0),
+/// A column of every type that is read: its name, its definition, how it is read, and its full type.
+const COLUMNS: [(&str, &str, Family, &str); 21] = [
+    ("id", "BIGINT NOT NULL PRIMARY KEY", Family::Integer, "bigint"),
+    ("tiny", "TINYINT", Family::Integer, "tinyint"),
+    ("small", "SMALLINT UNSIGNED", Family::Integer, "smallint"),
+    ("whole", "INT", Family::Integer, "int"),
+    ("large", "BIGINT", Family::Integer, "bigint"),
+    ("huge", "BIGINT UNSIGNED", Family::Integer, "bigint"),
+    ("a_year", "YEAR", Family::Integer, "year"),
+    ("flag", "BIT(1)", Family::Integer, "bit"),
+    ("amount", "DECIMAL(12,2)", Family::Decimal, "decimal(12,2)"),
+    ("fraction", "DECIMAL(20,9)", Family::Decimal, "decimal(20,9)"),
+    ("count", "DECIMAL(18,0)", Family::Decimal, "decimal(18,0)"),
+    ("day", "DATE", Family::Date, "date"),
+    ("moment", "DATETIME(6)", Family::DateTime, "datetime(6)"),
+    ("stamp", "TIMESTAMP(3) NULL", Family::Timestamp, "timestamp(3)"),
+    ("text", "VARCHAR(40) CHARACTER SET utf8mb4", Family::Text, "varchar"),
+    ("latin", "CHAR(20) CHARACTER SET latin1", Family::Text, "char"),
+    ("choice", "ENUM('a','ö','long one')", Family::Text, "enum"),
+    ("natural", "INT UNSIGNED", Family::Integer, "int"),
+    ("price", "DECIMAL(9,2)", Family::Decimal, "decimal(9,2)"),
+    ("second", "DATETIME", Family::DateTime, "datetime"),
+    ("unknown", "DATETIME", Family::DateTime, ""),
 ];
 
 /// Values of each column, in its order, that are at an end of something, as SQL.
-const EXTREMES: [&[&str]; 16] = [
+const EXTREMES: [&[&str]; 20] = [
     &["NULL", "-128", "127", "0", "-1"],
     &["NULL", "0", "65535"],
     &["NULL", "-2147483648", "2147483647", "-1"],
@@ -66,6 +70,10 @@ const EXTREMES: [&[&str]; 16] = [
     &["NULL", "''", "'Ångström'", "'漢字 🎬'", "'trailing '", "'a\\0b'"],
     &["NULL", "''", "'caf\u{e9}'", "'x'"],
     &["NULL", "'a'", "'ö'", "'long one'"],
+    &["NULL", "0", "4294967295", "2147483648"],
+    &["NULL", "-9999999.99", "9999999.99", "0.01"],
+    &["NULL", "'1000-01-01 00:00:00'", "'9999-12-31 23:59:59'"],
+    &["NULL", "'1000-01-01 00:00:00'", "'9999-12-31 23:59:59'"],
 ];
 
 fn plan(seed: u64) -> DigestPlan {
@@ -78,13 +86,9 @@ fn whole_plan(seed: u64) -> DigestPlan {
 }
 
 fn columns() -> Vec<DigestColumn> {
-    let columns = COLUMNS.map(|(name, _, family, scale)| DigestColumn {
-        table: "odd".to_owned(),
-        name: name.to_owned(),
-        family,
-        scale,
-    });
-    columns.to_vec()
+    COLUMNS
+        .map(|(name, _, family, full_type)| DigestColumn::new("odd", name, family, full_type))
+        .to_vec()
 }
 
 /// The session of a run, as far as values depend on it.
@@ -172,9 +176,11 @@ fn both_sides_make_the_same_digest_of_any_rows() {
             format!(
                 "({key}, {}, {}, {whole}, {key}, {huge}, NULL, b'1', {amount} / 100, {amount} / 1000000, {amount}, \
                  DATE('0001-01-01' + INTERVAL {seconds} SECOND), '1970-01-01' + INTERVAL {seconds} DIV 10 SECOND, NULL, \
-                 '{text}', NULL, NULL)",
+                 '{text}', NULL, NULL, {}, {} / 100, '1970-01-01' + INTERVAL {seconds} SECOND, NULL)",
                 whole % 128,
                 huge % 65_536,
+                huge % 4_294_967_296,
+                amount % 1_000_000_000,
             )
         });
         sandbox.change(&[

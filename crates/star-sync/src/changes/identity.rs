@@ -10,7 +10,7 @@ use sea_orm::ConnectionTrait;
 
 use crate::changes::Context;
 use crate::error::{Error, Result};
-use crate::source::{Server, Source, check};
+use crate::source::{Server, Source, column_type};
 use crate::target::bookkeeping::source_record::{self, SourceRecord};
 use crate::target::bookkeeping::state::{self, States};
 use crate::target::bookkeeping::time;
@@ -33,7 +33,7 @@ fn record_of(server: &Server, columns: &SourceColumns) -> SourceRecord {
         // How many digits a number has makes no other source of it.
         columns: columns
             .iter()
-            .map(|(column, full_type)| (column.clone(), check::data_type(full_type).to_owned()))
+            .map(|(column, full_type)| (column.clone(), column_type::data_type(full_type).to_owned()))
             .collect(),
     }
 }

@@ -132,35 +132,25 @@ pub(super) struct FoundColumn {
     data_type: String,
     /// Of a number: all digits, and those behind the point.
     digits: Option<(i64, i64)>,
+    /// Of a time: digits of its seconds behind the point.
+    fraction_digits: Option<i64>,
     is_nullable: bool,
 }
 
 impl FoundColumn {
-    /// With the digits of a DECIMAL.
+    /// In lower case, with the digits of a DECIMAL and those of the seconds' fractions.
     fn full_type(&self) -> String {
-        match (self.data_type.to_ascii_lowercase().as_str(), self.digits) {
-            ("decimal", Some((precision, scale))) => format!("decimal({precision},{scale})"),
-            _ => self.data_type.clone(),
+        let data_type = self.data_type.to_ascii_lowercase();
+        match (data_type.as_str(), self.digits, self.fraction_digits) {
+            ("decimal", Some((precision, scale)), _) => format!("decimal({precision},{scale})"),
+            ("datetime" | "timestamp", _, Some(digits @ 1..)) => format!("{data_type}({digits})"),
+            _ => data_type,
         }
     }
 }
 
-/// The data type of a full type, as `information_schema` names it.
-pub(crate) fn data_type(full_type: &str) -> &str {
-    full_type.split('(').next().unwrap_or(full_type)
-}
-
-/// How many digits a DECIMAL has behind the point, by its full type.
-pub(crate) fn scale(full_type: &str) -> u32 {
-    let digits = full_type
-        .strip_prefix("decimal(")
-        .and_then(|rest| rest.strip_suffix(')'));
-    let scale = digits.and_then(|digits| digits.split_once(',')?.1.parse().ok());
-    scale.unwrap_or(0)
-}
-
-/// Table, column, data type, precision and scale of a number, and whether it may be NULL.
-type FoundRow = (String, String, String, Option<i64>, Option<i64>, String);
+/// Table, column, data type, precision and scale of a number, precision of a time, and whether it may be NULL.
+type FoundRow = (String, String, String, Option<i64>, Option<i64>, Option<i64>, String);
 
 /// Columns by table and name in lower case, as far as the account may see them. The server does not distinguish the
 /// case of letters in names of columns; in those of tables it may.
@@ -180,17 +170,19 @@ async fn read_columns(source: &Source) -> Result<FoundColumns> {
         .expr(column("DATA_TYPE").cast_as("CHAR"))
         .expr(column("NUMERIC_PRECISION").cast_as("SIGNED"))
         .expr(column("NUMERIC_SCALE").cast_as("SIGNED"))
+        .expr(column("DATETIME_PRECISION").cast_as("SIGNED"))
         .expr(column("IS_NULLABLE").cast_as("CHAR"))
         .from((Alias::new("information_schema"), Alias::new("COLUMNS")))
         .and_where(column("TABLE_SCHEMA").eq(&source.server.schema))
         .to_owned();
     let mut tables = FoundColumns::new();
     for row in source.reader().all(&select).await.source(doing)? {
-        let (table, column, data_type, precision, scale, nullable): FoundRow =
+        let (table, column, data_type, precision, scale, fraction_digits, nullable): FoundRow =
             row.try_get_many_by_index().source(doing)?;
         let found = FoundColumn {
             data_type,
             digits: precision.zip(scale),
+            fraction_digits,
             is_nullable: nullable.eq_ignore_ascii_case("yes"),
         };
         tables.entry(table).or_default().insert(column.to_lowercase(), found);
@@ -215,16 +207,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_decimal_is_remembered_with_its_digits() {
-        let found = |data_type: &str, digits| FoundColumn {
-            data_type: data_type.to_owned(),
-            digits,
-            is_nullable: false,
+    fn a_full_type_has_the_digits_that_change_its_values() {
+        let full_type = |data_type: &str, digits, fraction_digits| {
+            let found = FoundColumn {
+                data_type: data_type.to_owned(),
+                digits,
+                fraction_digits,
+                is_nullable: false,
+            };
+            found.full_type()
         };
-        assert_eq!(found("decimal", Some((5, 2))).full_type(), "decimal(5,2)");
-        assert_eq!(found("int", Some((10, 0))).full_type(), "int");
-        assert_eq!([scale("decimal(20,9)"), scale("decimal(5,0)"), scale("int")], [9, 0, 0]);
-        assert_eq!([data_type("decimal(20,9)"), data_type("int")], ["decimal", "int"]);
+        assert_eq!(full_type("decimal", Some((5, 2)), None), "decimal(5,2)");
+        assert_eq!(full_type("int", Some((10, 0)), None), "int");
+        assert_eq!(full_type("datetime", None, Some(6)), "datetime(6)");
+        assert_eq!(full_type("timestamp", None, Some(0)), "timestamp");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //! rows with the same digest are the same rows, but for a chance of one in some billions.
 //!
 //! Of a set of rows it is their number, and the sum of `row * weight` over them. `row` is the sum of `value * multiplier` over
-//! the columns, each value an integer of 31 bits, modulo a prime of 32; `weight` comes from the key, so that two rows that
-//! exchange a value are seen. Multipliers are drawn once for each target: no data is unlucky everywhere. All of it is
+//! the columns, each value an integer of at most 32 bits, modulo a prime of 32; `weight` comes from the key, so that two rows
+//! that exchange a value are seen. Multipliers are drawn once for each target: no data is unlucky everywhere. All of it is
 //! integer arithmetic within 63 bits.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike, Utc};
@@ -16,14 +16,15 @@ use crate::declare::digest::Digest;
 use crate::declare::scope::Scope;
 use crate::declare::source_rows::{SourceRow, SourceRows};
 use crate::declare::source_table::Family;
+use crate::source::column_type;
 
-/// Values are taken modulo this: the largest prime of 31 bits.
+/// Values that can have more than 32 bits are taken modulo this: the largest prime of 31 bits.
 const VALUES: i64 = 2_147_483_647;
 /// Sums of a row are taken modulo this: the largest prime of 32 bits.
 const ROWS: i64 = 4_294_967_291;
 /// Keys are taken modulo this: the largest prime of 16 bits.
 const WEIGHTS: i64 = 65_521;
-/// Columns whose products are added up before a modulo: `16 * 2^31 * 2^27 < 2^63`.
+/// Columns whose products are added up before a modulo: `16 * (2^32 - 1) * (2^27 - 1) < 2^63`.
 const COLUMNS_A_SUM: usize = 16;
 const MULTIPLIER_BITS: u32 = 27;
 /// What stands for NULL.
@@ -32,11 +33,14 @@ const NULL: i64 = 1_923_174_077;
 /// A column that is part of a digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DigestColumn {
-    pub table: String,
-    pub name: String,
-    pub family: Family,
+    pub(crate) table: String,
+    pub(crate) name: String,
+    family: Family,
     /// Digits behind the point of a DECIMAL.
-    pub scale: u32,
+    scale: u32,
+    /// Whether each value is an integer of at most 32 bits, as it is or in units of the last digit.
+    is_narrow: bool,
+    has_fractions_of_seconds: bool,
 }
 
 /// How the rows of one source table are digested, and of those that it joins.
@@ -272,37 +276,56 @@ impl DigestPlan {
 }
 
 impl DigestColumn {
+    /// A column whose full type the source gives, as `decimal(5,2)` or `datetime(6)`. One that is not known digests like the
+    /// widest of its family.
+    pub fn new(table: &str, name: &str, family: Family, full_type: &str) -> Self {
+        Self {
+            table: table.to_owned(),
+            name: name.to_owned(),
+            family,
+            scale: column_type::scale(full_type),
+            is_narrow: column_type::is_narrow(full_type),
+            has_fractions_of_seconds: column_type::has_fractions_of_seconds(full_type),
+        }
+    }
+
     fn cell(&self) -> Expr {
         Expr::col((Alias::new(&self.table), Alias::new(&self.name)))
     }
 
-    /// Its value as an integer below `VALUES`.
+    /// Its value as an integer of at most 32 bits.
     fn value(&self) -> Expr {
         let cell = self.cell();
-        let integer = match self.family {
-            Family::Integer | Family::Unsupported => cell,
-            Family::Decimal => cell.mul(Expr::cust(format!("1{}", "0".repeat(self.scale as usize)))),
+        let value = match self.family {
+            Family::Integer | Family::Unsupported => self.number(cell),
+            Family::Decimal => {
+                let unit = format!("1{}", "0".repeat(self.scale as usize));
+                self.number(cell.mul(Expr::cust(unit)))
+            }
+            // Days are few.
             Family::Date => Func::cust("TO_DAYS").arg(cell).into(),
             Family::DateTime | Family::Timestamp => {
                 let seconds: Expr = Func::cust("TO_SECONDS").arg(cell.clone()).into();
-                seconds.mul(1_000_000).add(Func::cust("MICROSECOND").arg(cell))
+                let time = if self.has_fractions_of_seconds {
+                    seconds.mul(1_000_000).add(Func::cust("MICROSECOND").arg(cell))
+                } else {
+                    seconds
+                };
+                modulo(time, VALUES)
             }
             Family::Text => {
                 // As the driver receives it.
-                Func::cust("CRC32")
-                    .arg(cell.cast_as("CHAR CHARACTER SET utf8mb4"))
-                    .into()
-            }
-        };
-        let value = match self.family {
-            // Neither is unsigned, and days are few.
-            Family::Date => integer,
-            Family::DateTime | Family::Timestamp => modulo(integer, VALUES),
-            Family::Integer | Family::Decimal | Family::Text | Family::Unsupported => {
-                modulo(integer, VALUES).cast_as("SIGNED")
+                let text = cell.cast_as("CHAR CHARACTER SET utf8mb4");
+                modulo(Func::cust("CRC32").arg(text).into(), VALUES).cast_as("SIGNED")
             }
         };
         value.if_null(NULL)
+    }
+
+    fn number(&self, number: Expr) -> Expr {
+        let number = if self.is_narrow { number } else { modulo(number, VALUES) };
+        // It may be unsigned.
+        number.cast_as("SIGNED")
     }
 }
 
@@ -315,16 +338,18 @@ fn modulo(number: Expr, modulus: i64) -> Expr {
     Func::cust("MOD").args([number, modulus.into()]).into()
 }
 
-/// A cell's value as an integer below `VALUES`, with the sign of the cell, as SQL has it.
+/// A cell's value as an integer of at most 32 bits, with the sign of the cell, as SQL has it.
 fn value(cell: &Cell, column: &DigestColumn) -> i64 {
     match (cell, column.family) {
-        (Cell::Integer(number), Family::Decimal) => decimal(Decimal::from(*number), column.scale),
+        (Cell::Integer(number), Family::Decimal) => decimal(Decimal::from(*number), column),
+        (Cell::Integer(number), _) if column.is_narrow => *number,
         (Cell::Integer(number), _) => number % VALUES,
-        (Cell::Huge(number), Family::Decimal) => decimal(Decimal::from(*number), column.scale),
+        (Cell::Huge(number), Family::Decimal) => decimal(Decimal::from(*number), column),
         (Cell::Huge(number), _) => (number % VALUES.cast_unsigned()).cast_signed(),
-        (Cell::Decimal(number), _) => decimal(*number, column.scale),
-        (Cell::Time(time), Family::Date) => days(time.date()) % VALUES,
-        (Cell::Time(time), _) => microseconds(*time) % VALUES,
+        (Cell::Decimal(number), _) => decimal(*number, column),
+        (Cell::Time(time), Family::Date) => days(time.date()),
+        (Cell::Time(time), _) if column.has_fractions_of_seconds => microseconds(*time) % VALUES,
+        (Cell::Time(time), _) => seconds(*time) % VALUES,
         (Cell::Text(text), _) => i64::from(crc32fast::hash(text.as_bytes())) % VALUES,
         // What cannot be read is a zero date, or differs from what the server makes of it: then the rows are read.
         (Cell::Null | Cell::Unreadable, _) => NULL,
@@ -336,14 +361,24 @@ fn days(day: NaiveDate) -> i64 {
     i64::from(day.num_days_from_ce()) + 365
 }
 
-fn microseconds(time: NaiveDateTime) -> i64 {
-    let seconds = days(time.date()) * 86_400 + i64::from(time.num_seconds_from_midnight());
-    seconds * 1_000_000 + i64::from(time.nanosecond() / 1_000)
+/// MySQL's TO_SECONDS.
+fn seconds(time: NaiveDateTime) -> i64 {
+    days(time.date()) * 86_400 + i64::from(time.num_seconds_from_midnight())
 }
 
-fn decimal(mut number: Decimal, scale: u32) -> i64 {
-    number.rescale(scale);
-    i64::try_from(number.mantissa() % i128::from(VALUES)).unwrap_or(NULL)
+fn microseconds(time: NaiveDateTime) -> i64 {
+    seconds(time) * 1_000_000 + i64::from(time.nanosecond() / 1_000)
+}
+
+fn decimal(mut number: Decimal, column: &DigestColumn) -> i64 {
+    number.rescale(column.scale);
+    let units = number.mantissa();
+    let value = if column.is_narrow {
+        units
+    } else {
+        units % i128::from(VALUES)
+    };
+    i64::try_from(value).unwrap_or(NULL)
 }
 
 /// The next multiplier of a sequence (SplitMix64): odd, and large enough to fill the modulus.
@@ -363,33 +398,35 @@ mod tests {
 
     use super::*;
 
-    fn column(name: &str, family: Family, scale: u32) -> DigestColumn {
-        DigestColumn {
-            table: "t".to_owned(),
-            name: name.to_owned(),
-            family,
-            scale,
-        }
+    fn column(name: &str, family: Family, full_type: &str) -> DigestColumn {
+        DigestColumn::new("t", name, family, full_type)
     }
 
     #[test]
     fn a_table_with_a_type_that_has_no_digest_or_without_an_integer_key_has_none() {
-        let key = column("id", Family::Integer, 0);
-        assert!(DigestPlan::new(vec![key.clone(), column("x", Family::Unsupported, 0)], 1).is_none());
-        assert!(DigestPlan::new(vec![column("code", Family::Text, 0)], 1).is_none());
+        let key = column("id", Family::Integer, "bigint");
+        assert!(DigestPlan::new(vec![key.clone(), column("x", Family::Unsupported, "blob")], 1).is_none());
+        assert!(DigestPlan::new(vec![column("code", Family::Text, "char")], 1).is_none());
         assert!(DigestPlan::new(vec![], 1).is_none());
         assert!(DigestPlan::new(vec![key], 1).is_some());
     }
 
     #[test]
     fn the_server_is_asked_in_integers() {
-        let columns = vec![column("id", Family::Integer, 0), column("amount", Family::Decimal, 2)];
+        let columns = vec![
+            column("id", Family::Integer, "bigint"),
+            column("place", Family::Integer, "smallint"),
+            column("amount", Family::Decimal, "decimal(5,2)"),
+            column("made", Family::DateTime, "datetime"),
+        ];
         let mut plan = DigestPlan::new(columns, 7).unwrap();
-        plan.multipliers = vec![3, 5];
+        plan.multipliers = vec![3, 5, 7, 9];
         assert_eq!(
             plan.select_digest(0).to_string(MysqlQueryBuilder),
             "SELECT 0, COUNT(*), CAST(IFNULL(SUM(MOD((IFNULL(CAST(MOD(`t`.`id`, 2147483647) AS SIGNED), 1923174077) * 3) \
-             + (IFNULL(CAST(MOD(`t`.`amount` * (100), 2147483647) AS SIGNED), 1923174077) * 5), 4294967291) * \
+             + (IFNULL(CAST(`t`.`place` AS SIGNED), 1923174077) * 5) \
+             + (IFNULL(CAST((`t`.`amount` * (100)) AS SIGNED), 1923174077) * 7) \
+             + (IFNULL(MOD(TO_SECONDS(`t`.`made`), 2147483647), 1923174077) * 9), 4294967291) * \
              (CAST(MOD(`t`.`id`, 65521) AS SIGNED) + 65521)), 0) AS CHAR), MAX(NULL) FROM `t`"
         );
     }
@@ -404,7 +441,7 @@ mod tests {
             .unwrap()
             .and_hms_opt(13, 43, 32)
             .unwrap();
-        assert_eq!(microseconds(time) / 1_000_000, 63_426_721_412);
+        assert_eq!(seconds(time), 63_426_721_412);
     }
 
     #[test]

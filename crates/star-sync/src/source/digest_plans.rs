@@ -4,14 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sea_orm::sea_query::Expr;
-
 use crate::declare::lookup::Lookup;
 use crate::declare::source_record::SelectedColumn;
 use crate::declare::source_table::{SourceColumn, SourceTable};
 use crate::declare::star::Star;
 use crate::declare::table::Table;
-use crate::source::check;
 use crate::source::digest::{DigestColumn, DigestPlan};
 
 /// What plans are made with.
@@ -31,11 +28,17 @@ impl Digesting {
         self.plan(table, table.selected.iter().filter(own))
     }
 
-    /// Digests all that a page of a table brings: what its select reads, of joined tables too, and `more` behind it.
+    /// Digests all that a page of a table brings: what its select reads, of joined tables too, and `more` behind it. With it
+    /// comes the time of the newest change.
     pub(crate) fn page(&self, table: &Table, more: &[SelectedColumn]) -> Option<DigestPlan> {
         table.page_key?;
         let plan = self.plan(table, table.selected.iter().chain(more))?;
-        Some(plan.joins(table.joins.clone()))
+        let plan = plan.joins(table.joins.clone());
+        let source = self.star.source(table.source_table);
+        Some(match source {
+            Some(source) => plan.changed_at(source.change_time()),
+            None => plan,
+        })
     }
 
     /// Digests all columns of a source table that are read.
@@ -59,23 +62,17 @@ impl Digesting {
 
     fn plan<'b>(&self, table: &Table, columns: impl Iterator<Item = &'b SelectedColumn>) -> Option<DigestPlan> {
         let columns = columns.map(|column| self.column(column)).collect();
-        let source = self.star.source(table.source_table);
-        let change_time = source.map_or_else(|| Expr::val(None::<String>), SourceTable::change_time);
         let plan = match table.page_key {
             Some(_) => DigestPlan::new(columns, self.seed)?,
             None => DigestPlan::of_whole_table(columns, self.seed)?,
         };
-        Some(plan.only(table.source_rows()).changed_at(change_time))
+        Some(plan.only(table.source_rows()))
     }
 
     fn column(&self, column: &SelectedColumn) -> DigestColumn {
         let name = format!("{}.{}", column.table, column.name);
-        DigestColumn {
-            table: column.table.clone(),
-            name: column.name.to_owned(),
-            family: column.family,
-            scale: self.types.get(&name).map_or(0, |full_type| check::scale(full_type)),
-        }
+        let full_type = self.types.get(&name).map_or("", String::as_str);
+        DigestColumn::new(&column.table, column.name, column.family, full_type)
     }
 
     /// Digests what lookups of one table are filled with. Nothing if its key is a text.

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod check;
+pub(crate) mod column_type;
 pub mod connect;
 pub mod digest;
 pub(crate) mod digest_plans;
