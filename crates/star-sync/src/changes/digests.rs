@@ -15,7 +15,7 @@ use crate::target::bookkeeping::source_record;
 
 /// Ranges that one statement digests: so long that the way to a far server does not count, so short that a run can end
 /// between two of them.
-pub(super) const RANGES_A_STATEMENT: usize = 16;
+const RANGES_A_STATEMENT: usize = 16;
 
 /// What digests are planned with, once a load has begun.
 pub(crate) async fn digesting(

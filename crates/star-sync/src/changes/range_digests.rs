@@ -15,6 +15,9 @@ use crate::target::bookkeeping::verification::VerificationRange;
 /// What is kept free of the budget for each range that differs, to compare it in the same run: about what a page takes.
 const TIME_A_RANGE: Duration = Duration::from_millis(50);
 
+/// So few that a statement, which is not cut off when the time is over, stays well below the budget of a short run.
+const RANGES_A_PART: usize = 4;
+
 /// When a run began to verify, and how long it may.
 #[derive(Clone, Copy)]
 pub(super) struct Time {
@@ -67,7 +70,7 @@ impl Parts {
         let near = candidates.partition_point(|candidate| candidate.is_near_changes);
         let others = candidates.split_off(near);
         for (parts, candidates) in [(&mut self.near_changes, candidates), (&mut self.others, others)] {
-            let of_table = candidates.chunks(digests::RANGES_A_STATEMENT).map(|candidates| Part {
+            let of_table = candidates.chunks(RANGES_A_PART).map(|candidates| Part {
                 table,
                 candidates: candidates.to_vec(),
             });
