@@ -1,10 +1,11 @@
-# An apt of its own for the install scripts: own lists, own cache, and a package status that knows of nothing
-# installed. It fetches packages without rights and leaves the system as it is. Sourced, after `set -euo pipefail`.
+# Functions for the install scripts: download packages with apt-get without root, with package lists, cache and status
+# of their own, and unpack them into a folder. The system is not changed. To be sourced after `set -euo pipefail`.
 
 say() { echo "${0##*/}: $*" >&2; }
 fail() { say "$@"; exit 1; }
 
-# own_apt_begin DEBIAN_SUITE WHAT: sets up $own_apt and fetches the lists. On Ubuntu the suites are its own ones.
+# own_apt_begin DEBIAN_SUITE WHAT: prepares a temporary folder and downloads the package lists. On Ubuntu, DEBIAN_SUITE is
+# ignored, and the configured suites are used. WHAT is for error messages.
 own_apt_begin() {
   local suite=$1 what=$2 distribution keyring mirror
   command -v apt-get >/dev/null && command -v dpkg >/dev/null || fail "this is neither Debian nor Ubuntu; install $what yourself"
@@ -34,12 +35,12 @@ own_apt_begin() {
   own_apt update || fail "the lists of packages could not be fetched"
 }
 
-# own_apt ARGUMENT...: runs apt-get; says its last words if it fails.
+# own_apt ARGUMENT...: runs apt-get; prints the last lines of its output if it fails.
 own_apt() {
   apt-get "${own_apt_options[@]}" "$@" >"$own_apt_folder/log" 2>&1 || { tail -5 "$own_apt_folder/log" >&2; return 1; }
 }
 
-# own_apt_unpack FOLDER: unpacks what was fetched.
+# own_apt_unpack FOLDER: unpacks the downloaded packages.
 own_apt_unpack() {
   local archive
   mkdir -p "$1"

@@ -1,16 +1,18 @@
-# What scripts/demo and scripts/test need, and how it is installed. Sourced by them, after `set -euo pipefail`.
+# Functions that check and install what scripts/demo, scripts/test and others need. To be sourced after `set -euo
+# pipefail`.
 #
-# Debian and Ubuntu packages are installed with apt-get, as root or through sudo; a MySQL is unpacked beside the
-# system (scripts/install-mysql). Everything is said before it is done, and what is there already is left alone.
+# Packages of Debian and Ubuntu are installed with apt-get, as root or through sudo; MySQL is unpacked into the user's
+# cache folder (scripts/install-mysql). Each installation is announced before it starts. What is installed already is
+# not changed.
 
 say() { echo "${0##*/}: $*" >&2; }
 fail() { say "$@"; exit 1; }
 
-# The Rust that Cargo.toml asks for.
+# Checks that Rust is installed, in the version that Cargo.toml requires.
 require_rust() {
   local needed found
   needed=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml | head -1)
-  # Where rustup puts it, for a shell that was opened before.
+  # A shell that was opened before rustup was installed does not have its folder on the PATH.
   if ! command -v cargo >/dev/null && [ -r "${HOME:-}/.cargo/env" ]; then . "$HOME/.cargo/env"; fi
   command -v cargo >/dev/null || fail "Rust is missing: install $needed or newer from https://rustup.rs"
   found=$(rustc --version | cut -d' ' -f2)
@@ -18,7 +20,7 @@ require_rust() {
     fail "Rust $found is too old: install $needed or newer from https://rustup.rs, or run \`rustup update\`"
 }
 
-# Installs Debian packages, or says what to install where that cannot be done from here.
+# install_packages WHAT PACKAGE...: installs Debian packages, or prints what to install if that is not possible.
 install_packages() {
   local why=$1 root=()
   shift
@@ -35,7 +37,7 @@ install_packages() {
     root=(sudo)
   fi
   say "$why is missing; installing with ${root[*]:+${root[*]} }apt-get: $*"
-  # Another apt may be at work, as on a machine that has just been started.
+  # Another apt may be running, for example on a machine that has just been started.
   local wait=(-o DPkg::Lock::Timeout=600)
   if ! "${root[@]}" apt-get "${wait[@]}" update -q >&2 ||
     ! "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "${wait[@]}" install -q --yes --no-install-recommends "$@" >&2; then
@@ -44,12 +46,12 @@ install_packages() {
   fi
 }
 
-# The C compiler that SQLite is built with, and the linker.
+# Installs the C compiler, for SQLite, and the linker.
 require_compiler() {
   command -v cc >/dev/null || install_packages "a C compiler" gcc libc6-dev || exit 1
 }
 
-# Prints the folder of Prometheus, promtool and node_exporter, installing them if need be.
+# Prints the folder of Prometheus, promtool and node_exporter; installs them if they are missing.
 prometheus_folder() {
   local found
   found=$(on_path promtool)

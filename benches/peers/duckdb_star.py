@@ -1,10 +1,10 @@
-"""The same star by DuckDB: what a user would pick instead. Run by `scripts/bench peer`.
+"""Loads the same star with DuckDB, for a comparison of load times. `scripts/bench peer` runs it.
 
     duckdb_star.py SOCKET USER SCHEMA TARGET      (the password in MYSQL_PWD)
 
-Its MySQL and SQLite extensions come as Python packages. Into a file with the tables and without the secondary indexes
-it loads dimensions, bridges and facts with joins of its own, and then has SQLite create the indexes. It compares
-nothing and keeps no markers.
+DuckDB's extensions for MySQL and SQLite are installed as Python packages. The script creates the tables in TARGET, loads
+dimensions, bridges and facts with SQL joins, and then creates the indexes. It does not reconcile totals and stores no
+watermarks.
 """
 
 import glob

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# The account that sakila-sync reads with: it may read the schema and see open transactions, and nothing else. Sourced
-# by the image's entrypoint when the data folder is made; it must not be executable, or it would not be sourced.
+# Creates the account that sakila-sync reads with: it may read the schema and list in-flight transactions. The entrypoint of the
+# image sources this file when it creates the data folder. The file must not be executable: the entrypoint would run it
+# in another process, where docker_process_sql does not exist.
 reader_password=$(</run/secrets/reader_password)
 reader_password=${reader_password//\\/\\\\}
 reader_password=${reader_password//\'/\\\'}
