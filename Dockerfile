@@ -1,11 +1,12 @@
-# Where the program comes from: it is built here, or, with --build-arg PROGRAM=prebuilt, the one that scripts/release made.
+# The image of sakila-sync. By default the program is built here; --build-arg PROGRAM=prebuilt copies the one that
+# scripts/release has built.
 ARG PROGRAM=build
 
 FROM rust:1.95.0-slim-bookworm AS build
 WORKDIR /build
 ARG SAKILA_SYNC_BUILD_VERSION
 COPY . .
-# The cached target folder is gone after this step, so what is wanted of it is copied out within it.
+# The cached target folder exists only during this step, so the step copies the program out of it.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
     cargo build --release --locked --features lake --bin sakila-sync \
@@ -17,14 +18,14 @@ COPY target/package/image /out
 
 FROM ${PROGRAM} AS program
 
-# glibc and libgcc of the same Debian that it was built on, no shell.
+# Contains glibc and libgcc of the Debian version that the program was built on, and no shell.
 FROM gcr.io/distroless/cc-debian12:nonroot
 LABEL org.opencontainers.image.title="sakila-sync" \
       org.opencontainers.image.description="Keeps a SQLite star schema in step with a MySQL Sakila" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=program /out/sakila-sync /usr/local/bin/sakila-sync
 COPY --from=program --chown=65532:65532 /out/data /data
-# SQLite sorts large indexes in files: beside the database, not in a /tmp that may be memory.
+# SQLite sorts large indexes in temporary files. They are on the data volume, because /tmp may be in memory.
 ENV SAKILA_SYNC_TARGET=/data/analytics.db \
     SQLITE_TMPDIR=/data
 USER 65532:65532
