@@ -8,12 +8,14 @@
 //! | `page` | the status of the sync, as a page for a browser |
 //! | `output` | the only way to stdout and stderr: text or JSON |
 //! | `hint` | what the reader can do about an error |
-//! | `cli`, `config`, `help`, `threads`, `files` | the command line, settings, what help shows, how many threads and open files there may be |
+//! | `cli`, `config`, `help` | the command line, settings, what help shows |
+//! | `allocator`, `threads`, `files` | memory, threads and open files of the process |
 //!
 //! Imports go downwards in this list, and from there to the engine, `star_sync`; the value itself may be read by all. Texts
 //! name the program, its variables and its source by placeholders, which are filled where they are shown: see
 //! [`Program::fill`].
 
+mod allocator;
 pub mod cli;
 mod commands;
 pub mod config;

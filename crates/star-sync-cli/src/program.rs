@@ -13,6 +13,7 @@ use star_sync::declare::star::Star;
 use star_sync::declare::table::Kind;
 use tokio::runtime::Runtime;
 
+use crate::allocator;
 use crate::cli::{Cli, Command, Global};
 use crate::commands::{self, Session, Task};
 use crate::config::{self, environment};
@@ -148,6 +149,7 @@ impl Program {
 
     /// Parses, configures, runs, and says how it ended.
     pub fn run(self) -> ExitCode {
+        allocator::share_one_arena();
         let program: &'static Self = Box::leak(Box::new(self));
         let _failpoints = fail::has_failpoints().then(fail::FailScenario::setup);
         // Before any thread is there: it sets environment variables.
