@@ -132,7 +132,7 @@ fn print(cell: &Measured) {
         found.flatten().sum::<f64>()
     };
     let share = |name: &str| {
-        let (working, waiting) = (stage(name, "working"), stage(name, "waiting"));
+        let (working, waiting) = (stage(name, "busy_seconds"), stage(name, "waiting_seconds"));
         working / (working + waiting) * 100.0
     };
     println!(
@@ -147,8 +147,8 @@ fn print(cell: &Measured) {
         share("reader"),
         share("transform"),
         share("writer"),
-        stage("index", "working"),
-        stage("closing", "working"),
+        stage("index", "busy_seconds"),
+        stage("catch_up", "busy_seconds"),
         cell.floors.read,
         cell.floors.write,
         cell.floors.index,

@@ -84,7 +84,7 @@ struct Report {
     /// The commands, as they would be typed.
     steps: Vec<String>,
     /// The SQLite file.
-    file: PathBuf,
+    target: PathBuf,
     /// The source's URL, where the server stays.
     source: Option<String>,
 }
@@ -173,7 +173,7 @@ async fn tour(session: &Session, arguments: &Arguments) -> Result<PrivateServer>
     let report = Report {
         server: product,
         steps: std::mem::take(&mut tour.steps),
-        file: kept,
+        target: kept,
         source: arguments.serve.then(|| reader.clone()),
     };
     if session.output.json {

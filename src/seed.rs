@@ -212,7 +212,7 @@ async fn mutate(session: &Session, every: Option<Duration>) -> Result<u8> {
 fn print_day(session: &Session, day: &BusinessDay, is_only_one: bool) -> Result<bool> {
     let mut text = format!("business day {}, {}\n", day.number, day.date);
     for change in &day.changes {
-        let _ = writeln!(text, "  {:>6}  {}", grouped(change.rows), change.what);
+        let _ = writeln!(text, "  {:>6}  {}", grouped(change.rows), change.kind);
     }
     if is_only_one {
         text.push_str(&next::line(session.program.name(), Some(next::INCREMENTAL)));

@@ -131,7 +131,7 @@ async fn change_table(pool: &MySqlPool, changed: &ChangedTable, which: Which, ro
 
 /// Creates the indexes that `init` has advised. Returns the statements that drop them.
 pub async fn take_advice(pool: &MySqlPool, init: &Value) -> Vec<String> {
-    let advice = init["advice"].as_array().into_iter().flatten();
+    let advice = init["missing_indexes"].as_array().into_iter().flatten();
     let mut drops = Vec::new();
     for create in advice.filter_map(|advice| advice["statement"].as_str()) {
         execute(pool, create).await;

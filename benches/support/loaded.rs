@@ -54,7 +54,7 @@ impl Loaded {
     pub async fn catch_up(&self) {
         changes::settle(&self.source.pool).await;
         let run = self.incremental(&["--verify-budget", "3600"]).await;
-        assert_eq!(run.result["verification"]["backlog"], 0);
+        assert_eq!(run.result["verification"]["backlog_ranges"], 0);
     }
 
     /// A validation that says that both sides are equal, and of how many rows.

@@ -141,7 +141,7 @@ fn validate_confirms_consistency_and_finds_a_planted_difference() {
     sandbox.run(&["validate", "--all"]).ends_with_code(1);
     let result = sandbox.json(&["validate", "--from", day, "--to", day]);
     assert_eq!(result["verdict"]["code"], "MISMATCH");
-    let days = result["days"].as_array().unwrap();
+    let days = result["differing_days"].as_array().unwrap();
     assert_eq!(days.len(), 1, "{days:?}");
     assert_eq!(days[0]["table"], "fact_payment");
     assert_eq!(days[0]["measure"], "cents");

@@ -57,8 +57,8 @@ fn few_changes_on_days_of_many_rows_are_compared_by_themselves_and_a_wrong_one_i
     let payments = "payment_id % 100 = 0";
     sandbox.change(&[&format!("UPDATE payment SET amount = amount + 0.01 WHERE {payments}")]);
     let report = sandbox.json(&INCREMENTAL);
-    assert_eq!(report["status"], "differences");
-    let by_store: Vec<&Value> = report["comparisons"]
+    assert_eq!(report["status"], "mismatch");
+    let by_store: Vec<&Value> = report["reconciliation"]
         .as_array()
         .unwrap()
         .iter()

@@ -61,7 +61,7 @@ fn a_deep_validation_names_every_difference_by_key_and_column() {
         ],
         [1, 1, 1, 0]
     );
-    assert_eq!(payment["first"].as_array().unwrap().len(), 1);
+    assert_eq!(payment["examples"].as_array().unwrap().len(), 1);
     assert_eq!(
         payment["compared"].to_string(),
         sandbox.source_figure("SELECT COUNT(*) FROM payment")
@@ -159,7 +159,7 @@ fn a_full_load_of_one_table_writes_what_differs_in_it_and_in_what_refers_to_it()
     let report = sandbox.json(&["full-load", "--table", "dim_customer"]);
     let compared = report["tables"].as_array().unwrap().iter();
     let compared: Vec<&Value> = compared
-        .filter(|table| table["compared"] != 0)
+        .filter(|table| table["verified"] != 0)
         .map(|table| &table["table"])
         .collect();
     assert_eq!(compared, ["dim_customer", "fact_rental", "fact_payment"]);
@@ -217,7 +217,7 @@ fn a_dry_run_foretells_what_a_run_does_and_writes_nothing() {
         [0, 1, 1]
     );
     assert_eq!(table(&foretold["tables"], "dim_actor")["inserted"], 1);
-    let moved: i64 = foretold["moves"]
+    let moved: i64 = foretold["totals_changed"]
         .as_array()
         .unwrap()
         .iter()
@@ -276,7 +276,7 @@ fn amounts_are_compared_to_the_last_bit() {
     let report = sandbox.json(&["validate", "--deep", "--all", "--limit", "10"]);
     let payment = table(&report["deep"], "fact_payment");
     assert_eq!(payment["different"], others.len());
-    for (first, payment) in payment["first"].as_array().unwrap().iter().zip(11..) {
+    for (first, payment) in payment["examples"].as_array().unwrap().iter().zip(11..) {
         assert_eq!(first["key"], payment);
         assert_eq!(first["columns"][0]["column"], "amount");
     }
@@ -310,7 +310,7 @@ fn a_calendar_that_another_program_has_changed_is_told_and_corrected() {
         if mend == ["repair"] {
             let dry = sandbox.json(&["repair", "--dry-run"]);
             assert_eq!(
-                (&dry["days_corrected"], &dry["verdict"]["code"]),
+                (&dry["calendar_days_corrected"], &dry["verdict"]["code"]),
                 (&3.into(), &"WOULD_CHANGE".into())
             );
         }

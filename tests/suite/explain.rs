@@ -12,7 +12,7 @@ fn at_rest() -> Sandbox {
 
 /// The source tables that are named, in order.
 fn tables(explanation: &serde_json::Value) -> Vec<&str> {
-    let rows = explanation["source"].as_array().unwrap();
+    let rows = explanation["source_rows"].as_array().unwrap();
     rows.iter().map(|row| row["table"].as_str().unwrap()).collect()
 }
 
@@ -26,10 +26,10 @@ fn a_row_that_is_right_is_shown_with_all_that_it_is_made_of() {
     for table in ["customer", "staff", "rental", "inventory", "film"] {
         assert!(behind.contains(&table), "no {table} in {behind:?}");
     }
-    assert_eq!(payment["run"]["command"], "full-load");
-    assert_eq!(payment["watermark_then"], payment["watermark"]);
+    assert_eq!(payment["written_by"]["command"], "full-load");
+    assert_eq!(payment["watermark_after_run"], payment["watermark"]);
     assert_eq!(
-        payment["star"]["fact_payment_key"].as_str().unwrap(),
+        payment["target_row"]["fact_payment_key"].as_str().unwrap(),
         sandbox.figure("SELECT fact_payment_key FROM fact_payment WHERE payment_id = 10")
     );
     let customer = sandbox.json(&["explain", "dim_customer", "10"]);

@@ -39,7 +39,7 @@ fn is_asked_about(sandbox: &Sandbox, words: &str) {
     let compared = sandbox.json(&["validate", "--all", "--deep", "--accept-source"]);
     assert_eq!(compared["verdict"]["mismatches"], 0, "{compared}");
     assert!(
-        compared["source_changed"][0].as_str().unwrap().contains(words),
+        compared["source_identity_changes"][0].as_str().unwrap().contains(words),
         "{compared}"
     );
     assert_eq!(sandbox.figure(all), before);

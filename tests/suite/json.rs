@@ -6,27 +6,26 @@ use serde_json::{Value, json};
 use crate::harness::Sandbox;
 
 /// Fields whose values differ from run to run.
-const VARYING: [&str; 30] = [
+const VARYING: [&str; 29] = [
     "bytes",
     "bytes_received",
-    "file",
     "finished",
     "from",
     "lag_seconds",
     "last_success",
     "last_update",
     "watermark",
-    "watermark_then",
+    "watermark_after_run",
     "last_synced",
-    "oldest_backlog_seconds",
+    "backlog_age_seconds",
     "rows_scanned",
     "rows_per_second",
     "rows_verified",
     "rows_verified_by_digest",
     "schema",
     "seconds",
-    "waiting",
-    "working",
+    "waiting_seconds",
+    "busy_seconds",
     "server",
     "source_clock",
     "source_identity",

@@ -101,7 +101,7 @@ fn a_program_that_dies_anywhere_in_a_first_load_goes_on_where_it_was() {
         .map(|table| table["read"].as_u64().unwrap())
         .sum();
     assert_eq!(read, without_time(&sandbox), "all pages had been written: {report}");
-    assert_eq!(report["resumed"]["rows_read_again"], 0);
+    assert_eq!(report["resumed"]["rows_reread"], 0);
     sandbox.assert_star_equals_source();
     // When the rows are committed, all that is left to do is to tidy up.
     sandbox.change(&CHANGES);
@@ -161,10 +161,7 @@ fn a_load_that_goes_on_compares_what_it_had_written() {
                 .unwrap()
         })
         .sum();
-    assert!(
-        report["resumed"]["rows_read_again"].as_u64().unwrap() < kept,
-        "{report:#}"
-    );
+    assert!(report["resumed"]["rows_reread"].as_u64().unwrap() < kept, "{report:#}");
     // What was kept is compared, the rest is loaded; what looks up one of the changed rows is read once more.
     assert!(read >= all + without_time(&sandbox), "{report:#}");
     assert!(report["verdict"]["verified_rows"].as_u64().unwrap() > 0, "{report:#}");

@@ -10,7 +10,7 @@ fn init_can_make_all_of_its_checks_and_create_nothing() {
     let files = || fs::read_dir(sandbox.folder()).unwrap().count();
     let before = files();
     let checked = sandbox.json(&["init", "--check"]);
-    assert_eq!(checked["would"], "create");
+    assert_eq!(checked["planned_action"], "create");
     assert_eq!(checked["changed"], false);
     assert_eq!(files(), before, "nothing was created");
 
@@ -30,7 +30,7 @@ fn init_can_make_all_of_its_checks_and_create_nothing() {
 
     sandbox.load();
     let loaded = fs::read(sandbox.target()).unwrap();
-    assert_eq!(sandbox.json(&["init", "--check"])["would"], "nothing");
+    assert_eq!(sandbox.json(&["init", "--check"])["planned_action"], "nothing");
     assert!(fs::read(sandbox.target()).unwrap() == loaded, "the target is as it was");
     sandbox.lose_the_views();
     let run = sandbox.run(&["init", "--check"]).succeeds();

@@ -414,7 +414,7 @@ fn days_that_have_come_to_today_still_bring_rentals_back() {
         let run = sandbox.administer(&["seed", "mutate", "--json"]).succeeds();
         let result: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
         let mut changes = result["changes"].as_array().unwrap().iter();
-        let returns = changes.find(|change| change["what"] == "returned rentals").unwrap();
+        let returns = changes.find(|change| change["kind"] == "returned rentals").unwrap();
         returned = returns["rows"].as_u64().unwrap();
     }
     assert!(returned >= 5, "{returned}");

@@ -127,12 +127,12 @@ fn what_was_found_is_told_apart() {
     // Of the other range the digest says that it is as it was.
     let first_range = sandbox.figure("SELECT MIN(up_to) FROM sync_verification WHERE target_table = 'fact_payment'");
     assert_eq!(
-        payment["compared"].to_string(),
+        payment["verified"].to_string(),
         sandbox.source_figure(&format!(
             "SELECT COUNT(*) FROM payment WHERE payment_id <= {first_range}"
         ))
     );
-    assert_eq!(report["verification"]["backlog"], 0);
+    assert_eq!(report["verification"]["backlog_ranges"], 0);
 }
 
 /// Payments in small ranges, each of them verified by a run, with a digest.
@@ -152,10 +152,10 @@ fn verified_in_small_ranges() -> Sandbox {
 
 fn payments_compared(sandbox: &Sandbox) -> u64 {
     let report = sandbox.json(&["incremental"]);
-    assert_eq!(report["verification"]["backlog"], 0);
+    assert_eq!(report["verification"]["backlog_ranges"], 0);
     let tables = report["tables"].as_array().unwrap();
     let payment = tables.iter().find(|table| table["table"] == "fact_payment");
-    payment.unwrap()["compared"].as_u64().unwrap()
+    payment.unwrap()["verified"].as_u64().unwrap()
 }
 
 #[test]
@@ -208,8 +208,8 @@ fn a_budget_of_nothing_leaves_the_table_unproven_and_the_next_run_goes_on_there(
     sandbox.wait_until_at_rest();
     let report = sandbox.json(&["incremental", "--verify-budget", "0"]);
     // Two pages of 10,000 payments.
-    assert_eq!(report["verification"]["backlog"], 2);
-    let backlog = || sandbox.json(&["status"])["verification"]["backlog"].clone();
+    assert_eq!(report["verification"]["backlog_ranges"], 2);
+    let backlog = || sandbox.json(&["status"])["verification"]["backlog_ranges"].clone();
     assert_eq!(backlog(), 2);
     // The table is at rest by now; that it is unproven is remembered.
     sandbox.run(&["incremental"]).succeeds();
@@ -273,9 +273,9 @@ fn a_table_that_has_not_moved_is_not_read() {
     sandbox.run(&["incremental"]).succeeds();
     let report = sandbox.json(&["incremental"]);
     for table in report["tables"].as_array().unwrap() {
-        assert_eq!((&table["read"], &table["compared"]), (&0.into(), &0.into()), "{table}");
+        assert_eq!((&table["read"], &table["verified"]), (&0.into(), &0.into()), "{table}");
     }
-    assert_eq!(report["comparisons"].as_array().unwrap().len(), 0);
+    assert_eq!(report["reconciliation"].as_array().unwrap().len(), 0);
 }
 
 #[test]
@@ -335,7 +335,7 @@ fn verified() -> Sandbox {
 fn compared(sandbox: &Sandbox, arguments: &[&str]) -> u64 {
     let report = sandbox.json(arguments);
     let tables = report["tables"].as_array().unwrap().iter();
-    tables.map(|table| table["compared"].as_u64().unwrap()).sum()
+    tables.map(|table| table["verified"].as_u64().unwrap()).sum()
 }
 
 #[test]

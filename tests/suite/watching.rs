@@ -224,8 +224,8 @@ fn runs_that_change_nothing_leave_no_row_in_the_history_and_old_rows_go() {
         [&loaded[..], &[format!("{second} incremental done 1")]].concat()
     );
     let explained = sandbox.json(&["explain", "fact_payment", "1"]);
-    assert_eq!(explained["run"]["id"], second);
-    assert_ne!(explained["watermark_then"], serde_json::Value::Null);
+    assert_eq!(explained["written_by"]["id"], second);
+    assert_ne!(explained["watermark_after_run"], serde_json::Value::Null);
 
     // A quarantined row is a change, though no row of the star is written.
     sandbox.change(&[

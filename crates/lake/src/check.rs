@@ -28,7 +28,7 @@ pub struct Report {
     pub lake: String,
     pub tables: Vec<CheckedTable>,
     /// Figures that were compared.
-    pub figures: usize,
+    pub checks: usize,
     pub mismatches: usize,
 }
 
@@ -51,7 +51,7 @@ pub struct Mismatch {
     pub partition: i32,
     /// `rows`, or the column whose values add up to something else.
     pub figure: String,
-    pub star: Option<i64>,
+    pub target: Option<i64>,
     pub lake: Option<i64>,
 }
 
@@ -73,7 +73,7 @@ pub async fn run(star: &Star, readers: &DatabaseConnection, lake: &Lake) -> Resu
     let mut report = Report {
         lake: lake.name.clone(),
         tables: Vec::new(),
-        figures: 0,
+        checks: 0,
         mismatches: 0,
     };
     for layout in layout::tables(star, &[]) {
@@ -93,8 +93,8 @@ pub async fn run(star: &Star, readers: &DatabaseConnection, lake: &Lake) -> Resu
             .collect();
         let star = of_star(&transaction, &layout, &changed).await?;
         let published = of_lake(lake, &layout, &state, &changed).await?;
-        let mismatches = differences(&star, &published);
-        report.figures += star.len().max(published.len());
+        let mismatches = mismatches(&star, &published);
+        report.checks += star.len().max(published.len());
         report.mismatches += mismatches.len();
         report.tables.push(CheckedTable {
             table: layout.name,
@@ -112,13 +112,13 @@ pub async fn run(star: &Star, readers: &DatabaseConnection, lake: &Lake) -> Resu
     Ok(report)
 }
 
-fn differences(star: &Figures, lake: &Figures) -> Vec<Mismatch> {
+fn mismatches(star: &Figures, lake: &Figures) -> Vec<Mismatch> {
     let keys: BTreeSet<_> = star.keys().chain(lake.keys()).collect();
     let differing = keys.into_iter().filter(|key| star.get(key) != lake.get(key));
     let mismatch = |key: &(i32, String)| Mismatch {
         partition: key.0,
         figure: key.1.clone(),
-        star: star.get(key).copied(),
+        target: star.get(key).copied(),
         lake: lake.get(key).copied(),
     };
     differing.map(mismatch).collect()
@@ -241,9 +241,9 @@ mod tests {
         };
         let star = figures(&[(200_505, 7), (200_506, 8)]);
         let lake = figures(&[(200_505, 7), (200_507, 9)]);
-        let months: Vec<_> = differences(&star, &lake)
+        let months: Vec<_> = mismatches(&star, &lake)
             .into_iter()
-            .map(|mismatch| (mismatch.partition, mismatch.star, mismatch.lake))
+            .map(|mismatch| (mismatch.partition, mismatch.target, mismatch.lake))
             .collect();
         assert_eq!(months, [(200_506, Some(8), None), (200_507, None, Some(9))]);
     }

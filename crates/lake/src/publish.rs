@@ -160,8 +160,8 @@ async fn is_mismatch(target: &impl ConnectionTrait) -> Result<bool> {
     let runs = history::last_runs(target, RUNS).await?;
     let compared = runs
         .into_iter()
-        .find(|run| matches!(run.status, Status::Done | Status::Differences) && run.command != "init");
-    let Some(run) = compared.filter(|run| run.status == Status::Differences) else {
+        .find(|run| matches!(run.status, Status::Done | Status::Mismatch) && run.command != "init");
+    let Some(run) = compared.filter(|run| run.status == Status::Mismatch) else {
         return Ok(false);
     };
     // A run that found nothing to do leaves no row, but it succeeds.

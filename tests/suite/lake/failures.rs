@@ -171,7 +171,7 @@ fn two_targets_that_publish_to_one_lake_at_once_leave_the_star_of_one_of_them() 
 fn a_star_that_does_not_match_its_source_is_published_only_by_force() {
     let sandbox = Sandbox::loaded();
     sandbox.publish(&[]).succeeds();
-    sandbox.tamper("UPDATE sync_run SET status = 'differences', finished = '2999-01-01 00:00:00'");
+    sandbox.tamper("UPDATE sync_run SET status = 'mismatch', finished = '2999-01-01 00:00:00'");
     sandbox.publish(&[]).fails_with(3, "LAKE_MISMATCH");
     sandbox.publish(&["--force"]).succeeds();
 }

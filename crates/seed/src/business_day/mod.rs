@@ -26,7 +26,7 @@ pub struct BusinessDay {
 /// One thing that happened, and how many rows of the source it touched.
 #[derive(Debug, serde::Serialize)]
 pub struct Change {
-    pub what: &'static str,
+    pub kind: &'static str,
     pub rows: u64,
 }
 
@@ -95,7 +95,7 @@ impl<'a> Day<'a> {
     async fn pass(mut self) -> Done<Vec<Change>> {
         let some = 1 + self.rentals / 20;
         let mut changes = Vec::new();
-        let mut happened = |what, rows| changes.push(Change { what, rows });
+        let mut happened = |kind, rows| changes.push(Change { kind, rows });
         happened("new customers", self.new_customers(some).await?);
         happened("new films", self.new_films(1 + some / 10).await?);
         happened("returned rentals", self.returns().await?);

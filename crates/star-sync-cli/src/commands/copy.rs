@@ -23,7 +23,7 @@ struct Document<'a> {
 }
 
 pub(crate) async fn run(session: &Session, arguments: &Copy) -> Result<u8> {
-    let without = left_out(session.star(), &arguments.without)?;
+    let without = personal_columns(session.star(), &arguments.without)?;
     let target = target_path(&session.global)?;
     let request = Request {
         star: session.star(),
@@ -44,7 +44,7 @@ pub(crate) async fn run(session: &Session, arguments: &Copy) -> Result<u8> {
 
 /// Finds out, before anything is contacted, whether the settings can be followed.
 pub(crate) fn check(star: &Star, arguments: &CopyTo) -> Result<()> {
-    left_out(star, &arguments.without).map(drop)
+    personal_columns(star, &arguments.without).map(drop)
 }
 
 /// Makes the copy that is asked for after a run, if one is due.
@@ -70,7 +70,7 @@ pub(crate) async fn after_run(session: &Session, arguments: &CopyTo, is_mismatch
         target: &target,
         copy: path,
         mode: arguments.copy_mode,
-        without: &left_out(star, &arguments.without)?,
+        without: &personal_columns(star, &arguments.without)?,
     })
     .await?;
     info!(copy = %path.display(), bytes = report.bytes, "copied");
@@ -78,7 +78,7 @@ pub(crate) async fn after_run(session: &Session, arguments: &CopyTo, is_mismatch
 }
 
 /// The personal columns that are named.
-pub(crate) fn left_out(star: &Star, names: &[String]) -> Result<Vec<PersonalColumn>> {
+pub(crate) fn personal_columns(star: &Star, names: &[String]) -> Result<Vec<PersonalColumn>> {
     star.personal_columns_named(names).map_err(|unknown| {
         let declared = star.personal_columns();
         let columns: Vec<String> = declared.iter().map(ToString::to_string).collect();
@@ -103,9 +103,14 @@ fn text(report: &Report) -> String {
         human::mebibytes(report.bytes),
         report.mode
     );
-    if !report.without.is_empty() {
-        let columns: Vec<String> = report.without.iter().map(ToString::to_string).collect();
-        let _ = write!(text, "\nwithout {}: pseudonyms stand there", columns.join(", "));
+    if !report.pseudonymized.is_empty() {
+        let columns: Vec<String> = report.pseudonymized.iter().map(ToString::to_string).collect();
+        let _ = write!(
+            text,
+            "
+pseudonymized: {}",
+            columns.join(", ")
+        );
     }
     text
 }

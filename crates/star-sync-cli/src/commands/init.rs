@@ -12,7 +12,7 @@ use star_sync::source::{Source, check};
 use star_sync::target::bookkeeping::history::{self, Status};
 use star_sync::target::bookkeeping::{partition, state};
 use star_sync::target::sqlite::lock::Lock;
-use star_sync::target::{Creation, Target, WouldCreate, calendar, check_writable, open_to_read};
+use star_sync::target::{Creation, PlannedAction, Target, calendar, check_writable, open_to_read};
 
 use super::Session;
 use super::advice::{self, Advice};
@@ -35,16 +35,16 @@ struct Report {
     source_server: String,
     source_tables: usize,
     /// Whether the account may see open transactions, so that they limit watermarks.
-    sees_open_transactions: bool,
+    sees_in_flight_transactions: bool,
     calendar_first_year: Option<i32>,
     calendar_last_year: Option<i32>,
     /// Whether a full load has finished.
     loaded: bool,
     /// Indexes that the source lacks.
-    advice: Vec<Advice>,
+    missing_indexes: Vec<Advice>,
     /// With `--check`: what would be done to the target.
     #[serde(skip_serializing_if = "Option::is_none")]
-    would: Option<WouldCreate>,
+    planned_action: Option<PlannedAction>,
 }
 
 pub(crate) async fn run(session: &Session, arguments: &cli::Init) -> Result<u8> {
@@ -77,7 +77,7 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Init) -> Result<u8> 
         changed,
         years: known,
         loaded,
-        would,
+        planned_action,
     } = made?;
     let (open_work, advice) = asked?;
     let report = Report {
@@ -91,11 +91,11 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Init) -> Result<u8> 
         source_server: source.server.product(),
         source_tables: star.sources.len(),
         loaded,
-        sees_open_transactions: open_work != OpenWork::Hidden,
-        advice,
+        sees_in_flight_transactions: open_work != OpenWork::Hidden,
+        missing_indexes: advice,
         calendar_first_year: known.map(|(first, _)| first),
         calendar_last_year: known.map(|(_, last)| last),
-        would,
+        planned_action,
         target: path,
     };
     let text = text(&report, star);
@@ -126,7 +126,7 @@ struct Made {
     /// Whether a full load has finished.
     loaded: bool,
     /// With `--check`: what would have been done.
-    would: Option<WouldCreate>,
+    planned_action: Option<PlannedAction>,
 }
 
 impl Made {
@@ -138,7 +138,7 @@ impl Made {
             changed: false,
             years,
             loaded: false,
-            would: Some(would),
+            planned_action: Some(would),
         })
     }
 }
@@ -161,7 +161,7 @@ async fn make(star: &Star, path: &Path, years: Years, identity: &str) -> Result<
         changed,
         years,
         loaded,
-        would: None,
+        planned_action: None,
     })
 }
 
@@ -190,10 +190,10 @@ async fn fill(star: &Star, target: &Target, years: Years, identity: &str, creati
 
 fn text(report: &Report, star: &Star) -> String {
     let target = report.target.display();
-    let checked = report.would.map(|would| match would {
-        WouldCreate::Create => format!("checked only: init would create {target}"),
-        WouldCreate::Migrate => format!("checked only: init would migrate {target} and keep a backup"),
-        WouldCreate::Nothing => format!("checked only: {target} is up to date"),
+    let checked = report.planned_action.map(|would| match would {
+        PlannedAction::Create => format!("checked only: init would create {target}"),
+        PlannedAction::Migrate => format!("checked only: init would migrate {target} and keep a backup"),
+        PlannedAction::Nothing => format!("checked only: {target} is up to date"),
     });
     let done = match (&report.backup, report.created, report.changed) {
         (Some(backup), _, _) => format!("migrated {target}; the old file is kept as {}", backup.display()),
@@ -207,14 +207,14 @@ fn text(report: &Report, star: &Star) -> String {
         report.calendar_first_year.zip(report.calendar_last_year),
     ) {
         (None, _) => String::new(),
-        (Some(calendar), Some((first, last))) if report.would.is_some() => {
+        (Some(calendar), Some((first, last))) if report.planned_action.is_some() => {
             format!("{}: the source holds dates of {first} to {last}\n", calendar.table)
         }
         (Some(calendar), Some((first, last))) => format!("{} holds {first} to {last}\n", calendar.table),
         (Some(calendar), None) => format!("{} is empty: the source holds no dates yet\n", calendar.table),
     };
     let program = star.names.program;
-    let next = match report.would {
+    let next = match report.planned_action {
         Some(_) => String::new(),
         None => next::line(program, Some(next::after_init(report.loaded))),
     };
@@ -223,7 +223,7 @@ fn text(report: &Report, star: &Star) -> String {
         report.source,
         report.source_server,
         report.source_tables,
-        what_is_seen(report.sees_open_transactions),
-        advice::line(program, &report.advice)
+        what_is_seen(report.sees_in_flight_transactions),
+        advice::line(program, &report.missing_indexes)
     )
 }

@@ -119,19 +119,19 @@ fn tell_metrics(star: &Star, command: &'static str, report: &Report) {
         ("inserted", counts.inserted),
         ("updated", counts.updated),
         ("deleted", counts.deleted),
-        ("rejected", counts.rejected),
+        ("quarantined", counts.quarantined),
     ] {
         metrics::last_run_rows(command, kind, rows);
     }
-    let row_by_row = report.tables.iter().map(|table| table.compared).sum();
+    let row_by_row = report.tables.iter().map(|table| table.verified).sum();
     metrics::rows_verified(counts.verified, row_by_row);
     if let Some(bytes) = counts.bytes_received {
         metrics::bytes_received(command, bytes);
     }
     for source in &star.sources {
-        metrics::rejected_rows(source.name, report.rejects.get(source.name).copied().unwrap_or(0));
+        metrics::rejected_rows(source.name, report.quarantined.get(source.name).copied().unwrap_or(0));
     }
-    let whole = report.comparisons.iter().filter(|figure| figure.date_key.is_none());
+    let whole = report.reconciliation.iter().filter(|figure| figure.date_key.is_none());
     let deltas = whole.map(|figure| (figure.labels("closing_"), figure.delta()));
     metrics::closing_deltas(deltas.collect());
 }

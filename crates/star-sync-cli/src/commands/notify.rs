@@ -51,7 +51,7 @@ impl<'a> Outcome<'a> {
     /// Of one run of many.
     pub(crate) fn of_run(status: Status) -> Self {
         match status {
-            Status::Differences => Self::Mismatch,
+            Status::Mismatch => Self::Mismatch,
             _ => Self::Success,
         }
     }

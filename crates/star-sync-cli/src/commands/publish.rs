@@ -29,13 +29,13 @@ struct Document<'a> {
     target: &'a Path,
     #[serde(flatten)]
     report: &'a Report,
-    /// The personal columns that are left out.
-    without: &'a [PersonalColumn],
+    /// The personal columns whose values are pseudonyms.
+    pseudonymized: &'a [PersonalColumn],
     vacuum: Option<vacuum::Report>,
 }
 
 pub(crate) async fn run(session: &Session, arguments: &Publish) -> Result<u8> {
-    let without = copy::left_out(session.star(), &arguments.without)?;
+    let without = copy::personal_columns(session.star(), &arguments.without)?;
     if arguments.check {
         return compare(session, &arguments.lake).await;
     }
@@ -58,7 +58,7 @@ pub(crate) async fn run(session: &Session, arguments: &Publish) -> Result<u8> {
     let document = Document {
         target: &target,
         report: &report,
-        without: &without,
+        pseudonymized: &without,
         vacuum,
     };
     session.output.result(COMMAND, session.seconds(), &document, &text)?;
@@ -70,7 +70,7 @@ pub(crate) fn check_settings(session: &Session, arguments: &PublishTo) -> Result
     if let Some(lake) = arguments.lake.as_ref().filter(|_| arguments.publish_every.is_some()) {
         Lake::create(lake).map_err(failed)?;
     }
-    copy::left_out(session.star(), &arguments.lake_without).map(drop)
+    copy::personal_columns(session.star(), &arguments.lake_without).map(drop)
 }
 
 /// Publishes between two runs. What keeps the lake from being written is told, and keeps no run from going on.
@@ -78,7 +78,7 @@ pub(crate) async fn after_run(session: &Session, arguments: &PublishTo) -> Resul
     let Some(lake) = &arguments.lake else {
         return Ok(());
     };
-    let without = copy::left_out(session.star(), &arguments.lake_without)?;
+    let without = copy::personal_columns(session.star(), &arguments.lake_without)?;
     match session.unless_stopped(publish(session, lake, &without, false)).await {
         Ok(report) => info!(
             lake,
@@ -233,7 +233,7 @@ fn compared_text(report: &check::Report) -> String {
                 table.table,
                 mismatch.partition,
                 mismatch.figure,
-                figure(mismatch.star),
+                figure(mismatch.target),
                 figure(mismatch.lake)
             );
         }
@@ -247,7 +247,7 @@ fn compared_text(report: &check::Report) -> String {
             );
         }
     }
-    let (figures, mismatches) = (report.figures, report.mismatches);
+    let (figures, mismatches) = (report.checks, report.mismatches);
     let _ = match mismatches {
         0 => write!(text, "OK: {figures} of {figures} figures of the lake match the target"),
         _ => write!(

@@ -42,24 +42,24 @@ struct Report {
     loaded_from: Option<Identity>,
     /// The source as it is, if it answered.
     source_now: Option<Identity>,
-    /// What tells that it is another one.
-    source_changed: Vec<String>,
+    /// How it differs from the one that the target was loaded from.
+    source_identity_changes: Vec<String>,
     /// Columns that its tables have gained or lost since the last full load, if it answered.
     columns_changed: Option<ColumnChanges>,
     /// The source's clock, if it was asked and answered.
     source_clock: Option<DateTime<Utc>>,
     /// Whether the account may see open transactions, so that they limit watermarks.
-    sees_open_transactions: Option<bool>,
+    sees_in_flight_transactions: Option<bool>,
     watermarks: Vec<WatermarkStatus>,
     verification: VerificationSummary,
     /// Indexes that the source lacks, if it was asked.
-    advice: Vec<Advice>,
+    missing_indexes: Vec<Advice>,
     /// When a load, an incremental run or a repair last ended well.
     #[serde(serialize_with = "time::serialize_option")]
     last_success: Option<DateTime<Utc>>,
     runs: Vec<Run>,
-    rejects: BTreeMap<String, u64>,
-    some_rejects: Vec<QuarantinedRow>,
+    quarantined: BTreeMap<String, u64>,
+    quarantined_examples: Vec<QuarantinedRow>,
     /// The lakes that the target was published to.
     lakes: Vec<LakeStatus>,
 }
@@ -75,7 +75,7 @@ struct LakeStatus {
 /// With --indexes: nothing but what the source lacks.
 #[derive(Serialize)]
 struct Indexes {
-    advice: Vec<Advice>,
+    missing_indexes: Vec<Advice>,
 }
 
 /// A source, for people.
@@ -130,13 +130,18 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
         None => None,
     };
     let clock = answer.as_ref().map(|answer| answer.clock);
-    let sees_open_transactions = answer.as_ref().map(|answer| answer.sees_open_transactions);
+    let sees_in_flight_transactions = answer.as_ref().map(|answer| answer.sees_in_flight_transactions);
     let columns_changed = answer.as_ref().and_then(|answer| answer.columns_changed.clone());
-    let (source_now, source_changed, advice) = answer.map_or((None, Vec::new(), Vec::new()), |answer| {
-        (Some(answer.identity), answer.source_changed, answer.advice)
-    });
+    let (source_now, source_identity_changes, missing_indexes) =
+        answer.map_or((None, Vec::new(), Vec::new()), |answer| {
+            (
+                Some(answer.identity),
+                answer.source_identity_changes,
+                answer.missing_indexes,
+            )
+        });
     // Of another source's clock there is no lag.
-    let lag_clock = clock.filter(|_| source_changed.is_empty());
+    let lag_clock = clock.filter(|_| source_identity_changes.is_empty());
     let sources = session.star().sources.iter();
     let watermarks = sources
         .filter_map(|source| {
@@ -156,17 +161,17 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
             schema: record.schema,
         }),
         source_now,
-        source_changed,
+        source_identity_changes,
         columns_changed,
         source_clock: clock,
-        sees_open_transactions,
+        sees_in_flight_transactions,
         watermarks,
         verification: verification::sum_up(session.star(), &kept.ranges, &kept.states, verification_clock),
-        advice,
+        missing_indexes,
         last_success: kept.last_success,
         runs: kept.runs,
-        rejects: kept.rejects,
-        some_rejects: kept.some_rejects,
+        quarantined: kept.quarantined,
+        quarantined_examples: kept.quarantined_examples,
         lakes: kept.lakes,
     };
     let text = text(&report, session.program.name());
@@ -193,7 +198,9 @@ async fn missing_indexes(session: &Session) -> Result<u8> {
     let source = session.connect(1).await?;
     let advice = advice::find(session.star(), &source, Some(&states?)).await?;
     let text = advice::statements(&advice);
-    let document = Indexes { advice };
+    let document = Indexes {
+        missing_indexes: advice,
+    };
     session.output.result("status", session.seconds(), &document, &text)?;
     Ok(0)
 }
@@ -209,8 +216,8 @@ struct Kept {
     loaded_from: Option<SourceRecord>,
     table_columns: Option<BTreeSet<String>>,
     ranges: verification::Ranges,
-    rejects: BTreeMap<String, u64>,
-    some_rejects: Vec<QuarantinedRow>,
+    quarantined: BTreeMap<String, u64>,
+    quarantined_examples: Vec<QuarantinedRow>,
     last_success: Option<DateTime<Utc>>,
     runs: Vec<Run>,
     lakes: Vec<LakeStatus>,
@@ -228,10 +235,10 @@ impl Kept {
 
     async fn read(star: &Star, path: &Path) -> Result<Self> {
         let target = open_to_read(path, star, 1).await?;
-        let rejects = reject::by_source(star, &reject::counts(&target).await?);
-        let mut some_rejects = Vec::new();
-        for source_table in rejects.keys() {
-            some_rejects.extend(reject::some(&target, source_table, SHOWN).await?);
+        let quarantined = reject::by_source(star, &reject::counts(&target).await?);
+        let mut quarantined_examples = Vec::new();
+        for source_table in quarantined.keys() {
+            quarantined_examples.extend(reject::some(&target, source_table, SHOWN).await?);
         }
         let mut lakes = Vec::new();
         for publication in publication::load(&target).await? {
@@ -246,8 +253,8 @@ impl Kept {
             loaded_from: source_record::load(&target).await?,
             table_columns: source_record::table_columns(&target).await?,
             ranges: verification::load(&target).await?,
-            rejects,
-            some_rejects,
+            quarantined,
+            quarantined_examples,
             last_success: success::load(&target)
                 .await?
                 .iter()
@@ -264,10 +271,10 @@ impl Kept {
 struct Answer {
     clock: DateTime<Utc>,
     identity: Identity,
-    source_changed: Vec<String>,
+    source_identity_changes: Vec<String>,
     columns_changed: Option<ColumnChanges>,
-    sees_open_transactions: bool,
-    advice: Vec<Advice>,
+    sees_in_flight_transactions: bool,
+    missing_indexes: Vec<Advice>,
 }
 
 /// The source, if it was named and can be reached. One that does not answer is no failure here: the target's part is
@@ -296,13 +303,19 @@ async fn ask(star: &Star, source: &Source, kept: &Kept) -> Option<Answer> {
                 server: source.server.id.clone(),
                 schema: source.server.schema.clone(),
             },
-            source_changed: identity::evidence_of(source, &columns, clock, kept.loaded_from.as_ref(), &kept.states),
+            source_identity_changes: identity::evidence_of(
+                source,
+                &columns,
+                clock,
+                kept.loaded_from.as_ref(),
+                &kept.states,
+            ),
             columns_changed: match &kept.table_columns {
                 Some(then) => Some(ColumnChanges::between(then, &check::table_columns(source, star).await?)),
                 None => None,
             },
-            sees_open_transactions: source.open_work().await? != OpenWork::Hidden,
-            advice: advice::find(star, source, Some(&kept.states)).await?,
+            sees_in_flight_transactions: source.open_work().await? != OpenWork::Hidden,
+            missing_indexes: advice::find(star, source, Some(&kept.states)).await?,
         })
     };
     answered(answer.await)
@@ -325,7 +338,7 @@ fn text(report: &Report, program: &str) -> String {
         text.push_str("no full load has finished yet\n");
     }
     text.push_str(&sources(report));
-    let mismatch = report.runs.first().filter(|run| run.status == Status::Differences);
+    let mismatch = report.runs.first().filter(|run| run.status == Status::Mismatch);
     if let Some(run) = mismatch {
         let _ = writeln!(
             text,
@@ -337,7 +350,7 @@ fn text(report: &Report, program: &str) -> String {
     }
     let _ = writeln!(text, "{}\n", watermarks(report));
     text.push_str("a table that does not change keeps its watermark\n");
-    if let Some(sees) = report.sees_open_transactions {
+    if let Some(sees) = report.sees_in_flight_transactions {
         text.push_str(what_is_seen(sees));
     }
     let verification = output::report::backlog(&report.verification);
@@ -350,16 +363,16 @@ fn text(report: &Report, program: &str) -> String {
     }
     text.push_str(&verification);
     text.push_str(&last_read(&report.runs));
-    text.push_str(&advice::line(program, &report.advice));
+    text.push_str(&advice::line(program, &report.missing_indexes));
     let _ = writeln!(text, "\n{}", runs(&report.runs));
-    for (table, count) in &report.rejects {
+    for (table, count) in &report.quarantined {
         let _ = writeln!(
             text,
             "\n{table}: {}, such as:",
             human::counted(*count, "quarantined row", "quarantined rows")
         );
         for reject in report
-            .some_rejects
+            .quarantined_examples
             .iter()
             .filter(|reject| reject.source_table == *table)
         {
@@ -443,7 +456,7 @@ fn runs(runs: &[Run]) -> comfy_table::Table {
             run.status.as_str().to_owned(),
             human::grouped(run.rows_read),
             human::grouped(run.rows_inserted + run.rows_updated + run.rows_deleted),
-            human::grouped(run.rows_rejected),
+            human::grouped(run.rows_quarantined),
         ]);
     }
     for column in rows.column_iter_mut().skip(1).take(3) {
@@ -456,7 +469,7 @@ fn runs(runs: &[Run]) -> comfy_table::Table {
 /// The source that the target was loaded from, and how long ago; and the one that answers now, if it is another one.
 fn sources(report: &Report) -> String {
     let mut text = String::new();
-    let is_other = !report.source_changed.is_empty();
+    let is_other = !report.source_identity_changes.is_empty();
     let sources = [("source", &report.loaded_from), ("source now", &report.source_now)];
     for (what, source) in sources.iter().take(if is_other { 2 } else { 1 }) {
         if let Some(Identity { server, schema }) = source {
@@ -469,7 +482,7 @@ fn sources(report: &Report) -> String {
             text,
             "{changed}; only full-load --accept-source and validate --accept-source take it:"
         );
-        for evidence in &report.source_changed {
+        for evidence in &report.source_identity_changes {
             let _ = writeln!(text, "  {evidence}");
         }
     }
@@ -489,8 +502,8 @@ fn sources(report: &Report) -> String {
 }
 
 /// What limits watermarks.
-pub(crate) fn what_is_seen(sees_open_transactions: bool) -> &'static str {
-    if sees_open_transactions {
+pub(crate) fn what_is_seen(sees_in_flight_transactions: bool) -> &'static str {
+    if sees_in_flight_transactions {
         "watermarks stay behind in-flight transactions (PROCESS is granted)\n"
     } else {
         "watermarks trail the source clock by --overlap; GRANT PROCESS ON *.* to the\n\

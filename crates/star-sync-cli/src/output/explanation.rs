@@ -13,7 +13,7 @@ use super::{next, verdict};
 pub(crate) fn text(program: &str, explanation: &Explanation) -> String {
     let Explanation { table, key, .. } = explanation;
     let mut text = String::from("source rows behind it:\n");
-    for row in &explanation.source {
+    for row in &explanation.source_rows {
         let newer = if row.is_newer_than_watermark {
             "  (newer than the watermark)"
         } else {
@@ -21,34 +21,34 @@ pub(crate) fn text(program: &str, explanation: &Explanation) -> String {
         };
         let _ = writeln!(text, "  {}: {}{newer}", row.table, cells(&row.columns));
     }
-    if explanation.source.is_empty() {
+    if explanation.source_rows.is_empty() {
         text.push_str("  none\n");
     }
-    match &explanation.star {
+    match &explanation.target_row {
         Some(star) => {
             let _ = writeln!(text, "the row in the star:\n  {table}: {}", cells(star));
         }
         None => text.push_str("the row in the star:\n  none\n"),
     }
     let or_dash = |watermark: Option<DateTime<Utc>>| watermark.map_or_else(|| "-".to_owned(), time::text);
-    if let Some(run) = &explanation.run {
+    if let Some(run) = &explanation.written_by {
         let _ = writeln!(
             text,
             "written by run {}, {} of {} UTC; the watermark was {} then and is {} now",
             run.id,
             run.command,
             time::text(run.started),
-            or_dash(explanation.watermark_then),
+            or_dash(explanation.watermark_after_run),
             or_dash(explanation.watermark)
         );
-    } else if explanation.star.is_some() {
+    } else if explanation.target_row.is_some() {
         let _ = writeln!(
             text,
             "written by a run that is no longer known; the watermark is {} now",
             or_dash(explanation.watermark)
         );
     }
-    if let (Some(code), Some(reason)) = (explanation.reason_code, &explanation.rejected) {
+    if let (Some(code), Some(reason)) = (explanation.reason_code, &explanation.reason) {
         let _ = writeln!(text, "quarantined: {}: {reason}", code.name());
     }
     if let Some(difference) = &explanation.difference {
@@ -62,7 +62,7 @@ pub(crate) fn text(program: &str, explanation: &Explanation) -> String {
     let verdict = match code {
         VerdictCode::RowAbsent => "neither the source nor the target has such a row",
         VerdictCode::RowQuarantined => "the row is quarantined until its parent appears",
-        VerdictCode::RowPending if explanation.source.is_empty() => {
+        VerdictCode::RowPending if explanation.source_rows.is_empty() => {
             "the row is gone from the source since the last sync; run incremental"
         }
         VerdictCode::RowPending => "the row changed since the last sync; run incremental",

@@ -151,7 +151,7 @@ pub(crate) fn comparisons<'a>(figures: impl IntoIterator<Item = &'a Comparison>)
             name,
             number(figure.source),
             number(figure.target),
-            number(figure.rejected),
+            number(figure.quarantined),
             number(figure.pending),
             number(figure.delta()),
         ]);

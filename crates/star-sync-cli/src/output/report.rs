@@ -4,7 +4,7 @@ use star_sync::pipeline::stages::{self, StageSeconds};
 use star_sync::runs::report::{Report, TableReport};
 use star_sync::target::bookkeeping::verification::VerificationSummary;
 use star_sync::verify::figures::Comparison;
-use star_sync::verify::totals::Move;
+use star_sync::verify::totals::TotalChange;
 use std::fmt::Write;
 
 use super::human::{
@@ -55,7 +55,7 @@ pub(crate) fn text(program: &str, command: &str, report: &Report, seconds: f64) 
         let _ = writeln!(
             text,
             "resumed an interrupted load ({} rows re-read)",
-            grouped(resumed.rows_read_again)
+            grouped(resumed.rows_reread)
         );
     }
     text.push_str(&verification(report));
@@ -66,10 +66,14 @@ pub(crate) fn text(program: &str, command: &str, report: &Report, seconds: f64) 
         text.push_str(&stages(&report.stages));
     }
     text.push_str(&backlog(&report.verification));
-    if !report.moves.is_empty() {
-        let _ = writeln!(text, "\ntotals of the days it touches:\n{}\n", moves(&report.moves));
+    if !report.totals_changed.is_empty() {
+        let _ = writeln!(
+            text,
+            "\ntotals of the days it touches:\n{}\n",
+            total_changes(&report.totals_changed)
+        );
     }
-    for (table, count) in &report.rejects {
+    for (table, count) in &report.quarantined {
         let _ = writeln!(
             text,
             "{table}: {}",
@@ -77,7 +81,7 @@ pub(crate) fn text(program: &str, command: &str, report: &Report, seconds: f64) 
         );
     }
     let differences: Vec<&Comparison> = report
-        .comparisons
+        .reconciliation
         .iter()
         .filter(|comparison| comparison.differs())
         .collect();
@@ -94,7 +98,7 @@ fn tables(tables: &[TableReport]) -> String {
     let mut rows = table(&["table", "read", "inserted", "updated", "deleted"]);
     for line in tables {
         // All of the source's rows that were read, for whatever reason.
-        let read = line.read + line.compared;
+        let read = line.read + line.verified;
         if read + line.deleted > 0 {
             let counts = [read, line.inserted, line.updated, line.deleted].map(grouped);
             rows.add_row([&[line.table.to_owned()], counts.as_slice()].concat());
@@ -111,7 +115,7 @@ fn tables(tables: &[TableReport]) -> String {
 fn verification(report: &Report) -> String {
     let sum = |number: fn(&TableReport) -> u64| report.tables.iter().map(number).sum::<u64>();
     let mut text = String::new();
-    let (verified, found) = (sum(|table| table.compared), sum(|table| table.found));
+    let (verified, found) = (sum(|table| table.verified), sum(|table| table.found));
     let by_digest = report.rows_verified_by_digest;
     if by_digest + verified > 0 {
         let _ = writeln!(
@@ -121,12 +125,12 @@ fn verification(report: &Report) -> String {
             grouped(verified)
         );
     }
-    if report.days_corrected > 0 {
+    if report.calendar_days_corrected > 0 {
         let corrected = if report.dry_run { "to correct" } else { "corrected" };
         let _ = writeln!(
             text,
             "calendar: {} {corrected}",
-            counted(report.days_corrected, "day", "days")
+            counted(report.calendar_days_corrected, "day", "days")
         );
     }
     if found > 0 {
@@ -149,10 +153,10 @@ fn stages(stages: &[StageSeconds]) -> String {
         .iter()
         .map(|seconds| {
             let name = seconds.stage.name();
-            if seconds.waiting > 0.0 {
+            if seconds.waiting_seconds > 0.0 {
                 format!("{name} {:.0}%", seconds.share() * 100.0)
             } else {
-                format!("{name} {:.2} s", seconds.working)
+                format!("{name} {:.2} s", seconds.busy_seconds)
             }
         })
         .collect();
@@ -161,10 +165,10 @@ fn stages(stages: &[StageSeconds]) -> String {
 
 /// The verification backlog; nothing if there is none.
 pub(crate) fn backlog(verification: &VerificationSummary) -> String {
-    if verification.backlog == 0 {
+    if verification.backlog_ranges == 0 {
         return String::new();
     }
-    let age = match verification.oldest_backlog_seconds {
+    let age = match verification.backlog_age_seconds {
         Some(seconds) => format!("oldest verified {} ago", duration(seconds)),
         None => "some never verified".to_owned(),
     };
@@ -175,14 +179,14 @@ pub(crate) fn backlog(verification: &VerificationSummary) -> String {
     };
     format!(
         "verification backlog: {} of {} key ranges, {age}\n  {of_tables}\n",
-        grouped(verification.backlog),
+        grouped(verification.backlog_ranges),
         grouped(verification.ranges)
     )
 }
 
-fn moves(moves: &[Move]) -> comfy_table::Table {
+fn total_changes(changes: &[TotalChange]) -> comfy_table::Table {
     let mut rows = table(&["figure", "before", "after", "change"]);
-    for line in moves {
+    for line in changes {
         let name = figure_name(line.table, line.grouped_by, line.group.as_ref());
         let number = |number| units(number, line.measure.decimals);
         rows.add_row([

@@ -32,15 +32,15 @@ pub(crate) fn text(program: &str, validation: &Validation, seconds: f64) -> Stri
     if !validation.totals.is_empty() {
         let _ = writeln!(text, "{}", comparisons(&validation.totals));
     }
-    for newest in &validation.newest {
+    for newest in &validation.newest_dates {
         let date = newest.date.map(|date| format!(": its newest date is {date}"));
         let date = date.unwrap_or_else(|| ", nor is there a newest date".to_owned());
         let _ = writeln!(text, "the period holds no rows of {}{date}", newest.table);
     }
-    if !validation.days.is_empty() {
-        let shown = comparisons(validation.days.iter().take(MAXIMAL_DAYS));
+    if !validation.differing_days.is_empty() {
+        let shown = comparisons(validation.differing_days.iter().take(MAXIMAL_DAYS));
         let _ = writeln!(text, "\ndays that differ:\n{shown}");
-        let hidden = validation.days.len().saturating_sub(MAXIMAL_DAYS);
+        let hidden = validation.differing_days.len().saturating_sub(MAXIMAL_DAYS);
         if hidden > 0 {
             let _ = writeln!(text, "and {hidden} more; --json lists them all");
         }
@@ -51,8 +51,8 @@ pub(crate) fn text(program: &str, validation: &Validation, seconds: f64) -> Stri
             text.push_str(&described(table));
         }
     }
-    for line in validation.tables.iter().filter(|line| line.unaccounted != 0) {
-        let (rows, more_or_fewer) = match line.unaccounted {
+    for line in validation.tables.iter().filter(|line| line.unexpected_rows != 0) {
+        let (rows, more_or_fewer) = match line.unexpected_rows {
             rows @ 1.. => (rows, "more"),
             rows => (-rows, "fewer"),
         };
@@ -63,9 +63,9 @@ pub(crate) fn text(program: &str, validation: &Validation, seconds: f64) -> Stri
             grouped(rows)
         );
     }
-    if !validation.source_changed.is_empty() {
+    if !validation.source_identity_changes.is_empty() {
         text.push_str("\nsource identity changed since the last load; compared with it (--accept-source):\n");
-        for evidence in &validation.source_changed {
+        for evidence in &validation.source_identity_changes {
             let _ = writeln!(text, "  {evidence}");
         }
     }
@@ -84,7 +84,7 @@ fn tables(validation: &Validation) -> String {
             both.table.to_owned(),
             grouped(both.source),
             grouped(both.target),
-            grouped(both.rejected),
+            grouped(both.quarantined),
             grouped(both.pending),
             grouped(both.delta()),
         ]);
@@ -131,11 +131,11 @@ fn deep(tables: &[TableDifferences]) -> comfy_table::Table {
 /// The first rows that differ, and how many more there are.
 fn described(table: &TableDifferences) -> String {
     let mut text = String::new();
-    for difference in &table.first {
+    for difference in &table.examples {
         text.push_str(&difference_text(table.table, difference));
     }
     let all = table.missing + table.extra + table.different;
-    let hidden = all.saturating_sub(table.first.len() as u64);
+    let hidden = all.saturating_sub(table.examples.len() as u64);
     if hidden > 0 {
         let _ = writeln!(text, "  and {} more of {}", grouped(hidden), table.table);
     }

@@ -44,7 +44,7 @@ pub(crate) fn load(verdict: &Verdict, dry_run: bool) -> String {
 pub(crate) fn validation(validation: &Validation) -> String {
     let Validation {
         verdict,
-        newest,
+        newest_dates,
         tolerance,
         ..
     } = validation;
@@ -69,7 +69,7 @@ pub(crate) fn validation(validation: &Validation) -> String {
             };
             format!(
                 "nothing compared: {}; of whole tables {matching}{pending}",
-                without_rows(newest)
+                without_rows(newest_dates)
             )
         }
         VerdictCode::Mismatch if pending_rows > 0 => format!("{}; {pending}", mismatch(&verdict.tally)),
@@ -112,7 +112,7 @@ fn without_rows(newest: &[Newest]) -> String {
 
 /// What is still to be verified.
 fn backlog(tally: &Tally) -> String {
-    match tally.backlog {
+    match tally.backlog_ranges {
         0 => String::new(),
         ranges => format!("; {} still to be verified", counted(ranges, "key range", "key ranges")),
     }

@@ -22,7 +22,7 @@ pub(crate) struct Kept {
     pub tables: Vec<TableFreshness>,
     pub verification: VerificationSummary,
     /// Quarantined rows by source table.
-    pub rejects: BTreeMap<String, u64>,
+    pub quarantined: BTreeMap<String, u64>,
     pub last_success: Option<DateTime<Utc>>,
     pub runs: Vec<Run>,
 }
@@ -58,7 +58,7 @@ impl Kept {
                 })
                 .collect(),
             verification: verification::sum_up(star, &ranges, &states, Utc::now()),
-            rejects: reject::by_source(star, &reject::counts(&target).await?),
+            quarantined: reject::by_source(star, &reject::counts(&target).await?),
             last_success: successes.iter().map(|success| success.finished).max(),
             runs: history::last_runs(&target, SHOWN_RUNS).await?,
         };

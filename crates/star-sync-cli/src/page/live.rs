@@ -127,7 +127,7 @@ impl Live {
     /// Notes what a run that writes found in its closing comparison, if it compared anything.
     pub(crate) fn reconciled(&self, command: &'static str, report: &Report) {
         if !report.dry_run && report.verdict.tally.checks > 0 {
-            let differing = report.comparisons.iter().filter(|figure| figure.differs());
+            let differing = report.reconciliation.iter().filter(|figure| figure.differs());
             let verdict = verdict::load(&report.verdict, false);
             self.note(command, report.verdict.is_mismatch(), &verdict, differing);
         }
@@ -135,7 +135,7 @@ impl Live {
 
     pub(crate) fn validated(&self, validation: &Validation) {
         let rows = validation.tables.iter().map(|table| &table.rows);
-        let figures = rows.chain(&validation.totals).chain(&validation.days);
+        let figures = rows.chain(&validation.totals).chain(&validation.differing_days);
         let differing = figures.filter(|figure| figure.delta().unsigned_abs() > validation.tolerance);
         let verdict = verdict::validation(validation);
         self.note("validate", validation.verdict.is_mismatch(), &verdict, differing);

@@ -326,7 +326,10 @@ fn backlog(kept: &Kept) -> Option<BacklogView> {
     (summary.ranges > 0).then(|| {
         let text = crate::output::report::backlog(summary);
         BacklogView {
-            percent: percent(summary.ranges - summary.backlog.min(summary.ranges), summary.ranges),
+            percent: percent(
+                summary.ranges - summary.backlog_ranges.min(summary.ranges),
+                summary.ranges,
+            ),
             text: match text.trim_end() {
                 "" => format!("all {} key ranges are verified", grouped(summary.ranges)),
                 text => text.to_owned(),
@@ -336,7 +339,7 @@ fn backlog(kept: &Kept) -> Option<BacklogView> {
 }
 
 fn quarantined(kept: &Kept) -> Vec<(String, String)> {
-    kept.rejects
+    kept.quarantined
         .iter()
         .map(|(table, rows)| (table.clone(), grouped(*rows)))
         .collect()

@@ -308,7 +308,7 @@ mod tests {
             rows_inserted: 0,
             rows_updated: 0,
             rows_deleted: 0,
-            rows_rejected: 0,
+            rows_quarantined: 0,
             source_identity: String::new(),
             source_clock: clock.map(time),
             rows_verified: 0,

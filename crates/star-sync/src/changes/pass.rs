@@ -55,7 +55,7 @@ impl<'a> Pass<'a> {
             source: self.source(),
             indexes: self.indexes,
             target: self.target(),
-            rejects: reject::counts(&*self.transaction).await?,
+            quarantined: reject::counts(&*self.transaction).await?,
         })
     }
 

@@ -233,16 +233,16 @@ fn rows_that_differ(table: &Table, outcome: &TableOutcome, quarantined: &[i64]) 
     }
 }
 
-/// How many rows more the source holds of these keys than the target, which has the rejected ones told apart. The
-/// keys of all rejected rows have to be among them.
+/// How many rows more the source holds of these keys than the target, which has quarantined ones apart. The
+/// keys of all quarantined rows have to be among them.
 async fn added(table: &Table, sides: &Sides<'_>, keys: impl Iterator<Item = i64>) -> Result<i64> {
     let mut rows = 0;
     for scope in Scope::of_keys(keys, KEYS_A_STATEMENT) {
         let part = sides.rows_of(table, &scope, 0, 0).await?;
         rows += part.source - part.target;
     }
-    let rejected = sides.rejects.get(table.name).copied().unwrap_or(0);
-    Ok(rows - i64::try_from(rejected).unwrap_or(i64::MAX))
+    let quarantined = sides.quarantined.get(table.name).copied().unwrap_or(0);
+    Ok(rows - i64::try_from(quarantined).unwrap_or(i64::MAX))
 }
 
 /// The page keys of which the target holds more rows than the source.

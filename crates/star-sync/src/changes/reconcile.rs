@@ -85,8 +85,8 @@ pub(crate) async fn miscounted(
         for range in verification::ranges(pass, table, true).await? {
             let scope = range.scope();
             let gone = removed.map_or(0, |rows| rows.iter().filter(|row| scope.holds(row.page_key)).count());
-            let rejected = reject::count(&*pass.transaction, table, &scope).await?;
-            if sides.rows_of(table, &scope, gone as u64, rejected).await?.differs() {
+            let quarantined = reject::count(&*pass.transaction, table, &scope).await?;
+            if sides.rows_of(table, &scope, gone as u64, quarantined).await?.differs() {
                 miscounted.push(range);
             }
         }
@@ -119,21 +119,21 @@ impl Reconciliation<'_> {
             if table.totals.is_none() {
                 continue;
             }
-            let rejected = totals::rejected(&sides.target, table, &sides.rejects).await?;
+            let quarantined = totals::quarantined(&sides.target, table, &sides.quarantined).await?;
             let (source, target) = if let Some(survey) = self.surveys.get(table.name) {
                 let mut source = survey.totals.clone();
                 let all = &Period::All;
-                let of_rejected = source_totals.of_rejected(table, all, &rejected, &sides.target);
-                totals::take_out(&mut source, of_rejected.await?);
+                let of_quarantined = source_totals.of_quarantined(table, all, &quarantined, &sides.target);
+                totals::take_out(&mut source, of_quarantined.await?);
                 (source, self.all_target_totals(table).await?)
             } else if self.pass.mode == Mode::ClosingFullLoad {
                 let all = &Period::All;
                 let mut source = source_totals.of_period(table, all).await?;
-                let of_rejected = source_totals.of_rejected(table, all, &rejected, &sides.target);
-                totals::take_out(&mut source, of_rejected.await?);
+                let of_quarantined = source_totals.of_quarantined(table, all, &quarantined, &sides.target);
+                totals::take_out(&mut source, of_quarantined.await?);
                 (source, self.all_target_totals(table).await?)
             } else {
-                self.touched_totals(table, &mut source_totals, &rejected).await?
+                self.touched_totals(table, &mut source_totals, &quarantined).await?
             };
             let daily = totals::compare(table, &source, &target, &DayTotals::new());
             comparisons.extend(figures::by_group(&daily));
@@ -186,7 +186,7 @@ impl Reconciliation<'_> {
         &self,
         table: &'static Table,
         source_totals: &mut SourceTotals<'_>,
-        rejected: &[i64],
+        quarantined: &[i64],
     ) -> Result<(DayTotals, DayTotals)> {
         let target = self.pass.target();
         let outcome = self.outcomes.get(table.name);
@@ -198,7 +198,7 @@ impl Reconciliation<'_> {
         let most = most_rows_of_whole_days(changed.len() as u64);
         let held = figures::rows_held_upto(&target, table, table.target_in(&touched), most + 1).await?;
         if held > most {
-            return totals_of_rows(table, source_totals, &target, rejected, changed).await;
+            return totals_of_rows(table, source_totals, &target, quarantined, changed).await;
         }
         let source = async {
             let mut source = if held <= ROWS_OF_TOUCHED_DAYS {
@@ -206,8 +206,8 @@ impl Reconciliation<'_> {
             } else {
                 source_totals.of_period(table, &touched).await?
             };
-            let of_rejected = source_totals.of_rejected(table, &touched, rejected, &target);
-            totals::take_out(&mut source, of_rejected.await?);
+            let of_quarantined = source_totals.of_quarantined(table, &touched, quarantined, &target);
+            totals::take_out(&mut source, of_quarantined.await?);
             Ok(source)
         };
         tokio::try_join!(source, totals::of_target(&target, table, &touched, &Scope::ALL))
@@ -219,11 +219,11 @@ async fn totals_of_rows(
     table: &'static Table,
     source_totals: &SourceTotals<'_>,
     target: &TargetReader,
-    rejected: &[i64],
+    quarantined: &[i64],
     changed: &[i64],
 ) -> Result<(DayTotals, DayTotals)> {
-    let rejected: HashSet<i64> = rejected.iter().copied().collect();
-    let changed = changed.iter().copied().filter(|key| !rejected.contains(key));
+    let quarantined: HashSet<i64> = quarantined.iter().copied().collect();
+    let changed = changed.iter().copied().filter(|key| !quarantined.contains(key));
     let parts = Scope::of_keys(changed, KEYS_A_PART)
         .into_iter()
         .map(|scope| async move {

@@ -102,10 +102,10 @@ pub fn rejected_rows(source_table: &'static str, rows: u64) {
 
 /// How much of the star is still to be verified. A range that never was has no age.
 pub(crate) fn verification_backlog(summary: &VerificationSummary) {
-    gauge!(catalogue::VERIFICATION_BACKLOG_RANGES.name).set(float(summary.backlog));
+    gauge!(catalogue::VERIFICATION_BACKLOG_RANGES.name).set(float(summary.backlog_ranges));
     gauge!(catalogue::VERIFICATION_BACKLOG_TABLES.name).set(float(summary.backlog_tables));
     gauge!(catalogue::VERIFICATION_BACKLOG_ROWS.name).set(summary.backlog_rows.map_or(f64::NAN, float));
-    gauge!(catalogue::VERIFICATION_BACKLOG_AGE_SECONDS.name).set(signed(summary.oldest_backlog_seconds.unwrap_or(0)));
+    gauge!(catalogue::VERIFICATION_BACKLOG_AGE_SECONDS.name).set(signed(summary.backlog_age_seconds.unwrap_or(0)));
 }
 
 /// `group` is empty for a figure that is no group's.
@@ -131,7 +131,7 @@ pub fn closing_deltas(deltas: BTreeMap<DeltaLabels, i64>) {
 pub fn run_began(command: &'static str) {
     gauge!(catalogue::RUN_IS_GOING_ON.name, "command" => command).set(1.0);
     // A counter that begins at 1 never seems to increase.
-    for status in ["done", "differences", "failed", "stopped"] {
+    for status in ["done", "mismatch", "failed", "stopped"] {
         counter!(catalogue::RUNS_TOTAL.name, "command" => command, "status" => status).increment(0);
     }
     counter!(catalogue::RETRIES_TOTAL.name, "what" => "run").increment(0);

@@ -69,7 +69,7 @@ pub(crate) fn compare(job: Job, described: usize, wanted: Wanted, held: &Held, a
         updated,
         deleted: deletes.len() as u64,
         unchanged: matched.both.len() as u64 - updated,
-        rejected: rejects.len() as u64,
+        quarantined: rejects.len() as u64,
     };
     let new = matched.missing.iter().flat_map(|wanted| row(*wanted));
     let inserts = vec![new.cloned().collect()];
@@ -95,11 +95,11 @@ pub(crate) fn all_new(job: Job, described: usize, parts: Vec<Wanted>) -> Batch {
             differences.add(*page_key, Some(row), None);
         }
         counts.inserted += part.page_keys.len() as u64;
-        counts.rejected += part.rejects.len() as u64;
+        counts.quarantined += part.rejects.len() as u64;
         inserts.push(part.cells);
         rejects.extend(part.rejects);
     }
-    counts.read = counts.inserted + counts.rejected;
+    counts.read = counts.inserted + counts.quarantined;
     let rows = RowsToWrite {
         inserts,
         updates: Vec::new(),

@@ -161,7 +161,7 @@ pub struct BatchCounts {
     pub updated: u64,
     pub deleted: u64,
     pub unchanged: u64,
-    pub rejected: u64,
+    pub quarantined: u64,
 }
 
 impl BatchCounts {
@@ -171,7 +171,7 @@ impl BatchCounts {
         self.updated += other.updated;
         self.deleted += other.deleted;
         self.unchanged += other.unchanged;
-        self.rejected += other.rejected;
+        self.quarantined += other.quarantined;
     }
 }
 
@@ -230,7 +230,7 @@ impl TableOutcome {
             inserted = seen.inserted + found.inserted,
             updated = seen.updated + found.updated,
             deleted = seen.deleted + found.deleted,
-            rejected = seen.rejected + found.rejected,
+            quarantined = seen.quarantined + found.quarantined,
             "table finished"
         );
     }

@@ -18,8 +18,8 @@ pub enum Stage {
     Writer,
     /// Creating the secondary indexes; a full load's alone.
     Index,
-    /// What comes after the pages: the pass over the changes and the comparison.
-    Closing,
+    /// The catch-up pass: what changed is applied, and both sides are reconciled.
+    CatchUp,
 }
 
 impl Stage {
@@ -28,7 +28,7 @@ impl Stage {
         Stage::Transform,
         Stage::Writer,
         Stage::Index,
-        Stage::Closing,
+        Stage::CatchUp,
     ];
 
     pub fn name(self) -> &'static str {
@@ -37,7 +37,7 @@ impl Stage {
             Stage::Transform => "transform",
             Stage::Writer => "writer",
             Stage::Index => "index",
-            Stage::Closing => "closing",
+            Stage::CatchUp => "catch_up",
         }
     }
 }
@@ -57,28 +57,30 @@ struct Clock {
 pub struct StageSeconds {
     pub stage: Stage,
     /// Of all its tasks together, as there are several readers.
-    pub working: f64,
-    pub waiting: f64,
+    pub busy_seconds: f64,
+    pub waiting_seconds: f64,
 }
 
 impl StageSeconds {
     /// The part of its time, from 0 to 1, that the stage worked.
     pub fn share(&self) -> f64 {
-        self.working / (self.working + self.waiting)
+        self.busy_seconds / (self.busy_seconds + self.waiting_seconds)
     }
 }
 
 /// The stage that holds a run up: the longest of those that follow one another, which are the pages, the indexes and
-/// the closing; of the pages' own stages, which work at the same time, the one that waits least.
+/// the catch-up pass; of the pages' own stages, which work at the same time, the one that waits least.
 pub fn bottleneck(stages: &[StageSeconds]) -> Option<Stage> {
     let (of_pages, alone): (Vec<&StageSeconds>, Vec<_>) = stages
         .iter()
         .partition(|seconds| matches!(seconds.stage, Stage::Reader | Stage::Transform | Stage::Writer));
     let pages = of_pages.iter().find(|seconds| seconds.stage == Stage::Writer);
-    let pages_seconds = pages.map_or(0.0, |writer| writer.working + writer.waiting);
-    let longest_alone = alone.into_iter().max_by(|a, b| a.working.total_cmp(&b.working));
+    let pages_seconds = pages.map_or(0.0, |writer| writer.busy_seconds + writer.waiting_seconds);
+    let longest_alone = alone
+        .into_iter()
+        .max_by(|a, b| a.busy_seconds.total_cmp(&b.busy_seconds));
     match longest_alone {
-        Some(alone) if alone.working > pages_seconds => Some(alone.stage),
+        Some(alone) if alone.busy_seconds > pages_seconds => Some(alone.stage),
         _ => of_pages
             .into_iter()
             .max_by(|a, b| a.share().total_cmp(&b.share()))
@@ -98,10 +100,10 @@ impl Stages {
             .zip(&self.0)
             .map(|(stage, clock)| StageSeconds {
                 stage: *stage,
-                working: seconds(&clock.working_microseconds),
-                waiting: seconds(&clock.waiting_microseconds),
+                busy_seconds: seconds(&clock.working_microseconds),
+                waiting_seconds: seconds(&clock.waiting_microseconds),
             })
-            .filter(|stage| stage.working + stage.waiting > 0.0)
+            .filter(|stage| stage.busy_seconds + stage.waiting_seconds > 0.0)
             .collect()
     }
 }
@@ -158,11 +160,11 @@ fn microseconds(time: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    fn seconds(stage: Stage, working: f64, waiting: f64) -> StageSeconds {
+    fn seconds(stage: Stage, busy_seconds: f64, waiting_seconds: f64) -> StageSeconds {
         StageSeconds {
             stage,
-            working,
-            waiting,
+            busy_seconds,
+            waiting_seconds,
         }
     }
 

@@ -231,7 +231,7 @@ impl Writer {
             inserted: counts.inserted,
             updated: counts.updated,
             deleted: counts.deleted,
-            rejected: counts.rejected,
+            quarantined: counts.quarantined,
             ..RunCounts::default()
         };
         history::add_counts(&*transaction, self.run_id, counts).await?;

@@ -35,7 +35,7 @@ pub(crate) struct Closing<'a> {
     /// Whether nothing is to be kept.
     pub dry_run: bool,
     /// Days of the calendar that were corrected.
-    pub days_corrected: u64,
+    pub calendar_days_corrected: u64,
 }
 
 impl<'a> Closing<'a> {
@@ -52,7 +52,7 @@ impl<'a> Closing<'a> {
             command,
             finishes_load: false,
             dry_run,
-            days_corrected: 0,
+            calendar_days_corrected: 0,
         })
     }
 
@@ -76,7 +76,7 @@ impl<'a> Closing<'a> {
             _ => 0,
         };
         self.context.look.progress.begin_work(Work::Closing);
-        let mut lap = self.context.look.progress.lap(Stage::Closing);
+        let mut lap = self.context.look.progress.lap(Stage::CatchUp);
         let pass = Pass {
             context: self.context,
             snapshot: &self.snapshot,
@@ -93,23 +93,23 @@ impl<'a> Closing<'a> {
         } = catch_up::catch_up(&pass, start).await?;
         // Whoever commits has to be the last to hold it.
         drop(pass);
-        let moves = if self.dry_run {
+        let totals_changed = if self.dry_run {
             let committed = TargetReader::Committed(self.context.look.readers.clone());
             let written = TargetReader::Within(Arc::clone(&self.transaction));
-            totals::moves(star, &outcomes, &committed, &written).await?
+            totals::changes(star, &outcomes, &committed, &written).await?
         } else {
             Vec::new()
         };
-        let rejects = reject::counts(&*self.transaction).await?;
+        let quarantined = reject::counts(&*self.transaction).await?;
         lap.worked();
-        let tables = report::tables(star, &outcomes, &rejects);
-        let mut tally = report::tally(&tables, &comparisons, &rejects, deep_tables);
-        tally.changed_rows += self.days_corrected;
-        tally.backlog = verification.backlog;
+        let tables = report::tables(star, &outcomes, &quarantined);
+        let mut tally = report::tally(&tables, &comparisons, &quarantined, deep_tables);
+        tally.changed_rows += self.calendar_days_corrected;
+        tally.backlog_ranges = verification.backlog_ranges;
         let verdict = Verdict::of_load(tally, self.dry_run);
         let report = Report {
             status: if verdict.is_mismatch() {
-                Status::Differences
+                Status::Mismatch
             } else {
                 Status::Done
             },
@@ -117,14 +117,14 @@ impl<'a> Closing<'a> {
             run_id: self.run_id,
             dry_run: self.dry_run,
             tables,
-            comparisons,
-            rejects: reject::by_source(star, &rejects),
+            reconciliation: comparisons,
+            quarantined: reject::by_source(star, &quarantined),
             verification,
             rows_verified_by_digest,
-            days_corrected: self.days_corrected,
+            calendar_days_corrected: self.calendar_days_corrected,
             bytes_received: self.context.look.source.bytes_received(&self.snapshot).await,
             stages: self.context.look.progress.stages.seconds(),
-            moves,
+            totals_changed,
             resumed: None,
         };
         let is_idle = !self.finishes_load && changes_nothing(&report, &outcomes);

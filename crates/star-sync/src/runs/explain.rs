@@ -17,7 +17,7 @@ use crate::pipeline::flow::Difference;
 use crate::pipeline::look::Look;
 use crate::pipeline::transform::{Made, transform};
 use crate::runs::validate::wait_until_after;
-use crate::runs::validation_look::unaccounted;
+use crate::runs::validation_look::unexpected_rows;
 use crate::target::TargetReader;
 use crate::target::bookkeeping::history::{self, Run};
 use crate::target::bookkeeping::state::{self, States};
@@ -32,19 +32,19 @@ pub struct Explanation {
     /// The key of the source's row, as it was asked for.
     pub key: LookupKey,
     /// The row's own source row first.
-    pub source: Vec<RowBehind>,
+    pub source_rows: Vec<RowBehind>,
     /// The row in the star.
-    pub star: Option<Cells>,
+    pub target_row: Option<Cells>,
     /// The run that last wrote it, if it was noted.
-    pub run: Option<Run>,
+    pub written_by: Option<Run>,
     /// The watermark of the row's source table after that run, and now.
     #[serde(serialize_with = "time::serialize_option")]
-    pub watermark_then: Option<DateTime<Utc>>,
+    pub watermark_after_run: Option<DateTime<Utc>>,
     #[serde(serialize_with = "time::serialize_option")]
     pub watermark: Option<DateTime<Utc>>,
     /// Why the source row cannot be loaded: the stable code, and the sentence.
     pub reason_code: Option<ReasonCode>,
-    pub rejected: Option<String>,
+    pub reason: Option<String>,
     pub difference: Option<Difference>,
     pub verdict: RowVerdict,
 }
@@ -102,7 +102,7 @@ async fn explain(
     let difference = differences.find(|difference| difference.key.to_string() == key.to_string());
     let star = held(&target, table, row).await?;
     let run_id = star.as_ref().and_then(Cells::run_id);
-    let (run, watermark_then) = match run_id {
+    let (run, watermark_after_run) = match run_id {
         Some(id) => (
             history::find(&look.readers, id).await?,
             watermark::after_run(&look.readers, id, table.source_table).await?,
@@ -129,13 +129,13 @@ async fn explain(
     let explanation = Explanation {
         table: table.name,
         key,
-        source,
-        star,
-        run,
-        watermark_then,
+        source_rows: source,
+        target_row: star,
+        written_by: run,
+        watermark_after_run,
         watermark: states.get(table.source_table).and_then(|state| state.watermark),
         reason_code: rejection.as_ref().map(|rejection| rejection.code),
-        rejected: rejection.map(|rejection| rejection.reason),
+        reason: rejection.map(|rejection| rejection.reason),
         difference,
         verdict: RowVerdict { code },
     };
@@ -169,7 +169,7 @@ fn verdict(compared: Compared, is_pending: bool, may_have_changed: bool) -> Verd
 /// Whether the target holds rows that another program inserted: then one that the source lacks was perhaps never there.
 async fn has_rows_of_others(table: &Table, target: &TargetReader, states: &States) -> Result<bool> {
     let rows = figures::rows_held(target, table, Condition::all()).await?;
-    Ok(unaccounted(states, table, rows) > 0)
+    Ok(unexpected_rows(states, table, rows) > 0)
 }
 
 /// The source tables that a table is made from.

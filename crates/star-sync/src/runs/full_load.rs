@@ -157,7 +157,7 @@ fn is_young(began: Option<DateTime<Utc>>, clock: DateTime<Utc>) -> bool {
 }
 
 async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report> {
-    let days_corrected = correct_calendar(context, run_id).await?;
+    let calendar_days_corrected = correct_calendar(context, run_id).await?;
     let pages = Pages {
         look: &context.look,
         is_target_empty: start.is_empty,
@@ -169,7 +169,7 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
     };
     let mut walked = pages.walk().await?;
     let resumed = start.resumes.then(|| Resumed {
-        rows_read_again: walked.rows_held_before(),
+        rows_reread: walked.rows_held_before(),
     });
     for table in context.look.star.tables() {
         if let Some(upto) = pages.done_upto.get(table.name) {
@@ -214,7 +214,7 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
         command: COMMAND,
         finishes_load: start.resumes || !states.is_loaded(),
         dry_run: false,
-        days_corrected,
+        calendar_days_corrected,
     };
     let start = catch_up::Start {
         removed: walked.removed,

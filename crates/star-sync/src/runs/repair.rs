@@ -102,7 +102,7 @@ async fn repair(context: &Context<'_>, repair: Repair) -> Result<Report> {
     info!("pages compared; looking again at what differs, in one snapshot");
     let mut closing = Closing::begin(context, repair.command, repair.dry_run).await?;
     let committing = TargetReader::Within(Arc::clone(&closing.transaction));
-    closing.days_corrected =
+    closing.calendar_days_corrected =
         calendar::mend(context.look.star, &committing, &*closing.transaction, closing.run_id).await?;
     drop(committing);
     let ranges = walked.intervals.iter().map(|(table, intervals)| {

@@ -10,7 +10,7 @@ use crate::pipeline::stages::StageSeconds;
 use crate::target::bookkeeping::history::{RunCounts, Status};
 use crate::target::bookkeeping::verification::VerificationSummary;
 use crate::verify::figures::{self, Comparison};
-use crate::verify::totals::Move;
+use crate::verify::totals::TotalChange;
 use crate::verify::verdict::{Tally, Verdict};
 
 /// How a load ended.
@@ -24,21 +24,21 @@ pub struct Report {
     /// In the order of loading.
     pub tables: Vec<TableReport>,
     /// The comparison that closes the load, differences and all.
-    pub comparisons: Vec<Comparison>,
+    pub reconciliation: Vec<Comparison>,
     /// Rows in sync_reject, by source table.
-    pub rejects: BTreeMap<String, u64>,
+    pub quarantined: BTreeMap<String, u64>,
     pub verification: VerificationSummary,
     /// Source rows whose digest was as it was when they were last read.
     pub rows_verified_by_digest: u64,
     /// Days of the calendar that another program had changed.
-    pub days_corrected: u64,
+    pub calendar_days_corrected: u64,
     /// Bytes that the source has sent; nothing if it does not say.
     pub bytes_received: Option<u64>,
     /// Where the run's time went.
     pub stages: Vec<StageSeconds>,
     /// Of a dry run: how the facts' totals would move, by group, over the days that it touches.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub moves: Vec<Move>,
+    pub totals_changed: Vec<TotalChange>,
     /// Of a full load that went on where an earlier one had been interrupted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resumed: Option<Resumed>,
@@ -48,7 +48,7 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Resumed {
     /// Rows that the interrupted load had written behind the last interval that it had finished.
-    pub rows_read_again: u64,
+    pub rows_reread: u64,
 }
 
 /// What was done to one target table.
@@ -63,15 +63,15 @@ pub struct TableReport {
     /// Of the rows read: left as they were, such as those within the overlap that are read again.
     pub unchanged: u64,
     /// Source rows read only to be compared, row by row.
-    pub compared: u64,
+    pub verified: u64,
     /// Of the rows inserted, updated and deleted: those that only this comparison found.
     pub found: u64,
     /// Rows of its source table that are in sync_reject now.
-    pub rejected: u64,
+    pub quarantined: u64,
 }
 
 /// The lines of all tables, in the order of loading.
-pub(crate) fn tables(star: &Star, outcomes: &Outcomes, rejects: &BTreeMap<String, u64>) -> Vec<TableReport> {
+pub(crate) fn tables(star: &Star, outcomes: &Outcomes, quarantined: &BTreeMap<String, u64>) -> Vec<TableReport> {
     let nothing = TableOutcome::default();
     star.tables()
         .map(|table| {
@@ -84,9 +84,9 @@ pub(crate) fn tables(star: &Star, outcomes: &Outcomes, rejects: &BTreeMap<String
                 updated: seen.updated + found.updated,
                 deleted: seen.deleted + found.deleted,
                 unchanged: seen.unchanged,
-                compared: found.read,
+                verified: found.read,
                 found: found.inserted + found.updated + found.deleted,
-                rejected: rejects.get(table.name).copied().unwrap_or(0),
+                quarantined: quarantined.get(table.name).copied().unwrap_or(0),
             }
         })
         .collect()
@@ -95,18 +95,18 @@ pub(crate) fn tables(star: &Star, outcomes: &Outcomes, rejects: &BTreeMap<String
 /// What a run's verdict is made from. `deep_tables` is the number of tables of which it compared every row.
 pub(crate) fn tally(
     tables: &[TableReport],
-    comparisons: &[Comparison],
-    rejects: &BTreeMap<String, u64>,
+    reconciliation: &[Comparison],
+    quarantined: &BTreeMap<String, u64>,
     deep_tables: usize,
 ) -> Tally {
-    let counts = counts(tables, rejects);
+    let counts = counts(tables, quarantined);
     let mut tally = Tally {
-        quarantined_rows: counts.rejected,
+        quarantined_rows: counts.quarantined,
         changed_rows: counts.inserted + counts.updated + counts.deleted,
-        verified_rows: tables.iter().map(|table| table.compared).sum(),
+        verified_rows: tables.iter().map(|table| table.verified).sum(),
         ..Tally::default()
     };
-    figures::count_checks(comparisons, 0, &mut tally);
+    figures::count_checks(reconciliation, 0, &mut tally);
     for _ in 0..deep_tables {
         // What differed is written.
         tally.add(true);
@@ -115,13 +115,13 @@ pub(crate) fn tally(
 }
 
 /// Rows of the whole run.
-fn counts(tables: &[TableReport], rejects: &BTreeMap<String, u64>) -> RunCounts {
+fn counts(tables: &[TableReport], quarantined: &BTreeMap<String, u64>) -> RunCounts {
     let mut counts = RunCounts {
-        rejected: rejects.values().sum(),
+        quarantined: quarantined.values().sum(),
         ..RunCounts::default()
     };
     for table in tables {
-        counts.read += table.read + table.compared;
+        counts.read += table.read + table.verified;
         counts.inserted += table.inserted;
         counts.updated += table.updated;
         counts.deleted += table.deleted;
@@ -134,13 +134,13 @@ impl Report {
         RunCounts {
             verified: self.rows_verified_by_digest,
             bytes_received: self.bytes_received,
-            ..counts(&self.tables, &self.rejects)
+            ..counts(&self.tables, &self.quarantined)
         }
     }
 
     /// Whether the run has changed the star, or would.
     pub fn changes(&self) -> bool {
         let counts = self.counts();
-        counts.inserted + counts.updated + counts.deleted + self.days_corrected > 0
+        counts.inserted + counts.updated + counts.deleted + self.calendar_days_corrected > 0
     }
 }

@@ -37,20 +37,20 @@ pub struct Validation {
     /// The totals of each fact in the period, by group.
     pub totals: Vec<Comparison>,
     /// The days and groups that differ.
-    pub days: Vec<Comparison>,
+    pub differing_days: Vec<Comparison>,
     /// The period's first and last day; `None` stands for no limit.
     pub from: Option<NaiveDate>,
     pub to: Option<NaiveDate>,
     /// The newest date of a fact, where the period holds none.
-    pub newest: Vec<Newest>,
+    pub newest_dates: Vec<Newest>,
     /// Differences up to this many rows, or of a sum's smallest unit, are allowed.
     pub tolerance: u64,
     /// Where every row was compared: what differs, by table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deep: Option<Vec<TableDifferences>>,
-    /// What tells that the source is another one than the target was loaded from, where that was accepted.
+    /// How the source differs from the one that the target was loaded from, where that was accepted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub source_changed: Vec<String>,
+    pub source_identity_changes: Vec<String>,
 }
 
 /// The dimension of days.
@@ -68,7 +68,7 @@ pub struct TableValidation {
     #[serde(flatten)]
     pub soundness: Soundness,
     /// Rows that the target has more than the last run left in it: another program inserted them, or deleted some.
-    pub unaccounted: i64,
+    pub unexpected_rows: i64,
     /// Rows that the next incremental run changes.
     pub pending_rows: u64,
 }
@@ -175,7 +175,7 @@ impl Asked {
 impl TableValidation {
     /// Whether the row counts match, and no row came or went that no run knows of.
     pub(crate) fn has_right_rows(&self, tolerance: u64) -> bool {
-        self.rows.delta().unsigned_abs() <= tolerance && self.unaccounted.unsigned_abs() <= tolerance
+        self.rows.delta().unsigned_abs() <= tolerance && self.unexpected_rows.unsigned_abs() <= tolerance
     }
 }
 
@@ -197,7 +197,7 @@ impl Validation {
         if let Some(calendar) = &self.calendar {
             tally.add(calendar.differing_days == 0);
         }
-        let totals: Vec<_> = self.totals.iter().chain(&self.days).cloned().collect();
+        let totals: Vec<_> = self.totals.iter().chain(&self.differing_days).cloned().collect();
         figures::count_checks(&totals, self.tolerance, &mut tally);
         for table in self.deep.iter().flatten() {
             tally.add(table.is_equal());
@@ -208,7 +208,7 @@ impl Validation {
     /// As a run, it is done unless something differs.
     pub fn status(&self) -> Status {
         if self.verdict.is_mismatch() {
-            Status::Differences
+            Status::Mismatch
         } else {
             Status::Done
         }

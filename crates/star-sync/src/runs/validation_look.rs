@@ -39,7 +39,7 @@ pub(crate) struct ValidationLook<'a> {
     sides: Sides<'a>,
     states: States,
     pending: Pending,
-    source_changed: Vec<String>,
+    source_identity_changes: Vec<String>,
 }
 
 impl<'a> ValidationLook<'a> {
@@ -66,18 +66,18 @@ impl<'a> ValidationLook<'a> {
     /// As those of `open_target`.
     pub(crate) async fn begin(request: &'a Request<'a>) -> Result<Self> {
         let look = &request.look;
-        let (transaction, source_changed) = Self::open_target(request).await?;
+        let (transaction, source_identity_changes) = Self::open_target(request).await?;
         let states = state::load(&transaction).await?;
-        let rejects = reject::counts(&transaction).await?;
+        let quarantined = reject::counts(&transaction).await?;
         let mut snapshot = look.source.snapshot().await?;
         snapshot.refresh_update_times().await?;
         let sides = Sides {
             source: snapshot.reader(),
             indexes: look.source.indexes(&snapshot.reader()).await?,
             target: TargetReader::Within(Arc::new(transaction)),
-            rejects,
+            quarantined,
         };
-        let pending = if source_changed.is_empty() {
+        let pending = if source_identity_changes.is_empty() {
             Pending::find(look, &snapshot, &sides, &states).await?
         } else {
             // The watermarks are those of another source: they tell nothing of this one.
@@ -89,7 +89,7 @@ impl<'a> ValidationLook<'a> {
             sides,
             states,
             pending,
-            source_changed,
+            source_identity_changes,
         })
     }
 
@@ -116,13 +116,13 @@ impl<'a> ValidationLook<'a> {
             tables: Vec::new(),
             calendar: self.calendar().await?,
             totals: Vec::new(),
-            days: Vec::new(),
+            differing_days: Vec::new(),
             from: None,
             to: None,
-            newest: Vec::new(),
+            newest_dates: Vec::new(),
             tolerance: self.request.tolerance,
             deep: None,
-            source_changed: self.source_changed.clone(),
+            source_identity_changes: self.source_identity_changes.clone(),
         };
         // Each side is one connection: they work at the same time.
         let (of_source, of_target) = tokio::try_join!(self.source_side(period), self.target_side(period))?;
@@ -133,20 +133,22 @@ impl<'a> ValidationLook<'a> {
             if table.totals.is_some() {
                 facts += 1;
                 if daily.iter().all(|day| day.source == 0) {
-                    validation.newest.push(newest(table, &self.snapshot).await?);
+                    validation.newest_dates.push(newest(table, &self.snapshot).await?);
                 }
             }
             validation.totals.extend(figures::by_group(&daily));
-            validation.days.extend(daily.into_iter().filter(Comparison::differs));
+            validation
+                .differing_days
+                .extend(daily.into_iter().filter(Comparison::differs));
         }
         if let (Some(suspects), Some(described)) = (suspects, self.request.deep) {
             let rows = self.row_comparison(described);
             let explained = |table: &Table, key| self.explained(table, key);
             validation.deep = Some(deep::recheck(suspects, rows, look.star.tables(), explained).await?);
         }
-        let quarantined = self.sides.rejects.values().sum();
+        let quarantined = self.sides.quarantined.values().sum();
         let tally = validation.tally(self.request.no_pending, quarantined);
-        validation.verdict = Verdict::of_validation(tally, validation.newest.len() < facts);
+        validation.verdict = Verdict::of_validation(tally, validation.newest_dates.len() < facts);
         Ok(validation)
     }
 
@@ -163,13 +165,13 @@ impl<'a> ValidationLook<'a> {
     }
 
     fn table(&self, table: &Table, source: &SourceFigures, target: &TargetFigures) -> TableValidation {
-        let quarantined = self.sides.rejects.get(table.name).copied().unwrap_or(0);
+        let quarantined = self.sides.quarantined.get(table.name).copied().unwrap_or(0);
         let mut rows = Comparison::of_rows(table, source.rows, target.rows, quarantined);
         rows.pending = source.pending_rows;
         TableValidation {
             rows,
             soundness: target.soundness,
-            unaccounted: unaccounted(&self.states, table, target.rows),
+            unexpected_rows: unexpected_rows(&self.states, table, target.rows),
             pending_rows: self.pending.rows(table),
         }
     }
@@ -229,7 +231,7 @@ impl<'a> ValidationLook<'a> {
         let mut figures = BTreeSet::new();
         if !line.has_right_rows(compared.tolerance) {
             figures.insert(Figure::of_table("rows", line.rows.delta()));
-            figures.insert(Figure::of_table("unaccounted", line.unaccounted));
+            figures.insert(Figure::of_table("unexpected_rows", line.unexpected_rows));
         }
         if !line.soundness.is_sound() {
             figures.insert(Figure::of_table("integrity", 0));
@@ -245,7 +247,7 @@ impl<'a> ValidationLook<'a> {
                 .filter(|figure| figure.table == table.name && !within(figure));
             off.cloned().collect()
         };
-        let days = of_table(&compared.days);
+        let days = of_table(&compared.differing_days);
         for figure in of_table(&compared.totals).iter().chain(&days) {
             figures.insert(Figure {
                 measure: figure.measure.name,
@@ -292,9 +294,9 @@ impl<'a> ValidationLook<'a> {
         let mut tables = Vec::new();
         for table in look.star.tables() {
             let mut figures = source_totals.of_period(table, period).await?;
-            let rejected = totals::rejected(&sides.target, table, &sides.rejects).await?;
-            let of_rejected = source_totals.of_rejected(table, period, &rejected, &sides.target);
-            totals::take_out(&mut figures, of_rejected.await?);
+            let quarantined = totals::quarantined(&sides.target, table, &sides.quarantined).await?;
+            let of_quarantined = source_totals.of_quarantined(table, period, &quarantined, &sides.target);
+            totals::take_out(&mut figures, of_quarantined.await?);
             let (pending_rows, pending_totals) = if self.request.no_pending {
                 (0, DayTotals::new())
             } else {
@@ -345,7 +347,7 @@ struct TargetFigures {
 }
 
 /// Rows that the target has more than the last run left in it. A full load that is not finished changes that.
-pub(crate) fn unaccounted(states: &States, table: &Table, rows: i64) -> i64 {
+pub(crate) fn unexpected_rows(states: &States, table: &Table, rows: i64) -> i64 {
     if states.is_loading() {
         return 0;
     }

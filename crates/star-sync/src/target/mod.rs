@@ -100,20 +100,20 @@ impl Target {
     ///
     /// # Errors
     /// What `create` would fail with, as far as that can be told without writing.
-    pub async fn inspect(path: &Path, star: &Star) -> Result<WouldCreate> {
+    pub async fn inspect(path: &Path, star: &Star) -> Result<PlannedAction> {
         place::check(path, star.names.program)?;
         if path.metadata().map_or(true, |file| file.len() == 0) {
             place::check_creatable(path)?;
-            return Ok(WouldCreate::Create);
+            return Ok(PlannedAction::Create);
         }
         check_writable(path)?;
         let readers = connect(path, Access::Read, 1).await?;
         let pending = version::pending_migrations(path, star, &readers).await;
         readers.close().await.target(|| "closing the file".to_owned())?;
         Ok(match pending? {
-            pending if pending.is_empty() => WouldCreate::Nothing,
-            pending if pending.len() == Steps(star.migrations).migrations().len() => WouldCreate::Create,
-            _ => WouldCreate::Migrate,
+            pending if pending.is_empty() => PlannedAction::Nothing,
+            pending if pending.len() == Steps(star.migrations).migrations().len() => PlannedAction::Create,
+            _ => PlannedAction::Migrate,
         })
     }
 
@@ -224,7 +224,7 @@ pub enum Creation {
 /// What `create` would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum WouldCreate {
+pub enum PlannedAction {
     Create,
     Migrate,
     Nothing,

@@ -33,7 +33,7 @@ pub struct TableDifferences {
     /// Rows that seemed to differ, but have changed in the source since the last sync.
     pub pending: u64,
     /// The first that differ.
-    pub first: Vec<Difference>,
+    pub examples: Vec<Difference>,
     /// Page keys of all that differ, ascending.
     #[serde(skip)]
     pub keys: Vec<i64>,
@@ -111,9 +111,9 @@ pub(crate) async fn recheck(
         }
         let scopes = Scope::of_keys(keys, KEYS_A_PAGE);
         let found = rows.compare(table, scopes, Period::All).await?;
-        let mut first = found.differences;
-        first.sort_by(|one, other| one.key.cmp(&other.key));
-        first.truncate(rows.described);
+        let mut examples = found.differences;
+        examples.sort_by(|one, other| one.key.cmp(&other.key));
+        examples.truncate(rows.described);
         info!(table = table.name, rows = compared, "compared row by row");
         differences.push(TableDifferences {
             table: table.name,
@@ -122,7 +122,7 @@ pub(crate) async fn recheck(
             extra: found.counts.deleted,
             different: found.counts.updated,
             pending,
-            first,
+            examples,
             keys: found.changed,
         });
     }

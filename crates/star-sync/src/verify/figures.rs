@@ -34,7 +34,7 @@ pub struct Comparison {
     pub source: i64,
     pub target: i64,
     /// Source rows that are in sync_reject: they explain as much of the difference.
-    pub rejected: i64,
+    pub quarantined: i64,
     /// What the next incremental run adds to the target, by what has changed in the source since the last one.
     pub pending: i64,
 }
@@ -45,8 +45,8 @@ pub(crate) fn name_of<S: Serializer>(measure: &Measure, serializer: S) -> std::r
 }
 
 impl Comparison {
-    /// Row counts of a table, rejected rows told apart.
-    pub(crate) fn of_rows(table: &Table, source: i64, target: i64, rejected: u64) -> Self {
+    /// Row counts of a table, quarantined rows apart.
+    pub(crate) fn of_rows(table: &Table, source: i64, target: i64, quarantined: u64) -> Self {
         Self {
             table: table.name,
             measure: totals::ROWS,
@@ -55,7 +55,7 @@ impl Comparison {
             date_key: None,
             source,
             target,
-            rejected: signed(rejected),
+            quarantined: signed(quarantined),
             pending: 0,
         }
     }
@@ -66,12 +66,12 @@ impl Comparison {
         (self.table, format!("{prefix}{}", self.measure.name), group)
     }
 
-    /// Target less source, less what rejects and pending changes explain.
+    /// Target less source, less what quarantined rows and pending changes explain.
     pub fn delta(&self) -> i64 {
-        self.target + self.rejected + self.pending - self.source
+        self.target + self.quarantined + self.pending - self.source
     }
 
-    /// Whether both sides differ by what neither rejects nor pending changes explain.
+    /// Whether both sides differ by what neither quarantined rows nor pending changes explain.
     pub fn differs(&self) -> bool {
         self.delta() != 0
     }
@@ -83,8 +83,8 @@ pub(crate) struct Sides<'a> {
     /// Of the source.
     pub indexes: &'a Indexes,
     pub target: TargetReader,
-    /// Rejects by target table.
-    pub rejects: BTreeMap<String, u64>,
+    /// Quarantined rows by target table.
+    pub quarantined: BTreeMap<String, u64>,
 }
 
 impl Sides<'_> {
@@ -99,8 +99,8 @@ impl Sides<'_> {
         };
         let (source, target) = tokio::try_join!(source, self.target_rows(table, &Scope::ALL))?;
         let target = target - signed(removed);
-        let rejected = self.rejects.get(table.name).copied().unwrap_or(0);
-        Ok(Comparison::of_rows(table, source, target, rejected))
+        let quarantined = self.quarantined.get(table.name).copied().unwrap_or(0);
+        Ok(Comparison::of_rows(table, source, target, quarantined))
     }
 
     /// Row counts of a part of a table.
@@ -109,11 +109,11 @@ impl Sides<'_> {
         table: &Table,
         scope: &Scope,
         removed: u64,
-        rejected: u64,
+        quarantined: u64,
     ) -> Result<Comparison> {
         let (source, target) = tokio::try_join!(self.source_rows(table, scope), self.target_rows(table, scope))?;
         let target = target - signed(removed);
-        Ok(Comparison::of_rows(table, source, target, rejected))
+        Ok(Comparison::of_rows(table, source, target, quarantined))
     }
 
     /// All rows of the source table.

@@ -201,15 +201,15 @@ impl<'a> SourceTotals<'a> {
 
     /// What quarantined rows have added, which explains itself. Where a page key is not all of a row's key, other rows stand
     /// beside them: less what the target holds, so that both sides count as equal for these page keys.
-    pub(crate) async fn of_rejected(
+    pub(crate) async fn of_quarantined(
         &self,
         table: &'static Table,
         period: &Period,
-        rejected: &[i64],
+        quarantined: &[i64],
         target: &TargetReader,
     ) -> Result<DayTotals> {
         let mut figures = DayTotals::new();
-        for scope in Scope::of_keys(rejected.iter().copied(), KEYS_A_STATEMENT) {
+        for scope in Scope::of_keys(quarantined.iter().copied(), KEYS_A_STATEMENT) {
             add_all(&mut figures, self.of_scope(table, period, &scope).await?);
             if !table.is_told_by_page_key() {
                 subtract_all(&mut figures, of_target(target, table, period, &scope).await?);
@@ -353,7 +353,7 @@ pub(crate) fn compare(
                 date_key: Some(key.0),
                 source,
                 target,
-                rejected: 0,
+                quarantined: 0,
                 pending,
             });
         }
@@ -363,7 +363,7 @@ pub(crate) fn compare(
 
 /// A total before and after.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Move {
+pub struct TotalChange {
     pub table: &'static str,
     #[serde(serialize_with = "figures::name_of")]
     pub measure: Measure,
@@ -376,14 +376,14 @@ pub struct Move {
     pub after: i64,
 }
 
-/// How the totals of the days that a run has touched moved from what is committed to what it has written.
-pub(crate) async fn moves(
+/// How the totals of the days that a run has touched changed from what is committed to what it has written.
+pub(crate) async fn changes(
     star: &Star,
     outcomes: &Outcomes,
     committed: &TargetReader,
     written: &TargetReader,
-) -> Result<Vec<Move>> {
-    let mut moves = Vec::new();
+) -> Result<Vec<TotalChange>> {
+    let mut changes = Vec::new();
     for table in star.tables() {
         let (Some(outcome), Some(totals)) = (outcomes.get(table.name), &table.totals) else {
             continue;
@@ -397,7 +397,7 @@ pub(crate) async fn moves(
         }
         for (group, [before, after]) in groups {
             for ((measure, before), (_, after)) in totals.figures(before).zip(totals.figures(after)) {
-                moves.push(Move {
+                changes.push(TotalChange {
                     table: table.name,
                     measure,
                     grouped_by: totals.grouped_by_name(),
@@ -408,7 +408,7 @@ pub(crate) async fn moves(
             }
         }
     }
-    Ok(moves)
+    Ok(changes)
 }
 
 /// Takes totals of some rows out of those of all.
@@ -417,8 +417,12 @@ pub(crate) fn take_out(all: &mut DayTotals, some: DayTotals) {
     all.retain(|_, total| *total != Total::default());
 }
 
-/// The page keys of the rejected rows of a table.
-pub(crate) async fn rejected(target: &TargetReader, table: &Table, counts: &BTreeMap<String, u64>) -> Result<Vec<i64>> {
+/// The page keys of the quarantined rows of a table.
+pub(crate) async fn quarantined(
+    target: &TargetReader,
+    table: &Table,
+    counts: &BTreeMap<String, u64>,
+) -> Result<Vec<i64>> {
     if counts.get(table.name).is_none_or(|count| *count == 0) {
         return Ok(Vec::new());
     }

@@ -53,7 +53,7 @@ pub struct Tally {
     /// Rows that the run changed, or would change.
     pub changed_rows: u64,
     /// Key ranges of modified tables that are still to be verified.
-    pub backlog: u64,
+    pub backlog_ranges: u64,
     /// Source rows that were compared one by one without a change that points to them.
     pub verified_rows: u64,
 }
@@ -92,7 +92,7 @@ impl Verdict {
             (0, true, 1.., _) => VerdictCode::WouldChange,
             (0, true, 0, _) => VerdictCode::WouldNotChange,
             (0, false, _, 1..) => VerdictCode::Ok,
-            (0, false, 0, 0) if tally.backlog > 0 => VerdictCode::Unverified,
+            (0, false, 0, 0) if tally.backlog_ranges > 0 => VerdictCode::Unverified,
             (0, false, 0, 0) => VerdictCode::Unchanged,
             (0, false, 1.., 0) => VerdictCode::NothingCompared,
         };
@@ -143,7 +143,7 @@ mod tests {
             ..tally
         };
         let behind = Tally {
-            backlog: 1,
+            backlog_ranges: 1,
             ..tally(0, 0)
         };
         for (tally, dry_run, code) in [

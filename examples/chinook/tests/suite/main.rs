@@ -186,5 +186,5 @@ fn the_star_is_published_as_delta_tables_and_a_moved_invoice_with_it() {
     assert_eq!((months.len(), months[1].as_i64()), (2, Some(203_002)), "{published}");
     let check = publish(&["--check"]);
     assert_eq!(check["mismatches"], 0, "{check}");
-    assert!(check["figures"].as_u64() > Some(0), "{check}");
+    assert!(check["checks"].as_u64() > Some(0), "{check}");
 }

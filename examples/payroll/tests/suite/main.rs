@@ -190,7 +190,7 @@ fn a_row_is_explained_by_its_key_whatever_its_type() {
     };
     let (code, verdict, report) = explain("dim_country", "AT");
     assert_eq!((code, verdict), (0, "ROW_OK".into()));
-    assert_eq!(report["star"]["name"], "Austria");
+    assert_eq!(report["target_row"]["name"], "Austria");
     let (code, verdict, _) = explain("dim_employee", "150");
     assert_eq!((code, verdict), (0, "ROW_OK".into()));
     // One of several rows of an employee, and one of a table that is read whole.
@@ -207,10 +207,10 @@ fn a_row_is_explained_by_its_key_whatever_its_type() {
         payroll.tamper(&format!("UPDATE {table} SET {column} = 7 WHERE {condition}"));
         let (code, verdict, report) = explain(table, key);
         assert_eq!((code, verdict), (0, "ROW_OK".into()), "{report}");
-        assert_ne!(report["star"][column], "7", "{report}");
+        assert_ne!(report["target_row"][column], "7", "{report}");
         let (code, verdict, report) = explain(table, damaged);
         assert_eq!((code, verdict), (1, "ROW_MISMATCH".into()), "{report}");
-        assert_eq!(report["star"][column], "7", "{report}");
+        assert_eq!(report["target_row"][column], "7", "{report}");
         assert_eq!(report["difference"]["key"], damaged, "{report}");
     }
     let (code, verdict, _) = explain("fact_grade", "D,AT");

@@ -56,8 +56,8 @@ pub enum Status {
     /// It has begun. A killed run stays so.
     Running,
     Done,
-    /// Done, and its closing comparison found a mismatch.
-    Differences,
+    /// Done, and its reconciliation found a mismatch.
+    Mismatch,
     Failed,
     /// By Ctrl-C or SIGTERM.
     Stopped,
@@ -77,7 +77,7 @@ impl Status {
         match self {
             Self::Running => "running",
             Self::Done => "done",
-            Self::Differences => "differences",
+            Self::Mismatch => "mismatch",
             Self::Failed => "failed",
             Self::Stopped => "stopped",
         }
@@ -98,7 +98,8 @@ pub struct Run {
     pub rows_inserted: i64,
     pub rows_updated: i64,
     pub rows_deleted: i64,
-    pub rows_rejected: i64,
+    #[sea_orm(from_alias = "rows_rejected")]
+    pub rows_quarantined: i64,
     pub source_identity: String,
     /// By digest.
     pub rows_verified: i64,
@@ -114,7 +115,7 @@ pub struct RunCounts {
     pub inserted: u64,
     pub updated: u64,
     pub deleted: u64,
-    pub rejected: u64,
+    pub quarantined: u64,
     /// By digest.
     pub verified: u64,
     /// Bytes that the source has sent, if it says so.
@@ -164,7 +165,7 @@ pub(crate) async fn add_counts<C: ConnectionTrait>(connection: &C, id: i64, coun
         .col_expr(Column::RowsInserted, added(Column::RowsInserted, counts.inserted))
         .col_expr(Column::RowsUpdated, added(Column::RowsUpdated, counts.updated))
         .col_expr(Column::RowsDeleted, added(Column::RowsDeleted, counts.deleted))
-        .col_expr(Column::RowsRejected, added(Column::RowsRejected, counts.rejected))
+        .col_expr(Column::RowsRejected, added(Column::RowsRejected, counts.quarantined))
         .filter(Column::Id.eq(id))
         .exec(connection)
         .await
@@ -188,7 +189,7 @@ pub async fn finish_run<C: ConnectionTrait>(
         rows_inserted: count(|counts| counts.inserted),
         rows_updated: count(|counts| counts.updated),
         rows_deleted: count(|counts| counts.deleted),
-        rows_rejected: count(|counts| counts.rejected),
+        rows_rejected: count(|counts| counts.quarantined),
         rows_verified: count(|counts| counts.verified),
         bytes_received: Set(counts.and_then(|counts| counts.bytes_received).map(signed)),
         ..Default::default()

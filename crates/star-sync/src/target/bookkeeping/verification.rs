@@ -232,13 +232,13 @@ pub(crate) fn modified_run(star: &Star, table: &Table, states: &States) -> Optio
 pub struct VerificationSummary {
     pub ranges: u64,
     /// Key ranges with rows that something may have changed without a trace since they were verified.
-    pub backlog: u64,
+    pub backlog_ranges: u64,
     /// Target tables that these are ranges of.
     pub backlog_tables: u64,
     /// Source rows in them when they were last verified; none if one of them has no digest that says so.
     pub backlog_rows: Option<u64>,
     /// The age of the oldest of those, by the source's clock; none if there is none, or if one was never verified.
-    pub oldest_backlog_seconds: Option<i64>,
+    pub backlog_age_seconds: Option<i64>,
 }
 
 /// Sums up the ranges of all tables.
@@ -271,10 +271,10 @@ fn sum_up_ranges<'a>(
         .min();
     VerificationSummary {
         ranges,
-        backlog: backlog.len() as u64,
+        backlog_ranges: backlog.len() as u64,
         backlog_tables,
         backlog_rows: backlog.iter().map(rows).sum(),
-        oldest_backlog_seconds: oldest.flatten().map(|at| (clock - at).num_seconds()),
+        backlog_age_seconds: oldest.flatten().map(|at| (clock - at).num_seconds()),
     }
 }
 
@@ -307,7 +307,7 @@ mod tests {
     fn the_oldest_of_the_backlog_counts_and_never_has_no_age() {
         let summary = |ranges: &[VerificationRange], modified_run| {
             let summary = sum_up_ranges([(ranges, modified_run)].into_iter(), time(100));
-            (summary.ranges, summary.backlog, summary.oldest_backlog_seconds)
+            (summary.ranges, summary.backlog_ranges, summary.backlog_age_seconds)
         };
         let ranges = [range(Some(3), 30), range(Some(2), 20), range(Some(9), 90)];
         assert_eq!(summary(&ranges, Some(5)), (3, 2, Some(80)));
@@ -324,7 +324,7 @@ mod tests {
         let summary = |tables: &[&[VerificationRange]]| {
             let tables = tables.iter().map(|ranges| (*ranges, Some(5)));
             let summary = sum_up_ranges(tables, time(100));
-            (summary.backlog, summary.backlog_tables, summary.backlog_rows)
+            (summary.backlog_ranges, summary.backlog_tables, summary.backlog_rows)
         };
         let (old, new) = (digested(4, 100), digested(5, 1_000));
         assert_eq!(summary(&[&[old, new], &[old, old], &[new]]), (3, 2, Some(300)));

@@ -42,8 +42,8 @@ pub struct Report {
     pub mode: String,
     pub tables: Vec<CopiedTable>,
     pub views: Vec<String>,
-    /// The personal columns that are left out.
-    pub without: Vec<PersonalColumn>,
+    /// The personal columns whose values are pseudonyms.
+    pub pseudonymized: Vec<PersonalColumn>,
 }
 
 /// A table of a copy. A view that reads the sync's own tables is a table there.
@@ -73,7 +73,7 @@ pub async fn run(request: &Request<'_>) -> Result<Report> {
         mode: format!("{:04o}", request.mode),
         tables: content.tables,
         views: content.views,
-        without: request.without.to_vec(),
+        pseudonymized: request.without.to_vec(),
     })
 }
 
