@@ -29,7 +29,7 @@ fn retries(sandbox: &Sandbox) -> String {
     let metrics = without_target(&std::fs::read_to_string(sandbox.folder().join("run.prom")).unwrap());
     let line = metrics
         .lines()
-        .find_map(|line| line.strip_prefix("sakila_sync_retries_total{what=\"source\"} "));
+        .find_map(|line| line.strip_prefix("sakila_sync_retries_total{reason=\"source_failed\"} "));
     line.unwrap_or("0").to_owned()
 }
 

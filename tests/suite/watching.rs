@@ -191,7 +191,7 @@ fn an_endless_sync_brings_changes_outlives_failures_and_ends_cleanly() {
     ]);
     wait_until("it is healthy again", is_healthy);
     let metrics = get(&address, "/metrics").unwrap();
-    assert!(value(&metrics, "sakila_sync_retries_total{what=\"run\"}").unwrap() >= 1.0);
+    assert!(value(&metrics, "sakila_sync_retries_total{reason=\"run_failed\"}").unwrap() >= 1.0);
     assert_eq!(problems(body(&metrics)), "");
     wait_until("the last change has come", || {
         sandbox.figure("SELECT rating FROM dim_film WHERE film_id = 1") == "R"
@@ -274,7 +274,7 @@ fn panels() -> BTreeSet<String> {
         }
     }
     let mut expressions = BTreeSet::new();
-    for name in ["loading", "trust"] {
+    for name in ["loading", "data-quality"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("grafana/dashboards/{name}.json"));
         let dashboard: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
         collect(&dashboard["panels"], &mut expressions);
@@ -321,7 +321,7 @@ fn every_panel_shows_data_and_every_alert_fires_on_its_fault_alone() {
     let sync = start(&sandbox, &arguments);
     wait_until("a validation is scraped", || {
         !prometheus
-            .values("sakila_sync_validation_delta{check=\"cents\"}")
+            .values("sakila_sync_validation_delta{command=\"validate\",check=\"cents\"}")
             .is_empty()
     });
     assert_eq!(firing(), Vec::<String>::new(), "while all is well");
@@ -341,7 +341,7 @@ fn every_panel_shows_data_and_every_alert_fires_on_its_fault_alone() {
 
     // One fault after the other.
     sandbox.tamper("UPDATE fact_payment SET amount = amount + 1 WHERE payment_id = 3");
-    wait_until("the difference is found", || firing() == ["SakilaSyncDiffers"]);
+    wait_until("the difference is found", || firing() == ["SakilaSyncMismatch"]);
     sandbox.change(&["UPDATE payment SET last_update = NOW() WHERE payment_id = 3"]);
     wait_until("it is gone again", || firing().is_empty());
     sandbox.change(&[
@@ -349,7 +349,9 @@ fn every_panel_shows_data_and_every_alert_fires_on_its_fault_alone() {
         "UPDATE rental SET customer_id = 60000 WHERE rental_id = 1",
         "SET FOREIGN_KEY_CHECKS = 1",
     ]);
-    wait_until("the rental is rejected", || firing() == ["SakilaSyncRowsRejected"]);
+    wait_until("the rental is quarantined", || {
+        firing() == ["SakilaSyncRowsQuarantined"]
+    });
     sandbox.change(&["UPDATE rental SET customer_id = 1 WHERE rental_id = 1"]);
     wait_until("it is taken in again", || firing().is_empty());
     sandbox.change(&["UPDATE film SET last_update = NOW() + INTERVAL 1 HOUR WHERE film_id = 1"]);

@@ -86,7 +86,7 @@ pub(crate) async fn run(session: &Session, arguments: &Incremental, every: Durat
                     () = session.stop.requested() => return Ok(0),
                     () = tokio::time::sleep(pause) => {}
                 }
-                metrics::retried("run");
+                metrics::retried(metrics::RUN_FAILED);
             }
         }
     }

@@ -129,11 +129,11 @@ fn tell_metrics(star: &Star, command: &'static str, report: &Report) {
         metrics::bytes_received(command, bytes);
     }
     for source in &star.sources {
-        metrics::rejected_rows(source.name, report.quarantined.get(source.name).copied().unwrap_or(0));
+        metrics::quarantined_rows(source.name, report.quarantined.get(source.name).copied().unwrap_or(0));
     }
     let whole = report.reconciliation.iter().filter(|figure| figure.date_key.is_none());
-    let deltas = whole.map(|figure| (figure.labels("closing_"), figure.delta()));
-    metrics::closing_deltas(deltas.collect());
+    let deltas = whole.map(|figure| (figure.labels(command), figure.delta()));
+    metrics::reconciliation_deltas(deltas.collect());
 }
 
 /// Tells how far a full load has come in the tables that it was at; those that are finished were told.

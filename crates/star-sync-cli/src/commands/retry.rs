@@ -71,7 +71,7 @@ impl Session {
                 () = self.stop.requested() => return Err(Error::STOPPED),
                 () = tokio::time::sleep(pause) => {}
             }
-            metrics::retried("source");
+            metrics::retried(metrics::SOURCE_FAILED);
         }
     }
 }

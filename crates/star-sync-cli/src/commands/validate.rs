@@ -73,7 +73,7 @@ async fn compare(session: &Session, arguments: &Validate) -> Result<Validation> 
     target.close().await.target(|| "closing the file".to_owned())?;
     session.live.validated(&validation);
     for figure in validate::deltas(&validation) {
-        metrics::validation_delta(figure.labels(""), figure.delta());
+        metrics::validation_delta(figure.labels("validate"), figure.delta());
     }
     Ok(validation)
 }

@@ -25,6 +25,7 @@ use crate::pipeline::flow::{Job, Outcomes};
 use crate::pipeline::read::LookupPlan;
 use crate::stop::Stop;
 use crate::target::bookkeeping::state::States;
+use crate::target::bookkeeping::success::{self, FULL_LOAD};
 use crate::target::bookkeeping::verification::{self, VerificationRange, VerificationSummary, Verified};
 use crate::{metrics, pipeline};
 
@@ -166,7 +167,13 @@ pub(crate) async fn ranges(pass: &Pass<'_>, table: &Table, may_have_grown: bool)
         _ => ranges.pop().unwrap_or(VerificationRange::ALL),
     };
     let scopes = pass.intervals(table, last.after).await?;
-    let cut = |scope| VerificationRange::of_scope(scope, last.verified);
+    let cut = |scope| {
+        let range = VerificationRange::of_scope(scope, last.verified)?;
+        Some(VerificationRange {
+            last_verified_at: last.last_verified_at,
+            ..range
+        })
+    };
     let tail: Vec<VerificationRange> = scopes.iter().filter_map(cut).collect();
     if tail.len() == 1 && is_known {
         ranges.push(last);
@@ -227,11 +234,14 @@ pub(crate) async fn note_pages(pass: &Pass<'_>, ranges: &HashMap<&'static str, V
     Ok(())
 }
 
-/// How much of the star is verified by now; the metrics tell it, too.
+/// How much of the star is verified by now, also as metrics.
 pub(crate) async fn sum_up(pass: &Pass<'_>, states: &States) -> Result<VerificationSummary> {
     let ranges = verification::load(&*pass.transaction).await?;
     let summary = verification::sum_up(pass.star(), &ranges, states, pass.snapshot.clock);
-    metrics::verification_backlog(&summary);
+    let successes = success::load(&*pass.transaction).await?;
+    let loaded = successes.iter().find(|success| success.command == FULL_LOAD);
+    let loaded = loaded.map_or(pass.context.began, |success| success.finished);
+    metrics::verification_backlog(&summary, summary.age_seconds(loaded, pass.snapshot.clock));
     Ok(summary)
 }
 

@@ -39,31 +39,31 @@ pub const ROWS_UNCHANGED_TOTAL: Metric = metric(
     "rows_unchanged_total",
     Kind::Counter,
     &["table"],
-    "rows read and found as they should be",
+    "rows read that were equal to the target",
 );
-pub const ROWS_REJECTED_TOTAL: Metric = metric(
-    "rows_rejected_total",
+pub const ROWS_QUARANTINED_TOTAL: Metric = metric(
+    "rows_quarantined_total",
     Kind::Counter,
     &["table"],
-    "source rows that could not be loaded",
+    "source rows read that could not be loaded",
 );
 pub const SOURCE_BYTES_READ_TOTAL: Metric = metric(
     "source_bytes_read_total",
     Kind::Counter,
     &["table"],
-    "bytes of the cells read from the source",
+    "bytes of the values read from the source",
 );
 pub const SOURCE_BYTES_RECEIVED_TOTAL: Metric = metric(
     "source_bytes_received_total",
     Kind::Counter,
     &[],
-    "bytes that the source has sent to runs that ended, by its own count: rows, digests and all else",
+    "bytes that the source sent to runs that ended, by its own count: rows, digests and protocol",
 );
 pub const ROWS_VERIFIED_TOTAL: Metric = metric(
     "rows_verified_total",
     Kind::Counter,
     &["method"],
-    "source rows verified by runs that ended (digest: without reading them; row_by_row)",
+    "source rows verified by runs that ended (digest: without reading the rows; row_by_row)",
 );
 pub const PAGES_READ_TOTAL: Metric = metric(
     "pages_read_total",
@@ -81,49 +81,49 @@ pub const STAGE_BUSY_SECONDS: Metric = metric(
     "stage_busy_seconds",
     Kind::Histogram,
     &["stage"],
-    "how long a stage worked on a page or batch (reader, transform, writer, index, closing)",
+    "time per page or batch that a stage was busy (reader, transform, writer, index, catch_up)",
 );
 pub const STAGE_WAITING_SECONDS: Metric = metric(
     "stage_waiting_seconds",
     Kind::Histogram,
     &["stage"],
-    "how long a stage waited for another between two of them",
+    "time per page or batch that a stage waited for another",
 );
 pub const QUEUE_DEPTH: Metric = metric(
     "queue_depth",
     Kind::Gauge,
     &["queue"],
-    "what waits between two stages (pages, batches)",
+    "pages or batches that wait between two stages (pages, batches)",
 );
 pub const COMMIT_SECONDS: Metric = metric(
     "commit_seconds",
     Kind::Histogram,
     &[],
-    "how long a commit to the target took",
+    "duration of a commit to the target",
 );
 pub const RETRIES_TOTAL: Metric = metric(
     "retries_total",
     Kind::Counter,
-    &["what"],
-    "what was tried again after a failure (run: one of many; source: a run that the source failed)",
+    &["reason"],
+    "retries (run_failed: the next run of --every after a failed one; source_failed: a run retried because the source was lost or overloaded)",
 );
 pub const ROWS_PER_SECOND: Metric = metric(
     "rows_per_second",
     Kind::Gauge,
     &["table", "stage"],
-    "rows per second since the last look, for reading by eye (read, written)",
+    "rows per second since the last sample; for graphs use the rate of a counter (read, written)",
 );
-pub const RUN_EXPECTED_ROWS: Metric = metric(
-    "run_expected_rows",
+pub const RUN_ROWS_EXPECTED: Metric = metric(
+    "run_rows_expected",
     Kind::Gauge,
     &["table"],
-    "rows that the source is estimated to have, in a full load",
+    "of a full load: rows that the source is estimated to have",
 );
-pub const RUN_DONE_ROWS: Metric = metric(
-    "run_done_rows",
+pub const RUN_ROWS_READ: Metric = metric(
+    "run_rows_read",
     Kind::Gauge,
     &["table"],
-    "source rows read by the run that is going on",
+    "source rows read by the run in progress",
 );
 pub const TARGET_BYTES: Metric = metric(
     "target_bytes",
@@ -135,16 +135,16 @@ pub const WATERMARK_LAG_SECONDS: Metric = metric(
     "watermark_lag_seconds",
     Kind::Gauge,
     &["source_table"],
-    "the source's clock less the watermark, as of the last run",
+    "source clock less watermark, as of the last run",
 );
 pub const WATERMARK_LIMITED_SECONDS: Metric = metric(
     "watermark_limited_seconds",
     Kind::Gauge,
     &["source_table"],
-    "how far the watermark is behind the newest change that was seen; 0 if nothing limits it",
+    "newest change read less watermark, as of the last run; 0 if nothing limits the watermark",
 );
-pub const REJECTED_ROWS: Metric = metric(
-    "rejected_rows",
+pub const QUARANTINED_ROWS: Metric = metric(
+    "quarantined_rows",
     Kind::Gauge,
     &["source_table"],
     "rows in sync_reject, as of the last run",
@@ -153,99 +153,103 @@ pub const VERIFICATION_BACKLOG_RANGES: Metric = metric(
     "verification_backlog_ranges",
     Kind::Gauge,
     &[],
-    "key ranges in which something may have changed unseen since they were compared",
+    "key ranges that are to be verified",
 );
 pub const VERIFICATION_BACKLOG_TABLES: Metric = metric(
     "verification_backlog_tables",
     Kind::Gauge,
     &[],
-    "target tables that they are ranges of",
+    "target tables that these key ranges belong to",
 );
 pub const VERIFICATION_BACKLOG_ROWS: Metric = metric(
     "verification_backlog_rows",
     Kind::Gauge,
     &[],
-    "source rows in them when they were last verified; NaN while one of them has no digest that says so",
+    "source rows in these key ranges when they were last verified; NaN while one of them has no digest",
 );
 pub const VERIFICATION_BACKLOG_AGE_SECONDS: Metric = metric(
     "verification_backlog_age_seconds",
     Kind::Gauge,
     &[],
-    "age of the oldest of them; 0 if there is none",
+    "time since the oldest of these key ranges was verified, or since the last full load if it never was; 0 if there is none",
 );
 pub const VALIDATION_DELTA: Metric = metric(
     "validation_delta",
     Kind::Gauge,
-    &["table", "check", "group"],
-    "target less source, what is pending or rejected taken out; group is empty for a figure that is no group's; check is rows or the name of a sum, of the last validation, or with closing_ before it of the comparison that ends a run",
+    &["command", "table", "check", "group"],
+    "target less source, without pending and quarantined rows, as last compared by the command; check is rows or the name of a measure; group is empty for a figure without groups",
 );
 pub const RUNS_TOTAL: Metric = metric(
     "runs_total",
     Kind::Counter,
     &["command", "status"],
-    "runs that have ended (done, differences, failed, stopped)",
+    "runs that ended (done, mismatch, failed, stopped)",
 );
-pub const RUN_IS_GOING_ON: Metric = metric(
-    "run_is_going_on",
+pub const RUN_IN_PROGRESS: Metric = metric(
+    "run_in_progress",
     Kind::Gauge,
     &["command"],
-    "1 while a run is going on",
+    "1 while a run is in progress",
 );
 pub const LAST_RUN_SUCCESS: Metric = metric(
     "last_run_success",
     Kind::Gauge,
     &["command"],
-    "1 if the last run ended without failure and without differences",
+    "1 if the last run succeeded without a mismatch",
 );
 pub const LAST_RUN_DURATION_SECONDS: Metric = metric(
     "last_run_duration_seconds",
     Kind::Gauge,
     &["command"],
-    "how long the last run took",
+    "duration of the last run",
 );
 pub const LAST_RUN_END_TIMESTAMP_SECONDS: Metric = metric(
     "last_run_end_timestamp_seconds",
     Kind::Gauge,
     &["command"],
-    "when the last run ended",
+    "time at which the last run ended",
 );
 pub const LAST_RUN_ROWS: Metric = metric(
     "last_run_rows",
     Kind::Gauge,
     &["command", "kind"],
-    "rows of the last run (read, verified: by digest, inserted, updated, deleted, rejected)",
+    "rows of the last run (read, verified: by digest, inserted, updated, deleted, quarantined)",
 );
 pub const LAST_RUN_SOURCE_BYTES: Metric = metric(
     "last_run_source_bytes",
     Kind::Gauge,
     &["command"],
-    "bytes that the source has sent to the last run",
+    "bytes that the source sent to the last run",
 );
 pub const LAST_SUCCESS_TIMESTAMP_SECONDS: Metric = metric(
     "last_success_timestamp_seconds",
     Kind::Gauge,
     &["command"],
-    "when a run last ended without failure and without differences; of earlier processes, too",
+    "time at which a run last succeeded without a mismatch, runs of earlier processes included",
 );
 pub const LAKE_BACKLOG_PARTITIONS: Metric = metric(
     "lake_backlog_partitions",
     Kind::Gauge,
     &["lake"],
-    "partitions that have changed since the last publication to the lake",
+    "partitions that changed since the last publication to the lake",
 );
 pub const LAKE_FILES_WRITTEN_TOTAL: Metric = metric(
     "lake_files_written_total",
     Kind::Counter,
     &["lake"],
-    "Parquet files that publications have written",
+    "Parquet files that publications wrote",
 );
-pub const LAKE_BYTES_WRITTEN_TOTAL: Metric =
-    metric("lake_bytes_written_total", Kind::Counter, &["lake"], "their bytes");
+pub const LAKE_BYTES_WRITTEN_TOTAL: Metric = metric(
+    "lake_bytes_written_total",
+    Kind::Counter,
+    &["lake"],
+    "bytes of these files",
+);
 pub const LAKE_LAST_PUBLICATION_TIMESTAMP_SECONDS: Metric = metric(
     "lake_last_publication_timestamp_seconds",
     Kind::Gauge,
     &["lake"],
-    "when a publication to the lake last ended",
+    "time at which a publication to the lake last ended",
 );
 
 /// All of them, in the order in which they are documented.
@@ -256,7 +260,7 @@ pub const ALL: [Metric; 41] = [
     ROWS_UPDATED_TOTAL,
     ROWS_DELETED_TOTAL,
     ROWS_UNCHANGED_TOTAL,
-    ROWS_REJECTED_TOTAL,
+    ROWS_QUARANTINED_TOTAL,
     SOURCE_BYTES_READ_TOTAL,
     SOURCE_BYTES_RECEIVED_TOTAL,
     ROWS_VERIFIED_TOTAL,
@@ -268,19 +272,19 @@ pub const ALL: [Metric; 41] = [
     COMMIT_SECONDS,
     RETRIES_TOTAL,
     ROWS_PER_SECOND,
-    RUN_EXPECTED_ROWS,
-    RUN_DONE_ROWS,
+    RUN_ROWS_EXPECTED,
+    RUN_ROWS_READ,
     TARGET_BYTES,
     WATERMARK_LAG_SECONDS,
     WATERMARK_LIMITED_SECONDS,
-    REJECTED_ROWS,
+    QUARANTINED_ROWS,
     VERIFICATION_BACKLOG_RANGES,
     VERIFICATION_BACKLOG_TABLES,
     VERIFICATION_BACKLOG_ROWS,
     VERIFICATION_BACKLOG_AGE_SECONDS,
     VALIDATION_DELTA,
     RUNS_TOTAL,
-    RUN_IS_GOING_ON,
+    RUN_IN_PROGRESS,
     LAST_RUN_SUCCESS,
     LAST_RUN_DURATION_SECONDS,
     LAST_RUN_END_TIMESTAMP_SECONDS,

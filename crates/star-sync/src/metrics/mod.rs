@@ -1,4 +1,4 @@
-//! What a run tells of itself while it goes on and when it has ended: where each figure is set.
+//! The metrics of a run, while it is in progress and when it has ended: where each one is set.
 //!
 //! Names are those of the [`catalogue`]; the star's prefix is put before them by the recorder of whoever collects them.
 //! Without a recorder, setting a figure does nothing.
@@ -14,8 +14,8 @@ use metrics::{counter, gauge, histogram};
 
 use crate::target::bookkeeping::verification::VerificationSummary;
 
-/// Table, check and group.
-pub type DeltaLabels = (&'static str, String, String);
+/// Command, table, check and group.
+pub type DeltaLabels = (&'static str, &'static str, &'static str, String);
 
 /// Counts a page that was read from the source.
 pub fn page_read(table: &'static str, rows: u64, bytes: u64) {
@@ -54,9 +54,13 @@ pub fn committed(time: Duration) {
     histogram!(catalogue::COMMIT_SECONDS.name).record(time);
 }
 
-/// Counts another attempt.
-pub fn retried(what: &'static str) {
-    counter!(catalogue::RETRIES_TOTAL.name, "what" => what).increment(1);
+/// Why a sync that repeats begins another run sooner than its interval asks for, or a run is retried.
+pub const RUN_FAILED: &str = "run_failed";
+pub const SOURCE_FAILED: &str = "source_failed";
+
+/// Counts a retry for one of these reasons.
+pub fn retried(reason: &'static str) {
+    counter!(catalogue::RETRIES_TOTAL.name, "reason" => reason).increment(1);
 }
 
 /// How fast a stage goes through a table just now.
@@ -66,8 +70,8 @@ pub fn rows_per_second(table: &'static str, stage: &'static str, rate: f64) {
 
 /// How far the run is in a table.
 pub fn progress(table: &'static str, done: u64, expected: u64) {
-    gauge!(catalogue::RUN_DONE_ROWS.name, "table" => table).set(float(done));
-    gauge!(catalogue::RUN_EXPECTED_ROWS.name, "table" => table).set(float(expected));
+    gauge!(catalogue::RUN_ROWS_READ.name, "table" => table).set(float(done));
+    gauge!(catalogue::RUN_ROWS_EXPECTED.name, "table" => table).set(float(expected));
 }
 
 /// The sizes of the database and of its log.
@@ -77,9 +81,9 @@ pub fn target_bytes(database: u64, wal: u64) {
 }
 
 /// How far a watermark lies behind the clock, and behind the newest change that was seen.
-pub fn watermark(source_table: &'static str, lag_seconds: i64, held_back_seconds: i64) {
+pub fn watermark(source_table: &'static str, lag_seconds: i64, limited_seconds: i64) {
     gauge!(catalogue::WATERMARK_LAG_SECONDS.name, "source_table" => source_table).set(signed(lag_seconds));
-    gauge!(catalogue::WATERMARK_LIMITED_SECONDS.name, "source_table" => source_table).set(signed(held_back_seconds));
+    gauge!(catalogue::WATERMARK_LIMITED_SECONDS.name, "source_table" => source_table).set(signed(limited_seconds));
 }
 
 /// How many partitions have changed since the last publication to a lake.
@@ -96,26 +100,27 @@ pub fn published(lake: &str, files: u64, bytes: u64) {
 }
 
 /// Rows of a source table that cannot be loaded.
-pub fn rejected_rows(source_table: &'static str, rows: u64) {
-    gauge!(catalogue::REJECTED_ROWS.name, "source_table" => source_table).set(float(rows));
+pub fn quarantined_rows(source_table: &'static str, rows: u64) {
+    gauge!(catalogue::QUARANTINED_ROWS.name, "source_table" => source_table).set(float(rows));
 }
 
-/// How much of the star is still to be verified. A range that never was has no age.
-pub(crate) fn verification_backlog(summary: &VerificationSummary) {
+/// How much of the star is still to be verified, and how old the oldest part of it is.
+pub(crate) fn verification_backlog(summary: &VerificationSummary, age_seconds: i64) {
     gauge!(catalogue::VERIFICATION_BACKLOG_RANGES.name).set(float(summary.backlog_ranges));
     gauge!(catalogue::VERIFICATION_BACKLOG_TABLES.name).set(float(summary.backlog_tables));
     gauge!(catalogue::VERIFICATION_BACKLOG_ROWS.name).set(summary.backlog_rows.map_or(f64::NAN, float));
-    gauge!(catalogue::VERIFICATION_BACKLOG_AGE_SECONDS.name).set(signed(summary.backlog_age_seconds.unwrap_or(0)));
+    gauge!(catalogue::VERIFICATION_BACKLOG_AGE_SECONDS.name).set(signed(age_seconds));
 }
 
-/// `group` is empty for a figure that is no group's.
-pub fn validation_delta((table, check, group): DeltaLabels, delta: i64) {
-    gauge!(catalogue::VALIDATION_DELTA.name, "table" => table, "check" => check, "group" => group).set(signed(delta));
+/// `group` is empty for a figure without groups.
+pub fn validation_delta((command, table, check, group): DeltaLabels, delta: i64) {
+    gauge!(catalogue::VALIDATION_DELTA.name, "command" => command, "table" => table, "check" => check, "group" => group)
+        .set(signed(delta));
 }
 
-/// The differences that the comparison at the end of a run has found. What an earlier run of this process found, and
-/// this one has not, is gone.
-pub fn closing_deltas(deltas: BTreeMap<DeltaLabels, i64>) {
+/// The deltas of the reconciliation that ends a run. What an earlier run of this process found, and this one has not, is
+/// gone.
+pub fn reconciliation_deltas(deltas: BTreeMap<DeltaLabels, i64>) {
     static FOUND: Mutex<BTreeSet<DeltaLabels>> = Mutex::new(BTreeSet::new());
     let mut found = FOUND.lock().expect("no holder of this lock panics");
     for gone in found.iter().filter(|labels| !deltas.contains_key(labels)) {
@@ -129,19 +134,19 @@ pub fn closing_deltas(deltas: BTreeMap<DeltaLabels, i64>) {
 
 /// Marks a command as at work.
 pub fn run_began(command: &'static str) {
-    gauge!(catalogue::RUN_IS_GOING_ON.name, "command" => command).set(1.0);
+    gauge!(catalogue::RUN_IN_PROGRESS.name, "command" => command).set(1.0);
     // A counter that begins at 1 never seems to increase.
     for status in ["done", "mismatch", "failed", "stopped"] {
         counter!(catalogue::RUNS_TOTAL.name, "command" => command, "status" => status).increment(0);
     }
-    counter!(catalogue::RETRIES_TOTAL.name, "what" => "run").increment(0);
+    counter!(catalogue::RETRIES_TOTAL.name, "reason" => RUN_FAILED).increment(0);
 }
 
-/// `status` is one of done, differences, failed, stopped.
+/// `status` is one of done, mismatch, failed, stopped.
 pub fn run_ended(command: &'static str, status: &'static str, time: Duration) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let is_success = status == "done";
-    gauge!(catalogue::RUN_IS_GOING_ON.name, "command" => command).set(0.0);
+    gauge!(catalogue::RUN_IN_PROGRESS.name, "command" => command).set(0.0);
     counter!(catalogue::RUNS_TOTAL.name, "command" => command, "status" => status).increment(1);
     gauge!(catalogue::LAST_RUN_SUCCESS.name, "command" => command).set(if is_success { 1.0 } else { 0.0 });
     gauge!(catalogue::LAST_RUN_DURATION_SECONDS.name, "command" => command).set(time.as_secs_f64());

@@ -117,7 +117,7 @@ impl TableProgress {
             (catalogue::ROWS_UPDATED_TOTAL, counts.updated),
             (catalogue::ROWS_DELETED_TOTAL, counts.deleted),
             (catalogue::ROWS_UNCHANGED_TOTAL, counts.unchanged),
-            (catalogue::ROWS_REJECTED_TOTAL, counts.quarantined),
+            (catalogue::ROWS_QUARANTINED_TOTAL, counts.quarantined),
         ] {
             metrics::count_rows(counter, self.table, rows);
         }

@@ -29,12 +29,12 @@ use crate::source::{Snapshot, check};
 use crate::target::bookkeeping::history::{self, Status};
 use crate::target::bookkeeping::state::{self, Lifecycle, Load, SourceState, States};
 use crate::target::bookkeeping::verification::Verified;
-use crate::target::bookkeeping::{source_record, target_table};
+use crate::target::bookkeeping::{source_record, success, target_table};
 use crate::target::{self, TargetReader, calendar, statement};
 use crate::verify::soundness;
 use crate::verify::totals;
 
-pub(crate) const COMMAND: &str = "full-load";
+pub(crate) const COMMAND: &str = success::FULL_LOAD;
 /// A load that was interrupted longer ago begins anew: a row that changed since without a time of change would
 /// never be looked at again.
 const HOURS_TO_RESUME: i64 = 6;

@@ -60,10 +60,10 @@ impl Comparison {
         }
     }
 
-    /// The labels of its difference as a metric; `prefix` stands before the name of the check.
-    pub fn labels(&self, prefix: &str) -> DeltaLabels {
+    /// The labels of its delta as a metric, compared by this command.
+    pub fn labels(&self, command: &'static str) -> DeltaLabels {
         let group = self.group.as_ref().map(ToString::to_string).unwrap_or_default();
-        (self.table, format!("{prefix}{}", self.measure.name), group)
+        (command, self.table, self.measure.name, group)
     }
 
     /// Target less source, less what quarantined rows and pending changes explain.

@@ -27,6 +27,9 @@ pub(crate) mod sync_success {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// The command that loads everything.
+pub(crate) const FULL_LOAD: &str = "full-load";
+
 /// A command, and when it last ended well.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct Success {

@@ -34,8 +34,9 @@ pub(crate) mod sync_verification {
         /// The last page key of the range; the largest there is stands for no end.
         #[sea_orm(primary_key, auto_increment = false)]
         pub up_to: i64,
-        /// The run that last verified it; NULL if none has.
+        /// The run that last verified it; NULL if none has, or if that no longer holds.
         pub verified_run: Option<i64>,
+        /// When a run last verified it; NULL if none has.
         pub verified_at: Option<DateTime>,
         /// The digest of the source's rows then, as `rows:sum`; NULL if none was taken.
         pub digest: Option<String>,
@@ -53,6 +54,8 @@ pub struct VerificationRange {
     pub after: Option<i64>,
     pub up_to: Option<i64>,
     pub verified: Option<Verified>,
+    /// When a run last verified it, also if that no longer holds.
+    pub last_verified_at: Option<DateTime<Utc>>,
     /// Of the source's rows when it was verified, if one was taken.
     pub digest: Option<Digest>,
 }
@@ -70,6 +73,7 @@ impl VerificationRange {
         after: None,
         up_to: None,
         verified: None,
+        last_verified_at: None,
         digest: None,
     };
 
@@ -88,6 +92,7 @@ impl VerificationRange {
                 after,
                 up_to: upto,
                 verified,
+                last_verified_at: verified.map(|verified| verified.at),
                 digest: None,
             }),
             Scope::Keys(_) => None,
@@ -106,6 +111,7 @@ impl VerificationRange {
             after: before.and_then(|before| before.up_to),
             up_to: (row.up_to != i64::MAX).then_some(row.up_to),
             verified: row.verified_run.zip(at).map(|(run_id, at)| Verified { run_id, at }),
+            last_verified_at: at,
             digest: row.digest.as_deref().and_then(|digest| digest.parse().ok()),
         }
     }
@@ -154,7 +160,7 @@ pub(crate) async fn replace<C: ConnectionTrait>(
             target_table: Set(table.to_owned()),
             up_to: Set(range.up_to.unwrap_or(i64::MAX)),
             verified_run: Set(range.verified.map(|verified| verified.run_id)),
-            verified_at: Set(range.verified.map(|verified| stored(verified.at))),
+            verified_at: Set(range.last_verified_at.map(stored)),
             digest: Set(range.digest.map(|digest| digest.to_string())),
         });
         Entity::insert_many(rows)
@@ -165,11 +171,10 @@ pub(crate) async fn replace<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Takes back that the ranges of a table were ever verified.
+/// Takes back that the ranges of a table are verified. When they last were is kept: it is their age in the backlog.
 pub(crate) async fn forget<C: ConnectionTrait>(connection: &C, table: &str) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::VerifiedRun, Expr::val(None::<i64>))
-        .col_expr(Column::VerifiedAt, Expr::val(None::<String>))
         .col_expr(Column::Digest, Expr::val(None::<String>))
         .filter(Column::TargetTable.eq(table))
         .exec(connection)
@@ -241,6 +246,18 @@ pub struct VerificationSummary {
     pub backlog_age_seconds: Option<i64>,
 }
 
+impl VerificationSummary {
+    /// The age of the oldest range of the backlog, as a metric: 0 without a backlog. A range that was never verified is as
+    /// old as the last full load, which verifies all that there are.
+    pub(crate) fn age_seconds(&self, loaded: DateTime<Utc>, clock: DateTime<Utc>) -> i64 {
+        match self.backlog_age_seconds {
+            Some(seconds) => seconds,
+            None if self.backlog_ranges == 0 => 0,
+            None => (clock - loaded).num_seconds().max(0),
+        }
+    }
+}
+
 /// Sums up the ranges of all tables.
 pub fn sum_up(star: &Star, ranges: &Ranges, states: &States, clock: DateTime<Utc>) -> VerificationSummary {
     let of_tables = star.tables().map(|table| {
@@ -265,10 +282,7 @@ fn sum_up_ranges<'a>(
     }
     let rows = |range: &&VerificationRange| Some(range.digest?.rows);
     // None comes before any time.
-    let oldest = backlog
-        .iter()
-        .map(|range| range.verified.map(|verified| verified.at))
-        .min();
+    let oldest = backlog.iter().map(|range| range.last_verified_at).min();
     VerificationSummary {
         ranges,
         backlog_ranges: backlog.len() as u64,
@@ -291,6 +305,7 @@ mod tests {
         let at = time(seconds);
         VerificationRange {
             verified: run_id.map(|run_id| Verified { run_id, at }),
+            last_verified_at: run_id.map(|_| at),
             ..VerificationRange::ALL
         }
     }
@@ -316,7 +331,23 @@ mod tests {
     }
 
     #[test]
-    fn rows_and_tables_of_the_backlog_are_counted_where_digests_tell_them() {
+    fn a_backlog_that_was_never_verified_is_as_old_as_the_load() {
+        let age = |ranges: &[VerificationRange]| {
+            let summary = sum_up_ranges([(ranges, Some(5))].into_iter(), time(100));
+            summary.age_seconds(time(40), time(100))
+        };
+        assert_eq!(age(&[range(Some(5), 10)]), 0, "no backlog");
+        assert_eq!(age(&[range(Some(3), 70), range(Some(4), 90)]), 30);
+        assert_eq!(age(&[range(Some(3), 70), range(None, 0)]), 60);
+        let forgotten = VerificationRange {
+            verified: None,
+            ..range(Some(3), 70)
+        };
+        assert_eq!(age(&[forgotten]), 30, "verified once, and no longer");
+    }
+
+    #[test]
+    fn rows_and_tables_of_the_backlog_are_counted_from_digests() {
         let digested = |run_id, rows| VerificationRange {
             digest: Some(Digest { rows, sum: 0 }),
             ..range(Some(run_id), 0)
@@ -338,8 +369,7 @@ mod tests {
         let cut = |after, up_to| VerificationRange {
             after,
             up_to,
-            verified: None,
-            digest: None,
+            ..VerificationRange::ALL
         };
         let first = [cut(None, Some(10)), cut(Some(10), None)];
         replace(&connection, "fact_loan", None, &first).await.unwrap();
@@ -353,6 +383,7 @@ mod tests {
         let mut expected = expected.to_vec();
         for range in [0, 2] {
             expected[range].verified = Some(verified);
+            expected[range].last_verified_at = Some(verified.at);
             expected[range].digest = digest;
         }
         assert_eq!(of_table(&connection, "fact_loan").await.unwrap(), expected);
@@ -361,5 +392,7 @@ mod tests {
         let forgotten = load(&connection).await.unwrap()["fact_loan"].clone();
         let is_forgotten = |range: &VerificationRange| range.verified.is_none() && range.digest.is_none();
         assert!(forgotten.len() == 3 && forgotten.iter().all(is_forgotten));
+        let ages: Vec<_> = forgotten.iter().map(|range| range.last_verified_at).collect();
+        assert_eq!(ages, [Some(time(5)), None, Some(time(5))]);
     }
 }
