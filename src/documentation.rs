@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use star_sync::declare::rejection::ReasonCode;
 use star_sync::metrics::catalogue;
 use star_sync::verify::verdict::VerdictCode;
+use star_sync_cli::hint;
 
 use crate::error::ErrorCode;
 
@@ -22,18 +23,25 @@ fn row(name: &str, meaning: &str) -> String {
     format!("| `{name}` | {meaning} |")
 }
 
+/// The row of an error or a reason, with what to do about it.
+fn error_row(name: &str, meaning: &str, remedy: &str) -> String {
+    format!("| `{name}` | {meaning} | {} |", crate::program().fill(remedy))
+}
+
 #[test]
-fn every_code_of_an_error_is_documented() {
+fn every_code_of_an_error_is_documented_with_its_remedy() {
     let engine = star_sync::error::Code::ALL
         .iter()
-        .map(|code| row(code.name(), code.meaning()));
+        .map(|code| error_row(code.name(), code.meaning(), hint::remedy(*code)));
     let cli = star_sync_cli::error::Code::ALL
         .iter()
-        .map(|code| row(code.name(), code.meaning()));
-    let own = ErrorCode::ALL.iter().map(|code| row(code.name(), code.meaning()));
+        .map(|code| error_row(code.name(), code.meaning(), code.remedy()));
+    let own = ErrorCode::ALL
+        .iter()
+        .map(|code| error_row(code.name(), code.meaning(), code.remedy()));
     let lake = star_sync_lake::Code::ALL
         .iter()
-        .map(|code| row(code.name(), code.meaning()));
+        .map(|code| error_row(code.name(), code.meaning(), code.remedy()));
     let codes: BTreeSet<String> = engine.chain(cli).chain(own).chain(lake).collect();
     let documented = rows("Error codes");
     assert_eq!(documented.iter().cloned().collect::<BTreeSet<_>>(), codes);
@@ -48,7 +56,9 @@ fn every_verdict_is_documented() {
 
 #[test]
 fn every_quarantine_reason_is_documented() {
-    let reasons = ReasonCode::ALL.iter().map(|code| row(code.name(), code.meaning()));
+    let reasons = ReasonCode::ALL
+        .iter()
+        .map(|code| error_row(code.name(), code.meaning(), code.remedy()));
     assert_eq!(rows("Quarantine reasons"), reasons.collect::<Vec<_>>());
 }
 

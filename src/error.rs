@@ -9,10 +9,14 @@ use star_sync_cli::{Error, hint};
 codes! {
     /// A stable code of an error of these commands.
     ErrorCode =>
-    SeedFailed "SEED_FAILED" "The schema could not be filled.",
-    SeedRefused "SEED_REFUSED" "The schema holds what seed has not made, or cannot be changed as asked.",
-    DemoFailed "DEMO_FAILED" "A step of the demonstration failed.",
-    ServerMissing "SERVER_MISSING" "No MySQL or MariaDB server is installed.",
+    SeedFailed "SEED_FAILED" "The schema could not be filled."
+        "see the cause; mostly, the account may not create tables: `GRANT ALL ON {source}.*` to it",
+    SeedRefused "SEED_REFUSED" "The schema has tables that seed did not create, or cannot be changed as requested."
+        "name an empty schema in --source; `{program} seed --replace` replaces a seeded one",
+    DemoFailed "DEMO_FAILED" "A step of the demo failed."
+        "see the step in the message; try another server with --mysqld",
+    ServerMissing "SERVER_MISSING" "No MySQL or MariaDB server is installed."
+        "`apt-get install mariadb-server-core mariadb-client-core`, run `scripts/install-mysql`, or name a mysqld with --mysqld; the server need not run",
 }
 
 /// An error of one of these commands.
@@ -46,9 +50,8 @@ pub fn caused(
 pub fn no_server() -> Error {
     own(
         ErrorCode::ServerMissing,
-        "no MySQL or MariaDB server is installed here",
-        "it need not run: `apt-get install mariadb-server-core mariadb-client-core`, `scripts/install-mysql`, or name a \
-         mysqld with --mysqld",
+        "no MySQL or MariaDB server is installed",
+        ErrorCode::ServerMissing.remedy(),
     )
 }
 
@@ -70,12 +73,12 @@ pub fn of_seed(error: sakila_seed::Error) -> Error {
 fn seed_hint(cause: &DbErr) -> &'static str {
     match server_error_number(cause) {
         Some(1044 | 1142 | 1143 | 1227 | 1370) => {
-            "seed writes: name an account in --source that has all privileges on this schema (GRANT ALL ON it)"
+            "name an account in --source that has all privileges on the schema (GRANT ALL), because seed writes to it"
         }
         Some(1290 | 1792 | 1836) => "the server is read-only; name another one in --source",
-        Some(1205 | 1213) => "somebody else holds these rows; run the command again",
+        Some(1205 | 1213) => "another transaction has locked these rows; run the command again",
         Some(167 | 1062 | 1264 | 1467) => {
-            "a key has come to the end of its official type; `{program} seed --replace` begins anew, and larger scales \
+            "a key has reached the maximum of its official type; start over with `{program} seed --replace`: larger scales \
              have wider keys"
         }
         _ => hint::of_answer(cause),

@@ -221,7 +221,7 @@ fn whatever_reads_a_single_snapshot_is_content_with_a_single_connection() {
         &["validate", "--all"],
     ] {
         let run = alone(command).succeeds();
-        assert!(!run.has_logged("SOURCE_NOT_ASKED"), "{}", run.stderr);
+        assert!(!run.has_logged("SOURCE_NOT_REACHED"), "{}", run.stderr);
     }
     sandbox.assert_star_equals_source();
 }

@@ -11,20 +11,34 @@ pub type Result<T> = std::result::Result<T, Error>;
 codes! {
     /// A stable code of an error of a lake.
     Code =>
-    LocationInvalid "LAKE_LOCATION_INVALID" "The lake is not a folder or an s3: URL.",
-    Missing "LAKE_MISSING" "The lake's bucket or folder does not exist, or nothing was published to it.",
-    Denied "LAKE_DENIED" "There are no credentials for the lake, or they do not allow what was asked.",
-    Full "LAKE_FULL" "The lake's disk is full, or a quota is exceeded.",
-    Unwritable "LAKE_UNWRITABLE" "The lake's folder cannot be written.",
-    Failed "LAKE_FAILED" "The lake's storage cannot be reached, or failed.",
-    Foreign "LAKE_FOREIGN" "The lake holds something else than published tables.",
-    OtherStar "LAKE_OTHER_STAR" "The lake was published from another target.",
-    Changed "LAKE_CHANGED" "Another program has written to a table of the lake since the last publication.",
-    Restored "LAKE_RESTORED" "The lake holds runs that the target does not know: the target is an older copy.",
-    Conflict "LAKE_CONFLICT" "Another program wrote to a table of the lake during the publication.",
-    Damaged "LAKE_DAMAGED" "A table's log in the lake cannot be read.",
-    Mismatch "LAKE_MISMATCH" "The last run found a mismatch between source and target, which is not published.",
-    ValueUnfit "LAKE_VALUE_UNFIT" "A value of the star does not fit its column in the lake.",
+    LocationInvalid "LAKE_LOCATION_INVALID" "The lake is not a folder or an s3: URL."
+        "name a folder, such as /srv/lake, or s3://BUCKET/PREFIX with --lake",
+    Missing "LAKE_MISSING" "The lake's bucket or folder does not exist, or nothing was published to it."
+        "check the name of the folder or bucket (buckets are not created); `{program} publish --lake URL` publishes to it",
+    Denied "LAKE_DENIED" "There are no credentials for the lake, or they do not allow the request."
+        "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, and AWS_ENDPOINT_URL for another server than AWS; the account must be able to list, read, write and delete objects below the prefix",
+    Full "LAKE_FULL" "The lake's disk is full, or a quota is exceeded."
+        "free space and run the command again; readers of the lake still see the last publication",
+    Unwritable "LAKE_UNWRITABLE" "The lake's folder cannot be written."
+        "make the folder writable by this user, or name another one with --lake",
+    Failed "LAKE_FAILED" "The lake's storage cannot be reached, or failed."
+        "run the command again; the last publication is still complete",
+    Foreign "LAKE_FOREIGN" "The lake has contents other than published tables."
+        "name an empty folder or prefix with --lake; nothing was changed",
+    OtherStar "LAKE_OTHER_STAR" "The lake was published from another target."
+        "name an empty folder or prefix with --lake; `{program} publish --force` replaces the lake's tables by this star",
+    Changed "LAKE_CHANGED" "Another program has written to a table of the lake since the last publication."
+        "let no other program write to the lake; `{program} publish --force` replaces all partitions of its tables",
+    Restored "LAKE_RESTORED" "The lake has runs that the target does not have: the target is an older copy."
+        "`{program} publish --force` replaces all partitions of the lake's tables",
+    Conflict "LAKE_CONFLICT" "Another program wrote to a table of the lake during the publication."
+        "let only one program publish to the lake, and run the command again",
+    Damaged "LAKE_DAMAGED" "The log of a table in the lake cannot be read."
+        "name an empty folder or prefix with --lake, and publish there",
+    Mismatch "LAKE_MISMATCH" "The last run found a mismatch between source and target, which is not published."
+        "`{program} validate --all --deep` shows the mismatch, `{program} repair` corrects it; `{program} publish --force` publishes the target as it is",
+    ValueUnfit "LAKE_VALUE_UNFIT" "A value of the star does not fit its column in the lake."
+        "correct the value in the source, or declare the column with more digits; nothing of the table was published",
 }
 
 /// What failed.
@@ -32,7 +46,7 @@ codes! {
 pub enum Error {
     #[error(transparent)]
     Engine(#[from] star_sync::Error),
-    #[error("{location:?} is no place for a lake: {problem}")]
+    #[error("{location:?} cannot be a lake: {problem}")]
     LocationInvalid { location: String, problem: String },
     #[error("nothing was published to {lake}")]
     NotPublished { lake: String },
@@ -49,13 +63,13 @@ pub enum Error {
         #[source]
         cause: Box<StoreError>,
     },
-    #[error("the lake {lake} holds something else: {found}")]
+    #[error("the lake {lake} has contents other than published tables: {found}")]
     Foreign { lake: String, found: String },
     #[error("{table} in the lake {lake} was published from another target")]
     OtherStar { lake: String, table: String },
     #[error("another program has written version {version} of {table} in the lake {lake}")]
     Changed { lake: String, table: String, version: i64 },
-    #[error("{table} in the lake {lake} holds run {run}, which is not a run of this target")]
+    #[error("{table} in the lake {lake} is of run {run}, which is not a run of this target")]
     Restored { lake: String, table: String, run: i64 },
     #[error("another program wrote version {version} of {table} in the lake {lake} at the same time")]
     Conflict { lake: String, table: String, version: i64 },
@@ -115,36 +129,7 @@ impl Error {
 
     /// What the reader can do about it, with placeholders for the program's words.
     pub fn hint(&self) -> &'static str {
-        match self.code() {
-            Code::LocationInvalid => "name a folder, as in /srv/lake, or s3://BUCKET/PREFIX with --lake",
-            Code::Missing => {
-                "check the name of the folder or bucket; buckets are not created; `{program} publish --lake URL` fills it"
-            }
-            Code::Denied => {
-                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_REGION, and AWS_ENDPOINT_URL for a server of your \
-                 own; the account has to list, read, write and delete objects below the prefix"
-            }
-            Code::Full => "free space and run the command again: readers of the lake still see the last publication",
-            Code::Unwritable => "make the folder writable by this user, or name another one with --lake",
-            Code::Failed => "run the command again: what was published before is still there, and complete",
-            Code::Foreign => "name an empty folder or prefix with --lake; nothing there was changed",
-            Code::OtherStar => {
-                "name an empty folder or prefix with --lake; or `publish --force`, which replaces what is there by this star"
-            }
-            Code::Changed => {
-                "let no other program write to the lake; `{program} publish --force` replaces all partitions of its tables"
-            }
-            Code::Restored => "`{program} publish --force` replaces all partitions of the lake's tables",
-            Code::Conflict => "let one program publish to a lake; run the command again",
-            Code::Damaged => "name an empty folder or prefix with --lake, and publish everything there",
-            Code::Mismatch => {
-                "`{program} validate --all --deep` shows the differences and `{program} repair` corrects them; `publish \
-                 --force` publishes the target as it is"
-            }
-            Code::ValueUnfit => {
-                "correct the value in the source, or declare the column with more digits; nothing of the table was published"
-            }
-        }
+        self.code().remedy()
     }
 }
 

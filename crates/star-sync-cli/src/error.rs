@@ -21,16 +21,26 @@ pub const EXIT_STOPPED: u8 = 130;
 codes! {
     /// A stable code of an error of the command line.
     Code =>
-    Usage "USAGE" "The command line cannot be parsed, or an option has a value that is not allowed.",
-    SourceMissing "SOURCE_MISSING" "No source is given.",
-    SourceUrlInvalid "SOURCE_URL_INVALID" "The source's URL is malformed, or has a parameter that is not known.",
-    SourceTlsFileInvalid "SOURCE_TLS_FILE_INVALID" "A certificate or key that the source's URL names cannot be used.",
-    PasswordFileUnreadable "PASSWORD_FILE_UNREADABLE" "The password file cannot be read.",
-    TargetPathInvalid "TARGET_PATH_INVALID" "The target is not a path or a sqlite: URL.",
-    DotenvInvalid "DOTENV_INVALID" "The file .env cannot be read, or a line of it is malformed.",
-    PeriodInvalid "PERIOD_INVALID" "The first day of a period lies after its last day.",
-    NameUnknown "NAME_UNKNOWN" "There is no table or command of this name.",
-    OutputFailed "OUTPUT_FAILED" "The result cannot be printed.",
+    Usage "USAGE" "The command line cannot be parsed, or an option has a value that is not allowed."
+        "correct the option in the message; `{program} COMMAND --help` lists the options",
+    SourceMissing "SOURCE_MISSING" "No source is given."
+        "set --source, or {ENV}_SOURCE in the environment or in .env",
+    SourceUrlInvalid "SOURCE_URL_INVALID" "The URL of the source is malformed, or has an unknown parameter."
+        "write mysql://USER@HOST:PORT/SCHEMA, with parameters such as ?socket=PATH or ?ssl-mode=REQUIRED",
+    SourceTlsFileInvalid "SOURCE_TLS_FILE_INVALID" "A certificate or key file in the URL of the source cannot be used."
+        "name readable PEM files with ssl-ca, ssl-cert and ssl-key",
+    PasswordFileUnreadable "PASSWORD_FILE_UNREADABLE" "The password file cannot be read."
+        "name a file that this user may read with {ENV}_SOURCE_PASSWORD_FILE",
+    TargetPathInvalid "TARGET_PATH_INVALID" "The target is not a path or a sqlite: URL."
+        "name a path, or a URL such as sqlite:analytics.db, with --target",
+    DotenvInvalid "DOTENV_INVALID" "The file .env cannot be read, or a line of it is malformed."
+        "write NAME=VALUE, one per line, and make the file readable by this user",
+    PeriodInvalid "PERIOD_INVALID" "The first day of a period is after its last day."
+        "give the earlier day with --from; both days belong to the period",
+    NameUnknown "NAME_UNKNOWN" "There is no table, column or command of this name."
+        "use one of the names in the hint",
+    OutputFailed "OUTPUT_FAILED" "The result cannot be printed."
+        "check the file or pipe that stdout is redirected to, and the free space of its disk",
 }
 
 /// A failed command.

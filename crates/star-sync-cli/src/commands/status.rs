@@ -325,7 +325,7 @@ fn answered<T>(result: Result<T>) -> Option<T> {
     result
         .inspect_err(|error| {
             warn!(
-                code = "SOURCE_NOT_ASKED",
+                code = "SOURCE_NOT_REACHED",
                 "the source does not answer, so there is no lag to show: {error}"
             );
         })

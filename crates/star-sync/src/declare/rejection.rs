@@ -10,12 +10,18 @@ use crate::declare::lookup::Lookup;
 codes! {
     /// The stable code of a reason: what scripts and tests match, where the sentence may change.
     ReasonCode =>
-    MissingParent "MISSING_PARENT" "The row refers to a row that the source does not have, or that is quarantined itself.",
-    ParentQuarantined "PARENT_QUARANTINED" "The row that it belongs to is quarantined itself.",
-    ValueNull "VALUE_NULL" "A column that the star needs is NULL.",
-    ValueUnreadable "VALUE_UNREADABLE" "A value cannot be read as the column's type, such as text that is not valid UTF-8.",
-    ValueOutOfRange "VALUE_OUT_OF_RANGE" "A number does not fit the star's column, or an amount has more digits behind the point than its column.",
-    DateInvalid "DATE_INVALID" "A date or time is NULL or a zero date where the star needs one, is not a date, or lies outside the calendar.",
+    MissingParent "MISSING_PARENT" "The row refers to a row that the source does not have, or that is quarantined itself."
+        "insert the parent in the source, or correct the reference",
+    ParentQuarantined "PARENT_QUARANTINED" "The row that it belongs to is quarantined itself."
+        "see the parent's own reason in sync_reject",
+    ValueNull "VALUE_NULL" "A column that the star needs is NULL."
+        "set the value in the source",
+    ValueUnreadable "VALUE_UNREADABLE" "A value cannot be read as the column's type, such as text that is not valid UTF-8."
+        "correct the value in the source",
+    ValueOutOfRange "VALUE_OUT_OF_RANGE" "A number does not fit the star's column, or an amount has more decimal places than its column."
+        "correct the value in the source, or declare the column with a wider type",
+    DateInvalid "DATE_INVALID" "A date or time is NULL or a zero date where the star needs one, is not a date, or is outside the calendar."
+        "correct the date in the source",
 }
 
 /// Why a row is quarantined. Names keys and columns, never other values.
