@@ -51,7 +51,7 @@ const QUERIES: [(&str, &str); 3] = [
     ),
 ];
 
-/// Run all of it on a private server, step by step
+/// Show init, loads and validations on a private server, step by step
 ///
 /// Starts a private MySQL or MariaDB server in a temporary folder, seeds it, and runs init, full-load, validate, a
 /// day of business, incremental and validate, printing each command before its result. The SQLite file is kept.
@@ -61,7 +61,7 @@ const QUERIES: [(&str, &str); 3] = [
     after_help = "Examples:\n  {program} demo\n  {program} demo --scale 10 --serve\n  {program} demo --mysqld /usr/sbin/mariadbd"
 )]
 struct Arguments {
-    /// How large the Sakila is that is synced
+    /// Scale of the generated Sakila
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAXIMAL_SCALE)))]
     scale: u32,
 
@@ -73,7 +73,7 @@ struct Arguments {
     #[arg(long, value_name = "PATH", env = "{ENV}_MYSQLD", value_parser = cli::path)]
     mysqld: Option<PathBuf>,
 
-    /// Where the SQLite file is kept; one of an earlier sync is overwritten
+    /// Path where the SQLite file is kept; a star that is there is overwritten
     #[arg(long, value_name = "PATH", default_value = DEMO_FILE, value_parser = cli::path)]
     keep: PathBuf,
 }
@@ -143,16 +143,16 @@ async fn tour(session: &Session, arguments: &Arguments) -> Result<PrivateServer>
     };
     let product = source.server.product();
     tour.say(&format!(
-        "A private {product} server runs on port {}; it goes when this ends.",
+        "A private {product} server runs on port {}; it is removed at the end.",
         tour.server.port
     ))?;
 
     let scale = arguments.scale.to_string();
     let administrator = tour.server.administrator_url(SCHEMA);
     let reader = tour.server.url(READER, SCHEMA);
-    tour.say("\nFirst a Sakila is made, with an account that has all privileges on its schema:")?;
+    tour.say("\nGenerate a Sakila, with an account that has all privileges on its schema:")?;
     tour.step(&administrator, &["seed", "--scale", &scale]).await?;
-    tour.say("\nFrom here on the account may SELECT and nothing else. Create and fill the star:")?;
+    tour.say("\nFrom here on the account has SELECT only. Create and load the star:")?;
     tour.step(&reader, &["init"]).await?;
     tour.step(&reader, &["full-load"]).await?;
     tour.step(&reader, &["validate"]).await?;
@@ -252,8 +252,8 @@ impl Tour<'_> {
 fn failed(doing: &str, cause: io::Error) -> Error {
     error::caused(
         ErrorCode::DemoFailed,
-        format!("the demonstration failed while {doing}"),
-        "the messages above say more; another server can be named with --mysqld",
+        format!("the demo failed while {doing}"),
+        "see the messages above; try another server with --mysqld",
         cause,
     )
 }

@@ -27,7 +27,7 @@ const VERSION: &str = match option_env!("SAKILA_SYNC_BUILD_VERSION") {
 pub fn program() -> Program {
     Program {
         star: sakila::star(),
-        about: "Keeps a SQLite star schema in step with an operational MySQL database (Sakila)",
+        about: "Loads an operational MySQL database (Sakila) into a SQLite star schema and keeps it up to date",
         version: VERSION,
         variable_prefix: "SAKILA_SYNC",
         other_variables: &[

@@ -22,7 +22,7 @@ use crate::error::{self, ErrorCode};
 /// The official tables, indexes and foreign keys, with rows that follow from scale, seed and date alone. Scale 1
 /// has the official numbers of rows (16,044 rentals, 599 customers, 1,000 films); customers, rentals and payments
 /// grow with the scale, films and actors from scale 10 on with a tenth of it. Needs an account with all privileges
-/// on the schema. Refuses a schema that holds anything that seed has not made.
+/// on the schema. Refuses a schema with tables that seed did not create.
 #[derive(Debug, Parser)]
 #[command(
     name = "seed",
@@ -30,11 +30,11 @@ use crate::error::{self, ErrorCode};
     after_help = "Examples:\n  {program} seed --source mysql://root@localhost/sakila\n  {program} seed --scale 100 --replace\n  {program} seed --until 2026-01-01 --seed 7\n  {program} seed mutate --every 5"
 )]
 struct Arguments {
-    /// How many times the official number of customers, rentals and payments
+    /// Multiple of the official number of customers, rentals and payments
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAXIMAL_SCALE)))]
     scale: u32,
 
-    /// Number that the rows are generated from: another number gives other rows
+    /// Seed of the generator: another number gives other rows
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
 
@@ -42,7 +42,7 @@ struct Arguments {
     #[arg(long, value_name = "DATE", value_parser = last_day)]
     until: Option<NaiveDate>,
 
-    /// First drop what an earlier seed has made
+    /// First drop what an earlier seed created
     #[arg(long)]
     replace: bool,
 
@@ -56,11 +56,11 @@ enum SeedCommand {
     ///
     /// New customers, films, rentals and payments; returns; corrected prices; a renamed city and language; customers
     /// who move; copies that change store; deletions: in one transaction. What changes follows from the seed and the
-    /// number of the day. Dates go on where history ends, but never into the future: once they have come to today,
-    /// every day is today, and its times of day follow the clock.
+    /// number of the day. Dates continue where history ends, but never into the future: once today is reached, every
+    /// business day is today, and its times of day follow the clock.
     #[command(after_help = "Examples:\n  {program} seed mutate\n  {program} seed mutate --every 5")]
     Mutate {
-        /// Another day per interval, until stopped: 5s, 500ms, 2m
+        /// Apply one business day per interval, until stopped: 5s, 500ms, 2m
         #[arg(long, value_name = "SECONDS", value_parser = cli::interval)]
         every: Option<Duration>,
     },
@@ -100,9 +100,9 @@ pub fn command() -> ExtraCommand {
         work: Work::Pages,
         ignores: &["target", "batch_size", "overlap", "retry_for", "keep_runs"],
         stopped: |arguments| match parsed(arguments).then {
-            None => "the schema is half-made; `{program} seed --replace` makes it anew",
+            None => "the schema is incomplete; `{program} seed --replace` starts over",
             Some(SeedCommand::Mutate { .. }) => {
-                "every day that was printed is kept, and nothing of the one in progress"
+                "every business day that was printed is kept, and nothing of the one in progress"
             }
         },
         run: |session, arguments| Box::pin(run(session, parsed(arguments))),
@@ -134,7 +134,7 @@ async fn fill(session: &Session, arguments: &Arguments) -> Result<u8> {
     if until > today {
         return Err(error::own(
             ErrorCode::SeedRefused,
-            format!("--until lies in the future: it is {today} by the source's clock"),
+            format!("--until is in the future: the source clock shows {today}"),
             "nothing was changed; leave it out for a history up to yesterday",
         ));
     }

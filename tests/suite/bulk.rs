@@ -25,7 +25,7 @@ fn most_of_the_rentals_move_to_other_items_and_a_run_of_payments_changes() {
     command.env("RUST_LOG", "debug");
     let run = Run::of(command).succeeds();
     // With so many rentals to look up, the items of all were read, once.
-    let line = "lookups held whole table=\"inventory\" columns=\"film_id, store_id\"";
+    let line = "lookups loaded whole table=\"inventory\" columns=\"film_id, store_id\"";
     assert_eq!(run.stderr.matches(line).count(), 1, "{}", run.stderr);
     sandbox.assert_star_equals_source();
 }

@@ -240,7 +240,7 @@ fn a_server_that_is_short_of_something_is_waited_for() {
         .fails_with(3, "SOURCE_RESOURCES_EXHAUSTED");
     let mut command = sandbox.command(&["incremental"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut log = wait_for(&mut child, "trying again after a pause");
+    let mut log = wait_for(&mut child, "code=\"RETRYING\"");
     sandbox.change(&["SET GLOBAL max_prepared_stmt_count = 16382"]);
     std::io::copy(&mut log, &mut std::io::sink()).unwrap();
     assert!(child.wait().unwrap().success());

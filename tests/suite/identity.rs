@@ -101,7 +101,7 @@ fn a_source_that_went_back_in_time_is_asked_about() {
     let sandbox = Sandbox::loaded();
     // As if the last run had been an hour from now.
     sandbox.tamper("UPDATE sync_state SET last_synced = datetime(last_synced, '+1 hour')");
-    is_asked_about(&sandbox, "its clock stands at ");
+    is_asked_about(&sandbox, "the source clock is ");
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn load_with(fault: &str) -> (Sandbox, Run) {
 
 /// Payments that had to be looked at again.
 fn second_read(run: &Run) -> bool {
-    run.stderr.contains("read a second time for its totals")
+    run.stderr.contains("re-read for its totals")
 }
 
 /// A load that makes these changes to its source between its last page and its closing snapshot.

@@ -111,7 +111,7 @@ fn an_empty_variable_is_none_and_an_unknown_one_is_told() {
     }
     let run = Run::of(command).succeeds();
     assert!(sandbox.target().exists());
-    assert!(run.stderr.contains("perhaps SAKILA_SYNC_WORKERS is meant"), "{run:#?}");
+    assert!(run.stderr.contains("did you mean SAKILA_SYNC_WORKERS?"), "{run:#?}");
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn a_run_that_is_stopped_ends_in_order_and_run_again_it_ends_right() {
         let stopped = stop(run, signal, &payments);
         if command[0] == "full-load" {
             // Which tables it has come to depends on when the payments were first wanted.
-            assert!(stopped.stderr.contains("kept up to here table="), "{stopped:#?}");
+            assert!(stopped.stderr.contains("kept, to be resumed table="), "{stopped:#?}");
         }
         stopped.fails(130, &["STOPPED", hint]);
         let is_run = !["validate", "init"].contains(&command[0]) && !command.contains(&"--dry-run");
@@ -128,7 +128,7 @@ fn a_seed_that_is_stopped_says_how_to_begin_anew() {
         });
         send(signal, &run.0);
         let log = wait_for(&mut run.0, HEARD);
-        rest(run, log).fails(130, &["STOPPED", "half-made", "seed --replace"]);
+        rest(run, log).fails(130, &["STOPPED", "incomplete", "seed --replace"]);
         sandbox.administer(&["seed"]).fails(3, &["did not finish", "--replace"]);
         sandbox
             .administer(&["seed", "--replace", "--until", "2026-01-01"])

@@ -72,7 +72,7 @@ pub async fn claim(
         .collect();
     if !others.is_empty() {
         return Err(Error::Refused {
-            why: format!("the schema holds what seed did not make: {}", some_of(&others)),
+            why: format!("the schema has tables that seed did not create: {}", some_of(&others)),
             hint: "nothing was changed; name an empty schema in --source".to_owned(),
         });
     }
@@ -80,7 +80,7 @@ pub async fn claim(
         let row = Entity::find().one(database).await;
         let row = row.map_err(|cause| match sql_state(&cause).as_deref() {
             Some(UNKNOWN_COLUMN) => Error::Refused {
-                why: format!("the schema has a table {TABLE} that seed did not make"),
+                why: format!("the schema has a table {TABLE} that seed did not create"),
                 hint: "nothing was changed; name an empty schema in --source".to_owned(),
             },
             _ => Error::Failed {
@@ -95,7 +95,7 @@ pub async fn claim(
             };
             return Err(Error::Refused {
                 why: why.to_owned(),
-                hint: "nothing was changed; --replace drops what was seeded and makes it anew".to_owned(),
+                hint: "nothing was changed; --replace drops what was seeded and starts over".to_owned(),
             });
         }
         schema::drop(database, &found).await?;
@@ -180,8 +180,8 @@ pub async fn lock(transaction: &DatabaseTransaction) -> error::Result<Model> {
         .seed(|| format!("reading {TABLE}"))?;
     row.filter(|marker| marker.is_complete && marker.generator == GENERATOR)
         .ok_or_else(|| Error::Refused {
-            why: "the schema was seeded by another version, or not to the end".to_owned(),
-            hint: "`sakila-sync seed --replace` makes it anew".to_owned(),
+            why: "the schema was seeded by another version, or incompletely".to_owned(),
+            hint: "`sakila-sync seed --replace` starts over".to_owned(),
         })
 }
 

@@ -12,7 +12,7 @@ pub const PROBE: &str = "sakila_sync_probe";
 
 /// The name of the schema that a connection is in.
 pub async fn name(connection: &impl ConnectionTrait) -> Result<String> {
-    let doing = || "asking for the name of the schema".to_owned();
+    let doing = || "reading the name of the schema".to_owned();
     let select = Query::select().expr(Func::cust("DATABASE")).to_owned();
     let row = connection.query_one(&select).await.seed(doing)?;
     let name: Option<String> = row.map_or(Ok(None), |row| row.try_get_by_index(0)).seed(doing)?;
@@ -21,7 +21,7 @@ pub async fn name(connection: &impl ConnectionTrait) -> Result<String> {
 
 /// The names of everything in the schema, views included.
 pub async fn table_names(database: &DatabaseConnection) -> Result<Vec<String>> {
-    let doing = || "looking for tables".to_owned();
+    let doing = || "listing the tables".to_owned();
     // With DATABASE() in the place of its name MariaDB opens every table of every schema.
     let select = Query::select()
         .column("TABLE_NAME")
@@ -35,7 +35,7 @@ pub async fn table_names(database: &DatabaseConnection) -> Result<Vec<String>> {
 /// Does on a small table of its own what the others will need at the end, when all rows are written: it would be a
 /// pity to find out only then that the account may not.
 pub async fn probe(database: &DatabaseConnection) -> Result<()> {
-    let doing = || "trying what the account may do".to_owned();
+    let doing = || "testing the privileges of the account".to_owned();
     let create = Table::create()
         .table(PROBE)
         .col(ColumnDef::new("id").integer().not_null().primary_key())

@@ -19,7 +19,7 @@ use crate::config::{absolute, expand_home};
 pub(crate) const DEFAULT_BATCH_SIZE: u64 = 10_000;
 /// Longer than most transactions take, and short enough that few rows are re-read.
 pub(crate) const DEFAULT_OVERLAP_SECONDS: u32 = 120;
-/// What an incremental run may spend on finding changes that nothing tells of.
+/// What an incremental run may spend on verification.
 pub(crate) const DEFAULT_VERIFY_BUDGET: &str = "2%";
 /// Rows that differ, a table, which a deep comparison describes.
 pub(crate) const DEFAULT_LIMIT: usize = 10;
@@ -41,7 +41,7 @@ const OUTPUT: &str = "Output";
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 #[command(after_help = "\
-Exit codes: 0 done, 1 differences found, 2 rejected before anything was contacted, 3 failed, \
+Exit codes: 0 done, 1 mismatch found, 2 invalid usage or settings (nothing was contacted), 3 failed, \
 130 stopped by Ctrl-C or SIGTERM (with --every: 0).
 
 Examples:
@@ -90,17 +90,17 @@ pub struct Global {
           value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub batch_size: u64,
 
-    /// How much of the time each connection may read pages and digests, in percent; it rests in between
+    /// Share of the time that each connection may read pages and digests, in percent; it pauses in between
     ///
-    /// Less than 100 leaves the source to others, and takes longer accordingly.
+    /// Less than 100 reduces the load on the source; runs take longer accordingly.
     #[arg(long, global = true, hide_short_help = true, help_heading = PACE, env = "{ENV}_MAX_SOURCE_SHARE", value_name = "PERCENT",
           default_value = "100", value_parser = source_share)]
     pub max_source_share: SourceShare,
 
     /// Safety lag: how far watermarks trail the source clock, in seconds
     ///
-    /// Rows within it are read again by the next run. A transaction that takes longer than this from its first change to
-    /// its commit is taken into account only if the account has the privilege PROCESS.
+    /// Rows within it are re-read by the next run. A transaction that takes longer than this from its first change to its
+    /// commit is taken into account only if the account has the privilege PROCESS.
     #[arg(long, global = true, hide_short_help = true, help_heading = PACE, env = "{ENV}_OVERLAP", value_name = "SECONDS", default_value_t = DEFAULT_OVERLAP_SECONDS,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub overlap: u32,
@@ -112,8 +112,8 @@ pub struct Global {
 
     /// How long to back off in total while the source is lost or overloaded: 10m; 0: do not retry
     ///
-    /// The run is retried on new connections, with a backoff that grows; a full load is resumed. A source that was never
-    /// reached is not retried. `incremental --every` has a backoff of its own.
+    /// The run is retried on new connections, with a growing backoff; a full load is resumed. A source that was never
+    /// reached is not retried. `incremental --every` has its own backoff.
     #[arg(long, global = true, hide_short_help = true, help_heading = SOURCE_AND_TARGET, env = "{ENV}_RETRY_FOR", value_name = "TIME", default_value = "1m",
           value_parser = pause)]
     pub retry_for: Duration,
@@ -126,7 +126,7 @@ pub struct Global {
     #[arg(long, global = true, hide_short_help = true, help_heading = METRICS, env = "{ENV}_METRICS_FILE", value_name = "PATH", value_parser = path)]
     pub metrics_file: Option<PathBuf>,
 
-    /// Rows of sync_run, the history of runs, to keep; runs that changed nothing leave none
+    /// Rows of sync_run, the history of runs, to keep; runs that changed nothing have no row
     #[arg(long, global = true, hide_short_help = true, help_heading = PACE, env = "{ENV}_KEEP_RUNS", value_name = "N", default_value_t = DEFAULT_KEEP_RUNS,
           value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub keep_runs: u64,
@@ -140,7 +140,7 @@ pub struct Global {
           conflicts_with = "verbose")]
     pub quiet: bool,
 
-    /// More logs, up to -vvv; without it, warnings on a terminal, and also what is being done elsewhere
+    /// More logs, up to -vvv [default: warnings on a terminal, else also info]
     #[arg(short, long, global = true, hide_short_help = true, help_heading = OUTPUT, action = clap::ArgAction::Count, env = "{ENV}_VERBOSE")]
     pub verbose: u8,
 
@@ -183,7 +183,7 @@ pub enum Command {
     ///
     /// One snapshot of the source, one transaction on the target: rows and watermarks are committed together. Deletes are
     /// found by row counts. Modified tables are also verified, within --verify-budget, which finds updates and cascades
-    /// that leave no trace in a change timestamp.
+    /// that do not touch a change timestamp.
     #[command(
         after_help = "Examples:\n  {program} incremental --dry-run\n  {program} incremental --every 30s --validate-every 1h --metrics-addr 9187\n\nEvery minute from cron:\n  * * * * *  cd /srv/analytics && {program} --quiet incremental"
     )]
@@ -203,21 +203,21 @@ pub enum Command {
     Validate(Validate),
     /// Show watermarks, verification backlog, last runs and quarantined rows
     ///
-    /// Without --source, or while the source cannot be reached, it shows what the target knows.
+    /// Without --source, or while the source cannot be reached, it shows the target's part only.
     #[command(
         after_help = "Examples:\n  {program} status --target analytics.db\n  {program} --quiet status --fresh-within 10m\n  {program} status --indexes | mysql"
     )]
     Status(Status),
     /// Show the lineage of one row and check it against the source
     ///
-    /// Prints the source rows behind it, the row itself, the run that last wrote it with the watermark then, and whether
-    /// and why both sides differ. KEY is the source's key of the row.
+    /// Prints the source rows that it is made of, the row itself, the run that last wrote it with the watermark after that
+    /// run, and how source and target differ. KEY is the key of the source row.
     #[command(after_help = "Examples:\n  {program} explain {fact} 424\n  {program} explain {dimension} 1 --json")]
     Explain(Explain),
     /// Write a consistent copy of the star for readers of other accounts
     ///
-    /// A consistent copy of the star's tables and views in one file, without a write-ahead log, made anew and then put in
-    /// place at once. It is for reading alone: neither a target nor a backup. The source is not contacted. Readers that
+    /// Writes the star's tables and views to one file without a write-ahead log, which then replaces the previous copy
+    /// atomically. A copy is for reading: it is neither a target nor a backup. The source is not contacted. Readers that
     /// stay connected keep the copy that they opened.
     #[command(
         after_help = "Examples:\n  {program} copy /srv/reports/star.db\n  {program} copy /srv/reports/star.db --mode 0644 --without personal"
@@ -225,9 +225,9 @@ pub enum Command {
     Copy(Copy),
     /// Publish the star to a lake, as Delta tables that Spark, DuckDB, ClickHouse and others read
     ///
-    /// The months of the facts, and the other tables, that have changed since the last publication are written as Parquet
-    /// files, and replaced in one step per table. The lake is a folder, or a bucket of S3 with credentials from the usual
-    /// AWS variables. The source is not contacted. Until the publication has ended, runs on the target are refused.
+    /// Months of facts, and other tables, that changed since the last publication are written as Parquet files and replaced
+    /// atomically per table. The lake is a folder, or an S3 bucket with credentials from the usual AWS variables. The
+    /// source is not contacted. During a publication, runs on the target are refused.
     #[cfg(feature = "lake")]
     #[command(
         after_help = "Examples:\n  {program} publish --lake /srv/lake\n  {program} publish --lake s3://bucket/star --without personal\n  {program} publish --lake /srv/lake --check"
@@ -245,7 +245,7 @@ pub enum Command {
         after_help = "Examples:\n  {program} man | man -l -\n  {program} man full-load > {program}-full-load.1"
     )]
     Man {
-        /// As it is typed, as in: seed mutate
+        /// The command, for example: seed mutate
         #[arg(value_name = "COMMAND", num_args = 0..)]
         command: Vec<String>,
     },
@@ -253,27 +253,27 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct Init {
-    /// Make all of these checks, and create and change nothing
+    /// Check only: create and change nothing
     #[arg(long)]
     pub check: bool,
 }
 
-/// Who is told how a run ended, where no Prometheus watches.
+/// Notifications of how a run ended, for sites without Prometheus.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Notification options")]
 pub struct Notifications {
     /// Request this URL after each run that succeeds, and URL/fail after each that fails or finds a mismatch
     ///
-    /// As healthcheck services take it that alert when a signal does not come. Success is told at most once a minute, a
-    /// change from one to the other at once. Better set in the environment: other users of the machine can see the
+    /// For healthcheck services that alert when no ping arrives. Successes are sent at most once a minute; a change from
+    /// success to failure or back is sent at once. Better set in the environment: other users of the machine can see the
     /// command line.
     #[arg(long, env = "{ENV}_PING", value_name = "URL", hide_env_values = true, value_parser = ping_url)]
     pub ping: Option<Url>,
 
     /// Run this shell command after each run that fails or finds a mismatch
     ///
-    /// It finds FAILURE_COMMAND, FAILURE_CODE, FAILURE_MESSAGE, FAILURE_HINT, FAILURE_TARGET and FAILURE_COUNT, the
-    /// number of failures in a row, in its environment, and is ended after a minute.
+    /// Its environment has FAILURE_COMMAND, FAILURE_CODE, FAILURE_MESSAGE, FAILURE_HINT, FAILURE_TARGET and FAILURE_COUNT,
+    /// the number of consecutive failures. It is killed after a minute.
     #[arg(long, env = "{ENV}_ON_FAILURE", value_name = "COMMAND")]
     pub on_failure: Option<String>,
 }
@@ -282,14 +282,14 @@ pub struct Notifications {
 pub struct FullLoad {
     /// Record the source as it is now: another server or schema, other column types, a restored copy
     ///
-    /// Every row is compared with it, and what differs is written or deleted. For a failover or a server that moved.
+    /// For a failover or a server that moved. Every row is compared; rows that differ are written or deleted.
     #[arg(long)]
     pub accept_source: bool,
 
     /// Compare every row of one table and of those that depend on it, and write those that differ
     ///
-    /// A `repair` of a part of a loaded star: the tables that refer to its rows are compared, too, and what an incremental
-    /// run would apply is applied.
+    /// A `repair` of a part of a loaded star: the tables that refer to its rows are compared too, and the changes of an
+    /// incremental run are applied.
     #[arg(
         long,
         value_name = "TABLE",
@@ -313,14 +313,14 @@ pub struct Incremental {
           value_parser = verify_budget)]
     pub verify_budget: VerifyBudget,
 
-    /// Print what a run would change and how the totals would move, and write nothing
+    /// Print what a run would change and how the totals would change; write nothing
     #[arg(long)]
     pub dry_run: bool,
 
     /// Run continuously, once per interval, until stopped: 30s, 500ms, 2m
     ///
     /// Runs never overlap. A failed run is reported and retried with a backoff of up to ten minutes. Ctrl-C and SIGTERM
-    /// end it after the work at hand, with exit code 0.
+    /// end it after the step in progress, with exit code 0.
     #[arg(long, env = "{ENV}_EVERY", value_name = "SECONDS", value_parser = interval, conflicts_with = "dry_run")]
     pub every: Option<Duration>,
 
@@ -355,7 +355,7 @@ pub struct Publish {
     #[arg(long, conflicts_with_all = ["vacuum", "force"])]
     pub check: bool,
 
-    /// Then delete files that no version names which was current within --retain
+    /// Then delete files that no version within --retain refers to
     #[arg(long)]
     pub vacuum: bool,
 
@@ -363,11 +363,14 @@ pub struct Publish {
     #[arg(long, value_name = "TIME", value_parser = retention, default_value = "7d")]
     pub retain: Duration,
 
-    /// Publish in spite of a mismatch, and replace what another target or program has written to the lake
+    /// Publish despite a mismatch, and replace what another target or program wrote to the lake
     #[arg(long)]
     pub force: bool,
 
-    /// Leave out declared personal data: `personal` for all of it, or names of columns
+    /// Replace personal data by pseudonyms: `personal` for all of it, or names of columns
+    ///
+    /// Text is replaced by a pseudonym, the column's name with the row's key; any other value by NULL. COLUMN stands for
+    /// that column of all tables, TABLE.COLUMN for one.
     #[arg(long, env = "{ENV}_LAKE_WITHOUT", value_name = "COLUMN", value_delimiter = ',')]
     pub without: Vec<String>,
 }
@@ -380,30 +383,30 @@ pub struct PublishTo {
     #[arg(long, env = "{ENV}_LAKE", value_name = "URL")]
     pub lake: Option<String>,
 
-    /// With --every: publish to --lake, too, after a run at least so long after the last time
+    /// With --every: also publish to --lake, once per interval
     #[arg(long, env = "{ENV}_PUBLISH_EVERY", value_name = "SECONDS", value_parser = interval,
           requires_all = ["every", "lake"])]
     pub publish_every: Option<Duration>,
 
-    /// With --lake: leave out declared personal data, `personal` for all of it, or names of columns
+    /// With --lake: replace personal data by pseudonyms; `personal` for all of it, or names of columns
     #[arg(long, env = "{ENV}_LAKE_WITHOUT", value_name = "COLUMN", value_delimiter = ',')]
     pub lake_without: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub struct Copy {
-    /// The copy; what is there is replaced if it is a copy
+    /// Path of the copy; an existing file is replaced only if it is a copy
     #[arg(value_parser = path)]
     pub path: PathBuf,
 
-    /// Who may read the copy, as chmod takes it: its owner, its group, all others
+    /// Permissions of the copy for owner, group and others, as chmod takes them
     #[arg(long, env = "{ENV}_COPY_MODE", value_name = "MODE", default_value = DEFAULT_COPY_MODE, value_parser = read_mode)]
     pub mode: u32,
 
-    /// Leave out declared personal data: `personal` for all of it, or names of columns
+    /// Replace personal data by pseudonyms: `personal` for all of it, or names of columns
     ///
     /// Text is replaced by a pseudonym, the column's name with the row's key; any other value by NULL. COLUMN stands for
-    /// those of all tables, TABLE.COLUMN for one.
+    /// that column of all tables, TABLE.COLUMN for one.
     #[arg(long, env = "{ENV}_COPY_WITHOUT", value_name = "COLUMN", value_delimiter = ',')]
     pub without: Vec<String>,
 
@@ -414,37 +417,37 @@ pub struct Copy {
 /// A copy after runs.
 #[derive(Debug, Args)]
 pub struct CopyTo {
-    /// Also copy the star for readers, after a run that changed rows: see the command copy
+    /// Also copy the star for readers after runs that changed rows: see the command copy
     #[arg(long, env = "{ENV}_COPY_TO", value_name = "PATH", value_parser = path)]
     pub copy_to: Option<PathBuf>,
 
-    /// With --copy-to: copy at most once in so many seconds (or 500ms, 2m)
+    /// With --copy-to: copy at most once per interval: 30s, 500ms, 2m
     #[arg(long, env = "{ENV}_COPY_EVERY", value_name = "SECONDS", value_parser = pause, default_value = "1m")]
     pub copy_every: Duration,
 
-    /// With --copy-to: who may read the copy, as chmod takes it
+    /// With --copy-to: permissions of the copy, as chmod takes them
     #[arg(long, env = "{ENV}_COPY_MODE", value_name = "MODE", default_value = DEFAULT_COPY_MODE, value_parser = read_mode)]
     pub copy_mode: u32,
 
-    /// With --copy-to: leave out declared personal data, `personal` for all of it, or names of columns
+    /// With --copy-to: replace personal data by pseudonyms; `personal` for all of it, or names of columns
     #[arg(long, env = "{ENV}_COPY_WITHOUT", value_name = "COLUMN", value_delimiter = ',')]
     pub without: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub struct Status {
-    /// Exit with 1 unless a full load, an incremental run or a repair has succeeded within so many seconds (or 10m, 2h)
+    /// Exit with 1 unless a full load, an incremental run or a repair succeeded within this time: 600, 10m, 2h
     #[arg(long, value_name = "SECONDS", value_parser = interval)]
     pub fresh_within: Option<Duration>,
 
-    /// Print only the statements that create indexes which the source lacks, to be run by its administrator
+    /// Print only the statements that create missing indexes, for the administrator of the source
     #[arg(long, conflicts_with = "fresh_within")]
     pub indexes: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct Repair {
-    /// Print what would be written, and write nothing; exit code 1 if there is anything
+    /// Print what would be written, and write nothing; exit code 1 if rows differ
     #[arg(long)]
     pub dry_run: bool,
 
@@ -457,7 +460,7 @@ pub struct Explain {
     /// A dimension or a fact of the star, as in {fact}
     #[arg(index = 1)]
     pub table: String,
-    /// The source's key of the row; the parts of a key of several columns joined by commas
+    /// Key of the source row; with commas between the columns of a composite key
     #[arg(index = 2, allow_negative_numbers = true)]
     pub key: String,
 }
@@ -486,7 +489,7 @@ pub struct Validate {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub tolerance: u64,
 
-    /// Count rows that changed in the source since the last sync as a mismatch
+    /// Count pending rows (changed in the source since the last sync) as a mismatch
     #[arg(long)]
     pub no_pending: bool,
 
@@ -497,11 +500,11 @@ pub struct Validate {
     #[arg(long)]
     pub accept_source: bool,
 
-    /// Compare every row, too: dimensions and bridges whole, facts of the period
+    /// Also compare every row: dimensions and bridges whole, facts of the period
     #[arg(long)]
     pub deep: bool,
 
-    /// Describe this many rows that differ, a table
+    /// Describe this many rows that differ per table
     #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT, requires = "deep")]
     pub limit: usize,
 
@@ -510,7 +513,7 @@ pub struct Validate {
 }
 
 impl Command {
-    /// Who is told how the command ended; nobody of one that only looks.
+    /// Notifications of how the command ended; none of one that only reads.
     pub(crate) fn notifications(&self) -> Option<&Notifications> {
         match self {
             Self::FullLoad(arguments) => Some(&arguments.notifications),
@@ -605,7 +608,7 @@ pub(crate) fn pause(text: &str) -> Result<Duration, String> {
 fn retention(text: &str) -> Result<Duration, String> {
     const LONGEST: Duration = Duration::from_hours(30 * 24);
     pause(text).and_then(|time| match time {
-        time if time > LONGEST => Err("expected at most 30d: older versions are forgotten".to_owned()),
+        time if time > LONGEST => Err("expected at most 30d: older versions are deleted".to_owned()),
         time => Ok(time),
     })
 }
@@ -624,7 +627,7 @@ fn read_mode(text: &str) -> Result<u32, String> {
         })
 }
 
-/// A day that both databases can tell.
+/// A day that both databases can represent.
 pub fn day(text: &str) -> Result<NaiveDate, String> {
     text.parse()
         .ok()

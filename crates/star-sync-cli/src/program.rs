@@ -185,7 +185,7 @@ impl Program {
         if on_command_line && global.source.as_deref().is_some_and(config::has_password) {
             tracing::warn!(
                 code = "PASSWORD_VISIBLE",
-                "other users of this machine can see the password in --source; see --help for better places"
+                "other users of this machine can see the password in --source; set it in the environment or in a file (see --help)"
             );
         }
         let started = ThreadPlan::reserve(task.work(), global.workers).and_then(|plan| {

@@ -133,7 +133,7 @@ impl ThreadPlan {
         warn!(
             threads = smallest.threads() + 1,
             wanted = preferred.threads() + 1,
-            "the system grants few threads: this run works with as few as it can, and is slower"
+            "the system allows few threads: this run uses as few as possible and is slower"
         );
         Ok(smallest)
     }

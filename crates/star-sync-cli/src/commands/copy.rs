@@ -61,7 +61,7 @@ pub(crate) async fn after_run(session: &Session, arguments: &CopyTo, is_mismatch
         warn!(
             code = "COPY_KEPT",
             copy = %path.display(),
-            "source and target differ: the copy stays as it was, and is made again after a run that finds no mismatch"
+            "the run found a mismatch: the previous copy is kept until a run finds none"
         );
         return Ok(None);
     }
@@ -83,11 +83,11 @@ pub(crate) fn personal_columns(star: &Star, names: &[String]) -> Result<Vec<Pers
         let declared = star.personal_columns();
         let columns: Vec<String> = declared.iter().map(ToString::to_string).collect();
         let hint = if columns.is_empty() {
-            "this star declares no personal columns: leave --without out".to_owned()
+            "this star declares no personal columns: remove --without".to_owned()
         } else {
             format!("name `personal` for all, or some of {}", columns.join(", "))
         };
-        let what = format!("--without names {unknown:?}, which is not declared as personal data");
+        let what = format!("--without: {unknown:?} is not declared as personal data");
         Error::setting(Code::NameUnknown, what, hint)
     })
 }

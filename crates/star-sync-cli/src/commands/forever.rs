@@ -50,7 +50,7 @@ pub(crate) async fn run(session: &Session, arguments: &Incremental, every: Durat
                 let published = super::publish::after_run(&session.again(), &arguments.publish).await;
                 result = published.and(result);
             } else if let Err(error) = super::publish::tell_backlog(session, &arguments.publish).await {
-                debug!(%error, "the backlog of the lake is not known");
+                debug!(%error, "the backlog of the lake cannot be read");
             }
             run.write_metrics();
         }
@@ -79,7 +79,7 @@ pub(crate) async fn run(session: &Session, arguments: &Incremental, every: Durat
                     code = "RUN_FAILED",
                     failures,
                     ?pause,
-                    "the run failed; trying again after a pause"
+                    "the run failed; retrying after a backoff"
                 );
                 tokio::select! {
                     biased;

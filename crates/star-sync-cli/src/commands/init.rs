@@ -208,10 +208,10 @@ fn text(report: &Report, star: &Star) -> String {
     ) {
         (None, _) => String::new(),
         (Some(calendar), Some((first, last))) if report.planned_action.is_some() => {
-            format!("{}: the source holds dates of {first} to {last}\n", calendar.table)
+            format!("{}: the source has dates of {first} to {last}\n", calendar.table)
         }
-        (Some(calendar), Some((first, last))) => format!("{} holds {first} to {last}\n", calendar.table),
-        (Some(calendar), None) => format!("{} is empty: the source holds no dates yet\n", calendar.table),
+        (Some(calendar), Some((first, last))) => format!("{} has the years {first} to {last}\n", calendar.table),
+        (Some(calendar), None) => format!("{} is empty: the source has no dates yet\n", calendar.table),
     };
     let program = star.names.program;
     let next = match report.planned_action {

@@ -142,7 +142,7 @@ fn tell_kept(progress: &Progress) {
         info!(
             table = table.table,
             read = table.read.load(Ordering::Relaxed),
-            "kept up to here"
+            "kept, to be resumed"
         );
     }
 }

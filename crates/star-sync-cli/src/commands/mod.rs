@@ -147,7 +147,7 @@ pub(crate) async fn run(program: &'static Program, global: Global, task: &Task, 
         );
     };
     if let Err(error) = signals::watch(request, before_exit) {
-        warn!("a signal ends the program without tidying up: {error}");
+        warn!("signals cannot be handled: a signal ends the program without cleaning up: {error}");
     }
     let (is_repeated, healthy_within) = match task {
         Task::Own(Command::Incremental(arguments)) => (arguments.every.is_some(), arguments.healthy_within),
@@ -377,7 +377,7 @@ impl Session {
         let pools = std::mem::take(&mut *self.pools.lock().expect("no holder of this lock panics"));
         let closed = join_all(pools.iter().map(connect::close));
         if tokio::time::timeout(CLOSE_TIMEOUT, closed).await.is_err() {
-            debug!("a statement is still under way; its connection is cut");
+            debug!("a statement is still running; its connection is closed");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Tells a healthcheck service and a command of the user's own how each run ended (`--ping`, `--on-failure`).
+//! Notifies a healthcheck service, and runs a command, when a run has ended (`--ping`, `--on-failure`).
 //!
 //! For those who run no Prometheus. Nothing here fails a run: what cannot be told is logged, and the URL, which is a
 //! secret of the service, is named by its host alone.
@@ -111,7 +111,7 @@ impl Session {
             Outcome::Success => None,
             Outcome::Mismatch => Some(Failure {
                 code: VerdictCode::Mismatch.name(),
-                message: format!("{command} found differences between source and target"),
+                message: format!("{command} found a mismatch between source and target"),
                 hint: self
                     .program
                     .fill("run `{program} validate --all --deep`, then `{program} repair`"),
@@ -152,7 +152,7 @@ impl Session {
         match sent {
             Ok(Ok(())) => self.notifier.told().ping = Some((failure.is_none(), Instant::now())),
             Ok(Err(error)) => {
-                warn!(code = "PING_FAILED", host, %error, "the healthcheck service of --ping was not told");
+                warn!(code = "PING_FAILED", host, %error, "the healthcheck service of --ping cannot be reached");
             }
             Err(error) => warn!(code = "PING_FAILED", host, %error, "the ping ended unexpectedly"),
         }
@@ -179,7 +179,7 @@ impl Session {
                 warn!(code = "ON_FAILURE_FAILED", %status, "the command of --on-failure failed");
             }
             Ok(None) => {
-                warn!(code = "ON_FAILURE_FAILED", limit = ?COMMAND_TIMEOUT, "the command of --on-failure took too long and was ended");
+                warn!(code = "ON_FAILURE_FAILED", limit = ?COMMAND_TIMEOUT, "the command of --on-failure took too long and was killed");
             }
             Err(error) => warn!(code = "ON_FAILURE_FAILED", %error, "the command of --on-failure cannot be run"),
         }

@@ -50,7 +50,7 @@ pub(crate) async fn run(session: &Session, arguments: &Publish) -> Result<u8> {
         let size = human::mebibytes(vacuum.bytes);
         let _ = write!(
             text,
-            "\ndeleted {} that no reader needs: {size}",
+            "\ndeleted {} that no retained version needs: {size}",
             counted_files(vacuum.files)
         );
     }
@@ -182,7 +182,7 @@ fn cause_of(error: star_sync_lake::Error) -> Option<Box<dyn std::error::Error + 
 
 fn text(report: &Report) -> String {
     if report.up_to_date {
-        return format!("{} is up to date: it holds run {}", report.lake, report.run_id);
+        return format!("{} is up to date: it has run {}", report.lake, report.run_id);
     }
     let mut text = String::new();
     for table in report.tables.iter().filter(|table| !table.partitions.is_empty()) {
@@ -252,8 +252,8 @@ fn compared_text(report: &check::Report) -> String {
         0 => write!(text, "OK: {figures} of {figures} figures of the lake match the target"),
         _ => write!(
             text,
-            "MISMATCH: {mismatches} of {figures} figures of the lake differ from the target; `publish --force` writes \
-             all of it anew"
+            "MISMATCH: {mismatches} of {figures} figures of the lake differ from the target; `publish --force` replaces \
+             all of them"
         ),
     };
     text

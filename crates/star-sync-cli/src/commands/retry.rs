@@ -61,11 +61,11 @@ impl Session {
             // The next attempt may need their number.
             self.disconnect().await;
             let Some(pause) = pauses.next() else {
-                warn!(code = "RETRIES_EXHAUSTED", limit = ?self.global.retry_for, "giving up on the source");
+                warn!(code = "RETRIES_EXHAUSTED", limit = ?self.global.retry_for, "the source has failed for too long; giving up");
                 return Err(error);
             };
             let cause = error.source().map(ToString::to_string).unwrap_or_default();
-            warn!(code = "RETRYING", %error, cause, ?pause, "trying again after a pause");
+            warn!(code = "RETRYING", %error, cause, ?pause, "the source failed; retrying after a backoff");
             tokio::select! {
                 biased;
                 () = self.stop.requested() => return Err(Error::STOPPED),

@@ -18,15 +18,14 @@ use crate::output::progress;
 const SAME_REQUEST: Duration = Duration::from_millis(300);
 
 /// What it means that the program ended in the middle of something.
-pub(crate) const ENDED_AT_ONCE: &str = "nothing that was committed is lost; -wal, -shm and .lock files beside the target belong to \
-                                 it, and the next full-load, incremental or repair cleans them up";
+pub(crate) const ENDED_AT_ONCE: &str = "nothing that was committed is lost; keep the -wal, -shm and .lock files beside the target: \
+                                 the next full-load, incremental or repair cleans them up";
 
 /// What it means for a command that it was stopped.
 pub(crate) fn hint(command: &Command) -> &'static str {
     const READS_ONLY: &str = "the command only reads: nothing was changed";
-    const DRY_RUN: &str = "a dry run keeps nothing: the target is as it was before";
-    const NOTHING_KEPT: &str =
-        "nothing of this run was kept, and the target is as it was before; run the command again";
+    const DRY_RUN: &str = "a dry run keeps nothing: the target is unchanged";
+    const NOTHING_KEPT: &str = "nothing of this run was kept, and the target is unchanged; run the command again";
     match command {
         Command::Init(arguments) if arguments.check => READS_ONLY,
         Command::Init(_) => "run `{program} init` again: it completes what is missing",
@@ -34,11 +33,9 @@ pub(crate) fn hint(command: &Command) -> &'static str {
         Command::Incremental(arguments) if arguments.dry_run => DRY_RUN,
         Command::Repair(arguments) if arguments.dry_run => DRY_RUN,
         Command::Incremental(_) | Command::Repair(_) => NOTHING_KEPT,
-        Command::Copy(_) => "nothing was changed, and the copy from before is as it was; run the command again",
+        Command::Copy(_) => "nothing was changed, and the previous copy is kept; run the command again",
         #[cfg(feature = "lake")]
-        Command::Publish(_) => {
-            "tables that were published stay so, all others are as they were before; run the command again"
-        }
+        Command::Publish(_) => "tables that were published stay so, all others are unchanged; run the command again",
         Command::Explain(_)
         | Command::Validate(_)
         | Command::Status(_)
@@ -72,7 +69,7 @@ pub(crate) fn watch(request: StopRequest, before_exit: impl Fn() + Send + 'stati
                 None => {
                     first = Some(Instant::now());
                     // First, as the program may end as soon as it is asked to.
-                    warn!("stopping after the work at hand; once more to stop at once");
+                    warn!("stopping after the step in progress; press again to stop at once");
                     request.request();
                 }
                 Some(first) if first.elapsed() < SAME_REQUEST => {}

@@ -1,4 +1,4 @@
-//! `status`: watermarks, their lag, the last runs, quarantined rows.
+//! `status`: watermarks, verification backlog, last runs, quarantined rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -326,7 +326,7 @@ fn answered<T>(result: Result<T>) -> Option<T> {
         .inspect_err(|error| {
             warn!(
                 code = "SOURCE_NOT_REACHED",
-                "the source does not answer, so there is no lag to show: {error}"
+                "the source cannot be reached; showing the target's part only: {error}"
             );
         })
         .ok()
@@ -480,7 +480,7 @@ fn sources(report: &Report) -> String {
         let changed = human::bad("source identity changed since the last load");
         let _ = writeln!(
             text,
-            "{changed}; only full-load --accept-source and validate --accept-source take it:"
+            "{changed}; accepted only by full-load and validate --accept-source:"
         );
         for evidence in &report.source_identity_changes {
             let _ = writeln!(text, "  {evidence}");
@@ -504,9 +504,9 @@ fn sources(report: &Report) -> String {
 /// What limits watermarks.
 pub(crate) fn what_is_seen(sees_in_flight_transactions: bool) -> &'static str {
     if sees_in_flight_transactions {
-        "watermarks stay behind in-flight transactions (PROCESS is granted)\n"
+        "watermarks stay before in-flight transactions (PROCESS is granted)\n"
     } else {
-        "watermarks trail the source clock by --overlap; GRANT PROCESS ON *.* to the\n\
-         account, and in-flight transactions are taken into account too\n"
+        "watermarks trail the source clock by --overlap only; with GRANT PROCESS ON *.*\n\
+         in-flight transactions are taken into account too\n"
     }
 }

@@ -80,7 +80,7 @@ fn parse_line(line: &str) -> std::result::Result<(String, String), &'static str>
             .chars()
             .all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
     if !is_name {
-        return Err("what stands before the = is no name of a variable");
+        return Err("the text before the = is not the name of a variable");
     }
     Ok((name.to_owned(), parse_value(value)?))
 }
@@ -110,7 +110,7 @@ fn parse_value(text: &str) -> std::result::Result<String, &'static str> {
     if is_comment {
         Ok(value)
     } else {
-        Err("something stands behind the closing quote")
+        Err("there is text after the closing quote")
     }
 }
 

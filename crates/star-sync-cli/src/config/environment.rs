@@ -41,7 +41,7 @@ pub fn unknown_variables(program: &Program, in_file: &[String]) -> Vec<String> {
         .into_iter()
         .filter(|name| name.starts_with(&prefix) && !known.contains(name))
         .map(|name| match nearest(&name, &known) {
-            Some(meant) => format!("{name} is not a setting and is ignored; perhaps {meant} is meant"),
+            Some(meant) => format!("{name} is not a setting and is ignored; did you mean {meant}?"),
             None => format!("{name} is not a setting and is ignored"),
         })
         .collect();

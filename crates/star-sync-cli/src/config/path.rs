@@ -28,27 +28,24 @@ pub fn parse_target(text: &str) -> Result<PathBuf> {
     // Perhaps the source's, with its password: it is not repeated.
     if path.contains("://") {
         return Err(invalid(
-            "--target is a URL, and not one of SQLite",
+            "--target is a URL of another kind than sqlite:",
             "give --target (or {ENV}_TARGET) as a path; the mysql:// URL belongs into --source",
         ));
     }
     if path.is_empty() || path == ":memory:" || path.contains('?') {
         return Err(invalid(
-            "--target names no file",
+            "--target does not name a file",
             "give --target (or {ENV}_TARGET) as a path, or as sqlite:PATH without parameters",
         ));
     }
     if path.contains('\0') {
-        return Err(invalid(
-            "--target has a byte that no path has",
-            "give --target as a path",
-        ));
+        return Err(invalid("--target has a NUL byte", "give --target as a path"));
     }
     // What is probably an option is no file: its own value is then missing.
     if path.starts_with('-') && !path.contains(['.', '/']) {
         return Err(invalid(
-            format!("--target has no value, or the file's name is {path}"),
-            format!("give a path behind --target; a file of this name is ./{path}"),
+            format!("--target has no value, or the file is named {path}"),
+            format!("give a path after --target; write a file of this name as ./{path}"),
         ));
     }
     let path = expand_home(path);

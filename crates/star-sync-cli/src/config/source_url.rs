@@ -98,7 +98,7 @@ impl<'a> Parts<'a> {
         // The rest of a password would be taken for the schema or a parameter, and be shown.
         if behind.contains(['@', '#']) {
             return Err(invalid(
-                "--source has a /, ?, # or @ where it does not belong, perhaps in the password",
+                "--source has an unescaped /, ?, # or @, perhaps in the password",
                 ESCAPES,
             ));
         }
@@ -148,7 +148,7 @@ impl Host {
             }
             None if text.matches(':').count() > 1 => {
                 return Err(invalid(
-                    "--source has more than one colon behind the user",
+                    "--source has more than one colon after the user",
                     "write an IPv6 address in brackets, as in mysql://USER@[::1]:3306/SCHEMA",
                 ));
             }
@@ -164,7 +164,7 @@ impl Host {
                 Ok(port) if port != 0 => port,
                 _ => {
                     return Err(invalid(
-                        "--source has a port that is no number of 1 to 65535",
+                        "--source has a port that is not a number from 1 to 65535",
                         format!("{URL_FORM}; {ESCAPES}"),
                     ));
                 }
@@ -250,10 +250,10 @@ impl Parameters {
                 Error::setting(
                     Code::SourceTlsFileInvalid,
                     format!(
-                        "the file {} that --source names as {name} cannot be read: {error}",
+                        "the file {} ({name} in --source) cannot be read: {error}",
                         path.display()
                     ),
-                    format!("name a readable PEM file as {name}"),
+                    format!("name a readable PEM file with {name}"),
                 )
             })?;
         }
@@ -264,7 +264,7 @@ impl Parameters {
         if self.authority.is_some() && !verifies {
             return Err(Error::setting(
                 Code::SourceTlsFileInvalid,
-                "--source names an ssl-ca, but no ssl-mode that checks it",
+                "--source has ssl-ca, but no ssl-mode that checks it",
                 "add ssl-mode=VERIFY_IDENTITY, or VERIFY_CA where the certificate has another name than the host",
             ));
         }
@@ -301,11 +301,11 @@ impl Parameters {
 fn schema(path: &str) -> Result<String> {
     let name = path.trim_matches('/');
     if name.is_empty() {
-        return Err(invalid("--source names no schema", URL_FORM));
+        return Err(invalid("--source has no schema", URL_FORM));
     }
     if name.contains('/') {
         return Err(invalid(
-            "--source has a / within the schema's name",
+            "--source has a / in the name of the schema",
             format!("{URL_FORM}; in the schema's name, write / as %2F; {ESCAPES}"),
         ));
     }
@@ -327,7 +327,7 @@ fn decode(text: &str) -> Result<String> {
             .map(|digits| digits.map(|digit| char::from(digit).to_digit(16)));
         let Some([Some(high), Some(low)]) = digits else {
             return Err(invalid(
-                "--source has a % without two hexadecimal digits behind it",
+                "--source has a % that is not followed by two hexadecimal digits",
                 ESCAPES,
             ));
         };
@@ -430,7 +430,7 @@ mod tests {
 
     #[test]
     fn a_malformed_source_is_rejected_by_name() {
-        assert_eq!(problem("mysql://reader@localhost").0, "--source names no schema");
+        assert_eq!(problem("mysql://reader@localhost").0, "--source has no schema");
         assert_eq!(problem("postgres://localhost/shop").0, "--source is not a mysql:// URL");
         assert_eq!(problem("shop").0, "--source is not a mysql:// URL");
         assert_eq!(

@@ -48,14 +48,14 @@ pub(crate) fn start(target: &Path, program: &Program) {
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS_SECONDS);
     let recorder = match buckets {
         Ok(builder) => builder.build_recorder(),
-        Err(error) => return warn!(%error, "there will be no metrics"),
+        Err(error) => return warn!(%error, "metrics cannot be collected"),
     };
     let handle = recorder.handle();
     // The process's own figures have the prefix, too: node_exporter, which may read our file, has the bare names.
     if let Err(error) =
         metrics::set_global_recorder(PrefixLayer::new(program.star.names.metrics_prefix).layer(recorder))
     {
-        return warn!(%error, "there will be no metrics");
+        return warn!(%error, "metrics cannot be collected");
     }
     let process = Collector::default();
     process.describe();

@@ -12,7 +12,7 @@ use super::{next, verdict};
 
 pub(crate) fn text(program: &str, explanation: &Explanation) -> String {
     let Explanation { table, key, .. } = explanation;
-    let mut text = String::from("source rows behind it:\n");
+    let mut text = String::from("source rows:\n");
     for row in &explanation.source_rows {
         let newer = if row.is_newer_than_watermark {
             "  (newer than the watermark)"
@@ -26,15 +26,15 @@ pub(crate) fn text(program: &str, explanation: &Explanation) -> String {
     }
     match &explanation.target_row {
         Some(star) => {
-            let _ = writeln!(text, "the row in the star:\n  {table}: {}", cells(star));
+            let _ = writeln!(text, "target row:\n  {table}: {}", cells(star));
         }
-        None => text.push_str("the row in the star:\n  none\n"),
+        None => text.push_str("target row:\n  none\n"),
     }
     let or_dash = |watermark: Option<DateTime<Utc>>| watermark.map_or_else(|| "-".to_owned(), time::text);
     if let Some(run) = &explanation.written_by {
         let _ = writeln!(
             text,
-            "written by run {}, {} of {} UTC; the watermark was {} then and is {} now",
+            "written by run {}, {} of {} UTC; watermark after it {}, now {}",
             run.id,
             run.command,
             time::text(run.started),
@@ -44,7 +44,7 @@ pub(crate) fn text(program: &str, explanation: &Explanation) -> String {
     } else if explanation.target_row.is_some() {
         let _ = writeln!(
             text,
-            "written by a run that is no longer known; the watermark is {} now",
+            "written by a run that is no longer in sync_run; watermark now {}",
             or_dash(explanation.watermark)
         );
     }
@@ -60,19 +60,19 @@ pub(crate) fn text(program: &str, explanation: &Explanation) -> String {
     }
     let code = explanation.verdict.code;
     let verdict = match code {
-        VerdictCode::RowAbsent => "neither the source nor the target has such a row",
+        VerdictCode::RowAbsent => "neither source nor target has this row",
         VerdictCode::RowQuarantined => "the row is quarantined until its parent appears",
         VerdictCode::RowPending if explanation.source_rows.is_empty() => {
-            "the row is gone from the source since the last sync; run incremental"
+            "pending: deleted in the source since the last sync (run incremental)"
         }
-        VerdictCode::RowPending => "the row changed since the last sync; run incremental",
+        VerdictCode::RowPending => "pending: changed in the source since the last sync (run incremental)",
         VerdictCode::RowUntracked => {
-            "MISMATCH: the source changed since the last sync, but no change that the row has not seen explains it; run \
-             incremental, which verifies changed tables, or repair"
+            "MISMATCH: its tables changed since the last sync, but no change timestamp or deleted row explains it; run \
+             incremental, which verifies modified tables, or repair"
         }
         VerdictCode::RowMismatch => {
-            "MISMATCH: nothing behind the row changed since the last sync; the target was changed by another program, or an \
-             earlier change left no trace; run repair"
+            "MISMATCH: no source row of it changed since the last sync; another program changed the target, or an earlier \
+             change did not touch the change timestamp; run repair"
         }
         _ => "OK: source and target match",
     };

@@ -190,7 +190,7 @@ pub(crate) fn usage(program: &'static Program, error: &clap::Error) -> u8 {
     let problem = Error::setting(
         Code::Usage,
         text.trim_start_matches("error: ").lines().next().unwrap_or_default(),
-        "`{program} --help`, or that of the command, lists what can be said",
+        "`{program} --help` lists commands and options, `{program} COMMAND --help` those of a command",
     );
     if is_json {
         let output = Output {

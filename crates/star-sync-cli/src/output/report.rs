@@ -1,4 +1,4 @@
-//! What a run that writes has done, as text.
+//! The result of a run that writes, as text.
 
 use star_sync::pipeline::stages::{self, StageSeconds};
 use star_sync::runs::report::{Report, TableReport};
@@ -12,7 +12,7 @@ use super::human::{
 };
 use super::{next, verdict};
 
-/// One of many runs in one line; nothing if there is nothing to tell.
+/// One of many runs in one line; nothing if it changed nothing and found no mismatch.
 pub(crate) fn line(program: &str, command: &str, report: &Report, seconds: f64) -> String {
     if !report.verdict.is_mismatch() && !report.changes() {
         return String::new();
@@ -111,7 +111,7 @@ fn tables(tables: &[TableReport]) -> String {
     format!("{rows}\n")
 }
 
-/// Rows that were read to be verified, and what only that has shown.
+/// Rows that were read to be verified, and what only that has detected.
 fn verification(report: &Report) -> String {
     let sum = |number: fn(&TableReport) -> u64| report.tables.iter().map(number).sum::<u64>();
     let mut text = String::new();

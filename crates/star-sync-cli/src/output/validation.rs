@@ -34,15 +34,15 @@ pub(crate) fn text(program: &str, validation: &Validation, seconds: f64) -> Stri
     }
     for newest in &validation.newest_dates {
         let date = newest.date.map(|date| format!(": its newest date is {date}"));
-        let date = date.unwrap_or_else(|| ", nor is there a newest date".to_owned());
-        let _ = writeln!(text, "the period holds no rows of {}{date}", newest.table);
+        let date = date.unwrap_or_else(|| ", and the source has none".to_owned());
+        let _ = writeln!(text, "the period has no rows of {}{date}", newest.table);
     }
     if !validation.differing_days.is_empty() {
         let shown = comparisons(validation.differing_days.iter().take(MAXIMAL_DAYS));
         let _ = writeln!(text, "\ndays that differ:\n{shown}");
         let hidden = validation.differing_days.len().saturating_sub(MAXIMAL_DAYS);
         if hidden > 0 {
-            let _ = writeln!(text, "and {hidden} more; --json lists them all");
+            let _ = writeln!(text, "and {hidden} more; --json lists all");
         }
     }
     if let Some(tables) = &validation.deep {

@@ -68,7 +68,7 @@ pub(crate) fn validation(validation: &Validation) -> String {
                 String::new()
             };
             format!(
-                "nothing compared: {}; of whole tables {matching}{pending}",
+                "nothing compared: {}; whole tables: {matching}{pending}",
                 without_rows(newest_dates)
             )
         }
@@ -102,12 +102,12 @@ fn without_rows(newest: &[Newest]) -> String {
         .map(|fact| {
             let newest = match fact.date {
                 Some(date) => format!("newest is {date}"),
-                None => "there is none at all".to_owned(),
+                None => "the source has none".to_owned(),
             };
             format!("{} ({newest})", fact.table)
         })
         .collect();
-    format!("the period holds no rows of {}", facts.join(" and "))
+    format!("the period has no rows of {}", facts.join(" and "))
 }
 
 /// What is still to be verified.

@@ -172,7 +172,7 @@ impl Page {
     }
 }
 
-/// What a look from across the room should tell.
+/// The headline, for a glance from a distance.
 fn headline(live: &State, kept: Option<&Kept>, now: DateTime<Utc>) -> (Mood, String) {
     // Of a sync that repeats, short runs would make the headline flicker.
     let is_long = |run: &&Running| matches!(run.command, "full-load" | "repair");

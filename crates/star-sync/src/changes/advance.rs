@@ -128,7 +128,7 @@ fn report(source_table: &'static str, delta: &Delta, after: &SourceState, instan
         warn!(
             code = "TIMESTAMP_IN_FUTURE",
             table = source_table,
-            "a change timestamp lies in the source's future; the watermark stays behind"
+            "a change timestamp is later than the source clock; the watermark stays at the source clock; correct the row"
         );
     }
     if let Some(watermark) = after.watermark {
@@ -181,13 +181,14 @@ fn limited_by(newest: DateTime<Utc>, instant: Instant) -> Option<String> {
     match instant.open_work {
         OpenWork::Seen {
             oldest: Some(oldest), ..
-        } if oldest.since == UNKNOWN_BEGIN => {
-            Some("a transaction without a connection (prepared, or recovered after a restart of the server)".to_owned())
-        }
+        } if oldest.since == UNKNOWN_BEGIN => Some(
+            "in-flight transaction without a connection (prepared, or recovered after a restart of the server)"
+                .to_owned(),
+        ),
         OpenWork::Seen {
             oldest: Some(oldest), ..
         } if oldest.since + JUST_BEGUN < instant.clock => Some(format!(
-            "connection {}, open since {}",
+            "in-flight transaction of connection {}, since {}",
             oldest.connection_id,
             time::text(oldest.since)
         )),
@@ -252,9 +253,12 @@ mod tests {
         assert_eq!(limited_by(880, HIDDEN), "");
         assert_eq!(limited_by(881, HIDDEN), "the safety lag");
         assert_eq!(limited_by(1001, HIDDEN), "a change timestamp in the future");
-        assert!(limited_by(900, seen(time(890))).starts_with("connection 42, open since 1970-01-01 00:14:50"));
+        assert!(
+            limited_by(900, seen(time(890)))
+                .starts_with("in-flight transaction of connection 42, since 1970-01-01 00:14:50")
+        );
         assert_eq!(limited_by(900, seen(time(999))), "the safety lag");
-        assert!(limited_by(900, seen(UNKNOWN_BEGIN)).starts_with("a transaction without a connection"));
+        assert!(limited_by(900, seen(UNKNOWN_BEGIN)).starts_with("in-flight transaction without a connection"));
     }
 
     #[test]

@@ -148,7 +148,7 @@ impl Changes<'_> {
         affected: impl Fn(&[i64]) -> SelectStatement,
         changed: &[i64],
     ) -> Result<()> {
-        let doing = || "looking for dependent rows".to_owned();
+        let doing = || "searching for dependent rows".to_owned();
         for chunk in changed.chunks(KEYS_A_STATEMENT) {
             for row in self.source.all(&affected(chunk)).await.source(doing)? {
                 keys.push(row.try_get_by_index::<Key>(0).source(doing)?.0);
@@ -160,7 +160,7 @@ impl Changes<'_> {
     /// Adds the rows whose dimension is about to go. The target knows them: a changed key takes the source's rows
     /// along by cascade, so that the source no longer tells who they were.
     async fn add_pointing_to_removed(&self, keys: &mut Vec<i64>, table: &Table) -> Result<()> {
-        let doing = || format!("looking for rows of {} without a parent", table.name);
+        let doing = || format!("searching {} for rows without a parent", table.name);
         for reference in &table.references {
             let parent = self.star.table(&reference.parent);
             let (Some(parent), Some(removed)) = (parent, self.removed.get(reference.parent.as_str())) else {

@@ -94,7 +94,7 @@ impl<'a> Applier<'a> {
             let Some(dimension) = self.pass.star().table(dimension) else {
                 continue;
             };
-            info!(table = dimension.name, rows = keys.len(), "fetching late-arriving rows");
+            info!(table = dimension.name, rows = keys.len(), "reading late-arriving rows");
             let scopes = Scope::of_keys(keys, self.pass.page_size());
             let found = self.apply_once(dimension, scopes, false).await?;
             self.outcomes

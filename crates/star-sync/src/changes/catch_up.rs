@@ -155,7 +155,7 @@ async fn apply_changes(
         RangesToCompare::All { because_of } => {
             info!(
                 table = table.name,
-                because_of, "rows came or went without a change timestamp"
+                because_of, "row counts show deleted or inserted rows without a change timestamp"
             );
             verification::ranges(pass, table, deltas[table.source_table].is_modified).await?
         }

@@ -233,7 +233,7 @@ impl Scan {
 }
 
 async fn highest_key(snapshot: &Snapshot, table: &SourceTable) -> Result<Option<i64>> {
-    let doing = || format!("looking for the highest key of {}", table.name);
+    let doing = || format!("reading the highest key of {}", table.name);
     let row = snapshot.reader().one(&table.highest_key()).await.source(doing)?;
     let key: Option<Key> = row.map_or(Ok(None), |row| row.try_get_by_index(0)).source(doing)?;
     Ok(key.map(|key| key.0))

@@ -99,7 +99,7 @@ fn differences(
     let correction = TimeDelta::seconds(CLOCK_CORRECTION_SECONDS);
     if let Some(last_synced) = last_synced.filter(|last_synced| clock + correction < *last_synced) {
         evidence.push(format!(
-            "its clock stands at {}, before the last run at {}",
+            "the source clock is {}, before the last run at {}",
             time::text(clock),
             time::text(last_synced)
         ));

@@ -234,7 +234,7 @@ impl<'a> Search<'a> {
         for column in &source.columns {
             select.expr(Expr::col((source.name, Alias::new(column.name))).cast_as("CHAR"));
         }
-        let doing = || format!("reading the row of {source_table} behind key {key}");
+        let doing = || format!("reading the row of {source_table} with key {key}");
         if let Some(row) = self.snapshot.reader().one(&select).await.source(doing)? {
             let cells = source.columns.iter().enumerate().map(|(position, column)| {
                 let cell = row.try_get_by_index(position).unwrap_or(None);

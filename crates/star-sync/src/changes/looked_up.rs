@@ -85,7 +85,7 @@ pub(super) async fn verify(
         }
         for (name, state) in states.iter_mut().filter(|(name, _)| *name == table.name) {
             state.verified_run = Some(pass.run_id);
-            debug!(table = name, "verified by its remembered rows");
+            debug!(table = name, "verified by its stored rows");
         }
         found.rows_verified += differing.rows_verified;
         if differing.is_unnamed {
@@ -121,7 +121,7 @@ impl LookedUpChanges {
             table = table.name,
             changed = keys.len(),
             gone = changes.gone.len(),
-            "changed without a trace, by digest"
+            "digest found changes without a change timestamp"
         );
         if !changes.gone.is_empty() && star.tables().any(|of_star| of_star.joined.contains(&table.name)) {
             self.lost.push(table.name);
@@ -137,7 +137,7 @@ impl LookedUpChanges {
         if deltas.get(table.name).is_some_and(is_seen) {
             return;
         }
-        info!(table = table.name, "changed without a trace, by digest");
+        info!(table = table.name, "digest found changes without a change timestamp");
         self.unnamed.push(table.name);
     }
 
@@ -168,7 +168,7 @@ pub(crate) async fn read_all(
     let mut ranges = Vec::new();
     let mut after = None;
     loop {
-        let doing = || format!("reading {}, to remember its rows", table.name);
+        let doing = || format!("reading {}, to store its rows", table.name);
         let page = plan.select_page(after, ROWS_A_PAGE);
         let rows = source.rows(&page).await.source(doing)?;
         let mut digests = Vec::with_capacity(rows.len());

@@ -100,7 +100,7 @@ impl PageCheck<'_> {
                 info!(
                     table = table.name,
                     ranges = before.len(),
-                    "comparing what the interrupted load has written"
+                    "comparing rows that the interrupted load wrote"
                 );
                 checked.differing.entry(table.name).or_default().extend(before);
             }

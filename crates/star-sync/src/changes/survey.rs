@@ -36,7 +36,7 @@ pub(crate) fn began(states: &States, table: &Table) -> Option<DateTime<Utc>> {
 /// Surveys a table by reading all of it.
 pub(crate) async fn of_table(totals: &mut SourceTotals<'_>, states: &States, table: &'static Table) -> Result<Survey> {
     let began = began(states, table);
-    let doing = || format!("looking through {}", table.source_table);
+    let doing = || format!("scanning {}", table.source_table);
     let (mut rows, mut keys, mut newest) = (0, Vec::new(), None);
     let change_time = table.totals.as_ref().map_or(0, Totals::change_time_position);
     let totals = totals
@@ -50,7 +50,7 @@ pub(crate) async fn of_table(totals: &mut SourceTotals<'_>, states: &States, tab
             Ok(())
         })
         .await?;
-    info!(table = table.name, rows, "read a second time for its totals");
+    info!(table = table.name, rows, "re-read for its totals");
     let delta = Delta::surveyed(rows, keys, newest);
     Ok(Survey { delta, totals })
 }

@@ -127,7 +127,7 @@ pub(crate) async fn compare(
     if ranges.is_empty() {
         return Ok(());
     }
-    info!(table = table.name, ranges = ranges.len(), "comparing row by row");
+    info!(table = table.name, ranges = ranges.len(), "verifying row by row");
     let pass = applier.pass;
     let scopes = ranges.iter().map(VerificationRange::scope).collect();
     applier.apply_compared(table, scopes).await?;

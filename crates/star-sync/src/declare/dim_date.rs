@@ -81,7 +81,7 @@ pub fn calendar_key(time: NaiveDateTime) -> Result<i32, Rejection> {
     if (FIRST_YEAR..=LAST_YEAR).contains(&time.year()) {
         Ok(date_key::of_day(time.date()))
     } else {
-        let reason = format!("a date lies outside the years {FIRST_YEAR} to {LAST_YEAR}");
+        let reason = format!("a date is outside the years {FIRST_YEAR} to {LAST_YEAR}");
         Err(Rejection::invalid(ReasonCode::DateInvalid, reason))
     }
 }

@@ -26,7 +26,7 @@ pub fn whole(amount: Decimal, digits: u32) -> Option<i64> {
 /// If it is not a whole number of the smallest unit, or too large.
 pub fn real(amount: Decimal, digits: u32, column: &str) -> Result<f64, Rejection> {
     let whole = whole(amount, digits).ok_or_else(|| {
-        let reason = format!("{column} has more than {digits} digits behind the point, or is beyond 2^45 units");
+        let reason = format!("{column} has more than {digits} decimal places, or exceeds 2^45 units");
         Rejection::invalid(ReasonCode::ValueOutOfRange, reason)
     })?;
     #[expect(clippy::cast_precision_loss, reason = "below 2^53, which a REAL holds exactly")]

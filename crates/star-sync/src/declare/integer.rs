@@ -61,7 +61,7 @@ fn decoded<T: FromCell, I: ColIdx>(result: &QueryResult, index: I) -> Result<T, 
     let unfit = |column: &str| {
         decode_error(sqlx::Error::ColumnDecode {
             index: format!("{index:?}"),
-            source: format!("{column} is no integer, or one beyond 63 bits").into(),
+            source: format!("{column} is not an integer of at most 63 bits").into(),
         })
     };
     let Some(row) = result.try_as_mysql_row() else {

@@ -159,7 +159,7 @@ fn phases(mut tables: Vec<Table>) -> (Vec<Vec<Table>>, Vec<String>) {
         if !is_ready.contains(&true) {
             let circle = tables
                 .iter()
-                .map(|table| format!("{} needs a table that needs it", table.name));
+                .map(|table| format!("{} depends on a table that depends on it", table.name));
             let circle = circle.collect();
             phases.push(tables);
             return (phases, circle);
@@ -227,7 +227,13 @@ mod tests {
                 });
             }
         });
-        assert!(mistakes.contains("dim_book needs a table that needs it"), "{mistakes}");
-        assert!(mistakes.contains("fact_loan needs a table that needs it"), "{mistakes}");
+        assert!(
+            mistakes.contains("dim_book depends on a table that depends on it"),
+            "{mistakes}"
+        );
+        assert!(
+            mistakes.contains("fact_loan depends on a table that depends on it"),
+            "{mistakes}"
+        );
     }
 }

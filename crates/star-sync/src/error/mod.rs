@@ -39,13 +39,13 @@ struct Class {
 /// What failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the system does not grant the {needed} threads that this command needs")]
+    #[error("the system does not allow the {needed} threads that this command needs")]
     Threads {
         needed: usize,
         #[source]
         cause: std::io::Error,
     },
-    #[error("this command opens up to {needed} files and connections at once; the system allows it {limit}")]
+    #[error("this command opens up to {needed} files and connections at once; the system allows {limit}")]
     Files { needed: u64, limit: u64 },
     #[error("the source cannot be reached at {address}")]
     Unreachable {
@@ -60,12 +60,12 @@ pub enum Error {
         cause: DbErr,
     },
     #[error(
-        "cannot list in-flight transactions: a running statement has text that the server cannot convert (MySQL error 3854)"
+        "cannot list in-flight transactions: a running statement contains text that the server cannot convert (MySQL error 3854)"
     )]
     SourceUnlisted,
     #[error("the source cannot be read in consistent snapshots:{}", list(.problems))]
     SourceUnsupported { problems: Vec<String> },
-    #[error("the source is not a {schema} that can be read:{}", list(.problems))]
+    #[error("the source is not a {schema} schema that can be read:{}", list(.problems))]
     SourceUnfit {
         /// What the schema is called.
         schema: &'static str,
@@ -98,21 +98,21 @@ pub enum Error {
     },
     #[error("the target {path} is {kind}", path = .path.display())]
     TargetNotAFile { path: PathBuf, kind: &'static str },
-    #[error("a row that the source no longer has is needed by tables of another program in the target:{}", list(.tables))]
+    #[error("rows of another program's tables in the target refer to a row that the source no longer has:{}", list(.tables))]
     TargetReferenced { tables: Vec<String> },
     #[error("the target {path} does not exist, or is empty", path = .path.display())]
     TargetMissing { path: PathBuf },
     #[error("the target {path} is not a {program} database", path = .path.display())]
     TargetForeign { path: PathBuf, program: &'static str },
-    #[error("the target {path} is of a newer version: {unknown}", path = .path.display())]
+    #[error("the target {path} was written by a newer version: {unknown}", path = .path.display())]
     TargetNewer { path: PathBuf, unknown: String },
     #[error("the target {path} was created before the first release, with other tables", path = .path.display())]
     TargetUnreleased { path: PathBuf },
-    #[error("the target {path} is of an older version, or its `init` was interrupted: {pending} is not applied", path = .path.display())]
+    #[error("the target {path} was written by an older version, or its `init` was interrupted: {pending} is not applied", path = .path.display())]
     TargetOlder { path: PathBuf, pending: String },
     #[error("another run works on the target: {holder}")]
     TargetBusy { holder: String },
-    #[error("the write-ahead log of the target {path} cannot be emptied: {mebibytes} MiB held by {holders}", path = .path.display())]
+    #[error("the write-ahead log of the target {path} cannot be emptied: {mebibytes} MiB are in use by {holders}", path = .path.display())]
     TargetLogHeld {
         path: PathBuf,
         mebibytes: u64,
@@ -135,14 +135,14 @@ pub enum Error {
         #[source]
         cause: std::io::Error,
     },
-    #[error("{path} is not a copy that {program} has made", path = .path.display())]
+    #[error("{path} is not a copy that {program} wrote", path = .path.display())]
     CopyForeign { path: PathBuf, program: &'static str },
     #[error("another program writes to the copy {path}: {beside} is there", path = .path.display(), beside = .beside.display())]
     CopyWritten { path: PathBuf, beside: PathBuf },
 
-    #[error("a full load has not finished on this target")]
+    #[error("no full load has finished on this target")]
     NotLoaded,
-    #[error("the target would hold rows whose parents are missing:{}", list(.orphans))]
+    #[error("the target would have rows whose parents are missing:{}", list(.orphans))]
     Orphans { orphans: Vec<String> },
 
     #[error("the run's transaction cannot be {verb}: another part of the program still uses it")]

@@ -192,7 +192,7 @@ impl LookupSource {
             debug!(
                 table = lookups[0].table,
                 columns = columns.join(", "),
-                "lookups held whole"
+                "lookups loaded whole"
             );
         } else {
             let maps = self.load_keys(&known.lookups, &unknown).await?;
@@ -241,7 +241,7 @@ impl LookupSource {
         let Some((dimension, key)) = dimension.and_then(|table| Some((table, table.source_key.first()?))) else {
             return Ok(None);
         };
-        let doing = || format!("looking for late rows of {}", dimension.source_table);
+        let doing = || format!("searching for late-arriving rows of {}", dimension.source_table);
         let missing: HashSet<&LookupKey> = missing.collect();
         let key = Expr::col((dimension.source_table, key.name));
         let mut late = Vec::new();
@@ -325,7 +325,7 @@ impl LookupSource {
             LookupScope::Texts(_) => return Ok(()),
         };
         if let Some(publish) = table.publishes.iter().find(|publish| publish.lookup == lookup) {
-            let doing = || format!("looking up rejected rows of {}, {scope}", table.source_table);
+            let doing = || format!("looking up quarantined rows of {}, {scope}", table.source_table);
             let rejected = reject::missing_parents(&self.target, table, numbers).await;
             for (key, parent) in rejected.target(doing)? {
                 if let Some(value) = (publish.rejected_as)(parent.as_deref()) {

@@ -100,10 +100,7 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
                 .extend(signature.map(|signature| (table.to_owned(), signature)));
         }
         let tables = start.loaded_up_to.len();
-        info!(
-            code = "LOAD_RESUMED",
-            tables, "going on with the load that was interrupted"
-        );
+        info!(code = "LOAD_RESUMED", tables, "resuming an interrupted full load");
         before.close().await?;
         return Ok(start);
     }
@@ -135,7 +132,7 @@ async fn prepare(context: &Context<'_>) -> Result<Start> {
     transaction
         .commit()
         .await
-        .target(|| "noting where the load begins".to_owned())?;
+        .target(|| "recording the start of the load".to_owned())?;
     failpoint::pass("load-watermark-noted");
     before.close().await?;
     Ok(start)
@@ -178,7 +175,7 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
     }
     failpoint::pass("pages-written");
     failpoint::hold("pages-held").await;
-    info!("pages written; creating the indexes that are missing");
+    info!("pages written; creating indexes");
     let snapshot = context.look.source.snapshot().await?;
     let states = state::load(&context.target.writer).await?;
     let verified = Verified {
@@ -203,7 +200,7 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
     }
     failpoint::pass("before-closing-pass");
 
-    info!("closing pass: bringing all tables to one instant, and comparing");
+    info!("catch-up pass: applying changes since the pages were read, and reconciling");
     // The pages were written without SQLite looking at foreign keys; from here on it does.
     context.target.enforce_foreign_keys().await?;
     let closing = Closing {
@@ -310,7 +307,7 @@ async fn written_totals(context: &Context<'_>) -> Result<HashMap<&'static str, D
     let mut figures = HashMap::new();
     for table in context.look.star.tables() {
         let totals = totals::of_target(&committed, table, &Period::All, &Scope::ALL).await?;
-        debug!(table = table.name, "totals added up");
+        debug!(table = table.name, "totals computed");
         figures.insert(table.name, totals);
     }
     Ok(figures)

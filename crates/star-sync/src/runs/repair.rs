@@ -99,7 +99,7 @@ async fn repair(context: &Context<'_>, repair: Repair) -> Result<Report> {
         .iter()
         .map(|(table, outcome)| (*table, outcome.changed.clone()))
         .collect();
-    info!("pages compared; looking again at what differs, in one snapshot");
+    info!("pages compared; comparing key ranges that differ again, in one snapshot");
     let mut closing = Closing::begin(context, repair.command, repair.dry_run).await?;
     let committing = TargetReader::Within(Arc::clone(&closing.transaction));
     closing.calendar_days_corrected =

@@ -133,7 +133,7 @@ pub async fn run(request: Request<'_>) -> Result<Validation> {
         if is_final(&findings, earlier.as_ref(), looks) {
             return Ok(Validation { from, to, ..compared });
         }
-        info!(tables = ?findings.tables(), "source and target seem to differ; looking again");
+        info!(tables = ?findings.tables(), "source and target differ; comparing again to confirm it");
         suspects = compared.deep.as_deref().map(Suspects::confirmed);
         earlier = Some(findings);
         wait_until_after(look.source, clock).await?;

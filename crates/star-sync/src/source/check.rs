@@ -35,7 +35,10 @@ pub async fn columns(source: &Source, star: &Star) -> Result<BTreeMap<String, St
                     "table {} is missing; {other} is another name on this server",
                     table.name
                 ),
-                None => format!("table {} is missing, or hidden from this account", table.name),
+                None => format!(
+                    "table {} is missing, or this account has no privilege on it",
+                    table.name
+                ),
             });
             continue;
         };
@@ -59,7 +62,7 @@ pub async fn columns(source: &Source, star: &Star) -> Result<BTreeMap<String, St
             && has_row_without_key(source, table.name, key).await?
         {
             problems.push(format!(
-                "column {}.{key} is NULL in a row, which can so neither be named nor found again",
+                "{}.{key} contains NULL; a key column must be NOT NULL",
                 table.name
             ));
         }
@@ -92,7 +95,7 @@ async fn unsupported(source: &Source, tables: &[SourceTable]) -> Result<Vec<Stri
         .filter_map(|table| Some((table.name, engines.get(table.name)?)));
     Ok(declared
         .filter(|(_, engine)| !engine.eq_ignore_ascii_case(SNAPSHOT_ENGINE))
-        .map(|(table, engine)| format!("table {table} is stored by the engine {engine}, not by InnoDB"))
+        .map(|(table, engine)| format!("table {table} uses the storage engine {engine}; it must use InnoDB"))
         .collect())
 }
 
@@ -123,7 +126,7 @@ async fn has_row_without_key(source: &Source, table: &str, key: &'static str) ->
         .to_owned();
     let row = source.reader().one(&select).await;
     Ok(row
-        .source(|| format!("looking for rows without a key in {table}"))?
+        .source(|| format!("searching {table} for rows without a key"))?
         .is_some())
 }
 

@@ -178,8 +178,8 @@ async fn read_limits(connection: &mut MySqlConnection, may_go_without_tls: bool)
     };
     match tokio::time::timeout(CONNECT_TIMEOUT, answer).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => debug!(%error, "the server does not say how the account may connect"),
-        Err(_) => debug!("the server does not say in time how the account may connect"),
+        Ok(Err(error)) => debug!(%error, "the limits of the account cannot be read"),
+        Err(_) => debug!("the limits of the account cannot be read in time"),
     }
     debug!(?limits, "logged in");
     limits

@@ -183,7 +183,7 @@ impl Source {
             let connection_id = connection_id(&self.pool).await?;
             OpenWork::look(&self.pool, clock(&self.pool).await?, connection_id).await
         };
-        in_time(self.read_timeout, "looking at what is open", open_work).await
+        in_time(self.read_timeout, "listing in-flight transactions", open_work).await
     }
 
     /// How many rows each table has, roughly: the server's own estimate, asked for once, through `reader`.
@@ -312,7 +312,7 @@ impl Snapshot {
     /// before its rows were read looks like that one.
     pub(crate) async fn signatures_now(&self) -> Result<HashMap<String, Option<String>>> {
         let tables = table_times(&*self.transaction, &self.schema);
-        let tables = in_time(self.read_timeout, "looking at the tables again", tables).await?;
+        let tables = in_time(self.read_timeout, "reading information_schema.TABLES again", tables).await?;
         Ok(tables
             .into_iter()
             .map(|(table, times)| (table, times.signature()))
@@ -336,7 +336,7 @@ impl Snapshot {
     /// so has moved them.
     pub(crate) async fn refresh_update_times(&mut self) -> Result<()> {
         let tables = table_times(&*self.transaction, &self.schema);
-        self.tables = in_time(self.read_timeout, "looking at the tables again", tables).await?;
+        self.tables = in_time(self.read_timeout, "reading information_schema.TABLES again", tables).await?;
         Ok(())
     }
 
@@ -372,7 +372,7 @@ impl Server {
     }
 
     async fn describe(reader: &SourceReader, identity: String) -> Result<Self> {
-        let doing = || "asking the server for its version".to_owned();
+        let doing = || "reading the version of the server".to_owned();
         let select = Query::select()
             .expr(Func::cust("VERSION"))
             .expr(Func::cust("DATABASE"))

@@ -72,7 +72,7 @@ impl OpenWork {
                     if looks == LOOKS {
                         return Err(Error::SourceUnlisted);
                     }
-                    debug!(looks, "the server cannot list what is open; looking again");
+                    debug!(looks, "the server cannot list in-flight transactions; retrying");
                     looks += 1;
                     tokio::time::sleep(BETWEEN_LOOKS).await;
                 }

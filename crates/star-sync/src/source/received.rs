@@ -25,7 +25,7 @@ impl Source {
         };
         reader::in_time(self.read_timeout, asked)
             .await
-            .inspect_err(|error| debug!(%error, "the server does not say how many bytes it has sent"))
+            .inspect_err(|error| debug!(%error, "the server does not report how many bytes it has sent"))
             .ok()
     }
 }

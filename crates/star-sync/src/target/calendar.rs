@@ -93,7 +93,7 @@ pub(crate) async fn mend<C: ConnectionTrait>(
     if days > 0 {
         warn!(
             table = calendar.table,
-            days, "correcting days that another program has changed"
+            days, "correcting days that another program changed"
         );
         differing.write(connection, calendar).await?;
         partition::note(connection, calendar.table, Partition::WHOLE, run_id).await?;

@@ -86,7 +86,7 @@ impl Target {
             .writer
             .execute_unprepared(&pragma::write_application_id(star.names.application_id))
             .await
-            .target(|| "marking the file as ours".to_owned())?;
+            .target(|| "setting the application id of the file".to_owned())?;
         failpoint::pass("before-migrations");
         Steps(star.migrations)
             .up(&target.writer, None)
@@ -152,7 +152,7 @@ impl Target {
                 .limit(1)
                 .to_owned();
             let row = self.writer.query_one(&select).await;
-            if row.target(|| format!("looking into {}", table.name))?.is_some() {
+            if row.target(|| format!("reading {}", table.name))?.is_some() {
                 return Ok(false);
             }
         }

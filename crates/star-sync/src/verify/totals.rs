@@ -105,7 +105,7 @@ impl<'a> SourceTotals<'a> {
         if !self.is_indexed(table).await? {
             return Ok((None, None));
         }
-        let doing = || format!("looking for the first and last row to add up of {}", table.source_table);
+        let doing = || format!("reading the first and last key of {}", table.source_table);
         let mut select = Query::select();
         table.from_source(
             select

@@ -74,7 +74,7 @@ pub async fn note<C: ConnectionTrait>(connection: &C, table: &str, partition: Pa
         .on_conflict(again)
         .exec_without_returning(connection)
         .await
-        .target(|| format!("noting a partition of {table}"))?;
+        .target(|| format!("recording a partition of {table}"))?;
     Ok(())
 }
 

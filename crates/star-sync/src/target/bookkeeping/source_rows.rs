@@ -110,7 +110,7 @@ pub(crate) async fn of_table<C: ConnectionTrait>(connection: &C, table: &str) ->
         .all(connection)
         .await;
     let mut ranges: Vec<SourceRange> = Vec::new();
-    for row in rows.target(|| format!("reading what is remembered of {table}"))? {
+    for row in rows.target(|| format!("reading the stored rows of {table}"))? {
         ranges.push(SourceRange::behind(ranges.last(), &row));
     }
     Ok(ranges)
@@ -118,7 +118,7 @@ pub(crate) async fn of_table<C: ConnectionTrait>(connection: &C, table: &str) ->
 
 /// Puts `ranges` in the place of those that hold their keys.
 pub(crate) async fn replace<C: ConnectionTrait>(connection: &C, table: &str, ranges: &[SourceRange]) -> Result<()> {
-    let doing = || format!("remembering rows of {table}");
+    let doing = || format!("storing rows of {table}");
     let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else {
         return Ok(());
     };

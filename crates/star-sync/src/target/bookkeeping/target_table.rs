@@ -90,7 +90,7 @@ async fn upsert<C: ConnectionTrait>(connection: &C, row: ActiveModel, column: Co
         .on_conflict(on_conflict)
         .exec_without_returning(connection)
         .await
-        .target(|| format!("noting the state of {table}"))?;
+        .target(|| format!("recording the state of {table}"))?;
     Ok(())
 }
 

@@ -179,7 +179,7 @@ pub(crate) async fn forget<C: ConnectionTrait>(connection: &C, table: &str) -> R
         .filter(Column::TargetTable.eq(table))
         .exec(connection)
         .await
-        .target(|| format!("taking back the verified key ranges of {table}"))?;
+        .target(|| format!("resetting the verified key ranges of {table}"))?;
     Ok(())
 }
 
@@ -206,7 +206,7 @@ pub(crate) async fn note<C: ConnectionTrait>(
             .on_conflict(on_conflict)
             .exec_without_returning(connection)
             .await
-            .target(|| format!("noting the verified key ranges of {table}"))?;
+            .target(|| format!("recording the verified key ranges of {table}"))?;
     }
     Ok(())
 }

@@ -80,7 +80,7 @@ pub(crate) async fn forget_idle<C: ConnectionTrait>(connection: &C, last_run: Op
         .filter(Column::SourceTable.in_subquery(own))
         .exec(connection)
         .await
-        .target(|| "shortening sync_watermark".to_owned())?;
+        .target(|| "deleting old rows of sync_watermark".to_owned())?;
     Ok(())
 }
 
@@ -99,7 +99,7 @@ pub(crate) async fn forget_before<C: ConnectionTrait>(connection: &C, run_id: i6
         .filter(key.not_in_subquery(newest))
         .exec(connection)
         .await
-        .target(|| "shortening sync_watermark".to_owned())?;
+        .target(|| "deleting old rows of sync_watermark".to_owned())?;
     Ok(())
 }
 

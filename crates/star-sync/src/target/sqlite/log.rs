@@ -36,7 +36,7 @@ pub(crate) async fn empty_if_possible(path: &Path, writer: &DatabaseConnection) 
             code = "TARGET_LOG_KEPT",
             log_bytes = bytes(&beside(path, "-wal")),
             held_by = holders(path),
-            "the write-ahead log cannot be emptied and will grow: another program has a transaction open on the target"
+            "the write-ahead log cannot be emptied and grows until another program ends its transaction on the target"
         );
     }
     Ok(())
@@ -78,7 +78,7 @@ fn bytes(path: &Path) -> u64 {
 fn holders(path: &Path) -> String {
     let holders = transactions(&beside(path, "-shm"));
     if holders.is_empty() {
-        "a process that this system does not name".to_owned()
+        "an unknown process".to_owned()
     } else {
         Vec::from_iter(holders).join(", ")
     }

@@ -20,7 +20,7 @@ pub async fn explain(error: Error, readers: &DatabaseConnection, star: &Star) ->
 
 /// Tables that are not ours, with the tables of the star that their foreign keys point to.
 async fn referencing(readers: &DatabaseConnection, star: &Star) -> Result<Vec<String>> {
-    let doing = || "looking for foreign keys of other tables".to_owned();
+    let doing = || "reading the foreign keys of other tables".to_owned();
     let keys_of_table = Func::cust("pragma_foreign_key_list").arg(Expr::col(("tables", "name")));
     let select = Query::select()
         .distinct()
@@ -39,7 +39,7 @@ async fn referencing(readers: &DatabaseConnection, star: &Star) -> Result<Vec<St
     for row in readers.query_all(&select).await.target(doing)? {
         let (table, parent): (String, String) = row.try_get_many_by_index().target(doing)?;
         if is_ours(&parent) && !is_ours(&table) {
-            found.push(format!("{table} (points to {parent})"));
+            found.push(format!("{table} (refers to {parent})"));
         }
     }
     Ok(found)
