@@ -81,6 +81,6 @@ fn seed_hint(cause: &DbErr) -> &'static str {
             "a key has reached the maximum of its official type; start over with `{program} seed --replace`: larger scales \
              have wider keys"
         }
-        _ => hint::of_answer(cause),
+        _ => hint::for_answer(cause),
     }
 }

@@ -63,7 +63,7 @@ pub(crate) enum ColumnType {
 }
 
 impl ColumnType {
-    fn of(column: &Column, decimals: Option<u8>) -> Self {
+    fn from_column(column: &Column, decimals: Option<u8>) -> Self {
         match column.cell_type {
             CellType::BigInteger => Self::Long,
             CellType::Integer => Self::Integer,
@@ -110,7 +110,7 @@ pub(crate) fn tables<'a>(star: &'a Star, without: &[PersonalColumn]) -> Vec<Layo
         table: None,
         without: Vec::new(),
     });
-    let declared = star.tables().map(|table| Layout::of(table, without));
+    let declared = star.tables().map(|table| Layout::new(table, without));
     let mut tables: Vec<_> = calendar.chain(declared).collect();
     tables.sort_by_key(|table| table.kind);
     tables
@@ -119,12 +119,12 @@ pub(crate) fn tables<'a>(star: &'a Star, without: &[PersonalColumn]) -> Vec<Layo
 fn published(column: &Column, decimals: Option<u8>) -> PublishedColumn {
     PublishedColumn {
         name: column.name,
-        column_type: ColumnType::of(column, decimals),
+        column_type: ColumnType::from_column(column, decimals),
     }
 }
 
 impl<'a> Layout<'a> {
-    fn of(table: &'a Table, without: &[PersonalColumn]) -> Self {
+    fn new(table: &'a Table, without: &[PersonalColumn]) -> Self {
         let long = |name| PublishedColumn {
             name,
             column_type: ColumnType::Long,

@@ -1,4 +1,4 @@
-//! What can go wrong besides what the engine tells: settings, printing, and what a program's own commands report.
+//! What can go wrong besides the errors of the engine: settings, printing, and what a program's own commands report.
 
 use star_sync::error::Transience;
 use star_sync::target::bookkeeping::history::Status;
@@ -9,10 +9,10 @@ pub use star_sync::error::Doing;
 
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Exit code of a command that found differences.
-pub const EXIT_DIFFERENCES: u8 = 1;
-/// Exit code of a command that was rejected before anything was contacted.
-pub const EXIT_REJECTED: u8 = 2;
+/// Exit code of a command that found a mismatch.
+pub const EXIT_MISMATCH: u8 = 1;
+/// Exit code of invalid usage or settings: nothing was contacted.
+pub const EXIT_USAGE: u8 = 2;
 /// Exit code of a command that failed.
 pub const EXIT_FAILED: u8 = 3;
 /// Exit code of a command that was stopped.
@@ -119,13 +119,13 @@ impl Error {
 
     /// What the reader can do about it, with placeholders for the program's words.
     pub fn hint(&self) -> String {
-        hint::of(self)
+        hint::for_error(self)
     }
 
     /// The exit code of a command that failed so.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Setting { .. } => EXIT_REJECTED,
+            Self::Setting { .. } => EXIT_USAGE,
             Self::Command { exit_code, .. } => *exit_code,
             Self::Engine(engine::Error::Stopped) | Self::Interrupted { .. } => EXIT_STOPPED,
             _ => EXIT_FAILED,

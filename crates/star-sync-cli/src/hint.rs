@@ -11,7 +11,7 @@ use star_sync::error::{Code, Error as Engine, is_foreign_protocol, server_error_
 use crate::error::{Code as OwnCode, Error};
 
 /// What to do about an error.
-pub(crate) fn of(error: &Error) -> String {
+pub(crate) fn for_error(error: &Error) -> String {
     match error {
         Error::Engine(error) => of_engine(error).to_owned(),
         Error::Setting { hint, .. } | Error::Command { hint, .. } => hint.clone(),
@@ -21,7 +21,7 @@ pub(crate) fn of(error: &Error) -> String {
 }
 
 /// What to do about an answer of the source.
-pub fn of_answer(cause: &DbErr) -> &'static str {
+pub fn for_answer(cause: &DbErr) -> &'static str {
     of_source(source_code(cause), cause)
 }
 

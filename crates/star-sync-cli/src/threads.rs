@@ -53,7 +53,7 @@ pub enum Work {
 }
 
 impl Work {
-    pub(crate) fn of(command: &Command) -> Self {
+    pub(crate) fn for_command(command: &Command) -> Self {
         match command {
             Command::Completions { .. } | Command::Man { .. } => Self::Printing,
             Command::Init(_) | Command::Status(_) | Command::Copy(_) => Self::Statements,

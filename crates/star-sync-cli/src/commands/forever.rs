@@ -18,10 +18,10 @@ use crate::error::{Error, Result};
 /// A source that does not answer is asked less and less often, but never less often than this.
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
-/// Runs until it is stopped. A failed run is told and tried again; a setting that is wrong ends it.
+/// Runs until it is stopped. A failed run is reported and retried; an invalid setting ends the command.
 ///
 /// # Errors
-/// What was rejected before anything was contacted.
+/// Invalid settings, before anything was contacted.
 pub(crate) async fn run(session: &Session, arguments: &Incremental, every: Duration, load: Load) -> Result<u8> {
     let mut ticks = tokio::time::interval(every);
     // The pace is kept: what a long run misses is not made up for.
@@ -49,7 +49,7 @@ pub(crate) async fn run(session: &Session, arguments: &Incremental, every: Durat
                 published = Some(Instant::now());
                 let published = super::publish::after_run(&session.again(), &arguments.publish).await;
                 result = published.and(result);
-            } else if let Err(error) = super::publish::tell_backlog(session, &arguments.publish).await {
+            } else if let Err(error) = super::publish::record_backlog(session, &arguments.publish).await {
                 debug!(%error, "the backlog of the lake cannot be read");
             }
             run.write_metrics();

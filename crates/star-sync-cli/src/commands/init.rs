@@ -15,8 +15,8 @@ use star_sync::target::sqlite::lock::Lock;
 use star_sync::target::{Creation, PlannedAction, Target, calendar, check_writable, open_to_read};
 
 use super::Session;
-use super::advice::{self, Advice};
-use super::status::what_is_seen;
+use super::missing_index::{self, MissingIndex};
+use super::status::watermark_limits;
 use crate::cli;
 use crate::config::target_path;
 use crate::error::{Doing, Result};
@@ -41,7 +41,7 @@ struct Report {
     /// Whether a full load has finished.
     loaded: bool,
     /// Indexes that the source lacks.
-    missing_indexes: Vec<Advice>,
+    missing_indexes: Vec<MissingIndex>,
     /// With `--check`: what would be done to the target.
     #[serde(skip_serializing_if = "Option::is_none")]
     planned_action: Option<PlannedAction>,
@@ -50,7 +50,7 @@ struct Report {
 pub(crate) async fn run(session: &Session, arguments: &cli::Init) -> Result<u8> {
     let path = target_path(&session.global)?;
     let star = session.star();
-    // The questions for years may take long: each has a connection.
+    // The queries for years may take long: each has a connection.
     let connections = star
         .calendar
         .as_ref()
@@ -63,23 +63,23 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Init) -> Result<u8> 
     check_identity(star, &source, &source_columns, &path).await?;
     let years = source.years(star.calendar.as_ref()).await?;
 
-    let asked = async { tokio::try_join!(source.open_work(), advice::find(star, &source, None)) };
+    let answers = async { tokio::try_join!(source.open_work(), missing_index::find(star, &source, None)) };
     let make = async {
         if arguments.check {
-            Made::would_be(star, &path, years).await
+            InitOutcome::planned(star, &path, years).await
         } else {
             make(star, &path, years, &source.server.identity).await
         }
     };
-    let (made, asked) = tokio::join!(make, asked);
-    let Made {
+    let (outcome, answers) = tokio::join!(make, answers);
+    let InitOutcome {
         creation,
         changed,
         years: known,
         loaded,
         planned_action,
-    } = made?;
-    let (open_work, advice) = asked?;
+    } = outcome?;
+    let (open_work, missing_indexes) = answers?;
     let report = Report {
         changed,
         created: creation == Creation::Created,
@@ -92,7 +92,7 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Init) -> Result<u8> 
         source_tables: star.sources.len(),
         loaded,
         sees_in_flight_transactions: open_work != OpenWork::Hidden,
-        missing_indexes: advice,
+        missing_indexes,
         calendar_first_year: known.map(|(first, _)| first),
         calendar_last_year: known.map(|(_, last)| last),
         planned_action,
@@ -117,7 +117,7 @@ async fn check_identity(star: &Star, source: &Source, columns: &SourceColumns, p
 }
 
 /// The target, and what was done to it.
-struct Made {
+struct InitOutcome {
     creation: Creation,
     /// Whether anything was written.
     changed: bool,
@@ -129,9 +129,9 @@ struct Made {
     planned_action: Option<PlannedAction>,
 }
 
-impl Made {
-    /// Nothing yet: what would be made, found out by reading alone.
-    async fn would_be(star: &Star, path: &Path, years: Years) -> Result<Self> {
+impl InitOutcome {
+    /// Nothing yet: what init would do, found by reading only.
+    async fn planned(star: &Star, path: &Path, years: Years) -> Result<Self> {
         let would = Target::inspect(path, star).await?;
         Ok(Self {
             creation: Creation::Unchanged,
@@ -144,7 +144,7 @@ impl Made {
 }
 
 /// Creates the target, or completes it.
-async fn make(star: &Star, path: &Path, years: Years, identity: &str) -> Result<Made> {
+async fn make(star: &Star, path: &Path, years: Years, identity: &str) -> Result<InitOutcome> {
     let lock = Lock::acquire(path, star.names.program, "init")?;
     let (target, creation) = Target::create(path, star).await?;
     let filled = fill(star, &target, years, identity, &creation).await;
@@ -156,7 +156,7 @@ async fn make(star: &Star, path: &Path, years: Years, identity: &str) -> Result<
     let years = known?;
     let loaded = states?.is_loaded();
     closed?;
-    Ok(Made {
+    Ok(InitOutcome {
         creation,
         changed,
         years,
@@ -223,7 +223,7 @@ fn text(report: &Report, star: &Star) -> String {
         report.source,
         report.source_server,
         report.source_tables,
-        what_is_seen(report.sees_in_flight_transactions),
-        advice::line(program, &report.missing_indexes)
+        watermark_limits(report.sees_in_flight_transactions),
+        missing_index::line(program, &report.missing_indexes)
     )
 }

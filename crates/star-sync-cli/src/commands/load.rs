@@ -23,7 +23,7 @@ use tracing::info;
 use super::Session;
 use crate::cli::CopyTo;
 use crate::config::target_path;
-use crate::error::{EXIT_DIFFERENCES, Result};
+use crate::error::{EXIT_MISMATCH, Result};
 use crate::output::progress::Watcher;
 use crate::output::{self, human};
 
@@ -65,7 +65,7 @@ pub(crate) async fn run(session: &Session, command: &'static str, load: Load, co
     let would_repair =
         matches!(load, Load::Repair { dry_run: true }) && report.verdict.code == VerdictCode::WouldChange;
     Ok(if report.verdict.is_mismatch() || would_repair {
-        EXIT_DIFFERENCES
+        EXIT_MISMATCH
     } else {
         0
     })
@@ -79,7 +79,7 @@ pub(crate) async fn sync(
     copy_to: Option<&CopyTo>,
 ) -> Result<Report> {
     let run = async {
-        let report = sync_unseen(session, command, load).await?;
+        let report = run_load(session, command, load).await?;
         let copied = match copy_to {
             Some(copy_to) if !report.dry_run => {
                 super::copy::after_run(session, copy_to, report.verdict.is_mismatch()).await?
@@ -90,7 +90,7 @@ pub(crate) async fn sync(
     };
     let (report, copied) = session.watched(command, run, |(report, _)| report.status).await?;
     if !report.dry_run {
-        tell_metrics(session.star(), command, &report);
+        record_metrics(session.star(), command, &report);
         session.live.reconciled(command, &report);
     }
     let seconds = session.seconds();
@@ -111,7 +111,7 @@ pub(crate) async fn sync(
     Ok(report)
 }
 
-fn tell_metrics(star: &Star, command: &'static str, report: &Report) {
+fn record_metrics(star: &Star, command: &'static str, report: &Report) {
     let counts = report.counts();
     for (kind, rows) in [
         ("read", counts.read),
@@ -136,8 +136,8 @@ fn tell_metrics(star: &Star, command: &'static str, report: &Report) {
     metrics::reconciliation_deltas(deltas.collect());
 }
 
-/// Tells how far a full load has come in the tables that it was at; those that are finished were told.
-fn tell_kept(progress: &Progress) {
+/// Logs how far a stopped full load has come in unfinished tables; finished ones are logged already.
+fn log_resume_points(progress: &Progress) {
     for table in progress.tables().iter().filter(|table| !table.is_finished()) {
         info!(
             table = table.table,
@@ -147,7 +147,7 @@ fn tell_kept(progress: &Progress) {
     }
 }
 
-async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Report> {
+async fn run_load(session: &Session, command: &str, load: Load) -> Result<Report> {
     let began = Utc::now();
     let path = target_path(&session.global)?;
     let source = match load {
@@ -190,7 +190,7 @@ async fn sync_unseen(session: &Session, command: &str, load: Load) -> Result<Rep
     };
     watcher.finish().await;
     if matches!((&result, load), (Err(star_sync::Error::Stopped), Load::Full { .. })) {
-        tell_kept(&session.progress);
+        log_resume_points(&session.progress);
     }
     let result = match result {
         Err(error) => Err(others::explain(error, &target.readers, session.star()).await),

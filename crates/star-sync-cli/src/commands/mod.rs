@@ -30,7 +30,6 @@ use crate::page::live::Live;
 use crate::program::{ExtraCommand, Program};
 use crate::threads::{ThreadPlan, Work};
 
-mod advice;
 mod copy;
 mod explain;
 mod forever;
@@ -39,6 +38,7 @@ mod incremental;
 mod init;
 mod load;
 mod manual;
+mod missing_index;
 mod notify;
 #[cfg(feature = "lake")]
 mod publish;
@@ -90,7 +90,7 @@ impl Task {
     /// What it does, as far as its threads go.
     pub(crate) fn work(&self) -> Work {
         match self {
-            Self::Own(command) => Work::of(command),
+            Self::Own(command) => Work::for_command(command),
             Self::Extra(extra, _) => extra.work,
         }
     }
@@ -276,7 +276,7 @@ impl Session {
         }
     }
 
-    /// Tells the metrics when a run begins and how it ends.
+    /// Records in the metrics when a run begins and how it ends.
     async fn watched<T>(
         &self,
         command: &'static str,
@@ -300,7 +300,7 @@ impl Session {
         result
     }
 
-    /// The star that is kept in step.
+    /// The star that is kept up to date.
     pub(crate) fn star(&self) -> &'static Star {
         self.program.star
     }

@@ -1,6 +1,6 @@
 //! Notifies a healthcheck service, and runs a command, when a run has ended (`--ping`, `--on-failure`).
 //!
-//! For those who run no Prometheus. Nothing here fails a run: what cannot be told is logged, and the URL, which is a
+//! For those who run no Prometheus. Nothing here fails a run: what cannot be sent is logged, and the URL, which is a
 //! secret of the service, is named by its host alone.
 
 use std::process::{ExitStatus, Stdio};
@@ -18,7 +18,7 @@ use super::Session;
 use crate::cli::Notifications;
 use crate::error::{Error, Result};
 
-/// The same outcome is not told again sooner: services limit the number of pings, and wait for minutes anyway.
+/// The same outcome is not sent again sooner: services limit the number of pings, and wait for minutes anyway.
 const SAME_OUTCOME: Duration = Duration::from_mins(1);
 /// How long one ping may take, with name lookup and TLS.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,29 +61,29 @@ impl<'a> Outcome<'a> {
     }
 }
 
-/// Who is told, and what they were told last.
+/// Who is notified, and what was sent last.
 pub(crate) struct Notifier {
     notifications: Notifications,
-    told: Mutex<Told>,
+    state: Mutex<NotificationState>,
 }
 
 #[derive(Default)]
-struct Told {
+struct NotificationState {
     /// Runs that failed one after the other.
     failures: u32,
-    /// The last ping that arrived: whether it told of success, and when.
+    /// The last ping that arrived: whether it was of a success, and when.
     ping: Option<(bool, Instant)>,
 }
 
-impl Told {
-    /// Whether the service has to hear of this outcome now.
+impl NotificationState {
+    /// Whether a ping of this outcome is due now.
     fn is_ping_due(&self, is_success: bool, now: Instant) -> bool {
         self.ping
             .is_none_or(|(was_success, at)| was_success != is_success || now.duration_since(at) >= SAME_OUTCOME)
     }
 }
 
-/// What is told of a failure.
+/// What is sent about a failure.
 struct Failure {
     code: &'static str,
     message: String,
@@ -94,17 +94,17 @@ impl Notifier {
     pub(crate) fn new(notifications: Notifications) -> Self {
         Self {
             notifications,
-            told: Mutex::default(),
+            state: Mutex::default(),
         }
     }
 
-    fn told(&self) -> std::sync::MutexGuard<'_, Told> {
-        self.told.lock().expect("no holder of this lock panics")
+    fn state(&self) -> std::sync::MutexGuard<'_, NotificationState> {
+        self.state.lock().expect("no holder of this lock panics")
     }
 }
 
 impl Session {
-    /// Tells everybody who wants to know how a run ended.
+    /// Notifies of how a run ended.
     pub(crate) async fn notify(&self, command: &'static str, outcome: Outcome<'_>) {
         let failure = match outcome {
             Outcome::Stopped => return,
@@ -123,9 +123,9 @@ impl Session {
             }),
         };
         let (failures, is_ping_due) = {
-            let mut told = self.notifier.told();
-            told.failures = if failure.is_some() { told.failures + 1 } else { 0 };
-            (told.failures, told.is_ping_due(outcome.is_success(), Instant::now()))
+            let mut state = self.notifier.state();
+            state.failures = if failure.is_some() { state.failures + 1 } else { 0 };
+            (state.failures, state.is_ping_due(outcome.is_success(), Instant::now()))
         };
         if let Some(url) = self.notifier.notifications.ping.as_ref().filter(|_| is_ping_due) {
             self.ping(url, command, failure.as_ref()).await;
@@ -150,7 +150,7 @@ impl Session {
         let pauses: &'static [Duration] = if self.is_repeated { &[] } else { &PING_PAUSES };
         let sent = tokio::task::spawn_blocking(move || send(&url, &body, pauses)).await;
         match sent {
-            Ok(Ok(())) => self.notifier.told().ping = Some((failure.is_none(), Instant::now())),
+            Ok(Ok(())) => self.notifier.state().ping = Some((failure.is_none(), Instant::now())),
             Ok(Err(error)) => {
                 warn!(code = "PING_FAILED", host, %error, "the healthcheck service of --ping cannot be reached");
             }
@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_are_told_behind_the_path() {
+    fn failures_are_sent_to_the_path_with_fail() {
         for (url, expected) in [
             ("https://hc.example/abc", "https://hc.example/abc/fail"),
             ("https://hc.example/abc/", "https://hc.example/abc/fail"),
@@ -247,14 +247,14 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_told_at_once_and_the_same_again_after_a_minute() {
+    fn a_change_is_sent_at_once_and_the_same_again_after_a_minute() {
         let now = Instant::now();
-        let told = |ping| Told { failures: 0, ping };
-        assert!(told(None).is_ping_due(true, now));
-        assert!(!told(Some((true, now))).is_ping_due(true, now));
-        assert!(told(Some((true, now))).is_ping_due(false, now));
-        assert!(!told(Some((false, now))).is_ping_due(false, now + SAME_OUTCOME / 2));
-        assert!(told(Some((false, now))).is_ping_due(false, now + SAME_OUTCOME));
+        let state = |ping| NotificationState { failures: 0, ping };
+        assert!(state(None).is_ping_due(true, now));
+        assert!(!state(Some((true, now))).is_ping_due(true, now));
+        assert!(state(Some((true, now))).is_ping_due(false, now));
+        assert!(!state(Some((false, now))).is_ping_due(false, now + SAME_OUTCOME / 2));
+        assert!(state(Some((false, now))).is_ping_due(false, now + SAME_OUTCOME));
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ use tracing::info;
 use super::{Session, copy};
 use crate::cli::{Publish, PublishTo};
 use crate::config::target_path;
-use crate::error::{Doing, EXIT_DIFFERENCES, EXIT_FAILED, EXIT_REJECTED, Error, Result};
+use crate::error::{Doing, EXIT_FAILED, EXIT_MISMATCH, EXIT_USAGE, Error, Result};
 use crate::output::human;
 
 const COMMAND: &str = "publish";
@@ -73,7 +73,7 @@ pub(crate) fn check_settings(session: &Session, arguments: &PublishTo) -> Result
     copy::personal_columns(session.star(), &arguments.lake_without).map(drop)
 }
 
-/// Publishes between two runs. What keeps the lake from being written is told, and keeps no run from going on.
+/// Publishes between two runs. A publication that fails is reported, and the runs continue.
 pub(crate) async fn after_run(session: &Session, arguments: &PublishTo) -> Result<()> {
     let Some(lake) = &arguments.lake else {
         return Ok(());
@@ -93,8 +93,8 @@ pub(crate) async fn after_run(session: &Session, arguments: &PublishTo) -> Resul
     Ok(())
 }
 
-/// Tells the metrics how much has changed since the lake's last publication.
-pub(crate) async fn tell_backlog(session: &Session, arguments: &PublishTo) -> Result<()> {
+/// Records in the metrics how much has changed since the last publication to the lake.
+pub(crate) async fn record_backlog(session: &Session, arguments: &PublishTo) -> Result<()> {
     let Some(lake) = &arguments.lake else {
         return Ok(());
     };
@@ -156,7 +156,7 @@ async fn compare(session: &Session, location: &str) -> Result<u8> {
     session
         .output
         .result(COMMAND, session.seconds(), &report, &compared_text(&report))?;
-    Ok(if report.mismatches > 0 { EXIT_DIFFERENCES } else { 0 })
+    Ok(if report.mismatches > 0 { EXIT_MISMATCH } else { 0 })
 }
 
 fn failed(error: star_sync_lake::Error) -> Error {
@@ -166,7 +166,7 @@ fn failed(error: star_sync_lake::Error) -> Error {
             code: error.code_name(),
             text: error.to_string(),
             hint: error.hint().to_owned(),
-            exit_code: if error.is_setting() { EXIT_REJECTED } else { EXIT_FAILED },
+            exit_code: if error.is_setting() { EXIT_USAGE } else { EXIT_FAILED },
             cause: cause_of(error),
         },
     }

@@ -25,10 +25,10 @@ use star_sync::verify::verdict::VerdictCode;
 use tracing::{error, warn};
 
 use super::Session;
-use super::advice::{self, Advice};
+use super::missing_index::{self, MissingIndex};
 use crate::cli;
 use crate::config::target_path;
-use crate::error::{Doing, EXIT_DIFFERENCES, Error, Result};
+use crate::error::{Doing, EXIT_MISMATCH, Error, Result};
 use crate::output::{self, human, next};
 
 /// Runs, and quarantined rows of each table, that are shown.
@@ -48,12 +48,12 @@ struct Report {
     columns_changed: Option<ColumnChanges>,
     /// The source's clock, if it was asked and answered.
     source_clock: Option<DateTime<Utc>>,
-    /// Whether the account may see open transactions, so that they limit watermarks.
+    /// Whether the account may list in-flight transactions, so that they limit watermarks.
     sees_in_flight_transactions: Option<bool>,
     watermarks: Vec<WatermarkStatus>,
     verification: VerificationSummary,
     /// Indexes that the source lacks, if it was asked.
-    missing_indexes: Vec<Advice>,
+    missing_indexes: Vec<MissingIndex>,
     /// When a load, an incremental run or a repair last ended well.
     #[serde(serialize_with = "time::serialize_option")]
     last_success: Option<DateTime<Utc>>,
@@ -75,7 +75,7 @@ struct LakeStatus {
 /// With --indexes: nothing but what the source lacks.
 #[derive(Serialize)]
 struct Indexes {
-    missing_indexes: Vec<Advice>,
+    missing_indexes: Vec<MissingIndex>,
 }
 
 /// A source, for people.
@@ -96,14 +96,14 @@ struct WatermarkStatus {
     last_synced: Option<DateTime<Utc>>,
     /// The source's clock less the watermark.
     lag_seconds: Option<i64>,
-    /// What keeps the watermark from the newest change that was seen.
+    /// What keeps the watermark behind the newest change read.
     limited_by: Option<String>,
     /// The key up to which an unfinished full load has loaded it.
     loaded_up_to: Option<i64>,
 }
 
 impl WatermarkStatus {
-    fn of(table: &'static str, state: &SourceState, loaded_up_to: Option<i64>, clock: Option<DateTime<Utc>>) -> Self {
+    fn new(table: &'static str, state: &SourceState, loaded_up_to: Option<i64>, clock: Option<DateTime<Utc>>) -> Self {
         Self {
             table,
             lifecycle: state.lifecycle.name(),
@@ -124,9 +124,9 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
     }
     let path = target_path(&session.global)?;
     // The source takes its time to greet.
-    let (kept, source) = tokio::try_join!(Kept::read(session.star(), &path), connect(session))?;
+    let (target_part, source) = tokio::try_join!(TargetPart::read(session.star(), &path), connect(session))?;
     let answer = match source {
-        Some(source) => ask(session.star(), &source, &kept).await,
+        Some(source) => read_source(session.star(), &source, &target_part).await,
         None => None,
     };
     let clock = answer.as_ref().map(|answer| answer.clock);
@@ -145,18 +145,18 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
     let sources = session.star().sources.iter();
     let watermarks = sources
         .filter_map(|source| {
-            Some(WatermarkStatus::of(
+            Some(WatermarkStatus::new(
                 source.name,
-                kept.states.get(source.name)?,
-                kept.loaded_up_to(session.star(), source.name),
+                target_part.states.get(source.name)?,
+                target_part.loaded_up_to(session.star(), source.name),
                 lag_clock,
             ))
         })
         .collect();
     let verification_clock = lag_clock.unwrap_or_else(Utc::now);
     let report = Report {
-        loaded: kept.states.is_loaded(),
-        loaded_from: kept.loaded_from.map(|record| Identity {
+        loaded: target_part.states.is_loaded(),
+        loaded_from: target_part.loaded_from.map(|record| Identity {
             server: record.server,
             schema: record.schema,
         }),
@@ -166,13 +166,18 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
         source_clock: clock,
         sees_in_flight_transactions,
         watermarks,
-        verification: verification::sum_up(session.star(), &kept.ranges, &kept.states, verification_clock),
+        verification: verification::sum_up(
+            session.star(),
+            &target_part.ranges,
+            &target_part.states,
+            verification_clock,
+        ),
         missing_indexes,
-        last_success: kept.last_success,
-        runs: kept.runs,
-        quarantined: kept.quarantined,
-        quarantined_examples: kept.quarantined_examples,
-        lakes: kept.lakes,
+        last_success: target_part.last_success,
+        runs: target_part.runs,
+        quarantined: target_part.quarantined,
+        quarantined_examples: target_part.quarantined_examples,
+        lakes: target_part.lakes,
     };
     let text = text(&report, session.program.name());
     session.output.result("status", session.seconds(), &report, &text)?;
@@ -186,7 +191,7 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
             "no run has succeeded within --fresh-within"
         );
     }
-    Ok(if is_fresh { 0 } else { EXIT_DIFFERENCES })
+    Ok(if is_fresh { 0 } else { EXIT_MISMATCH })
 }
 
 /// Prints the statements that create missing indexes, and nothing else.
@@ -196,11 +201,9 @@ async fn missing_indexes(session: &Session) -> Result<u8> {
     let states = state::load(&target).await;
     target.close().await.target(|| "closing the file".to_owned())?;
     let source = session.connect(1).await?;
-    let advice = advice::find(session.star(), &source, Some(&states?)).await?;
-    let text = advice::statements(&advice);
-    let document = Indexes {
-        missing_indexes: advice,
-    };
+    let missing_indexes = missing_index::find(session.star(), &source, Some(&states?)).await?;
+    let text = missing_index::statements(&missing_indexes);
+    let document = Indexes { missing_indexes };
     session.output.result("status", session.seconds(), &document, &text)?;
     Ok(0)
 }
@@ -210,8 +213,8 @@ fn age_of(time: DateTime<Utc>) -> Duration {
     (Utc::now() - time).to_std().unwrap_or_default()
 }
 
-/// What the target remembers.
-struct Kept {
+/// What the target has.
+struct TargetPart {
     states: States,
     loaded_from: Option<SourceRecord>,
     table_columns: Option<BTreeSet<String>>,
@@ -223,7 +226,7 @@ struct Kept {
     lakes: Vec<LakeStatus>,
 }
 
-impl Kept {
+impl TargetPart {
     /// The key up to which an unfinished load has loaded all tables that are made of a source table.
     fn loaded_up_to(&self, star: &Star, source_table: &str) -> Option<i64> {
         let tables = star.tables().filter(|table| table.source_table == source_table);
@@ -247,7 +250,7 @@ impl Kept {
                 publication,
             });
         }
-        let kept = Self {
+        let target_part = Self {
             lakes,
             states: state::load(&target).await?,
             loaded_from: source_record::load(&target).await?,
@@ -263,18 +266,18 @@ impl Kept {
             runs: history::last_runs(&target, SHOWN).await?,
         };
         target.close().await.target(|| "closing the file".to_owned())?;
-        Ok(kept)
+        Ok(target_part)
     }
 }
 
-/// What the source has to say.
-struct Answer {
+/// What the source has.
+struct SourcePart {
     clock: DateTime<Utc>,
     identity: Identity,
     source_identity_changes: Vec<String>,
     columns_changed: Option<ColumnChanges>,
     sees_in_flight_transactions: bool,
-    missing_indexes: Vec<Advice>,
+    missing_indexes: Vec<MissingIndex>,
 }
 
 /// The source, if it was named and can be reached. One that does not answer is no failure here: the target's part is
@@ -289,7 +292,7 @@ async fn connect(session: &Session) -> Result<Option<Source>> {
     }
 }
 
-async fn ask(star: &Star, source: &Source, kept: &Kept) -> Option<Answer> {
+async fn read_source(star: &Star, source: &Source, target_part: &TargetPart) -> Option<SourcePart> {
     let answer = async {
         let clock = source.clock().await?;
         // A schema without these tables is another one, whatever their columns were.
@@ -297,7 +300,7 @@ async fn ask(star: &Star, source: &Source, kept: &Kept) -> Option<Answer> {
             Err(star_sync::Error::SourceUnfit { .. }) => SourceColumns::new(),
             columns => columns?,
         };
-        Ok(Answer {
+        Ok(SourcePart {
             clock,
             identity: Identity {
                 server: source.server.id.clone(),
@@ -307,15 +310,15 @@ async fn ask(star: &Star, source: &Source, kept: &Kept) -> Option<Answer> {
                 source,
                 &columns,
                 clock,
-                kept.loaded_from.as_ref(),
-                &kept.states,
+                target_part.loaded_from.as_ref(),
+                &target_part.states,
             ),
-            columns_changed: match &kept.table_columns {
+            columns_changed: match &target_part.table_columns {
                 Some(then) => Some(ColumnChanges::between(then, &check::table_columns(source, star).await?)),
                 None => None,
             },
             sees_in_flight_transactions: source.open_work().await? != OpenWork::Hidden,
-            missing_indexes: advice::find(star, source, Some(&kept.states)).await?,
+            missing_indexes: missing_index::find(star, source, Some(&target_part.states)).await?,
         })
     };
     answered(answer.await)
@@ -351,7 +354,7 @@ fn text(report: &Report, program: &str) -> String {
     let _ = writeln!(text, "{}\n", watermarks(report));
     text.push_str("a table that does not change keeps its watermark\n");
     if let Some(sees) = report.sees_in_flight_transactions {
-        text.push_str(what_is_seen(sees));
+        text.push_str(watermark_limits(sees));
     }
     let verification = output::report::backlog(&report.verification);
     if verification.is_empty() && report.verification.ranges > 0 {
@@ -363,7 +366,7 @@ fn text(report: &Report, program: &str) -> String {
     }
     text.push_str(&verification);
     text.push_str(&last_read(&report.runs));
-    text.push_str(&advice::line(program, &report.missing_indexes));
+    text.push_str(&missing_index::line(program, &report.missing_indexes));
     let _ = writeln!(text, "\n{}", runs(&report.runs));
     for (table, count) in &report.quarantined {
         let _ = writeln!(
@@ -502,7 +505,7 @@ fn sources(report: &Report) -> String {
 }
 
 /// What limits watermarks.
-pub(crate) fn what_is_seen(sees_in_flight_transactions: bool) -> &'static str {
+pub(crate) fn watermark_limits(sees_in_flight_transactions: bool) -> &'static str {
     if sees_in_flight_transactions {
         "watermarks stay before in-flight transactions (PROCESS is granted)\n"
     } else {

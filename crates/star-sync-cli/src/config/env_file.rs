@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_line_is_told_by_its_number_and_not_repeated() {
+    fn a_malformed_line_is_named_by_its_number_and_not_repeated() {
         for line in [
             "secret",
             "secret key=1",

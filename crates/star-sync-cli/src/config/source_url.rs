@@ -26,9 +26,9 @@ const PARAMETERS: [&str; 9] = [
 
 /// How to reach a source, from its URL. `password` is used where the URL has none.
 pub fn parse(text: &str, password: Option<String>) -> Result<Access> {
-    let parts = Parts::of(text)?;
-    let parameters = Parameters::of(parts.query)?;
-    let host = Host::of(parts.host)?;
+    let parts = Parts::parse(text)?;
+    let parameters = Parameters::parse(parts.query)?;
+    let host = Host::parse(parts.host)?;
     let schema = schema(parts.path)?;
     let mut options = MySqlConnectOptions::new()
         .host(&host.name)
@@ -67,7 +67,7 @@ pub fn parse(text: &str, password: Option<String>) -> Result<Access> {
 
 /// Whether a source's URL carries a password.
 pub(crate) fn has_password(text: &str) -> bool {
-    Parts::of(text).is_ok_and(|parts| parts.password.is_some())
+    Parts::parse(text).is_ok_and(|parts| parts.password.is_some())
 }
 
 fn invalid(what: impl Into<String>, hint: impl Into<String>) -> Error {
@@ -84,7 +84,7 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn of(text: &'a str) -> Result<Self> {
+    fn parse(text: &'a str) -> Result<Self> {
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(invalid("--source is not a mysql:// URL", URL_FORM));
         };
@@ -126,7 +126,7 @@ struct Host {
 }
 
 impl Host {
-    fn of(text: &str) -> Result<Self> {
+    fn parse(text: &str) -> Result<Self> {
         let (name, port) = match text.strip_prefix('[') {
             Some(address) => {
                 let (address, port) = address
@@ -206,7 +206,7 @@ struct Parameters {
 }
 
 impl Parameters {
-    fn of(query: &str) -> Result<Self> {
+    fn parse(query: &str) -> Result<Self> {
         let mut parameters = Self::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_source_is_rejected_by_name() {
+    fn a_malformed_source_is_refused_by_name() {
         assert_eq!(problem("mysql://reader@localhost").0, "--source has no schema");
         assert_eq!(problem("postgres://localhost/shop").0, "--source is not a mysql:// URL");
         assert_eq!(problem("shop").0, "--source is not a mysql:// URL");
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unescaped_character_in_a_password_is_told_by_its_escape_and_the_password_is_not_shown() {
+    fn an_unescaped_character_in_a_password_is_named_by_its_escape_and_the_password_is_not_shown() {
         for (password, escape) in [
             ("12/top5ecret", "%2F"),
             ("top/5ecret", "%2F"),

@@ -71,7 +71,7 @@ async fn watch(progress: Arc<Progress>, bars: bool, target: PathBuf, mut finishe
     let mut last_log = Instant::now();
     loop {
         let is_finished = tokio::time::timeout(REDRAW, &mut finished).await.is_ok();
-        rates.look(&progress);
+        rates.update(&progress);
         let (file_bytes, log_bytes) = log::sizes_bytes(&target);
         metrics::target_bytes(file_bytes, log_bytes);
         if bars {
@@ -202,7 +202,7 @@ struct Rates {
 }
 
 impl Rates {
-    fn look(&mut self, progress: &Progress) {
+    fn update(&mut self, progress: &Progress) {
         for table in progress.tables() {
             let now = Instant::now();
             let read = table.read.load(Ordering::Relaxed);

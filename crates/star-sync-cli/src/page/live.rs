@@ -1,4 +1,4 @@
-//! What this process knows of its own runs: which one is in progress, how fast it reads, what failed, what was compared.
+//! The runs of this process: which one is in progress, how fast it reads, what failed, what was compared.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -104,7 +104,7 @@ impl Live {
             None => state.failure = None,
             Some(error) if error.is_stopped() => {}
             Some(error) => {
-                let failure = FailedRun::of(command, error, Utc::now(), state.failure.take());
+                let failure = FailedRun::new(command, error, Utc::now(), state.failure.take());
                 state.failure = Some(failure);
             }
         }
@@ -124,7 +124,7 @@ impl Live {
             .push_back(crate::output::human::rate(rows, elapsed.as_secs_f64()));
     }
 
-    /// Notes what a run that writes found in its closing comparison, if it compared anything.
+    /// Notes what a run that writes found in its reconciliation, if it compared anything.
     pub(crate) fn reconciled(&self, command: &'static str, report: &Report) {
         if !report.dry_run && report.verdict.tally.checks > 0 {
             let differing = report.reconciliation.iter().filter(|figure| figure.differs());
@@ -163,7 +163,7 @@ impl Live {
 }
 
 impl FailedRun {
-    fn of(command: &'static str, error: &Error, now: DateTime<Utc>, before: Option<Self>) -> Self {
+    fn new(command: &'static str, error: &Error, now: DateTime<Utc>, before: Option<Self>) -> Self {
         Self {
             command,
             code: error.code(),

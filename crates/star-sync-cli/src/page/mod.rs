@@ -1,10 +1,10 @@
-//! The page that a browser shows at `/` beside the metrics: how the sync stands, for people without a Grafana.
+//! The status page at `/` beside the metrics, for sites without Grafana.
 //!
 //! One HTML document without scripts and without anything from elsewhere, which asks for itself again every few seconds.
 //! It shows names of tables, numbers and errors, and no key or value of a row.
 
-mod kept;
 pub(crate) mod live;
+mod target;
 mod view;
 
 use std::path::PathBuf;
@@ -17,8 +17,8 @@ use axum::response::{IntoResponse, Response};
 use chrono::Utc;
 use tokio::sync::Mutex;
 
-use self::kept::Kept;
 use self::live::{Live, SAMPLE_EVERY};
+use self::target::TargetView;
 use self::view::Page;
 use crate::program::Program;
 
@@ -33,7 +33,7 @@ pub(crate) struct Site {
     program: &'static Program,
     target: PathBuf,
     live: Arc<Live>,
-    kept: Mutex<Option<(Instant, Result<Kept, String>)>>,
+    view: Mutex<Option<(Instant, Result<TargetView, String>)>>,
 }
 
 impl Site {
@@ -53,21 +53,21 @@ impl Site {
             program,
             target,
             live,
-            kept: Mutex::default(),
+            view: Mutex::default(),
         }
     }
 
     pub(crate) async fn answer(&self) -> Response {
-        let mut kept = self.kept.lock().await;
-        if kept.as_ref().is_none_or(|(at, _)| at.elapsed() >= READ_EVERY) {
-            let read = Kept::read(self.program.star, &self.target).await;
-            *kept = Some((Instant::now(), read.map_err(|error| error.to_string())));
+        let mut view = self.view.lock().await;
+        if view.as_ref().is_none_or(|(at, _)| at.elapsed() >= READ_EVERY) {
+            let read = TargetView::read(self.program.star, &self.target).await;
+            *view = Some((Instant::now(), read.map_err(|error| error.to_string())));
         }
-        let Some((_, kept)) = kept.as_ref() else {
+        let Some((_, view)) = view.as_ref() else {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         };
         let target = self.target.display().to_string();
-        let page = Page::new(self.program, target, &self.live.now(), kept, Utc::now());
+        let page = Page::new(self.program, target, &self.live.now(), view, Utc::now());
         match page.render() {
             Ok(html) => (
                 [

@@ -12,8 +12,8 @@ use star_sync::target::bookkeeping::history::Run;
 use star_sync::target::bookkeeping::time;
 use star_sync::verify::figures::Comparison;
 
-use super::kept::Kept;
 use super::live::{Check, FailedRun, Running, SAMPLE_EVERY, SAMPLES, State};
+use super::target::TargetView;
 use crate::output::human::{duration, figure_name, grouped, mebibytes, rate_of, units};
 use crate::program::Program;
 
@@ -24,15 +24,15 @@ const CHART_HEIGHT: f64 = 80.0;
 const REFRESH_RUNNING: u32 = 2;
 const REFRESH_IDLE: u32 = 5;
 
-/// How it stands, in one word; the page's colour.
+/// The status in one word; the page's colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mood {
+pub(crate) enum PageStatus {
     Good,
     Busy,
     Bad,
 }
 
-impl Mood {
+impl PageStatus {
     fn class(self) -> &'static str {
         match self {
             Self::Good => "good",
@@ -51,7 +51,7 @@ pub(crate) struct Page {
     target: String,
     now: String,
     refresh_seconds: u32,
-    mood: &'static str,
+    status: &'static str,
     headline: String,
     failure: Option<FailureView>,
     run: Option<RunView>,
@@ -140,11 +140,11 @@ impl Page {
         program: &'static Program,
         target: String,
         live: &State,
-        kept: &std::result::Result<Kept, String>,
+        view: &std::result::Result<TargetView, String>,
         now: DateTime<Utc>,
     ) -> Self {
-        let (mood, headline) = headline(live, kept.as_ref().ok(), now);
-        let known = kept.as_ref().ok();
+        let (status, headline) = headline(live, view.as_ref().ok(), now);
+        let known = view.as_ref().ok();
         Self {
             program: program.name(),
             version: program.version,
@@ -155,44 +155,44 @@ impl Page {
             } else {
                 REFRESH_IDLE
             },
-            mood: mood.class(),
+            status: status.class(),
             headline,
             failure: live.failure.as_ref().map(|failure| failure_view(program, failure, now)),
             run: live.run.as_ref().map(run_view),
             chart: Chart::new(live.rates.iter().copied()),
             check: live.check.as_ref().map(|check| check_view(check, now)),
-            target_problem: kept.as_ref().err().cloned(),
-            freshness: known.map(|kept| freshness(kept, now)).unwrap_or_default(),
+            target_problem: view.as_ref().err().cloned(),
+            freshness: known.map(|view| freshness(view, now)).unwrap_or_default(),
             backlog: known.and_then(backlog),
             quarantined: known.map(quarantined).unwrap_or_default(),
             runs: known
-                .map(|kept| kept.runs.iter().map(history).collect())
+                .map(|view| view.runs.iter().map(history).collect())
                 .unwrap_or_default(),
         }
     }
 }
 
 /// The headline, for a glance from a distance.
-fn headline(live: &State, kept: Option<&Kept>, now: DateTime<Utc>) -> (Mood, String) {
+fn headline(live: &State, view: Option<&TargetView>, now: DateTime<Utc>) -> (PageStatus, String) {
     // Of a sync that repeats, short runs would make the headline flicker.
     let is_long = |run: &&Running| matches!(run.command, "full-load" | "repair");
     let in_progress = live.run.as_ref().filter(is_long);
     if let Some(failure) = &live.failure {
         let since = duration((now - failure.first).num_seconds());
-        return (Mood::Bad, format!("Failing for {since}: {}", failure.code));
+        return (PageStatus::Bad, format!("Failing for {since}: {}", failure.code));
     }
     if live.check.as_ref().is_some_and(|check| check.is_mismatch) {
-        return (Mood::Bad, "Source and target do not match".to_owned());
+        return (PageStatus::Bad, "Source and target do not match".to_owned());
     }
     if let Some(run) = in_progress {
-        return (Mood::Busy, format!("{} in progress", run.command));
+        return (PageStatus::Busy, format!("{} in progress", run.command));
     }
-    match kept {
-        Some(kept) if kept.is_loaded => match kept.last_success {
-            Some(at) => (Mood::Good, format!("Last success {} ago", ago(at, now))),
-            None => (Mood::Busy, "Loaded; no run has succeeded since".to_owned()),
+    match view {
+        Some(view) if view.is_loaded => match view.last_success {
+            Some(at) => (PageStatus::Good, format!("Last success {} ago", ago(at, now))),
+            None => (PageStatus::Busy, "Loaded; no run has succeeded since".to_owned()),
         },
-        _ => (Mood::Busy, "No full load has finished yet".to_owned()),
+        _ => (PageStatus::Busy, "No full load has finished yet".to_owned()),
     }
 }
 
@@ -307,8 +307,8 @@ fn mismatch(figure: &Comparison) -> MismatchView {
     }
 }
 
-fn freshness(kept: &Kept, now: DateTime<Utc>) -> Vec<FreshnessView> {
-    kept.tables
+fn freshness(view: &TargetView, now: DateTime<Utc>) -> Vec<FreshnessView> {
+    view.tables
         .iter()
         .map(|table| FreshnessView {
             table: table.name.to_owned(),
@@ -321,8 +321,8 @@ fn freshness(kept: &Kept, now: DateTime<Utc>) -> Vec<FreshnessView> {
         .collect()
 }
 
-fn backlog(kept: &Kept) -> Option<BacklogView> {
-    let summary = &kept.verification;
+fn backlog(view: &TargetView) -> Option<BacklogView> {
+    let summary = &view.verification;
     (summary.ranges > 0).then(|| {
         let text = crate::output::report::backlog(summary);
         BacklogView {
@@ -338,8 +338,8 @@ fn backlog(kept: &Kept) -> Option<BacklogView> {
     })
 }
 
-fn quarantined(kept: &Kept) -> Vec<(String, String)> {
-    kept.quarantined
+fn quarantined(view: &TargetView) -> Vec<(String, String)> {
+    view.quarantined
         .iter()
         .map(|(table, rows)| (table.clone(), grouped(*rows)))
         .collect()
@@ -371,23 +371,23 @@ mod tests {
 
     use super::*;
 
-    fn kept(last_success: Option<DateTime<Utc>>) -> Kept {
-        Kept {
+    fn view(last_success: Option<DateTime<Utc>>) -> TargetView {
+        TargetView {
             is_loaded: true,
             last_success,
-            ..Kept::default()
+            ..TargetView::default()
         }
     }
 
     #[test]
     fn the_headline_names_the_worst_first() {
         let noon = DateTime::UNIX_EPOCH + TimeDelta::hours(12);
-        let well = kept(Some(noon - TimeDelta::seconds(30)));
+        let well = view(Some(noon - TimeDelta::seconds(30)));
         let mut live = State::default();
-        assert_eq!(headline(&live, None, noon).0, Mood::Busy);
+        assert_eq!(headline(&live, None, noon).0, PageStatus::Busy);
         assert_eq!(
             headline(&live, Some(&well), noon),
-            (Mood::Good, "Last success 30 s ago".to_owned())
+            (PageStatus::Good, "Last success 30 s ago".to_owned())
         );
         live.run = Some(Running {
             command: "full-load",
@@ -415,7 +415,7 @@ mod tests {
         });
         assert_eq!(
             headline(&live, Some(&well), noon),
-            (Mood::Bad, "Failing for 5 min: SOURCE_LOST".to_owned())
+            (PageStatus::Bad, "Failing for 5 min: SOURCE_LOST".to_owned())
         );
     }
 

@@ -15,9 +15,9 @@ use crate::error::{Doing, Result};
 /// Runs that are shown.
 const SHOWN_RUNS: u64 = 10;
 
-/// What the target remembers.
+/// What the page shows of the target.
 #[derive(Default)]
-pub(crate) struct Kept {
+pub(crate) struct TargetView {
     pub is_loaded: bool,
     pub tables: Vec<TableFreshness>,
     pub verification: VerificationSummary,
@@ -35,14 +35,14 @@ pub(crate) struct TableFreshness {
     pub limited_by: Option<String>,
 }
 
-impl Kept {
+impl TargetView {
     pub(crate) async fn read(star: &Star, path: &Path) -> Result<Self> {
         // The page is asked for while a run is in progress.
         let target = open_during_a_run(path, star, 1).await?;
         let states = state::load(&target).await?;
         let ranges = verification::load(&target).await?;
         let successes = success::load(&target).await?;
-        let kept = Self {
+        let view = Self {
             is_loaded: states.is_loaded(),
             tables: star
                 .sources
@@ -63,6 +63,6 @@ impl Kept {
             runs: history::last_runs(&target, SHOWN_RUNS).await?,
         };
         target.close().await.target(|| "closing the file".to_owned())?;
-        Ok(kept)
+        Ok(view)
     }
 }

@@ -1,5 +1,5 @@
-//! What would make the source cheaper to look at: an index on each watermark, which finds what changed, and one on each
-//! fact's date, which finds the days to compare. It is only told; the source is not ours to alter.
+//! Indexes that would make runs cheaper for the source: one on each change timestamp, which finds what changed, and one on
+//! each date of a fact, which finds the days to compare. They are only reported: the sync never writes to the source.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -12,23 +12,23 @@ use star_sync::target::bookkeeping::state::States;
 
 use crate::output::human;
 
-/// Going through fewer rows than this costs nothing that is worth an index.
+/// Scanning fewer rows than this costs too little to be worth an index.
 const ROWS_WORTH_AN_INDEX: u64 = 1_000;
 
-/// One index that the source lacks, so that all rows of a table are gone through.
+/// One index that the source lacks, so that a table is scanned in full.
 #[derive(Serialize)]
-pub(crate) struct Advice {
+pub(crate) struct MissingIndex {
     pub source_table: String,
     pub column: &'static str,
-    /// Rows that the last look for changes went through; where none did, the server's own estimate of all.
+    /// Rows that the last run scanned for changes; where none did, the server's own estimate of all.
     pub rows_scanned: u64,
     /// Whether that is the server's estimate.
     pub is_estimate: bool,
     pub statement: String,
 }
 
-/// The indexes that tables lack which are large enough for it to matter.
-pub async fn find(star: &Star, source: &Source, states: Option<&States>) -> Result<Vec<Advice>> {
+/// The indexes that are missing on tables which are large enough for it to matter.
+pub async fn find(star: &Star, source: &Source, states: Option<&States>) -> Result<Vec<MissingIndex>> {
     let timestamps = star.sources.iter();
     let timestamps = timestamps.filter_map(|table| Some((table.name, table.change_timestamp?)));
     let dates = star
@@ -36,7 +36,7 @@ pub async fn find(star: &Star, source: &Source, states: Option<&States>) -> Resu
         .filter_map(|table| table.source_date().map(|date| (&*date.table, date.name)));
     let indexes = source.indexes(&source.reader()).await?;
     let estimated_rows = source.estimated_rows(&source.reader()).await?;
-    let mut advice = Vec::new();
+    let mut missing = Vec::new();
     let timestamps = timestamps.map(|(table, column)| (table, column, true));
     let dates = dates.map(|(table, column)| (table, column, false));
     for (source_table, column, is_change_timestamp) in timestamps.chain(dates) {
@@ -52,7 +52,7 @@ pub async fn find(star: &Star, source: &Source, states: Option<&States>) -> Resu
             None => estimated_rows.get(source_table).copied().unwrap_or(0),
         };
         if rows_scanned >= ROWS_WORTH_AN_INDEX {
-            advice.push(Advice {
+            missing.push(MissingIndex {
                 source_table: source_table.to_owned(),
                 column,
                 rows_scanned,
@@ -61,30 +61,30 @@ pub async fn find(star: &Star, source: &Source, states: Option<&States>) -> Resu
             });
         }
     }
-    Ok(advice)
+    Ok(missing)
 }
 
 /// How many indexes are missing, in one line; nothing if none is.
-pub(crate) fn line(program: &str, advice: &[Advice]) -> String {
-    if advice.is_empty() {
+pub(crate) fn line(program: &str, missing: &[MissingIndex]) -> String {
+    if missing.is_empty() {
         return String::new();
     }
-    let tables: BTreeSet<&str> = advice.iter().map(|advice| &*advice.source_table).collect();
+    let tables: BTreeSet<&str> = missing.iter().map(|index| &*index.source_table).collect();
     let noun = if tables.len() == 1 { "table" } else { "tables" };
     format!(
         "missing indexes: {} on {} {noun} (`{program} status --indexes` prints them)\n",
-        advice.len(),
+        missing.len(),
         tables.len()
     )
 }
 
 /// The statements that create the missing indexes, as a script for the source.
-pub(crate) fn statements(advice: &[Advice]) -> String {
-    if advice.is_empty() {
+pub(crate) fn statements(missing: &[MissingIndex]) -> String {
+    if missing.is_empty() {
         return "-- no index is missing\n".to_owned();
     }
     let mut text = String::from("-- Without these indexes, each run scans these tables in full.\n");
-    for table in advice {
+    for table in missing {
         let rows = human::grouped(table.rows_scanned);
         let about = if table.is_estimate { "about " } else { "" };
         let _ = writeln!(
@@ -103,21 +103,21 @@ mod tests {
 
     #[test]
     fn missing_indexes_are_one_line_and_their_statements_a_script() {
-        let advice = |column| Advice {
+        let index = |column| MissingIndex {
             source_table: "loan".to_owned(),
             column,
             rows_scanned: 16_049,
             is_estimate: true,
             statement: format!("CREATE INDEX idx_{column} ON `library`.`loan` ({column});"),
         };
-        let advice = [advice("changed_at"), advice("lent_on")];
+        let missing = [index("changed_at"), index("lent_on")];
         assert_eq!(
-            line("star-sync", &advice),
+            line("star-sync", &missing),
             "missing indexes: 2 on 1 table (`star-sync status --indexes` prints them)\n"
         );
         assert_eq!(line("star-sync", &[]), "");
         assert_eq!(
-            statements(&advice[..1]),
+            statements(&missing[..1]),
             "-- Without these indexes, each run scans these tables in full.\n\
              -- loan: about 16,049 rows\n\
              CREATE INDEX idx_changed_at\n  ON `library`.`loan` (changed_at);\n"
