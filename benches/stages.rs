@@ -21,7 +21,7 @@ use star_sync::declare::lookup::KeyMap;
 use star_sync::declare::row::Columns;
 use star_sync::declare::table::Table;
 use star_sync::pipeline::flow::Batch;
-use star_sync::pipeline::transform::{Made, transform};
+use star_sync::pipeline::transform::{TransformOutput, transform};
 use star_sync::pipeline::write::{Commits, Writer};
 use star_sync::target::{ForeignKeys, Target, statement};
 use support::facts::{self, Facts};
@@ -75,16 +75,16 @@ fn transform_pages(criterion: &mut Criterion, runtime: &Runtime, facts: &Facts) 
             let job = runtime.block_on(facts.job(Facts::table(name), rows));
             let publishes = Facts::table(name).publishes.iter();
             let published = publishes.map(|publish| (publish.lookup, KeyMap::default()));
-            let mut made = Made {
+            let mut output = TransformOutput {
                 published: published.collect(),
-                ..Made::default()
+                ..TransformOutput::default()
             };
             group.throughput(Throughput::Elements(rows as u64));
             group.bench_function(BenchmarkId::new(name, rows), |bencher| {
                 bencher.iter_batched(
                     || runtime.block_on(facts.page(&job, is_target_empty)),
                     |page| {
-                        let batch = transform(page, &mut made, 0).expect("the rows are sound");
+                        let batch = transform(page, &mut output, 0).expect("the rows are sound");
                         let unchanged = if is_target_empty { 0 } else { rows as u64 };
                         assert_eq!((batch.counts.read, batch.counts.unchanged), (rows as u64, unchanged));
                         batch
@@ -201,7 +201,7 @@ fn read_pages(criterion: &mut Criterion, runtime: &Runtime, facts: &Facts) {
             );
         });
         let select = (table.select)()
-            .cond_where(job.scope.contains(&table.source_page_key()))
+            .cond_where(job.key_range.contains(&table.source_page_key()))
             .to_string(MysqlQueryBuilder);
         group.bench_function(BenchmarkId::new(format!("{name} undecoded"), rows), |bencher| {
             bencher.iter(|| {

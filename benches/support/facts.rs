@@ -8,16 +8,16 @@ use rusqlite::types::Value as Cell;
 use sakila_sync::sakila;
 use sea_orm::{DatabaseConnection, Value};
 use sqlx::{AssertSqlSafe, MySqlPool};
+use star_sync::declare::key_range::KeyRange;
 use star_sync::declare::lookup::Lookups;
 use star_sync::declare::period::Period;
-use star_sync::declare::scope::Scope;
 use star_sync::declare::star::Years;
 use star_sync::declare::table::Table;
 use star_sync::pipeline::flow::{Batch, BatchCounts, Job, Late, Page};
 use star_sync::pipeline::lookups::LookupSource;
-use star_sync::pipeline::page_sums::SumPlans;
+use star_sync::pipeline::page_digest::PageDigestPlans;
 use star_sync::pipeline::read::{LookupPlan, Reader};
-use star_sync::pipeline::transform::{Made, transform};
+use star_sync::pipeline::transform::{TransformOutput, transform};
 use star_sync::source;
 use star_sync::target::{self, TargetReader, calendar};
 use star_sync_cli::config;
@@ -68,7 +68,7 @@ impl Opened {
             },
             lookups: LookupPlan::Loaded(self.lookups.clone()),
             period: Period::All,
-            sums: SumPlans::new(),
+            digest_plans: PageDigestPlans::new(),
         }
     }
 }
@@ -96,9 +96,9 @@ impl Facts {
 
     /// The first `rows` rows of a table.
     pub async fn job(&self, table: &'static Table, rows: usize) -> Job {
-        let upto = key_at(&self.sides.source.pool, table, rows - 1).await;
-        let upto = Some(upto.expect("the source has more rows"));
-        Job::of(table, Scope::Range { after: None, upto })
+        let up_to = key_at(&self.sides.source.pool, table, rows - 1).await;
+        let up_to = Some(up_to.expect("the source has more rows"));
+        Job::new(table, KeyRange::Between { after: None, up_to })
     }
 
     pub async fn page(&self, job: &Job, is_target_empty: bool) -> Page {
@@ -109,7 +109,7 @@ impl Facts {
     /// The cells of the first `rows` rows of a table, as the star is to hold them.
     pub async fn cells(&self, table: &'static Table, rows: usize) -> Vec<Value> {
         let page = self.page(&self.job(table, rows).await, true).await;
-        let batch = transform(page, &mut Made::default(), 0).expect("the rows are sound");
+        let batch = transform(page, &mut TransformOutput::default(), 0).expect("the rows are sound");
         assert_eq!(batch.counts.inserted, rows as u64);
         batch.inserts.into_iter().flatten().collect()
     }
@@ -117,7 +117,7 @@ impl Facts {
 
 /// All lookups that facts need.
 async fn lookups(source: &source::Source, target: &TargetReader) -> Lookups {
-    let lookup_source = LookupSource::of(sakila::star(), source.reader(), target.clone());
+    let lookup_source = LookupSource::new(sakila::star(), source.reader(), target.clone());
     let mut lookups = Lookups::default();
     let needs = ["fact_rental", "fact_payment"].map(|name| &Facts::table(name).needs);
     let loaded = lookup_source.load(needs.into_iter().flatten(), &mut lookups).await;
@@ -126,7 +126,7 @@ async fn lookups(source: &source::Source, target: &TargetReader) -> Lookups {
 }
 
 async fn years(readers: &DatabaseConnection) -> Years {
-    let years = calendar::known(readers, sakila::star().calendar.as_ref()).await;
+    let years = calendar::years(readers, sakila::star().calendar.as_ref()).await;
     years.expect("the star can be read")
 }
 
@@ -144,13 +144,13 @@ pub fn batches(table: &'static Table, cells: &[Value], rows: usize) -> Vec<Batch
     let batch = |(cells, sequence): (&[Value], u64)| Batch {
         job: Job {
             table,
-            scope: Scope::ALL,
+            key_range: KeyRange::ALL,
             sequence: Some(sequence),
         },
         inserts: vec![cells.to_vec()],
         updates: Vec::new(),
         deletes: Vec::new(),
-        rejects: Vec::new(),
+        rejected: Vec::new(),
         counts: BatchCounts {
             inserted: (cells.len() / width) as u64,
             ..BatchCounts::default()
@@ -162,7 +162,7 @@ pub fn batches(table: &'static Table, cells: &[Value], rows: usize) -> Vec<Batch
         partitions: BTreeSet::new(),
         differences: Vec::new(),
         late: Late::new(),
-        sums: None,
+        page_digest: None,
     };
     batches.map(batch).collect()
 }

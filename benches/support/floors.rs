@@ -77,8 +77,8 @@ pub async fn read(source: &Source) -> Duration {
         let pool = source.pool.clone();
         tokio::spawn(async move {
             let mut rows = 0_u64;
-            for (sql, after, upto) in pages {
-                let mut page = sqlx::query(AssertSqlSafe(sql)).bind(after).bind(upto).fetch(&pool);
+            for (sql, after, up_to) in pages {
+                let mut page = sqlx::query(AssertSqlSafe(sql)).bind(after).bind(up_to).fetch(&pool);
                 while page.try_next().await.expect("the source can be read").is_some() {
                     rows += 1;
                 }

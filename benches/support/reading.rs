@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sakila_sync::sakila;
-use star_sync::pipeline::plan::{Intervals, Planner};
+use star_sync::pipeline::plan::{PlannedRanges, Planner};
 use star_sync::pipeline::progress::Progress;
 use star_sync::pipeline::write::{Commits, Writer};
 use star_sync::pipeline::{self, Pipeline};
@@ -31,7 +31,7 @@ pub async fn read_and_transform(sides: &Loaded) -> Duration {
             estimated_rows: sides.source.figures.rows().unsigned_abs() / 2,
             rows: ROWS_A_PAGE,
         };
-        let pages = Intervals::new(table, planner, None).all().await;
+        let pages = PlannedRanges::new(table, planner, None).all().await;
         let pipeline = Pipeline {
             workers: READERS,
             reader: opened.reader(true),

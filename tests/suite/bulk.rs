@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::harness::{Run, Sandbox};
 
-/// Without comparing row by row what has moved: what stamps, counts and joins tell has to be enough.
+/// Without comparing row by row what was modified: change timestamps, counts and joins have to be enough.
 const INCREMENTAL: [&str; 3] = ["incremental", "--verify-budget", "0"];
 
 fn of_table<'a>(report: &'a Value, table: &str) -> &'a Value {

@@ -2,7 +2,7 @@
 
 use crate::harness::Sandbox;
 
-/// Without comparing row by row what has moved: what stamps, counts and joins tell has to be enough.
+/// Without comparing row by row what was modified: change timestamps, counts and joins have to be enough.
 const INCREMENTAL: [&str; 3] = ["incremental", "--verify-budget", "0"];
 
 /// Loads, changes, syncs, and compares every row; surrogate keys that are still needed must not move.
@@ -284,8 +284,8 @@ fn a_last_update_in_the_future_holds_nothing_up() {
     sandbox.change(&["UPDATE actor SET first_name = 'NOW' WHERE actor_id = 2"]);
     sandbox.run(&INCREMENTAL).succeeds();
     sandbox.assert_star_equals_source();
-    let marker = sandbox.figure("SELECT last_updated FROM sync_state WHERE source_table = 'actor'");
-    assert!(marker.as_str() < "2037", "{marker}");
+    let watermark = sandbox.figure("SELECT last_updated FROM sync_state WHERE source_table = 'actor'");
+    assert!(watermark.as_str() < "2037", "{watermark}");
 }
 
 #[test]

@@ -76,15 +76,15 @@ fn a_program_that_dies_anywhere_in_a_first_load_goes_on_where_it_was() {
         ("pages-written", 0),
         ("index-created", 0),
         ("index-created", 2),
-        ("before-closing-pass", 0),
+        ("before-catch-up-pass", 0),
         ("before-watermarks", 0),
-        ("before-closing-commit", 0),
+        ("before-catch-up-commit", 0),
     ] {
         dies_at(&sandbox, &load, failpoint, after);
         let loaded = sandbox.figure("SELECT COUNT(*) FROM sync_state WHERE last_updated IS NOT NULL");
         assert_eq!(
             loaded, "0",
-            "{failpoint}: a marker moved without the rows that it stands for"
+            "{failpoint}: a watermark advanced without the rows that it stands for"
         );
         assert_eq!(
             sandbox.figure("SELECT SUM(rows_inserted) FROM sync_run"),
@@ -172,17 +172,21 @@ fn a_load_that_goes_on_compares_what_it_had_written() {
 fn a_program_that_dies_anywhere_in_a_run_that_brings_changes_leaves_all_of_them_or_none() {
     let sandbox = Sandbox::loaded();
     sandbox.wait_until_at_rest();
-    let marker = "SELECT last_updated || ' ' || last_synced FROM sync_state WHERE source_table = 'payment'";
+    let watermark = "SELECT last_updated || ' ' || last_synced FROM sync_state WHERE source_table = 'payment'";
     let totals = "SELECT COUNT(*) || ' ' || CAST(ROUND(SUM(amount) * 100) AS INTEGER) FROM fact_payment";
     for command in ["incremental", "repair"] {
         sandbox.change(&CHANGES[..5]);
-        let before = (sandbox.figure(marker), sandbox.figure(totals));
-        for failpoint in ["before-watermarks", "before-closing-commit", "before-commit"] {
+        let before = (sandbox.figure(watermark), sandbox.figure(totals));
+        for failpoint in ["before-watermarks", "before-catch-up-commit", "before-commit"] {
             dies_at(&sandbox, &[command], failpoint, 0);
-            assert_eq!((sandbox.figure(marker), sandbox.figure(totals)), before, "{failpoint}");
+            assert_eq!(
+                (sandbox.figure(watermark), sandbox.figure(totals)),
+                before,
+                "{failpoint}"
+            );
         }
         dies_at(&sandbox, &[command], "after-commit", 0);
-        assert_ne!(sandbox.figure(marker), before.0);
+        assert_ne!(sandbox.figure(watermark), before.0);
         sandbox.assert_star_equals_source();
         dies_at(&sandbox, &[command], "before-checkpoint", 0);
         sandbox.assert_star_equals_source();
@@ -204,7 +208,7 @@ fn a_program_that_dies_in_a_full_load_of_a_star_that_has_rows_keeps_it_sound() {
         ("after-commit", 3),
         ("pages-written", 0),
         ("before-watermarks", 0),
-        ("before-closing-commit", 0),
+        ("before-catch-up-commit", 0),
     ] {
         dies_at(&sandbox, &load, failpoint, after);
     }

@@ -216,11 +216,11 @@ fn a_run_that_dies_costs_no_row_its_key() {
     let sandbox = Sandbox::loaded();
     let keys = keys_without(&sandbox, "customer 5");
     let moments: [(&str, &str); 5] = [
-        ("incremental", "before-closing-commit"),
+        ("incremental", "before-catch-up-commit"),
         ("full-load", "pages-written"),
-        ("full-load", "before-closing-pass"),
-        ("full-load", "before-closing-commit"),
-        ("repair", "before-closing-commit"),
+        ("full-load", "before-catch-up-pass"),
+        ("full-load", "before-catch-up-commit"),
+        ("repair", "before-catch-up-commit"),
     ];
     for (command, failpoint) in moments {
         for rename in [

@@ -28,12 +28,12 @@ impl Watched {
         self.states.last().unwrap()
     }
 
-    /// What holds of every run: once a marker has moved, all is there that it stands for.
-    fn assert_markers_tell_no_more_than_is_there(&self) {
+    /// What holds of every run: once a watermark has advanced, all is there that it stands for.
+    fn assert_watermarks_are_not_ahead_of_the_rows(&self) {
         for state in &self.states {
             assert!(
-                state.markers == self.before().markers || state == self.after(),
-                "{}: markers of after the run, and {} instead of {}",
+                state.watermarks == self.before().watermarks || state == self.after(),
+                "{}: watermarks of after the run, and {} instead of {}",
                 self.name,
                 state.figures,
                 self.after().figures
@@ -44,7 +44,7 @@ impl Watched {
     /// What holds of a run that is one transaction.
     fn assert_nothing_between(&self) {
         let (before, after) = (self.before(), self.after());
-        assert_ne!(before.markers, after.markers, "{}", self.name);
+        assert_ne!(before.watermarks, after.watermarks, "{}", self.name);
         assert_ne!(before.figures, after.figures, "{}", self.name);
         assert_eq!(self.states, [before.clone(), after.clone()], "{}", self.name);
     }
@@ -136,7 +136,7 @@ fn whoever_reads_during_a_first_load_sees_no_row_without_those_it_refers_to() {
     let sandbox = Sandbox::new();
     sandbox.run(&["init"]).succeeds();
     for watched in watch(&sandbox, &["full-load", "--batch-size", "20"]) {
-        watched.assert_markers_tell_no_more_than_is_there();
+        watched.assert_watermarks_are_not_ahead_of_the_rows();
         assert!(watched.before().figures.starts_with("0 rentals"));
         assert!(
             watched.states.len() > 10,
@@ -152,8 +152,8 @@ fn whoever_reads_during_a_load_on_what_is_loaded_sees_no_row_without_those_it_re
     let sandbox = Sandbox::loaded();
     sandbox.change(&CHANGES);
     for watched in watch(&sandbox, &["full-load", "--batch-size", "100"]) {
-        watched.assert_markers_tell_no_more_than_is_there();
-        assert_ne!(watched.before().markers, watched.after().markers);
+        watched.assert_watermarks_are_not_ahead_of_the_rows();
+        assert_ne!(watched.before().watermarks, watched.after().watermarks);
         assert!(
             watched.states.len() > 10,
             "{}: it was loaded at one stroke",

@@ -301,7 +301,7 @@ fn stamps_alone_suffice_where_open_transactions_are_seen() {
         ],
         &|arguments| {
             let mut command = sandbox.as_administrator(arguments);
-            // Shorter than transactions stay open: what they commit late would be lost but for what holds markers back.
+            // Shorter than transactions stay open: what they commit late would be lost but for what limits the watermarks.
             command
                 .env("SAKILA_SYNC_OVERLAP", "2")
                 .env("SAKILA_SYNC_VERIFY_BUDGET", "0");

@@ -9,7 +9,7 @@ use serde_json::Value;
 pub(crate) const MONTH: &str = "month";
 
 /// The property of a table that names its personal columns which are left out.
-pub(crate) const META_WITHOUT: &str = "star_sync.without";
+pub(crate) const META_WITHOUT: &str = "star_sync.pseudonymized";
 
 /// What every reader and writer of Delta understands.
 pub(crate) const READER_VERSION: i32 = 1;

@@ -19,7 +19,7 @@ pub const TESTS: [Described; 5] = [
         command: "init",
         verifies: "The init command checks the source and creates the SQLite file with the tables of the star and of \
                    the sync itself, and fills the date dimension with the years that the source's rows lie in.",
-        how: "The list of tables is read from sqlite_master. The markers, one for each of the 15 source tables, and the \
+        how: "The list of tables is read from sqlite_master. The watermarks, one for each of the 15 source tables, and the \
               days of dim_date are counted: 2022 to 2025 are 1,461 days.",
     },
     Described {

@@ -95,7 +95,7 @@ impl Error {
     /// How a run ended that ended with this error.
     pub fn status(&self) -> Status {
         match self {
-            Self::Engine(error) => Status::of(error),
+            Self::Engine(error) => Status::from_error(error),
             Self::Interrupted { .. } => Status::Stopped,
             _ => Status::Failed,
         }

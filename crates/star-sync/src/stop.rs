@@ -24,7 +24,7 @@ impl StopRequest {
 
 impl Stop {
     /// Whether somebody has asked.
-    pub fn is_requested(&self) -> bool {
+    pub(crate) fn is_requested(&self) -> bool {
         *self.0.borrow()
     }
 

@@ -91,7 +91,7 @@ fn personal_data_that_is_left_out_is_in_no_file_and_comes_back_when_it_is_asked_
     let entry = newest_entry(&sandbox.lake().join("dim_customer"));
     let meta_data = entry.iter().find_map(|line| line.get("metaData")).unwrap();
     assert!(
-        meta_data["configuration"]["star_sync.without"]
+        meta_data["configuration"]["star_sync.pseudonymized"]
             .as_str()
             .unwrap()
             .contains("last_name"),

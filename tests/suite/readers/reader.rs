@@ -22,7 +22,7 @@ const REFERENCES: [(&str, &str, &str); 13] = [
     ("bridge_film_category", "film_key", "dim_film.film_key"),
     ("bridge_film_category", "category_key", "dim_category.category_key"),
 ];
-const MARKERS: &str = "SELECT group_concat(source_table || ' ' || COALESCE(last_updated, '-'), ', ' ORDER BY source_table) \
+const WATERMARKS: &str = "SELECT group_concat(source_table || ' ' || COALESCE(last_updated, '-'), ', ' ORDER BY source_table) \
                        FROM sync_state";
 /// Beside counts and cents what an update of a rental and of a dimension moves.
 const FIGURES: &str = "SELECT (SELECT COUNT(*) || ' rentals of ' || COALESCE(SUM(rental_duration_days), 0) || ' days, ' \
@@ -34,7 +34,7 @@ const FIGURES: &str = "SELECT (SELECT COUNT(*) || ' rentals of ' || COALESCE(SUM
 /// What one read transaction shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
-    pub markers: String,
+    pub watermarks: String,
     pub figures: String,
 }
 
@@ -133,7 +133,7 @@ fn is_refusal(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// In one read transaction: whether all that is referred to is there, and what the markers and the facts are.
+/// In one read transaction: whether all that is referred to is there, and what the watermarks and the facts are.
 fn look(connection: &Connection, reader: &str) -> rusqlite::Result<State> {
     look_within(&connection.unchecked_transaction()?, reader)
 }
@@ -142,7 +142,7 @@ fn look(connection: &Connection, reader: &str) -> rusqlite::Result<State> {
 pub fn look_within(transaction: &Transaction<'_>, reader: &str) -> rusqlite::Result<State> {
     let text = |sql: &str| transaction.query_row(sql, [], |row| row.get::<_, String>(0));
     let state = State {
-        markers: text(MARKERS)?,
+        watermarks: text(WATERMARKS)?,
         figures: text(FIGURES)?,
     };
     let violations = "SELECT COUNT(*) || ' rows lack what they refer to: ' || COALESCE(group_concat(DISTINCT \"table\" \

@@ -35,8 +35,8 @@ pub(crate) async fn run(session: &Session, arguments: &Explain) -> Result<u8> {
     let source = session.connect(1).await?;
     let source_columns = check::columns(&source, session.star()).await?;
     let target = open_to_read(&path, session.star(), 2).await?;
-    let look = session.look(&source, target.clone());
-    let explanation = explain::run(&look, &source_columns, table, &row).await?;
+    let databases = session.databases(&source, target.clone());
+    let explanation = explain::run(&databases, &source_columns, table, &row).await?;
     target.close().await.target(|| "closing the file".to_owned())?;
     let text = explanation::text(session.program.name(), &explanation);
     session

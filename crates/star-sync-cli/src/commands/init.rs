@@ -7,7 +7,7 @@ use serde::Serialize;
 use star_sync::changes::identity::{self, SourceColumns};
 use star_sync::declare::partition::Partition;
 use star_sync::declare::star::{Star, Years};
-use star_sync::source::open_work::OpenWork;
+use star_sync::source::in_flight::InFlight;
 use star_sync::source::{Source, check};
 use star_sync::target::bookkeeping::history::{self, Status};
 use star_sync::target::bookkeeping::{partition, state};
@@ -63,7 +63,7 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Init) -> Result<u8> 
     check_identity(star, &source, &source_columns, &path).await?;
     let years = source.years(star.calendar.as_ref()).await?;
 
-    let answers = async { tokio::try_join!(source.open_work(), missing_index::find(star, &source, None)) };
+    let answers = async { tokio::try_join!(source.in_flight(), missing_index::find(star, &source, None)) };
     let make = async {
         if arguments.check {
             InitOutcome::planned(star, &path, years).await
@@ -79,7 +79,7 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Init) -> Result<u8> 
         loaded,
         planned_action,
     } = outcome?;
-    let (open_work, missing_indexes) = answers?;
+    let (in_flight, missing_indexes) = answers?;
     let report = Report {
         changed,
         created: creation == Creation::Created,
@@ -91,7 +91,7 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Init) -> Result<u8> 
         source_server: source.server.product(),
         source_tables: star.sources.len(),
         loaded,
-        sees_in_flight_transactions: open_work != OpenWork::Hidden,
+        sees_in_flight_transactions: in_flight != InFlight::NotPermitted,
         missing_indexes,
         calendar_first_year: known.map(|(first, _)| first),
         calendar_last_year: known.map(|(_, last)| last),
@@ -148,7 +148,7 @@ async fn make(star: &Star, path: &Path, years: Years, identity: &str) -> Result<
     let lock = Lock::acquire(path, star.names.program, "init")?;
     let (target, creation) = Target::create(path, star).await?;
     let filled = fill(star, &target, years, identity, &creation).await;
-    let known = calendar::known(&target.writer, star.calendar.as_ref()).await;
+    let known = calendar::years(&target.writer, star.calendar.as_ref()).await;
     let states = state::load(&target.writer).await;
     let closed = target.close().await;
     drop(lock);
@@ -169,7 +169,7 @@ async fn make(star: &Star, path: &Path, years: Years, identity: &str) -> Result<
 async fn fill(star: &Star, target: &Target, years: Years, identity: &str, creation: &Creation) -> Result<bool> {
     let transaction = star_sync::target::begin(&target.writer).await?;
     let states = state::fill(&transaction, &star.sources).await?;
-    let mut known = calendar::known(&transaction, star.calendar.as_ref()).await?;
+    let mut known = calendar::years(&transaction, star.calendar.as_ref()).await?;
     let days = match years {
         Some((first, last)) => {
             calendar::extend(&transaction, star.calendar.as_ref(), &mut known, (first, last)).await?

@@ -171,11 +171,11 @@ async fn run_load(session: &Session, command: &str, load: Load) -> Result<Report
     let shows_bars = !session.global.quiet && !session.is_repeated;
     let watcher = Watcher::start(session.progress.clone(), shows_bars, path.clone());
     let context = Context {
-        look: session.look(&source, target.readers.clone()),
+        databases: session.databases(&source, target.readers.clone()),
         target: &target,
         began,
         source_columns: &source_columns,
-        overlap: TimeDelta::seconds(session.global.overlap.into()),
+        safety_lag: TimeDelta::seconds(session.global.overlap.into()),
         keep_runs: session.global.keep_runs,
         verify_budget,
     };

@@ -8,7 +8,7 @@ use clap::ArgMatches;
 use futures_util::future::join_all;
 use sea_orm::DatabaseConnection;
 use star_sync::declare::star::Star;
-use star_sync::pipeline::look::Look;
+use star_sync::pipeline::databases::Databases;
 use star_sync::pipeline::progress::Progress;
 use star_sync::source::Source;
 use star_sync::source::connect::{self, Access};
@@ -324,8 +324,8 @@ impl Session {
     }
 
     /// What it takes to look at both databases.
-    pub(crate) fn look<'a>(&self, source: &'a Source, readers: DatabaseConnection) -> Look<'a> {
-        Look {
+    pub(crate) fn databases<'a>(&self, source: &'a Source, readers: DatabaseConnection) -> Databases<'a> {
+        Databases {
             star: self.star(),
             source,
             readers,

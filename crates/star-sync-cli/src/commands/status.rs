@@ -10,11 +10,11 @@ use comfy_table::CellAlignment;
 use serde::Serialize;
 use star_sync::changes::identity::{self, SourceColumns};
 use star_sync::declare::star::Star;
-use star_sync::source::open_work::OpenWork;
+use star_sync::source::in_flight::InFlight;
 use star_sync::source::{Source, check};
 use star_sync::target::bookkeeping::history::{self, Run, Status};
 use star_sync::target::bookkeeping::publication::{self, Publication};
-use star_sync::target::bookkeeping::reject::{self, QuarantinedRow};
+use star_sync::target::bookkeeping::quarantine::{self, QuarantinedRow};
 use star_sync::target::bookkeeping::source_record::{self, ColumnChanges, SourceRecord};
 use star_sync::target::bookkeeping::state::{self, SourceState, States};
 use star_sync::target::bookkeeping::success;
@@ -238,10 +238,10 @@ impl TargetPart {
 
     async fn read(star: &Star, path: &Path) -> Result<Self> {
         let target = open_to_read(path, star, 1).await?;
-        let quarantined = reject::by_source(star, &reject::counts(&target).await?);
+        let quarantined = quarantine::by_source(star, &quarantine::counts(&target).await?);
         let mut quarantined_examples = Vec::new();
         for source_table in quarantined.keys() {
-            quarantined_examples.extend(reject::some(&target, source_table, SHOWN).await?);
+            quarantined_examples.extend(quarantine::some(&target, source_table, SHOWN).await?);
         }
         let mut lakes = Vec::new();
         for publication in publication::load(&target).await? {
@@ -317,7 +317,7 @@ async fn read_source(star: &Star, source: &Source, target_part: &TargetPart) -> 
                 Some(then) => Some(ColumnChanges::between(then, &check::table_columns(source, star).await?)),
                 None => None,
             },
-            sees_in_flight_transactions: source.open_work().await? != OpenWork::Hidden,
+            sees_in_flight_transactions: source.in_flight().await? != InFlight::NotPermitted,
             missing_indexes: missing_index::find(star, source, Some(&target_part.states)).await?,
         })
     };

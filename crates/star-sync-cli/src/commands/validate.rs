@@ -1,7 +1,7 @@
 //! `validate`: counts, totals and integrity of both sides over a period.
 
 use star_sync::metrics;
-use star_sync::runs::validate::{self, Asked, Request, Validation};
+use star_sync::runs::validate::{self, Request, RequestedPeriod, Validation};
 use star_sync::source::check;
 use star_sync::target::bookkeeping::history::Status;
 use star_sync::target::open_to_read;
@@ -39,8 +39,8 @@ pub(crate) async fn repeated(session: &Session, arguments: &Validate) -> Result<
 }
 
 async fn compare(session: &Session, arguments: &Validate) -> Result<Validation> {
-    let asked = match (arguments.all, arguments.from, arguments.to) {
-        (true, ..) => Asked::All,
+    let period = match (arguments.all, arguments.from, arguments.to) {
+        (true, ..) => RequestedPeriod::All,
         (false, Some(from), Some(to)) if from > to => {
             return Err(Error::setting(
                 Code::PeriodInvalid,
@@ -48,9 +48,9 @@ async fn compare(session: &Session, arguments: &Validate) -> Result<Validation> 
                 "give the earlier day with --from; both days belong to the period",
             ));
         }
-        (false, Some(from), Some(to)) => Asked::Between(from, to),
-        (false, Some(from), None) => Asked::Since(from),
-        (false, None, _) => Asked::Days(arguments.days.unwrap_or(DEFAULT_DAYS)),
+        (false, Some(from), Some(to)) => RequestedPeriod::Between(from, to),
+        (false, Some(from), None) => RequestedPeriod::Since(from),
+        (false, None, _) => RequestedPeriod::Days(arguments.days.unwrap_or(DEFAULT_DAYS)),
     };
     let path = target_path(&session.global)?;
     let source = if arguments.deep {
@@ -61,9 +61,9 @@ async fn compare(session: &Session, arguments: &Validate) -> Result<Validation> 
     let source_columns = check::columns(&source, session.star()).await?;
     let target = open_to_read(&path, session.star(), session.threads.target_readers).await?;
     let validation = validate::run(Request {
-        look: session.look(&source, target.clone()),
+        databases: session.databases(&source, target.clone()),
         source_columns: &source_columns,
-        asked,
+        period,
         tolerance: arguments.tolerance,
         deep: arguments.deep.then_some(arguments.limit),
         no_pending: arguments.no_pending,

@@ -71,7 +71,7 @@ async fn watch(progress: Arc<Progress>, bars: bool, target: PathBuf, mut finishe
     let mut last_log = Instant::now();
     loop {
         let is_finished = tokio::time::timeout(REDRAW, &mut finished).await.is_ok();
-        rates.update(&progress);
+        rates.sample(&progress);
         let (file_bytes, log_bytes) = log::sizes_bytes(&target);
         metrics::target_bytes(file_bytes, log_bytes);
         if bars {
@@ -173,7 +173,7 @@ fn draw_work(bar: &ProgressBar, work: Work) {
 fn work_text(work: Work) -> String {
     match work {
         Work::Index { number, count } => format!("creating index {number} of {count}"),
-        Work::Closing => "applying changes and reconciling".to_owned(),
+        Work::CatchUp => "applying changes and reconciling".to_owned(),
     }
 }
 
@@ -202,7 +202,7 @@ struct Rates {
 }
 
 impl Rates {
-    fn update(&mut self, progress: &Progress) {
+    fn sample(&mut self, progress: &Progress) {
         for table in progress.tables() {
             let now = Instant::now();
             let read = table.read.load(Ordering::Relaxed);

@@ -79,7 +79,7 @@ fn tables(validation: &Validation) -> String {
     let mut rows = table(&["table", "source", "target", "quarantined", "pending", "delta"]);
     let mut integrity = table(&["table", "duplicates", "orphans", "NULLs"]);
     for line in &validation.tables {
-        let (both, sound) = (&line.rows, &line.soundness);
+        let (both, sound) = (&line.rows, &line.integrity);
         rows.add_row([
             both.table.to_owned(),
             grouped(both.source),
@@ -97,10 +97,10 @@ fn tables(validation: &Validation) -> String {
     }
     let mut zeros = leave_out_zeros(&mut rows, FIGURE_COLUMNS);
     let sound = leave_out_zeros(&mut integrity, 1);
-    let is_sound = sound.len() + 1 == integrity.column_count();
+    let is_intact = sound.len() + 1 == integrity.column_count();
     zeros.extend(sound);
     let mut text = format!("{rows}\n");
-    if !is_sound {
+    if !is_intact {
         let _ = writeln!(text, "\n{integrity}");
     }
     for calendar in validation

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use star_sync::declare::star::Star;
 use star_sync::target::bookkeeping::history::{self, Run};
 use star_sync::target::bookkeeping::verification::{self, VerificationSummary};
-use star_sync::target::bookkeeping::{reject, state, success};
+use star_sync::target::bookkeeping::{quarantine, state, success};
 use star_sync::target::open_during_a_run;
 
 use crate::error::{Doing, Result};
@@ -58,7 +58,7 @@ impl TargetView {
                 })
                 .collect(),
             verification: verification::sum_up(star, &ranges, &states, Utc::now()),
-            quarantined: reject::by_source(star, &reject::counts(&target).await?),
+            quarantined: quarantine::by_source(star, &quarantine::counts(&target).await?),
             last_success: successes.iter().map(|success| success.finished).max(),
             runs: history::last_runs(&target, SHOWN_RUNS).await?,
         };

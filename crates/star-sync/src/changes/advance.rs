@@ -13,15 +13,15 @@ use crate::changes::reconcile::RowCounts;
 use crate::changes::{Mode, identity};
 use crate::error::Result;
 use crate::metrics;
-use crate::source::open_work::{OpenWork, UNKNOWN_BEGIN};
+use crate::source::in_flight::{InFlight, UNKNOWN_START};
 use crate::target::bookkeeping::state::{self, Lifecycle, SourceState, States};
 use crate::target::bookkeeping::{history, source_record, target_table, time, watermark};
 
-/// In-flight work that has just begun is no reason to name: without it the safety lag would keep the watermark at the same
-/// place.
+/// In-flight work that has just begun is no reason to name: without it the safety lag would keep the watermark at the
+/// same place.
 const JUST_BEGUN: TimeDelta = TimeDelta::seconds(2);
 
-/// What each source table looked like before the pages of a run were read, where that had settled.
+/// The settled signature of each source table before the pages of a run were read.
 pub(crate) type SettledSignatures = HashMap<String, String>;
 
 /// The instant of the source that a pass has brought the star to.
@@ -29,12 +29,12 @@ pub(crate) type SettledSignatures = HashMap<String, String>;
 struct Instant {
     clock: DateTime<Utc>,
     /// Up to when every change timestamp is committed for good.
-    closed_until: DateTime<Utc>,
-    open_work: OpenWork,
+    committed_until: DateTime<Utc>,
+    in_flight: InFlight,
 }
 
-/// What a source table looked like in the course of a run. A signature is `None` where the server does not know when the
-/// table was modified.
+/// The signatures of a source table in the course of a run. A signature is `None` where the server does not report when
+/// the table was modified.
 struct Signatures<'a> {
     /// Before the first row was read, if it had settled by then.
     settled: Option<&'a str>,
@@ -44,7 +44,7 @@ struct Signatures<'a> {
     now: Option<&'a str>,
 }
 
-/// What the pass has found of one source table.
+/// The delta and signatures of one source table in a pass.
 struct Found<'a> {
     delta: &'a Delta,
     signatures: Signatures<'a>,
@@ -52,7 +52,7 @@ struct Found<'a> {
     rows_scanned: Option<i64>,
 }
 
-/// What the watermarks advance by.
+/// The inputs of [`advance_watermarks`].
 pub(crate) struct Advance<'a> {
     pub pass: &'a Pass<'a>,
     pub states: &'a States,
@@ -68,13 +68,13 @@ pub(crate) struct Advance<'a> {
 pub(crate) async fn advance_watermarks(step: Advance<'_>) -> Result<()> {
     let Advance { pass, deltas, rows, .. } = step;
     let (transaction, snapshot) = (&*pass.transaction, pass.snapshot);
-    let overlap = pass.context.overlap;
+    let safety_lag = pass.context.safety_lag;
     source_record::save(transaction, identity::record(pass.context)).await?;
     let now = snapshot.signatures_now().await?;
     let instant = Instant {
         clock: snapshot.clock,
-        closed_until: snapshot.closed_until(overlap),
-        open_work: snapshot.open_work,
+        committed_until: snapshot.committed_until(safety_lag),
+        in_flight: snapshot.in_flight,
     };
     let mut watermarks = Vec::new();
     for source_table in &pass.star().sources {
@@ -87,7 +87,7 @@ pub(crate) async fn advance_watermarks(step: Advance<'_>) -> Result<()> {
         let at_snapshot = snapshot.signature(name);
         let settled = match step.before_pages {
             Some(before_pages) => before_pages.get(name).cloned(),
-            None => snapshot.settled_signature(name, overlap),
+            None => snapshot.settled_signature(name, safety_lag),
         };
         let signatures = Signatures {
             settled: settled.as_deref(),
@@ -141,13 +141,13 @@ fn report(source_table: &'static str, delta: &Delta, after: &SourceState, instan
 /// The state of a source table after a pass that has found this.
 fn advance(before: &SourceState, found: &Found<'_>, mode: Mode, instant: Instant) -> SourceState {
     // A full load begins anew: what it has read is all there is.
-    let watermark = before.watermark.filter(|_| mode != Mode::ClosingFullLoad);
+    let watermark = before.watermark.filter(|_| mode != Mode::FullLoad);
     let newest = max(found.delta.newest, watermark);
     SourceState {
         lifecycle: Lifecycle::Loaded {
             last_synced: instant.clock,
         },
-        watermark: newest.map(|newest| advanced(watermark, newest, instant.closed_until)),
+        watermark: newest.map(|newest| advanced(watermark, newest, instant.committed_until)),
         limited_by: newest.and_then(|newest| limited_by(newest, instant)),
         modified_run: before.modified_run,
         verified_run: before.verified_run,
@@ -162,30 +162,30 @@ fn advance(before: &SourceState, found: &Found<'_>, mode: Mode, instant: Instant
     }
 }
 
-/// How far a watermark advances: to the newest change that was seen, but never beyond what is closed. What is younger may
-/// still be joined by changes of the same second, or of a transaction that has not committed yet. What counted as committed
-/// for good once does so for ever: a watermark never goes back.
-fn advanced(watermark: Option<DateTime<Utc>>, newest: DateTime<Utc>, closed_until: DateTime<Utc>) -> DateTime<Utc> {
-    let advanced = min(newest, closed_until);
+/// How far a watermark advances: to the newest change that was seen, but never beyond what is closed. What is younger
+/// may still be joined by changes of the same second, or of a transaction that has not committed yet. What counted as
+/// committed for good once does so for ever: a watermark never goes back.
+fn advanced(watermark: Option<DateTime<Utc>>, newest: DateTime<Utc>, committed_until: DateTime<Utc>) -> DateTime<Utc> {
+    let advanced = min(newest, committed_until);
     watermark.map_or(advanced, |watermark| max(watermark, advanced))
 }
 
 /// Why a watermark is not the newest change that was seen; `None` if it is.
 fn limited_by(newest: DateTime<Utc>, instant: Instant) -> Option<String> {
-    if newest <= instant.closed_until {
+    if newest <= instant.committed_until {
         return None;
     }
     if newest > instant.clock {
         return Some("a change timestamp in the future".to_owned());
     }
-    match instant.open_work {
-        OpenWork::Seen {
+    match instant.in_flight {
+        InFlight::Listed {
             oldest: Some(oldest), ..
-        } if oldest.since == UNKNOWN_BEGIN => Some(
+        } if oldest.since == UNKNOWN_START => Some(
             "in-flight transaction without a connection (prepared, or recovered after a restart of the server)"
                 .to_owned(),
         ),
-        OpenWork::Seen {
+        InFlight::Listed {
             oldest: Some(oldest), ..
         } if oldest.since + JUST_BEGUN < instant.clock => Some(format!(
             "in-flight transaction of connection {}, since {}",
@@ -196,9 +196,9 @@ fn limited_by(newest: DateTime<Utc>, instant: Instant) -> Option<String> {
     }
 }
 
-/// The signature by which the next run can tell that a table has not been modified since; `None` if none can. A table that
-/// was modified while pages were read may have changed behind them. Rows of a table that was replaced meanwhile are not
-/// those of the table that was looked at.
+/// The signature by which the next run can tell that a table has not been modified since; `None` if none can. A table
+/// that was modified while pages were read may have changed behind them. Rows of a table that was replaced meanwhile
+/// are not those of the table that was looked at.
 fn settled<'a>(signatures: &Signatures<'a>) -> Option<&'a str> {
     let settled = signatures.settled;
     settled.filter(|_| signatures.at_snapshot == settled && signatures.now == settled)
@@ -207,7 +207,7 @@ fn settled<'a>(signatures: &Signatures<'a>) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::open_work::Oldest;
+    use crate::source::in_flight::InFlightWork;
     use crate::target::bookkeeping::state::{Extent, Load};
 
     fn time(seconds: i64) -> DateTime<Utc> {
@@ -216,17 +216,17 @@ mod tests {
 
     const HIDDEN: Instant = Instant {
         clock: DateTime::from_timestamp(1000, 0).unwrap(),
-        closed_until: DateTime::from_timestamp(880, 0).unwrap(),
-        open_work: OpenWork::Hidden,
+        committed_until: DateTime::from_timestamp(880, 0).unwrap(),
+        in_flight: InFlight::NotPermitted,
     };
 
     fn seen(since: DateTime<Utc>) -> Instant {
-        let oldest = Oldest {
+        let oldest = InFlightWork {
             since,
             connection_id: 42,
         };
         Instant {
-            open_work: OpenWork::Seen {
+            in_flight: InFlight::Listed {
                 oldest: Some(oldest),
                 writable_since: Some(since),
             },
@@ -258,7 +258,7 @@ mod tests {
                 .starts_with("in-flight transaction of connection 42, since 1970-01-01 00:14:50")
         );
         assert_eq!(limited_by(900, seen(time(999))), "the safety lag");
-        assert!(limited_by(900, seen(UNKNOWN_BEGIN)).starts_with("in-flight transaction without a connection"));
+        assert!(limited_by(900, seen(UNKNOWN_START)).starts_with("in-flight transaction without a connection"));
     }
 
     #[test]
@@ -324,7 +324,7 @@ mod tests {
         );
         // The watermark of another source or another age does not outlive a full load.
         assert_eq!(
-            advance(&before, &found, Mode::ClosingFullLoad, HIDDEN),
+            advance(&before, &found, Mode::FullLoad, HIDDEN),
             SourceState {
                 watermark: Some(time(400)),
                 ..expected

@@ -6,17 +6,17 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 
 use crate::changes::detect::Deltas;
 use crate::declare::integer::Key;
-use crate::declare::lookup::{LookupScope, Side};
-use crate::declare::scope::{KEYS_A_STATEMENT, Scope};
+use crate::declare::key_range::{KEYS_A_STATEMENT, KeyRange};
+use crate::declare::lookup::{LookupKeys, Side};
 use crate::declare::star::Star;
 use crate::declare::table::{Table, TargetPageKey, WHOLE_TABLE, When};
 use crate::error::{Doing, Result};
 use crate::pipeline::flow::{Outcomes, Removed};
 use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
-use crate::target::bookkeeping::reject;
+use crate::target::bookkeeping::quarantine;
 
-/// What has changed so far in a pass.
+/// The changes of a pass so far.
 pub(crate) struct Changes<'a> {
     pub star: &'static Star,
     pub source: SourceReader,
@@ -112,7 +112,7 @@ impl Changes<'_> {
     async fn quarantined(&self, table: &Table) -> Result<Vec<i64>> {
         let mut sources = self.star.sources.iter().map(|source| source.name);
         if self.retries_all || sources.any(|name| table.is_made_from(name) && self.is_modified(name)) {
-            return reject::page_keys(&self.target, table).await;
+            return quarantine::page_keys(&self.target, table).await;
         }
         let doing = || format!("reading the quarantined rows of {}", table.source_table);
         let lookups = table.needs.iter().map(|need| need.lookup);
@@ -128,7 +128,7 @@ impl Changes<'_> {
         if parents.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = reject::missing_parents(&self.target, table, &Scope::ALL).await;
+        let rows = quarantine::missing_parents(&self.target, table, &KeyRange::ALL).await;
         let rows = rows.target(doing)?.into_iter();
         let waits = |parent: &Option<String>| parent.as_deref().is_some_and(|parent| parents.contains(parent));
         Ok(rows.filter(|(_, parent)| waits(parent)).map(|(key, _)| key).collect())
@@ -170,14 +170,14 @@ impl Changes<'_> {
                 continue;
             };
             let removed = removed.iter().map(|row| &row.natural_key);
-            for scope in LookupScope::around(removed, KEYS_A_STATEMENT, KEYS_A_STATEMENT) {
+            for key_range in LookupKeys::around(removed, KEYS_A_STATEMENT, KEYS_A_STATEMENT) {
                 let gone = Query::select()
                     .column(Alias::new(&reference.parent_column))
                     .from(parent.name)
-                    .cond_where(scope.contains(&Expr::col(*natural_key)))
+                    .cond_where(key_range.contains(&Expr::col(*natural_key)))
                     .to_owned();
                 let mut select = Query::select();
-                table.from_target(select.expr(table.target_page_key()));
+                table.add_target_tables(select.expr(table.target_page_key()));
                 let column = Expr::col((Alias::new(table.name), reference.column));
                 select.and_where(column.in_subquery(gone));
                 for row in self.target.all(&select).await.target(doing)? {

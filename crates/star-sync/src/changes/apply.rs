@@ -10,16 +10,16 @@ use tracing::info;
 use crate::changes::affected::Changes;
 use crate::changes::detect::Deltas;
 use crate::changes::pass::Pass;
+use crate::declare::key_range::KeyRange;
 use crate::declare::partition::Partition;
 use crate::declare::period::Period;
-use crate::declare::row::HeldRow;
-use crate::declare::scope::Scope;
+use crate::declare::row::TargetRow;
 use crate::declare::table::{Kind, Table};
 use crate::error::{Doing, Result};
 use crate::metrics::{self, catalogue};
 use crate::pipeline::flow::{Outcomes, Removed, TableOutcome};
 use crate::pipeline::lookups::LookupSource;
-use crate::pipeline::page_sums::SumPlans;
+use crate::pipeline::page_digest::PageDigestPlans;
 use crate::pipeline::read::{LookupPlan, Reader};
 use crate::pipeline::snapshot_lookups::SnapshotLookups;
 use crate::pipeline::write::{Commits, Writer};
@@ -30,7 +30,7 @@ use crate::target::{TargetReader, calendar, statement};
 /// A snapshot is one connection: while one reader waits for the source, the other reads the target.
 const READERS_OF_A_SNAPSHOT: usize = 2;
 
-/// Applies scopes, and remembers what that has done so far.
+/// Applies key ranges, and remembers what that has done so far.
 pub(crate) struct Applier<'a> {
     pub pass: &'a Pass<'a>,
     pub outcomes: Outcomes,
@@ -38,7 +38,7 @@ pub(crate) struct Applier<'a> {
     pub removed: Removed,
     /// Tables that the pass has written to.
     written: HashSet<&'static str>,
-    /// What is known of the snapshot's lookups.
+    /// The lookups read in the snapshot so far.
     snapshot_lookups: Arc<SnapshotLookups>,
 }
 
@@ -54,7 +54,7 @@ impl<'a> Applier<'a> {
         }
     }
 
-    /// What has changed so far, for the question what it affects.
+    /// The changes of the pass so far, from which affected rows follow.
     pub(crate) fn changes<'b>(&'b self, deltas: &'b Deltas, outcomes: &'b Outcomes, retries_all: bool) -> Changes<'b> {
         Changes {
             star: self.pass.star(),
@@ -67,27 +67,29 @@ impl<'a> Applier<'a> {
         }
     }
 
-    /// Applies what is affected by changes that the source tells of. What was removed of a dimension before is found again.
+    /// Applies the changes that were detected in the source. What was removed of a dimension before is found again.
     pub(crate) async fn apply_affected(&mut self, table: &'static Table, keys: Vec<i64>) -> Result<()> {
-        let outcome = self.apply(table, Scope::of_keys(keys, self.pass.page_size())).await?;
+        let outcome = self
+            .apply(table, KeyRange::of_keys(keys, self.pass.page_size()))
+            .await?;
         self.removed.remove(table.name);
         self.note_removed(table, &outcome);
         self.outcomes.entry(table.name).or_default().add(outcome);
         Ok(())
     }
 
-    /// Applies scopes in which nothing but the comparison of their rows may find differences.
-    pub(crate) async fn apply_compared(&mut self, table: &'static Table, scopes: Vec<Scope>) -> Result<()> {
-        let found = self.apply(table, scopes).await?;
+    /// Applies key ranges in which nothing but the comparison of their rows may find differences.
+    pub(crate) async fn apply_compared(&mut self, table: &'static Table, key_ranges: Vec<KeyRange>) -> Result<()> {
+        let found = self.apply(table, key_ranges).await?;
         self.note_removed(table, &found);
         self.outcomes.entry(table.name).or_default().add(found.of_comparing());
         Ok(())
     }
 
-    /// Makes scopes of a table equal to the source. A late-arriving dimension row is fetched first: else its facts would go
-    /// and come back under other keys.
-    pub(crate) async fn apply(&mut self, table: &'static Table, scopes: Vec<Scope>) -> Result<TableOutcome> {
-        let mut outcome = self.apply_once(table, scopes, true).await?;
+    /// Makes key ranges of a table equal to the source. A late-arriving dimension row is fetched first: else its facts
+    /// would go and come back under other keys.
+    pub(crate) async fn apply(&mut self, table: &'static Table, key_ranges: Vec<KeyRange>) -> Result<TableOutcome> {
+        let mut outcome = self.apply_once(table, key_ranges, true).await?;
         let late = std::mem::take(&mut outcome.late);
         let deferred = std::mem::take(&mut outcome.deferred);
         for (dimension, keys) in late {
@@ -95,8 +97,8 @@ impl<'a> Applier<'a> {
                 continue;
             };
             info!(table = dimension.name, rows = keys.len(), "reading late-arriving rows");
-            let scopes = Scope::of_keys(keys, self.pass.page_size());
-            let found = self.apply_once(dimension, scopes, false).await?;
+            let key_ranges = KeyRange::of_keys(keys, self.pass.page_size());
+            let found = self.apply_once(dimension, key_ranges, false).await?;
             self.outcomes
                 .entry(dimension.name)
                 .or_default()
@@ -109,17 +111,17 @@ impl<'a> Applier<'a> {
     async fn apply_once(
         &mut self,
         table: &'static Table,
-        scopes: Vec<Scope>,
-        looks_for_late: bool,
+        key_ranges: Vec<KeyRange>,
+        finds_late_rows: bool,
     ) -> Result<TableOutcome> {
-        if scopes.is_empty() {
+        if key_ranges.is_empty() {
             return Ok(TableOutcome::default());
         }
         let lookups = LookupPlan::ByKey(LookupSource {
-            looks_for_late,
+            finds_late_rows,
             ..self.lookup_source()
         });
-        let jobs = pipeline::jobs_of(table, scopes);
+        let jobs = pipeline::jobs_of(table, key_ranges);
         let mut outcomes = self.run(jobs, &[table.name], lookups).await?;
         Ok(outcomes.remove(table.name).unwrap_or_default())
     }
@@ -129,22 +131,23 @@ impl<'a> Applier<'a> {
         LookupSource {
             removed: Arc::new(self.removed.clone()),
             snapshot: Some(Arc::clone(&self.snapshot_lookups)),
-            looks_for_late: true,
-            ..LookupSource::of(self.pass.star(), self.pass.source(), self.pass.target())
+            finds_late_rows: true,
+            ..LookupSource::new(self.pass.star(), self.pass.source(), self.pass.target())
         }
     }
 
-    /// Makes the scopes of all jobs, which are of these tables, equal to the source.
+    /// Makes the key ranges of all jobs, which are of these tables, equal to the source.
     pub(crate) async fn run(&mut self, jobs: Jobs, tables: &[&'static str], lookups: LookupPlan) -> Result<Outcomes> {
         let pass = self.pass;
-        let look = &pass.context.look;
-        // As long as the pass has not written to them, connections of their own read what was committed, beside the writer.
+        let databases = &pass.context.databases;
+        // As long as the pass has not written to them, connections of their own read what was committed, beside the
+        // writer.
         let target = if tables.iter().any(|table| self.written.contains(table)) {
             pass.target()
         } else {
-            TargetReader::Committed(look.readers.clone())
+            TargetReader::Committed(databases.readers.clone())
         };
-        let years = calendar::known(&*pass.transaction, look.star.calendar.as_ref()).await?;
+        let years = calendar::years(&*pass.transaction, databases.star.calendar.as_ref()).await?;
         let commits = Commits::ByTheRun(Arc::clone(&pass.transaction));
         let pipeline = Pipeline {
             workers: READERS_OF_A_SNAPSHOT,
@@ -153,13 +156,13 @@ impl<'a> Applier<'a> {
                 target,
                 lookups,
                 period: Period::All,
-                sums: SumPlans::new(),
+                digest_plans: PageDigestPlans::new(),
             },
-            writer: Writer::new(look.star, commits, pass.run_id, years),
+            writer: Writer::new(databases.star, commits, pass.run_id, years),
             publishes: vec![],
             described: 0,
-            progress: Arc::clone(&look.progress),
-            stop: &look.stop,
+            progress: Arc::clone(&databases.progress),
+            stop: &databases.stop,
         };
         let outcomes = pipeline.run(jobs).await?.tables;
         let written = outcomes.iter().filter(|(_, outcome)| !outcome.changed.is_empty());
@@ -180,7 +183,7 @@ impl<'a> Applier<'a> {
         for table in self.pass.star().tables() {
             let removed = self.removed.get(table.name).into_iter().flatten();
             let keys: Vec<_> = removed
-                .map(|row| HeldRow {
+                .map(|row| TargetRow {
                     page_key: row.page_key,
                     natural_key: vec![row.natural_key.clone().into()],
                 })

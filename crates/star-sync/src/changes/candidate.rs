@@ -1,7 +1,7 @@
 //! Key ranges that a run may verify, and which of them come first.
 
 use crate::changes::detect::Deltas;
-use crate::changes::looked_up::LookedUpChanges;
+use crate::changes::lookup_tables::LookupTableChanges;
 use crate::changes::pass::Pass;
 use crate::changes::verification::ranges;
 use crate::declare::table::Table;
@@ -16,20 +16,20 @@ use crate::target::bookkeeping::verification::{self, VerificationRange};
 pub(super) struct Candidate {
     pub table: &'static Table,
     pub range: VerificationRange,
-    /// Whether something says that it may have changed. Of the others only the digest is looked at.
+    /// Whether there is a sign that it may have changed. Of the others only the digest is compared.
     pub is_due: bool,
     /// Whether this run has changed rows of it: where some change, others may have changed without a trace.
     pub is_near_changes: bool,
-    /// Whether nothing but its own source table was modified since its digest was taken: then the digest tells.
+    /// Whether nothing but its own source table was modified since its digest was taken: then the digest is sufficient.
     pub digest_is_enough: bool,
-    /// Whether its digest says that it differs.
+    /// Whether its digest differs.
     pub differs: bool,
 }
 
 impl Candidate {
-    /// What is compared first. Before all, ranges that differ, and of these those in which this run has changed nothing:
-    /// there the difference is a change that left no trace. Then the ranges of modified tables; of all of them those that
-    /// were never verified, then the oldest.
+    /// What is compared first. Before all, ranges that differ, and of these those in which this run has changed
+    /// nothing: there the difference is a change that left no trace. Then the ranges of modified tables; of all of them
+    /// those that were never verified, then the oldest.
     pub(super) fn urgency(&self) -> (bool, bool, bool, Option<i64>) {
         (
             !self.differs,
@@ -44,24 +44,25 @@ impl Candidate {
         self.range.verified.map(|verified| verified.run_id)
     }
 
-    /// Whether it is compared row by row. One whose digest is enough, and was not taken in time, waits for the next run.
+    /// Whether it is compared row by row. One whose digest is enough, and was not taken in time, waits for the next
+    /// run.
     pub(super) fn is_compared(&self) -> bool {
         self.differs || (self.is_due && !self.digest_is_enough)
     }
 }
 
-/// What the backlog is made from.
+/// The inputs of the verification backlog.
 pub(super) struct Backlog<'a> {
     pub states: &'a States,
     pub deltas: &'a Deltas,
-    pub looked_up: &'a LookedUpChanges,
-    /// What this run has changed so far.
+    pub looked_up: &'a LookupTableChanges,
+    /// The changes of this run so far.
     pub outcomes: &'a Outcomes,
 }
 
 impl Backlog<'_> {
-    /// The ranges in which something may have changed without a trace since they were verified; and behind them, if they
-    /// have a digest, those of which nothing says so: UPDATE_TIME does not move for each statement.
+    /// The ranges in which something may have changed without a trace since they were verified; and behind them, if
+    /// they have a digest, those of which nothing says so: UPDATE_TIME does not move for each statement.
     pub(super) async fn candidates(&self, pass: &Pass<'_>) -> Result<Vec<Candidate>> {
         let mut candidates = Vec::new();
         for table in pass.star().tables() {
@@ -95,8 +96,8 @@ fn has_key_of(range: &VerificationRange, keys: &[i64]) -> bool {
         .is_some_and(|key| range.up_to.is_none_or(|up_to| *key <= up_to))
 }
 
-/// Whether the digest of a range tells that nothing in it has changed: only if none of the other tables that its rows are
-/// made from was modified since.
+/// Whether an equal digest of a range proves that nothing in it has changed: only if none of the other tables that its
+/// rows are made from was modified since.
 fn digest_is_enough(range: &VerificationRange, modified_run_of_others: Option<i64>) -> bool {
     range.digest.is_some() && !range.is_in_backlog(modified_run_of_others)
 }
@@ -104,16 +105,16 @@ fn digest_is_enough(range: &VerificationRange, modified_run_of_others: Option<i6
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::made_up;
-    use crate::target::bookkeeping::verification::Verified;
+    use crate::target::bookkeeping::verification::VerificationMark;
+    use crate::test_star;
 
     /// A due range of loans up to a key, which this run verified last.
     pub(in crate::changes) fn candidate(up_to: i64, run_id: Option<i64>) -> Candidate {
         Candidate {
-            table: made_up::star().table("fact_loan").unwrap(),
+            table: test_star::star().table("fact_loan").unwrap(),
             range: VerificationRange {
                 up_to: Some(up_to),
-                verified: run_id.map(|run_id| Verified {
+                verified: run_id.map(|run_id| VerificationMark {
                     run_id,
                     at: chrono::DateTime::UNIX_EPOCH,
                 }),
@@ -187,7 +188,7 @@ pub(super) mod tests {
     #[test]
     fn a_digest_tells_as_long_as_no_other_table_was_modified() {
         let range = |digest| VerificationRange {
-            verified: Some(Verified {
+            verified: Some(VerificationMark {
                 run_id: 5,
                 at: chrono::DateTime::UNIX_EPOCH,
             }),

@@ -1,8 +1,8 @@
-//! The catch-up pass: brings the star to one instant of the source. An incremental run is this; a full load and a repair
-//! end with it.
+//! The catch-up pass: brings the star to one instant of the source. An incremental run is this; a full load and a
+//! repair end with it.
 //!
-//! detect -> affected rows -> compare and apply -> verify -> reconcile totals -> advance watermarks; whoever runs the pass
-//! commits. Tables go in order, so that what changed in one reaches those that depend on it within the same pass.
+//! detect -> affected rows -> compare and apply -> verify -> reconcile totals -> advance watermarks; whoever runs the
+//! pass commits. Tables go in order, so that what changed in one reaches those that depend on it within the same pass.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,9 +15,9 @@ use crate::changes::page_lookups::ChangedKeys;
 use crate::changes::pass::Pass;
 use crate::changes::reconcile::{self, Reconciliation, RowCounts};
 use crate::changes::survey::Survey;
-use crate::changes::{Mode, looked_up, verification};
+use crate::changes::{Mode, lookup_tables, verification};
 use crate::declare::day_totals::DayTotals;
-use crate::declare::scope::Scope;
+use crate::declare::key_range::KeyRange;
 use crate::declare::table::Table;
 use crate::error::{Error, Result};
 use crate::failpoint;
@@ -27,22 +27,22 @@ use crate::target::bookkeeping::state::{self, States};
 use crate::target::bookkeeping::verification::{VerificationRange, VerificationSummary};
 use crate::verify::figures::Comparison;
 
-/// What a pass begins with.
+/// The state of a run before its catch-up pass.
 #[derive(Default)]
 pub(crate) struct Start {
     /// Rows of dimensions that were seen to be gone from the source.
     pub removed: Removed,
     /// Page keys, by star table, of rows that seemed to differ when the pages were compared.
     pub suspects: HashMap<&'static str, Vec<i64>>,
-    /// Scopes that were found to differ from what was read of them, by star table.
-    pub differing: HashMap<&'static str, Vec<Scope>>,
-    /// What is known to have changed in source tables that are looked up, beside what the pass detects itself.
+    /// Key ranges that were found to differ from what was read of them, by star table.
+    pub differing: HashMap<&'static str, Vec<KeyRange>>,
+    /// Changed keys of source tables that are looked up, in addition to those that the pass detects.
     pub changed: HashMap<&'static str, ChangedKeys>,
-    /// What the run has done before the pass.
+    /// The outcomes of the run before the pass.
     pub before: Outcomes,
     /// The pages that the run has read before the pass.
     pub pages: Option<PagesBefore>,
-    /// What the snapshot holds of the facts, by star table, where they were surveyed before the pass.
+    /// The surveys of facts in the snapshot, by star table, where they were made before the pass.
     pub surveys: HashMap<&'static str, Survey>,
     /// The target's totals just before the pass, where they were added up.
     pub target_totals: HashMap<&'static str, DayTotals>,
@@ -54,20 +54,20 @@ pub(crate) struct PagesBefore {
     /// The rows of source tables that are only looked up, as the snapshot has them.
     pub source_rows: HashMap<&'static str, Vec<SourceRange>>,
     pub signatures: SettledSignatures,
-    /// Rows of pages of which the snapshot's digest says that they are the same.
+    /// Rows of pages whose digest is the same in the snapshot.
     pub rows_verified_by_digest: u64,
 }
 
-/// What a pass has done.
-pub(crate) struct CaughtUp {
+/// The outcome of a catch-up pass.
+pub(crate) struct CatchUpOutcome {
     pub outcomes: Outcomes,
     pub comparisons: Vec<Comparison>,
     pub verification: VerificationSummary,
     pub rows_verified_by_digest: u64,
 }
 
-/// Does all of it but the commit.
-pub(crate) async fn catch_up(pass: &Pass<'_>, mut start: Start) -> Result<CaughtUp> {
+/// Runs all steps but the commit.
+pub(crate) async fn catch_up(pass: &Pass<'_>, mut start: Start) -> Result<CatchUpOutcome> {
     let mut states = state::load(&*pass.transaction).await?;
     let mut deltas = detect::deltas(pass, &states, &mut start.surveys).await?;
     for (table, changed) in std::mem::take(&mut start.changed) {
@@ -75,10 +75,10 @@ pub(crate) async fn catch_up(pass: &Pass<'_>, mut start: Start) -> Result<Caught
             delta.add(changed);
         }
     }
-    let mut rows = RowCounts::of(&deltas);
+    let mut rows = RowCounts::from_deltas(&deltas);
     let mut applier = Applier::new(pass, std::mem::take(&mut start.removed));
     for table in pass.star().tables() {
-        if pass.context.look.stop.is_requested() {
+        if pass.context.databases.stop.is_requested() {
             return Err(Error::Stopped);
         }
         let suspects = start.suspects.remove(table.name).unwrap_or_default();
@@ -93,7 +93,7 @@ pub(crate) async fn catch_up(pass: &Pass<'_>, mut start: Start) -> Result<Caught
     note_modified(&mut states, &deltas, pass.run_id);
     let rows_verified_by_digest = if let Some(pages) = &start.pages {
         verification::note_pages(pass, &pages.ranges).await?;
-        looked_up::note(pass, &mut states, &pages.source_rows).await?;
+        lookup_tables::note(pass, &mut states, &pages.source_rows).await?;
         pages.rows_verified_by_digest
     } else {
         let budget = pass.context.verify_budget;
@@ -125,7 +125,7 @@ pub(crate) async fn catch_up(pass: &Pass<'_>, mut start: Start) -> Result<Caught
     for (table, outcome) in applier.outcomes {
         outcomes.entry(table).or_default().add(outcome);
     }
-    Ok(CaughtUp {
+    Ok(CatchUpOutcome {
         outcomes,
         comparisons,
         verification,
@@ -139,7 +139,7 @@ async fn apply_changes(
     deltas: &Deltas,
     rows: &mut RowCounts,
     table: &'static Table,
-    (suspects, differing): (Vec<i64>, Vec<Scope>),
+    (suspects, differing): (Vec<i64>, Vec<KeyRange>),
 ) -> Result<()> {
     let pass = applier.pass;
     let retries_all = pass.mode != Mode::Incremental;
@@ -148,7 +148,7 @@ async fn apply_changes(
     let seen: HashSet<i64> = affected.iter().copied().collect();
     applier.apply_affected(table, affected).await?;
     let suspects = suspects.into_iter().filter(|key| !seen.contains(key));
-    let suspects = Scope::of_keys(suspects, pass.page_size());
+    let suspects = KeyRange::of_keys(suspects, pass.page_size());
     applier.apply_compared(table, suspects).await?;
     applier.apply_compared(table, differing).await?;
     let ranges = match ranges_to_compare(table, deltas) {
@@ -165,10 +165,10 @@ async fn apply_changes(
     verification::compare(applier, table, &ranges).await
 }
 
-/// Which key ranges of a table are compared row by row, after what the change timestamps tell of was applied.
+/// Which key ranges of a table are compared row by row, after the changes found by change timestamps were applied.
 #[derive(Debug, PartialEq, Eq)]
 enum RangesToCompare {
-    /// Rows of this source table came or went, and no change timestamp tells which.
+    /// Rows of this source table appeared or disappeared without a change timestamp.
     All {
         because_of: &'static str,
     },
@@ -200,8 +200,8 @@ fn note_modified(states: &mut States, deltas: &Deltas, run_id: i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::made_up;
     use crate::target::bookkeeping::state::SourceState;
+    use crate::test_star;
 
     fn deltas(book: Delta, loan: Delta) -> Deltas {
         Deltas::from([("book", book), ("loan", loan)])
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn row_counts_are_checked_where_a_table_was_modified_and_all_is_compared_where_nothing_explains_them() {
-        let loan = made_up::star().table("fact_loan").unwrap();
+        let loan = test_star::star().table("fact_loan").unwrap();
         let unexplained = || Delta {
             is_unexplained: true,
             ..modified()

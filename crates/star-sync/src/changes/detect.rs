@@ -19,37 +19,38 @@ use crate::error::{Doing, Result};
 use crate::source::Snapshot;
 use crate::target::bookkeeping::state::{Extent, SourceState, States};
 
-/// What changed, by source table.
+/// The changes of each source table.
 pub(crate) type Deltas = HashMap<&'static str, Delta>;
 
-/// What changed in one source table.
+/// The changes of one source table since its watermark.
 #[derive(Default)]
 pub(crate) struct Delta {
     /// Whether the table may have been modified at all. If not, it was not read.
     pub is_modified: bool,
     /// The rows with a change timestamp behind the watermark, or without one. Ascending.
     pub keys: Vec<i64>,
-    /// Those of them that changed since the table was last synced, or do not tell when.
+    /// Those of them that changed since the table was last synced, or have no change timestamp.
     pub recent: Vec<i64>,
     pub newest: Option<DateTime<Utc>>,
     /// How many rows the table has, where they were counted.
     pub rows: Option<i64>,
     /// Of a table that is no star table's own.
     pub extent: Option<Extent>,
-    /// Whether rows came or went that no change timestamp tells of: then everything made from the table is compared.
+    /// Whether rows appeared or disappeared without a change timestamp: then everything made from the table is
+    /// compared.
     pub is_unexplained: bool,
 }
 
-/// What is known of a table before it is looked at.
+/// How to detect the changes of a table.
 #[derive(Clone, Copy)]
-pub(crate) struct LookAt {
+pub(crate) struct DetectionOptions {
     /// Whether a target table is made from it row by row.
     pub has_all: bool,
     /// Whether to ask for the number of rows first, which is as much work as looking for changes without an index.
     pub counts_rows: bool,
 }
 
-/// What one scan of a table tells.
+/// The result of one scan of a table.
 #[derive(Clone, Copy, Debug)]
 struct Scan {
     rows: i64,
@@ -73,7 +74,7 @@ pub(crate) async fn deltas(
         if deltas.contains_key(source_table.name) {
             continue;
         }
-        let look_at = LookAt {
+        let look_at = DetectionOptions {
             has_all: pass.star().has_all_of(source_table.name),
             counts_rows: !pass.indexes.begin_with_change_timestamp(source_table),
         };
@@ -91,7 +92,7 @@ impl Delta {
         table: &SourceTable,
         state: Option<&SourceState>,
         mode: Mode,
-        look_at: LookAt,
+        look_at: DetectionOptions,
     ) -> Result<Self> {
         let settled = state.and_then(|state| state.settled_signature.as_deref());
         if !is_modified(mode, settled, snapshot.signature(table.name).as_deref()) {
@@ -115,7 +116,7 @@ impl Delta {
             let read = delta.read_keys(snapshot, &select, last_synced).await;
             read.source(|| format!("reading what changed in {}", table.name))?;
         }
-        if mode == Mode::ClosingFullLoad {
+        if mode == Mode::FullLoad {
             delta.newest = match scan {
                 Some(scan) => scan.newest,
                 None => newest(snapshot, table).await?,
@@ -129,7 +130,7 @@ impl Delta {
                 highest_key: highest_key(snapshot, table).await?,
             };
             let before = state.and_then(|state| state.extent);
-            delta.is_unexplained = mode != Mode::ClosingFullLoad && !explains(before, extent, &delta.keys);
+            delta.is_unexplained = mode != Mode::FullLoad && !explains(before, extent, &delta.keys);
             delta.extent = Some(extent);
         }
         Ok(delta)
@@ -178,7 +179,7 @@ impl Delta {
         }
     }
 
-    /// The delta of a table all of whose rows were looked at.
+    /// The delta of a table of which all rows were read.
     pub(crate) fn surveyed(rows: i64, mut keys: Vec<i64>, newest: Option<DateTime<Utc>>) -> Self {
         keys.sort_unstable();
         Self {
@@ -193,14 +194,14 @@ impl Delta {
 
 /// Whether a table may have been modified since the last sync, whose signature is `settled` if that can tell.
 fn is_modified(mode: Mode, settled: Option<&str>, signature: Option<&str>) -> bool {
-    mode == Mode::ClosingFullLoad || signature.is_none() || signature != settled
+    mode == Mode::FullLoad || signature.is_none() || signature != settled
 }
 
 /// From when on the rows have changed that a pass reads; none stands for all rows.
 fn changed_since(mode: Mode, state: Option<&SourceState>) -> Option<DateTime<Utc>> {
     match mode {
-        Mode::Incremental | Mode::ClosingRepair => state?.watermark,
-        Mode::ClosingFullLoad => Some(state?.lifecycle.load()?.watermark),
+        Mode::Incremental | Mode::Repair => state?.watermark,
+        Mode::FullLoad => Some(state?.lifecycle.load()?.watermark),
     }
 }
 
@@ -226,7 +227,7 @@ impl Scan {
         Ok(Self { rows, stamped, newest })
     }
 
-    /// Whether any row has changed after `watermark`, or does not tell.
+    /// Whether any row has changed after `watermark`, or has no change timestamp.
     fn shows_changes_since(&self, watermark: Option<DateTime<Utc>>) -> bool {
         self.stamped < self.rows || self.newest > watermark
     }
@@ -263,7 +264,7 @@ mod tests {
         // The server does not know when it was modified, as after a restart.
         assert!(incremental(Some("a"), None));
         assert!(incremental(None, None));
-        assert!(is_modified(Mode::ClosingFullLoad, Some("a"), Some("a")));
+        assert!(is_modified(Mode::FullLoad, Some("a"), Some("a")));
     }
 
     #[test]
@@ -277,9 +278,9 @@ mod tests {
             watermark: Some(time(30)),
             ..SourceState::default()
         };
-        assert_eq!(changed_since(Mode::ClosingFullLoad, Some(&loading)), Some(time(50)));
+        assert_eq!(changed_since(Mode::FullLoad, Some(&loading)), Some(time(50)));
         assert_eq!(changed_since(Mode::Incremental, Some(&loading)), Some(time(30)));
-        assert_eq!(changed_since(Mode::ClosingRepair, Some(&loading)), Some(time(30)));
+        assert_eq!(changed_since(Mode::Repair, Some(&loading)), Some(time(30)));
         assert_eq!(changed_since(Mode::Incremental, Some(&SourceState::default())), None);
         assert_eq!(changed_since(Mode::Incremental, None), None);
     }

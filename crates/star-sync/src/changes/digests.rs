@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::changes::Context;
 use crate::changes::pass::Pass;
-use crate::declare::scope::Scope;
+use crate::declare::key_range::KeyRange;
 use crate::declare::table::Table;
 use crate::error::{Doing, Result};
-use crate::source::digest::{DigestPlan, ScopeDigest};
-use crate::source::digest_plans::Digesting;
+use crate::source::digest::{DigestPlan, RangeDigest};
+use crate::source::digest_plans::DigestPlans;
 use crate::source::reader::SourceReader;
 use crate::target::bookkeeping::source_record;
 
@@ -17,32 +17,36 @@ use crate::target::bookkeeping::source_record;
 /// between two of them.
 const RANGES_A_STATEMENT: usize = 16;
 
-/// What digests are planned with, once a load has begun.
+/// The digest plans, once a load has begun.
 pub(crate) async fn digesting(
     context: &Context<'_>,
     connection: &impl sea_orm::ConnectionTrait,
-) -> Result<Option<Digesting>> {
+) -> Result<Option<DigestPlans>> {
     let seed = source_record::digest_seed(connection).await?;
-    Ok(seed.map(|seed| Digesting {
-        star: context.look.star,
+    Ok(seed.map(|seed| DigestPlans {
+        star: context.databases.star,
         types: Arc::new(context.source_columns.clone()),
         seed,
     }))
 }
 
-/// How the rows that a table is made of are digested: the columns of its own source table that are read. Nothing before the
-/// first load.
+/// How the rows that a table is made of are digested: the columns of its own source table that are read. Nothing before
+/// the first load.
 pub(super) async fn plan(pass: &Pass<'_>, table: &Table) -> Result<Option<DigestPlan>> {
     let digesting = digesting(pass.context, &*pass.transaction).await?;
     Ok(digesting.and_then(|digesting| digesting.own(table)))
 }
 
-/// What `source` tells of each of these scopes.
-pub(super) async fn of_scopes(source: &SourceReader, plan: &DigestPlan, scopes: &[Scope]) -> Result<Vec<ScopeDigest>> {
+/// The digest that `source` has of each of these key ranges.
+pub(super) async fn of_key_ranges(
+    source: &SourceReader,
+    plan: &DigestPlan,
+    key_ranges: &[KeyRange],
+) -> Result<Vec<RangeDigest>> {
     let doing = || format!("digesting {}", plan.columns()[0].table);
-    let mut digests = Vec::with_capacity(scopes.len());
-    for scopes in scopes.chunks(RANGES_A_STATEMENT) {
-        let Some(select) = plan.select_digests(scopes) else {
+    let mut digests = Vec::with_capacity(key_ranges.len());
+    for key_ranges in key_ranges.chunks(RANGES_A_STATEMENT) {
+        let Some(select) = plan.select_digests(key_ranges) else {
             continue;
         };
         let mut found = BTreeMap::new();

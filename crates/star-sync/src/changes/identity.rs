@@ -15,7 +15,7 @@ use crate::target::bookkeeping::source_record::{self, SourceRecord};
 use crate::target::bookkeeping::state::{self, States};
 use crate::target::bookkeeping::time;
 
-/// Clocks are set right by so much without anybody having gone back to an older copy.
+/// A source clock that steps back by no more than this is a correction, not a restored backup.
 const CLOCK_CORRECTION_SECONDS: i64 = 5;
 
 /// Data types of the columns that are read, by `table.column`.
@@ -23,7 +23,7 @@ pub type SourceColumns = BTreeMap<String, String>;
 
 /// The source as it is now.
 pub(crate) fn record(context: &Context<'_>) -> SourceRecord {
-    record_of(&context.look.source.server, context.source_columns)
+    record_of(&context.databases.source.server, context.source_columns)
 }
 
 fn record_of(server: &Server, columns: &SourceColumns) -> SourceRecord {
@@ -49,7 +49,7 @@ pub async fn check(source: &Source, columns: &SourceColumns, target: &impl Conne
     }
 }
 
-/// What tells that the source is another one than the target remembers; nothing if it is the same, or if nothing was
+/// Evidence that this is not the source that the target was loaded from; empty if it is the same, or if nothing was
 /// loaded yet.
 pub(crate) async fn evidence(
     source: &Source,

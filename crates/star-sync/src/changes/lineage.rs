@@ -8,18 +8,18 @@ use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Query, SelectStatemen
 use serde::{Serialize, Serializer};
 
 use crate::changes::pending;
+use crate::declare::key_range::KeyRange;
 use crate::declare::lookup::{KeysFrom, Lookup, LookupKey, Side};
 use crate::declare::period::Period;
 use crate::declare::row::RUN_COLUMN;
-use crate::declare::scope::Scope;
 use crate::declare::source_rows::SourceRow;
 use crate::declare::source_table::SourceTable;
 use crate::declare::table::{Kind, RowIdentity, Table, key_of_row};
 use crate::error::{Doing, Result};
+use crate::pipeline::databases::Databases;
 use crate::pipeline::flow::{Job, Page};
-use crate::pipeline::look::Look;
 use crate::pipeline::lookups::LookupSource;
-use crate::pipeline::page_sums::SumPlans;
+use crate::pipeline::page_digest::PageDigestPlans;
 use crate::pipeline::read::{LookupPlan, Reader};
 use crate::source::Snapshot;
 use crate::target::TargetReader;
@@ -52,20 +52,20 @@ impl Serialize for Cells {
 
 /// A source row that the star's row is made of, or that decides whether it can be loaded.
 #[derive(Debug, Serialize)]
-pub struct RowBehind {
+pub struct LineageRow {
     pub table: &'static str,
     /// When it last changed, where that is known.
     #[serde(skip)]
     pub changed: Option<DateTime<Utc>>,
     pub columns: Cells,
-    /// Whether its table may have changed since the last sync, and its change timestamp is newer than the watermark or NULL: the
-    /// next run looks at it.
+    /// Whether its table may have changed since the last sync, and its change timestamp is newer than the watermark or
+    /// NULL: the next run looks at it.
     pub is_newer_than_watermark: bool,
 }
 
 /// Whether the run's snapshot is of a later second than all changes behind the row that lie beyond the watermarks. A
 /// change in a transaction that was not committed then has a row of the target that is older than itself.
-pub(crate) fn was_written_since(behind: &[RowBehind], run: Option<&Run>) -> bool {
+pub(crate) fn was_written_since(behind: &[LineageRow], run: Option<&Run>) -> bool {
     let changes = behind.iter().filter(|row| row.is_newer_than_watermark);
     let mut changed = changes.map(|row| row.changed).peekable();
     match run.and_then(|run| run.source_clock) {
@@ -77,7 +77,7 @@ pub(crate) fn was_written_since(behind: &[RowBehind], run: Option<&Run>) -> bool
 }
 
 /// The row of the star, every column of it.
-pub(crate) async fn held(target: &TargetReader, table: &Table, row: &RowIdentity) -> Result<Option<Cells>> {
+pub(crate) async fn target_row(target: &TargetReader, table: &Table, row: &RowIdentity) -> Result<Option<Cells>> {
     let doing = || format!("reading a row of {}", table.name);
     let select = Query::select()
         .column(Asterisk)
@@ -125,24 +125,24 @@ fn text(row: &QueryResult, position: usize) -> Option<String> {
 
 /// The way from a row of the star to the source rows behind it.
 pub(crate) struct Search<'a> {
-    look: &'a Look<'a>,
+    databases: &'a Databases<'a>,
     snapshot: &'a Snapshot,
     target: &'a TargetReader,
     states: &'a States,
     seen: HashSet<(&'static str, LookupKey)>,
-    pub found: Vec<RowBehind>,
+    pub found: Vec<LineageRow>,
 }
 
 impl<'a> Search<'a> {
     /// Sets the search up, with nothing found.
     pub(crate) fn new(
-        look: &'a Look<'a>,
+        databases: &'a Databases<'a>,
         snapshot: &'a Snapshot,
         target: &'a TargetReader,
         states: &'a States,
     ) -> Self {
         Self {
-            look,
+            databases,
             snapshot,
             target,
             states,
@@ -154,11 +154,11 @@ impl<'a> Search<'a> {
     /// Whether the row of a target table was last written by a run that saw every change behind it, as far as that is
     /// known. If it differs, it is for another reason.
     pub(crate) async fn is_written_since(&mut self, table: &'static Table, row: &RowIdentity) -> Result<bool> {
-        let star = held(self.target, table, row).await?;
+        let star = target_row(self.target, table, row).await?;
         let Some(run_id) = star.as_ref().and_then(Cells::run_id) else {
             return Ok(false);
         };
-        let run = history::find(&self.look.readers, run_id).await?;
+        let run = history::find(&self.databases.readers, run_id).await?;
         self.behind(table, row).await?;
         Ok(was_written_since(&self.found, run.as_ref()))
     }
@@ -197,7 +197,7 @@ impl<'a> Search<'a> {
             }
         }
         for (lookup, key) in keys {
-            match (lookup.side, self.look.star.table(lookup.table)) {
+            match (lookup.side, self.databases.star.table(lookup.table)) {
                 // A fact's row is made of its own rows in turn.
                 (Side::Target, Some(other)) if other.kind == Kind::Fact => {
                     if let LookupKey::Number(key) = key {
@@ -225,7 +225,7 @@ impl<'a> Search<'a> {
 
     /// Adds the row that `select` finds, columns aside.
     async fn add(&mut self, source_table: &str, mut select: SelectStatement, key: LookupKey) -> Result<()> {
-        let Some(source) = self.look.star.source(source_table) else {
+        let Some(source) = self.databases.star.source(source_table) else {
             return Ok(());
         };
         if !self.seen.insert((source.name, key.clone())) {
@@ -244,7 +244,7 @@ impl<'a> Search<'a> {
             let changed = source.change_timestamp.and_then(|column| columns.get(column));
             // A zero date is older than any watermark.
             let changed = changed.map(|changed| time::parse(changed).unwrap_or(DateTime::<Utc>::MIN_UTC));
-            self.found.push(RowBehind {
+            self.found.push(LineageRow {
                 table: source.name,
                 is_newer_than_watermark: self.is_newer_than_watermark(source, changed),
                 changed,
@@ -266,15 +266,15 @@ impl<'a> Search<'a> {
         let reader = Reader {
             source: self.snapshot.reader(),
             target: self.target.clone(),
-            lookups: LookupPlan::ByKey(LookupSource::of(
-                self.look.star,
+            lookups: LookupPlan::ByKey(LookupSource::new(
+                self.databases.star,
                 self.snapshot.reader(),
                 self.target.clone(),
             )),
             period: Period::All,
-            sums: SumPlans::new(),
+            digest_plans: PageDigestPlans::new(),
         };
-        reader.read(Job::of(table, Scope::Keys(vec![key]))).await
+        reader.read(Job::new(table, KeyRange::Keys(vec![key]))).await
     }
 }
 
@@ -287,8 +287,8 @@ mod tests {
         DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds)
     }
 
-    fn row(changed: Option<i64>, is_newer_than_watermark: bool) -> RowBehind {
-        RowBehind {
+    fn row(changed: Option<i64>, is_newer_than_watermark: bool) -> LineageRow {
+        LineageRow {
             table: "loan",
             changed: changed.map(time),
             columns: Cells(Vec::new()),
@@ -314,7 +314,7 @@ mod tests {
             rows_verified: 0,
             bytes_received: None,
         };
-        let written = |rows: &[RowBehind], clock| was_written_since(rows, Some(&run(clock)));
+        let written = |rows: &[LineageRow], clock| was_written_since(rows, Some(&run(clock)));
         let later = Some(101);
         assert!(written(&[row(Some(100), true)], later));
         // In the same second, perhaps behind the snapshot.

@@ -1,12 +1,14 @@
 //! Finding what changed in the source, and applying it: the pass that brings the target to one instant of the source.
 //!
-//! The steps of a pass, each with explicit inputs and outputs: `detect` reads what changed since the watermarks (`survey`
-//! for a full load), `affected` which target rows depend on it, `apply` compares and writes them, `verification` re-checks
-//! key ranges in the background (`candidate` which, `range_digests` by their digests, `looked_up` the tables that are only joined or looked up), `reconcile` compares counts and totals, `advance` advances the watermarks.
-//! `page_check` compares the pages of a full load with its closing snapshot (`page_cover` the keys between them,
-//! `page_lookups` what they were mapped with, `page_surveys` their totals). `catch_up` calls the steps in
-//! order; `pass` is what all of them read and write through. `pending` tells, by reading alone, what such a pass would
-//! change; `lineage` what one row is made of. `identity` tells whether the source is still the one that the target was loaded from.
+//! The steps of a pass, each with explicit inputs and outputs: `detect` reads what changed since the watermarks
+//! (`survey` for a full load), `affected` which target rows depend on it, `apply` compares and writes them,
+//! `verification` re-checks key ranges in the background (`candidate` which, `range_digests` by their digests,
+//! `lookup_tables` the tables that are only joined or looked up), `reconcile` compares counts and totals, `advance`
+//! advances the watermarks. `page_check` compares the pages of a full load with the snapshot of the catch-up pass
+//! (`page_cover` the keys between them, `page_lookups` what they were mapped with, `page_surveys` their totals).
+//! `catch_up` calls the steps in order; `pass` is what all of them read and write through. `pending` tells, by reading
+//! alone, what such a pass would change; `lineage` what one row is made of. `identity` tells whether the source is
+//! still the one that the target was loaded from.
 
 pub(crate) mod advance;
 pub(crate) mod affected;
@@ -17,7 +19,7 @@ pub(crate) mod detect;
 pub(crate) mod digests;
 pub mod identity;
 pub mod lineage;
-pub(crate) mod looked_up;
+pub(crate) mod lookup_tables;
 pub(crate) mod page_check;
 mod page_cover;
 pub(crate) mod page_lookups;
@@ -37,20 +39,20 @@ use sea_orm::ConnectionTrait;
 
 use crate::changes::verify_budget::VerifyBudget;
 use crate::error::Result;
-use crate::pipeline::look::Look;
+use crate::pipeline::databases::Databases;
 use crate::target::Target;
 use crate::target::bookkeeping::history;
 
-/// What a run that writes has at hand besides.
+/// Everything that a run reads and writes through, and its settings.
 pub struct Context<'a> {
-    pub look: Look<'a>,
+    pub databases: Databases<'a>,
     pub target: &'a Target,
     /// When the run began, by this machine's clock.
     pub began: DateTime<Utc>,
     /// Data types of the columns that are read, by `table.column`.
     pub source_columns: &'a BTreeMap<String, String>,
     /// The safety lag: how far watermarks trail the source's clock and the oldest in-flight transaction there.
-    pub overlap: TimeDelta,
+    pub safety_lag: TimeDelta,
     /// Rows of the history to keep.
     pub keep_runs: u64,
     /// How long an incremental run may compare rows that show no change. Zero switches it off.
@@ -60,17 +62,17 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// Opens the history's row of this run; returns its id.
     pub(crate) async fn begin_run<C: ConnectionTrait>(&self, connection: &C, command: &str) -> Result<i64> {
-        history::begin_run(connection, command, self.began, &self.look.source.server.identity).await
+        history::begin_run(connection, command, self.began, &self.databases.source.server.identity).await
     }
 }
 
-/// What a pass over the changes is part of.
+/// The kind of run that a catch-up pass belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// Begins at the watermarks; tables that were not modified are not read.
     Incremental,
     /// As an incremental run, after all pages were compared.
-    ClosingRepair,
+    Repair,
     /// Begins where the full load began; everything is compared.
-    ClosingFullLoad,
+    FullLoad,
 }

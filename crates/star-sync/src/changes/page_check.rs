@@ -1,6 +1,6 @@
-//! Whether the pages of a full load are what its closing snapshot holds, without reading their rows a second time: the
-//! server digests the same key ranges, and all that lies between them. A range whose digest differs was changed after its page
-//! was read, or its page was not whole: it is compared row by row.
+//! Whether the pages of a full load are what the snapshot of the catch-up pass holds, without reading their rows a
+//! second time: the server digests the same key ranges, and all that lies between them. A range whose digest differs
+//! was changed after its page was read, or its page was not whole: it is compared row by row.
 //!
 //! Where the pages are those of the snapshot, so are the totals that were added up from them, and the lookups likewise.
 
@@ -10,31 +10,31 @@ use tracing::{debug, info};
 
 use crate::changes::Context;
 use crate::changes::digests;
-use crate::changes::looked_up;
+use crate::changes::lookup_tables;
 use crate::changes::page_cover::{Piece, cover};
 use crate::changes::page_lookups::ChangedKeys;
 use crate::changes::survey::{self, Survey};
 use crate::changes::verification;
 use crate::declare::digest::Digest;
-use crate::declare::scope::Scope;
+use crate::declare::key_range::KeyRange;
 use crate::declare::table::Table;
 use crate::error::Result;
-use crate::pipeline::page_sums::SumPlan;
-use crate::pipeline::pages::Walked;
+use crate::pipeline::page_digest::PageDigestPlan;
+use crate::pipeline::pages::PagesOutcome;
 use crate::source::Snapshot;
-use crate::source::digest::ScopeDigest;
-use crate::source::digest_plans::Digesting;
+use crate::source::digest::RangeDigest;
+use crate::source::digest_plans::DigestPlans;
 use crate::target::bookkeeping::source_rows::SourceRange;
 use crate::target::bookkeeping::state::States;
-use crate::target::bookkeeping::verification::{VerificationRange, Verified};
-use crate::verify::totals::SourceTotals;
+use crate::target::bookkeeping::verification::{VerificationMark, VerificationRange};
+use crate::verify::source_totals::SourceTotals;
 
-/// What the closing pass of a load goes by.
+/// What the page check of a full load found, for its catch-up pass.
 #[derive(Default)]
 pub(crate) struct CheckedPages {
-    /// Scopes that are not what the pages brought, by target table.
-    pub differing: HashMap<&'static str, Vec<Scope>>,
-    /// What has changed in source tables that are looked up, by their names.
+    /// Key ranges that are not what the pages brought, by target table.
+    pub differing: HashMap<&'static str, Vec<KeyRange>>,
+    /// Changed keys of source tables that are looked up, by table.
     pub changed: HashMap<&'static str, ChangedKeys>,
     /// The verified key ranges, by target table, with their digests.
     pub ranges: HashMap<&'static str, Vec<VerificationRange>>,
@@ -45,37 +45,37 @@ pub(crate) struct CheckedPages {
     pub rows_verified: u64,
 }
 
-/// What pages are checked with.
+/// The inputs of the page check.
 pub(crate) struct PageCheck<'a> {
     pub context: &'a Context<'a>,
     pub snapshot: &'a Snapshot,
     pub states: &'a States,
-    pub walked: &'a Walked,
-    pub digesting: Digesting,
+    pub pages_outcome: &'a PagesOutcome,
+    pub digesting: DigestPlans,
     /// Up to which key tables were loaded before the load was interrupted.
     pub loaded_before: &'a HashMap<String, i64>,
-    pub verified: Verified,
+    pub verified: VerificationMark,
 }
 
 /// Pieces of a table, as the snapshot has them.
 pub(super) struct CheckedTable<'a> {
     pub table: &'static Table,
-    pub plan: &'a SumPlan,
+    pub plan: &'a PageDigestPlan,
     pub pieces: Vec<Piece<'a>>,
-    pub found: Vec<ScopeDigest>,
+    pub found: Vec<RangeDigest>,
 }
 
 impl PageCheck<'_> {
     /// Checks all tables, in the star's order.
     pub(crate) async fn run(self) -> Result<CheckedPages> {
         let mut checked = CheckedPages::default();
-        let mut totals_lookups = self.walked.totals_lookups.clone();
+        let mut totals_lookups = self.pages_outcome.totals_lookups.clone();
         let mut changed_lookups = self.changed_lookups(&mut totals_lookups).await?;
         for (lookup, keys) in &changed_lookups {
             checked.note_changed(self.key_of(lookup), (lookup.table, lookup.key), keys);
         }
-        let mut totals = SourceTotals::with_lookups(&self.context.look, self.snapshot.reader(), totals_lookups);
-        for table in self.context.look.star.tables() {
+        let mut totals = SourceTotals::with_lookups(&self.context.databases, self.snapshot.reader(), totals_lookups);
+        for table in self.context.databases.star.tables() {
             if let Some(of_table) = self.check(table).await? {
                 let differing = of_table.differing();
                 checked.rows_verified += of_table.rows_verified();
@@ -92,7 +92,7 @@ impl PageCheck<'_> {
                 checked.differing.insert(table.name, differing);
             } else if table.page_key.is_none() {
                 // A table without key ranges is read again in the snapshot: it is small.
-                checked.differing.insert(table.name, vec![Scope::ALL]);
+                checked.differing.insert(table.name, vec![KeyRange::ALL]);
                 checked.ranges.insert(table.name, self.whole(table).await?);
             }
             let before = self.written_before(table);
@@ -105,17 +105,21 @@ impl PageCheck<'_> {
                 checked.differing.entry(table.name).or_default().extend(before);
             }
             checked.ranges.entry(table.name).or_insert_with(|| {
-                let intervals = self.walked.intervals.get(table.name).map_or(&[][..], Vec::as_slice);
-                verification::ranges_of(intervals, self.verified)
+                let planned_ranges = self
+                    .pages_outcome
+                    .planned_ranges
+                    .get(table.name)
+                    .map_or(&[][..], Vec::as_slice);
+                verification::ranges_of(planned_ranges, self.verified)
             });
-            if survey::is_surveyed(self.context.look.star, table) && !checked.surveys.contains_key(table.name) {
+            if survey::is_surveyed(self.context.databases.star, table) && !checked.surveys.contains_key(table.name) {
                 let survey = survey::of_table(&mut totals, self.states, table).await?;
                 checked.surveys.insert(table.name, survey);
             }
             debug!(table = table.name, "pages checked");
         }
-        for table in looked_up::tables(self.context.look.star) {
-            let rows = looked_up::read_all(&self.snapshot.reader(), &self.digesting, table).await?;
+        for table in lookup_tables::tables(self.context.databases.star) {
+            let rows = lookup_tables::read_all(&self.snapshot.reader(), &self.digesting, table).await?;
             checked.source_rows.insert(table.name, rows);
         }
         Ok(checked)
@@ -123,10 +127,10 @@ impl PageCheck<'_> {
 
     /// Digests the pieces of a table in the snapshot; nothing if its pages were not added up.
     async fn check(&self, table: &'static Table) -> Result<Option<CheckedTable<'_>>> {
-        let Some(plan) = self.walked.sums.get(table.name) else {
+        let Some(plan) = self.pages_outcome.digest_plans.get(table.name) else {
             return Ok(None);
         };
-        let pages = self.walked.outcomes.get(table.name);
+        let pages = self.pages_outcome.outcomes.get(table.name);
         let pages = pages.map_or(&[][..], |outcome| &outcome.pages);
         let after = self.loaded_before.get(table.name).copied();
         let pieces = if after == Some(i64::MAX) {
@@ -134,8 +138,8 @@ impl PageCheck<'_> {
         } else {
             cover(pages, after)
         };
-        let scopes: Vec<Scope> = pieces.iter().map(|piece| piece.scope.clone()).collect();
-        let found = digests::of_scopes(&self.snapshot.reader(), &plan.digest, &scopes).await?;
+        let key_ranges: Vec<KeyRange> = pieces.iter().map(|piece| piece.key_range.clone()).collect();
+        let found = digests::of_key_ranges(&self.snapshot.reader(), &plan.digest, &key_ranges).await?;
         Ok(Some(CheckedTable {
             table,
             plan,
@@ -144,25 +148,25 @@ impl PageCheck<'_> {
         }))
     }
 
-    /// The key ranges that an interrupted load has written. Rows of them, and of tables that they look up, may have changed
-    /// since without a trace, and nothing remembers what their pages brought.
-    fn written_before(&self, table: &Table) -> Vec<Scope> {
+    /// The key ranges that an interrupted load has written. Rows of them, and of tables that they look up, may have
+    /// changed since without a trace, and nothing remembers what their pages brought.
+    fn written_before(&self, table: &Table) -> Vec<KeyRange> {
         let Some(loaded) = self.loaded_before.get(table.name).filter(|_| table.page_key.is_some()) else {
             return Vec::new();
         };
-        let intervals = self.walked.intervals.get(table.name).into_iter().flatten();
-        let is_before = |scope: &&Scope| {
-            let (_, upto) = scope.ends();
-            *loaded == i64::MAX || upto.is_some_and(|upto| upto <= *loaded)
+        let planned_ranges = self.pages_outcome.planned_ranges.get(table.name).into_iter().flatten();
+        let is_before = |key_range: &&KeyRange| {
+            let (_, up_to) = key_range.ends();
+            *loaded == i64::MAX || up_to.is_some_and(|up_to| up_to <= *loaded)
         };
-        intervals.filter(is_before).cloned().collect()
+        planned_ranges.filter(is_before).cloned().collect()
     }
 
     /// The only range of a table without an integer key, with the digest that it has in the snapshot.
     async fn whole(&self, table: &Table) -> Result<Vec<VerificationRange>> {
-        let mut ranges = verification::ranges_of(&[Scope::ALL], self.verified);
+        let mut ranges = verification::ranges_of(&[KeyRange::ALL], self.verified);
         if let Some(own) = self.digesting.own(table) {
-            let found = digests::of_scopes(&self.snapshot.reader(), &own, &[Scope::ALL]).await?;
+            let found = digests::of_key_ranges(&self.snapshot.reader(), &own, &[KeyRange::ALL]).await?;
             for (range, found) in ranges.iter_mut().zip(found) {
                 range.digest = Some(found.digest);
             }
@@ -172,31 +176,31 @@ impl PageCheck<'_> {
 
     /// The key ranges of a table, verified with the digests that they have in the snapshot.
     async fn ranges(&self, of_table: &CheckedTable<'_>) -> Result<Vec<VerificationRange>> {
-        let intervals = self
-            .walked
-            .intervals
+        let planned_ranges = self
+            .pages_outcome
+            .planned_ranges
             .get(of_table.table.name)
             .map_or(&[][..], Vec::as_slice);
         let Some(own) = self.digesting.own(of_table.table) else {
             return Ok(Vec::new());
         };
-        let scopes: Vec<Scope> = of_table.pieces.iter().map(|piece| piece.scope.clone()).collect();
+        let key_ranges: Vec<KeyRange> = of_table.pieces.iter().map(|piece| piece.key_range.clone()).collect();
         let own_digests: Vec<Digest> = if own.columns() == of_table.plan.digest.columns() {
             of_table.found.iter().map(|found| found.digest).collect()
         } else {
-            let found = digests::of_scopes(&self.snapshot.reader(), &own, &scopes).await?;
+            let found = digests::of_key_ranges(&self.snapshot.reader(), &own, &key_ranges).await?;
             found.into_iter().map(|found| found.digest).collect()
         };
-        let first = scopes.first().and_then(|scope| scope.ends().0);
-        let before = intervals.iter().filter(|scope| {
-            scopes.is_empty()
-                || scope
+        let first = key_ranges.first().and_then(|key_range| key_range.ends().0);
+        let before = planned_ranges.iter().filter(|key_range| {
+            key_ranges.is_empty()
+                || key_range
                     .ends()
                     .1
-                    .is_some_and(|upto| first.is_some_and(|first| upto <= first))
+                    .is_some_and(|up_to| first.is_some_and(|first| up_to <= first))
         });
         let mut ranges = verification::ranges_of(before, self.verified);
-        let digested = verification::ranges_of(&scopes, self.verified)
+        let digested = verification::ranges_of(&key_ranges, self.verified)
             .into_iter()
             .zip(own_digests);
         ranges.extend(digested.map(|(range, digest)| VerificationRange {
@@ -209,11 +213,11 @@ impl PageCheck<'_> {
 
 impl CheckedTable<'_> {
     /// The pieces that are not what their pages brought.
-    fn differing(&self) -> Vec<Scope> {
+    fn differing(&self) -> Vec<KeyRange> {
         let pieces = self.pieces.iter().zip(&self.found);
         pieces
             .filter(|(piece, found)| piece.digest() != found.digest)
-            .map(|(piece, _)| piece.scope.clone())
+            .map(|(piece, _)| piece.key_range.clone())
             .collect()
     }
 

@@ -3,14 +3,14 @@
 use std::cmp::max;
 
 use crate::declare::digest::Digest;
-use crate::declare::scope::Scope;
-use crate::pipeline::page_sums::PageSums;
+use crate::declare::key_range::KeyRange;
+use crate::pipeline::page_digest::PageDigest;
 
 /// A part of a table's keys, and the page that has brought it.
 #[derive(Clone, Debug)]
 pub(super) struct Piece<'a> {
-    pub scope: Scope,
-    pub page: Option<&'a PageSums>,
+    pub key_range: KeyRange,
+    pub page: Option<&'a PageDigest>,
 }
 
 impl Piece<'_> {
@@ -20,58 +20,58 @@ impl Piece<'_> {
     }
 }
 
-/// Cuts all keys behind `after` into the scopes of the pages and what lies between them. A page that came twice counts
-/// once; of pages that overlap none does.
-pub(super) fn cover(pages: &[PageSums], after: Option<i64>) -> Vec<Piece<'_>> {
-    let mut pages: Vec<&PageSums> = pages.iter().collect();
-    pages.sort_by_key(|page| page.scope.ends().0);
+/// Cuts all keys behind `after` into the key ranges of the pages and what lies between them. A page that came twice
+/// counts once; of pages that overlap none does.
+pub(super) fn cover(pages: &[PageDigest], after: Option<i64>) -> Vec<Piece<'_>> {
+    let mut pages: Vec<&PageDigest> = pages.iter().collect();
+    pages.sort_by_key(|page| page.key_range.ends().0);
     let mut pieces: Vec<Piece<'_>> = Vec::new();
     // Up to where all keys are covered; an end that is open covers all.
-    let (mut upto, mut is_open) = (after, false);
+    let (mut up_to, mut is_open) = (after, false);
     for page in pages {
-        let (page_after, page_upto) = page.scope.ends();
-        let overlaps = is_open || page_after < upto;
+        let (page_after, page_up_to) = page.key_range.ends();
+        let overlaps = is_open || page_after < up_to;
         match pieces.last_mut() {
-            Some(last) if last.scope == page.scope => {
+            Some(last) if last.key_range == page.key_range => {
                 last.page = Some(page);
                 continue;
             }
             Some(last) if overlaps => {
-                let end = if is_open || page_upto.is_none() {
+                let end = if is_open || page_up_to.is_none() {
                     None
                 } else {
-                    max(upto, page_upto)
+                    max(up_to, page_up_to)
                 };
                 *last = Piece {
-                    scope: Scope::Range {
-                        after: last.scope.ends().0,
-                        upto: end,
+                    key_range: KeyRange::Between {
+                        after: last.key_range.ends().0,
+                        up_to: end,
                     },
                     page: None,
                 };
-                (upto, is_open) = (end, end.is_none());
+                (up_to, is_open) = (end, end.is_none());
                 continue;
             }
-            _ if page_after > upto => pieces.push(Piece {
-                scope: Scope::Range {
-                    after: upto,
-                    upto: page_after,
+            _ if page_after > up_to => pieces.push(Piece {
+                key_range: KeyRange::Between {
+                    after: up_to,
+                    up_to: page_after,
                 },
                 page: None,
             }),
             _ => {}
         }
         pieces.push(Piece {
-            scope: page.scope.clone(),
+            key_range: page.key_range.clone(),
             page: Some(page),
         });
-        (upto, is_open) = (page_upto, page_upto.is_none());
+        (up_to, is_open) = (page_up_to, page_up_to.is_none());
     }
     if !is_open {
         pieces.push(Piece {
-            scope: Scope::Range {
-                after: upto,
-                upto: None,
+            key_range: KeyRange::Between {
+                after: up_to,
+                up_to: None,
             },
             page: None,
         });
@@ -83,20 +83,20 @@ pub(super) fn cover(pages: &[PageSums], after: Option<i64>) -> Vec<Piece<'_>> {
 mod tests {
     use super::*;
 
-    fn page(after: Option<i64>, upto: Option<i64>, rows: u64) -> PageSums {
-        PageSums {
-            scope: Scope::Range { after, upto },
+    fn page(after: Option<i64>, up_to: Option<i64>, rows: u64) -> PageDigest {
+        PageDigest {
+            key_range: KeyRange::Between { after, up_to },
             digest: Digest { rows, sum: 0 },
             totals: None,
         }
     }
 
     /// Ends of the pieces, and the rows of their pages.
-    fn covered(pages: &[PageSums], after: Option<i64>) -> Vec<(Option<i64>, Option<i64>, Option<u64>)> {
+    fn covered(pages: &[PageDigest], after: Option<i64>) -> Vec<(Option<i64>, Option<i64>, Option<u64>)> {
         let pieces = cover(pages, after).into_iter();
         let of_piece = |piece: Piece<'_>| {
-            let (after, upto) = piece.scope.ends();
-            (after, upto, piece.page.map(|page| page.digest.rows))
+            let (after, up_to) = piece.key_range.ends();
+            (after, up_to, piece.page.map(|page| page.digest.rows))
         };
         pieces.map(of_piece).collect()
     }

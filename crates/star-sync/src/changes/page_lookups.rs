@@ -1,4 +1,5 @@
-//! Whether the lookups that the pages of a load were mapped with are those of its closing snapshot, and which keys are not.
+//! Whether the lookups that the pages of a load were mapped with are those of the snapshot of the catch-up pass, and
+//! which keys are not.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,10 +7,10 @@ use tracing::info;
 
 use crate::changes::digests;
 use crate::changes::page_check::{CheckedPages, PageCheck};
+use crate::declare::key_range::KeyRange;
 use crate::declare::lookup::{KeyMap, Lookup, LookupKey, Lookups};
-use crate::declare::scope::Scope;
 use crate::error::Result;
-use crate::pipeline::loaded_lookups::LoadedTogether;
+use crate::pipeline::loaded_lookups::LoadedLookupGroup;
 use crate::pipeline::lookups::LookupSource;
 use crate::target::TargetReader;
 
@@ -28,11 +29,11 @@ impl PageCheck<'_> {
         &self,
         totals_lookups: &mut Lookups,
     ) -> Result<Vec<(&'static Lookup, Vec<LookupKey>)>> {
-        let source = LookupSource::of(self.context.look.star, self.snapshot.reader(), TargetReader::Empty);
+        let source = LookupSource::new(self.context.databases.star, self.snapshot.reader(), TargetReader::Empty);
         let mut changed = Vec::new();
-        for LoadedTogether { lookups, digest } in &self.walked.loaded {
+        for LoadedLookupGroup { lookups, digest } in &self.pages_outcome.loaded {
             if let Some((plan, digest)) = digest {
-                let found = digests::of_scopes(&self.snapshot.reader(), plan, &[Scope::ALL]).await?;
+                let found = digests::of_key_ranges(&self.snapshot.reader(), plan, &[KeyRange::ALL]).await?;
                 if found.first().is_some_and(|found| found.digest == *digest) {
                     continue;
                 }
@@ -43,7 +44,7 @@ impl PageCheck<'_> {
                 let Some(map) = now.shared(lookup) else {
                     continue;
                 };
-                for before in [self.walked.lookups.map(lookup), totals_lookups.map(lookup)] {
+                for before in [self.pages_outcome.lookups.map(lookup), totals_lookups.map(lookup)] {
                     let keys = before.map(|before| before.keys_that_differ(&map)).unwrap_or_default();
                     if !keys.is_empty() {
                         info!(
@@ -64,7 +65,7 @@ impl PageCheck<'_> {
 
     /// The column that names the changed rows of a lookup's table.
     pub(super) fn key_of(&self, lookup: &Lookup) -> Option<&'static str> {
-        self.context.look.star.source(lookup.table)?.key
+        self.context.databases.star.source(lookup.table)?.key
     }
 }
 
@@ -90,17 +91,17 @@ impl CheckedPages {
     }
 }
 
-/// A lookup that pages have filled, with what the snapshot shows of the scopes in which they differ; and the keys for which
-/// that is something else.
+/// A lookup that pages have filled, with what the snapshot shows of the key ranges in which they differ; and the keys
+/// for which that is something else.
 pub(super) fn corrected(
     mut map: KeyMap,
-    differing: &[Scope],
+    differing: &[KeyRange],
     shown: HashMap<i64, Option<i64>>,
 ) -> (KeyMap, Vec<LookupKey>) {
     let mut changed = HashSet::new();
     let before = map
         .numbers()
-        .filter(|key| differing.iter().any(|scope| scope.holds(*key)));
+        .filter(|key| differing.iter().any(|key_range| key_range.holds(*key)));
     let gone: Vec<i64> = before.filter(|key| !shown.contains_key(key)).collect();
     for key in gone {
         map.remove(key);
@@ -128,9 +129,9 @@ mod tests {
         for (key, value) in [(1, 10), (11, 110), (12, 120), (13, 130)] {
             map.insert(key, value);
         }
-        let differing = [Scope::Range {
+        let differing = [KeyRange::Between {
             after: Some(10),
-            upto: Some(20),
+            up_to: Some(20),
         }];
         let shown = HashMap::from([(11, Some(110)), (12, Some(999)), (14, Some(140)), (15, None)]);
         let (map, mut changed) = corrected(map, &differing, shown);

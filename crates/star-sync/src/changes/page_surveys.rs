@@ -1,5 +1,5 @@
-//! The delta and the totals of a fact, from the pages of a load that are what its closing snapshot holds, and from a second
-//! read of the others.
+//! The delta and the totals of a fact, from the pages of a load that are what the snapshot of the catch-up pass holds,
+//! and from a second read of the others.
 
 use std::cmp::max;
 use std::collections::HashMap;
@@ -11,20 +11,20 @@ use crate::changes::page_check::{CheckedTable, PageCheck};
 use crate::changes::page_lookups::corrected;
 use crate::changes::survey::{self, Survey};
 use crate::declare::day_totals::{self, DayTotals};
+use crate::declare::key_range::KeyRange;
 use crate::declare::lookup::{Lookup, LookupKey};
 use crate::declare::period::Period;
-use crate::declare::scope::Scope;
 use crate::declare::totals::Total;
 use crate::error::{Doing, Result};
-use crate::verify::totals::SourceTotals;
+use crate::verify::source_totals::SourceTotals;
 
 impl PageCheck<'_> {
-    /// The delta and the totals of a fact from its pages; nothing if they do not show them, or if what they were added up
-    /// with has changed.
+    /// The delta and the totals of a fact from its pages; nothing if they do not show them, or if what they were added
+    /// up with has changed.
     pub(super) async fn survey(
         &self,
         of_table: &CheckedTable<'_>,
-        differing: &[Scope],
+        differing: &[KeyRange],
         totals: &mut SourceTotals<'_>,
         changed_lookups: &mut Vec<(&'static Lookup, Vec<LookupKey>)>,
     ) -> Result<Option<Survey>> {
@@ -39,14 +39,19 @@ impl PageCheck<'_> {
             if let Some(of_page) = of_page.and_then(|page| page.totals.as_ref()) {
                 day_totals::add_all(&mut day_totals, of_page.unpack());
             } else if found.digest.rows > 0 {
-                read_again.push(piece.scope.clone());
-                let (of_scope, pairs) = totals.of_scope_shown(table, &Period::All, &piece.scope).await?;
-                day_totals::add_all(&mut day_totals, of_scope);
+                read_again.push(piece.key_range.clone());
+                let (of_key_range, pairs) = totals.of_key_range_shown(table, &Period::All, &piece.key_range).await?;
+                day_totals::add_all(&mut day_totals, of_key_range);
                 shown.extend(pairs);
             }
         }
         if let Some(fill) = &declared.fills {
-            let map = self.walked.totals_lookups.map(fill.lookup).cloned().unwrap_or_default();
+            let map = self
+                .pages_outcome
+                .totals_lookups
+                .map(fill.lookup)
+                .cloned()
+                .unwrap_or_default();
             let (map, keys) = corrected(map, differing, shown);
             totals.set_lookup(fill.lookup, map);
             if !keys.is_empty() {
@@ -55,7 +60,10 @@ impl PageCheck<'_> {
         }
         let is_changed = |lookup: &Lookup| changed_lookups.iter().any(|(changed, _)| *changed == lookup);
         if declared.needs.iter().any(|need| is_changed(need.lookup)) {
-            match totals.moved_by(table, before, changed_lookups, &read_again).await? {
+            match totals
+                .correction_for(table, before, changed_lookups, &read_again)
+                .await?
+            {
                 Some(moved) => day_totals::add_all(&mut day_totals, moved),
                 None => return Ok(None),
             }
@@ -74,8 +82,8 @@ impl PageCheck<'_> {
         }))
     }
 
-    /// What has changed behind the pages: the rows that tell so by their change timestamps.
-    async fn delta(&self, of_table: &CheckedTable<'_>, differing: &[Scope]) -> Result<Delta> {
+    /// The rows that changed after their pages were read, by their change timestamps.
+    async fn delta(&self, of_table: &CheckedTable<'_>, differing: &[KeyRange]) -> Result<Delta> {
         let table = of_table.table;
         let rows = of_table.found.iter().map(|found| found.digest.rows).sum::<u64>();
         let newest = of_table
@@ -83,12 +91,12 @@ impl PageCheck<'_> {
             .iter()
             .fold(None, |newest, found| max(newest, found.newest));
         let mut keys = Vec::new();
-        if let Some(source_table) = self.context.look.star.source(table.source_table) {
+        if let Some(source_table) = self.context.databases.star.source(table.source_table) {
             let began = survey::began(self.states, table);
-            for scope in differing {
-                let doing = || format!("reading what changed in {}, {scope}", table.source_table);
+            for key_range in differing {
+                let doing = || format!("reading what changed in {}, {key_range}", table.source_table);
                 let mut select = source_table.changed_since(began);
-                select.cond_where(scope.contains(&table.source_page_key()));
+                select.cond_where(key_range.contains(&table.source_page_key()));
                 for row in self.snapshot.reader().rows(&select).await.source(doing)?.iter() {
                     keys.push(row.key(0).source(doing)?);
                 }

@@ -5,22 +5,22 @@ use std::sync::Arc;
 use sea_orm::DatabaseTransaction;
 
 use crate::changes::{Context, Mode};
-use crate::declare::scope::Scope;
+use crate::declare::key_range::KeyRange;
 use crate::declare::star::Star;
 use crate::declare::table::Table;
 use crate::error::Result;
-use crate::pipeline::plan::Intervals;
+use crate::pipeline::plan::PlannedRanges;
 use crate::source::Snapshot;
 use crate::source::indexes::Indexes;
 use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
-use crate::target::bookkeeping::reject;
-use crate::target::bookkeeping::verification::Verified;
+use crate::target::bookkeeping::quarantine;
+use crate::target::bookkeeping::verification::VerificationMark;
 use crate::verify::figures::Sides;
 
 /// Keys that one page asks for: more would make a statement too long for the server to plan well.
 const KEYS_A_PAGE: usize = 2_000;
-/// What a key range holds at least, however small pages are: each is remembered, and looked at by every later run.
+/// The least rows of a key range, however small pages are: each is recorded, and read by every later run.
 pub(super) const LEAST_ROWS_A_RANGE: u64 = 100;
 
 /// The two sides of one pass. None of it changes while the pass runs.
@@ -36,7 +36,7 @@ pub(crate) struct Pass<'a> {
 
 impl<'a> Pass<'a> {
     pub(super) fn star(&self) -> &'static Star {
-        self.context.look.star
+        self.context.databases.star
     }
 
     /// The source as the snapshot has it.
@@ -55,28 +55,28 @@ impl<'a> Pass<'a> {
             source: self.source(),
             indexes: self.indexes,
             target: self.target(),
-            quarantined: reject::counts(&*self.transaction).await?,
+            quarantined: quarantine::counts(&*self.transaction).await?,
         })
     }
 
     /// Keys that one page asks for.
     pub(super) fn page_size(&self) -> usize {
-        usize::try_from(self.context.look.batch_size)
+        usize::try_from(self.context.databases.batch_size)
             .unwrap_or(usize::MAX)
             .min(KEYS_A_PAGE)
     }
 
-    /// The intervals of a table behind `after`.
-    pub(super) async fn intervals(&self, table: &Table, after: Option<i64>) -> Result<Vec<Scope>> {
-        let look = &self.context.look;
-        let mut planner = look.planner(table, self.source(), self.target()).await?;
+    /// The key ranges of a table behind `after`.
+    pub(super) async fn planned_ranges(&self, table: &Table, after: Option<i64>) -> Result<Vec<KeyRange>> {
+        let databases = &self.context.databases;
+        let mut planner = databases.planner(table, self.source(), self.target()).await?;
         planner.rows = planner.rows.max(LEAST_ROWS_A_RANGE);
-        Intervals::new(table, planner, after).all().await
+        PlannedRanges::new(table, planner, after).all().await
     }
 
     /// The mark of a key range that this pass verifies.
-    pub(super) fn verified(&self) -> Verified {
-        Verified {
+    pub(super) fn verified(&self) -> VerificationMark {
+        VerificationMark {
             run_id: self.run_id,
             at: self.snapshot.clock,
         }

@@ -1,8 +1,8 @@
-//! What changed in the source since the last sync, and so is no mismatch. Found by reading alone.
+//! Pending changes: changes of the source since the last sync, which are no mismatch. Found without writing.
 //!
-//! A row of a table that has certainly not changed since is never pending. Nor is a row that is missing in the target, or
-//! differs there, without a newer change timestamp behind it; nor one that a run has written after all of these changes. Rows that are gone from the source leave no timestamp: as
-//! many of them are pending as row counts reveal.
+//! A row of a table that has certainly not changed since is never pending. Nor is a row that is missing in the target,
+//! or differs there, without a newer change timestamp behind it; nor one that a run has written after all of these
+//! changes. Rows that are gone from the source leave no timestamp: as many of them are pending as row counts reveal.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,19 +11,19 @@ use sea_orm::sea_query::Query;
 
 use crate::changes::Mode;
 use crate::changes::affected::Changes;
-use crate::changes::detect::{Delta, Deltas, LookAt};
+use crate::changes::detect::{Delta, Deltas, DetectionOptions};
 use crate::changes::lineage::Search;
 use crate::declare::integer::Key;
+use crate::declare::key_range::{KEYS_A_STATEMENT, KeyRange};
 use crate::declare::period::Period;
-use crate::declare::scope::{KEYS_A_STATEMENT, Scope};
 use crate::declare::star::Star;
 use crate::declare::table::Table;
 use crate::error::{Doing, Result};
+use crate::pipeline::databases::Databases;
 use crate::pipeline::flow::{Outcomes, TableOutcome};
-use crate::pipeline::look::Look;
-use crate::pipeline::plan::Intervals;
+use crate::pipeline::plan::PlannedRanges;
 use crate::source::{EMPTY, NOT_EMPTY, Snapshot};
-use crate::target::bookkeeping::reject;
+use crate::target::bookkeeping::quarantine;
 use crate::target::bookkeeping::state::{SourceState, States};
 use crate::verify::figures::Sides;
 use crate::verify::rows::{KEYS_A_PAGE, RowComparison};
@@ -48,8 +48,8 @@ struct PendingRows {
 }
 
 impl PendingRows {
-    /// What is pending of a table whose candidates were compared with this outcome. The last sync has `seen` every change
-    /// behind some rows that differ nevertheless: these are a mismatch, and so not part of the outcome.
+    /// What is pending of a table whose candidates were compared with this outcome. The last sync has `seen` every
+    /// change behind some rows that differ nevertheless: these are a mismatch, and so not part of the outcome.
     fn new(
         table: &Table,
         outcome: &mut TableOutcome,
@@ -68,8 +68,8 @@ impl PendingRows {
     }
 }
 
-/// Rows that differ, and whose changes the last sync may have seen. Of a table whose rows do not name their run none can be
-/// told.
+/// Rows that differ, and whose changes the last sync may have seen. Of a table whose rows do not name their run none
+/// can be told.
 fn doubtful(table: &Table, outcome: &TableOutcome, certain: &HashSet<i64>) -> Vec<i64> {
     if !table.notes_run {
         return Vec::new();
@@ -78,10 +78,10 @@ fn doubtful(table: &Table, outcome: &TableOutcome, certain: &HashSet<i64>) -> Ve
     doubtful.take(DOUBTFUL_ROWS).collect()
 }
 
-/// Whether a source table may have changed since the last sync. In doubt it may: the server may have been restarted, or the
-/// last sync may have been in the second of the last change. MariaDB notes when a transaction began, not when it was
-/// committed: there the time has to be the one that the last sync saw. A transaction that began in that very second, and
-/// was committed behind the sync, does not move it; the next transaction does.
+/// Whether a source table may have changed since the last sync. In doubt it may: the server may have been restarted, or
+/// the last sync may have been in the second of the last change. MariaDB notes when a transaction began, not when it
+/// was committed: there the time has to be the one that the last sync saw. A transaction that began in that very
+/// second, and was committed behind the sync, does not move it; the next transaction does.
 pub(crate) fn may_have_changed(snapshot: &Snapshot, source_table: &str, states: &States) -> bool {
     may_have_changed_at(
         states.get(source_table),
@@ -91,7 +91,8 @@ pub(crate) fn may_have_changed(snapshot: &Snapshot, source_table: &str, states: 
     )
 }
 
-/// The same of a table's state, and its signature and time of change now. `notes_commits` tells whether that time is one of a commit.
+/// The same of a table's state, and its signature and time of change now. `notes_commits` tells whether that time is
+/// one of a commit.
 fn may_have_changed_at(
     state: Option<&SourceState>,
     signature: Option<&str>,
@@ -110,24 +111,29 @@ fn may_have_changed_at(
     last_synced.is_none_or(|last_synced| update_time >= last_synced) || !(notes_commits || was_seen)
 }
 
-/// Whether two signatures are of the same rows. An estimate may find late that a table is not empty; rows that come move
-/// the time of change.
+/// Whether two signatures are of the same rows. An estimate may find late that a table is not empty; rows that come
+/// move the time of change.
 fn is_same(then: &str, now: &str) -> bool {
     then == now || then.replace(EMPTY, NOT_EMPTY) == now
 }
 
 impl Pending {
     /// Looks for changed rows as an incremental run would, and compares them.
-    pub(crate) async fn find(look: &Look<'_>, snapshot: &Snapshot, sides: &Sides<'_>, states: &States) -> Result<Self> {
-        let deltas = deltas(look.star, snapshot, states).await?;
+    pub(crate) async fn find(
+        databases: &Databases<'_>,
+        snapshot: &Snapshot,
+        sides: &Sides<'_>,
+        states: &States,
+    ) -> Result<Self> {
+        let deltas = deltas(databases.star, snapshot, states).await?;
         let recent = deltas.iter().map(|(table, delta)| (*table, delta.of_recent()));
         let recent: Deltas = recent.collect();
         let mut outcomes = Outcomes::new();
-        let mut rows = RowComparison::new(look, snapshot.reader(), sides.target.clone(), 0);
+        let mut rows = RowComparison::new(databases, snapshot.reader(), sides.target.clone(), 0);
         let mut pending = HashMap::new();
-        for table in look.star.tables() {
+        for table in databases.star.tables() {
             let changes = |deltas| Changes {
-                star: look.star,
+                star: databases.star,
                 source: snapshot.reader(),
                 target: sides.target.clone(),
                 deltas,
@@ -143,21 +149,21 @@ impl Pending {
                 let stamped = added(table, sides, candidates.iter().copied()).await?;
                 let surplus = sides.rows(table, 0, None).await?.delta() + stamped;
                 if surplus != 0 {
-                    let gone = gone(look, snapshot, sides, table).await?;
+                    let gone = gone(databases, snapshot, sides, table).await?;
                     candidates.extend(&gone);
                     certain.extend(gone);
                 }
             }
             candidates.sort_unstable();
             candidates.dedup();
-            let scopes = Scope::of_keys(candidates.iter().copied(), KEYS_A_PAGE);
-            let mut outcome = rows.compare(table, scopes, Period::All).await?;
-            let mut quarantined = reject::page_keys(&sides.target, table).await?;
+            let key_ranges = KeyRange::of_keys(candidates.iter().copied(), KEYS_A_PAGE);
+            let mut outcome = rows.compare(table, key_ranges, Period::All).await?;
+            let mut quarantined = quarantine::page_keys(&sides.target, table).await?;
             quarantined.sort_unstable();
             certain.extend(&quarantined);
             let mut seen = HashSet::new();
             for key in doubtful(table, &outcome, &certain.into_iter().collect()) {
-                let mut search = Search::new(look, snapshot, &sides.target, states);
+                let mut search = Search::new(databases, snapshot, &sides.target, states);
                 if search.is_written_since(table, &(key, None)).await? {
                     seen.insert(key);
                 }
@@ -189,9 +195,9 @@ impl Pending {
     }
 
     /// The rows that a change may have reached, but for the quarantined ones.
-    pub(crate) fn scopes(&self, table: &Table) -> Vec<Scope> {
+    pub(crate) fn key_ranges(&self, table: &Table) -> Vec<KeyRange> {
         let candidates = self.0.get(table.name).map_or(&[][..], |rows| &rows.candidates);
-        Scope::of_keys(candidates.iter().copied(), KEYS_A_STATEMENT)
+        KeyRange::of_keys(candidates.iter().copied(), KEYS_A_STATEMENT)
     }
 
     /// How many rows the next run adds to a table, or takes away.
@@ -208,7 +214,7 @@ impl Pending {
 async fn deltas(star: &'static Star, snapshot: &Snapshot, states: &States) -> Result<Deltas> {
     let mut deltas = Deltas::new();
     for source_table in &star.sources {
-        let look_at = LookAt {
+        let look_at = DetectionOptions {
             has_all: star.has_all_of(source_table.name),
             counts_rows: false,
         };
@@ -237,8 +243,8 @@ fn rows_that_differ(table: &Table, outcome: &TableOutcome, quarantined: &[i64]) 
 /// keys of all quarantined rows have to be among them.
 async fn added(table: &Table, sides: &Sides<'_>, keys: impl Iterator<Item = i64>) -> Result<i64> {
     let mut rows = 0;
-    for scope in Scope::of_keys(keys, KEYS_A_STATEMENT) {
-        let part = sides.rows_of(table, &scope, 0, 0).await?;
+    for key_range in KeyRange::of_keys(keys, KEYS_A_STATEMENT) {
+        let part = sides.rows_of(table, &key_range, 0, 0).await?;
         rows += part.source - part.target;
     }
     let quarantined = sides.quarantined.get(table.name).copied().unwrap_or(0);
@@ -246,16 +252,18 @@ async fn added(table: &Table, sides: &Sides<'_>, keys: impl Iterator<Item = i64>
 }
 
 /// The page keys of which the target holds more rows than the source.
-async fn gone(look: &Look<'_>, snapshot: &Snapshot, sides: &Sides<'_>, table: &Table) -> Result<Vec<i64>> {
+async fn gone(databases: &Databases<'_>, snapshot: &Snapshot, sides: &Sides<'_>, table: &Table) -> Result<Vec<i64>> {
     let mut gone = Vec::new();
-    let planner = look.planner(table, snapshot.reader(), sides.target.clone()).await?;
-    let mut intervals = Intervals::new(table, planner, None);
-    while let Some(scope) = intervals.next().await? {
+    let planner = databases
+        .planner(table, snapshot.reader(), sides.target.clone())
+        .await?;
+    let mut planned_ranges = PlannedRanges::new(table, planner, None);
+    while let Some(key_range) = planned_ranges.next().await? {
         let mut more: BTreeMap<i64, i64> = BTreeMap::new();
-        for key in target_keys(sides, table, &scope).await? {
+        for key in target_keys(sides, table, &key_range).await? {
             *more.entry(key).or_default() += 1;
         }
-        for key in source_keys(snapshot, table, &scope).await? {
+        for key in source_keys(snapshot, table, &key_range).await? {
             *more.entry(key).or_default() -= 1;
         }
         gone.extend(more.into_iter().filter(|(_, more)| *more > 0).map(|(key, _)| key));
@@ -263,20 +271,20 @@ async fn gone(look: &Look<'_>, snapshot: &Snapshot, sides: &Sides<'_>, table: &T
     Ok(gone)
 }
 
-async fn source_keys(snapshot: &Snapshot, table: &Table, scope: &Scope) -> Result<Vec<i64>> {
-    let doing = || format!("reading the keys of {}, {scope}", table.source_table);
-    let select = table.source_rows_in(scope).expr(table.source_page_key()).to_owned();
+async fn source_keys(snapshot: &Snapshot, table: &Table, key_range: &KeyRange) -> Result<Vec<i64>> {
+    let doing = || format!("reading the keys of {}, {key_range}", table.source_table);
+    let select = table.source_rows_in(key_range).expr(table.source_page_key()).to_owned();
     let rows = snapshot.reader().all(&select).await.source(doing)?;
     rows.iter()
         .map(|row| row.try_get_by_index::<Key>(0).map(|key| key.0).source(doing))
         .collect()
 }
 
-async fn target_keys(sides: &Sides<'_>, table: &Table, scope: &Scope) -> Result<Vec<i64>> {
-    let doing = || format!("reading the keys of {}, {scope}", table.name);
+async fn target_keys(sides: &Sides<'_>, table: &Table, key_range: &KeyRange) -> Result<Vec<i64>> {
+    let doing = || format!("reading the keys of {}, {key_range}", table.name);
     let mut select = Query::select();
-    table.from_target(select.expr(table.target_page_key()));
-    select.cond_where(scope.contains(&table.target_page_key()));
+    table.add_target_tables(select.expr(table.target_page_key()));
+    select.cond_where(key_range.contains(&table.target_page_key()));
     let rows = sides.target.all(&select).await.target(doing)?;
     rows.iter().map(|row| row.try_get_by_index(0).target(doing)).collect()
 }
@@ -284,8 +292,8 @@ async fn target_keys(sides: &Sides<'_>, table: &Table, scope: &Scope) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::made_up;
     use crate::target::bookkeeping::state::Lifecycle;
+    use crate::test_star;
 
     fn time(seconds: i64) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds)
@@ -335,7 +343,7 @@ mod tests {
 
     #[test]
     fn what_differs_is_pending_unless_it_is_quarantined_or_the_last_sync_has_seen_its_changes() {
-        let table = made_up::star().table("fact_loan").unwrap();
+        let table = test_star::star().table("fact_loan").unwrap();
         let mut outcome = TableOutcome {
             changed: vec![1, 2, 3, 4],
             republished: vec![2, 3],
@@ -349,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_row_whose_change_is_certainly_newer_is_not_looked_at_by_itself() {
-        let mut table = made_up::tables().remove(1);
+        let mut table = test_star::tables().remove(1);
         let outcome = TableOutcome {
             changed: (0..1_000).collect(),
             ..TableOutcome::default()

@@ -1,18 +1,19 @@
-//! Verification by digest: which key ranges the source still has as they were when they were last verified, without reading
-//! them.
+//! Verification by digest: which key ranges the source still has as they were when they were last verified, without
+//! reading them.
 
 use std::time::{Duration, Instant};
 
 use crate::changes::candidate::Candidate;
 use crate::changes::digests;
 use crate::changes::pass::Pass;
-use crate::declare::scope::Scope;
+use crate::declare::key_range::KeyRange;
 use crate::declare::table::Table;
 use crate::error::Result;
-use crate::source::digest::ScopeDigest;
+use crate::source::digest::RangeDigest;
 use crate::target::bookkeeping::verification::VerificationRange;
 
-/// What is kept free of the budget for each range that differs, to compare it in the same run: about what a page takes.
+/// The part of the budget that is reserved for each range that differs, to compare it in the same run: about the time
+/// of a page.
 const TIME_A_RANGE: Duration = Duration::from_millis(50);
 
 /// So few that a statement, which is not cut off when the time is over, stays well below the budget of a short run.
@@ -80,7 +81,8 @@ impl Parts {
         }
     }
 
-    /// Ranges near changes come first, but where they are many they leave half of the time to the others: each is reached.
+    /// Ranges near changes come first, but where they are many they leave half of the time to the others: each is
+    /// reached.
     fn next(&mut self, is_past_half: bool) -> Option<Part> {
         let (first, second) = if is_past_half {
             (&mut self.others, &mut self.near_changes)
@@ -91,7 +93,7 @@ impl Parts {
     }
 }
 
-/// Digests those candidates of which a digest tells, for as long as there is time; some, however little there is: so each is
+/// Digests those candidates of which a digest is sufficient, within the time; some, however little there is: so each is
 /// reached. Those that are as they were are verified and returned; the others differ.
 pub(super) async fn verify(pass: &Pass<'_>, candidates: &mut Vec<Candidate>, time: Time) -> Result<Vec<Candidate>> {
     let mut parts = Parts::default();
@@ -118,9 +120,9 @@ pub(super) async fn verify(pass: &Pass<'_>, candidates: &mut Vec<Candidate>, tim
             continue;
         };
         let ranges = part.candidates.iter().map(|candidate| candidate.range);
-        let scopes: Vec<Scope> = ranges.map(|range: VerificationRange| range.scope()).collect();
-        let found = digests::of_scopes(&pass.source(), plan, &scopes).await?;
-        for (candidate, ScopeDigest { digest, .. }) in part.candidates.into_iter().zip(found) {
+        let key_ranges: Vec<KeyRange> = ranges.map(|range: VerificationRange| range.key_range()).collect();
+        let found = digests::of_key_ranges(&pass.source(), plan, &key_ranges).await?;
+        for (candidate, RangeDigest { digest, .. }) in part.candidates.into_iter().zip(found) {
             if candidate.range.digest == Some(digest) {
                 verified.push(candidate);
             } else {
@@ -143,11 +145,11 @@ pub(super) async fn verify(pass: &Pass<'_>, candidates: &mut Vec<Candidate>, tim
 mod tests {
     use super::*;
     use crate::changes::candidate::tests::candidate;
-    use crate::made_up;
+    use crate::test_star;
 
     #[test]
     fn ranges_near_changes_come_first_for_half_of_the_time_then_the_oldest_of_all_tables() {
-        let star = made_up::star();
+        let star = test_star::star();
         let of = |table: &str, run_id, is_due, is_near_changes| Candidate {
             table: star.table(table).unwrap(),
             is_due,
@@ -180,7 +182,7 @@ mod tests {
 
     #[test]
     fn of_tables_that_were_not_modified_the_oldest_range_is_the_last() {
-        let star = made_up::star();
+        let star = test_star::star();
         let mut parts = Parts::default();
         let at_rest = Candidate {
             is_due: false,

@@ -1,4 +1,4 @@
-//! Reconciles source and target: the row count check, which tells which key ranges to compare row by row, and the
+//! Reconciles source and target: the row count check, which determines the key ranges to compare row by row, and the
 //! comparison of counts and totals that ends every pass.
 
 use std::cmp::max;
@@ -13,18 +13,19 @@ use crate::changes::pass::Pass;
 use crate::changes::survey::Survey;
 use crate::changes::{Mode, verification};
 use crate::declare::day_totals::{self, DayTotals};
+use crate::declare::key_range::KeyRange;
 use crate::declare::period::Period;
-use crate::declare::scope::Scope;
 use crate::declare::table::Table;
 use crate::error::Result;
 use crate::pipeline::flow::{Outcomes, TableOutcome};
 use crate::target::TargetReader;
-use crate::target::bookkeeping::reject;
+use crate::target::bookkeeping::quarantine;
 use crate::target::bookkeeping::state::States;
 use crate::target::bookkeeping::target_table::TargetTableState;
 use crate::target::bookkeeping::verification::VerificationRange;
 use crate::verify::figures::{self, Comparison, Sides};
-use crate::verify::totals::{self, SourceTotals};
+use crate::verify::source_totals::SourceTotals;
+use crate::verify::totals;
 
 /// The days that a run has touched are compared whole, unless they hold more rows than this, and many times more than
 /// it has changed: then the rows that it has changed are. Where a percent of all rows changed, a whole comparison
@@ -46,8 +47,8 @@ pub(crate) struct RowCounts {
 }
 
 impl RowCounts {
-    /// What detecting the changes has counted.
-    pub(crate) fn of(deltas: &Deltas) -> Self {
+    /// The row counts that change detection has read.
+    pub(crate) fn from_deltas(deltas: &Deltas) -> Self {
         let counted = deltas.iter().filter_map(|(table, delta)| Some((*table, delta.rows?)));
         Self {
             source: counted.collect(),
@@ -83,10 +84,16 @@ pub(crate) async fn miscounted(
     let mut miscounted = Vec::new();
     if rows.differs() {
         for range in verification::ranges(pass, table, true).await? {
-            let scope = range.scope();
-            let gone = removed.map_or(0, |rows| rows.iter().filter(|row| scope.holds(row.page_key)).count());
-            let quarantined = reject::count(&*pass.transaction, table, &scope).await?;
-            if sides.rows_of(table, &scope, gone as u64, quarantined).await?.differs() {
+            let key_range = range.key_range();
+            let gone = removed.map_or(0, |rows| {
+                rows.iter().filter(|row| key_range.holds(row.page_key)).count()
+            });
+            let quarantined = quarantine::count(&*pass.transaction, table, &key_range).await?;
+            if sides
+                .rows_of(table, &key_range, gone as u64, quarantined)
+                .await?
+                .differs()
+            {
                 miscounted.push(range);
             }
         }
@@ -94,7 +101,7 @@ pub(crate) async fn miscounted(
     Ok(miscounted)
 }
 
-/// What the comparison that ends a pass goes by.
+/// The inputs of the reconciliation that ends a pass.
 pub(crate) struct Reconciliation<'a> {
     pub pass: &'a Pass<'a>,
     pub states: &'a States,
@@ -107,14 +114,14 @@ pub(crate) struct Reconciliation<'a> {
 }
 
 impl Reconciliation<'_> {
-    /// Compares row counts of the tables that were modified; totals over the days that were touched, or all after a full
-    /// load.
+    /// Compares row counts of the tables that were modified; totals over the days that were touched, or all after a
+    /// full load.
     pub(crate) async fn run(&self, counts: &mut RowCounts) -> Result<Vec<Comparison>> {
         let sides = self.pass.sides().await?;
-        let look = &self.pass.context.look;
+        let databases = &self.pass.context.databases;
         let mut comparisons = Vec::new();
-        let mut source_totals = SourceTotals::new(look, sides.source.clone());
-        for table in look.star.tables() {
+        let mut source_totals = SourceTotals::new(databases, sides.source.clone());
+        for table in databases.star.tables() {
             self.compare_rows(table, &sides, counts, &mut comparisons).await?;
             if table.totals.is_none() {
                 continue;
@@ -126,7 +133,7 @@ impl Reconciliation<'_> {
                 let of_quarantined = source_totals.of_quarantined(table, all, &quarantined, &sides.target);
                 totals::take_out(&mut source, of_quarantined.await?);
                 (source, self.all_target_totals(table).await?)
-            } else if self.pass.mode == Mode::ClosingFullLoad {
+            } else if self.pass.mode == Mode::FullLoad {
                 let all = &Period::All;
                 let mut source = source_totals.of_period(table, all).await?;
                 let of_quarantined = source_totals.of_quarantined(table, all, &quarantined, &sides.target);
@@ -163,7 +170,7 @@ impl Reconciliation<'_> {
             counts.target.insert(table.name, rows.target);
             comparisons.push(rows);
         } else if has_other_number_of_rows(self.states.target(table.name), self.outcomes.get(table.name)) {
-            let rows = sides.target_rows(table, &Scope::ALL).await?;
+            let rows = sides.target_rows(table, &KeyRange::ALL).await?;
             counts.target.insert(table.name, rows);
         }
         Ok(())
@@ -173,11 +180,11 @@ impl Reconciliation<'_> {
     async fn all_target_totals(&self, table: &'static Table) -> Result<DayTotals> {
         let target = self.pass.target();
         let Some(mut figures) = self.target_totals.get(table.name).cloned() else {
-            return totals::of_target(&target, table, &Period::All, &Scope::ALL).await;
+            return totals::of_target(&target, table, &Period::All, &KeyRange::ALL).await;
         };
         let touched = touched_days(self.outcomes.get(table.name));
         figures.retain(|(date_key, _), _| !touched.holds(*date_key));
-        figures.extend(totals::of_target(&target, table, &touched, &Scope::ALL).await?);
+        figures.extend(totals::of_target(&target, table, &touched, &KeyRange::ALL).await?);
         Ok(figures)
     }
 
@@ -196,12 +203,12 @@ impl Reconciliation<'_> {
         }
         let changed = outcome.map_or(&[][..], |outcome| &outcome.changed);
         let most = most_rows_of_whole_days(changed.len() as u64);
-        let held = figures::rows_held_upto(&target, table, table.target_in(&touched), most + 1).await?;
-        if held > most {
+        let count = figures::count_at_most(&target, table, table.target_in(&touched), most + 1).await?;
+        if count > most {
             return totals_of_rows(table, source_totals, &target, quarantined, changed).await;
         }
         let source = async {
-            let mut source = if held <= ROWS_OF_TOUCHED_DAYS {
+            let mut source = if count <= ROWS_OF_TOUCHED_DAYS {
                 source_totals.of_short_period(table, &touched).await?
             } else {
                 source_totals.of_period(table, &touched).await?
@@ -210,7 +217,7 @@ impl Reconciliation<'_> {
             totals::take_out(&mut source, of_quarantined.await?);
             Ok(source)
         };
-        tokio::try_join!(source, totals::of_target(&target, table, &touched, &Scope::ALL))
+        tokio::try_join!(source, totals::of_target(&target, table, &touched, &KeyRange::ALL))
     }
 }
 
@@ -224,12 +231,12 @@ async fn totals_of_rows(
 ) -> Result<(DayTotals, DayTotals)> {
     let quarantined: HashSet<i64> = quarantined.iter().copied().collect();
     let changed = changed.iter().copied().filter(|key| !quarantined.contains(key));
-    let parts = Scope::of_keys(changed, KEYS_A_PART)
+    let parts = KeyRange::of_keys(changed, KEYS_A_PART)
         .into_iter()
-        .map(|scope| async move {
+        .map(|key_range| async move {
             tokio::try_join!(
-                source_totals.of_scope(table, &Period::All, &scope),
-                totals::of_target(target, table, &Period::All, &scope)
+                source_totals.of_key_range(table, &Period::All, &key_range),
+                totals::of_target(target, table, &Period::All, &key_range)
             )
         });
     // Each side is one connection: while the one is behind, the other goes on.

@@ -1,6 +1,6 @@
-//! What the source says of a fact when the pages of a full load are written: the number of its rows, which of them have
-//! changed since the load began, and their totals. Of a fact whose pages do not tell, as after an interrupted load, all of it
-//! comes from one more scan, in small statements.
+//! A survey of a fact in the source, when the pages of a full load are written: the number of its rows, which of them
+//! have changed since the load began, and their totals. Of a fact whose pages do not tell, as after an interrupted
+//! load, all of it comes from one more scan, in small statements.
 
 use std::cmp::max;
 
@@ -14,7 +14,7 @@ use crate::declare::table::Table;
 use crate::declare::totals::Totals;
 use crate::error::{Doing, Result};
 use crate::target::bookkeeping::state::States;
-use crate::verify::totals::SourceTotals;
+use crate::verify::source_totals::SourceTotals;
 
 /// One fact, at the instant of the snapshot.
 pub(crate) struct Survey {

@@ -1,6 +1,6 @@
 //! Verification: finds what changed without a trace, such as a foreign-key cascade, an update that keeps the change
-//! timestamp, or a row that was swapped for another. The backlog is compared with the source row by row, key range by key
-//! range, for as long as a run may spend on it; the next run resumes where this one stopped.
+//! timestamp, or a row that was swapped for another. The backlog is compared with the source row by row, key range by
+//! key range, for as long as a run may spend on it; the next run resumes where this one stopped.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -11,14 +11,14 @@ use tracing::{debug, info};
 use crate::changes::apply::Applier;
 use crate::changes::candidate::{Backlog, Candidate};
 use crate::changes::detect::Deltas;
-use crate::changes::looked_up::{self, LookedUpChanges};
+use crate::changes::lookup_tables::{self, LookupTableChanges};
 use crate::changes::pass::{LEAST_ROWS_A_RANGE, Pass};
 use crate::changes::range_digests::Time;
 use crate::changes::verify_budget::VerifyBudget;
 use crate::changes::{digests, range_digests};
 use crate::declare::digest::Digest;
+use crate::declare::key_range::KeyRange;
 use crate::declare::lookup::Lookups;
-use crate::declare::scope::Scope;
 use crate::declare::table::Table;
 use crate::error::{Error, Result};
 use crate::pipeline::flow::{Job, Outcomes};
@@ -26,14 +26,14 @@ use crate::pipeline::read::LookupPlan;
 use crate::stop::Stop;
 use crate::target::bookkeeping::state::States;
 use crate::target::bookkeeping::success::{self, FULL_LOAD};
-use crate::target::bookkeeping::verification::{self, VerificationRange, VerificationSummary, Verified};
+use crate::target::bookkeeping::verification::{self, VerificationMark, VerificationRange, VerificationSummary};
 use crate::{metrics, pipeline};
 
 /// Ranges from which on lookups are loaded whole instead of key by key.
 const RANGES_TO_LOAD_LOOKUPS: usize = 8;
 
-/// Verifies key ranges of the backlog for as long as `budget`: by their digests where these are enough; the others row by
-/// row, first those that differ, then those that have waited longest. Returns how many source rows were verified by
+/// Verifies key ranges of the backlog for as long as `budget`: by their digests where these are enough; the others row
+/// by row, first those that differ, then those that have waited longest. Returns how many source rows were verified by
 /// digest.
 pub(crate) async fn verify(
     applier: &mut Applier<'_>,
@@ -52,7 +52,7 @@ pub(crate) async fn verify(
     }
     let began = Instant::now();
     let time = Time { began, budget };
-    let looked_up = looked_up::verify(pass, states, deltas, time).await?;
+    let looked_up = lookup_tables::verify(pass, states, deltas, time).await?;
     let backlog = Backlog {
         states,
         deltas,
@@ -72,7 +72,7 @@ pub(crate) async fn verify(
     let lookups = lookups(applier, &candidates).await?;
     let tables: Vec<_> = candidates.iter().map(|candidate| candidate.table.name).collect();
     let (sender, jobs) = pipeline::jobs(1);
-    let stop = pass.context.look.stop.clone();
+    let stop = pass.context.databases.stop.clone();
     let feeder = tokio::spawn(feed(candidates, time.deadline(), sender, stop));
     let found = applier.run(jobs, &tables, lookups).await;
     let compared = feeder.await.map_err(|_| Error::Panicked { stage: "planner" })?;
@@ -129,13 +129,13 @@ pub(crate) async fn compare(
     }
     info!(table = table.name, ranges = ranges.len(), "verifying row by row");
     let pass = applier.pass;
-    let scopes = ranges.iter().map(VerificationRange::scope).collect();
-    applier.apply_compared(table, scopes).await?;
+    let key_ranges = ranges.iter().map(VerificationRange::key_range).collect();
+    applier.apply_compared(table, key_ranges).await?;
     note(pass, table, ranges).await
 }
 
 /// Applies what verification has found to the tables that depend on it.
-async fn propagate(applier: &mut Applier<'_>, mut found: Outcomes, looked_up: &LookedUpChanges) -> Result<()> {
+async fn propagate(applier: &mut Applier<'_>, mut found: Outcomes, looked_up: &LookupTableChanges) -> Result<()> {
     let pass = applier.pass;
     let is_quiet = looked_up.is_empty() && found.values().all(|outcome| outcome.changed.is_empty());
     for table in pass.star().tables() {
@@ -147,7 +147,7 @@ async fn propagate(applier: &mut Applier<'_>, mut found: Outcomes, looked_up: &L
         // Where lookups were loaded before, a row without its parent was noted and left in the star.
         let changes = applier.changes(&looked_up.deltas, &found, true);
         let keys = changes.affected_keys(table).await?;
-        let followed = applier.apply(table, Scope::of_keys(keys, pass.page_size())).await?;
+        let followed = applier.apply(table, KeyRange::of_keys(keys, pass.page_size())).await?;
         applier.note_removed(table, &followed);
         found.entry(table.name).or_default().add(followed);
     }
@@ -157,8 +157,8 @@ async fn propagate(applier: &mut Applier<'_>, mut found: Outcomes, looked_up: &L
     Ok(())
 }
 
-/// The key ranges of a table, ascending. They are cut once and kept; where the table may have grown, its last range is cut
-/// anew.
+/// The key ranges of a table, ascending. They are cut once and kept; where the table may have grown, its last range is
+/// cut anew.
 pub(crate) async fn ranges(pass: &Pass<'_>, table: &Table, may_have_grown: bool) -> Result<Vec<VerificationRange>> {
     let mut ranges = verification::of_table(&*pass.transaction, table.name).await?;
     let is_known = !ranges.is_empty();
@@ -166,15 +166,15 @@ pub(crate) async fn ranges(pass: &Pass<'_>, table: &Table, may_have_grown: bool)
         Some(_) if !may_have_grown => return Ok(ranges),
         _ => ranges.pop().unwrap_or(VerificationRange::ALL),
     };
-    let scopes = pass.intervals(table, last.after).await?;
-    let cut = |scope| {
-        let range = VerificationRange::of_scope(scope, last.verified)?;
+    let key_ranges = pass.planned_ranges(table, last.after).await?;
+    let cut = |key_range| {
+        let range = VerificationRange::of_key_range(key_range, last.verified)?;
         Some(VerificationRange {
             last_verified_at: last.last_verified_at,
             ..range
         })
     };
-    let tail: Vec<VerificationRange> = scopes.iter().filter_map(cut).collect();
+    let tail: Vec<VerificationRange> = key_ranges.iter().filter_map(cut).collect();
     if tail.len() == 1 && is_known {
         ranges.push(last);
     } else {
@@ -207,8 +207,8 @@ async fn note(pass: &Pass<'_>, table: &Table, ranges: &[VerificationRange]) -> R
     }
     let mut ranges = ranges.to_vec();
     if let Some(plan) = digests::plan(pass, table).await? {
-        let scopes: Vec<Scope> = ranges.iter().map(VerificationRange::scope).collect();
-        let found = digests::of_scopes(&pass.source(), &plan, &scopes).await?;
+        let key_ranges: Vec<KeyRange> = ranges.iter().map(VerificationRange::key_range).collect();
+        let found = digests::of_key_ranges(&pass.source(), &plan, &key_ranges).await?;
         for (range, found) in ranges.iter_mut().zip(found) {
             range.digest = Some(found.digest);
         }
@@ -217,9 +217,12 @@ async fn note(pass: &Pass<'_>, table: &Table, ranges: &[VerificationRange]) -> R
 }
 
 /// The key ranges of pages that a run has compared, without digests.
-pub(crate) fn ranges_of<'a>(scopes: impl IntoIterator<Item = &'a Scope>, verified: Verified) -> Vec<VerificationRange> {
-    let range = |scope| VerificationRange::of_scope(scope, Some(verified));
-    scopes.into_iter().filter_map(range).collect()
+pub(crate) fn ranges_of<'a>(
+    key_ranges: impl IntoIterator<Item = &'a KeyRange>,
+    verified: VerificationMark,
+) -> Vec<VerificationRange> {
+    let range = |key_range| VerificationRange::of_key_range(key_range, Some(verified));
+    key_ranges.into_iter().filter_map(range).collect()
 }
 
 /// Notes that all pages of these tables were compared by this very run. What is modified meanwhile is for the next one.
@@ -234,7 +237,7 @@ pub(crate) async fn note_pages(pass: &Pass<'_>, ranges: &HashMap<&'static str, V
     Ok(())
 }
 
-/// How much of the star is verified by now, also as metrics.
+/// How much of the star is verified by now; also set as metrics.
 pub(crate) async fn sum_up(pass: &Pass<'_>, states: &States) -> Result<VerificationSummary> {
     let ranges = verification::load(&*pass.transaction).await?;
     let summary = verification::sum_up(pass.star(), &ranges, states, pass.snapshot.clock);
@@ -272,7 +275,7 @@ async fn feed(candidates: Vec<Candidate>, deadline: Instant, jobs: mpsc::Sender<
         if (Instant::now() >= deadline && !is_first) || stop.is_requested() {
             break;
         }
-        let job = Job::of(candidate.table, candidate.range.scope());
+        let job = Job::new(candidate.table, candidate.range.key_range());
         if jobs.send(job).await.is_err() {
             break;
         }

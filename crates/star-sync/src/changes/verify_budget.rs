@@ -1,4 +1,4 @@
-//! How long a run may verify key ranges that nothing says have changed.
+//! The time that a run may spend on verifying key ranges without a sign of change.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub enum VerifyBudget {
     Time(Duration),
 }
 
-/// What a share comes to at least, so that a small star is verified by every run, and at most.
+/// The bounds of a budget that is a share of the run: a small star is verified by every run.
 const LEAST_OF_A_SHARE: Duration = Duration::from_millis(200);
 const MOST_OF_A_SHARE: Duration = Duration::from_secs(10);
 const ALL_PERCENT: f64 = 100.0;

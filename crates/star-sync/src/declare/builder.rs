@@ -1,5 +1,5 @@
-//! Declares a target table by its entity, by what is read of a source row, and by the mapping between them; names, keys
-//! and references follow from the entities.
+//! The builder of [`Table`]: a target table is declared by its entity, the record that is read of a source row, and the
+//! mapping between them. Names, keys and references follow from the entities.
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{
@@ -15,8 +15,11 @@ use crate::declare::table::{Follows, Kind, LookedUp, Publish, Reference, Table, 
 use crate::declare::totals::Totals;
 
 impl Table {
-    /// A table of what the facts are about. Its entity has a surrogate key that SQLite assigns, and the natural key as a
-    /// unique column.
+    /// A dimension. Its entity has a surrogate key as primary key, which SQLite assigns, and the natural key as a
+    /// unique column. `map` makes the target row from a source row, or returns the [`Rejection`] with which the row is
+    /// quarantined.
+    ///
+    /// Mistakes in the declaration do not panic: [`Star::mistakes`](crate::declare::Star::mistakes) lists them.
     pub fn dimension<E, R>(map: fn(R, &Lookups) -> Result<E::ActiveModel, Rejection>) -> Self
     where
         E: EntityTrait + 'static,
@@ -26,8 +29,8 @@ impl Table {
         Self::new::<E, R>(Kind::Dimension, map)
     }
 
-    /// A table of what happened. Its entity is as that of a dimension; the columns that point to dimensions get an index
-    /// each.
+    /// A fact. Its entity has a surrogate key and a natural key, as that of a dimension; each column that refers to a
+    /// dimension gets an index. `map` is as for [`Table::dimension`].
     pub fn fact<E, R>(map: fn(R, &Lookups) -> Result<E::ActiveModel, Rejection>) -> Self
     where
         E: EntityTrait + 'static,
@@ -37,8 +40,9 @@ impl Table {
         Self::new::<E, R>(Kind::Fact, map)
     }
 
-    /// A table of links between dimensions. Its entity's primary key is made of their surrogate keys. The first column of
-    /// the record is that of the dimension by which it is paged, and has to be looked up.
+    /// A bridge, which links dimensions. The primary key of its entity consists of their surrogate keys. The first
+    /// column of the record is the key of the dimension by which the bridge is paged, and has to be declared with
+    /// [`Table::looks_up`]. `map` is as for [`Table::dimension`].
     pub fn bridge<E, R>(map: fn(R, &Lookups) -> Result<E::ActiveModel, Rejection>) -> Self
     where
         E: EntityTrait + 'static,
@@ -112,9 +116,9 @@ impl Table {
         }
     }
 
-    /// Names the natural key, where it is not the entity's one unique column made from the source's page key: up to three
-    /// columns of the target, with a unique index over them, each with the column of the source that it is made from. The
-    /// page key has to be a column of the target too: the first of them that is an integer.
+    /// Declares a natural key other than the entity's one unique column made from the source's page key: up to three
+    /// columns of the target, with a unique index over them, each paired with the source column that it is made from.
+    /// The page key has to be among them.
     #[must_use]
     pub fn keyed_by<T: ColumnTrait, S: ColumnTrait>(mut self, columns: impl IntoIterator<Item = (T, S)>) -> Self {
         let (target, source): (Vec<_>, Vec<_>) = columns
@@ -131,15 +135,16 @@ impl Table {
         self
     }
 
-    /// Only these source rows belong to the table: a condition on columns of the source table. So several tables can be made
-    /// of one, each of some of its rows. A row that no longer meets it leaves the table.
+    /// Restricts the table to the source rows that meet a condition on columns of the source table, so that several
+    /// target tables can be made of one source table. A row that no longer meets it is deleted from the target.
     #[must_use]
     pub fn only(mut self, condition: fn() -> Expr) -> Self {
         self.only = Some(condition);
         self
     }
 
-    /// The mapping looks up the keys that stand in this column.
+    /// Declares a lookup that the mapping uses; `column` of the record holds its keys. A mapping that uses an
+    /// undeclared lookup panics (see [`Lookups::get`]).
     #[must_use]
     pub fn looks_up(mut self, lookup: &'static Lookup, column: impl ColumnTrait) -> Self {
         let position = self.position_in_record(column);
@@ -153,7 +158,7 @@ impl Table {
         self
     }
 
-    /// The mapping looks up what another lookup, declared before, has found.
+    /// Declares a lookup whose keys are the values of another lookup, `through`, which is declared before it.
     #[must_use]
     pub fn looks_up_through(mut self, through: &'static Lookup, lookup: &'static Lookup) -> Self {
         self.needs.push(Need {
@@ -163,7 +168,8 @@ impl Table {
         self
     }
 
-    /// A changed row of a source table that is only looked up affects the rows that have its key in this column.
+    /// Declares that a changed row of `source`, a table that is only looked up, affects the rows with its key in
+    /// `column`. Without this, changes of `source` do not reach the rows that looked it up.
     #[must_use]
     pub fn affected_by<S: EntityTrait>(self, source: S, column: impl ColumnTrait + Send + Sync + 'static) -> Self {
         let (table, page_key) = (self.source_table, self.page_key);
@@ -177,7 +183,8 @@ impl Table {
         })
     }
 
-    /// The same where fewer rows are affected: `affected` selects the page keys that hang on the changed keys.
+    /// As [`Table::affected_by`], with a query of your own: `affected` takes the changed keys of `source` and selects
+    /// the page keys of the affected rows.
     #[must_use]
     pub fn affected_by_query<S: EntityTrait>(
         mut self,
@@ -191,7 +198,8 @@ impl Table {
         self
     }
 
-    /// Changed rows of another fact affect rows of this one: `affected` selects the page keys that hang on its keys.
+    /// Declares that changed rows of another fact affect rows of this one: `affected` takes the keys of that fact and
+    /// selects the page keys of the affected rows.
     #[must_use]
     pub fn follows<F: EntityTrait>(mut self, fact: F, when: When, affected: fn(&[i64]) -> SelectStatement) -> Self {
         self.follows.push(Follows {
@@ -202,30 +210,33 @@ impl Table {
         self
     }
 
-    /// Loading this table fills a lookup of its own columns. `rejected_as` says as what a row stands that was rejected
-    /// for want of this parent.
+    /// Declares that loading this table fills a lookup from its own columns. For a quarantined row, `rejected_as` takes
+    /// the name of its missing parent, if that is the reason, and returns the value of the lookup; `None` makes the key
+    /// missing.
     #[must_use]
     pub fn publishes(mut self, lookup: &'static Lookup, rejected_as: fn(Option<&str>) -> Option<i64>) -> Self {
         self.publishes.push(Publish { lookup, rejected_as });
         self
     }
 
-    /// Both sides must agree on these totals.
+    /// Declares the totals that source and target are reconciled by.
     #[must_use]
     pub fn totals(mut self, totals: Totals) -> Self {
         self.totals = Some(totals);
         self
     }
 
-    /// These columns are about persons. A copy can leave them out: text is replaced by a pseudonym, any other value by NULL.
+    /// Marks columns with personal data. A copy of the star can leave them out: text is replaced by a pseudonym, any
+    /// other value by NULL.
     #[must_use]
     pub fn personal<C: ColumnTrait>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
         self.personal.extend(columns.into_iter().map(|column| column.as_str()));
         self
     }
 
-    /// These REAL columns are amounts with so many digits behind the point, as `fixed_point::real` makes them: a lake has
-    /// them as decimals, of which every engine adds up exact sums.
+    /// Marks REAL columns as amounts with `decimals` digits behind the point, as
+    /// [`fixed_point::real`](crate::declare::fixed_point::real) returns them. A published lake has them as DECIMAL, so that
+    /// sums are exact.
     #[must_use]
     pub fn fixed_point<C: ColumnTrait>(mut self, columns: impl IntoIterator<Item = C>, decimals: u32) -> Self {
         let decimals = u8::try_from(decimals).unwrap_or(u8::MAX);

@@ -24,20 +24,20 @@ pub enum Cell {
 
 /// How the cells of a column are decoded.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Decoding {
+pub(crate) enum Decoding {
     Unsigned,
     Signed,
     Time,
     Date,
     Decimal,
     Text,
-    /// Nothing that a declaration reads.
+    /// A type that no declaration reads.
     Other,
 }
 
 impl Decoding {
     /// Which of them a column of this type is.
-    pub fn of(type_info: &MySqlTypeInfo) -> Self {
+    pub(crate) fn from_type(type_info: &MySqlTypeInfo) -> Self {
         let is = |compatible: fn(&MySqlTypeInfo) -> bool| compatible(type_info);
         if is(<u64 as Type<MySql>>::compatible) {
             Self::Unsigned
@@ -94,7 +94,7 @@ fn decode<'a, T: Decode<'a, MySql>>(value: MySqlValueRef<'a>, cell: impl FnOnce(
     T::decode(value).ok().map(cell)
 }
 
-/// What a cell can be read as.
+/// A type that a cell can be decoded to.
 pub trait FromCell: Sized {
     fn from_cell(cell: &Cell) -> Option<Self>;
 }
@@ -123,7 +123,7 @@ impl FromCell for NaiveDate {
     }
 }
 
-/// As MySQL's own IF takes a number.
+/// The truth of a number, as in MySQL's IF.
 impl FromCell for bool {
     fn from_cell(cell: &Cell) -> Option<Self> {
         match cell {

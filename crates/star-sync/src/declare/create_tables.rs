@@ -5,12 +5,12 @@ use sea_orm::{DbBackend, DbErr, EntityTrait, Schema};
 use sea_orm_migration::prelude::{Table, async_trait};
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 
-/// The first migration of a star: creates a table for each entity, in order, with the unique index over a natural key of
-/// several columns (`#[sea_orm(unique_key = "natural")]` on each of them). Secondary indexes are not created here: a first
-/// load is faster without them and creates them when it ends.
+/// The first migration of a star: creates a table for each entity, in order, with the unique index over a natural key
+/// of several columns (`#[sea_orm(unique_key = "natural")]` on each of them). Secondary indexes are not created here: a
+/// first load is faster without them and creates them when it ends.
 ///
-/// The step follows the entities. Once a program is in use its steps are frozen: a change of an entity is a step of its own,
-/// and this one is replaced by one that names the columns as they were.
+/// The step follows the entities. Once a program is in use its steps are frozen: a change of an entity is a step of its
+/// own, and this one is replaced by one that names the columns as they were.
 ///
 /// ```
 /// use sea_orm_migration::MigrationTrait;
@@ -28,8 +28,8 @@ pub struct CreateTables {
 }
 
 impl CreateTables {
-    /// A step of this name, by which the target remembers that it was applied. Steps are applied in the order in which they
-    /// are listed.
+    /// A migration of this name. The target records the names of applied migrations; they are applied in the order in
+    /// which they are listed.
     pub fn new(name: &'static str) -> Self {
         Self {
             name,
@@ -38,7 +38,7 @@ impl CreateTables {
         }
     }
 
-    /// Creates the table of this entity, too. A table comes after those that it refers to.
+    /// Adds the table of this entity. A table has to come after those that it refers to.
     #[must_use]
     pub fn table<E: EntityTrait>(mut self, entity: E) -> Self {
         let schema = Schema::new(DbBackend::Sqlite);

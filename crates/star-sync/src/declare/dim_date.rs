@@ -1,5 +1,5 @@
-//! `dim_date`: every day of the years that the source's dates fall in. Generated, without gaps; an entity that facts can
-//! refer to as to one of their own.
+//! `dim_date`: every day of the years that the source's dates fall in. Generated, without gaps; an entity that facts
+//! can refer to as to one of their own.
 
 use crate::declare::date_key;
 use crate::declare::rejection::{ReasonCode, Rejection};
@@ -12,8 +12,8 @@ use sea_orm::{ActiveValue::Set, IdenStatic, Value};
 
 /// A day outside these years is taken for a mistake of the source: its row is rejected, instead of filling
 /// `dim_date` with millennia.
-pub const FIRST_YEAR: i32 = 1900;
-pub const LAST_YEAR: i32 = 2199;
+pub(crate) const FIRST_YEAR: i32 = 1900;
+pub(crate) const LAST_YEAR: i32 = 2199;
 
 /// One day.
 #[sea_orm::model]
@@ -42,7 +42,8 @@ pub struct Model {
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Calendar {
-    /// The dimension `dim_date`. Its years are those of the dates that it covers; a load adds the years of others.
+    /// The calendar of [`Entity`], the table `dim_date`. `init` fills the years of the dates that it covers
+    /// ([`Calendar::covers`]); a load adds years when a date lies outside them.
     pub fn of_days() -> Self {
         Self {
             table: "dim_date",
@@ -73,10 +74,10 @@ fn days_of(year: i32) -> Vec<Vec<Value>> {
         .collect()
 }
 
-/// The key of a wall-clock time's day. DATETIME has no zone: nothing is shifted.
+/// The date key (YYYYMMDD) of a wall-clock time. DATETIME has no time zone, so nothing is converted.
 ///
 /// # Errors
-/// If the day lies outside the years of the calendar.
+/// A [`Rejection`] with the code `DATE_INVALID` if the day lies outside the years 1900 to 2199.
 pub fn calendar_key(time: NaiveDateTime) -> Result<i32, Rejection> {
     if (FIRST_YEAR..=LAST_YEAR).contains(&time.year()) {
         Ok(date_key::of_day(time.date()))

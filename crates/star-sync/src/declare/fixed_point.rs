@@ -1,5 +1,5 @@
-//! DECIMAL amounts in the star: kept as the nearest REAL, so that everybody can read them, and added up in whole numbers of
-//! their smallest unit, so that totals are exact.
+//! DECIMAL amounts: stored in the star as the nearest REAL, so that every reader shows 6.99, and added up in whole
+//! numbers of their smallest unit, so that totals are exact.
 
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -11,7 +11,8 @@ use crate::declare::rejection::{ReasonCode, Rejection};
 /// Beyond this many of the smallest unit a REAL may come back as another number.
 const LARGEST: u64 = (1 << 45) * 100;
 
-/// The amount in whole numbers of the unit with so many `digits` behind the point; nothing if it is not whole, or so large that a REAL cannot hold it exactly.
+/// The amount in whole numbers of its smallest unit, with `digits` digits behind the point: 6.99 with 2 digits is 699.
+/// `None` if it has more digits, or is beyond 2^45 whole units, where a REAL is not exact.
 pub fn whole(amount: Decimal, digits: u32) -> Option<i64> {
     amount
         .checked_mul(Decimal::from(scale(digits)))
@@ -20,10 +21,10 @@ pub fn whole(amount: Decimal, digits: u32) -> Option<i64> {
         .filter(|whole| whole.unsigned_abs() <= LARGEST)
 }
 
-/// The amount as the REAL nearest to it. `column` is for the reason of a rejection.
+/// The amount as the REAL nearest to it, for a column of the star. `column` is its name in the reason of a rejection.
 ///
 /// # Errors
-/// If it is not a whole number of the smallest unit, or too large.
+/// A [`Rejection`] if the amount has more than `digits` digits behind the point, or is beyond 2^45 whole units.
 pub fn real(amount: Decimal, digits: u32, column: &str) -> Result<f64, Rejection> {
     let whole = whole(amount, digits).ok_or_else(|| {
         let reason = format!("{column} has more than {digits} decimal places, or exceeds 2^45 units");
@@ -34,7 +35,8 @@ pub fn real(amount: Decimal, digits: u32, column: &str) -> Result<f64, Rejection
     Ok(real)
 }
 
-/// What [`real`] has made, in whole numbers again: for the target's side of a sum.
+/// SQL for a column that [`real`] filled, in whole numbers of its smallest unit: the target's side of a sum
+/// ([`Totals::sum`](crate::declare::Totals::sum)).
 pub fn whole_of_real(column: impl ColumnTrait, digits: u32) -> Expr {
     let column = Expr::col(column.as_column_ref());
     Expr::expr(Func::round(column.mul(scale(digits)))).cast_as("INTEGER")

@@ -1,4 +1,4 @@
-//! An integer of the source, whatever type its column has.
+//! An integer of the source, of any column type from TINYINT to BIGINT UNSIGNED.
 //!
 //! Keys are anything from TINYINT to BIGINT, signed or unsigned. The driver decodes
 //! unsigned columns to unsigned integers only and signed ones to signed only; `Decoding` asks the column which it is.
@@ -11,12 +11,14 @@ use sqlx::{Row, ValueRef};
 
 use crate::declare::cell::{Cell, Decoding, FromCell};
 
-/// An integer of any width and signedness, up to `i64::MAX`. What is beyond cannot be read.
+/// An integer of the source, of any width and signedness. A value beyond `i64::MAX` cannot be read: its row is
+/// quarantined. Entities and records of source tables use it, because the same column is SMALLINT in one schema and
+/// BIGINT UNSIGNED in another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Integer(pub i64);
 
-/// A key of the source. All keys beyond `i64::MAX` are read as `i64::MAX`, so that they belong to a scope like others:
-/// that their rows cannot be loaded is for the mapping to say, which reads an `Integer`.
+/// A key of the source. All keys beyond `i64::MAX` are read as `i64::MAX`, so that they belong to a key range like
+/// others; the mapping reads an [`Integer`] and rejects the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(pub i64);
 
@@ -70,7 +72,7 @@ fn decoded<T: FromCell, I: ColIdx>(result: &QueryResult, index: I) -> Result<T, 
     };
     let raw = row.try_get_raw(index.as_sqlx_mysql_index()).map_err(decode_error)?;
     let column = raw.type_info();
-    match Decoding::of(&column).decode(raw.clone()) {
+    match Decoding::from_type(&column).decode(raw.clone()) {
         Cell::Null => Err(TryGetError::Null(format!("{index:?}"))),
         cell => T::from_cell(&cell).ok_or_else(|| unfit(&column.to_string())),
     }

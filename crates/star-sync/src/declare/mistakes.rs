@@ -1,4 +1,4 @@
-//! What is wrong with a declaration, as far as the compiler could not tell.
+//! Mistakes in a declaration that the compiler cannot find.
 
 use crate::declare::lookup::{KeyType, KeysFrom, Lookup, Need, Side};
 use crate::declare::personal;
@@ -12,7 +12,7 @@ use crate::declare::totals::MOST_MEASURES;
 const MOST_KEY_COLUMNS: usize = 3;
 
 /// All mistakes of a star, each with the name of the table that it is about.
-pub(crate) fn of(star: &Star) -> Vec<String> {
+pub(crate) fn find(star: &Star) -> Vec<String> {
     let mut mistakes = Vec::new();
     for table in star.tables() {
         let of_table = [
@@ -52,7 +52,7 @@ fn unsupported_type(column: &str) -> String {
     )
 }
 
-/// What it is made from.
+/// Mistakes in the source of a table.
 fn of_sources(star: &Star, table: &Table) -> Vec<String> {
     let mut mistakes = Vec::new();
     if star.source(table.source_table).map(|source| source.key) != Some(table.page_key) {
@@ -68,7 +68,7 @@ fn of_sources(star: &Star, table: &Table) -> Vec<String> {
     mistakes
 }
 
-/// What it reads of other tables than its own.
+/// Mistakes in the joins of a table.
 fn of_joins(table: &Table) -> Vec<String> {
     let totals = table.totals.iter().map(|totals| (&totals.columns, &totals.joined));
     let records = [(&table.selected, &table.joined)].into_iter().chain(totals);
@@ -129,7 +129,7 @@ fn of_key(table: &Table) -> Vec<String> {
     }
     // Quarantined rows are known by the source's primary key, and have to be known again when they return.
     let primary_key = table.selected.iter().take(table.primary_key_columns);
-    if !table.is_told_by_page_key() && !primary_key.eq(&table.source_key) {
+    if !table.is_identified_by_page_key() && !primary_key.eq(&table.source_key) {
         mistakes.push("its natural key has to be made of the source's primary key, in its order".to_owned());
     }
     if table.page_key.is_some() && matches!(table.target_page_key, TargetPageKey::Whole) {
@@ -150,7 +150,7 @@ fn of_key(table: &Table) -> Vec<String> {
     mistakes
 }
 
-/// What its mapping and its totals look up, and what its load publishes.
+/// Mistakes in lookups and in what a load publishes.
 fn of_lookups(star: &Star, table: &Table) -> Vec<String> {
     let mut mistakes = Vec::new();
     let totals = table.totals.as_ref();
@@ -253,12 +253,12 @@ mod tests {
 
     use super::*;
     use crate::declare::source_record::SelectedColumn;
-    use crate::made_up;
+    use crate::test_star;
 
     fn mistakes_of(change: impl FnOnce(&mut Vec<Table>)) -> String {
-        let mut tables = made_up::tables();
+        let mut tables = test_star::tables();
         change(&mut tables);
-        made_up::star_of(tables).mistakes().join("\n")
+        test_star::star_of(tables).mistakes().join("\n")
     }
 
     #[test]
@@ -270,7 +270,7 @@ mod tests {
     fn a_column_that_is_not_read_cannot_be_looked_up() {
         let mistakes = mistakes_of(|tables| {
             let loan = tables.remove(1);
-            tables.push(loan.looks_up(&made_up::BOOK, made_up::book::Column::BookId));
+            tables.push(loan.looks_up(&test_star::BOOK, test_star::book::Column::BookId));
         });
         assert_eq!(mistakes, "fact_loan: it looks up book.book_id, which it does not read");
     }
@@ -278,7 +278,9 @@ mod tests {
     #[test]
     fn a_table_does_not_look_up_itself_nor_refer_to_one_that_is_not_there() {
         let mistakes = mistakes_of(|tables| {
-            let mut book = tables.remove(0).looks_up(&made_up::BOOK, made_up::book::Column::BookId);
+            let mut book = tables
+                .remove(0)
+                .looks_up(&test_star::BOOK, test_star::book::Column::BookId);
             book.references.push(crate::declare::table::Reference {
                 column: "book_id",
                 parent: "dim_date".to_owned(),
@@ -307,13 +309,13 @@ mod tests {
             key_type: KeyType::Text,
             ..Lookup::in_target(
                 "book",
-                made_up::dim_book::Column::BookId,
-                made_up::dim_book::Column::BookKey,
+                test_star::dim_book::Column::BookId,
+                test_star::dim_book::Column::BookKey,
             )
         });
         let mistakes = mistakes_of(|tables| {
             let loan = tables.remove(1);
-            tables.push(loan.looks_up(&BY_TITLE, made_up::loan::Column::LoanId));
+            tables.push(loan.looks_up(&BY_TITLE, test_star::loan::Column::LoanId));
         });
         for mistake in [
             "fact_loan: it looks up dim_book by title, which is not its natural key",

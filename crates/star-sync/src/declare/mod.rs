@@ -1,14 +1,28 @@
-//! What can be declared: the star, its tables, what they are made of and looked up in. None of it reads or writes.
+//! Declarations: the star, its tables, the source rows that they are made of, lookups and totals. Nothing here reads or
+//! writes a database.
+//!
+//! | to declare | use |
+//! |---|---|
+//! | the star | [`Star`], [`Names`], [`Calendar`] |
+//! | a table of the source | [`SourceTable`] |
+//! | the columns that a mapping reads of a source row | [`source_record!`](crate::source_record), [`Integer`] |
+//! | a table of the star | [`Table::dimension`], [`Table::bridge`], [`Table::fact`] |
+//! | a key that is looked up | [`Lookup`], [`Lookups`] |
+//! | a row that cannot be loaded | [`Rejection`], [`ReasonCode`] |
+//! | date keys and DECIMAL amounts | [`calendar_key`], [`fixed_point`] |
+//! | totals that source and target are reconciled by | [`Totals`], [`Measure`], [`Entry`] |
+//! | the migration that creates the tables | [`CreateTables`] |
 
-pub mod builder;
-pub mod cell;
-pub mod create_tables;
+mod builder;
+pub(crate) mod cell;
+mod create_tables;
 pub mod date_key;
 pub(crate) mod day_totals;
 pub mod digest;
 pub mod dim_date;
 pub mod fixed_point;
 pub mod integer;
+pub mod key_range;
 pub mod lookup;
 mod mistakes;
 pub(crate) mod packed_totals;
@@ -17,7 +31,6 @@ pub mod period;
 pub mod personal;
 pub mod rejection;
 pub mod row;
-pub mod scope;
 pub mod source_record;
 pub mod source_rows;
 pub mod source_table;

@@ -19,10 +19,10 @@ impl Partition {
     /// All rows of a table that is not divided.
     pub const WHOLE: Self = Self(0);
     /// The rows of a fact that have no date.
-    pub const WITHOUT_DATE: Self = Self(0);
+    pub(crate) const WITHOUT_DATE: Self = Self(0);
 
     /// The month of a date key.
-    pub fn of_date(date_key: i32) -> Self {
+    pub(crate) fn of_date(date_key: i32) -> Self {
         Self(date_key / 100)
     }
 
@@ -62,7 +62,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::made_up;
+    use crate::test_star;
 
     #[test]
     fn a_partition_is_the_month_of_a_date_key() {
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_table_whose_totals_have_no_days_is_not_divided() {
-        for table in made_up::star().tables() {
+        for table in test_star::star().tables() {
             assert_eq!(table.partitioning(), Partitioning::Whole, "{}", table.name);
         }
     }

@@ -1,4 +1,4 @@
-//! Which days something is about, as a condition on either side's dates.
+//! A period: all days or ranges of days, as a condition on the dates of either side.
 
 use chrono::{Datelike, Days, NaiveDate, NaiveTime};
 use sea_orm::Condition;
@@ -6,7 +6,7 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 
 use crate::declare::date_key;
 
-/// Which days; all inclusive.
+/// All days, or ranges of days, first and last day inclusive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Period {
     All,
@@ -49,7 +49,7 @@ impl Period {
     }
 
     /// The period as a condition on a wall-clock time.
-    pub fn of_time(&self, time: &Expr) -> Condition {
+    pub(crate) fn of_time(&self, time: &Expr) -> Condition {
         match self {
             Self::All => Condition::all(),
             Self::Ranges(ranges) => ranges.iter().fold(Condition::any(), |any, (from, to)| {
@@ -65,7 +65,7 @@ impl Period {
     }
 
     /// The period as a condition on a date key.
-    pub fn of_key(&self, date_key: &Expr) -> Condition {
+    pub(crate) fn of_key(&self, date_key: &Expr) -> Condition {
         match self {
             Self::All => Condition::all(),
             Self::Ranges(ranges) => ranges.iter().fold(Condition::any(), |any, (from, to)| {

@@ -8,7 +8,7 @@ use crate::declare::row::CellType;
 use crate::declare::star::Star;
 use crate::declare::table::Table;
 
-/// The name that stands for all personal columns.
+/// The name for all personal columns.
 pub const ALL: &str = "personal";
 
 /// A column that is declared to be about persons.
@@ -64,7 +64,7 @@ impl Star {
     }
 }
 
-/// What is wrong with the columns of a table that are declared as personal: a copy has to be able to leave them out.
+/// Mistakes in the personal columns of a table: a copy has to be able to leave them out.
 pub(crate) fn mistakes(table: &Table) -> Vec<String> {
     let mistake = |name: &&'static str| {
         let column = table.columns.iter().find(|column| column.name == *name);
@@ -83,13 +83,13 @@ pub(crate) fn mistakes(table: &Table) -> Vec<String> {
 mod tests {
     use super::mistakes;
     use crate::declare::row::{CellType, Column};
-    use crate::made_up;
+    use crate::test_star;
 
     fn named(names: &[&str]) -> Result<String, String> {
-        let mut tables = made_up::tables();
+        let mut tables = test_star::tables();
         tables[0].personal = vec!["author", "owner"];
         tables[1].personal = vec!["owner"];
-        let star = made_up::star_of(tables);
+        let star = test_star::star_of(tables);
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let columns = star.personal_columns_named(&names).map_err(str::to_owned)?;
         let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn what_no_copy_can_leave_out_is_a_mistake() {
-        let mut table = made_up::tables().remove(0);
+        let mut table = test_star::tables().remove(0);
         let column = |name, cell_type, nullable| Column {
             name,
             cell_type,

@@ -24,7 +24,10 @@ codes! {
         "correct the date in the source",
 }
 
-/// Why a row is quarantined. Names keys and columns, never other values.
+/// Why a row is quarantined: what a mapping returns instead of a target row. The reason may contain keys and names of
+/// columns, never other values.
+///
+/// The row is kept in `sync_reject`, with its surrogate key if it had one, and tried again by every run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     pub code: ReasonCode,
@@ -35,7 +38,8 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// The parent that `lookup` was to find is missing.
+    /// The parent row with this key is missing in `lookup`. [`Lookups::find`](crate::declare::Lookups::find) returns
+    /// it.
     pub fn missing(lookup: &Lookup, key: impl fmt::Display) -> Self {
         let parent = lookup.name;
         Self {
@@ -45,7 +49,7 @@ impl Rejection {
         }
     }
 
-    /// A row of a table that the record joins is missing.
+    /// The row of a joined table is missing.
     pub fn missing_joined(table: &'static str, reason: impl Into<String>) -> Self {
         Self {
             code: ReasonCode::MissingParent,
@@ -54,7 +58,7 @@ impl Rejection {
         }
     }
 
-    /// The parent that `lookup` finds is quarantined itself.
+    /// The parent row that `lookup` finds is quarantined itself.
     pub fn parent_quarantined(lookup: &Lookup) -> Self {
         let parent = lookup.name;
         Self {
@@ -64,7 +68,7 @@ impl Rejection {
         }
     }
 
-    /// A value does not fit its column in the star.
+    /// A value that does not fit its column in the star.
     pub fn invalid(code: ReasonCode, reason: impl Into<String>) -> Self {
         Self {
             code,
@@ -74,9 +78,9 @@ impl Rejection {
     }
 }
 
-/// One quarantined source row.
+/// A source row that its mapping has rejected, on its way to the quarantine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reject {
+pub struct RejectedRow {
     pub page_key: i64,
     /// The source's primary key; its parts joined by commas, the page key first.
     pub key: String,

@@ -13,17 +13,17 @@ use crate::declare::rejection::Rejection;
 use crate::declare::source_rows::SourceRow;
 
 /// Maps a source row to the cells of a target row and adds them to those of the rows before; none of a rejected row.
-pub type RowMap = Box<dyn Fn(SourceRow<'_>, &Lookups, &mut Vec<Value>) -> Result<(), Rejection> + Send + Sync>;
+pub(crate) type RowMap = Box<dyn Fn(SourceRow<'_>, &Lookups, &mut Vec<Value>) -> Result<(), Rejection> + Send + Sync>;
 
 /// A row of the target by its keys.
 #[derive(Clone, Debug, PartialEq)]
-pub struct HeldRow {
+pub struct TargetRow {
     pub page_key: i64,
     /// The cells of its natural key.
     pub natural_key: Vec<Value>,
 }
 
-/// The column that says which run last wrote a row. The writer fills it; it is no part of what is compared.
+/// The column with the run that last wrote a row. The writer fills it; it is no part of what is compared.
 pub const RUN_COLUMN: &str = "run_id";
 
 /// A column of the target and how its cells are read back for comparison.
@@ -34,7 +34,7 @@ pub struct Column {
     pub nullable: bool,
 }
 
-/// What a column of the star holds.
+/// The type of a column of the star.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CellType {
     BigInteger,
@@ -58,7 +58,7 @@ impl Columns {
     pub const ALL: Self = Self(u64::MAX);
 
     /// The columns in which two rows differ.
-    pub fn that_differ(one: &[Value], other: &[Value]) -> Self {
+    pub(crate) fn that_differ(one: &[Value], other: &[Value]) -> Self {
         let bits = one.iter().zip(other).enumerate();
         Self(bits.fold(0, |bits, (position, (one, other))| {
             bits | u64::from(one != other) << position.min(Self::LAST_BIT)
@@ -93,7 +93,7 @@ pub fn columns_of<E: EntityTrait>() -> Vec<Column> {
 }
 
 /// The column whose values SQLite assigns, if the entity has one.
-pub fn surrogate_key_of<E: EntityTrait>() -> Option<&'static str> {
+pub(crate) fn surrogate_key_of<E: EntityTrait>() -> Option<&'static str> {
     let is_assigned = <E::PrimaryKey as PrimaryKeyTrait>::auto_increment();
     E::Column::iter()
         .find(|column| is_assigned && E::PrimaryKey::from_column(*column).is_some())
@@ -107,14 +107,14 @@ fn written<E: EntityTrait>() -> impl Iterator<Item = E::Column> {
         .filter(|column| column.as_str() != RUN_COLUMN)
 }
 
-/// Whether an entity's rows say which run last wrote them.
-pub fn notes_its_run<E: EntityTrait>() -> bool {
+/// Whether an entity has a column with the run that last wrote a row.
+pub(crate) fn notes_its_run<E: EntityTrait>() -> bool {
     E::Column::iter().any(|column| column.as_str() == RUN_COLUMN)
 }
 
 /// Turns a typed mapping into one over cells. A mapping returns a whole `ActiveModel`, every field written out:
 /// the compiler then proves that every column is filled.
-pub fn mapped_by<E, F>(map: F) -> RowMap
+pub(crate) fn mapped_by<E, F>(map: F) -> RowMap
 where
     E: EntityTrait,
     F: Fn(SourceRow<'_>, &Lookups) -> Result<E::ActiveModel, Rejection> + Send + Sync + 'static,
@@ -129,7 +129,7 @@ where
 }
 
 /// The cells of a whole model, for rows that are generated.
-pub fn cells_of<E>(mut model: E::ActiveModel) -> Vec<Value>
+pub(crate) fn cells_of<E>(mut model: E::ActiveModel) -> Vec<Value>
 where
     E: EntityTrait,
     E::ActiveModel: ActiveModelTrait<Entity = E>,

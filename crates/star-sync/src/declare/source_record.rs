@@ -1,4 +1,4 @@
-//! What a mapping reads of one source row: a struct, the select that fills it and its decoding, from one list.
+//! The columns that a mapping reads of one source row: a struct, its select and its decoding, from one list.
 
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{ColumnTrait, EntityName, EntityTrait, RelationDef};
@@ -41,7 +41,7 @@ impl SelectedColumn {
         Self {
             table: column.entity_name().to_string(),
             name: column.as_str(),
-            family: Family::of(column.def().get_column_type()),
+            family: Family::from_column_type(column.def().get_column_type()),
         }
     }
 }
@@ -69,10 +69,12 @@ pub(crate) fn joined_of<R: SourceRecord>() -> Vec<&'static str> {
     joined
 }
 
-/// Declares what a mapping reads of a source row: fields with the columns that fill them, those of the source's primary
-/// key first and the page key foremost; and the joins, which keep rows whose parent is missing.
+/// Declares the columns that a mapping reads of a source row, as a struct: each field with its type and the column that
+/// fills it. The columns of the source's primary key come first, beginning with the page key. `joins [...]` lists the
+/// relations to other tables; they are LEFT JOINs, which keep rows whose parent is missing.
 ///
-/// A field is read as its own type; an `Option` is `None` for NULL, and has to be one where a join may find nothing.
+/// A field of type `Option` is `None` for NULL. NULL in any other field quarantines the row, so columns of a joined
+/// table are `Option` unless the parent is required.
 ///
 /// ```
 /// use star_sync::declare::integer::Integer;

@@ -13,7 +13,7 @@ use crate::declare::cell::{Cell, Decoding, FromCell};
 use crate::declare::integer::Key;
 use crate::declare::rejection::{ReasonCode, Rejection};
 
-/// What an answer of the source holds.
+/// The rows of an answer of the source.
 #[derive(Default)]
 pub struct SourceRows {
     columns: Vec<Column>,
@@ -47,7 +47,7 @@ impl SourceRows {
             .try_as_mysql_row()
             .ok_or_else(|| DbErr::Type("not a row of MySQL".to_owned()))?;
         if self.columns.is_empty() {
-            self.columns = row.columns().iter().map(Column::of).collect();
+            self.columns = row.columns().iter().map(Column::from_driver).collect();
         }
         for (position, column) in self.columns.iter().enumerate() {
             let value = row
@@ -109,10 +109,10 @@ impl SourceRows {
 }
 
 impl Column {
-    fn of(column: &MySqlColumn) -> Self {
+    fn from_driver(column: &MySqlColumn) -> Self {
         Self {
             name: column.name().to_owned(),
-            decoding: Decoding::of(column.type_info()),
+            decoding: Decoding::from_type(column.type_info()),
         }
     }
 }
@@ -168,7 +168,7 @@ impl<'a> SourceRow<'a> {
     }
 
     /// A column that is part of a key, as the source has it. Errors as of `known`.
-    pub fn key_text(self, column: usize) -> Result<String, DbErr> {
+    pub(crate) fn key_text(self, column: usize) -> Result<String, DbErr> {
         Ok(match self.raw(column) {
             Cell::Huge(key) => key.to_string(),
             Cell::Text(key) => key.as_ref().to_owned(),

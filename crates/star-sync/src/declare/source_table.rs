@@ -1,14 +1,16 @@
-//! A source table as a value: its name, the key its changed rows are named by, and the columns that are read.
+//! A source table as a value: its name, the key that identifies its changed rows, and the columns that are read.
 
 use crate::declare::table::WHOLE_TABLE;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Asterisk, ColumnType, Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, IdenStatic, Iterable};
 
-/// One table of the source, made from its entity.
+/// A table of the source, made from its entity. The entity lists only the columns that are read.
+///
+/// List every table that a record reads or joins, or that a lookup reads, in [`Star::new`](crate::declare::Star::new).
 pub struct SourceTable {
     pub name: &'static str,
-    /// The integer column that changed rows are named by. Of a table without one it is known only that it has changed.
+    /// The integer column that identifies changed rows. Of a table without one it is known only that it has changed.
     pub key: Option<&'static str>,
     /// The TIMESTAMP that a row gets when it is inserted or updated. Of a table without one all rows count as changed
     /// whenever the table has been modified.
@@ -22,7 +24,7 @@ pub struct SourceColumn {
     pub family: Family,
 }
 
-/// Types that decode alike.
+/// Column types that are decoded in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     Integer,
@@ -36,7 +38,7 @@ pub enum Family {
 }
 
 impl SourceTable {
-    /// A table whose changed rows are named by this integer column.
+    /// A table whose changed rows are identified by this integer column: its primary key, or the first column of it.
     pub fn of<E: EntityTrait>(key: E::Column) -> Self {
         Self {
             key: Some(key.as_str()),
@@ -44,8 +46,8 @@ impl SourceTable {
         }
     }
 
-    /// A table without an integer key, as one that is keyed by codes: it has to be small, since it is read whole whenever
-    /// it has changed.
+    /// A table without an integer key, such as one that is keyed by codes. It has to be small, because all of it is
+    /// read whenever it has changed.
     pub fn read_whole<E: EntityTrait>() -> Self {
         Self {
             name: E::default().table_name().to_owned().leak(),
@@ -54,20 +56,21 @@ impl SourceTable {
             columns: E::Column::iter()
                 .map(|column| SourceColumn {
                     name: column.as_str(),
-                    family: Family::of(column.def().get_column_type()),
+                    family: Family::from_column_type(column.def().get_column_type()),
                 })
                 .collect(),
         }
     }
 
-    /// Says which column holds the time of a row's last change.
+    /// Declares the change timestamp: a TIMESTAMP that every INSERT and UPDATE sets (`ON UPDATE CURRENT_TIMESTAMP`). A
+    /// column that only some writers set must not be declared: their changes would not be detected by it.
     #[must_use]
     pub fn changed_at<C: ColumnTrait>(mut self, column: C) -> Self {
         self.change_timestamp = Some(column.as_str());
         self
     }
 
-    /// What names a row that has changed.
+    /// The expression that identifies a changed row.
     fn key_or_whole(&self) -> Expr {
         self.key.map_or_else(|| Expr::val(WHOLE_TABLE), Expr::col)
     }
@@ -111,7 +114,7 @@ impl SourceTable {
             .to_owned()
     }
 
-    /// The highest key, which its index tells.
+    /// The highest key, read from its index.
     pub fn highest_key(&self) -> SelectStatement {
         Query::select()
             .expr(self.key_or_whole().max())
@@ -121,7 +124,7 @@ impl SourceTable {
 }
 
 impl Family {
-    pub(crate) fn of(column_type: &ColumnType) -> Self {
+    pub(crate) fn from_column_type(column_type: &ColumnType) -> Self {
         match column_type {
             ColumnType::Char(_) | ColumnType::String(_) | ColumnType::Text | ColumnType::Enum { .. } => Family::Text,
             ColumnType::Decimal(_) => Family::Decimal,
@@ -184,9 +187,9 @@ mod tests {
 
     #[test]
     fn a_declared_type_that_cannot_be_decoded_fits_no_column() {
-        assert_eq!(Family::of(&ColumnType::BigInteger), Family::Integer);
+        assert_eq!(Family::from_column_type(&ColumnType::BigInteger), Family::Integer);
         for column_type in [ColumnType::Json, ColumnType::Time, ColumnType::Double, ColumnType::Blob] {
-            let family = Family::of(&column_type);
+            let family = Family::from_column_type(&column_type);
             for data_type in ["int", "json", "time", "double", "blob"] {
                 assert!(!family.accepts(data_type), "{column_type:?} accepts {data_type}");
             }
@@ -195,7 +198,7 @@ mod tests {
 
     #[test]
     fn without_a_change_timestamp_all_rows_count_as_changed() {
-        use crate::made_up::{book, loan};
+        use crate::test_star::{book, loan};
         let watermark = chrono::NaiveDate::from_ymd_opt(2026, 1, 2).and_then(|day| day.and_hms_opt(3, 4, 5));
         let sql = |table: &SourceTable| {
             let changed = table.changed_since(watermark.map(|time| time.and_utc()));

@@ -1,14 +1,14 @@
-//! A target table as a value: everything that the engine has to know to load, refresh, check and repair it.
+//! A target table as a value: everything that the engine needs to load, refresh, check and repair it.
 //!
 //! Full load, incremental run and validation are uses of the same declaration.
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, JoinType, Query, SelectStatement};
 use sea_orm::{Condition, DbErr, RelationDef};
 
+use crate::declare::key_range::KeyRange;
 use crate::declare::lookup::{Lookup, LookupKey, Need, Side};
 use crate::declare::period::Period;
 use crate::declare::row::{Column, RowMap, joined_key, parts_of_key};
-use crate::declare::scope::Scope;
 use crate::declare::source_record::SelectedColumn;
 use crate::declare::source_rows::SourceRow;
 use crate::declare::totals::{Dates, Totals};
@@ -19,58 +19,59 @@ pub struct Table {
     pub kind: Kind,
     /// The source table whose rows become this table's rows, one to one.
     pub source_table: &'static str,
-    /// What the select reads, in its order.
-    pub selected: Vec<SelectedColumn>,
+    /// The columns of the select, in order.
+    pub(crate) selected: Vec<SelectedColumn>,
     /// The integer column of it that pages are cut by; the one that `source_table` names its changed rows by. A table
     /// without one is read whole, as one page.
     pub page_key: Option<&'static str>,
     /// Selects the source rows, unfiltered. The first columns are the source's primary key, the page key foremost.
     pub select: fn() -> SelectStatement,
     /// Which source rows belong to the table; all where nothing is said.
-    pub only: Option<fn() -> Expr>,
-    /// How the select comes to other tables, in order; rows whose parent is missing are kept.
-    pub joins: Vec<RelationDef>,
+    pub(crate) only: Option<fn() -> Expr>,
+    /// The joins of the select, in order; rows whose parent is missing are kept.
+    pub(crate) joins: Vec<RelationDef>,
     /// How many columns of `select` the source's primary key has.
-    pub primary_key_columns: usize,
+    pub(crate) primary_key_columns: usize,
     /// Source row to target row, or why there is none.
-    pub map: RowMap,
+    pub(crate) map: RowMap,
     /// The columns that are compared and written: all but the surrogate key, which SQLite assigns, and the run's.
     pub columns: Vec<Column>,
     /// The column of the key that SQLite assigns; none of a bridge.
     pub surrogate_key: Option<&'static str>,
-    /// Whether each row says which run last wrote it.
+    /// Whether a column holds the run that last wrote each row.
     pub notes_run: bool,
     /// Columns that no two rows have the same of, at most three; with a unique index over them.
     pub natural_key: Vec<&'static str>,
     /// The columns of the source that it is made of; of a bridge none, whose key is made of surrogate keys.
-    pub source_key: Vec<SelectedColumn>,
-    pub target_page_key: TargetPageKey,
-    /// What the mapping looks up; tables of earlier phases or of the source.
+    pub(crate) source_key: Vec<SelectedColumn>,
+    pub(crate) target_page_key: TargetPageKey,
+    /// The lookups of the mapping, in tables of earlier phases or of the source.
     pub needs: Vec<Need>,
-    /// What its load adds to lookups that later phases need.
+    /// The lookups that its load fills for later phases.
     pub publishes: Vec<Publish>,
-    /// Source tables that `select` joins: a change in one makes the rows stale that it is part of.
-    pub joined: Vec<&'static str>,
+    /// Source tables that `select` joins: a change in one affects the rows that it is part of.
+    pub(crate) joined: Vec<&'static str>,
     /// Source tables that the mapping looks up, with the same effect.
-    pub looked_up: Vec<LookedUp>,
+    pub(crate) looked_up: Vec<LookedUp>,
     /// Facts that decide what rows of this one look like.
-    pub follows: Vec<Follows>,
-    /// Foreign keys. A row is stale, too, when the row that it points to goes.
-    pub references: Vec<Reference>,
+    pub(crate) follows: Vec<Follows>,
+    /// Foreign keys. A row is also affected when the row that it refers to is deleted.
+    pub(crate) references: Vec<Reference>,
     /// Columns that hold date keys; the calendar is extended to them.
-    pub date_columns: Vec<&'static str>,
+    pub(crate) date_columns: Vec<&'static str>,
     /// Secondary indexes, a column each; made when the first load ends.
-    pub indexes: Vec<&'static str>,
-    pub totals: Option<Totals>,
+    pub(crate) indexes: Vec<&'static str>,
+    pub(crate) totals: Option<Totals>,
     /// Columns that are about persons; copies can leave them out.
-    pub personal: Vec<&'static str>,
-    /// REAL columns that are whole numbers of a smallest unit, with the digits behind the point: a lake has them as decimals.
+    pub(crate) personal: Vec<&'static str>,
+    /// REAL columns that are whole numbers of a smallest unit, with the digits behind the point: a lake has them as
+    /// decimals.
     pub decimals: Vec<(&'static str, u8)>,
-    /// What is wrong with the declaration, found while it was made.
-    pub mistakes: Vec<String>,
+    /// Mistakes that the builder has found.
+    pub(crate) mistakes: Vec<String>,
 }
 
-/// What part a table has in the star.
+/// The role of a table in the star.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Dimension,
@@ -80,7 +81,7 @@ pub enum Kind {
 
 /// Where the target has the page key: in the table itself, or in a dimension that a bridge points to.
 #[derive(Clone, Copy)]
-pub enum TargetPageKey {
+pub(crate) enum TargetPageKey {
     /// The table is read whole: the key of its one page is [`WHOLE_TABLE`].
     Whole,
     Own(&'static str),
@@ -92,27 +93,27 @@ pub enum TargetPageKey {
 }
 
 /// The page key of all rows of a table that is read whole.
-pub const WHOLE_TABLE: i64 = 0;
+pub(crate) const WHOLE_TABLE: i64 = 0;
 
 /// Makes a select of what hangs on these keys.
-pub type Affected = Box<dyn Fn(&[i64]) -> SelectStatement + Send + Sync>;
+pub(crate) type Affected = Box<dyn Fn(&[i64]) -> SelectStatement + Send + Sync>;
 
-/// A source table whose changed rows make rows of a target table stale.
-pub struct LookedUp {
+/// A source table whose changed rows affect rows of a target table.
+pub(crate) struct LookedUp {
     pub source_table: &'static str,
     /// Selects the page keys, from the source, that hang on the changed keys.
     pub affected: Affected,
 }
 
-/// A fact whose changed rows make rows of another one stale, which looks up what it publishes.
-pub struct Follows {
+/// A fact whose changed rows affect rows of another fact, which looks up what it publishes.
+pub(crate) struct Follows {
     pub fact: &'static str,
     pub when: When,
     /// Selects the page keys, from the source, that hang on the fact's keys.
     pub affected: fn(&[i64]) -> SelectStatement,
 }
 
-/// What of a followed fact makes rows stale.
+/// Which change of a followed fact affects rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
     /// It publishes another value than before, or is new, gone, or rejected.
@@ -123,15 +124,15 @@ pub enum When {
 /// A lookup that a table's load fills as it goes. Key and value are columns of the table.
 pub struct Publish {
     pub lookup: &'static Lookup,
-    /// What a row stands as that was rejected for want of this parent: `None` if dependants may treat it as missing.
+    /// The value for a row that was rejected because this parent is missing: `None` if dependants treat it as missing.
     pub rejected_as: fn(Option<&str>) -> Option<i64>,
 }
 
-/// What tells a row from others: its page key, and the parts of its natural key joined by commas where the page key is not
+/// The identity of a row: its page key, and the parts of its natural key joined by commas where the page key is not
 /// enough.
 pub type RowIdentity = (i64, Option<String>);
 
-/// What people know a row by.
+/// The key that identifies a row to users.
 pub(crate) fn key_of_row((page_key, key): &RowIdentity) -> LookupKey {
     match key {
         None => LookupKey::Number(*page_key),
@@ -140,7 +141,7 @@ pub(crate) fn key_of_row((page_key, key): &RowIdentity) -> LookupKey {
 }
 
 /// A declared foreign key of the target.
-pub struct Reference {
+pub(crate) struct Reference {
     pub column: &'static str,
     pub parent: String,
     pub parent_column: String,
@@ -148,7 +149,7 @@ pub struct Reference {
 
 impl Table {
     /// Whether rows of this source table are part of rows of this table, or decide whether they can be loaded.
-    pub fn is_made_from(&self, source_table: &str) -> bool {
+    pub(crate) fn is_made_from(&self, source_table: &str) -> bool {
         self.source_table == source_table
             || self.joined.contains(&source_table)
             || self.looked_up.iter().any(|lookup| lookup.source_table == source_table)
@@ -176,12 +177,12 @@ impl Table {
         Condition::all().add_option(self.only.map(|only| only()))
     }
 
-    /// Begins a select of the source rows of a scope that belong to the table.
-    pub(crate) fn source_rows_in(&self, scope: &Scope) -> SelectStatement {
+    /// Begins a select of the source rows of a key range that belong to the table.
+    pub(crate) fn source_rows_in(&self, key_range: &KeyRange) -> SelectStatement {
         Query::select()
             .from(self.source_table)
             .cond_where(self.source_rows())
-            .cond_where(scope.contains(&self.source_page_key()))
+            .cond_where(key_range.contains(&self.source_page_key()))
             .to_owned()
     }
 
@@ -196,14 +197,14 @@ impl Table {
     }
 
     /// A period as a condition on the source rows; it applies to tables whose totals have days.
-    pub fn source_in(&self, period: &Period) -> Condition {
+    pub(crate) fn source_in(&self, period: &Period) -> Condition {
         self.dates().map_or_else(Condition::all, |Dates { source, .. }| {
             period.of_time(&Expr::col((Alias::new(&source.table), source.name)))
         })
     }
 
     /// A period as a condition on the target's rows.
-    pub fn target_in(&self, period: &Period) -> Condition {
+    pub(crate) fn target_in(&self, period: &Period) -> Condition {
         self.dates().map_or_else(Condition::all, |Dates { target, .. }| {
             period.of_key(&Expr::col((self.name, *target)))
         })
@@ -232,7 +233,7 @@ impl Table {
     }
 
     /// Begins a select of source rows that a period may be asked of.
-    pub fn from_source(&self, select: &mut SelectStatement) {
+    pub(crate) fn add_source_tables(&self, select: &mut SelectStatement) {
         select.from(self.source_table);
         let is_joined = self
             .dates()
@@ -243,7 +244,7 @@ impl Table {
     }
 
     /// The page key in the target.
-    pub fn target_page_key(&self) -> Expr {
+    pub(crate) fn target_page_key(&self) -> Expr {
         match self.target_page_key {
             TargetPageKey::Whole => Expr::val(WHOLE_TABLE),
             TargetPageKey::Own(page_key) => Expr::col((self.name, page_key)),
@@ -254,7 +255,7 @@ impl Table {
     }
 
     /// Completes a select with the tables that `target_page_key` stands in.
-    pub fn from_target(&self, select: &mut SelectStatement) {
+    pub(crate) fn add_target_tables(&self, select: &mut SelectStatement) {
         select.from(self.name);
         if let TargetPageKey::Through {
             dimension,
@@ -270,17 +271,17 @@ impl Table {
     }
 
     /// Whether the natural key is the page key alone, as most are.
-    pub fn is_keyed_by_page_key(&self) -> bool {
+    pub(crate) fn is_keyed_by_page_key(&self) -> bool {
         matches!(self.target_page_key, TargetPageKey::Own(page_key) if self.natural_key == [page_key])
     }
 
     /// Whether the page key is all of the source's primary key.
-    pub(crate) fn is_told_by_page_key(&self) -> bool {
+    pub(crate) fn is_identified_by_page_key(&self) -> bool {
         self.page_key.is_some() && self.primary_key_columns == 1
     }
 
-    /// The row of a dimension or fact that a key names as people write it: the page key or, where that is not enough, the
-    /// columns of the natural key joined by commas. None if it cannot be the key of a row.
+    /// The row of a dimension or fact that a key names as people write it: the page key or, where that is not enough,
+    /// the columns of the natural key joined by commas. None if it cannot be the key of a row.
     ///
     /// ```text
     /// 42                      of a table with one integer as its key
@@ -288,7 +289,7 @@ impl Table {
     /// 10001,1986-06-26        of one whose key has two columns
     /// ```
     pub fn row_named(&self, key: &str) -> Option<RowIdentity> {
-        if self.is_told_by_page_key() {
+        if self.is_identified_by_page_key() {
             return Some((key.parse().ok()?, None));
         }
         let mut parts = parts_of_key(key, self.natural_key.len());
@@ -329,9 +330,9 @@ impl Table {
         equal.fold(Condition::all(), |all, (column, part)| all.add(column.eq(part)))
     }
 
-    /// What tells a row of it from others, in the source as well as in the target.
+    /// What identifies a row of the table, in the source as well as in the target.
     pub(crate) fn identity(&self, page_key: i64, key: impl FnOnce() -> String) -> RowIdentity {
-        (page_key, (!self.is_told_by_page_key()).then(key))
+        (page_key, (!self.is_identified_by_page_key()).then(key))
     }
 
     /// How many digits behind the point a REAL column has, if that is declared.

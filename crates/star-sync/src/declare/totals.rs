@@ -1,4 +1,5 @@
-//! Totals that source and target must agree on: of each day, by a group if there is one, the number of rows and any sums.
+//! Totals that source and target are reconciled by: the number of rows and any sums, by day and by one group, if they
+//! are declared.
 
 use std::fmt;
 use std::ops::{AddAssign, SubAssign};
@@ -15,24 +16,27 @@ use crate::declare::source_record::{SelectedColumn, SourceRecord, joined_of, pos
 use crate::declare::source_rows::SourceRow;
 use crate::declare::source_table::SourceTable;
 
-/// More measures than these cannot be declared.
-pub const MOST_MEASURES: usize = 4;
+/// The most measures that totals can have, beside the number of rows.
+pub(crate) const MOST_MEASURES: usize = 4;
 
-/// What source and target must agree on. The target adds it up itself. Of the source it is added up row by row, by a
-/// join in memory: joining millions of rows for totals takes a server many times longer than handing them out. Neither
-/// the table's mapping nor what a load has looked up is used for it.
+/// The totals that source and target are reconciled by. Those of the target are computed by SQLite. Those of the source
+/// are added up row by row, with joins in memory, because a server takes many times longer to join millions of rows
+/// than to return them. The table's mapping and the lookups of a load are not used for them, so that a mistake in the
+/// mapping is not repeated here.
+///
+/// Amounts are whole numbers of a measure's smallest unit, so that sums are exact.
 pub struct Totals {
-    /// What the rows are grouped by; nothing where days alone are added up.
+    /// The group; `None` for totals without groups.
     pub(crate) group: Option<GroupedBy>,
     /// The sums beside the number of rows, each with the target's expression for a row.
     pub(crate) sums: Vec<(Measure, fn() -> Expr)>,
-    /// What of a source row is read for it, and from which tables beside its own.
+    /// The columns of a source row that are read, and the tables that are joined for them.
     pub(crate) columns: Vec<SelectedColumn>,
     pub(crate) joined: Vec<&'static str>,
     select: fn() -> SelectStatement,
-    /// What `entry` looks up, in tables of the source alone.
+    /// The lookups of `entry`, in tables of the source alone.
     pub(crate) needs: Vec<Need>,
-    /// What a row adds to the totals.
+    /// The function that makes the entry of a row.
     pub(crate) entry: ReadEntry,
     /// A lookup that later tables' totals need and that these rows are all it takes to fill.
     pub(crate) fills: Option<Fill>,
@@ -42,13 +46,13 @@ pub struct Totals {
 
 type ReadEntry = Box<dyn Fn(SourceRow<'_>, &Lookups) -> Entry + Send + Sync>;
 
-/// What the rows of a table are grouped by.
+/// The column that the rows of a table are grouped by.
 pub(crate) struct GroupedBy {
-    /// As messages and JSON name it: `branch`.
+    /// The name in messages and JSON: `branch`.
     pub name: &'static str,
     /// The target's column.
     pub column: SelectedColumn,
-    /// How the table comes to it.
+    /// The join from the table to it.
     pub relations: Vec<RelationDef>,
 }
 
@@ -60,14 +64,14 @@ pub(crate) struct Dates {
     pub target: &'static str,
 }
 
-/// A sum over the rows of a group, in whole numbers of its smallest unit.
+/// A sum over rows, in whole numbers of its smallest unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measure {
-    /// In JSON and metrics, with the unit: `pence`.
+    /// The name in JSON and metrics, with the unit: `pence`.
     pub name: &'static str,
-    /// For people: `total`.
+    /// The label in tables: `total`.
     pub label: &'static str,
-    /// How many digits of the number stand behind the point for people.
+    /// Digits behind the point in tables: with 2, the value 699 is shown as 6.99.
     pub decimals: u32,
 }
 
@@ -78,7 +82,7 @@ pub const ROWS: Measure = Measure {
     decimals: 0,
 };
 
-/// What rows are grouped by: a natural key, or a text such as a country.
+/// The value that rows are grouped by: a natural key, or a text such as a country.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(untagged)]
 pub enum Group {
@@ -107,7 +111,7 @@ impl From<String> for Group {
     }
 }
 
-/// What one source row adds to the totals, beside its count of one.
+/// The part of one source row in the totals: its day, its group and its amounts. It counts as one row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
     /// 0 where the source's date is none.
@@ -118,21 +122,22 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The row counts on this day.
+    /// Counts the row on the day of `time`; on no day if it is `None`.
     #[must_use]
     pub fn on(mut self, time: Option<NaiveDateTime>) -> Self {
         self.date_key = time.map_or(0, |time| date_key::of_day(time.date()));
         self
     }
 
-    /// The row counts in this group; in that of all others if none can be found.
+    /// Counts the row in this group; in the group NULL if it is `None`.
     #[must_use]
     pub fn in_group(mut self, group: Option<impl Into<Group>>) -> Self {
         self.group = group.map(Into::into);
         self
     }
 
-    /// The row adds this to the sums, in the order in which they are declared.
+    /// Adds these amounts to the sums, in the order in which [`Totals::sum`] declares them, each in whole numbers of
+    /// its measure's smallest unit. More than four do not compile.
     #[must_use]
     pub fn adds<const SUMS: usize>(mut self, amounts: [i64; SUMS]) -> Self {
         const { assert!(SUMS <= MOST_MEASURES, "so many sums cannot be declared") };
@@ -143,7 +148,7 @@ impl Entry {
 
 /// How many rows, and their sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Total {
+pub(crate) struct Total {
     pub rows: i64,
     pub amounts: [i64; MOST_MEASURES],
 }
@@ -174,8 +179,9 @@ pub(crate) struct Fill {
 }
 
 impl Totals {
-    /// The number of rows, made from a record of its own; the page key has to be the first that it reads. A row of which
-    /// the record cannot be read is quarantined, and adds nothing but itself.
+    /// Totals of the number of rows. `entry` returns the day, the group and the amounts of one source row, read into a
+    /// record of its own, whose first column has to be the page key. A row whose record cannot be read counts as one
+    /// row, without day, group and amounts.
     pub fn of<R: SourceRecord + 'static>(entry: fn(R, &Lookups) -> Entry) -> Self {
         Self {
             group: None,
@@ -193,8 +199,8 @@ impl Totals {
         }
     }
 
-    /// Days are compared one by one, and a period of days by itself: the DATE or DATETIME of the source, which may stand in
-    /// a table that both records of the fact join, and the date key (YYYYMMDD) of the target.
+    /// Reconciles by day, and makes `validate --days` possible. `source` is a DATE or DATETIME of the source table or
+    /// of a table that both records of the fact join; `target` is the date key (YYYYMMDD) of the target.
     #[must_use]
     pub fn dated(mut self, source: impl ColumnTrait, target: impl ColumnTrait) -> Self {
         self.dates = Some(Dates {
@@ -204,7 +210,8 @@ impl Totals {
         self
     }
 
-    /// Groups are compared one by one: the target's column that tells the group, and how the table comes to it.
+    /// Reconciles by group. `name` is the group's name in messages and JSON; `column` is the target's column with the
+    /// group, and `relations` are the joins from the table to it, empty for a column of the table itself.
     #[must_use]
     pub fn grouped_by(
         mut self,
@@ -220,14 +227,15 @@ impl Totals {
         self
     }
 
-    /// A sum: what a row of the target adds to it, in whole numbers of its smallest unit. NULL adds nothing.
+    /// Adds a sum: `of_target` is the target's expression for one row, in whole numbers of the measure's smallest unit.
+    /// NULL adds nothing. Totals have at most four sums.
     #[must_use]
     pub fn sum(mut self, measure: Measure, of_target: fn() -> Expr) -> Self {
         self.sums.push((measure, of_target));
         self
     }
 
-    /// `entry` looks up the keys that stand in this column.
+    /// Declares a lookup that `entry` uses; `column` of the record holds its keys. Only lookups in the source.
     #[must_use]
     pub fn looks_up(mut self, lookup: &'static Lookup, column: impl ColumnTrait) -> Self {
         let keys = KeysFrom::Column(self.position(column));
@@ -235,7 +243,7 @@ impl Totals {
         self
     }
 
-    /// `entry` looks up what another lookup, declared before, has found.
+    /// Declares a lookup whose keys are the values of another lookup, `through`, which is declared before it.
     #[must_use]
     pub fn looks_up_through(mut self, through: &'static Lookup, lookup: &'static Lookup) -> Self {
         let keys = KeysFrom::Values(through);
@@ -243,7 +251,8 @@ impl Totals {
         self
     }
 
-    /// Tables that are added up later look up the value of one of these columns by the key in another.
+    /// Declares that these rows fill a lookup for the totals of later tables: from the column `key` of the record to
+    /// the column `value`.
     #[must_use]
     pub fn fills(mut self, lookup: &'static Lookup, key: impl ColumnTrait, value: impl ColumnTrait) -> Self {
         self.fills = Some(Fill {
@@ -274,8 +283,8 @@ impl Totals {
         self.columns.len()
     }
 
-    /// Selects from the target, unfiltered: the date key, or 0 for none; the group, or NULL; the number of rows, and each of
-    /// the sums.
+    /// Selects from the target, unfiltered: the date key, or 0 for none; the group, or NULL; the number of rows, and
+    /// each of the sums.
     pub(crate) fn target_select(&self, table: &str) -> SelectStatement {
         let mut select = Query::select();
         select.from(Alias::new(table));
@@ -307,7 +316,7 @@ impl Totals {
         select
     }
 
-    /// What the groups are called, if there are any.
+    /// The name of the group, if there is one.
     pub(crate) fn grouped_by_name(&self) -> Option<&'static str> {
         self.group.as_ref().map(|group| group.name)
     }

@@ -15,7 +15,7 @@ pub fn class_of(cause: &DbErr) -> Class {
     let is_server_error = server_error_number(cause).is_some();
     let code = match cause.to_string() {
         _ if is(cause, CutAnswer::is) => Code::SourceAnswerCut,
-        _ if is(cause, |error| RefusedSetting::of(error).is_some()) => Code::SourceSessionRefused,
+        _ if is(cause, |error| RefusedSetting::from_error(error).is_some()) => Code::SourceSessionRefused,
         _ if is(cause, OtherProduct::is) => Code::SourceUnsupported,
         _ if !is_server_error && is_tls(cause) => Code::SourceTlsFailed,
         text if !is_server_error && (text.contains("authentication plugin") || text.contains("cleartext_plugin")) => {

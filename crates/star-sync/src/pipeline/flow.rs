@@ -1,4 +1,4 @@
-//! What flows through the pipeline: a job becomes a page, a page a batch, batches an outcome.
+//! The values that pass through the pipeline: a job becomes a page, a page a batch, batches an outcome.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -7,67 +7,67 @@ use sea_orm::Value;
 use serde::Serialize;
 use tracing::info;
 
+use crate::declare::key_range::KeyRange;
 use crate::declare::lookup::{LookupKey, Lookups};
 use crate::declare::partition::Partition;
-use crate::declare::rejection::Reject;
-use crate::declare::row::{Columns, HeldRow, key_part};
-use crate::declare::scope::Scope;
+use crate::declare::rejection::RejectedRow;
+use crate::declare::row::{Columns, TargetRow, key_part};
 use crate::declare::source_rows::SourceRows;
 use crate::declare::table::Table;
-use crate::pipeline::page_sums::{PageSums, SumPlan};
+use crate::pipeline::page_digest::{PageDigest, PageDigestPlan};
 
-/// One unit of work: a scope of a table.
+/// One unit of work: a key range of a table.
 #[derive(Clone)]
 pub struct Job {
     pub table: &'static Table,
-    pub scope: Scope,
-    /// Its place among the intervals of its table, if what is finished is to be remembered.
+    pub key_range: KeyRange,
+    /// Its place among the key ranges of its table, if what is finished is to be remembered.
     pub sequence: Option<u64>,
 }
 
 impl Job {
-    /// A scope that nothing has to be remembered of.
-    pub fn of(table: &'static Table, scope: Scope) -> Self {
+    /// A key range that nothing has to be remembered of.
+    pub fn new(table: &'static Table, key_range: KeyRange) -> Self {
         Self {
             table,
-            scope,
+            key_range,
             sequence: None,
         }
     }
 }
 
-/// Both sides of one scope, as they were read.
+/// Both sides of one key range, as they were read.
 pub struct Page {
     pub job: Job,
     pub rows: SourceRows,
-    /// As `held::select` has them.
-    pub held: String,
+    /// As `row_text::select` has them.
+    pub(crate) target_rows: String,
     pub lookups: Lookups,
     /// Rows of dimensions that have to be fetched first.
     pub late: Late,
     /// Whether a parent that the lookups lack really is not there: those that were loaded before may have missed it.
-    pub are_lookups_current: bool,
+    pub(crate) are_lookups_current: bool,
     /// How it is added up, if it is.
-    pub sums: Option<Arc<SumPlan>>,
+    pub(crate) digest_plan: Option<Arc<PageDigestPlan>>,
 }
 
-/// The rows of one scope as the target should hold them.
+/// The rows of one key range as the target should hold them.
 #[derive(Default)]
-pub(crate) struct Wanted {
+pub(crate) struct MappedRows {
     /// Of each row that can be loaded.
     pub page_keys: Vec<i64>,
     /// Its cells, row after row, each as wide as the table's columns.
     pub cells: Vec<Value>,
     /// The rows that cannot be loaded.
-    pub rejects: Vec<Reject>,
+    pub rejected: Vec<RejectedRow>,
 }
 
-impl Wanted {
+impl MappedRows {
     pub(crate) fn with_capacity(rows: usize, width: usize) -> Self {
         Self {
             page_keys: Vec::with_capacity(rows),
             cells: Vec::with_capacity(rows * width),
-            rejects: Vec::new(),
+            rejected: Vec::new(),
         }
     }
 
@@ -76,29 +76,29 @@ impl Wanted {
         let mut joined = Self {
             page_keys: Vec::with_capacity(parts.iter().map(|part| part.page_keys.len()).sum()),
             cells: Vec::with_capacity(parts.iter().map(|part| part.cells.len()).sum()),
-            rejects: Vec::new(),
+            rejected: Vec::new(),
         };
         for mut part in parts {
             joined.page_keys.append(&mut part.page_keys);
             joined.cells.append(&mut part.cells);
-            joined.rejects.append(&mut part.rejects);
+            joined.rejected.append(&mut part.rejected);
         }
         joined
     }
 }
 
-/// What has to be done to the target to make one scope of it right.
+/// The writes that make one key range of the target equal to the source.
 pub struct Batch {
     pub job: Job,
     /// The cells of rows that the target lacks, row after row, each as wide as the table's columns; in parts that are
     /// as many rows as one statement takes, where that costs nothing.
     pub inserts: Vec<Vec<Value>>,
     pub updates: Vec<Updates>,
-    pub deletes: Vec<HeldRow>,
-    pub rejects: Vec<Reject>,
+    pub deletes: Vec<TargetRow>,
+    pub rejected: Vec<RejectedRow>,
     pub counts: BatchCounts,
-    /// Page keys of rows that are inserted, updated or deleted. The writer adds those whose quarantine changes: it alone
-    /// knows what was quarantined before.
+    /// Page keys of rows that are inserted, updated or deleted. The writer adds those whose quarantine changes: it
+    /// alone knows what was quarantined before.
     pub changed: Vec<i64>,
     /// Those among them for which the table publishes another value than before.
     pub republished: Vec<i64>,
@@ -108,12 +108,12 @@ pub struct Batch {
     pub days: BTreeSet<i32>,
     /// The partitions that those rows are, or were, in.
     pub partitions: BTreeSet<Partition>,
-    /// Some of the rows that differ, where they are asked for.
+    /// Some of the rows that differ, where they are to be described.
     pub differences: Vec<Difference>,
     /// Rows of dimensions that have to be fetched first: then nothing of the batch is written.
     pub late: Late,
-    /// What the source rows add up to, where that is asked for.
-    pub sums: Option<PageSums>,
+    /// The digest and totals of the source rows, where they are wanted.
+    pub page_digest: Option<PageDigest>,
 }
 
 /// Rows to update that differ in the same columns: an index whose columns stay as they are is not touched.
@@ -126,8 +126,8 @@ pub struct Updates {
 /// A row that differs, for people to read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// The page key: the source's key, or for a bridge the half of it that pages are cut by. The natural key where the page
-    /// key does not name one row.
+    /// The page key: the source's key, or for a bridge the half of it that pages are cut by. The natural key where the
+    /// page key does not name one row.
     pub key: LookupKey,
     pub kind: DifferenceKind,
     /// The columns that differ; all of them where one side has no such row.
@@ -175,14 +175,14 @@ impl BatchCounts {
     }
 }
 
-/// What was done to each table, by its name.
+/// The outcome of each table, by its name.
 pub(crate) type Outcomes = BTreeMap<&'static str, TableOutcome>;
 
-/// What was done to one table.
+/// The rows of one table that were read and written, and what changed.
 #[derive(Clone, Debug, Default)]
 pub struct TableOutcome {
     pub counts: BatchCounts,
-    /// Of rows that were read only to be compared, row by row, and what they led to.
+    /// The counts of rows that were read only to be verified.
     pub compared: BatchCounts,
     /// Page keys of rows that were inserted, updated or deleted, or whose quarantine began, ended or changed.
     pub changed: Vec<i64>,
@@ -194,13 +194,13 @@ pub struct TableOutcome {
     pub changes_quarantine: bool,
     /// The days at which rows that changed count, or counted, in their table's totals.
     pub days: BTreeSet<i32>,
-    /// Some of the rows that differ, where they are asked for.
+    /// Some of the rows that differ, where they are to be described.
     pub differences: Vec<Difference>,
-    /// Scopes that were left alone because rows of dimensions have to be fetched first.
-    pub deferred: Vec<Scope>,
+    /// Key ranges that were left alone because rows of dimensions have to be fetched first.
+    pub deferred: Vec<KeyRange>,
     pub late: Late,
-    /// What the pages add up to, where that is asked for.
-    pub pages: Vec<PageSums>,
+    /// The digests and totals of the pages, where they are wanted.
+    pub pages: Vec<PageDigest>,
 }
 
 impl TableOutcome {
@@ -235,7 +235,7 @@ impl TableOutcome {
         );
     }
 
-    /// The same outcome, of rows that were read only to be compared.
+    /// The same outcome, counted as rows that were read only to be verified.
     #[must_use]
     pub(crate) fn of_comparing(mut self) -> Self {
         self.compared.add(std::mem::take(&mut self.counts));
@@ -243,16 +243,16 @@ impl TableOutcome {
     }
 }
 
-/// A row by the keys that it goes by.
+/// A row by its page key and its natural key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RowKey {
     pub page_key: i64,
-    /// The first column of it, which is all of it but for bridges and facts.
+    /// Its first column; bridges and facts may have more.
     pub natural_key: LookupKey,
 }
 
-impl From<&HeldRow> for RowKey {
-    fn from(row: &HeldRow) -> Self {
+impl From<&TargetRow> for RowKey {
+    fn from(row: &TargetRow) -> Self {
         let first = row.natural_key.first();
         Self {
             page_key: row.page_key,

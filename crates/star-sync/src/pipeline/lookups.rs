@@ -1,25 +1,23 @@
-//! Fills lookups, from whichever database they are read from: whole, or with the keys of one page.
+//! Fills lookups whole, from the database that they are read from. `lookups_of_page` fills them with the keys of one
+//! page.
 
 use std::cmp::max;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Order, Query, SelectStatement};
-use tracing::debug;
+use sea_orm::sea_query::{Order, Query, SelectStatement};
 
 use crate::declare::integer::Key;
-use crate::declare::lookup::{self, KeyMap, KeyType, KeysFrom, Lookup, LookupKey, LookupScope, Lookups, Need, Side};
-use crate::declare::scope::{KEYS_A_STATEMENT, Scope};
-use crate::declare::source_rows::SourceRows;
+use crate::declare::key_range::{KEYS_A_STATEMENT, KeyRange};
+use crate::declare::lookup::{self, KeyMap, KeyType, Lookup, LookupKey, LookupKeys, Lookups, Need, Side};
 use crate::declare::star::Star;
-use crate::declare::table::Kind;
 use crate::error::{Doing, Result};
-use crate::pipeline::flow::{Late, Removed};
-use crate::pipeline::loaded_lookups::{LoadedLookups, LoadedTogether};
-use crate::pipeline::snapshot_lookups::{Known, SnapshotLookups};
+use crate::pipeline::flow::Removed;
+use crate::pipeline::loaded_lookups::{LoadedLookupGroup, LoadedLookups};
+use crate::pipeline::snapshot_lookups::SnapshotLookups;
 use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
-use crate::target::bookkeeping::reject;
+use crate::target::bookkeeping::quarantine;
 
 /// Keys that one statement brings, where they lie close together.
 const KEYS_A_RANGE: usize = 10_000;
@@ -32,21 +30,21 @@ pub struct LookupSource {
     pub star: &'static Star,
     pub source: SourceReader,
     pub target: TargetReader,
-    /// These rows of dimensions are still there, but count as gone.
+    /// Rows of dimensions that are still in the target but count as deleted.
     pub removed: Arc<Removed>,
-    /// What is known better than the target has it.
+    /// Values that replace those of the target.
     pub corrected: Lookups,
-    /// What is known of the source's lookups: only where all of them are read in one snapshot.
+    /// The source's lookups read so far: only where all of them are read in one snapshot.
     pub snapshot: Option<Arc<SnapshotLookups>>,
-    /// Whether to tell which dimensions' rows the source has and the target lacks.
-    pub looks_for_late: bool,
+    /// Whether to report dimension rows that the source has and the target lacks.
+    pub(crate) finds_late_rows: bool,
     /// Where it is noted what lookups were filled with, if it is.
     pub loaded: Option<Arc<LoadedLookups>>,
 }
 
 impl LookupSource {
-    /// Lookups that nothing else is known of than what source and target hold.
-    pub fn of(star: &'static Star, source: SourceReader, target: TargetReader) -> Self {
+    /// Lookups read from source and target alone.
+    pub fn new(star: &'static Star, source: SourceReader, target: TargetReader) -> Self {
         Self {
             star,
             source,
@@ -54,7 +52,7 @@ impl LookupSource {
             removed: Arc::default(),
             corrected: Lookups::default(),
             snapshot: None,
-            looks_for_late: false,
+            finds_late_rows: false,
             loaded: None,
         }
     }
@@ -87,7 +85,7 @@ impl LookupSource {
         Ok(())
     }
 
-    async fn load_whole(&self, lookups: &[&'static Lookup]) -> Result<Vec<KeyMap>> {
+    pub(super) async fn load_whole(&self, lookups: &[&'static Lookup]) -> Result<Vec<KeyMap>> {
         let mut maps = vec![KeyMap::default(); lookups.len()];
         let mut after = None;
         let mut loaded = self.loaded.as_ref().and_then(|loaded| loaded.begin(lookups));
@@ -96,13 +94,13 @@ impl LookupSource {
             let fetched = self
                 .fetch(lookups, &page, &behind, (&mut maps, loaded.as_mut()))
                 .await?;
-            if fetched.rows < KEYS_A_PAGE || behind == LookupScope::All {
+            if fetched.rows < KEYS_A_PAGE || behind == LookupKeys::All {
                 break;
             }
             after = fetched.last_key;
         }
         for (lookup, map) in lookups.iter().zip(&mut maps) {
-            self.correct(lookup, &LookupScope::All, map).await?;
+            self.correct(lookup, &LookupKeys::All, map).await?;
         }
         if let (Some(all), Some(loaded)) = (&self.loaded, loaded) {
             all.end(loaded);
@@ -110,157 +108,21 @@ impl LookupSource {
         Ok(maps)
     }
 
-    /// What lookups have for these keys, and maybe for others that lie between them.
-    async fn load_keys(&self, lookups: &[&'static Lookup], keys: &HashSet<LookupKey>) -> Result<Vec<KeyMap>> {
-        let mut maps = vec![KeyMap::default(); lookups.len()];
-        for scope in LookupScope::around(keys, KEYS_A_STATEMENT, KEYS_A_RANGE) {
-            let select = lookup::select_values(lookups, &scope);
-            self.fetch(lookups, &select, &scope, (&mut maps, None)).await?;
-            for (lookup, map) in lookups.iter().zip(&mut maps) {
-                self.correct(lookup, &scope, map).await?;
-            }
-        }
-        Ok(maps)
-    }
-
-    /// Fills the lookups of one page with just the keys that its rows refer to.
-    pub(crate) async fn of_page(&self, needs: &[Need], rows: &SourceRows) -> Result<(Lookups, Late)> {
-        let mut lookups = Lookups::default();
-        let mut late = Late::new();
-        // Of each lookup so far, what the page has found in it.
-        let mut found: Vec<(&'static Lookup, HashSet<LookupKey>)> = Vec::new();
-        for need in needs {
-            if lookups.map(need.lookup).is_some() {
-                continue;
-            }
-            let together = needs.iter().filter(|other| other.is_met_with(need));
-            let together = distinct(together.map(|need| need.lookup));
-            let keys: HashSet<LookupKey> = match need.keys {
-                KeysFrom::Column(column) => column_keys(rows, column),
-                KeysFrom::Values(earlier) => {
-                    let earlier = found.iter().find(|(of, _)| *of == earlier);
-                    earlier.map(|(_, values)| values.clone()).unwrap_or_default()
-                }
-            };
-            if let Some(maps) = self.of_snapshot(&together, &keys).await? {
-                for (lookup, map) in together.into_iter().zip(maps) {
-                    found.push((lookup, numbers(keys.iter().filter_map(|key| map.get(key)))));
-                    lookups.set(lookup, map);
-                }
-                continue;
-            }
-            let maps = self.load_keys(&together, &keys).await?;
-            for (lookup, mut map) in together.into_iter().zip(maps) {
-                for key in &keys {
-                    if let Some(value) = self.corrected.map(lookup).and_then(|map| map.get(key)) {
-                        map.insert(key, value);
-                    }
-                }
-                if self.looks_for_late {
-                    let missing = keys.iter().filter(|key| map.get(*key).is_none());
-                    late.extend(self.late(lookup, missing).await?);
-                }
-                found.push((lookup, numbers(map.values())));
-                lookups.set(lookup, map);
-            }
-        }
-        Ok((lookups, late))
-    }
-
-    /// The same from what is known of the snapshot, which is asked for what is not known yet.
-    async fn of_snapshot(
+    /// The values of lookups for these keys, and maybe for others that lie between them.
+    pub(super) async fn load_keys(
         &self,
         lookups: &[&'static Lookup],
         keys: &HashSet<LookupKey>,
-    ) -> Result<Option<Vec<Arc<KeyMap>>>> {
-        let Some(snapshot) = &self.snapshot else {
-            return Ok(None);
-        };
-        if lookups.iter().any(|lookup| lookup.side == Side::Target) {
-            return Ok(None);
-        }
-        let mut all = snapshot.lock().await;
-        let known = Known::of(&mut all, lookups);
-        if known.rows_at_most.is_none() {
-            known.rows_at_most = Some(self.rows_at_most(lookups[0]).await?);
-        }
-        let unknown = known.unknown(keys);
-        if known.is_worth_reading_whole(unknown.len()) {
-            known.forget();
-            known.set_whole(self.load_whole(&known.lookups).await?);
-            let columns: Vec<_> = known.lookups.iter().map(|lookup| lookup.value).collect();
-            debug!(
-                table = lookups[0].table,
-                columns = columns.join(", "),
-                "lookups loaded whole"
-            );
-        } else {
-            let maps = self.load_keys(&known.lookups, &unknown).await?;
-            known.add(unknown, &maps);
-        }
-        Ok(Some(known.maps(lookups, keys)))
-    }
-
-    /// As many rows as lie between the lowest and the highest key: both are found without going through the table. One that
-    /// is keyed by texts is small: its rows are counted.
-    async fn rows_at_most(&self, lookup: &Lookup) -> Result<u64> {
-        if lookup.key_type == KeyType::Text {
-            let select = Query::select()
-                .expr(Expr::col(Asterisk).count())
-                .from(lookup.table)
-                .to_owned();
-            let doing = || format!("counting the rows of {}", lookup.table);
-            return Ok(self.source.number(&select).await.source(doing)?.unsigned_abs());
-        }
-        let doing = || format!("looking up the first and last {}", lookup.name);
-        let select = Query::select()
-            .expr(Expr::col(lookup.key).min())
-            .expr(Expr::col(lookup.key).max())
-            .from(lookup.table)
-            .to_owned();
-        let ends: Option<(Option<Key>, Option<Key>)> = match self.source.one(&select).await.source(doing)? {
-            Some(row) => Some(row.try_get_many_by_index().source(doing)?),
-            None => None,
-        };
-        Ok(match ends {
-            Some((Some(first), Some(last))) => last.0.abs_diff(first.0).saturating_add(1),
-            _ => 0,
-        })
-    }
-
-    /// Which rows the source has of the missing keys of a dimension's lookup: their page keys.
-    async fn late(
-        &self,
-        lookup: &'static Lookup,
-        missing: impl Iterator<Item = &LookupKey>,
-    ) -> Result<Option<(&'static str, Vec<i64>)>> {
-        let dimension = self
-            .star
-            .table(lookup.table)
-            .filter(|table| lookup.side == Side::Target && table.kind == Kind::Dimension);
-        let Some((dimension, key)) = dimension.and_then(|table| Some((table, table.source_key.first()?))) else {
-            return Ok(None);
-        };
-        let doing = || format!("searching for late-arriving rows of {}", dimension.source_table);
-        let missing: HashSet<&LookupKey> = missing.collect();
-        let key = Expr::col((dimension.source_table, key.name));
-        let mut late = Vec::new();
-        for scope in LookupScope::around(missing.iter().copied(), KEYS_A_STATEMENT, KEYS_A_STATEMENT) {
-            let select = Query::select()
-                .expr(dimension.source_page_key())
-                .expr(key.clone())
-                .from(dimension.source_table)
-                .cond_where(dimension.source_rows())
-                .cond_where(scope.contains(&key))
-                .to_owned();
-            for row in self.source.rows(&select).await.source(doing)?.iter() {
-                // A text that the server takes for equal is another key.
-                if row.cell(1).is_some_and(|key: LookupKey| missing.contains(&key)) {
-                    late.push(row.key(0).source(doing)?);
-                }
+    ) -> Result<Vec<KeyMap>> {
+        let mut maps = vec![KeyMap::default(); lookups.len()];
+        for key_range in LookupKeys::around(keys, KEYS_A_STATEMENT, KEYS_A_RANGE) {
+            let select = lookup::select_values(lookups, &key_range);
+            self.fetch(lookups, &select, &key_range, (&mut maps, None)).await?;
+            for (lookup, map) in lookups.iter().zip(&mut maps) {
+                self.correct(lookup, &key_range, map).await?;
             }
         }
-        Ok((!late.is_empty()).then_some((dimension.name, late)))
+        Ok(maps)
     }
 
     /// Fetches the rows that `select` asks for: a key and a value for each lookup.
@@ -268,11 +130,11 @@ impl LookupSource {
         &self,
         lookups: &[&'static Lookup],
         select: &SelectStatement,
-        scope: &LookupScope,
-        (maps, loaded): (&mut [KeyMap], Option<&mut LoadedTogether>),
+        key_range: &LookupKeys,
+        (maps, loaded): (&mut [KeyMap], Option<&mut LoadedLookupGroup>),
     ) -> Result<Fetched> {
         let of = lookups[0];
-        let doing = || format!("looking up {}, {scope}", of.name);
+        let doing = || format!("looking up {}, {key_range}", of.name);
         let mut fetched = Fetched::default();
         match of.side {
             Side::Source => {
@@ -306,9 +168,8 @@ impl LookupSource {
         Ok(fetched)
     }
 
-    /// Takes out what counts as gone and puts in what could not be loaded: rejected rows are no strangers, their table
-    /// says what dependants take them for.
-    async fn correct(&self, lookup: &'static Lookup, scope: &LookupScope, map: &mut KeyMap) -> Result<()> {
+    /// Removes rows that count as deleted, and adds quarantined rows with the value that their table publishes for them.
+    async fn correct(&self, lookup: &'static Lookup, key_range: &LookupKeys, map: &mut KeyMap) -> Result<()> {
         if lookup.side == Side::Source {
             return Ok(());
         }
@@ -319,14 +180,14 @@ impl LookupSource {
             return Ok(());
         };
         // What a table publishes is published by its page key, a number.
-        let numbers = match scope {
-            LookupScope::Numbers(scope) => scope,
-            LookupScope::All => &Scope::ALL,
-            LookupScope::Texts(_) => return Ok(()),
+        let numbers = match key_range {
+            LookupKeys::Numbers(key_range) => key_range,
+            LookupKeys::All => &KeyRange::ALL,
+            LookupKeys::Texts(_) => return Ok(()),
         };
         if let Some(publish) = table.publishes.iter().find(|publish| publish.lookup == lookup) {
-            let doing = || format!("looking up quarantined rows of {}, {scope}", table.source_table);
-            let rejected = reject::missing_parents(&self.target, table, numbers).await;
+            let doing = || format!("looking up quarantined rows of {}, {key_range}", table.source_table);
+            let rejected = quarantine::missing_parents(&self.target, table, numbers).await;
             for (key, parent) in rejected.target(doing)? {
                 if let Some(value) = (publish.rejected_as)(parent.as_deref()) {
                     map.insert(key, value);
@@ -337,14 +198,14 @@ impl LookupSource {
     }
 }
 
-/// Selects the next rows of lookups that are read whole, in the order of their keys; all of them where the keys are texts,
-/// whose order is the server's own.
-fn whole_page(lookups: &[&Lookup], after: Option<i64>) -> (SelectStatement, LookupScope) {
+/// Selects the next rows of lookups that are read whole, in the order of their keys; all of them where the keys are
+/// texts, whose order is the server's own.
+fn whole_page(lookups: &[&Lookup], after: Option<i64>) -> (SelectStatement, LookupKeys) {
     let first = lookups[0];
     if first.key_type == KeyType::Text {
-        return (lookup::select_values(lookups, &LookupScope::All), LookupScope::All);
+        return (lookup::select_values(lookups, &LookupKeys::All), LookupKeys::All);
     }
-    let behind = LookupScope::Numbers(Scope::Range { after, upto: None });
+    let behind = LookupKeys::Numbers(KeyRange::Between { after, up_to: None });
     let mut page = lookup::select_values(lookups, &behind);
     page.order_by(first.key, Order::Asc).limit(KEYS_A_PAGE);
     // A table of its own, so that what is asked for behind its rows is neither ordered nor limited with them.
@@ -356,12 +217,8 @@ fn whole_page(lookups: &[&Lookup], after: Option<i64>) -> (SelectStatement, Look
     (page, behind)
 }
 
-fn numbers(values: impl Iterator<Item = i64>) -> HashSet<LookupKey> {
-    values.map(LookupKey::Number).collect()
-}
-
 /// Each lookup once.
-fn distinct(lookups: impl Iterator<Item = &'static Lookup>) -> Vec<&'static Lookup> {
+pub(super) fn distinct(lookups: impl Iterator<Item = &'static Lookup>) -> Vec<&'static Lookup> {
     let mut distinct: Vec<&'static Lookup> = Vec::new();
     for lookup in lookups {
         if !distinct.contains(&lookup) {
@@ -400,9 +257,4 @@ impl Fetched {
         }
         Ok(())
     }
-}
-
-/// The distinct keys in a column. A cell that cannot be read is left to the mapping, which rejects its row.
-fn column_keys(rows: &SourceRows, column: usize) -> HashSet<LookupKey> {
-    rows.iter().filter_map(|row| row.cell(column)).collect()
 }

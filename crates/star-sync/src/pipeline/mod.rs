@@ -11,11 +11,13 @@
 //! and is the one that is reported.
 
 pub(crate) mod compare;
+pub mod databases;
+mod differences;
 pub mod flow;
 pub(crate) mod loaded_lookups;
-pub mod look;
 pub mod lookups;
-pub mod page_sums;
+mod lookups_of_page;
+pub mod page_digest;
 pub(crate) mod pages;
 pub mod plan;
 pub mod progress;
@@ -31,8 +33,8 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::declare::key_range::KeyRange;
 use crate::declare::lookup::KeyMap;
-use crate::declare::scope::Scope;
 use crate::declare::table::Table;
 use crate::error::{Error, Result};
 use crate::metrics;
@@ -41,7 +43,7 @@ use crate::pipeline::progress::Progress;
 use crate::pipeline::read::Reader;
 use crate::pipeline::stage_thread::StageThread;
 use crate::pipeline::stages::{Lap, Stage};
-use crate::pipeline::transform::{Made, Published, transform};
+use crate::pipeline::transform::{Published, TransformOutput, transform};
 use crate::pipeline::write::Writer;
 use crate::stop::Stop;
 
@@ -51,7 +53,7 @@ const CHANNEL_LENGTH: usize = 2;
 /// The end that hands out jobs. Closed when there are no more.
 pub(crate) type Jobs = mpsc::Receiver<Job>;
 
-/// What a run of the pipeline did.
+/// The outcome of one run of the pipeline.
 pub struct Outcome {
     pub tables: Outcomes,
     /// Lookups that the loaded tables published.
@@ -84,11 +86,11 @@ pub(crate) fn jobs(workers: usize) -> (mpsc::Sender<Job>, Jobs) {
     mpsc::channel(workers * 2)
 }
 
-/// Hands out scopes that are known beforehand.
-pub fn jobs_of(table: &'static Table, scopes: Vec<Scope>) -> Jobs {
-    let (sender, receiver) = mpsc::channel(scopes.len().max(1));
-    for scope in scopes {
-        let sent = sender.try_send(Job::of(table, scope));
+/// Hands out key ranges that are known beforehand.
+pub fn jobs_of(table: &'static Table, key_ranges: Vec<KeyRange>) -> Jobs {
+    let (sender, receiver) = mpsc::channel(key_ranges.len().max(1));
+    for key_range in key_ranges {
+        let sent = sender.try_send(Job::new(table, key_range));
         sent.expect("the channel was made long enough");
     }
     receiver
@@ -125,13 +127,13 @@ impl Pipeline<'_> {
             .flat_map(|table| &table.publishes)
             .map(|publish| (publish.lookup, KeyMap::default()))
             .collect();
-        let to_fill = self.reader.sums.values().filter_map(|plan| plan.to_fill());
-        let made = Made {
+        let to_fill = self.reader.digest_plans.values().filter_map(|plan| plan.to_fill());
+        let output = TransformOutput {
             published,
             filled: to_fill.collect(),
         };
         let task = TransformTask {
-            made,
+            output,
             described: self.described,
             failure: failure.clone(),
             lap: self.progress.lap(Stage::Transform),
@@ -157,7 +159,7 @@ impl Pipeline<'_> {
                 failure.set(Error::Panicked { stage: "reader" });
             }
         }
-        let made = result_of(transform, &failure).await;
+        let output = result_of(transform, &failure).await;
         let tables = result_of(writer, &failure).await;
         if let Some(error) = failure.take() {
             return Err(error);
@@ -165,8 +167,8 @@ impl Pipeline<'_> {
         if self.stop.is_requested() {
             return Err(Error::Stopped);
         }
-        match (tables.flatten(), made) {
-            (Some(tables), Some(Made { published, filled })) => Ok(Outcome {
+        match (tables.flatten(), output) {
+            (Some(tables), Some(TransformOutput { published, filled })) => Ok(Outcome {
                 tables,
                 published,
                 filled,
@@ -176,7 +178,7 @@ impl Pipeline<'_> {
     }
 }
 
-/// What a stage's thread leaves behind; nothing after a panic, which becomes the run's error.
+/// The result of a stage's thread; `None` after a panic, which becomes the run's error.
 async fn result_of<T>(stage: StageThread<T>, failure: &Failure) -> Option<T> {
     stage.join().await.map_err(|error| failure.set(error)).ok()
 }
@@ -219,7 +221,7 @@ impl ReaderTask {
 
 /// The transform stage's part of a pipeline.
 struct TransformTask {
-    made: Made,
+    output: TransformOutput,
     described: usize,
     failure: Failure,
     lap: Lap,
@@ -229,9 +231,9 @@ async fn spawn_transform(
     mut pages: mpsc::Receiver<Page>,
     batches: crossbeam_channel::Sender<Batch>,
     task: TransformTask,
-) -> Result<StageThread<Made>> {
+) -> Result<StageThread<TransformOutput>> {
     let TransformTask {
-        mut made,
+        mut output,
         described,
         failure,
         mut lap,
@@ -240,7 +242,7 @@ async fn spawn_transform(
         while let Some(page) = pages.blocking_recv() {
             lap.waited();
             metrics::queue_depth("pages", pages.len());
-            match transform(page, &mut made, described) {
+            match transform(page, &mut output, described) {
                 Ok(batch) => {
                     lap.worked();
                     if batches.send(batch).is_err() {
@@ -254,7 +256,7 @@ async fn spawn_transform(
                 }
             }
         }
-        made
+        output
     })
     .await
 }

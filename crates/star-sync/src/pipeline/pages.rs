@@ -1,8 +1,8 @@
 //! All pages of the star, phase by phase, on as many connections as there are workers: what a full load writes and
-//! what a deep comparison only looks at.
+//! what a deep comparison only reads.
 //!
 //! No table of the source is locked and no snapshot is held: a page is a statement of its own. What changes meanwhile
-//! is for the pass that closes the run.
+//! is for the catch-up pass.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,59 +10,59 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tracing::debug;
 
+use crate::declare::key_range::KeyRange;
 use crate::declare::lookup::Lookups;
 use crate::declare::period::Period;
-use crate::declare::scope::Scope;
 use crate::declare::table::{Kind, Table};
 use crate::error::{Error, Result};
 use crate::failpoint;
+use crate::pipeline::databases::Databases;
 use crate::pipeline::flow::{Job, Outcomes, Removed};
-use crate::pipeline::loaded_lookups::{LoadedLookups, LoadedTogether};
-use crate::pipeline::look::Look;
+use crate::pipeline::loaded_lookups::{LoadedLookupGroup, LoadedLookups};
 use crate::pipeline::lookups::LookupSource;
-use crate::pipeline::page_sums::{self, SumPlan, SumPlans};
-use crate::pipeline::plan::{Intervals, Planner};
+use crate::pipeline::page_digest::{self, PageDigestPlan, PageDigestPlans};
+use crate::pipeline::plan::{PlannedRanges, Planner};
 use crate::pipeline::read::{LookupPlan, Reader};
 use crate::pipeline::write::{Commits, Writer};
 use crate::pipeline::{self, Outcome, Pipeline};
-use crate::source::digest_plans::Digesting;
+use crate::source::digest_plans::DigestPlans;
 use crate::target::{TargetReader, calendar};
 
 /// How to go through the pages.
 pub(crate) struct Pages<'a> {
-    pub look: &'a Look<'a>,
+    pub databases: &'a Databases<'a>,
     /// The target holds none of the rows, so it need not be read.
     pub is_target_empty: bool,
     pub commits: Commits,
     pub run_id: i64,
-    /// Up to which key each target table has been done by a run that was interrupted; all of it: it is left out.
-    pub done_upto: HashMap<String, i64>,
+    /// The key up to which an interrupted run has loaded each target table; `i64::MAX` for a whole table, which is left out.
+    pub loaded_up_to: HashMap<String, i64>,
     pub period: Period,
-    /// What digests are planned with, where the pages are added up to be checked later.
-    pub digesting: Option<Digesting>,
+    /// The digest plans, if pages are to be checked later.
+    pub digesting: Option<DigestPlans>,
 }
 
-/// What came of it.
+/// The outcome of all pages.
 #[derive(Default)]
-pub(crate) struct Walked {
+pub(crate) struct PagesOutcome {
     pub outcomes: Outcomes,
     /// Rows of dimensions that are gone from the source.
     pub removed: Removed,
-    /// The intervals of each table, ascending; what was done by an interrupted run is not among them.
-    pub intervals: HashMap<&'static str, Vec<Scope>>,
+    /// The key ranges of each table, ascending; what was done by an interrupted run is not among them.
+    pub planned_ranges: HashMap<&'static str, Vec<KeyRange>>,
     /// How the pages were added up, where they were.
-    pub sums: SumPlans,
-    /// What the rows were mapped with.
+    pub digest_plans: PageDigestPlans,
+    /// The lookups of the mappings.
     pub lookups: Lookups,
-    /// What their totals were added up with.
+    /// The lookups of the totals.
     pub totals_lookups: Lookups,
     /// The lookups among these that were filled whole from the source.
-    pub loaded: Vec<LoadedTogether>,
+    pub loaded: Vec<LoadedLookupGroup>,
 }
 
-impl Walked {
+impl PagesOutcome {
     /// Rows that the target had before the pages were read.
-    pub(crate) fn rows_held_before(&self) -> u64 {
+    pub(crate) fn rows_kept(&self) -> u64 {
         let counts = self.outcomes.values().map(|outcome| outcome.counts);
         counts.map(|counts| counts.unchanged + counts.updated).sum()
     }
@@ -73,89 +73,91 @@ impl Pages<'_> {
     ///
     /// # Errors
     /// Anything that either database answers; `Stopped` after a request to stop.
-    pub(crate) async fn walk(&self) -> Result<Walked> {
-        let mut walked = Walked::default();
+    pub(crate) async fn run(&self) -> Result<PagesOutcome> {
+        let mut pages_outcome = PagesOutcome::default();
         let mut lookups = Lookups::default();
         let loaded = self
             .digesting
             .clone()
             .map(|digesting| Arc::new(LoadedLookups::new(digesting)));
-        for phase in &self.look.star.phases {
+        for phase in &self.databases.star.phases {
             debug!(first = phase.first().map(|table| table.name), "phase begins");
             let tables = self
-                .walk_phase(phase, &mut lookups, loaded.clone(), &mut walked)
+                .run_phase(phase, &mut lookups, loaded.clone(), &mut pages_outcome)
                 .await?;
             for (table, outcome) in tables {
                 outcome.log(table);
                 let is_dimension = self
-                    .look
+                    .databases
                     .star
                     .table(table)
                     .is_some_and(|table| table.kind == Kind::Dimension);
                 if is_dimension {
-                    walked.removed.insert(table, outcome.deleted.iter().cloned().collect());
+                    pages_outcome
+                        .removed
+                        .insert(table, outcome.deleted.iter().cloned().collect());
                 }
-                walked.outcomes.entry(table).or_default().add(outcome);
+                pages_outcome.outcomes.entry(table).or_default().add(outcome);
             }
         }
-        walked.lookups = lookups;
-        walked.loaded = loaded.map_or_else(Vec::new, |loaded| loaded.all());
-        Ok(walked)
+        pages_outcome.lookups = lookups;
+        pages_outcome.loaded = loaded.map_or_else(Vec::new, |loaded| loaded.all());
+        Ok(pages_outcome)
     }
 
     /// How the pages of a phase are added up. Totals need all of their pages: not those of a load that was interrupted.
-    async fn sum_plans(
+    async fn page_digest_plans(
         &self,
         phase: &'static [Table],
         source: &LookupSource,
         totals_lookups: &mut Lookups,
-    ) -> Result<SumPlans> {
-        let mut plans = SumPlans::new();
+    ) -> Result<PageDigestPlans> {
+        let mut plans = PageDigestPlans::new();
         let Some(digesting) = &self.digesting else {
             return Ok(plans);
         };
         for table in phase {
-            let totals = page_sums::shown_totals(digesting.star, table).filter(|_| self.done_upto.is_empty());
+            let totals = page_digest::shown_totals(digesting.star, table).filter(|_| self.loaded_up_to.is_empty());
             if let Some(totals) = totals {
                 source.load(&totals.needs, totals_lookups).await?;
             }
-            let plan = SumPlan::new(digesting, table, totals.map(|totals| (totals, &*totals_lookups)));
+            let plan = PageDigestPlan::new(digesting, table, totals.map(|totals| (totals, &*totals_lookups)));
             plans.extend(plan.map(|plan| (table.name, Arc::new(plan))));
         }
         Ok(plans)
     }
 
     /// Goes through the tables of one phase, all at once.
-    async fn walk_phase(
+    async fn run_phase(
         &self,
         phase: &'static [Table],
         lookups: &mut Lookups,
         loaded: Option<Arc<LoadedLookups>>,
-        walked: &mut Walked,
+        pages_outcome: &mut PagesOutcome,
     ) -> Result<Outcomes> {
-        let look = self.look;
-        let is_done = |table: &Table| self.done_upto.get(table.name) == Some(&i64::MAX);
+        let databases = self.databases;
+        let is_done = |table: &Table| self.loaded_up_to.get(table.name) == Some(&i64::MAX);
         let tables: Vec<&'static Table> = phase.iter().filter(|table| !is_done(table)).collect();
         if tables.is_empty() {
             return Ok(Outcomes::new());
         }
-        let committed = TargetReader::Committed(look.readers.clone());
+        let committed = TargetReader::Committed(databases.readers.clone());
         // Surrogate keys are looked up in what the phases before have committed.
         let lookup_source = LookupSource {
-            removed: Arc::new(walked.removed.clone()),
+            removed: Arc::new(pages_outcome.removed.clone()),
             loaded,
-            ..LookupSource::of(look.star, look.source.reader(), committed.clone())
+            ..LookupSource::new(databases.star, databases.source.reader(), committed.clone())
         };
         let target = if self.is_target_empty {
             TargetReader::Empty
         } else {
             committed
         };
-        let sums = self
-            .sum_plans(phase, &lookup_source, &mut walked.totals_lookups)
+        let digest_plans = self
+            .page_digest_plans(phase, &lookup_source, &mut pages_outcome.totals_lookups)
             .await?;
         let reader = Reader {
-            source: look.source.reader(),
+            source: databases.source.reader(),
             target: target.clone(),
             lookups: match self.period {
                 Period::All => {
@@ -167,31 +169,33 @@ impl Pages<'_> {
                 Period::Ranges(_) => LookupPlan::ByKey(lookup_source),
             },
             period: self.period.clone(),
-            sums: sums.clone(),
+            digest_plans: digest_plans.clone(),
         };
         let mut planners = Vec::new();
         for table in &tables {
             let table = *table;
-            let planner = look.planner(table, look.source.reader(), target.clone()).await?;
-            look.progress.table(table.name).expect(planner.estimated_rows);
+            let planner = databases
+                .planner(table, databases.source.reader(), target.clone())
+                .await?;
+            databases.progress.table(table.name).expect(planner.estimated_rows);
             planners.push((table, planner));
         }
-        let (sender, jobs) = pipeline::jobs(look.workers);
-        let planner = tokio::spawn(plan(planners, self.done_upto.clone(), sender));
+        let (sender, jobs) = pipeline::jobs(databases.workers);
+        let planner = tokio::spawn(plan(planners, self.loaded_up_to.clone(), sender));
         debug!("lookups loaded");
-        let years = calendar::known(&look.readers, look.star.calendar.as_ref()).await?;
+        let years = calendar::years(&databases.readers, databases.star.calendar.as_ref()).await?;
         let pipeline = Pipeline {
-            workers: look.workers,
+            workers: databases.workers,
             reader,
-            writer: Writer::new(look.star, self.commits.clone(), self.run_id, years),
+            writer: Writer::new(databases.star, self.commits.clone(), self.run_id, years),
             publishes: tables
                 .iter()
                 .copied()
-                .filter(|table| matches!(self.period, Period::All) && !self.done_upto.contains_key(table.name))
+                .filter(|table| matches!(self.period, Period::All) && !self.loaded_up_to.contains_key(table.name))
                 .collect(),
             described: 0,
-            progress: Arc::clone(&look.progress),
-            stop: &look.stop,
+            progress: Arc::clone(&databases.progress),
+            stop: &databases.stop,
         };
         let outcome = pipeline.run(jobs).await;
         let planned = planner.await.map_err(|_| Error::Panicked { stage: "planner" })?;
@@ -200,13 +204,13 @@ impl Pages<'_> {
             published,
             filled,
         } = outcome?;
-        walked.sums.extend(sums);
+        pages_outcome.digest_plans.extend(digest_plans);
         for (lookup, map) in filled {
-            walked.totals_lookups.set(lookup, map);
+            pages_outcome.totals_lookups.set(lookup, map);
         }
-        walked.intervals.extend(planned?);
+        pages_outcome.planned_ranges.extend(planned?);
         for table in tables {
-            look.progress.table(table.name).finish();
+            databases.progress.table(table.name).finish();
         }
         for (lookup, map) in published {
             lookups.set(lookup, map);
@@ -215,27 +219,27 @@ impl Pages<'_> {
     }
 }
 
-/// Hands out the intervals of the tables, one table after the other. Returns those that were handed out.
+/// Hands out the key ranges of the tables, one table after the other. Returns those that were handed out.
 async fn plan(
     planners: Vec<(&'static Table, Planner)>,
-    done_upto: HashMap<String, i64>,
+    loaded_up_to: HashMap<String, i64>,
     jobs: mpsc::Sender<Job>,
-) -> Result<HashMap<&'static str, Vec<Scope>>> {
-    let mut planned: HashMap<&'static str, Vec<Scope>> = HashMap::new();
+) -> Result<HashMap<&'static str, Vec<KeyRange>>> {
+    let mut planned: HashMap<&'static str, Vec<KeyRange>> = HashMap::new();
     for (table, planner) in planners {
-        let after = done_upto.get(table.name).copied();
-        // A table without rows has no interval, and all of them are known.
+        let after = loaded_up_to.get(table.name).copied();
+        // A table without rows has no key range, and all of them are known.
         planned.entry(table.name).or_default();
-        let mut intervals = Intervals::new(table, planner, after);
-        while let Some(scope) = intervals.next().await? {
+        let mut planned_ranges = PlannedRanges::new(table, planner, after);
+        while let Some(key_range) = planned_ranges.next().await? {
             let of_table = planned.entry(table.name).or_default();
             let job = Job {
                 table,
-                scope: scope.clone(),
+                key_range: key_range.clone(),
                 sequence: Some(of_table.len() as u64),
             };
             if failpoint::is_set("page-skipped", table.name) && of_table.len() == 1 {
-                of_table.push(scope);
+                of_table.push(key_range);
                 continue;
             }
             if failpoint::is_set("page-doubled", table.name) && jobs.send(job.clone()).await.is_err() {
@@ -244,7 +248,7 @@ async fn plan(
             if jobs.send(job).await.is_err() {
                 return Ok(planned);
             }
-            of_table.push(scope);
+            of_table.push(key_range);
         }
     }
     Ok(planned)

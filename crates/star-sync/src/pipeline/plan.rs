@@ -1,13 +1,13 @@
-//! Cuts a table into key intervals, each of about as many rows as a page holds.
+//! Cuts a table into key key ranges, each of about as many rows as a page holds.
 //!
-//! Keys that lie close together, as auto-increment keys do, are cut by arithmetic: an interval of `n` keys holds at
+//! Keys that lie close together, as auto-increment keys do, are cut by arithmetic: a key range of `n` keys holds at
 //! most `n` rows, and neither side has to count them. Else the key's index is walked, so that gaps and skew do not
 //! matter.
 
 use sea_orm::sea_query::{Expr, Func, Order, Query, SelectStatement};
 
 use crate::declare::integer::Key;
-use crate::declare::scope::Scope;
+use crate::declare::key_range::KeyRange;
 use crate::declare::table::Table;
 use crate::error::{Doing, Result};
 use crate::source::reader::SourceReader;
@@ -16,7 +16,7 @@ use crate::target::TargetReader;
 /// Keys are close together where there are at most this many of them a row, on average.
 const KEYS_A_ROW: i64 = 4;
 
-/// Where the intervals of a table are cut.
+/// Where the key ranges of a table are cut.
 #[derive(Clone)]
 pub struct Planner {
     pub source: SourceReader,
@@ -24,11 +24,11 @@ pub struct Planner {
     pub target: TargetReader,
     /// Rows that the source has, by its own estimate. Only how the cutting is done depends on it.
     pub estimated_rows: u64,
-    /// Rows that an interval may hold, on either side.
+    /// Rows that a key range may hold, on either side.
     pub rows: u64,
 }
 
-/// How keys lie, which is found out with the first interval.
+/// How keys lie, which is found out with the first key range.
 #[derive(Clone, Copy)]
 enum Keys {
     Unknown,
@@ -39,8 +39,8 @@ enum Keys {
     Sparse,
 }
 
-/// The intervals of one table, one after the other. Together they cover every key there is or could be.
-pub struct Intervals<'a> {
+/// The key ranges of one table, one after the other. Together they cover every key there is or could be.
+pub struct PlannedRanges<'a> {
     table: &'a Table,
     planner: Planner,
     after: Option<i64>,
@@ -48,8 +48,8 @@ pub struct Intervals<'a> {
     finished: bool,
 }
 
-impl<'a> Intervals<'a> {
-    /// Intervals behind `after`.
+impl<'a> PlannedRanges<'a> {
+    /// The key ranges behind `after`.
     pub fn new(table: &'a Table, planner: Planner, after: Option<i64>) -> Self {
         Self {
             table,
@@ -61,37 +61,37 @@ impl<'a> Intervals<'a> {
     }
 
     /// All of them.
-    pub async fn all(mut self) -> Result<Vec<Scope>> {
-        let mut scopes = Vec::new();
-        while let Some(scope) = self.next().await? {
-            scopes.push(scope);
+    pub async fn all(mut self) -> Result<Vec<KeyRange>> {
+        let mut key_ranges = Vec::new();
+        while let Some(key_range) = self.next().await? {
+            key_ranges.push(key_range);
         }
-        Ok(scopes)
+        Ok(key_ranges)
     }
 
-    /// The next interval; the last one is open at its end.
-    pub(crate) async fn next(&mut self) -> Result<Option<Scope>> {
+    /// The next key range; the last one is open at its end.
+    pub(crate) async fn next(&mut self) -> Result<Option<KeyRange>> {
         if self.finished {
             return Ok(None);
         }
         if self.table.page_key.is_none() {
             self.finished = true;
-            return Ok(Some(Scope::ALL));
+            return Ok(Some(KeyRange::ALL));
         }
         if matches!(self.keys, Keys::Unknown) {
             self.keys = self.find_density().await?;
         }
-        let upto = match self.keys {
+        let up_to = match self.keys {
             Keys::Dense { highest } => self.by_arithmetic(highest).await?,
             Keys::Sparse | Keys::Unknown => self.by_walking().await?,
         };
-        let scope = Scope::Range {
+        let key_range = KeyRange::Between {
             after: self.after,
-            upto,
+            up_to,
         };
-        self.after = upto;
-        self.finished = upto.is_none();
-        Ok(Some(scope))
+        self.after = up_to;
+        self.finished = up_to.is_none();
+        Ok(Some(key_range))
     }
 
     /// Keys of which one may have many rows, as in bridges, count as sparse.
@@ -113,21 +113,21 @@ impl<'a> Intervals<'a> {
         })
     }
 
-    /// As many keys as an interval may have rows, counted from the next key there is.
+    /// As many keys as a key range may have rows, counted from the next key there is.
     async fn by_arithmetic(&self, highest: i64) -> Result<Option<i64>> {
         let next = self
             .ask_both(|select, key| select.expr(Func::min(key)).to_owned())
             .await?;
         let keys = i64::try_from(self.planner.rows).unwrap_or(i64::MAX);
-        let upto = next
+        let up_to = next
             .into_iter()
             .flatten()
             .min()
             .map(|next| next.saturating_add(keys - 1));
-        Ok(upto.filter(|upto| *upto < highest))
+        Ok(up_to.filter(|up_to| *up_to < highest))
     }
 
-    /// Up to the key of the row that fills an interval, on the side where that comes first.
+    /// Up to the key of the row that fills a key range, on the side where that comes first.
     async fn by_walking(&self) -> Result<Option<i64>> {
         let rows = self.planner.rows;
         let boundaries = self.ask_both(|select, key| {
@@ -140,14 +140,14 @@ impl<'a> Intervals<'a> {
             .into_iter()
             .flatten()
             .min()
-            .filter(|upto| *upto < i64::MAX))
+            .filter(|up_to| *up_to < i64::MAX))
     }
 
     /// Asks both sides for a row of numbers about the keys behind `after`. Returns those that there are.
     async fn ask_both(&self, ask: impl Fn(&mut SelectStatement, Expr) -> SelectStatement) -> Result<Vec<Option<i64>>> {
-        let behind = Scope::Range {
+        let behind = KeyRange::Between {
             after: self.after,
-            upto: None,
+            up_to: None,
         };
         let doing = || format!("planning the pages of {}", self.table.source_table);
         let key = self.table.source_page_key();
@@ -164,7 +164,7 @@ impl<'a> Intervals<'a> {
         let doing = || format!("planning the pages of {}", self.table.name);
         let key = self.table.target_page_key();
         let mut select = Query::select();
-        self.table.from_target(&mut select);
+        self.table.add_target_tables(&mut select);
         select.cond_where(behind.contains(&key));
         for row in self.planner.target.all(&ask(&mut select, key)).await.target(doing)? {
             for column in 0..row.column_names().len() {

@@ -1,4 +1,4 @@
-//! How far a run is: counters that the stages add to and that the terminal and the metrics look at.
+//! How far a run is: counters that the stages add to and that the terminal and the metrics read.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -22,13 +22,13 @@ pub enum Work {
     /// Creating an index, counted from 1, of so many.
     Index { number: usize, count: usize },
     /// The catch-up pass and the reconciliation.
-    Closing,
+    CatchUp,
 }
 
 /// The counters of one target table.
 pub struct TableProgress {
     pub table: &'static str,
-    /// Rows that the source says it has, roughly; 0 if unknown.
+    /// Rows that the source has, by its own estimate; 0 if unknown.
     pub expected: AtomicU64,
     pub read: AtomicU64,
     pub written: AtomicU64,
@@ -61,7 +61,7 @@ impl Progress {
         *self.work.lock().expect("no holder of this lock panics") = Some(work);
     }
 
-    /// What is done behind the pages, once it has begun.
+    /// The work after the pages, once it has begun.
     pub fn work(&self) -> Option<Work> {
         *self.work.lock().expect("no holder of this lock panics")
     }

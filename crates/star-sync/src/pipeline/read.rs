@@ -1,4 +1,4 @@
-//! The reader: fetches one scope from the source, what the target holds of it, and the lookups its rows need.
+//! The reader: fetches one key range from the source, what the target holds of it, and the lookups its rows need.
 
 use sea_orm::sea_query::{Alias, Expr};
 use tracing::debug;
@@ -9,12 +9,12 @@ use crate::error::{Doing, Result};
 use crate::failpoint;
 use crate::pipeline::flow::{Job, Late, Page};
 use crate::pipeline::lookups::LookupSource;
-use crate::pipeline::page_sums::SumPlans;
+use crate::pipeline::page_digest::PageDigestPlans;
 use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
-use crate::target::sqlite::held;
+use crate::target::sqlite::row_text;
 
-/// What a reader reads from.
+/// The databases and lookups that a reader reads.
 #[derive(Clone)]
 pub struct Reader {
     pub source: SourceReader,
@@ -22,7 +22,7 @@ pub struct Reader {
     pub lookups: LookupPlan,
     pub period: Period,
     /// How pages are added up, of the tables of which they are.
-    pub sums: SumPlans,
+    pub digest_plans: PageDigestPlans,
 }
 
 /// How lookups come to be filled.
@@ -35,31 +35,31 @@ pub enum LookupPlan {
 }
 
 impl Reader {
-    /// Reads both sides of one scope, and fills what its rows look up.
+    /// Reads both sides of one key range, and fills what its rows look up.
     pub async fn read(&self, job: Job) -> Result<Page> {
         let table = job.table;
-        let sums = self.sums.get(table.name).cloned();
-        let more = sums.iter().flat_map(|plan| &plan.more);
+        let digest_plan = self.digest_plans.get(table.name).cloned();
+        let more = digest_plan.iter().flat_map(|plan| &plan.more);
         let select = (table.select)()
             .exprs(more.map(|column| Expr::col((Alias::new(&column.table), column.name))))
-            .cond_where(job.scope.contains(&table.source_page_key()))
+            .cond_where(job.key_range.contains(&table.source_page_key()))
             .cond_where(table.source_rows())
             .cond_where(table.source_in(&self.period))
             .to_owned();
-        let doing = || format!("reading {}, {}", table.source_table, job.scope);
+        let doing = || format!("reading {}, {}", table.source_table, job.key_range);
         let mut rows = self.source.rows(&select).await.source(doing)?;
-        if sums.is_some() && failpoint::is_set("page-cut", table.name) {
+        if digest_plan.is_some() && failpoint::is_set("page-cut", table.name) {
             rows.lose_last();
         }
-        let select = held::select(table)
-            .cond_where(job.scope.contains(&table.target_page_key()))
+        let select = row_text::select(table)
+            .cond_where(job.key_range.contains(&table.target_page_key()))
             .cond_where(table.target_in(&self.period))
             .to_owned();
-        let held = self
+        let target_rows = self
             .target
             .text(&select)
             .await
-            .target(|| format!("reading {}, {}", table.name, job.scope))?;
+            .target(|| format!("reading {}, {}", table.name, job.key_range))?;
         let (lookups, late, are_lookups_current) = match &self.lookups {
             LookupPlan::Loaded(lookups) => (lookups.clone(), Late::new(), false),
             LookupPlan::ByKey(source) => {
@@ -68,15 +68,15 @@ impl Reader {
             }
         };
         // No span around the reader: the driver would enter it at each row.
-        debug!(table = table.name, scope = %job.scope, rows = rows.len(), "page read");
+        debug!(table = table.name, key_range = %job.key_range, rows = rows.len(), "page read");
         Ok(Page {
             job,
             rows,
-            held,
+            target_rows,
             lookups,
             late,
             are_lookups_current,
-            sums,
+            digest_plan,
         })
     }
 }

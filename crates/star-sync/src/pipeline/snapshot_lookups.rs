@@ -13,23 +13,23 @@ use crate::declare::lookup::{KeyMap, KeyRef, Lookup, LookupKey};
 
 /// Rows that are read in order in the time of one key that is asked for by itself (docs/performance.md).
 const ROWS_A_KEY: u64 = 8;
-/// Keys from which on no more are taken in that nobody has asked for, to bound the memory.
+/// Most keys that are kept although no page needed them, to bound the memory.
 const KEYS_TO_LEARN: usize = 100_000;
 
-/// What is known so far, all of it from one snapshot.
+/// The lookups read so far, all of one snapshot.
 #[derive(Default)]
-pub struct SnapshotLookups(Mutex<Vec<Known>>);
+pub struct SnapshotLookups(Mutex<Vec<CachedLookups>>);
 
-/// What is known of lookups that are read from the same rows.
-pub(crate) struct Known {
+/// The cached keys and values of lookups that are read from the same rows.
+pub(crate) struct CachedLookups {
     pub lookups: Vec<&'static Lookup>,
     /// No fewer than the table has, once that was looked at.
     pub rows_at_most: Option<u64>,
-    held: Held,
+    cache: Cache,
 }
 
-enum Held {
-    /// What there is of these keys, so many of which were asked for.
+enum Cache {
+    /// The values of these keys, of which `asked` were needed by pages.
     Keys {
         keys: HashSet<LookupKey>,
         asked: usize,
@@ -39,16 +39,16 @@ enum Held {
 }
 
 impl SnapshotLookups {
-    /// For as long as somebody asks: whoever asks for the same meanwhile would only read it a second time.
-    pub(crate) async fn lock(&self) -> MutexGuard<'_, Vec<Known>> {
+    /// Locked while a lookup is filled: a second reader of the same keys would only read them twice.
+    pub(crate) async fn lock(&self) -> MutexGuard<'_, Vec<CachedLookups>> {
         self.0.lock().await
     }
 
     /// Takes in what rows have shown that were read for something else: keys, and what the lookup has for them.
     pub(crate) async fn learn(&self, lookup: &'static Lookup, shown: impl IntoIterator<Item = (i64, Option<i64>)>) {
         let mut all = self.lock().await;
-        let known = Known::of(&mut all, &[lookup]);
-        if let (Held::Keys { keys, maps, .. }, [_]) = (&mut known.held, &known.lookups[..]) {
+        let known = CachedLookups::entry(&mut all, &[lookup]);
+        if let (Cache::Keys { keys, maps, .. }, [_]) = (&mut known.cache, &known.lookups[..]) {
             for (key, value) in shown {
                 if keys.len() >= KEYS_TO_LEARN {
                     break;
@@ -62,7 +62,7 @@ impl SnapshotLookups {
     }
 }
 
-impl Held {
+impl Cache {
     fn nothing(lookups: usize) -> Self {
         Self::Keys {
             keys: HashSet::new(),
@@ -72,16 +72,16 @@ impl Held {
     }
 }
 
-impl Known {
-    /// What is known of these lookups, and maybe of others beside them.
-    pub(crate) fn of<'a>(all: &'a mut Vec<Self>, lookups: &[&'static Lookup]) -> &'a mut Self {
+impl CachedLookups {
+    /// The cache of these lookups; it may hold others beside them.
+    pub(crate) fn entry<'a>(all: &'a mut Vec<Self>, lookups: &[&'static Lookup]) -> &'a mut Self {
         let holds_all = |known: &Self| lookups.iter().all(|lookup| known.position(lookup).is_some());
         let position = all.iter().position(holds_all).unwrap_or(all.len());
         if position == all.len() {
             all.push(Self {
                 lookups: lookups.to_vec(),
                 rows_at_most: None,
-                held: Held::nothing(lookups.len()),
+                cache: Cache::nothing(lookups.len()),
             });
         }
         &mut all[position]
@@ -93,23 +93,23 @@ impl Known {
 
     /// Which of these keys have not been asked for yet.
     pub(crate) fn unknown(&self, keys: &HashSet<LookupKey>) -> HashSet<LookupKey> {
-        match &self.held {
-            Held::Keys { keys: known, .. } => keys.difference(known).cloned().collect(),
-            Held::Whole(_) => HashSet::new(),
+        match &self.cache {
+            Cache::Keys { keys: known, .. } => keys.difference(known).cloned().collect(),
+            Cache::Whole(_) => HashSet::new(),
         }
     }
 
     /// Whether to read the whole table, now that so many keys more are asked for.
     pub(crate) fn is_worth_reading_whole(&self, more: usize) -> bool {
-        match (&self.held, self.rows_at_most) {
-            (Held::Keys { asked, .. }, Some(rows)) if more > 0 => (asked + more) as u64 * ROWS_A_KEY >= rows,
+        match (&self.cache, self.rows_at_most) {
+            (Cache::Keys { asked, .. }, Some(rows)) if more > 0 => (asked + more) as u64 * ROWS_A_KEY >= rows,
             _ => false,
         }
     }
 
     /// Keeps what the table has for these keys, a map a lookup.
     pub(crate) fn add(&mut self, asked_for: HashSet<LookupKey>, fetched: &[KeyMap]) {
-        if let Held::Keys { keys, asked, maps } = &mut self.held {
+        if let Cache::Keys { keys, asked, maps } = &mut self.cache {
             for (map, fetched) in maps.iter_mut().zip(fetched) {
                 for key in &asked_for {
                     if let Some(value) = fetched.get(key) {
@@ -122,23 +122,23 @@ impl Known {
         }
     }
 
-    /// Gives back what it holds, where all of it is about to be read anew.
+    /// Frees the cached keys before all of them are read.
     pub(crate) fn forget(&mut self) {
-        self.held = Held::nothing(self.lookups.len());
+        self.cache = Cache::nothing(self.lookups.len());
     }
 
     /// Keeps all that the table has.
     pub(crate) fn set_whole(&mut self, maps: Vec<KeyMap>) {
-        self.held = Held::Whole(maps.into_iter().map(Arc::new).collect());
+        self.cache = Cache::Whole(maps.into_iter().map(Arc::new).collect());
     }
 
-    /// What these lookups have for these keys, and maybe for others.
+    /// The values of these lookups for these keys, and maybe for others.
     pub(crate) fn maps(&self, lookups: &[&'static Lookup], keys: &HashSet<LookupKey>) -> Vec<Arc<KeyMap>> {
         let positions = lookups.iter().filter_map(|lookup| self.position(lookup));
-        match &self.held {
-            Held::Whole(maps) => positions.map(|position| Arc::clone(&maps[position])).collect(),
+        match &self.cache {
+            Cache::Whole(maps) => positions.map(|position| Arc::clone(&maps[position])).collect(),
             // A copy: the map itself still grows.
-            Held::Keys { maps, .. } => positions
+            Cache::Keys { maps, .. } => positions
                 .map(|position| {
                     let mut of_keys = KeyMap::default();
                     for key in keys {
@@ -189,12 +189,12 @@ mod tests {
     #[test]
     fn a_key_is_asked_for_once_whether_or_not_the_source_has_it() {
         let mut all = Vec::new();
-        let known = Known::of(&mut all, &[&BOOK, &SHELF]);
+        let known = CachedLookups::entry(&mut all, &[&BOOK, &SHELF]);
         let asked = keys([1, 2]);
         assert_eq!(known.unknown(&asked), asked);
-        // A range brings rows that nobody asked for.
+        // A range brings rows that were not needed.
         known.add(asked, &[map(&[(1, 10), (3, 30)]), map(&[(1, 100), (3, 300)])]);
-        let known = Known::of(&mut all, &[&SHELF]);
+        let known = CachedLookups::entry(&mut all, &[&SHELF]);
         assert_eq!(known.unknown(&keys([1, 2, 3])), keys([3]));
         let maps = known.maps(&[&SHELF], &keys([1, 2]));
         assert_eq!(maps.iter().map(|map| map.get(1)).collect::<Vec<_>>(), [Some(100)]);
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn a_table_is_read_whole_once_its_keys_have_cost_as_much() {
         let mut all = Vec::new();
-        let known = Known::of(&mut all, &[&BOOK]);
+        let known = CachedLookups::entry(&mut all, &[&BOOK]);
         assert!(!known.is_worth_reading_whole(1_000), "nobody knows how long it is");
         known.rows_at_most = Some(800);
         assert!(!known.is_worth_reading_whole(99));
@@ -225,7 +225,7 @@ mod tests {
         let beyond = i64::try_from(KEYS_TO_LEARN).unwrap() + 1;
         lookups.learn(&BOOK, (3..=beyond).map(|key| (key, Some(1)))).await;
         let mut all = lookups.lock().await;
-        let known = Known::of(&mut all, &[&BOOK]);
+        let known = CachedLookups::entry(&mut all, &[&BOOK]);
         // They have cost nothing.
         known.rows_at_most = Some(80);
         assert!(!known.is_worth_reading_whole(9));

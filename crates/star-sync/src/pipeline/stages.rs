@@ -1,4 +1,4 @@
-//! How long each stage of a run worked and how long it waited for another: what tells which of them holds it up.
+//! How long each stage of a run worked and how long it waited for another: from this follows the bottleneck.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,7 @@ pub enum Stage {
     Writer,
     /// Creating the secondary indexes; a full load's alone.
     Index,
-    /// The catch-up pass: what changed is applied, and both sides are reconciled.
+    /// The catch-up pass: applying changes and reconciling.
     CatchUp,
 }
 

@@ -4,95 +4,105 @@ use rayon::prelude::*;
 use sea_orm::Value;
 
 use crate::declare::lookup::{KeyMap, Lookup, Lookups};
-use crate::declare::rejection::Reject;
+use crate::declare::rejection::RejectedRow;
 use crate::declare::row::integer;
 use crate::declare::source_rows::SourceRow;
 use crate::declare::table::{Publish, Table};
 use crate::error::{Doing, Result};
 use crate::failpoint;
 use crate::pipeline::compare;
-use crate::pipeline::flow::{Batch, Page, Wanted};
-use crate::target::sqlite::held::Held;
+use crate::pipeline::flow::{Batch, MappedRows, Page};
+use crate::target::sqlite::row_text::TargetRows;
 use crate::target::statement::ROWS_A_STATEMENT;
 
-/// Rows that one rayon task maps: enough of them to be worth a task, few enough to keep all threads busy, and as many as
-/// one statement takes, so that new rows go into it as they are.
+/// Rows that one rayon task maps: enough of them to be worth a task, few enough to keep all threads busy, and as many
+/// as one statement takes, so that new rows go into it as they are.
 const ROWS_A_TASK: usize = ROWS_A_STATEMENT[0];
 
 /// Lookups that tables fill, so far.
 pub type Published = Vec<(&'static Lookup, KeyMap)>;
 
-/// What the transform stage makes beside batches.
+/// The results of the transform stage beside batches.
 #[derive(Default)]
-pub struct Made {
-    /// What tables publish for the mappings of later ones.
+pub struct TransformOutput {
+    /// Lookups that tables publish for the mappings of later ones.
     pub published: Published,
-    /// What their rows show for the totals of later ones.
+    /// Lookups that their rows fill for the totals of later ones.
     pub filled: Published,
 }
 
-/// Maps, compares and adds up one page; adds what its table publishes and fills to those of `made` that it is to fill, and
+/// Maps, compares and digests one page; adds the keys and values that its table publishes to the lookups of `output`, and
 /// describes up to `described` rows that differ.
-pub fn transform(page: Page, made: &mut Made, described: usize) -> Result<Batch> {
+pub fn transform(page: Page, output: &mut TransformOutput, described: usize) -> Result<Batch> {
     let Page {
         job,
         rows,
-        held,
+        target_rows,
         lookups,
         late,
         are_lookups_current,
-        sums,
+        digest_plan,
     } = page;
     let table = job.table;
     let map = || {
         rows.parts(ROWS_A_TASK)
             .map(|rows| map_rows(table, rows, &lookups))
-            .collect::<Result<Vec<Wanted>>>()
+            .collect::<Result<Vec<MappedRows>>>()
     };
-    let add_up = || sums.as_ref().map(|plan| plan.add_up(&job.scope, &rows));
-    let (parts, (held, page_sums)) = rayon::join(map, || rayon::join(|| Held::parse(table, &held), add_up));
-    if let Some(plan) = &sums {
-        plan.fill(table, &rows, &mut made.filled)?;
+    let add_up = || digest_plan.as_ref().map(|plan| plan.add_up(&job.key_range, &rows));
+    let (parts, (target_rows, page_digest)) =
+        rayon::join(map, || rayon::join(|| TargetRows::parse(table, &target_rows), add_up));
+    if let Some(plan) = &digest_plan {
+        plan.fill(table, &rows, &mut output.filled)?;
     }
-    let (mut parts, held) = (parts?, held?);
+    let (mut parts, target_rows) = (parts?, target_rows?);
     if let Some(column) = failpoint::column("row-mapped-wrong", table.name) {
         map_wrong(table, &column, &mut parts);
     }
     for publish in &table.publishes {
-        let to_fill = made.published.iter_mut().find(|(lookup, _)| *lookup == publish.lookup);
+        let to_fill = output
+            .published
+            .iter_mut()
+            .find(|(lookup, _)| *lookup == publish.lookup);
         if let Some((_, map)) = to_fill {
-            for wanted in &parts {
-                add_published(table, publish, wanted, map);
+            for mapped in &parts {
+                add_published(table, publish, mapped, map);
             }
         }
     }
-    let mut batch = if held.is_empty() {
+    let mut batch = if target_rows.is_empty() {
         // Without the rejected rows a part is no longer one statement's.
-        let is_whole = parts.iter().all(|part| part.rejects.is_empty());
-        let parts = if is_whole { parts } else { vec![Wanted::join(parts)] };
+        let is_whole = parts.iter().all(|part| part.rejected.is_empty());
+        let parts = if is_whole { parts } else { vec![MappedRows::join(parts)] };
         compare::all_new(job, described, parts)
     } else {
-        compare::compare(job, described, Wanted::join(parts), &held, are_lookups_current)
+        compare::compare(
+            job,
+            described,
+            MappedRows::join(parts),
+            &target_rows,
+            are_lookups_current,
+        )
     };
     batch.late = late;
-    batch.sums = page_sums;
+    batch.page_digest = page_digest;
     Ok(batch)
 }
 
-fn add_published(table: &Table, publish: &Publish, wanted: &Wanted, map: &mut KeyMap) {
+fn add_published(table: &Table, publish: &Publish, mapped: &MappedRows, map: &mut KeyMap) {
     let (key, value) = (table.position(publish.lookup.key), table.position(publish.lookup.value));
-    for cells in wanted.cells.chunks_exact(table.columns.len()) {
+    for cells in mapped.cells.chunks_exact(table.columns.len()) {
         map.insert(integer(&cells[key]), integer(&cells[value]));
     }
-    for reject in &wanted.rejects {
-        if let Some(value) = (publish.rejected_as)(reject.rejection.missing_parent) {
-            map.insert(reject.page_key, value);
+    for row in &mapped.rejected {
+        if let Some(value) = (publish.rejected_as)(row.rejection.missing_parent) {
+            map.insert(row.page_key, value);
         }
     }
 }
 
-/// A planted fault: one cell is another than the mapping says.
-fn map_wrong(table: &Table, column: &str, parts: &mut [Wanted]) {
+/// A planted fault: one cell differs from what the mapping returned.
+fn map_wrong(table: &Table, column: &str, parts: &mut [MappedRows]) {
     let cells = parts.first_mut().map(|part| &mut part.cells);
     match cells.and_then(|cells| cells.get_mut(table.position(column))) {
         Some(Value::BigInt(Some(number))) => *number += 1,
@@ -105,16 +115,16 @@ fn map_rows<'a>(
     table: &Table,
     rows: impl ExactSizeIterator<Item = SourceRow<'a>>,
     lookups: &Lookups,
-) -> Result<Wanted> {
+) -> Result<MappedRows> {
     let doing = || format!("reading the key of a row of {}", table.source_table);
-    let mut wanted = Wanted::with_capacity(rows.len(), table.columns.len());
+    let mut mapped = MappedRows::with_capacity(rows.len(), table.columns.len());
     for row in rows {
         let page_key = table.page_key_of(row).source(doing)?;
-        match (table.map)(row, lookups, &mut wanted.cells) {
-            Ok(()) => wanted.page_keys.push(page_key),
+        match (table.map)(row, lookups, &mut mapped.cells) {
+            Ok(()) => mapped.page_keys.push(page_key),
             Err(rejection) => {
                 let key = table.source_key_text(row).source(doing)?;
-                wanted.rejects.push(Reject {
+                mapped.rejected.push(RejectedRow {
                     page_key,
                     key,
                     rejection,
@@ -122,5 +132,5 @@ fn map_rows<'a>(
             }
         }
     }
-    Ok(wanted)
+    Ok(mapped)
 }

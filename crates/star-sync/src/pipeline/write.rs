@@ -6,16 +6,16 @@ use std::sync::Arc;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, Value};
 
 use crate::declare::date_key;
+use crate::declare::key_range::KeyRange;
 use crate::declare::partition::Partition;
 use crate::declare::row::{Columns, integer, key_text};
-use crate::declare::scope::Scope;
 use crate::declare::star::{Star, Years};
 use crate::declare::table::{Kind, RowIdentity, Table, TargetPageKey, WHOLE_TABLE};
 use crate::error::{Doing, Result};
 use crate::pipeline::flow::{Batch, BatchCounts, Outcomes, RowKey, Updates};
 use crate::target::bookkeeping::history::{self, RunCounts};
 use crate::target::bookkeeping::partition::ChangedPartitions;
-use crate::target::bookkeeping::{reject, target_table};
+use crate::target::bookkeeping::{quarantine, target_table};
 use crate::target::{self, calendar, statement};
 
 /// Batches of one transaction, where the writer commits by itself.
@@ -24,7 +24,7 @@ const BATCHES_A_COMMIT: usize = 8;
 /// Who begins and ends transactions.
 #[derive(Clone)]
 pub enum Commits {
-    /// The writer does, every few batches; a load that is stopped goes on behind the last committed interval.
+    /// The writer does, every few batches; a load that is stopped goes on behind the last committed key range.
     EachFewBatches(DatabaseConnection),
     /// The run does: all of it is one transaction.
     ByTheRun(Arc<DatabaseTransaction>),
@@ -45,18 +45,18 @@ pub struct Writer {
     /// INSERT statements by table, columns to overwrite and number of rows: building one costs more than executing it.
     kept: HashMap<(&'static str, Columns, usize), String>,
     years: Years,
-    intervals: HashMap<&'static str, FinishedIntervals>,
+    finished: HashMap<&'static str, FinishedRanges>,
     changed_partitions: ChangedPartitions,
     outcomes: Outcomes,
 }
 
-/// The intervals of one table that are written, up to the first gap.
+/// The key ranges of one table that are written, up to the first gap.
 #[derive(Default)]
-struct FinishedIntervals {
+struct FinishedRanges {
     next: u64,
     ahead: BTreeMap<u64, Option<i64>>,
-    /// The end of the last interval without a gap before it, if it has moved since the last commit.
-    moved_to: Option<i64>,
+    /// The end of the last key range without a gap before it, if it has moved since the last commit.
+    loaded_up_to: Option<i64>,
 }
 
 impl Writer {
@@ -73,7 +73,7 @@ impl Writer {
             counts_since_commit: BatchCounts::default(),
             kept: HashMap::new(),
             years,
-            intervals: HashMap::new(),
+            finished: HashMap::new(),
             changed_partitions: ChangedPartitions::default(),
             outcomes: BTreeMap::new(),
         }
@@ -83,13 +83,13 @@ impl Writer {
     pub async fn write(&mut self, mut batch: Batch) -> Result<BatchCounts> {
         if !batch.late.is_empty() {
             let outcome = self.outcomes.entry(batch.job.table.name).or_default();
-            outcome.deferred.push(batch.job.scope);
+            outcome.deferred.push(batch.job.key_range);
             outcome.late.extend(batch.late);
             return Ok(BatchCounts::default());
         }
         let Some(transaction) = self.transaction().await? else {
             // What is in quarantine was not read: each of these rows may be new there.
-            let rejected = batch.rejects.iter().map(|reject| reject.page_key).collect();
+            let rejected = batch.rejected.iter().map(|row| row.page_key).collect();
             add_changed(&mut batch, rejected);
             let unchanged = BatchCounts {
                 unchanged: batch.counts.unchanged,
@@ -99,7 +99,7 @@ impl Writer {
             return Ok(unchanged);
         };
         let table = batch.job.table;
-        let doing = || format!("writing {}, {}", table.name, batch.job.scope);
+        let doing = || format!("writing {}, {}", table.name, batch.job.key_range);
         if let Some((first, last)) = batch.dates {
             let calendar = self.star.calendar.as_ref();
             let years = (date_key::year(first), date_key::year(last));
@@ -110,8 +110,8 @@ impl Writer {
         }
         self.changed_partitions
             .add(table.name, std::mem::take(&mut batch.partitions));
-        let quarantined = reject::of_scope(&*transaction, table, &batch.job.scope).await?;
-        let returning = reject::keys_of_returning(table, &quarantined, &batch.rejects);
+        let quarantined = quarantine::of_key_range(&*transaction, table, &batch.job.key_range).await?;
+        let returning = quarantine::keys_of_returning(table, &quarantined, &batch.rejected);
         for mut cells in std::mem::take(&mut batch.inserts) {
             if !returning.is_empty() {
                 let rows = take_returning(table, &mut cells, &returning);
@@ -125,19 +125,19 @@ impl Writer {
             updated.target(doing)?;
         }
         // While the star still has them.
-        let leaving = reject::keys_of_leaving(&*transaction, table, &batch.deletes, &batch.rejects).await?;
+        let leaving = quarantine::keys_of_leaving(&*transaction, table, &batch.deletes, &batch.rejected).await?;
         // A dimension's row goes when nothing points to it any more: at the end of the run.
         if table.kind != Kind::Dimension {
             for delete in statement::deletes(table, &batch.deletes) {
                 transaction.execute(&delete).await.target(doing)?;
             }
         }
-        let change = reject::Change {
+        let change = quarantine::Change {
             quarantined,
-            found: &batch.rejects,
+            found: &batch.rejected,
             leaving,
         };
-        let changed = reject::replace(&*transaction, table, &change, self.run_id).await?;
+        let changed = quarantine::replace(&*transaction, table, &change, self.run_id).await?;
         if !changed.is_empty() {
             self.outcomes.entry(table.name).or_default().changes_quarantine = true;
         }
@@ -192,7 +192,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Commits what is open, if it is the writer's to commit, and tells what was done.
+    /// Commits the open transaction, if it is the writer's to commit, and returns what was done.
     pub async fn finish(mut self) -> Result<Outcomes> {
         if let Commits::ByTheRun(transaction) = &self.commits {
             self.changed_partitions.note(&**transaction, self.run_id).await?;
@@ -218,9 +218,9 @@ impl Writer {
         let Some(transaction) = self.open.take() else {
             return Ok(());
         };
-        for (table, intervals) in &mut self.intervals {
-            if let Some(upto) = intervals.moved_to.take() {
-                target_table::note_loaded(&*transaction, table, upto).await?;
+        for (table, finished) in &mut self.finished {
+            if let Some(up_to) = finished.loaded_up_to.take() {
+                target_table::note_loaded(&*transaction, table, up_to).await?;
             }
         }
         self.changed_partitions.note(&*transaction, self.run_id).await?;
@@ -247,7 +247,7 @@ impl Writer {
             counts.deleted = 0;
         }
         outcome.counts.add(counts);
-        outcome.pages.extend(batch.sums);
+        outcome.pages.extend(batch.page_digest);
         if self.collect_changes || table.kind == Kind::Dimension {
             outcome.deleted.extend(batch.deletes.iter().map(RowKey::from));
         }
@@ -257,8 +257,8 @@ impl Writer {
             outcome.days.extend(batch.days);
             outcome.differences.extend(batch.differences);
         }
-        if let (Some(sequence), Scope::Range { upto, .. }) = (batch.job.sequence, &batch.job.scope) {
-            self.intervals.entry(table.name).or_default().finish(sequence, *upto);
+        if let (Some(sequence), KeyRange::Between { up_to, .. }) = (batch.job.sequence, &batch.job.key_range) {
+            self.finished.entry(table.name).or_default().finish(sequence, *up_to);
         }
         counts
     }
@@ -296,12 +296,12 @@ fn take_returning(table: &Table, cells: &mut Vec<Value>, surrogate_keys: &HashMa
     returning
 }
 
-impl FinishedIntervals {
-    fn finish(&mut self, sequence: u64, upto: Option<i64>) {
-        self.ahead.insert(sequence, upto);
-        while let Some(upto) = self.ahead.remove(&self.next) {
-            // An interval without an end is the last one: there is no key behind it.
-            self.moved_to = Some(upto.unwrap_or(i64::MAX));
+impl FinishedRanges {
+    fn finish(&mut self, sequence: u64, up_to: Option<i64>) {
+        self.ahead.insert(sequence, up_to);
+        while let Some(up_to) = self.ahead.remove(&self.next) {
+            // A key range without an end is the last one: there is no key behind it.
+            self.loaded_up_to = Some(up_to.unwrap_or(i64::MAX));
             self.next += 1;
         }
     }
@@ -312,15 +312,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn progress_stops_before_the_first_interval_that_is_missing() {
-        let mut intervals = FinishedIntervals::default();
-        intervals.finish(1, Some(20));
-        assert_eq!(intervals.moved_to, None);
-        intervals.finish(0, Some(10));
-        assert_eq!(intervals.moved_to, Some(20));
-        intervals.finish(3, None);
-        assert_eq!(intervals.moved_to, Some(20));
-        intervals.finish(2, Some(30));
-        assert_eq!(intervals.moved_to, Some(i64::MAX));
+    fn progress_stops_before_the_first_range_that_is_missing() {
+        let mut finished = FinishedRanges::default();
+        finished.finish(1, Some(20));
+        assert_eq!(finished.loaded_up_to, None);
+        finished.finish(0, Some(10));
+        assert_eq!(finished.loaded_up_to, Some(20));
+        finished.finish(3, None);
+        assert_eq!(finished.loaded_up_to, Some(20));
+        finished.finish(2, Some(30));
+        assert_eq!(finished.loaded_up_to, Some(i64::MAX));
     }
 }

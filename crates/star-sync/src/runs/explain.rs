@@ -1,4 +1,4 @@
-//! What one row of the star is made of, who wrote it and when, and whether it is right.
+//! Explains one row of the star: its source rows, the run that wrote it, and whether both sides match.
 
 use std::sync::Arc;
 
@@ -7,32 +7,32 @@ use sea_orm::{Condition, TransactionTrait};
 use serde::Serialize;
 
 use crate::changes::identity::{self, SourceColumns};
-use crate::changes::lineage::{self, Cells, RowBehind, Search, held, was_written_since};
+use crate::changes::lineage::{self, Cells, LineageRow, Search, target_row, was_written_since};
 use crate::changes::pending;
 use crate::declare::lookup::LookupKey;
-use crate::declare::rejection::{ReasonCode, Reject};
+use crate::declare::rejection::{ReasonCode, RejectedRow};
 use crate::declare::table::{RowIdentity, Table, key_of_row};
 use crate::error::{Doing, Error, Result};
+use crate::pipeline::databases::Databases;
 use crate::pipeline::flow::Difference;
-use crate::pipeline::look::Look;
-use crate::pipeline::transform::{Made, transform};
+use crate::pipeline::transform::{TransformOutput, transform};
 use crate::runs::validate::wait_until_after;
-use crate::runs::validation_look::unexpected_rows;
+use crate::runs::validation_pass::unexpected_rows;
 use crate::target::TargetReader;
 use crate::target::bookkeeping::history::{self, Run};
 use crate::target::bookkeeping::state::{self, States};
-use crate::target::bookkeeping::{reject, time, watermark};
+use crate::target::bookkeeping::{quarantine, time, watermark};
 use crate::verify::figures;
 use crate::verify::verdict::VerdictCode;
 
-/// All there is to tell of one row.
+/// Everything that `explain` shows of one row.
 #[derive(Debug, Serialize)]
 pub struct Explanation {
     pub table: &'static str,
     /// The key of the source's row, as it was asked for.
     pub key: LookupKey,
     /// The row's own source row first.
-    pub source_rows: Vec<RowBehind>,
+    pub source_rows: Vec<LineageRow>,
     /// The row in the star.
     pub target_row: Option<Cells>,
     /// The run that last wrote it, if it was noted.
@@ -55,57 +55,61 @@ pub struct RowVerdict {
     pub code: VerdictCode,
 }
 
-/// Explains one row of `table` ([`Table::row_named`]). A mismatch is told if a second look finds it, too: times of
+/// Explains one row of `table` ([`Table::row_named`]). A mismatch is reported if a second read finds it, too: times of
 /// change are whole seconds.
 ///
 /// # Errors
 /// `NotLoaded` before a full load has finished, `SourceChanged`; anything that either database answers.
 pub async fn run(
-    look: &Look<'_>,
+    databases: &Databases<'_>,
     source_columns: &SourceColumns,
     table: &'static Table,
     row: &RowIdentity,
 ) -> Result<Explanation> {
-    let (first, clock) = explain(look, source_columns, table, row).await?;
+    let (first, clock) = explain(databases, source_columns, table, row).await?;
     if !first.verdict.code.is_mismatch() {
         return Ok(first);
     }
-    wait_until_after(look.source, clock).await?;
-    let (second, _) = explain(look, source_columns, table, row).await?;
+    wait_until_after(databases.source, clock).await?;
+    let (second, _) = explain(databases, source_columns, table, row).await?;
     Ok(second)
 }
 
 async fn explain(
-    look: &Look<'_>,
+    databases: &Databases<'_>,
     source_columns: &SourceColumns,
     table: &'static Table,
     row: &RowIdentity,
 ) -> Result<(Explanation, DateTime<Utc>)> {
-    let transaction = look.readers.begin().await.target(|| "beginning to read".to_owned())?;
+    let transaction = databases
+        .readers
+        .begin()
+        .await
+        .target(|| "beginning to read".to_owned())?;
     let states = state::load(&transaction).await?;
     if !states.is_loaded() {
         return Err(Error::NotLoaded);
     }
-    identity::check(look.source, source_columns, &transaction).await?;
+    identity::check(databases.source, source_columns, &transaction).await?;
     let target = TargetReader::Within(Arc::new(transaction));
-    let mut snapshot = look.source.snapshot().await?;
+    let mut snapshot = databases.source.snapshot().await?;
     snapshot.refresh_update_times().await?;
-    let mut search = Search::new(look, &snapshot, &target, &states);
+    let mut search = Search::new(databases, &snapshot, &target, &states);
     let page = search.behind(table, row).await?;
     let source = search.found;
     let has_source = lineage::source_row(&page, row)?.is_some();
-    let batch = transform(page, &mut Made::default(), usize::MAX)?;
+    let batch = transform(page, &mut TransformOutput::default(), usize::MAX)?;
     let key = key_of_row(row);
-    let is_it = |reject: &Reject| row.1.as_ref().is_none_or(|key| reject.key == *key);
-    let rejection = batch.rejects.into_iter().find(is_it).map(|reject| reject.rejection);
+    let is_it = |rejected: &RejectedRow| row.1.as_ref().is_none_or(|key| rejected.key == *key);
+    let rejection = batch.rejected.into_iter().find(is_it).map(|row| row.rejection);
     let mut differences = batch.differences.into_iter();
     let difference = differences.find(|difference| difference.key.to_string() == key.to_string());
-    let star = held(&target, table, row).await?;
+    let star = target_row(&target, table, row).await?;
     let run_id = star.as_ref().and_then(Cells::run_id);
     let (run, watermark_after_run) = match run_id {
         Some(id) => (
-            history::find(&look.readers, id).await?,
-            watermark::after_run(&look.readers, id, table.source_table).await?,
+            history::find(&databases.readers, id).await?,
+            watermark::after_run(&databases.readers, id, table.source_table).await?,
         ),
         None => (None, None),
     };
@@ -113,7 +117,7 @@ async fn explain(
     let compared = match (&difference, &rejection) {
         (None, None) if !has_source => Compared::Neither,
         (None, None) => Compared::Equal,
-        (None, Some(_)) if reject::is_noted(&target, table, row).await? => Compared::Quarantined,
+        (None, Some(_)) if quarantine::is_noted(&target, table, row).await? => Compared::Quarantined,
         _ => Compared::Differs,
     };
     let has_unseen_change =
@@ -122,7 +126,7 @@ async fn explain(
         && !has_source
         && may_have_changed(table.source_table)
         && !has_rows_of_others(table, &target, &states).await?;
-    let may_have_changed = sources_of(look, table).any(may_have_changed);
+    let may_have_changed = sources_of(databases, table).any(may_have_changed);
     let code = verdict(compared, has_unseen_change || is_gone, may_have_changed);
     let clock = snapshot.clock;
     snapshot.close().await?;
@@ -142,7 +146,7 @@ async fn explain(
     Ok((explanation, clock))
 }
 
-/// What comparing both sides of a row has shown.
+/// The result of comparing both sides of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Compared {
     /// No side has such a row.
@@ -153,8 +157,8 @@ enum Compared {
     Differs,
 }
 
-/// The verdict on a row. A difference is pending if the next run looks at it because of a change that the row has not seen,
-/// and untracked if something that it is made from may have changed without telling which rows.
+/// The verdict on a row. A difference is pending if the next run looks at it because of a change that the row has not
+/// seen, and untracked if something that it is made from may have changed without telling which rows.
 fn verdict(compared: Compared, is_pending: bool, may_have_changed: bool) -> VerdictCode {
     match compared {
         Compared::Neither => VerdictCode::RowAbsent,
@@ -168,13 +172,13 @@ fn verdict(compared: Compared, is_pending: bool, may_have_changed: bool) -> Verd
 
 /// Whether the target holds rows that another program inserted: then one that the source lacks was perhaps never there.
 async fn has_rows_of_others(table: &Table, target: &TargetReader, states: &States) -> Result<bool> {
-    let rows = figures::rows_held(target, table, Condition::all()).await?;
+    let rows = figures::count(target, table, Condition::all()).await?;
     Ok(unexpected_rows(states, table, rows) > 0)
 }
 
 /// The source tables that a table is made from.
-fn sources_of(look: &Look<'_>, table: &Table) -> impl Iterator<Item = &'static str> {
-    let sources = look.star.sources.iter();
+fn sources_of(databases: &Databases<'_>, table: &Table) -> impl Iterator<Item = &'static str> {
+    let sources = databases.star.sources.iter();
     sources
         .filter(|source| table.is_made_from(source.name))
         .map(|source| source.name)

@@ -3,15 +3,15 @@
 use crate::changes::catch_up::Start;
 use crate::changes::{Context, Mode, identity};
 use crate::error::{Error, Result};
-use crate::runs::closing::Closing;
+use crate::runs::catch_up_run::CatchUpRun;
 use crate::runs::report::Report;
 use crate::target::bookkeeping::history::{self, Status};
 use crate::target::bookkeeping::state;
 
 const COMMAND: &str = "incremental";
 
-/// Loads what is new or changed since the watermarks, compares, and moves the watermarks: all or nothing. A dry run does
-/// the same and takes it back.
+/// Loads what is new or changed since the watermarks, compares, and advances the watermarks: all or nothing. A dry run
+/// does the same and takes it back.
 ///
 /// # Errors
 /// `NotLoaded` before a full load has finished, and while a later one is unfinished; anything that either database
@@ -31,7 +31,7 @@ pub(crate) async fn check(context: &Context<'_>) -> Result<()> {
     if !states.is_loaded() || states.is_loading() {
         return Err(Error::NotLoaded);
     }
-    identity::check(context.look.source, context.source_columns, &context.target.writer).await
+    identity::check(context.databases.source, context.source_columns, &context.target.writer).await
 }
 
 /// Leaves the mark of a run whose own row in the history went with its transaction. The error is the one to report,
@@ -43,11 +43,11 @@ pub(crate) async fn note_failure(context: &Context<'_>, command: &str, error: &E
     }
     let writer = &context.target.writer;
     if let Ok(run_id) = context.begin_run(writer, command).await {
-        let _ = history::finish_run(writer, run_id, Status::of(error), None).await;
+        let _ = history::finish_run(writer, run_id, Status::from_error(error), None).await;
     }
 }
 
 async fn sync(context: &Context<'_>, dry_run: bool) -> Result<Report> {
-    let closing = Closing::begin(context, COMMAND, dry_run).await?;
-    closing.close(Mode::Incremental, Start::default()).await
+    let catch_up_run = CatchUpRun::begin(context, COMMAND, dry_run).await?;
+    catch_up_run.finish(Mode::Incremental, Start::default()).await
 }

@@ -1,8 +1,8 @@
-//! The repair: every row of the star, or of one table and those that depend on it, is compared with the source, and just
-//! those that differ are written.
+//! The repair: every row of the star, or of one table and those that depend on it, is compared with the source, and
+//! just those that differ are written.
 //!
 //! The pages are compared in parallel, without a snapshot and without writing; the rows that seem to differ are then
-//! looked at again in the snapshot of the closing pass, which is that of an incremental run.
+//! looked at again in the snapshot of the catch-up pass, which is that of an incremental run.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use crate::error::Result;
 use crate::pipeline::flow::{BatchCounts, Outcomes, TableOutcome};
 use crate::pipeline::pages::Pages;
 use crate::pipeline::write::Commits;
-use crate::runs::closing::Closing;
+use crate::runs::catch_up_run::CatchUpRun;
 use crate::runs::report::Report;
 use crate::runs::{full_load, incremental};
 use crate::target::{TargetReader, calendar};
 
 const COMMAND: &str = "repair";
 
-/// What is compared, for which command.
+/// The tables to compare, and the command.
 #[derive(Clone, Copy)]
 struct Repair {
     command: &'static str,
@@ -37,7 +37,7 @@ struct Repair {
 /// Makes the star equal to the source, row by row. A dry run does the same and takes it back.
 ///
 /// # Errors
-/// As those of the incremental run.
+/// As those of [`incremental::run`].
 pub async fn run(context: &Context<'_>, dry_run: bool) -> Result<Report> {
     let repair = Repair {
         command: COMMAND,
@@ -51,7 +51,7 @@ pub async fn run(context: &Context<'_>, dry_run: bool) -> Result<Report> {
 /// applies.
 ///
 /// # Errors
-/// As those of the incremental run.
+/// As those of [`incremental::run`].
 pub async fn load_table(context: &Context<'_>, table: &'static Table) -> Result<Report> {
     let repair = Repair {
         command: full_load::COMMAND,
@@ -85,34 +85,39 @@ impl Repair {
 async fn repair(context: &Context<'_>, repair: Repair) -> Result<Report> {
     let signatures = settled_signatures(context).await?;
     let pages = Pages {
-        look: &context.look,
+        databases: &context.databases,
         is_target_empty: false,
         commits: Commits::Never,
         run_id: 0,
-        done_upto: repair.left_out(context.look.star),
+        loaded_up_to: repair.left_out(context.databases.star),
         period: Period::All,
         digesting: None,
     };
-    let walked = pages.walk().await?;
-    let suspects = walked
+    let pages_outcome = pages.run().await?;
+    let suspects = pages_outcome
         .outcomes
         .iter()
         .map(|(table, outcome)| (*table, outcome.changed.clone()))
         .collect();
     info!("pages compared; comparing key ranges that differ again, in one snapshot");
-    let mut closing = Closing::begin(context, repair.command, repair.dry_run).await?;
-    let committing = TargetReader::Within(Arc::clone(&closing.transaction));
-    closing.calendar_days_corrected =
-        calendar::mend(context.look.star, &committing, &*closing.transaction, closing.run_id).await?;
+    let mut catch_up_run = CatchUpRun::begin(context, repair.command, repair.dry_run).await?;
+    let committing = TargetReader::Within(Arc::clone(&catch_up_run.transaction));
+    catch_up_run.calendar_days_corrected = calendar::correct(
+        context.databases.star,
+        &committing,
+        &*catch_up_run.transaction,
+        catch_up_run.run_id,
+    )
+    .await?;
     drop(committing);
-    let ranges = walked.intervals.iter().map(|(table, intervals)| {
-        let ranges = verification::ranges_of(intervals, closing.verified());
+    let ranges = pages_outcome.planned_ranges.iter().map(|(table, planned_ranges)| {
+        let ranges = verification::ranges_of(planned_ranges, catch_up_run.verified());
         (*table, ranges)
     });
     let ranges = ranges.collect();
     let start = Start {
         suspects,
-        before: read_only(&walked.outcomes),
+        before: read_only(&pages_outcome.outcomes),
         pages: Some(PagesBefore {
             ranges,
             source_rows: HashMap::new(),
@@ -121,15 +126,15 @@ async fn repair(context: &Context<'_>, repair: Repair) -> Result<Report> {
         }),
         ..Start::default()
     };
-    closing.close(Mode::ClosingRepair, start).await
+    catch_up_run.finish(Mode::Repair, start).await
 }
 
-/// What each source table looks like, where that has settled.
+/// The settled signature of each source table.
 async fn settled_signatures(context: &Context<'_>) -> Result<HashMap<String, String>> {
-    let snapshot = context.look.source.snapshot().await?;
+    let snapshot = context.databases.source.snapshot().await?;
     let mut signatures = HashMap::new();
-    for table in &context.look.star.sources {
-        let signature = snapshot.settled_signature(table.name, context.overlap);
+    for table in &context.databases.star.sources {
+        let signature = snapshot.settled_signature(table.name, context.safety_lag);
         signatures.extend(signature.map(|signature| (table.name.to_owned(), signature)));
     }
     snapshot.close().await?;

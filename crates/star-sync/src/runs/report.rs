@@ -1,4 +1,4 @@
-//! What a run that writes has to tell.
+//! The report of a run that writes.
 
 use std::collections::BTreeMap;
 
@@ -32,26 +32,26 @@ pub struct Report {
     pub rows_verified_by_digest: u64,
     /// Days of the calendar that another program had changed.
     pub calendar_days_corrected: u64,
-    /// Bytes that the source has sent; nothing if it does not say.
+    /// Bytes that the source has sent; `None` if the server does not count them.
     pub bytes_received: Option<u64>,
     /// Where the run's time went.
     pub stages: Vec<StageSeconds>,
-    /// Of a dry run: how the facts' totals would move, by group, over the days that it touches.
+    /// Of a dry run: how the facts' totals would change, by group, over the days that it touches.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub totals_changed: Vec<TotalChange>,
-    /// Of a full load that went on where an earlier one had been interrupted.
+    /// Of a full load that resumed an interrupted one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resumed: Option<Resumed>,
 }
 
-/// What going on with an interrupted load has cost.
+/// The cost of resuming an interrupted load.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Resumed {
-    /// Rows that the interrupted load had written behind the last interval that it had finished.
+    /// Rows that the interrupted load had written behind the last key range that it had finished.
     pub rows_reread: u64,
 }
 
-/// What was done to one target table.
+/// The rows of one target table that a run read and wrote.
 #[derive(Clone, Debug, Serialize)]
 pub struct TableReport {
     pub table: &'static str,
@@ -60,7 +60,7 @@ pub struct TableReport {
     pub inserted: u64,
     pub updated: u64,
     pub deleted: u64,
-    /// Of the rows read: left as they were, such as those within the overlap that are read again.
+    /// Of the rows read: left as they were, such as those within the safety lag that are re-read.
     pub unchanged: u64,
     /// Source rows read only to be compared, row by row.
     pub verified: u64,
@@ -92,7 +92,7 @@ pub(crate) fn tables(star: &Star, outcomes: &Outcomes, quarantined: &BTreeMap<St
         .collect()
 }
 
-/// What a run's verdict is made from. `deep_tables` is the number of tables of which it compared every row.
+/// The inputs of a run's verdict. `deep_tables` is the number of tables of which it compared every row.
 pub(crate) fn tally(
     tables: &[TableReport],
     reconciliation: &[Comparison],

@@ -1,5 +1,5 @@
-//! Validation: counts, integrity and totals of both sides, each read at one instant. A mismatch is confirmed by a second
-//! look before it is told: the source may be at work, and its times are whole seconds.
+//! Validation: counts, integrity and totals of both sides, each read at one instant. A mismatch is confirmed by a
+//! second pass before it is reported: the source may be changing, and its times are whole seconds.
 
 use std::cmp::max;
 use std::time::Duration;
@@ -11,22 +11,22 @@ use tracing::info;
 use crate::changes::identity::SourceColumns;
 use crate::declare::period::Period;
 use crate::error::Result;
-use crate::pipeline::look::Look;
-use crate::runs::validation_look::ValidationLook;
+use crate::pipeline::databases::Databases;
+use crate::runs::validation_pass::ValidationPass;
 use crate::source::Source;
 use crate::target::bookkeeping::history::Status;
 use crate::verify::deep::{Suspects, TableDifferences};
 use crate::verify::figures::{self, Comparison};
 use crate::verify::findings::Findings;
-use crate::verify::soundness::Soundness;
+use crate::verify::integrity::Integrity;
 use crate::verify::verdict::{Tally, Verdict};
 
-/// So many looks at most. What differs in the last one is told even if each look has found something else.
-const LOOKS: u32 = 5;
+/// Most passes. What differs in the last one is reported even if each pass has found something else.
+const MAX_PASSES: u32 = 5;
 /// Between two questions for the source's clock.
 const CLOCK_PAUSE: Duration = Duration::from_millis(100);
 
-/// What was found.
+/// The result of a validation.
 #[derive(Clone, Debug, Serialize)]
 pub struct Validation {
     pub verdict: Verdict,
@@ -66,7 +66,7 @@ pub struct CalendarValidation {
 pub struct TableValidation {
     pub rows: Comparison,
     #[serde(flatten)]
-    pub soundness: Soundness,
+    pub integrity: Integrity,
     /// Rows that the target has more than the last run left in it: another program inserted them, or deleted some.
     pub unexpected_rows: i64,
     /// Rows that the next incremental run changes.
@@ -83,7 +83,7 @@ pub struct Newest {
 
 /// The days to compare facts on; both ends inclusive.
 #[derive(Clone, Copy, Debug)]
-pub enum Asked {
+pub enum RequestedPeriod {
     All,
     /// The last days, ending today by the source server's own date.
     Days(u64),
@@ -92,11 +92,11 @@ pub enum Asked {
     Between(NaiveDate, NaiveDate),
 }
 
-/// What to compare, and how closely.
+/// What to compare: period, tolerance and depth.
 pub struct Request<'a> {
-    pub look: Look<'a>,
+    pub databases: Databases<'a>,
     pub source_columns: &'a SourceColumns,
-    pub asked: Asked,
+    pub period: RequestedPeriod,
     /// The difference that is allowed in a figure: rows, or a sum's smallest unit.
     pub tolerance: u64,
     /// Whether every row is compared too, and how many that differ are then described, a table.
@@ -112,39 +112,39 @@ pub struct Request<'a> {
 /// # Errors
 /// `NotLoaded` before a full load has finished, `SourceChanged`; anything that either database answers.
 pub async fn run(request: Request<'_>) -> Result<Validation> {
-    let look = &request.look;
-    let (from, to) = request.asked.days(look.source).await?;
+    let databases = &request.databases;
+    let (from, to) = request.period.days(databases.source).await?;
     let period = match from.zip(to) {
         Some(range) => Period::Ranges(vec![range]),
         None => Period::All,
     };
     let mut earlier: Option<Findings> = None;
     let mut suspects = None;
-    for looks in 1.. {
+    for passes in 1.. {
         if request.deep.is_some() && suspects.is_none() {
             // Refused before hours are spent on it.
-            ValidationLook::open_target(&request).await?;
-            suspects = Some(Suspects::find(look, &period).await?);
+            ValidationPass::open_target(&request).await?;
+            suspects = Some(Suspects::find(databases, &period).await?);
         }
-        let now = ValidationLook::begin(&request).await?;
+        let now = ValidationPass::begin(&request).await?;
         let (clock, compared) = (now.clock(), now.compare(&period, suspects.as_ref()).await?);
         let findings = now.findings(&compared, earlier.as_ref()).await?;
         now.end().await?;
-        if is_final(&findings, earlier.as_ref(), looks) {
+        if is_final(&findings, earlier.as_ref(), passes) {
             return Ok(Validation { from, to, ..compared });
         }
         info!(tables = ?findings.tables(), "source and target differ; comparing again to confirm it");
         suspects = compared.deep.as_deref().map(Suspects::confirmed);
         earlier = Some(findings);
-        wait_until_after(look.source, clock).await?;
+        wait_until_after(databases.source, clock).await?;
     }
     unreachable!("the loop ends with a result")
 }
 
-/// Whether a look says what there is to say: nothing differs, or a mismatch is confirmed, or this was the last look.
-fn is_final(findings: &Findings, earlier: Option<&Findings>, looks: u32) -> bool {
+/// Whether the result is final: nothing differs, or a mismatch is confirmed, or this was the last pass.
+fn is_final(findings: &Findings, earlier: Option<&Findings>, passes: u32) -> bool {
     let is_confirmed = earlier.is_some_and(|earlier| findings.are_confirmed_by(earlier));
-    findings.is_empty() || is_confirmed || looks >= LOOKS
+    findings.is_empty() || is_confirmed || passes >= MAX_PASSES
 }
 
 /// Waits until the source's clock shows another second.
@@ -155,7 +155,7 @@ pub(crate) async fn wait_until_after(source: &Source, second: DateTime<Utc>) -> 
     Ok(())
 }
 
-impl Asked {
+impl RequestedPeriod {
     /// The first and the last day; none for all days.
     async fn days(self, source: &Source) -> Result<(Option<NaiveDate>, Option<NaiveDate>)> {
         Ok(match self {
@@ -173,7 +173,7 @@ impl Asked {
 }
 
 impl TableValidation {
-    /// Whether the row counts match, and no row came or went that no run knows of.
+    /// Whether the row counts match, and no other program has inserted or deleted rows.
     pub(crate) fn has_right_rows(&self, tolerance: u64) -> bool {
         self.rows.delta().unsigned_abs() <= tolerance && self.unexpected_rows.unsigned_abs() <= tolerance
     }
@@ -189,7 +189,7 @@ impl Validation {
         };
         for table in &self.tables {
             tally.add(table.has_right_rows(self.tolerance));
-            tally.add(table.soundness.is_sound());
+            tally.add(table.integrity.is_intact());
             if no_pending {
                 tally.add(table.pending_rows == 0);
             }
@@ -245,6 +245,6 @@ mod tests {
         assert!(!is_final(&findings(1), None, 1));
         assert!(!is_final(&findings(2), Some(&findings(1)), 2));
         assert!(is_final(&findings(1), Some(&findings(1)), 2));
-        assert!(is_final(&findings(2), Some(&findings(1)), LOOKS));
+        assert!(is_final(&findings(2), Some(&findings(1)), MAX_PASSES));
     }
 }

@@ -1,9 +1,9 @@
 //! Whether an answer of the source is whole.
 //!
 //! A key range is authoritative: what the source does not return of it is deleted from the target. So the end of every
-//! answer has to be seen. A server or a proxy that limits the number of rows (`sql_select_limit`) cuts an answer without
-//! a word: neither the protocol nor the driver tells. Therefore every statement that returns rows asks for one more, of
-//! NULLs alone, behind them. A real row has a key and is never one of NULLs alone.
+//! answer has to be seen. A server or a proxy that limits the number of rows (`sql_select_limit`) cuts an answer
+//! without an error: neither the protocol nor the driver reports it. Therefore every statement that returns rows asks
+//! for one more, of NULLs alone, behind them. A real row has a key and is never one of NULLs alone.
 
 use std::fmt;
 use std::sync::Arc;

@@ -10,8 +10,8 @@ use crate::declare::star::Star;
 use crate::error::{Doing, Error, Result};
 use crate::source::Source;
 
-/// Fails with every mistake of the declaration and every missing or retyped table and column by name, before any row is read. Returns the data types of
-/// the columns that are read, by `table.column`.
+/// Fails with every mistake of the declaration and every missing or retyped table and column by name, before any row is
+/// read. Returns the data types of the columns that are read, by `table.column`.
 pub async fn columns(source: &Source, star: &Star) -> Result<BTreeMap<String, String>> {
     star.check()?;
     let unsupported = unsupported(source, &star.sources).await?;
@@ -195,7 +195,7 @@ async fn read_columns(source: &Source) -> Result<FoundColumns> {
 
 /// Whether the version is known to be older than what is supported. One that cannot be read is let through.
 fn is_too_old(version: &str, is_mariadb: bool) -> bool {
-    // MariaDB may put 5.5.5- before its own version, for replicas that know no better.
+    // MariaDB may put 5.5.5- before its own version, for old replicas.
     let version = version.strip_prefix("5.5.5-").unwrap_or(version);
     let mut numbers = version.split(['.', '-']).map(str::parse::<u32>);
     match (numbers.next(), numbers.next()) {

@@ -44,12 +44,12 @@ pub struct Access {
 }
 
 /// A pool, and how many connections it has.
-pub(crate) struct Opened {
+pub(crate) struct OpenPool {
     pub pool: DatabaseConnection,
     pub connections: u32,
 }
 
-/// What the account and the server say about connections.
+/// The limits on connections of the account and the server.
 #[derive(Clone, Copy, Debug, Default)]
 struct Limits {
     /// Connections that the account may have at the same time, where that is limited.
@@ -62,7 +62,7 @@ struct Limits {
 ///
 /// # Errors
 /// `Unreachable` if nothing answers at the address; what the server answers to the log-in.
-pub(crate) async fn open(access: &Access, wanted: u32, read_timeout: Duration) -> Result<Opened> {
+pub(crate) async fn open(access: &Access, wanted: u32, read_timeout: Duration) -> Result<OpenPool> {
     let limits = log_in(access).await?;
     let mut size = wanted.min(limits.connections.unwrap_or(u32::MAX)).max(1);
     if limits.connections == Some(size) {
@@ -83,7 +83,7 @@ pub(crate) async fn open(access: &Access, wanted: u32, read_timeout: Duration) -
         let pool = make_pool(options.clone(), size, patience).await?;
         match fill(&pool, size).await {
             Ok(opened) if opened == size => {
-                return Ok(Opened {
+                return Ok(OpenPool {
                     pool,
                     connections: size,
                 });
@@ -153,7 +153,7 @@ async fn connect_once(options: &MySqlConnectOptions, access: &Access) -> Result<
     }
 }
 
-/// Whether somebody had answered before it went wrong: the connection was lost, or TLS not agreed upon.
+/// Whether a server had answered before the failure: the connection was lost, or TLS not agreed upon.
 fn is_midway(cause: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, InvalidData, UnexpectedEof};
     matches!(
@@ -162,7 +162,7 @@ fn is_midway(cause: &io::Error) -> bool {
     )
 }
 
-/// Asks for the limits. A server that does not say has none that are known.
+/// Asks for the limits. A server that does not report limits counts as having none.
 async fn read_limits(connection: &mut MySqlConnection, may_go_without_tls: bool) -> Limits {
     let mut limits = Limits::default();
     let answer = async {
@@ -217,8 +217,8 @@ async fn make_pool(login: MySqlConnectOptions, size: u32, patience: Duration) ->
 }
 
 /// Opens all connections of a pool, all at once: over TLS each takes several round trips, which would be waited for one
-/// after the other. Returns how many there are, where the server or the account has no more to spare; one that cannot be
-/// had for another reason is an error where it is needed.
+/// after the other. Returns how many there are, where the server or the account has no more to spare; one that cannot
+/// be had for another reason is an error where it is needed.
 ///
 /// # Errors
 /// If there is none.

@@ -1,25 +1,23 @@
-//! A digest of source rows that the server computes in SQL, and we compute from decoded rows, to the same number. Two sets of
-//! rows with the same digest are the same rows, but for a chance of one in some billions.
+//! A digest of source rows that the server computes in SQL, and we compute from decoded rows, to the same number. Two
+//! sets of rows with the same digest are the same rows, but for a chance of one in some billions.
 //!
-//! Of a set of rows it is their number, and the sum of `row * weight` over them. `row` is the sum of `value * multiplier` over
-//! the columns, each value an integer of at most 32 bits, modulo a prime of 32; `weight` comes from the key, so that two rows
-//! that exchange a value are seen. Multipliers are drawn once for each target: no data is unlucky everywhere. All of it is
-//! integer arithmetic within 63 bits.
+//! The digest of a set of rows is their number, and the sum of `row * weight` over them. `row` is the sum of `value *
+//! multiplier` over the columns, each value an integer of at most 32 bits, modulo a prime of 32; `weight` comes from the key,
+//! so that two rows that exchange a value are seen. Multipliers are drawn once for each target: no data is unlucky
+//! everywhere. All of it is integer arithmetic within 63 bits.
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike, Utc};
-use rust_decimal::Decimal;
+use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement, UnionType};
 use sea_orm::{Condition, DbErr, RelationDef};
 
 use crate::declare::cell::Cell;
 use crate::declare::digest::Digest;
-use crate::declare::scope::Scope;
+use crate::declare::key_range::KeyRange;
 use crate::declare::source_rows::{SourceRow, SourceRows};
 use crate::declare::source_table::Family;
-use crate::source::column_type;
+pub use crate::source::digest_column::DigestColumn;
+use crate::source::digest_column::{modulo, value};
 
-/// Values that can have more than 32 bits are taken modulo this: the largest prime of 31 bits.
-const VALUES: i64 = 2_147_483_647;
 /// Sums of a row are taken modulo this: the largest prime of 32 bits.
 const ROWS: i64 = 4_294_967_291;
 /// Keys are taken modulo this: the largest prime of 16 bits.
@@ -27,21 +25,6 @@ const WEIGHTS: i64 = 65_521;
 /// Columns whose products are added up before a modulo: `16 * (2^32 - 1) * (2^27 - 1) < 2^63`.
 const COLUMNS_A_SUM: usize = 16;
 const MULTIPLIER_BITS: u32 = 27;
-/// What stands for NULL.
-const NULL: i64 = 1_923_174_077;
-
-/// A column that is part of a digest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DigestColumn {
-    pub(crate) table: String,
-    pub(crate) name: String,
-    family: Family,
-    /// Digits behind the point of a DECIMAL.
-    scale: u32,
-    /// Whether each value is an integer of at most 32 bits, as it is or in units of the last digit.
-    is_narrow: bool,
-    has_fractions_of_seconds: bool,
-}
 
 /// How the rows of one source table are digested, and of those that it joins.
 #[derive(Clone, Debug)]
@@ -55,7 +38,7 @@ pub struct DigestPlan {
     weight: Weight,
 }
 
-/// What a row counts by, so that rows which exchange a value are seen.
+/// The weight of a row, so that rows which exchange a value change the digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Weight {
     /// Its key.
@@ -64,9 +47,9 @@ enum Weight {
     Row,
 }
 
-/// What the server tells of the rows of one scope.
+/// The digest of one key range, as the server computed it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ScopeDigest {
+pub struct RangeDigest {
     pub digest: Digest,
     /// The newest change timestamp, where the plan names one.
     pub newest: Option<DateTime<Utc>>,
@@ -105,28 +88,28 @@ impl DigestPlan {
         })
     }
 
-    /// Says how the first column's table comes to those of the others, in order.
+    /// Sets the joins from the first column's table to those of the others, in order.
     #[must_use]
     pub(crate) fn joins(mut self, joins: Vec<RelationDef>) -> Self {
         self.joins = joins;
         self
     }
 
-    /// Says which rows count.
+    /// Restricts the digest to these rows.
     #[must_use]
     pub(crate) fn only(mut self, only: Condition) -> Self {
         self.only = only;
         self
     }
 
-    /// Says what tells the time of a row's last change.
+    /// Sets the expression of the change timestamp.
     #[must_use]
     pub(crate) fn changed_at(mut self, change_time: Expr) -> Self {
         self.change_time = change_time;
         self
     }
 
-    /// What is digested, the key first.
+    /// The digested columns, the key first.
     pub(crate) fn columns(&self) -> &[DigestColumn] {
         &self.columns
     }
@@ -179,14 +162,14 @@ impl DigestPlan {
         }
     }
 
-    /// Selects the digest of each of these scopes, with its place among them. One statement, unless there are none.
-    pub(crate) fn select_digests(&self, scopes: &[Scope]) -> Option<SelectStatement> {
+    /// Selects the digest of each of these key ranges, with its place among them. One statement, unless there are none.
+    pub(crate) fn select_digests(&self, key_ranges: &[KeyRange]) -> Option<SelectStatement> {
         let key = self.columns[0].cell();
-        let of_scope = |(scope, label): (&Scope, i64)| {
+        let of_key_range = |(key_range, label): (&KeyRange, i64)| {
             let mut select = self.select_digest(label);
-            select.cond_where(scope.contains(&key)).to_owned()
+            select.cond_where(key_range.contains(&key)).to_owned()
         };
-        let mut selects = scopes.iter().zip(0..).map(of_scope);
+        let mut selects = key_ranges.iter().zip(0..).map(of_key_range);
         let first = selects.next()?;
         Some(selects.fold(first, |mut all, select| all.union(UnionType::All, select).to_owned()))
     }
@@ -195,7 +178,7 @@ impl DigestPlan {
     ///
     /// # Errors
     /// If it is none.
-    pub fn digest_in(row: SourceRow<'_>) -> Result<(i64, ScopeDigest), DbErr> {
+    pub fn digest_in(row: SourceRow<'_>) -> Result<(i64, RangeDigest), DbErr> {
         let unfit = || DbErr::Type("not a digest".to_owned());
         let rows: i64 = row.key(1)?;
         let sum: String = row.known(2)?.ok_or_else(unfit)?;
@@ -204,7 +187,7 @@ impl DigestPlan {
             sum: sum.parse().map_err(|_| unfit())?,
         };
         let newest = row.known(3)?;
-        Ok((row.key(0)?, ScopeDigest { digest, newest }))
+        Ok((row.key(0)?, RangeDigest { digest, newest }))
     }
 
     /// The digest of decoded rows.
@@ -275,110 +258,9 @@ impl DigestPlan {
     }
 }
 
-impl DigestColumn {
-    /// A column whose full type the source gives, as `decimal(5,2)` or `datetime(6)`. One that is not known digests like the
-    /// widest of its family.
-    pub fn new(table: &str, name: &str, family: Family, full_type: &str) -> Self {
-        Self {
-            table: table.to_owned(),
-            name: name.to_owned(),
-            family,
-            scale: column_type::scale(full_type),
-            is_narrow: column_type::is_narrow(full_type),
-            has_fractions_of_seconds: column_type::has_fractions_of_seconds(full_type),
-        }
-    }
-
-    fn cell(&self) -> Expr {
-        Expr::col((Alias::new(&self.table), Alias::new(&self.name)))
-    }
-
-    /// Its value as an integer of at most 32 bits.
-    fn value(&self) -> Expr {
-        let cell = self.cell();
-        let value = match self.family {
-            Family::Integer | Family::Unsupported => self.number(cell),
-            Family::Decimal => {
-                let unit = format!("1{}", "0".repeat(self.scale as usize));
-                self.number(cell.mul(Expr::cust(unit)))
-            }
-            // Days are few.
-            Family::Date => Func::cust("TO_DAYS").arg(cell).into(),
-            Family::DateTime | Family::Timestamp => {
-                let seconds: Expr = Func::cust("TO_SECONDS").arg(cell.clone()).into();
-                let time = if self.has_fractions_of_seconds {
-                    seconds.mul(1_000_000).add(Func::cust("MICROSECOND").arg(cell))
-                } else {
-                    seconds
-                };
-                modulo(time, VALUES)
-            }
-            Family::Text => {
-                // As the driver receives it.
-                let text = cell.cast_as("CHAR CHARACTER SET utf8mb4");
-                modulo(Func::cust("CRC32").arg(text).into(), VALUES).cast_as("SIGNED")
-            }
-        };
-        value.if_null(NULL)
-    }
-
-    fn number(&self, number: Expr) -> Expr {
-        let number = if self.is_narrow { number } else { modulo(number, VALUES) };
-        // It may be unsigned.
-        number.cast_as("SIGNED")
-    }
-}
-
 fn added(mut terms: Vec<Expr>) -> Expr {
     let first = terms.remove(0);
     terms.into_iter().fold(first, Expr::add)
-}
-
-fn modulo(number: Expr, modulus: i64) -> Expr {
-    Func::cust("MOD").args([number, modulus.into()]).into()
-}
-
-/// A cell's value as an integer of at most 32 bits, with the sign of the cell, as SQL has it.
-fn value(cell: &Cell, column: &DigestColumn) -> i64 {
-    match (cell, column.family) {
-        (Cell::Integer(number), Family::Decimal) => decimal(Decimal::from(*number), column),
-        (Cell::Integer(number), _) if column.is_narrow => *number,
-        (Cell::Integer(number), _) => number % VALUES,
-        (Cell::Huge(number), Family::Decimal) => decimal(Decimal::from(*number), column),
-        (Cell::Huge(number), _) => (number % VALUES.cast_unsigned()).cast_signed(),
-        (Cell::Decimal(number), _) => decimal(*number, column),
-        (Cell::Time(time), Family::Date) => days(time.date()),
-        (Cell::Time(time), _) if column.has_fractions_of_seconds => microseconds(*time) % VALUES,
-        (Cell::Time(time), _) => seconds(*time) % VALUES,
-        (Cell::Text(text), _) => i64::from(crc32fast::hash(text.as_bytes())) % VALUES,
-        // What cannot be read is a zero date, or differs from what the server makes of it: then the rows are read.
-        (Cell::Null | Cell::Unreadable, _) => NULL,
-    }
-}
-
-/// MySQL's TO_DAYS.
-fn days(day: NaiveDate) -> i64 {
-    i64::from(day.num_days_from_ce()) + 365
-}
-
-/// MySQL's TO_SECONDS.
-fn seconds(time: NaiveDateTime) -> i64 {
-    days(time.date()) * 86_400 + i64::from(time.num_seconds_from_midnight())
-}
-
-fn microseconds(time: NaiveDateTime) -> i64 {
-    seconds(time) * 1_000_000 + i64::from(time.nanosecond() / 1_000)
-}
-
-fn decimal(mut number: Decimal, column: &DigestColumn) -> i64 {
-    number.rescale(column.scale);
-    let units = number.mantissa();
-    let value = if column.is_narrow {
-        units
-    } else {
-        units % i128::from(VALUES)
-    };
-    i64::try_from(value).unwrap_or(NULL)
 }
 
 /// The next multiplier of a sequence (SplitMix64): odd, and large enough to fill the modulus.
@@ -429,19 +311,6 @@ mod tests {
              + (IFNULL(MOD(TO_SECONDS(`t`.`made`), 2147483647), 1923174077) * 9), 4294967291) * \
              (CAST(MOD(`t`.`id`, 65521) AS SIGNED) + 65521)), 0) AS CHAR), MAX(NULL) FROM `t`"
         );
-    }
-
-    #[test]
-    fn days_are_those_of_the_server() {
-        let day = |year, month, day| days(NaiveDate::from_ymd_opt(year, month, day).unwrap());
-        // From MySQL's manual.
-        assert_eq!(day(1995, 5, 1), 728_779);
-        assert_eq!(day(2007, 10, 7), 733_321);
-        let time = NaiveDate::from_ymd_opt(2009, 11, 29)
-            .unwrap()
-            .and_hms_opt(13, 43, 32)
-            .unwrap();
-        assert_eq!(seconds(time), 63_426_721_412);
     }
 
     #[test]

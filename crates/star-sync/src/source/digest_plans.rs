@@ -1,5 +1,5 @@
-//! What is digested of the declared tables: of a target table the source columns that it is made of, of a lookup its key and
-//! its values.
+//! The columns that are digested of the declared tables: of a target table the source columns that it is made of, of a
+//! lookup its key and its values.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use crate::declare::star::Star;
 use crate::declare::table::Table;
 use crate::source::digest::{DigestColumn, DigestPlan};
 
-/// What plans are made with.
+/// Makes digest plans.
 #[derive(Clone)]
-pub(crate) struct Digesting {
+pub(crate) struct DigestPlans {
     pub star: &'static Star,
     /// The types of the source's columns, by `table.column`.
     pub types: Arc<BTreeMap<String, String>>,
-    /// What multipliers are drawn from; the target's own.
+    /// The seed of the multipliers, another in each target.
     pub seed: u64,
 }
 
-impl Digesting {
+impl DigestPlans {
     /// Digests the columns that a table is made of in its own source table.
     pub(crate) fn own(&self, table: &Table) -> Option<DigestPlan> {
         let own = |column: &&SelectedColumn| column.table == table.source_table;
@@ -95,17 +95,17 @@ impl Digesting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::made_up;
+    use crate::test_star;
 
     #[test]
     fn what_a_table_is_made_of_is_digested() {
         let types = BTreeMap::from([("loan.loan_id".to_owned(), "bigint".to_owned())]);
-        let digesting = Digesting {
-            star: made_up::star(),
+        let digesting = DigestPlans {
+            star: test_star::star(),
             types: Arc::new(types),
             seed: 1,
         };
-        let table = made_up::star().table("fact_loan").unwrap();
+        let table = test_star::star().table("fact_loan").unwrap();
         let names = |plan: DigestPlan| {
             let columns = plan.columns().iter();
             columns.map(|column| column.name.clone()).collect::<Vec<_>>()

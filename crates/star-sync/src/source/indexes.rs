@@ -1,6 +1,6 @@
-//! The indexes of the source: one on a watermark finds what changed, one on a fact's date the rows of the days that a run
-//! has touched. Many schemas have none of the first kind, and without one all rows are gone through. The source is not ours to
-//! alter, so what would help is only told.
+//! The indexes of the source: one on a watermark finds what changed, one on a fact's date the rows of the days that a
+//! run has touched. Many schemas have none of the first kind, and without one all rows are gone through. The source is
+//! not ours to alter, so what would help is only told.
 
 use std::collections::HashSet;
 
@@ -26,8 +26,8 @@ impl Indexes {
     /// Reads what `information_schema` tells of them.
     ///
     /// A count goes along the shortest index if the server has its way, on one core; MySQL 8.0 before 8.0.37 went along
-    /// the primary key. There MySQL uses several, and takes a third to a half as long (docs/performance.md); MariaDB has
-    /// no such thing.
+    /// the primary key. There MySQL uses several, and takes a third to a half as long (docs/performance.md); MariaDB
+    /// has no such thing.
     pub(super) async fn read(source: &SourceReader, schema: &str, is_mariadb: bool) -> Result<Self> {
         let doing = || "reading information_schema.STATISTICS".to_owned();
         let column = |name: &'static str| Expr::col(Alias::new(name));

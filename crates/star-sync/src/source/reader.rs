@@ -1,4 +1,4 @@
-//! What a run reads the source through: the pool, or one snapshot.
+//! What a run reads the source with: the pool, or one snapshot.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::source::share::SourceShare;
 /// Reads the source.
 #[derive(Clone)]
 pub struct SourceReader {
-    pub through: Through,
+    pub connection: ReadConnection,
     /// How long the source may take to answer.
     pub timeout: Duration,
     pub share: SourceShare,
@@ -23,7 +23,7 @@ pub struct SourceReader {
 
 /// The way a statement takes.
 #[derive(Clone)]
-pub enum Through {
+pub enum ReadConnection {
     /// Each statement is of its own instant.
     Pool(DatabaseConnection),
     /// Everything is of one instant, on one connection: who reads at the same time waits for their turn.
@@ -37,9 +37,9 @@ impl SourceReader {
     /// What the server answers; a lost connection if it has not answered in time; [`CutAnswer`] if not all rows came.
     pub(crate) async fn all(&self, select: &SelectStatement) -> Result<Vec<QueryResult>, DbErr> {
         let answer = async {
-            match &self.through {
-                Through::Pool(pool) => answer::all(pool, select).await,
-                Through::Snapshot(transaction) => answer::all(&**transaction, select).await,
+            match &self.connection {
+                ReadConnection::Pool(pool) => answer::all(pool, select).await,
+                ReadConnection::Snapshot(transaction) => answer::all(&**transaction, select).await,
             }
         };
         self.paced(answer).await
@@ -66,9 +66,9 @@ impl SourceReader {
     /// The first row of a select. Errors as of `all`.
     pub(crate) async fn one(&self, select: &SelectStatement) -> Result<Option<QueryResult>, DbErr> {
         let answer = async {
-            match &self.through {
-                Through::Pool(pool) => pool.query_one(select).await,
-                Through::Snapshot(transaction) => transaction.query_one(select).await,
+            match &self.connection {
+                ReadConnection::Pool(pool) => pool.query_one(select).await,
+                ReadConnection::Snapshot(transaction) => transaction.query_one(select).await,
             }
         };
         in_time(self.timeout, answer).await
@@ -114,9 +114,9 @@ impl SourceReader {
 
     async fn open<'a>(&'a self, select: &SelectStatement) -> Result<BoxStream<'a, Result<QueryResult, DbErr>>, DbErr> {
         let select = answer::with_end(select);
-        Ok(match &self.through {
-            Through::Pool(pool) => Box::pin(pool.stream(&select).await?),
-            Through::Snapshot(transaction) => Box::pin(transaction.stream(&select).await?),
+        Ok(match &self.connection {
+            ReadConnection::Pool(pool) => Box::pin(pool.stream(&select).await?),
+            ReadConnection::Snapshot(transaction) => Box::pin(transaction.stream(&select).await?),
         })
     }
 }

@@ -1,5 +1,5 @@
-//! How many bytes the server has sent, as it counts them itself on each connection: rows, digests, and all else. Asked for
-//! once, when a run ends.
+//! How many bytes the server has sent, as it counts them itself on each connection: rows, digests, and all else. Asked
+//! for once, when a run ends.
 
 use futures_util::future::join_all;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement};

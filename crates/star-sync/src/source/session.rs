@@ -2,8 +2,8 @@
 //!
 //! A server's defaults, an account's, those of `init_connect` and of a proxy change what a statement returns or whether
 //! it runs at all: the isolation level, limits on rows, time and joins, modes, time zones. None of them is inherited.
-//! Every connection is given its settings before its first statement, and is asked for them then: a setting that somebody
-//! keeps from being changed is an error, and not another result.
+//! Every connection is given its settings before its first statement, and is asked for them then: a setting that
+//! somebody keeps from being changed is an error, and not another result.
 
 use std::fmt;
 
@@ -37,7 +37,7 @@ impl std::error::Error for RefusedSetting {}
 
 impl RefusedSetting {
     /// The refused setting that an error is about, if it is about one.
-    pub(crate) fn of(error: &sqlx::Error) -> Option<&Self> {
+    pub(crate) fn from_error(error: &sqlx::Error) -> Option<&Self> {
         match error {
             sqlx::Error::Configuration(cause) => cause.downcast_ref(),
             _ => None,
@@ -81,7 +81,7 @@ impl std::error::Error for OtherProduct {}
 
 impl OtherProduct {
     /// If a server that says this of itself is one.
-    pub(crate) fn of(version: &str, comment: &str) -> Option<Self> {
+    pub(crate) fn recognize(version: &str, comment: &str) -> Option<Self> {
         other_product(version, comment).map(|product| Self(format!("{product} ({version})")))
     }
 
@@ -107,7 +107,7 @@ pub(crate) async fn prepare(connection: &mut MySqlConnection) -> Result<(), sqlx
     if let Err(error) = connection.execute(sql::SET_SESSION).await {
         let row = connection.fetch_one(sql::READ_PRODUCT).await?;
         let (version, comment): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-        return Err(OtherProduct::of(&version, &comment).map_or(error, Into::into));
+        return Err(OtherProduct::recognize(&version, &comment).map_or(error, Into::into));
     }
     let row = connection.fetch_one(sql::READ_SESSION).await?;
     for (position, (variable, wanted)) in sql::SESSION_WANTED.iter().enumerate() {

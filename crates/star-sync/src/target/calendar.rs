@@ -4,21 +4,21 @@ use std::cmp::{max, min};
 use std::collections::HashMap;
 
 use chrono::Datelike;
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, OnConflict, Order, Query};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, InsertStatement, OnConflict, Order, Query};
 use sea_orm::{ConnectionTrait, DbErr, Value};
 use tracing::warn;
 
 use crate::declare::date_key;
+use crate::declare::key_range::KEYS_A_STATEMENT;
 use crate::declare::partition::Partition;
-use crate::declare::scope::KEYS_A_STATEMENT;
 use crate::declare::star::{Calendar, Star, Years};
 use crate::error::{Doing, Result};
 use crate::target::TargetReader;
 use crate::target::bookkeeping::partition;
-use crate::target::sqlite::held;
+use crate::target::sqlite::row_text;
 
 /// The years that the target's calendar holds; none where there is none.
-pub async fn known<C: ConnectionTrait>(connection: &C, calendar: Option<&Calendar>) -> Result<Years> {
+pub async fn years<C: ConnectionTrait>(connection: &C, calendar: Option<&Calendar>) -> Result<Years> {
     let Some(calendar) = calendar else {
         return Ok(None);
     };
@@ -60,15 +60,10 @@ pub async fn extend<C: ConnectionTrait>(
     let is_known = |year| known.is_some_and(|(first, last)| (first..=last).contains(&year));
     let mut added = 0;
     for year in (first..=last).filter(|year| !is_known(*year)) {
-        let mut insert = Query::insert();
-        insert
-            .into_table(calendar.table)
-            .columns(calendar.columns.iter().map(|column| column.name))
-            .on_conflict(OnConflict::column(calendar.date_key).do_nothing().to_owned());
-        for day in (calendar.year)(year) {
-            insert.values_panic(day.into_iter().map(Expr::value));
-            added += 1;
-        }
+        let days = (calendar.year)(year);
+        let on_conflict = OnConflict::column(calendar.date_key).do_nothing().to_owned();
+        let insert = insert_statement(calendar, &days, on_conflict);
+        added += days.len() as u64;
         connection
             .execute(&insert)
             .await
@@ -79,7 +74,7 @@ pub async fn extend<C: ConnectionTrait>(
 }
 
 /// Makes the calendar right where another program has changed it. Returns how many days were not.
-pub(crate) async fn mend<C: ConnectionTrait>(
+pub(crate) async fn correct<C: ConnectionTrait>(
     star: &Star,
     target: &TargetReader,
     connection: &C,
@@ -88,7 +83,7 @@ pub(crate) async fn mend<C: ConnectionTrait>(
     let Some(calendar) = &star.calendar else {
         return Ok(0);
     };
-    let differing = Differing::find(star, target).await?;
+    let differing = CalendarDifferences::find(star, target).await?;
     let days = differing.days();
     if days > 0 {
         warn!(
@@ -103,7 +98,7 @@ pub(crate) async fn mend<C: ConnectionTrait>(
 
 /// The days of a calendar that another program has changed, taken out, or put in.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Differing {
+pub(crate) struct CalendarDifferences {
     /// The cells of days that are not there.
     missing: Vec<Vec<Value>>,
     /// The cells, as they should be, of days that are there and are not so.
@@ -112,37 +107,37 @@ pub(crate) struct Differing {
     extra: Vec<Value>,
 }
 
-impl Differing {
+impl CalendarDifferences {
     /// Looks through all years that the calendar holds, or that a row of the star refers to.
     pub(crate) async fn find(star: &Star, target: &TargetReader) -> Result<Self> {
         let Some(calendar) = &star.calendar else {
             return Ok(Self::default());
         };
         let doing = || format!("reading {}", calendar.table);
-        let text = target.text(&held::select_days(calendar)).await.target(doing)?;
-        let held: Vec<Vec<Value>> = held::days(calendar, &text).collect();
+        let text = target.text(&row_text::select_days(calendar)).await.target(doing)?;
+        let found: Vec<Vec<Value>> = row_text::days(calendar, &text).collect();
         let Some(key) = key_position(calendar) else {
             return Ok(Self::default());
         };
         let mut years = referenced_years(star, target).await?;
-        years.extend(held.iter().filter_map(|day| year_of(&day[key])));
-        Ok(Self::of(calendar, key, held, &years))
+        years.extend(found.iter().filter_map(|day| year_of(&day[key])));
+        Ok(Self::between(calendar, key, found, &years))
     }
 
     /// Compares the days that are held with those of all years from the first to the last of `years`.
-    fn of(calendar: &Calendar, key: usize, held: Vec<Vec<Value>>, years: &[i32]) -> Self {
-        let mut held: HashMap<Value, Vec<Value>> = held.into_iter().map(|day| (day[key].clone(), day)).collect();
+    fn between(calendar: &Calendar, key: usize, found: Vec<Vec<Value>>, years: &[i32]) -> Self {
+        let mut found: HashMap<Value, Vec<Value>> = found.into_iter().map(|day| (day[key].clone(), day)).collect();
         let mut differing = Self::default();
         if let (Some(first), Some(last)) = (years.iter().min(), years.iter().max()) {
             for day in (*first..=*last).flat_map(|year| (calendar.year)(year)) {
-                match held.remove(&day[key]) {
+                match found.remove(&day[key]) {
                     Some(found) if found == day => {}
                     Some(_) => differing.wrong.push(day),
                     None => differing.missing.push(day),
                 }
             }
         }
-        differing.extra = held.into_keys().collect();
+        differing.extra = found.into_keys().collect();
         differing
     }
 
@@ -156,9 +151,9 @@ impl Differing {
         let key = key_position(calendar);
         let wrong = self.wrong.iter().filter_map(|day| key.map(|key| day[key].clone()));
         let keys: Vec<Value> = wrong.chain(self.extra).collect();
-        // The missing ones first: SQLite counts foreign keys that a transaction breaks and mends, but not those that were
-        // broken before it, and each that it mends then would be one too many. They come again at the end, as a wrong day
-        // may have had what is a missing one's alone.
+        // The missing ones first: SQLite counts foreign keys that a transaction breaks and mends, but not those that
+        // were broken before it, and each that it mends then would be one too many. They come again at the end, as a
+        // wrong day may have had what is a missing one's alone.
         insert(connection, calendar, &self.missing).await.target(doing)?;
         for keys in keys.chunks(KEYS_A_STATEMENT) {
             let delete = Query::delete()
@@ -185,17 +180,22 @@ async fn insert<C: ConnectionTrait>(
     days: &[Vec<Value>],
 ) -> std::result::Result<(), DbErr> {
     for days in days.chunks(KEYS_A_STATEMENT) {
-        let mut insert = Query::insert();
-        insert
-            .into_table(calendar.table)
-            .columns(calendar.columns.iter().map(|column| column.name))
-            .on_conflict(OnConflict::new().do_nothing().to_owned());
-        for day in days {
-            insert.values_panic(day.iter().cloned().map(Expr::value));
-        }
+        let insert = insert_statement(calendar, days, OnConflict::new().do_nothing().to_owned());
         connection.execute(&insert).await?;
     }
     Ok(())
+}
+
+fn insert_statement(calendar: &Calendar, days: &[Vec<Value>], on_conflict: OnConflict) -> InsertStatement {
+    let mut insert = Query::insert();
+    insert
+        .into_table(calendar.table)
+        .columns(calendar.columns.iter().map(|column| column.name))
+        .on_conflict(on_conflict);
+    for day in days {
+        insert.values_panic(day.iter().cloned().map(Expr::value));
+    }
+    insert
 }
 
 /// The first and the last year that rows of the star refer to.
@@ -237,13 +237,13 @@ mod tests {
     fn days_that_are_missing_wrong_or_none_differ() {
         let calendar = Calendar::of_days();
         let whole = (calendar.year)(2005);
-        let compared = |held: Vec<Vec<Value>>| Differing::of(&calendar, 0, held, &[2005]);
-        assert_eq!(compared(whole.clone()), Differing::default());
-        let mut held = whole.clone();
-        held.remove(30);
-        held[0][3] = Value::Int(Some(4));
-        held[1][0] = Value::Int(Some(20_051_399));
-        let differing = compared(held);
+        let compared = |found: Vec<Vec<Value>>| CalendarDifferences::between(&calendar, 0, found, &[2005]);
+        assert_eq!(compared(whole.clone()), CalendarDifferences::default());
+        let mut found = whole.clone();
+        found.remove(30);
+        found[0][3] = Value::Int(Some(4));
+        found[1][0] = Value::Int(Some(20_051_399));
+        let differing = compared(found);
         assert_eq!(differing.wrong, [whole[0].clone()]);
         assert_eq!(differing.missing, [whole[1].clone(), whole[30].clone()]);
         assert_eq!(differing.extra, [Value::Int(Some(20_051_399))]);

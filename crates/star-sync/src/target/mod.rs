@@ -1,7 +1,7 @@
 //! The door to the target: an open file, its one writer, its readers, and the transaction of a run.
 //!
-//! `sqlite` holds what is SQLite's own, `bookkeeping` what the sync remembers, `statement` and `calendar` write the star,
-//! `copy` makes copies of it for readers.
+//! `sqlite` holds what is SQLite's own, `bookkeeping` what the sync remembers, `statement` and `calendar` write the
+//! star, `copy` makes copies of it for readers.
 
 pub mod bookkeeping;
 pub mod calendar;
@@ -29,7 +29,7 @@ use crate::target::sqlite::version::{self, Steps};
 use crate::target::sqlite::{Access, CACHE_KIBIBYTES, connect, create_private_file, log, place, pragma};
 use crate::{failpoint, metrics};
 
-pub use self::sqlite::schema::check_migrations;
+pub(crate) use self::sqlite::schema::check_migrations;
 pub use self::sqlite::{ForeignKeys, check_writable};
 
 /// An open target: one connection that writes, a few that read.
@@ -37,7 +37,7 @@ pub struct Target {
     pub path: PathBuf,
     /// A pool of exactly one connection.
     pub writer: DatabaseConnection,
-    /// What readers see is what was committed.
+    /// Readers see committed rows only.
     pub readers: DatabaseConnection,
 }
 
@@ -213,7 +213,7 @@ impl Target {
     }
 }
 
-/// What `create` found and did.
+/// The result of [`Target::create`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Creation {
     Created,
@@ -221,7 +221,7 @@ pub enum Creation {
     Migrated { backup: PathBuf },
 }
 
-/// What `create` would do.
+/// The result of [`Target::inspect`]: what [`Target::create`] would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PlannedAction {
@@ -235,9 +235,9 @@ pub enum PlannedAction {
 pub enum TargetReader {
     /// The target is known to hold none of the rows that are asked for.
     Empty,
-    /// What was committed, on connections beside the writer's.
+    /// The committed state, on connections of its own.
     Committed(DatabaseConnection),
-    /// What the run's own transaction has written so far.
+    /// The state within the run's own transaction.
     Within(Arc<DatabaseTransaction>),
 }
 
@@ -298,8 +298,8 @@ pub async fn open_to_read(path: &Path, star: &Star, connections: u32) -> Result<
     open_during_a_run(path, star, connections).await
 }
 
-/// The same while a run of this process may have the file open: nothing but SQLite opens the file. Closing any other handle
-/// on it would drop the locks that SQLite holds for the run.
+/// The same while a run of this process may have the file open: nothing but SQLite opens the file. Closing any other
+/// handle on it would drop the locks that SQLite holds for the run.
 pub async fn open_during_a_run(path: &Path, star: &Star, connections: u32) -> Result<DatabaseConnection> {
     if !path.is_file() {
         return Err(Error::TargetMissing { path: path.to_owned() });

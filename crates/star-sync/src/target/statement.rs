@@ -6,8 +6,8 @@ use sea_orm::sea_query::{
 };
 use sea_orm::{DbBackend, Statement, Value};
 
-use crate::declare::row::{Columns, HeldRow, RUN_COLUMN};
-use crate::declare::scope::KEYS_A_STATEMENT;
+use crate::declare::key_range::KEYS_A_STATEMENT;
+use crate::declare::row::{Columns, RUN_COLUMN, TargetRow};
 use crate::declare::table::Table;
 
 /// Rows of one INSERT. Each is handed to SQLite's thread and waited for, so few large ones are better; beyond 500 they
@@ -38,8 +38,8 @@ pub fn upsert(table: &Table, columns: Columns, rows: usize, run_id: i64) -> Stri
     insert.build(SqliteQueryBuilder).0
 }
 
-/// The INSERT of `rows` rows that the table does not hold, under surrogate keys that they had before: the first value of
-/// each. None of these keys is in use, since SQLite assigns no key twice.
+/// The INSERT of `rows` rows that the table does not hold, under surrogate keys that they had before: the first value
+/// of each. None of these keys is in use, since SQLite assigns no key twice.
 pub(crate) fn insert_with_keys(table: &Table, surrogate_key: &'static str, rows: usize, run_id: i64) -> String {
     insert(table, Some(surrogate_key), rows, run_id)
         .build(SqliteQueryBuilder)
@@ -89,7 +89,7 @@ pub(crate) fn portions(cells: Vec<Value>, width: usize) -> Vec<Vec<Value>> {
 }
 
 /// Deletes rows by their natural keys.
-pub(crate) fn deletes(table: &Table, rows: &[HeldRow]) -> Vec<DeleteStatement> {
+pub(crate) fn deletes(table: &Table, rows: &[TargetRow]) -> Vec<DeleteStatement> {
     let keys: Vec<&[Value]> = rows.iter().map(|row| &row.natural_key[..]).collect();
     keys.chunks(KEYS_A_STATEMENT)
         .map(|keys| {

@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use serde::Serialize;
 use tracing::info;
 
+use crate::declare::key_range::KeyRange;
 use crate::declare::period::Period;
-use crate::declare::scope::Scope;
 use crate::declare::table::Table;
 use crate::error::Result;
+use crate::pipeline::databases::Databases;
 use crate::pipeline::flow::{Difference, Outcomes};
-use crate::pipeline::look::Look;
 use crate::pipeline::pages::Pages;
 use crate::pipeline::write::Commits;
 use crate::verify::rows::{KEYS_A_PAGE, RowComparison};
@@ -52,20 +52,20 @@ pub(crate) struct Suspects(HashMap<&'static str, (Vec<i64>, u64)>);
 
 impl Suspects {
     /// Compares all pages.
-    pub(crate) async fn find(look: &Look<'_>, period: &Period) -> Result<Self> {
+    pub(crate) async fn find(databases: &Databases<'_>, period: &Period) -> Result<Self> {
         let pages = Pages {
             digesting: None,
-            look,
+            databases,
             is_target_empty: false,
             commits: Commits::Never,
             run_id: 0,
-            done_upto: HashMap::new(),
+            loaded_up_to: HashMap::new(),
             period: period.clone(),
         };
-        Ok(Self::of(pages.walk().await?.outcomes))
+        Ok(Self::new(pages.run().await?.outcomes))
     }
 
-    fn of(outcomes: Outcomes) -> Self {
+    fn new(outcomes: Outcomes) -> Self {
         let suspects = outcomes.into_iter().map(|(table, outcome)| {
             let mut keys = outcome.changed;
             keys.sort_unstable();
@@ -85,7 +85,7 @@ impl Suspects {
 }
 
 /// Which of a table's rows are explained, and so are no differences.
-pub(crate) enum Explained {
+pub(crate) enum KnownCause {
     Pending,
     Quarantined,
 }
@@ -95,7 +95,7 @@ pub(crate) async fn recheck(
     suspects: &Suspects,
     mut rows: RowComparison<'_>,
     tables: impl Iterator<Item = &'static Table>,
-    explained: impl Fn(&Table, i64) -> Option<Explained>,
+    known_cause: impl Fn(&Table, i64) -> Option<KnownCause>,
 ) -> Result<Vec<TableDifferences>> {
     let mut differences = Vec::new();
     for table in tables {
@@ -103,14 +103,14 @@ pub(crate) async fn recheck(
         let mut keys = Vec::new();
         let mut pending = 0;
         for key in suspects {
-            match explained(table, key) {
+            match known_cause(table, key) {
                 None => keys.push(key),
-                Some(Explained::Pending) => pending += 1,
-                Some(Explained::Quarantined) => {}
+                Some(KnownCause::Pending) => pending += 1,
+                Some(KnownCause::Quarantined) => {}
             }
         }
-        let scopes = Scope::of_keys(keys, KEYS_A_PAGE);
-        let found = rows.compare(table, scopes, Period::All).await?;
+        let key_ranges = KeyRange::of_keys(keys, KEYS_A_PAGE);
+        let found = rows.compare(table, key_ranges, Period::All).await?;
         let mut examples = found.differences;
         examples.sort_by(|one, other| one.key.cmp(&other.key));
         examples.truncate(rows.described);

@@ -6,7 +6,7 @@ use sea_orm::Condition;
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query};
 use serde::{Serialize, Serializer};
 
-use crate::declare::scope::Scope;
+use crate::declare::key_range::KeyRange;
 use crate::declare::table::Table;
 use crate::declare::totals::{self, Group, Measure};
 use crate::error::{Doing, Result};
@@ -35,7 +35,7 @@ pub struct Comparison {
     pub target: i64,
     /// Source rows that are in sync_reject: they explain as much of the difference.
     pub quarantined: i64,
-    /// What the next incremental run adds to the target, by what has changed in the source since the last one.
+    /// The pending part: what the next incremental run adds to the target.
     pub pending: i64,
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn name_of<S: Serializer>(measure: &Measure, serializer: S) -> std::r
 }
 
 impl Comparison {
-    /// Row counts of a table, quarantined rows apart.
+    /// Row counts of a table, quarantined rows counted separately.
     pub(crate) fn of_rows(table: &Table, source: i64, target: i64, quarantined: u64) -> Self {
         Self {
             table: table.name,
@@ -97,7 +97,7 @@ impl Sides<'_> {
                 None => self.all_source_rows(table).await,
             }
         };
-        let (source, target) = tokio::try_join!(source, self.target_rows(table, &Scope::ALL))?;
+        let (source, target) = tokio::try_join!(source, self.target_rows(table, &KeyRange::ALL))?;
         let target = target - signed(removed);
         let quarantined = self.quarantined.get(table.name).copied().unwrap_or(0);
         Ok(Comparison::of_rows(table, source, target, quarantined))
@@ -107,11 +107,12 @@ impl Sides<'_> {
     pub(crate) async fn rows_of(
         &self,
         table: &Table,
-        scope: &Scope,
+        key_range: &KeyRange,
         removed: u64,
         quarantined: u64,
     ) -> Result<Comparison> {
-        let (source, target) = tokio::try_join!(self.source_rows(table, scope), self.target_rows(table, scope))?;
+        let (source, target) =
+            tokio::try_join!(self.source_rows(table, key_range), self.target_rows(table, key_range))?;
         let target = target - signed(removed);
         Ok(Comparison::of_rows(table, source, target, quarantined))
     }
@@ -119,30 +120,30 @@ impl Sides<'_> {
     /// All rows of the source table.
     pub(crate) async fn all_source_rows(&self, table: &Table) -> Result<i64> {
         if table.only.is_some() {
-            return self.source_rows(table, &Scope::ALL).await;
+            return self.source_rows(table, &KeyRange::ALL).await;
         }
         let number = self.source.number(&self.indexes.count(table.source_table)).await;
         number.source(|| format!("counting {}", table.source_table))
     }
 
-    /// The rows that the source has of a scope.
-    pub(crate) async fn source_rows(&self, table: &Table, scope: &Scope) -> Result<i64> {
-        let mut select = table.source_rows_in(scope);
+    /// The rows that the source has of a key range.
+    pub(crate) async fn source_rows(&self, table: &Table, key_range: &KeyRange) -> Result<i64> {
+        let mut select = table.source_rows_in(key_range);
         let number = self.source.number(select.expr(Expr::col(Asterisk).count())).await;
-        number.source(|| format!("counting {}, {scope}", table.source_table))
+        number.source(|| format!("counting {}, {key_range}", table.source_table))
     }
 
-    /// The rows that the target has of a scope.
-    pub(crate) async fn target_rows(&self, table: &Table, scope: &Scope) -> Result<i64> {
-        rows_held(&self.target, table, scope.contains(&table.target_page_key())).await
+    /// The rows that the target has of a key range.
+    pub(crate) async fn target_rows(&self, table: &Table, key_range: &KeyRange) -> Result<i64> {
+        count(&self.target, table, key_range.contains(&table.target_page_key())).await
     }
 }
 
 /// How many rows the target holds that meet a condition.
-pub(crate) async fn rows_held(target: &TargetReader, table: &Table, condition: Condition) -> Result<i64> {
+pub(crate) async fn count(target: &TargetReader, table: &Table, condition: Condition) -> Result<i64> {
     let mut select = Query::select();
     select.expr(Expr::col(Asterisk).count());
-    table.from_target(&mut select);
+    table.add_target_tables(&mut select);
     // Counting all rows takes SQLite a look at each page, and a step for each row under any condition, even TRUE.
     if !condition.is_empty() {
         select.cond_where(condition);
@@ -151,8 +152,8 @@ pub(crate) async fn rows_held(target: &TargetReader, table: &Table, condition: C
     rows.target(|| format!("counting {}", table.name))
 }
 
-/// The same, counted no further than `limit`.
-pub(crate) async fn rows_held_upto(
+/// Counts rows, but no further than `limit`.
+pub(crate) async fn count_at_most(
     target: &TargetReader,
     table: &Table,
     condition: Condition,
@@ -160,7 +161,7 @@ pub(crate) async fn rows_held_upto(
 ) -> Result<u64> {
     let mut rows = Query::select();
     rows.expr(Expr::val(1));
-    table.from_target(&mut rows);
+    table.add_target_tables(&mut rows);
     rows.cond_where(condition).limit(limit);
     let select = Query::select()
         .expr(Expr::col(Asterisk).count())
@@ -171,8 +172,8 @@ pub(crate) async fn rows_held_upto(
     Ok(u64::try_from(rows).unwrap_or(0))
 }
 
-/// Counts the figures that stand for a whole table or period as checks. One of them matches if its difference is within the
-/// tolerance, and that of each of its days among them.
+/// Counts the figures that stand for a whole table or period as checks. One of them matches if its difference is within
+/// the tolerance, and that of each of its days among them.
 pub(crate) fn count_checks(figures: &[Comparison], tolerance: u64, tally: &mut Tally) {
     let within = |figure: &Comparison| figure.delta().unsigned_abs() <= tolerance;
     let is_part = |day: &Comparison, whole: &Comparison| {

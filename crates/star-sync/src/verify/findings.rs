@@ -1,10 +1,10 @@
-//! What one look at both sides finds to differ, by table, in a form that another look can confirm.
+//! The differences that one validation pass finds, by table, in a form that the next pass can confirm.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::declare::totals::Group;
 
-/// What differs in one table.
+/// The differences of one table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Finding {
     /// Page keys of rows that differ and are neither pending nor quarantined, ascending.

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use crate::declare::key_range::KeyRange;
 use crate::declare::lookup::Lookups;
 use crate::declare::period::Period;
-use crate::declare::scope::Scope;
 use crate::declare::table::{Kind, Table};
 use crate::error::Result;
+use crate::pipeline::databases::Databases;
 use crate::pipeline::flow::{Removed, TableOutcome};
-use crate::pipeline::look::Look;
 use crate::pipeline::lookups::LookupSource;
-use crate::pipeline::page_sums::SumPlans;
+use crate::pipeline::page_digest::PageDigestPlans;
 use crate::pipeline::read::{LookupPlan, Reader};
 use crate::pipeline::write::{Commits, Writer};
 use crate::pipeline::{self, Pipeline};
@@ -20,9 +20,10 @@ use crate::target::TargetReader;
 /// Keys that one page names.
 pub(crate) const KEYS_A_PAGE: usize = 2_000;
 
-/// A comparison of rows. Tables have to come in the star's order: what is found of one decides what the next should hold.
+/// A comparison of rows. Tables have to come in the star's order: what is found of one decides what the next should
+/// hold.
 pub(crate) struct RowComparison<'a> {
-    look: &'a Look<'a>,
+    databases: &'a Databases<'a>,
     source: SourceReader,
     target: TargetReader,
     /// Rows to describe, a table.
@@ -35,9 +36,14 @@ pub(crate) struct RowComparison<'a> {
 
 impl<'a> RowComparison<'a> {
     /// Of a snapshot of the source with a transaction on the target.
-    pub(crate) fn new(look: &'a Look<'a>, source: SourceReader, target: TargetReader, described: usize) -> Self {
+    pub(crate) fn new(
+        databases: &'a Databases<'a>,
+        source: SourceReader,
+        target: TargetReader,
+        described: usize,
+    ) -> Self {
         Self {
-            look,
+            databases,
             source,
             target,
             described,
@@ -46,18 +52,18 @@ impl<'a> RowComparison<'a> {
         }
     }
 
-    /// Compares the rows of a table in these scopes, as far as they lie in the period. What has to be done to the target
-    /// to make them equal is in the outcome.
+    /// Compares the rows of a table in these key ranges, as far as they lie in the period. What has to be done to the
+    /// target to make them equal is in the outcome.
     pub(crate) async fn compare(
         &mut self,
         table: &'static Table,
-        scopes: Vec<Scope>,
+        key_ranges: Vec<KeyRange>,
         period: Period,
     ) -> Result<TableOutcome> {
-        if scopes.is_empty() {
+        if key_ranges.is_empty() {
             return Ok(TableOutcome::default());
         }
-        let star = self.look.star;
+        let star = self.databases.star;
         let pipeline = Pipeline {
             // A snapshot is one connection.
             workers: 1,
@@ -67,18 +73,18 @@ impl<'a> RowComparison<'a> {
                 lookups: LookupPlan::ByKey(LookupSource {
                     corrected: self.corrected.clone(),
                     removed: Arc::new(self.removed.clone()),
-                    ..LookupSource::of(star, self.source.clone(), self.target.clone())
+                    ..LookupSource::new(star, self.source.clone(), self.target.clone())
                 }),
                 period,
-                sums: SumPlans::new(),
+                digest_plans: PageDigestPlans::new(),
             },
             writer: Writer::new(star, Commits::Never, 0, None),
             publishes: vec![table],
             described: self.described,
-            progress: Arc::clone(&self.look.progress),
-            stop: &self.look.stop,
+            progress: Arc::clone(&self.databases.progress),
+            stop: &self.databases.stop,
         };
-        let outcome = pipeline.run(pipeline::jobs_of(table, scopes)).await?;
+        let outcome = pipeline.run(pipeline::jobs_of(table, key_ranges)).await?;
         for (lookup, map) in outcome.published {
             self.corrected.set(lookup, map);
         }

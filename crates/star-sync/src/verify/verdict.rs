@@ -1,4 +1,4 @@
-//! What a run may say about source and target: a code, and what was checked to come to it.
+//! The verdict of a run: a code, and the counts that it is based on.
 
 use serde::Serialize;
 
@@ -38,11 +38,11 @@ pub struct Verdict {
     pub tally: Tally,
 }
 
-/// What a verdict is made from.
+/// The counts that a verdict is based on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
-    /// Figures that were compared: the row count of a table, its integrity, the total of a fact by group and measure, the
-    /// rows of a table.
+    /// Figures that were compared: the row count of a table, its integrity, the total of a fact by group and measure,
+    /// the rows of a table.
     pub checks: u64,
     pub matching: u64,
     pub mismatches: u64,

@@ -1,5 +1,5 @@
-//! The history of runs: one row a run that wrote, failed or found a mismatch, kept for `status` and to tell what wrote a
-//! row. Runs that changed nothing leave none; their numbers are not used again.
+//! The history of runs: one row a run that wrote, failed or found a mismatch, kept for `status` and to tell what wrote
+//! a row. Runs that changed nothing leave none; their numbers are not used again.
 
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::{NotSet, Set};
@@ -65,7 +65,7 @@ pub enum Status {
 
 impl Status {
     /// How a run ended that ended with this error.
-    pub fn of(error: &Error) -> Self {
+    pub fn from_error(error: &Error) -> Self {
         match error {
             Error::Stopped => Self::Stopped,
             _ => Self::Failed,
@@ -282,11 +282,11 @@ fn signed(count: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::made_up;
+    use crate::test_star;
 
     #[tokio::test]
     async fn the_number_of_a_run_that_left_no_row_is_not_used_again() {
-        let connection = made_up::database_of(Entity).await;
+        let connection = test_star::database_of(Entity).await;
         let began = DateTime::UNIX_EPOCH;
         let begin = async || begin_run(&connection, "incremental", began, "-").await.unwrap();
         let first = begin().await;
@@ -302,7 +302,7 @@ mod tests {
         assert_eq!((runs[1].id, runs[1].started), (first, began));
         assert_eq!(keep_newest(&connection, 1).await.unwrap(), Some(runs[0].id));
         assert_eq!(find(&connection, first).await.unwrap(), None);
-        let status: String = made_up::figure(&connection, "SELECT status FROM sync_run").await;
+        let status: String = test_star::figure(&connection, "SELECT status FROM sync_run").await;
         assert_eq!(status, Status::Running.as_str());
     }
 }

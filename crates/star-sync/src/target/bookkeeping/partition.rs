@@ -1,5 +1,6 @@
-//! Which partitions of the star's tables changed, and in which run: noted in the transaction that commits the rows, so that
-//! a publication finds what to write anew. A row that goes, or that moves to another month, is noted where it was, too.
+//! Which partitions of the star's tables changed, and in which run: noted in the transaction that commits the rows, so
+//! that a publication finds what to write anew. A row that goes, or that moves to another month, is noted where it was,
+//! too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -108,11 +109,11 @@ pub async fn changed_after<C: ConnectionTrait>(connection: &C, run_id: i64) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::made_up;
+    use crate::test_star;
 
     #[tokio::test]
     async fn a_partition_is_known_by_the_run_that_changed_it_last() {
-        let connection = made_up::database_of(Entity).await;
+        let connection = test_star::database_of(Entity).await;
         let (may, june) = (Partition::of_date(20_050_524), Partition::of_date(20_050_601));
         let mut changed = ChangedPartitions::default();
         changed.add("fact_loan", [may, june]);

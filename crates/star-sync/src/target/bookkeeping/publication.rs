@@ -80,13 +80,13 @@ pub async fn save<C: ConnectionTrait>(connection: &C, publication: &Publication)
 mod tests {
     use super::*;
     use crate::declare::partition::Partition;
-    use crate::made_up;
     use crate::target::bookkeeping::partition::sync_partition;
+    use crate::test_star;
 
     #[tokio::test]
     async fn the_backlog_of_a_lake_is_what_changed_since_its_own_publication() {
-        let connection = made_up::database_of(Entity).await;
-        made_up::create(&connection, sync_partition::Entity).await;
+        let connection = test_star::database_of(Entity).await;
+        test_star::create(&connection, sync_partition::Entity).await;
         let lake = |lake: &str, run_id| Publication {
             lake: lake.to_owned(),
             writer: "-".to_owned(),

@@ -1,4 +1,4 @@
-//! What is remembered of the source: which server and schema it is, and the types of the columns that are read.
+//! The record of the source: which server and schema it is, and the types of the columns that are read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
@@ -25,9 +25,10 @@ pub(crate) mod sync_source {
         pub schema: String,
         /// Every column that is read, as `table.column type`, a line each.
         pub columns: String,
-        /// What the multipliers of digests are drawn from; another number in each target.
+        /// The seed of the digests' multipliers; another number in each target.
         pub digest_seed: i64,
-        /// Every column that the read tables had when the last full load began, read or not, as `table.column`, a line each.
+        /// Every column that the read tables had when the last full load began, read or not, as `table.column`, a line
+        /// each.
         pub table_columns: Option<String>,
     }
 
@@ -45,7 +46,7 @@ pub struct SourceRecord {
     pub columns: BTreeMap<String, String>,
 }
 
-/// What is remembered, if any load has begun.
+/// The record, if any load has begun.
 pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<Option<SourceRecord>> {
     let doing = || "reading sync_source".to_owned();
     let row = sync_source::Entity::find_by_id(ID)
@@ -64,7 +65,7 @@ pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<Option<SourceRec
     }))
 }
 
-/// What the multipliers of digests are drawn from, once a load has begun.
+/// The seed of the digests' multipliers, once a load has begun.
 pub(crate) async fn digest_seed<C: ConnectionTrait>(connection: &C) -> Result<Option<u64>> {
     let row = sync_source::Entity::find_by_id(ID).one(connection).await;
     let row = row.target(|| "reading sync_source".to_owned())?;

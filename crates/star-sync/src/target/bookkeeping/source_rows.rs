@@ -1,5 +1,6 @@
-//! What is remembered of the rows of source tables that are only joined or looked up: of each key the digest of its row, so
-//! that a range whose digest differs tells exactly which keys have changed. Twelve bytes a row, packed range by range.
+//! What is remembered of the rows of source tables that are only joined or looked up: of each key the digest of its
+//! row, so that a range whose digest differs tells exactly which keys have changed. Twelve bytes a row, packed range by
+//! range.
 
 use std::collections::HashMap;
 
@@ -7,7 +8,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::declare::digest::Digest;
-use crate::declare::scope::Scope;
+use crate::declare::key_range::KeyRange;
 use crate::error::{Doing, Result};
 use sync_source_rows::{ActiveModel, Column, Entity, Model};
 
@@ -62,11 +63,11 @@ impl SourceRange {
         }
     }
 
-    /// The scope of its keys.
-    pub(crate) fn scope(&self) -> Scope {
-        Scope::Range {
+    /// The key range of its keys.
+    pub(crate) fn key_range(&self) -> KeyRange {
+        KeyRange::Between {
             after: self.after,
-            upto: self.up_to,
+            up_to: self.up_to,
         }
     }
 
@@ -162,7 +163,7 @@ fn unpacked(bytes: &[u8]) -> RowDigests {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::made_up;
+    use crate::test_star;
 
     fn range(after: Option<i64>, up_to: Option<i64>, rows: &[(i64, u32)]) -> SourceRange {
         let digest = Digest {
@@ -189,7 +190,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_remembered_is_read_back_range_by_range() {
-        let connection = made_up::database_of(Entity).await;
+        let connection = test_star::database_of(Entity).await;
         let first = range(None, Some(10), &[(i64::MIN, 1), (10, u32::MAX)]);
         let last = range(Some(10), None, &[(11, 0), (i64::MAX, 2)]);
         let all = [first.clone(), last.clone()];

@@ -1,4 +1,4 @@
-//! What the sync remembers of each source table: how far it is loaded, its watermark, and what tells whether it was
+//! The state of each source table: how far it is loaded, its watermark, and what tells whether it was
 //! modified since.
 
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ pub(crate) mod sync_state {
     //! One row a source table.
     use sea_orm::entity::prelude::*;
 
-    /// What is known of one source table. Times are by the source's clock.
+    /// The state of one source table. Times are by the source's clock.
     #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "sync_state")]
@@ -41,15 +41,16 @@ pub(crate) mod sync_state {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// What is known of one source table.
+/// The state of one source table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceState {
     pub lifecycle: Lifecycle,
     /// Rows that changed up to here are in the star; none of a table without change timestamps, or before a load.
     pub watermark: Option<DateTime<Utc>>,
-    /// What keeps the watermark from the newest change that was seen; none if nothing does.
+    /// The reason why the watermark trails the newest change; `None` if it does not.
     pub limited_by: Option<String>,
-    /// The last run that found the table modified: key ranges that were verified by earlier ones are to be verified again.
+    /// The last run that found the table modified: key ranges that were verified by earlier ones are to be verified
+    /// again.
     pub modified_run: Option<i64>,
     /// The last run that verified all of the table by its remembered rows; none of a table of which none are.
     pub verified_run: Option<i64>,
@@ -57,8 +58,8 @@ pub struct SourceState {
     pub rows_scanned: Option<i64>,
     /// Rows then, and their highest key; kept of tables that are no star table's own.
     pub extent: Option<Extent>,
-    /// What `information_schema` told of the table at the last sync (while a load is unfinished: before its first page),
-    /// UPDATE_TIME above all; none if that cannot tell that the table has not been modified since.
+    /// What `information_schema` told of the table at the last sync (while a load is unfinished: before its first
+    /// page), UPDATE_TIME above all; none if that cannot tell that the table has not been modified since.
     pub settled_signature: Option<String>,
     /// The same, whether or not it can tell that.
     pub last_signature: Option<String>,
@@ -70,8 +71,8 @@ pub enum Lifecycle {
     /// No load has begun. `init` makes the row so.
     #[default]
     NeverLoaded,
-    /// A full load has begun, and its catch-up pass has not committed: it runs, or was interrupted. Set by the start of the
-    /// load for all tables at once. A star that was loaded before (`last_synced`) still answers to `validate`.
+    /// A full load has begun, and its catch-up pass has not committed: it runs, or was interrupted. Set by the start of
+    /// the load for all tables at once. A star that was loaded before (`last_synced`) still answers to `validate`.
     Loading {
         load: Load,
         last_synced: Option<DateTime<Utc>>,
@@ -121,7 +122,7 @@ impl Lifecycle {
         }
     }
 
-    fn of(row: &Model) -> Self {
+    fn from_row(row: &Model) -> Self {
         let last_synced = row.last_synced.map(|time| time.and_utc());
         match (row.load_watermark, last_synced) {
             (Some(watermark), last_synced) => Self::Loading {
@@ -139,7 +140,7 @@ impl Lifecycle {
 impl From<Model> for SourceState {
     fn from(row: Model) -> Self {
         Self {
-            lifecycle: Lifecycle::of(&row),
+            lifecycle: Lifecycle::from_row(&row),
             watermark: row.last_updated.map(|time| time.and_utc()),
             limited_by: row.limited_by,
             modified_run: row.modified_run,
@@ -180,7 +181,7 @@ impl SourceState {
     }
 }
 
-/// What is known of all source tables, and of the target tables that are made from them.
+/// The states of all source tables and of the target tables.
 #[derive(Clone, Debug, Default)]
 pub struct States {
     sources: HashMap<String, SourceState>,
@@ -192,7 +193,7 @@ impl States {
         self.sources.get(source_table)
     }
 
-    /// What is known of a target table.
+    /// The state of a target table.
     pub fn target(&self, table: &str) -> TargetTableState {
         self.targets.get(table).copied().unwrap_or_default()
     }
@@ -278,7 +279,7 @@ pub(crate) async fn save<C: ConnectionTrait>(connection: &C, source_table: &str,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::made_up;
+    use crate::test_star;
 
     fn time(seconds: i64) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds)
@@ -348,10 +349,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_watermark_is_stored_as_people_read_it() {
-        let connection = made_up::database_of(Entity).await;
-        made_up::create(&connection, target_table::sync_target_table::Entity).await;
-        fill(&connection, &made_up::star().sources).await.unwrap();
-        assert_eq!(fill(&connection, &made_up::star().sources).await.unwrap(), 0);
+        let connection = test_star::database_of(Entity).await;
+        test_star::create(&connection, target_table::sync_target_table::Entity).await;
+        fill(&connection, &test_star::star().sources).await.unwrap();
+        assert_eq!(fill(&connection, &test_star::star().sources).await.unwrap(), 0);
         let noon = SourceState {
             watermark: Some(time(12 * 3600)),
             ..SourceState::default()
@@ -359,7 +360,7 @@ mod tests {
         save(&connection, "loan", noon.clone()).await.unwrap();
         assert_eq!(load(&connection).await.unwrap().get("loan"), Some(&noon));
         let select = "SELECT last_updated FROM sync_state WHERE source_table = 'loan'";
-        let text: String = made_up::figure(&connection, select).await;
+        let text: String = test_star::figure(&connection, select).await;
         assert_eq!(text, "1970-01-01 12:00:00");
     }
 }

@@ -62,11 +62,11 @@ pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<Vec<Success>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::made_up;
+    use crate::test_star;
 
     #[tokio::test]
     async fn the_newest_success_of_each_command_is_kept() {
-        let connection = made_up::database_of(Entity).await;
+        let connection = test_star::database_of(Entity).await;
         let time = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
         for (command, seconds) in [("full-load", 1), ("incremental", 2), ("incremental", 3)] {
             note(&connection, command, time(seconds)).await.unwrap();

@@ -1,5 +1,5 @@
-//! What the sync remembers of each target table: how many rows the last run left in it, and how far an unfinished load has
-//! come.
+//! The state of each target table: how many rows the last run left in it, and how far an unfinished load
+//! has come.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ pub(crate) mod sync_target_table {
     //! One row a target table, once something is to be remembered of it.
     use sea_orm::entity::prelude::*;
 
-    /// What is known of one target table.
+    /// The state of one target table.
     #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "sync_target_table")]
@@ -28,11 +28,11 @@ pub(crate) mod sync_target_table {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// What is known of one target table.
+/// The state of one target table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TargetTableState {
-    /// Page keys up to here are loaded by a full load that has not finished; the largest there is stands for all. Advanced by
-    /// the writer's commits.
+    /// Page keys up to here are loaded by a full load that has not finished; the largest there is stands for all.
+    /// Advanced by the writer's commits.
     pub loaded_up_to: Option<i64>,
     /// Rows as the last run left them; none if none was counted.
     pub rows: Option<i64>,
@@ -97,11 +97,11 @@ async fn upsert<C: ConnectionTrait>(connection: &C, row: ActiveModel, column: Co
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::made_up;
+    use crate::test_star;
 
     #[tokio::test]
     async fn what_is_noted_of_a_table_stays_until_it_is_noted_anew() {
-        let connection = made_up::database_of(Entity).await;
+        let connection = test_star::database_of(Entity).await;
         note_rows(&connection, "fact_loan", 7).await.unwrap();
         note_loaded(&connection, "fact_loan", 40).await.unwrap();
         note_loaded(&connection, "dim_book", i64::MAX).await.unwrap();

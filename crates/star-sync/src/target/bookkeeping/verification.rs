@@ -12,7 +12,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 use serde::Serialize;
 
 use crate::declare::digest::Digest;
-use crate::declare::scope::Scope;
+use crate::declare::key_range::KeyRange;
 use crate::declare::star::Star;
 use crate::declare::table::Table;
 use crate::error::{Doing, Result};
@@ -53,7 +53,7 @@ const RANGES_A_STATEMENT: usize = 500;
 pub struct VerificationRange {
     pub after: Option<i64>,
     pub up_to: Option<i64>,
-    pub verified: Option<Verified>,
+    pub verified: Option<VerificationMark>,
     /// When a run last verified it, also if that no longer holds.
     pub last_verified_at: Option<DateTime<Utc>>,
     /// Of the source's rows when it was verified, if one was taken.
@@ -62,7 +62,7 @@ pub struct VerificationRange {
 
 /// A run, and its time by the source's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Verified {
+pub struct VerificationMark {
     pub run_id: i64,
     pub at: DateTime<Utc>,
 }
@@ -77,25 +77,25 @@ impl VerificationRange {
         digest: None,
     };
 
-    /// The scope of its keys.
-    pub(crate) fn scope(&self) -> Scope {
-        Scope::Range {
+    /// The key range of its keys.
+    pub(crate) fn key_range(&self) -> KeyRange {
+        KeyRange::Between {
             after: self.after,
-            upto: self.up_to,
+            up_to: self.up_to,
         }
     }
 
-    /// The range of a scope; a set of keys is none.
-    pub(crate) fn of_scope(scope: &Scope, verified: Option<Verified>) -> Option<Self> {
-        match *scope {
-            Scope::Range { after, upto } => Some(Self {
+    /// The range of a key range; a set of keys is none.
+    pub(crate) fn of_key_range(key_range: &KeyRange, verified: Option<VerificationMark>) -> Option<Self> {
+        match *key_range {
+            KeyRange::Between { after, up_to } => Some(Self {
                 after,
-                up_to: upto,
+                up_to,
                 verified,
                 last_verified_at: verified.map(|verified| verified.at),
                 digest: None,
             }),
-            Scope::Keys(_) => None,
+            KeyRange::Keys(_) => None,
         }
     }
 
@@ -110,7 +110,10 @@ impl VerificationRange {
         Self {
             after: before.and_then(|before| before.up_to),
             up_to: (row.up_to != i64::MAX).then_some(row.up_to),
-            verified: row.verified_run.zip(at).map(|(run_id, at)| Verified { run_id, at }),
+            verified: row
+                .verified_run
+                .zip(at)
+                .map(|(run_id, at)| VerificationMark { run_id, at }),
             last_verified_at: at,
             digest: row.digest.as_deref().and_then(|digest| digest.parse().ok()),
         }
@@ -188,7 +191,7 @@ pub(crate) async fn note<C: ConnectionTrait>(
     connection: &C,
     table: &str,
     ranges: &[VerificationRange],
-    verified: Verified,
+    verified: VerificationMark,
 ) -> Result<()> {
     for ranges in ranges.chunks(RANGES_A_STATEMENT) {
         let rows = ranges.iter().map(|range| ActiveModel {
@@ -295,7 +298,7 @@ fn sum_up_ranges<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::made_up;
+    use crate::test_star;
 
     fn time(seconds: i64) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds)
@@ -304,7 +307,7 @@ mod tests {
     fn range(run_id: Option<i64>, seconds: i64) -> VerificationRange {
         let at = time(seconds);
         VerificationRange {
-            verified: run_id.map(|run_id| Verified { run_id, at }),
+            verified: run_id.map(|run_id| VerificationMark { run_id, at }),
             last_verified_at: run_id.map(|_| at),
             ..VerificationRange::ALL
         }
@@ -365,7 +368,7 @@ mod tests {
 
     #[tokio::test]
     async fn ranges_are_cut_anew_behind_a_key_and_noted_by_their_ends() {
-        let connection = made_up::database_of(Entity).await;
+        let connection = test_star::database_of(Entity).await;
         let cut = |after, up_to| VerificationRange {
             after,
             up_to,
@@ -375,7 +378,7 @@ mod tests {
         replace(&connection, "fact_loan", None, &first).await.unwrap();
         let behind = [cut(Some(10), Some(20)), cut(Some(20), None)];
         replace(&connection, "fact_loan", Some(10), &behind).await.unwrap();
-        let verified = Verified { run_id: 7, at: time(5) };
+        let verified = VerificationMark { run_id: 7, at: time(5) };
         let digest = Some(Digest { rows: 3, sum: -4 });
         let ranges = [cut(None, Some(10)), cut(Some(20), None)].map(|range| VerificationRange { digest, ..range });
         note(&connection, "fact_loan", &ranges, verified).await.unwrap();

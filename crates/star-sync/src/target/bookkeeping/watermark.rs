@@ -108,7 +108,7 @@ mod tests {
     use sea_orm::DatabaseConnection;
 
     use super::*;
-    use crate::made_up;
+    use crate::test_star;
 
     /// The start of 2026, and so many hours.
     fn hour(hours: i64) -> DateTime<Utc> {
@@ -116,7 +116,7 @@ mod tests {
     }
 
     async fn noted(runs: &[(i64, &[(&str, i64)])]) -> DatabaseConnection {
-        let connection = made_up::database_of(Entity).await;
+        let connection = test_star::database_of(Entity).await;
         for (run, watermarks) in runs {
             let watermarks: Vec<_> = watermarks.iter().map(|(table, hours)| (*table, hour(*hours))).collect();
             note(&connection, *run, &watermarks).await.unwrap();

@@ -1,4 +1,4 @@
-//! What a copy holds: the rows of the star's tables as of one commit, and its views.
+//! The contents of a copy: the rows of the star's tables as of one commit, and its views.
 
 use std::path::Path;
 
@@ -48,9 +48,9 @@ pub(crate) async fn write(request: &Request<'_>, file: &Path) -> Result<Content>
     let definitions = views::read(&transaction).await.map_err(read)?;
     transaction.commit().await.map_err(failed(copy, "committing"))?;
     failpoint::pass("copy-filled");
-    let made = views::make(&connection, definitions).await;
-    let made = made.map_err(failed(copy, "making the views"))?;
-    tables.extend(made.tables);
+    let views = views::make(&connection, definitions).await;
+    let views = views.map_err(failed(copy, "making the views"))?;
+    tables.extend(views.tables);
     let marks = [
         pragma::write_application_id(star.names.copy_application_id()),
         pragma::write_user_version(version),
@@ -62,7 +62,7 @@ pub(crate) async fn write(request: &Request<'_>, file: &Path) -> Result<Content>
     connection.close().await.map_err(failed(copy, "closing the file"))?;
     Ok(Content {
         tables,
-        views: made.views,
+        views: views.views,
     })
 }
 
@@ -158,8 +158,8 @@ fn rows_without(left_out: &LeftOut<'_>) -> std::result::Result<InsertStatement, 
     Ok(insert)
 }
 
-/// The pseudonym that replaces a personal text: the column's name with the row's natural key. It differs between rows and
-/// is the same in every copy and lake. NULL stays NULL, and a value of another type becomes NULL.
+/// The pseudonym that replaces a personal text: the column's name with the row's natural key. It differs between rows
+/// and is the same in every copy and lake. NULL stays NULL, and a value of another type becomes NULL.
 pub fn pseudonym(table: &Table, column: &'static str) -> Expr {
     let is_text = table
         .columns

@@ -1,5 +1,5 @@
-//! Whether a copy is to be made after a run: if the target has changed since, and not more often than is asked for. Both
-//! stand in the copy itself, so that runs of different processes, as from cron, keep the pace too.
+//! Whether a copy is to be made after a run: if the target has changed since, and not more often than is asked for.
+//! Both stand in the copy itself, so that runs of different processes, as from cron, keep the pace too.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};

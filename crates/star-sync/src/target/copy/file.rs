@@ -1,7 +1,7 @@
 //! The file of a copy: written beside the copy under another name, and renamed to it when all of it is on the disk.
 //!
-//! The process that writes an unfinished file holds a lock on it until it ends. A file without a lock was left by a copy
-//! that was killed; the next copy removes it.
+//! The process that writes an unfinished file holds a lock on it until it ends. A file without a lock was left by a
+//! copy that was killed; the next copy removes it.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Permissions, TryLockError};
@@ -179,7 +179,7 @@ fn remove_leftovers(copy: &Path) {
 mod tests {
     use super::*;
     use crate::error::Code;
-    use crate::made_up;
+    use crate::test_star;
 
     /// A database's header with this program's number.
     fn database(application_id: i32) -> Vec<u8> {
@@ -189,13 +189,13 @@ mod tests {
     }
 
     fn create(copy: &Path) -> Result<Unfinished> {
-        Unfinished::create(copy, &copy.with_file_name("target.db"), &made_up::star().names)
+        Unfinished::create(copy, &copy.with_file_name("target.db"), &test_star::star().names)
     }
 
     #[test]
     fn only_copies_and_empty_files_are_replaced() {
         let folder = tempfile::tempdir().unwrap();
-        let names = made_up::star().names;
+        let names = test_star::star().names;
         let within = |name: &str| folder.path().join(name);
         std::fs::write(within("target.db"), database(names.application_id)).unwrap();
         std::fs::write(within("other.db"), database(0)).unwrap();

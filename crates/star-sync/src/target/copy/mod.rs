@@ -1,8 +1,8 @@
 //! A copy of the star for readers: one file without a write-ahead log, which any account that may read it can open, and
 //! which is replaced atomically.
 //!
-//! It holds the star's tables and views, and nothing of the sync or of other programs. Rows go from the target into a new
-//! file (`content`), so what is left out was never in it; the file takes the place of the copy when it is finished
+//! It holds the star's tables and views, and nothing of the sync or of other programs. Rows go from the target into a
+//! new file (`content`), so what is left out was never in it; the file takes the place of the copy when it is finished
 //! (`file`). A copy is no backup: no run can go on from it.
 
 mod content;
@@ -22,7 +22,7 @@ use crate::target::open_to_read;
 
 pub use self::content::pseudonym;
 
-/// What to copy, and where to.
+/// What to copy, and the path of the copy.
 pub struct Request<'a> {
     pub star: &'a Star,
     pub target: &'a Path,
@@ -33,7 +33,7 @@ pub struct Request<'a> {
     pub without: &'a [PersonalColumn],
 }
 
-/// What a copy holds.
+/// The contents of a copy.
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub copy: PathBuf,
@@ -53,11 +53,12 @@ pub struct CopiedTable {
     pub rows: u64,
 }
 
-/// Makes the copy, or replaces the one that is there. The source is not contacted, and a run in progress is not disturbed.
+/// Makes the copy, or replaces the one that is there. The source is not contacted, and a run in progress is not
+/// disturbed.
 ///
 /// # Errors
-/// `NotLoaded` before a full load has finished, and while a later one is unfinished; whatever keeps the target from being
-/// read or the copy from being written, with the copy from before left as it was.
+/// `NotLoaded` before a full load has finished, and while a later one is unfinished; whatever keeps the target from
+/// being read or the copy from being written, with the copy from before left as it was.
 pub async fn run(request: &Request<'_>) -> Result<Report> {
     // Whether it is a target of this star and version.
     let target = open_to_read(request.target, request.star, 1).await?;

@@ -1,6 +1,6 @@
-//! The views of a copy. One that reads the star alone is a view there too. One that reads the sync's own tables, which a
-//! copy does not have, is a table with the rows that it had; views that read it go on from there. One that reads tables of
-//! another program is left out.
+//! The views of a copy. One that reads the star alone is a view there too. One that reads the sync's own tables, which
+//! a copy does not have, is a table with the rows that it had; views that read it go on from there. One that reads
+//! tables of another program is left out.
 
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Func, Query};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, Order};
@@ -16,13 +16,13 @@ pub(crate) struct Definition {
 
 /// What was made of the views.
 #[derive(Default)]
-pub(crate) struct Made {
+pub(crate) struct CreatedViews {
     pub views: Vec<String>,
     pub tables: Vec<CopiedTable>,
 }
 
-/// Reads the definitions of the target's views, in the order in which they were made, and keeps the sync's own tables for
-/// as long as the connection is open.
+/// Reads the definitions of the target's views, in the order in which they were made, and keeps the sync's own tables
+/// for as long as the connection is open.
 pub(crate) async fn read(transaction: &DatabaseTransaction) -> Result<Vec<Definition>, DbErr> {
     for table in master(transaction, "table").await? {
         if table.name.starts_with(pragma::OWN_TABLES) {
@@ -50,9 +50,9 @@ async fn master(transaction: &DatabaseTransaction, kind: &str) -> Result<Vec<Def
 
 /// Makes them in the copy, from its own rows: what the copy leaves out is left out of them, too. The target is detached
 /// first, so that no view can read it.
-pub(crate) async fn make(connection: &DatabaseConnection, mut waiting: Vec<Definition>) -> Result<Made, DbErr> {
+pub(crate) async fn make(connection: &DatabaseConnection, mut waiting: Vec<Definition>) -> Result<CreatedViews, DbErr> {
     connection.execute_unprepared(pragma::DETACH_TARGET).await?;
-    let mut made = Made::default();
+    let mut made = CreatedViews::default();
     // A view may read one that was made after it.
     loop {
         let before = waiting.len();

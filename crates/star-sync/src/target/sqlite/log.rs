@@ -44,7 +44,11 @@ pub(crate) async fn empty_if_possible(path: &Path, writer: &DatabaseConnection) 
 
 /// The same where nothing can go on without it.
 pub(crate) async fn empty_or_fail(path: &Path, writer: &DatabaseConnection) -> Result<()> {
-    if empty(writer).await? { Ok(()) } else { Err(held(path)) }
+    if empty(writer).await? {
+        Ok(())
+    } else {
+        Err(log_not_emptied(path))
+    }
 }
 
 /// Keeps a run from appending to a log that has outgrown its bound, unless it can be emptied now.
@@ -56,7 +60,7 @@ pub(crate) async fn refuse_endless(path: &Path, writer: &DatabaseConnection) -> 
     empty_or_fail(path, writer).await
 }
 
-fn held(path: &Path) -> Error {
+fn log_not_emptied(path: &Path) -> Error {
     Error::TargetLogHeld {
         path: path.to_owned(),
         mebibytes: bytes(&beside(path, "-wal")).div_ceil(1024 * 1024),

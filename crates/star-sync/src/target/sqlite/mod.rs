@@ -1,14 +1,15 @@
-//! All that is SQLite's own: opening a connection with its pragmas, and beside it whose file it is (`version`), where it
-//! may be (`place`), whether migrations create what is declared (`schema`), who may write to it (`lock`), its write-ahead log (`log`), where it sorts (`temp_folder`), what other
-//! programs have put into it (`others`), how rows are read back (`held`), and its pragmas and result codes.
+//! All that is SQLite's own: opening a connection with its pragmas, and beside it whose file it is (`version`), where
+//! it may be (`place`), whether migrations create what is declared (`schema`), who may write to it (`lock`), its
+//! write-ahead log (`log`), where it sorts (`temp_folder`), what other programs have put into it (`others`), how rows
+//! are read back (`held`), and its pragmas and result codes.
 
-pub(crate) mod held;
 pub mod lock;
 pub mod log;
 pub mod others;
 pub(crate) mod place;
 pub(crate) mod pragma;
 pub(crate) mod result_code;
+pub(crate) mod row_text;
 pub(crate) mod schema;
 mod temp_folder;
 pub(crate) mod version;

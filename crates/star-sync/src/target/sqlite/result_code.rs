@@ -1,4 +1,5 @@
-//! What SQLite's result codes mean: <https://sqlite.org/rescode.html>. The lower byte is the kind, the upper ones tell more.
+//! What SQLite's result codes mean: <https://sqlite.org/rescode.html>. The lower byte is the kind, the upper ones tell
+//! more.
 
 use sea_orm::{DbErr, RuntimeErr};
 

@@ -17,7 +17,7 @@ use crate::target::sqlite::version::Steps;
 /// # Errors
 /// [`Error::DeclarationInvalid`] with each table, column and unique index that is missing or made otherwise; whatever a
 /// migration fails with.
-pub async fn check_migrations(star: &Star) -> Result<()> {
+pub(crate) async fn check_migrations(star: &Star) -> Result<()> {
     let mut options = ConnectOptions::new("sqlite::memory:");
     options.max_connections(1).sqlx_logging(false);
     let doing = || "applying the migrations to a database in memory".to_owned();
@@ -168,10 +168,10 @@ mod tests {
 
     use super::*;
     use crate::declare::CreateTables;
-    use crate::made_up;
+    use crate::test_star;
 
     async fn problems(migrations: fn() -> Vec<Box<dyn MigrationTrait>>) -> String {
-        let mut star = made_up::star_of(made_up::tables());
+        let mut star = test_star::star_of(test_star::tables());
         star.migrations = migrations;
         match check_migrations(&star).await {
             Ok(()) => String::new(),
@@ -183,15 +183,15 @@ mod tests {
     #[tokio::test]
     async fn tables_that_are_created_from_their_entities_are_as_declared() {
         let found = problems(|| {
-            let step = CreateTables::new("m1").table(made_up::dim_book::Entity);
-            vec![Box::new(step.table(made_up::fact_loan::Entity))]
+            let step = CreateTables::new("m1").table(test_star::dim_book::Entity);
+            vec![Box::new(step.table(test_star::fact_loan::Entity))]
         });
         assert_eq!(found.await, "");
     }
 
     #[tokio::test]
     async fn a_table_that_no_migration_creates_is_named() {
-        let found = problems(|| vec![Box::new(CreateTables::new("m1").table(made_up::dim_book::Entity))]);
+        let found = problems(|| vec![Box::new(CreateTables::new("m1").table(test_star::dim_book::Entity))]);
         assert_eq!(found.await, "fact_loan: no migration creates it");
     }
 
@@ -215,7 +215,7 @@ mod tests {
         }
         let found = problems(|| {
             let step = CreateTables::new("m1").table(other::Entity);
-            vec![Box::new(step.table(made_up::fact_loan::Entity))]
+            vec![Box::new(step.table(test_star::fact_loan::Entity))]
         });
         assert_eq!(
             found.await,

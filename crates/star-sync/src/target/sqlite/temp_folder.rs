@@ -1,5 +1,5 @@
-//! Where SQLite sorts what does not fit into its cache: beside the target, where there has to be room anyway. A system's
-//! temporary folder may be small, read-only or missing.
+//! Where SQLite sorts what does not fit into its cache: beside the target, where there has to be room anyway. A
+//! system's temporary folder may be small, read-only or missing.
 
 use std::path::Path;
 

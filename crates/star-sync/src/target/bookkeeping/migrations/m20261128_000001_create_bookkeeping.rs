@@ -1,6 +1,6 @@
-//! What the sync remembers: the state of each source table, the history of runs with the watermarks that each reached, the
-//! last success of each command, verified key ranges, source rows that are only looked up, quarantined rows, which source it
-//! is, changed partitions, and lakes.
+//! What the sync remembers: the state of each source table, the history of runs with the watermarks that each reached,
+//! the last success of each command, verified key ranges, source rows that are only looked up, quarantined rows, which
+//! source it is, changed partitions, and lakes.
 
 use sea_orm_migration::{prelude::*, schema::*};
 

@@ -6,8 +6,8 @@ mod m20261128_000001_create_bookkeeping;
 
 /// The engine's steps, oldest first. One that has been released is never changed.
 ///
-/// A later step that adds a table or a column which a load has to fill sets `sync_state.last_synced` to NULL: then every
-/// command asks for a full load, which fills it.
+/// A later step that adds a table or a column which a load has to fill sets `sync_state.last_synced` to NULL: then
+/// every command asks for a full load, which fills it.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     vec![Box::new(m20261128_000001_create_bookkeeping::Migration)]
 }
@@ -17,11 +17,10 @@ mod tests {
     use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, Schema, Statement};
     use sea_orm_migration::MigratorTraitSelf;
 
-    use crate::made_up;
     use crate::target::bookkeeping::history::sync_run;
     use crate::target::bookkeeping::partition::sync_partition;
     use crate::target::bookkeeping::publication::sync_publication;
-    use crate::target::bookkeeping::reject::sync_reject;
+    use crate::target::bookkeeping::quarantine::sync_reject;
     use crate::target::bookkeeping::source_record::sync_source;
     use crate::target::bookkeeping::source_rows::sync_source_rows;
     use crate::target::bookkeeping::state::sync_state;
@@ -30,6 +29,7 @@ mod tests {
     use crate::target::bookkeeping::verification::sync_verification;
     use crate::target::bookkeeping::watermark::sync_watermark;
     use crate::target::sqlite::version::Steps;
+    use crate::test_star;
 
     /// Columns and keys of every table, as SQLite reports them; a line each.
     const SHAPE: &str = "SELECT m.name || '.' || c.name || ' ' || c.type || ' notnull=' || c.\"notnull\" || ' pk=' || c.pk \
@@ -49,9 +49,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_migrated_tables_are_those_of_the_entities() {
-        let migrated = made_up::empty_database().await;
+        let migrated = test_star::empty_database().await;
         Steps(Vec::new).up(&migrated, None).await.unwrap();
-        let by_entities = made_up::empty_database().await;
+        let by_entities = test_star::empty_database().await;
         create(&by_entities, sync_state::Entity).await;
         create(&by_entities, sync_target_table::Entity).await;
         create(&by_entities, sync_run::Entity).await;

@@ -1,34 +1,37 @@
-//! What changed lookups move in totals that were added up with the values before: rows that look up a changed key are read
-//! again, and no others.
+//! Corrects totals that were added up with lookups that have changed since: rows that look up a changed key are
+//! read again, and no others.
 
 use std::collections::HashSet;
 
 use sea_orm::sea_query::{Alias, Expr};
 
 use crate::declare::day_totals::{self, DayTotals};
-use crate::declare::lookup::{KeysFrom, Lookup, LookupKey, LookupScope, Lookups};
-use crate::declare::scope::{KEYS_A_STATEMENT, Scope};
+use crate::declare::key_range::{KEYS_A_STATEMENT, KeyRange};
+use crate::declare::lookup::{KeysFrom, Lookup, LookupKey, LookupKeys, Lookups};
 use crate::declare::table::Table;
 use crate::declare::totals::Totals;
 use crate::error::{Doing, Result};
-use crate::verify::totals::SourceTotals;
+use crate::verify::source_totals::SourceTotals;
 
-/// From so many changed keys on it is less work to read the whole table.
+/// Most changed keys for which rows are read by key; beyond it the whole table is read.
 const MOST_KEYS: usize = 5_000;
 
 impl SourceTotals<'_> {
-    /// What `changed` keys of lookups move in the totals of the rows that lie outside of `scopes`: these were added up
-    /// with `before`. Nothing where that cannot be told, or is more work than reading all rows.
-    pub(crate) async fn moved_by(
+    /// The correction for `changed` keys of lookups in the totals of the rows outside `key_ranges`, which were added
+    /// up with `before`. Nothing where that cannot be told, or is more work than reading all rows.
+    pub(crate) async fn correction_for(
         &self,
         table: &'static Table,
         before: &Lookups,
         changed: &[(&'static Lookup, Vec<LookupKey>)],
-        scopes: &[Scope],
+        key_ranges: &[KeyRange],
     ) -> Result<Option<DayTotals>> {
         let mut moved = DayTotals::new();
-        let declared = table.totals.as_ref().zip(self.look.star.source(table.source_table));
-        let Some((totals, source_table)) = declared.filter(|_| table.is_told_by_page_key()) else {
+        let declared = table
+            .totals
+            .as_ref()
+            .zip(self.databases.star.source(table.source_table));
+        let Some((totals, source_table)) = declared.filter(|_| table.is_identified_by_page_key()) else {
             return Ok(None);
         };
         let Some(looked_up) = looked_up_keys(totals, [before, &self.lookups], changed) else {
@@ -39,15 +42,15 @@ impl SourceTotals<'_> {
         for (column, keys) in looked_up {
             let column = &totals.columns[column];
             let column = Expr::col((Alias::new(&column.table), column.name));
-            for scope in LookupScope::around(&keys, KEYS_A_STATEMENT, KEYS_A_STATEMENT) {
+            for key_range in LookupKeys::around(&keys, KEYS_A_STATEMENT, KEYS_A_STATEMENT) {
                 let select = totals
                     .source_select(source_table)
                     .cond_where(table.source_rows())
-                    .cond_where(scope.contains(&column))
+                    .cond_where(key_range.contains(&column))
                     .to_owned();
                 for row in self.source.rows(&select).await.source(doing)?.iter() {
                     let page_key = table.page_key_of(row).source(doing)?;
-                    if scopes.iter().any(|scope| scope.holds(page_key)) || !seen.insert(page_key) {
+                    if key_ranges.iter().any(|key_range| key_range.holds(page_key)) || !seen.insert(page_key) {
                         continue;
                     }
                     let (mut then, mut now) = (DayTotals::new(), DayTotals::new());
@@ -62,8 +65,8 @@ impl SourceTotals<'_> {
     }
 }
 
-/// In which columns of the totals' record which keys stand for which something else is found now; nothing if these are too
-/// many. `sides` are the lookups before and now.
+/// In which columns of the totals' record which keys stand for which something else is found now; nothing if these are
+/// too many. `sides` are the lookups before and now.
 fn looked_up_keys(
     totals: &Totals,
     sides: [&Lookups; 2],

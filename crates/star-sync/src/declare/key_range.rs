@@ -1,6 +1,6 @@
 //! Which rows of a table one unit of work is about, named by their page key.
 //!
-//! A scope is authoritative: what the source has in it the target must have, and nothing else.
+//! A key range is authoritative: what the source has in it the target must have, and nothing else.
 
 use std::fmt;
 
@@ -8,33 +8,33 @@ use sea_orm::Condition;
 use sea_orm::sea_query::{Expr, ExprTrait};
 
 /// Keys that one statement names: more would make it too long for a server to plan well.
-pub const KEYS_A_STATEMENT: usize = 1_000;
+pub(crate) const KEYS_A_STATEMENT: usize = 1_000;
 /// So many keys that follow one another are named by the first and the last: a server takes many times longer to plan
 /// for each of them than to read them in order.
 const KEYS_OF_A_RUN: usize = 64;
 
 /// One unit of reading, comparing and writing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Every key in (after, upto]; `None` leaves that end open.
-    Range { after: Option<i64>, upto: Option<i64> },
+pub enum KeyRange {
+    /// Every key in (after, up_to]; `None` leaves that end open.
+    Between { after: Option<i64>, up_to: Option<i64> },
     /// Just these keys, ascending.
     Keys(Vec<i64>),
 }
 
-impl Scope {
-    pub const ALL: Scope = Scope::Range {
+impl KeyRange {
+    pub const ALL: KeyRange = KeyRange::Between {
         after: None,
-        upto: None,
+        up_to: None,
     };
 
-    /// The scope as a condition on `key`.
+    /// The key range as a condition on `key`.
     pub fn contains(&self, key: &Expr) -> Condition {
         match self {
-            Scope::Range { after, upto } => Condition::all()
+            KeyRange::Between { after, up_to } => Condition::all()
                 .add_option(after.map(|after| key.clone().gt(after)))
-                .add_option(upto.map(|upto| key.clone().lte(upto))),
-            Scope::Keys(keys) => {
+                .add_option(up_to.map(|up_to| key.clone().lte(up_to))),
+            KeyRange::Keys(keys) => {
                 let (runs, others): (Vec<_>, Vec<_>) = keys
                     .chunk_by(|one, next| one.checked_add(1) == Some(*next))
                     .partition(|run| run.len() >= KEYS_OF_A_RUN);
@@ -49,63 +49,66 @@ impl Scope {
         }
     }
 
-    /// Whether a key belongs to the scope.
+    /// Whether a key belongs to the key range.
     pub fn holds(&self, key: i64) -> bool {
         match self {
-            Scope::Range { after, upto } => {
-                after.is_none_or(|after| key > after) && upto.is_none_or(|upto| key <= upto)
+            KeyRange::Between { after, up_to } => {
+                after.is_none_or(|after| key > after) && up_to.is_none_or(|up_to| key <= up_to)
             }
-            Scope::Keys(keys) => keys.binary_search(&key).is_ok(),
+            KeyRange::Keys(keys) => keys.binary_search(&key).is_ok(),
         }
     }
 
     /// Whether it is a range that ends before `key`.
-    pub fn ends_before(&self, key: i64) -> bool {
-        matches!(self, Scope::Range { upto: Some(upto), .. } if *upto < key)
+    pub(crate) fn ends_before(&self, key: i64) -> bool {
+        matches!(self, KeyRange::Between { up_to: Some(up_to), .. } if *up_to < key)
     }
 
-    /// (after, upto) of a range; a set of keys has no ends to speak of.
+    /// (after, up_to) of a range; a set of keys has no ends to speak of.
     pub fn ends(&self) -> (Option<i64>, Option<i64>) {
         match self {
-            Scope::Range { after, upto } => (*after, *upto),
-            Scope::Keys(_) => (None, None),
+            KeyRange::Between { after, up_to } => (*after, *up_to),
+            KeyRange::Keys(_) => (None, None),
         }
     }
 
-    /// Cuts a set of keys into scopes of at most `size` keys.
-    pub fn of_keys(keys: impl IntoIterator<Item = i64>, size: usize) -> Vec<Scope> {
+    /// Cuts a set of keys into key ranges of at most `size` keys.
+    pub(crate) fn of_keys(keys: impl IntoIterator<Item = i64>, size: usize) -> Vec<KeyRange> {
         let mut keys: Vec<i64> = keys.into_iter().collect();
         keys.sort_unstable();
         keys.dedup();
-        keys.chunks(size).map(|chunk| Scope::Keys(chunk.to_vec())).collect()
+        keys.chunks(size).map(|chunk| KeyRange::Keys(chunk.to_vec())).collect()
     }
 
-    /// Scopes that hold a set of keys, and maybe others: of at most `size` keys, or a range where so many as
-    /// `size_of_range` lie close together. A server finds a range much faster, and brings few that nobody asked for.
-    pub fn around_keys(keys: impl IntoIterator<Item = i64>, size: usize, size_of_range: usize) -> Vec<Scope> {
+    /// Key ranges that hold a set of keys, and maybe others: of at most `size` keys, or a range where so many as
+    /// `size_of_range` lie close together. A server finds a range much faster, and brings few keys that were not
+    /// needed.
+    pub(crate) fn around_keys(keys: impl IntoIterator<Item = i64>, size: usize, size_of_range: usize) -> Vec<KeyRange> {
         let mut keys: Vec<i64> = keys.into_iter().collect();
         keys.sort_unstable();
         keys.dedup();
         keys.chunks(size_of_range)
             .flat_map(|chunk| match (chunk.first(), chunk.last()) {
-                (Some(first), Some(last)) if last.abs_diff(*first) < 2 * chunk.len() as u64 => vec![Scope::Range {
-                    after: Some(first.saturating_sub(1)),
-                    upto: Some(*last),
-                }],
-                _ => Scope::of_keys(chunk.iter().copied(), size),
+                (Some(first), Some(last)) if last.abs_diff(*first) < 2 * chunk.len() as u64 => {
+                    vec![KeyRange::Between {
+                        after: Some(first.saturating_sub(1)),
+                        up_to: Some(*last),
+                    }]
+                }
+                _ => KeyRange::of_keys(chunk.iter().copied(), size),
             })
             .collect()
     }
 }
 
-impl fmt::Display for Scope {
+impl fmt::Display for KeyRange {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Scope::Range { after, upto } => {
+            KeyRange::Between { after, up_to } => {
                 let end = |end: &Option<i64>| end.map_or("..".to_owned(), |key| key.to_string());
-                write!(formatter, "keys ({}, {}]", end(after), end(upto))
+                write!(formatter, "keys ({}, {}]", end(after), end(up_to))
             }
-            Scope::Keys(keys) => match (keys.first(), keys.last()) {
+            KeyRange::Keys(keys) => match (keys.first(), keys.last()) {
                 (Some(first), Some(last)) => {
                     write!(formatter, "{} keys from {first} to {last}", keys.len())
                 }
@@ -124,30 +127,30 @@ mod tests {
     #[test]
     fn keys_are_sorted_deduplicated_and_cut() {
         assert_eq!(
-            Scope::of_keys([5, 1, 3, 1], 2),
-            [Scope::Keys(vec![1, 3]), Scope::Keys(vec![5])]
+            KeyRange::of_keys([5, 1, 3, 1], 2),
+            [KeyRange::Keys(vec![1, 3]), KeyRange::Keys(vec![5])]
         );
     }
 
     #[test]
     fn around_keys_that_lie_close_together_there_is_a_range() {
-        let around = |keys: &[i64]| Scope::around_keys(keys.iter().copied(), 1_000, 10_000);
-        let range = Scope::Range {
+        let around = |keys: &[i64]| KeyRange::around_keys(keys.iter().copied(), 1_000, 10_000);
+        let range = KeyRange::Between {
             after: Some(6),
-            upto: Some(11),
+            up_to: Some(11),
         };
         assert_eq!(around(&[11, 7, 8, 10]), [range]);
-        assert_eq!(around(&[7, 8, 100]), [Scope::Keys(vec![7, 8, 100])]);
+        assert_eq!(around(&[7, 8, 100]), [KeyRange::Keys(vec![7, 8, 100])]);
         assert_eq!(around(&[i64::MIN, i64::MAX]).len(), 1);
         assert_eq!(around(&[]), []);
     }
 
     fn condition(keys: impl IntoIterator<Item = i64>) -> String {
-        let scope = Scope::Keys(keys.into_iter().collect());
+        let key_range = KeyRange::Keys(keys.into_iter().collect());
         let select = Query::select()
             .column("id")
             .from("t")
-            .cond_where(scope.contains(&Expr::col("id")))
+            .cond_where(key_range.contains(&Expr::col("id")))
             .to_string(MysqlQueryBuilder);
         select.split_once(" WHERE ").unwrap().1.to_owned()
     }
@@ -170,10 +173,10 @@ mod tests {
 
     #[test]
     fn a_range_names_its_open_ends() {
-        let scope = Scope::Range {
+        let key_range = KeyRange::Between {
             after: Some(7),
-            upto: None,
+            up_to: None,
         };
-        assert_eq!(scope.to_string(), "keys (7, ..]");
+        assert_eq!(key_range.to_string(), "keys (7, ..]");
     }
 }

@@ -1,10 +1,10 @@
-//! The rows that the target holds of one scope.
+//! The rows that the target holds of one key range.
 //!
-//! SQLite hands a scope over as one text, because the driver copies each cell of each row by itself: to compare all
-//! rows of the star took nearly half as long again that way (docs/performance.md). Rows and cells are parted by the characters that
-//! ASCII has for it; a cell is nothing for NULL, a number, or a mark and its text in hexadecimal, so that nothing in a
-//! text can end a cell. A REAL that is a whole number of hundredths, as amounts are, is that number: SQLite is slow at
-//! finding the digits of others.
+//! SQLite hands a key range over as one text, because the driver copies each cell of each row by itself: to compare all
+//! rows of the star took nearly half as long again that way (docs/performance.md). Rows and cells are parted by the
+//! characters that ASCII has for it; a cell is nothing for NULL, a number, or a mark and its text in hexadecimal, so
+//! that nothing in a text can end a cell. A REAL that is a whole number of hundredths, as amounts are, is that number:
+//! SQLite is slow at finding the digits of others.
 
 use sea_orm::sea_query::{BinOper, Expr, ExprTrait, Func, Query, SelectStatement};
 use sea_orm::{DbErr, Value};
@@ -23,7 +23,7 @@ const TEXT_MARK: &str = "x";
 
 /// Rows of a table, decoded.
 #[derive(Default)]
-pub(crate) struct Held {
+pub(crate) struct TargetRows {
     width: usize,
     /// Row after row.
     cells: Vec<Value>,
@@ -34,7 +34,7 @@ pub(crate) struct Held {
 pub(crate) fn select(table: &Table) -> SelectStatement {
     let through = matches!(table.target_page_key, TargetPageKey::Through { .. });
     let mut select = select_rows(table.name, &table.columns, through.then(|| table.target_page_key()));
-    table.from_target(&mut select);
+    table.add_target_tables(&mut select);
     select
 }
 
@@ -84,19 +84,19 @@ fn encoded(cell: Expr, cell_type: CellType) -> Expr {
     }
 }
 
-impl Held {
+impl TargetRows {
     /// Decodes the text that `select` yields.
     ///
     /// # Errors
     /// `Target` if a key is not a number. Any other cell that is not of its column's type, as another program may
     /// have left it, is taken as the text that it is: it then differs from what it should be.
     pub(crate) fn parse(table: &Table, text: &str) -> Result<Self> {
-        let rows = text.matches(ROW_SEPARATOR).count() + 1;
+        let row_count = text.matches(ROW_SEPARATOR).count() + 1;
         let width = table.columns.len();
-        let mut held = Self {
+        let mut rows = Self {
             width,
-            cells: Vec::with_capacity(rows * width),
-            page_keys: Vec::with_capacity(rows),
+            cells: Vec::with_capacity(row_count * width),
+            page_keys: Vec::with_capacity(row_count),
         };
         let own_page_key = match table.target_page_key {
             TargetPageKey::Own(page_key) => Some(table.position(page_key)),
@@ -104,11 +104,11 @@ impl Held {
         };
         for row in text.split(ROW_SEPARATOR).filter(|row| !row.is_empty()) {
             let mut texts = row.split(CELL_SEPARATOR);
-            let first = held.cells.len();
+            let first = rows.cells.len();
             for (column, text) in table.columns.iter().zip(&mut texts) {
-                held.cells.push(decoded(column, text));
+                rows.cells.push(decoded(column, text));
             }
-            let cells = &held.cells[first..];
+            let cells = &rows.cells[first..];
             let page_key = match (own_page_key.map(|position| cells.get(position)), table.target_page_key) {
                 (Some(Some(cell @ (Value::BigInt(Some(_)) | Value::Int(Some(_))))), _) => Some(integer(cell)),
                 (Some(_), _) => None,
@@ -119,9 +119,9 @@ impl Held {
                 .filter(|_| cells.len() == width)
                 .ok_or_else(|| DbErr::Type("a key is not a number".to_owned()))
                 .target(|| format!("reading the rows of {}", table.name))?;
-            held.page_keys.push(page_key);
+            rows.page_keys.push(page_key);
         }
-        Ok(held)
+        Ok(rows)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -1,4 +1,4 @@
-//! What it takes to look at both databases; everything that reads is given one.
+//! Both databases, opened for reading, and how they are read: batch size, workers, progress, stop request.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use crate::source::reader::SourceReader;
 use crate::stop::Stop;
 use crate::target::TargetReader;
 
-/// Both databases, to look at: nothing is written through this.
-pub struct Look<'a> {
+/// Both databases, opened for reading; nothing is written through this.
+pub struct Databases<'a> {
     pub star: &'static Star,
     pub source: &'a Source,
-    /// What was committed to the target.
+    /// The committed state of the target.
     pub readers: DatabaseConnection,
     /// Pages of the source that are read at the same time, each on a connection of its own.
     pub workers: usize,
@@ -28,8 +28,8 @@ pub struct Look<'a> {
     pub stop: Stop,
 }
 
-impl Look<'_> {
-    /// Cuts a table into intervals of a page each, as these two have it.
+impl Databases<'_> {
+    /// Cuts a table into key ranges of a page each, as these two have it.
     pub(crate) async fn planner(&self, table: &Table, source: SourceReader, target: TargetReader) -> Result<Planner> {
         let estimated_rows = self.source.estimated_rows(&source).await?;
         Ok(Planner {

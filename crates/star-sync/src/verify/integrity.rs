@@ -10,9 +10,9 @@ use crate::target::TargetReader;
 /// The keys of one reference, each once.
 const KEYS: &str = "keys";
 
-/// What is unsound in one target table.
+/// Broken integrity of one target table: the number of rows of each kind.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Soundness {
+pub struct Integrity {
     /// Natural keys that occur more than once.
     pub duplicates: u64,
     /// Rows that point to a parent that is not there.
@@ -21,9 +21,9 @@ pub struct Soundness {
     pub nulls: u64,
 }
 
-impl Soundness {
+impl Integrity {
     /// Looks through a table of the target.
-    pub(crate) async fn of(table: &Table, target: &TargetReader) -> Result<Self> {
+    pub(crate) async fn check(table: &Table, target: &TargetReader) -> Result<Self> {
         Ok(Self {
             duplicates: duplicates(table, target).await?,
             orphans: orphans(table, target).await?,
@@ -32,7 +32,7 @@ impl Soundness {
     }
 
     /// Whether nothing was found.
-    pub(crate) fn is_sound(self) -> bool {
+    pub(crate) fn is_intact(self) -> bool {
         self.duplicates == 0 && self.orphans == 0 && self.nulls == 0
     }
 }

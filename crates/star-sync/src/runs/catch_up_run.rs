@@ -1,12 +1,13 @@
 //! The end of every run that writes: a pass over the changes in one snapshot of the source and one transaction on the
-//! target, the comparison of both sides, and then the commit of rows and watermarks together; of a dry run, the rollback.
+//! target, the comparison of both sides, and then the commit of rows and watermarks together; of a dry run, the
+//! rollback.
 
 use std::sync::Arc;
 
 use chrono::Utc;
 use sea_orm::DatabaseTransaction;
 
-use crate::changes::catch_up::{self, CaughtUp, Start};
+use crate::changes::catch_up::{self, CatchUpOutcome, Start};
 use crate::changes::pass::Pass;
 use crate::changes::{Context, Mode};
 use crate::error::Result;
@@ -17,20 +18,21 @@ use crate::pipeline::stages::Stage;
 use crate::runs::report::{self, Report};
 use crate::source::Snapshot;
 use crate::target::bookkeeping::history::{self, Status};
-use crate::target::bookkeeping::verification::Verified;
-use crate::target::bookkeeping::{reject, success, watermark};
+use crate::target::bookkeeping::verification::VerificationMark;
+use crate::target::bookkeeping::{quarantine, success, watermark};
 use crate::target::{self, TargetReader};
 use crate::verify::totals;
 use crate::verify::verdict::Verdict;
 
 /// One snapshot and one transaction.
-pub(crate) struct Closing<'a> {
+pub(crate) struct CatchUpRun<'a> {
     pub context: &'a Context<'a>,
     pub snapshot: Snapshot,
     pub transaction: Arc<DatabaseTransaction>,
     pub run_id: i64,
     pub command: &'static str,
-    /// Whether it finishes the first load, or one that was interrupted: that is a change, even if no row is left to write.
+    /// Whether it finishes the first load, or one that was interrupted: that is a change, even if no row is left to
+    /// write.
     pub finishes_load: bool,
     /// Whether nothing is to be kept.
     pub dry_run: bool,
@@ -38,10 +40,10 @@ pub(crate) struct Closing<'a> {
     pub calendar_days_corrected: u64,
 }
 
-impl<'a> Closing<'a> {
+impl<'a> CatchUpRun<'a> {
     /// Opens both, and begins a run in the history.
     pub(crate) async fn begin(context: &'a Context<'a>, command: &'static str, dry_run: bool) -> Result<Self> {
-        let snapshot = context.look.source.snapshot().await?;
+        let snapshot = context.databases.source.snapshot().await?;
         let transaction = context.target.begin().await?;
         let run_id = context.begin_run(&*transaction, command).await?;
         Ok(Self {
@@ -57,8 +59,8 @@ impl<'a> Closing<'a> {
     }
 
     /// The mark of a key range that this run verifies.
-    pub(crate) fn verified(&self) -> Verified {
-        Verified {
+    pub(crate) fn verified(&self) -> VerificationMark {
+        VerificationMark {
             run_id: self.run_id,
             at: self.snapshot.clock,
         }
@@ -68,24 +70,24 @@ impl<'a> Closing<'a> {
     ///
     /// # Errors
     /// Anything that either database answers, with nothing of the pass kept.
-    pub(crate) async fn close(self, mode: Mode, start: Start) -> Result<Report> {
-        let star = self.context.look.star;
+    pub(crate) async fn finish(self, mode: Mode, start: Start) -> Result<Report> {
+        let star = self.context.databases.star;
         // Of a repair, the tables of which every row was compared.
         let deep_tables = match (mode, &start.pages) {
-            (Mode::ClosingRepair, Some(pages)) => pages.ranges.len(),
+            (Mode::Repair, Some(pages)) => pages.ranges.len(),
             _ => 0,
         };
-        self.context.look.progress.begin_work(Work::Closing);
-        let mut lap = self.context.look.progress.lap(Stage::CatchUp);
+        self.context.databases.progress.begin_work(Work::CatchUp);
+        let mut lap = self.context.databases.progress.lap(Stage::CatchUp);
         let pass = Pass {
             context: self.context,
             snapshot: &self.snapshot,
-            indexes: self.context.look.source.indexes(&self.snapshot.reader()).await?,
+            indexes: self.context.databases.source.indexes(&self.snapshot.reader()).await?,
             transaction: Arc::clone(&self.transaction),
             run_id: self.run_id,
             mode,
         };
-        let CaughtUp {
+        let CatchUpOutcome {
             outcomes,
             comparisons,
             verification,
@@ -94,13 +96,13 @@ impl<'a> Closing<'a> {
         // Whoever commits has to be the last to hold it.
         drop(pass);
         let totals_changed = if self.dry_run {
-            let committed = TargetReader::Committed(self.context.look.readers.clone());
+            let committed = TargetReader::Committed(self.context.databases.readers.clone());
             let written = TargetReader::Within(Arc::clone(&self.transaction));
             totals::changes(star, &outcomes, &committed, &written).await?
         } else {
             Vec::new()
         };
-        let quarantined = reject::counts(&*self.transaction).await?;
+        let quarantined = quarantine::counts(&*self.transaction).await?;
         lap.worked();
         let tables = report::tables(star, &outcomes, &quarantined);
         let mut tally = report::tally(&tables, &comparisons, &quarantined, deep_tables);
@@ -118,19 +120,19 @@ impl<'a> Closing<'a> {
             dry_run: self.dry_run,
             tables,
             reconciliation: comparisons,
-            quarantined: reject::by_source(star, &quarantined),
+            quarantined: quarantine::by_source(star, &quarantined),
             verification,
             rows_verified_by_digest,
             calendar_days_corrected: self.calendar_days_corrected,
-            bytes_received: self.context.look.source.bytes_received(&self.snapshot).await,
-            stages: self.context.look.progress.stages.seconds(),
+            bytes_received: self.context.databases.source.bytes_received(&self.snapshot).await,
+            stages: self.context.databases.progress.stages.seconds(),
             totals_changed,
             resumed: None,
         };
         let is_idle = !self.finishes_load && changes_nothing(&report, &outcomes);
-        self.finish(&report, is_idle).await?;
+        self.record(&report, is_idle).await?;
         self.snapshot.close().await?;
-        failpoint::pass("before-closing-commit");
+        failpoint::pass("before-catch-up-commit");
         if self.dry_run {
             target::roll_back(self.transaction).await?;
         } else {
@@ -140,7 +142,7 @@ impl<'a> Closing<'a> {
     }
 
     /// Closes the run's row in the history, or takes it out where the run changed nothing.
-    async fn finish(&self, report: &Report, is_idle: bool) -> Result<()> {
+    async fn record(&self, report: &Report, is_idle: bool) -> Result<()> {
         let (transaction, run_id) = (&*self.transaction, self.run_id);
         if report.status == Status::Done {
             success::note(transaction, self.command, Utc::now()).await?;

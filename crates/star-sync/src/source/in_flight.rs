@@ -1,4 +1,5 @@
-//! The oldest work that is still open on the server: what it has stamped may be committed after everybody else's.
+//! In-flight transactions and statements of the server. A row that such a transaction has written has a change
+//! timestamp of now and appears when it commits, so watermarks must not advance past its start.
 
 use std::time::Duration;
 
@@ -12,17 +13,18 @@ use crate::source::answer;
 
 /// "You need the PROCESS privilege."
 const NOT_ALLOWED: u16 = 1227;
-/// "Cannot convert string": MySQL refuses either list as a whole while somebody executes a statement that is not all text of
-/// utf8mb3, as one with an emoji or with the bytes of a geometry.
-const CANNOT_SHOW: u16 = 3854;
-/// Such a statement is soon over; what begins meanwhile began later than the clock that was read before.
-const LOOKS: u32 = 25;
-/// InnoDB shows the same list again to whoever asks within a tenth of a second.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+/// "Cannot convert string": MySQL refuses either list as a whole while a statement runs that is not valid utf8mb3, such
+/// as one with an emoji or with the bytes of a geometry.
+const CANNOT_CONVERT: u16 = 3854;
+/// Attempts to read the lists: such a statement ends soon, and a transaction that begins meanwhile begins after the
+/// clock was read.
+const MAX_ATTEMPTS: u32 = 25;
+/// InnoDB caches the list of transactions for a tenth of a second.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// Commands of connections that execute something, as the process list names them.
 const EXECUTING: [&str; 2] = ["Query", "Execute"];
-/// Whose threads apply what a replica receives. MySQL counts them as executing for as long as nothing comes, in states
-/// that begin or end like these.
+/// The user of the threads that apply a replica's changes. MySQL lists them as executing while they wait, in states
+/// that match these patterns.
 const REPLICATION_USER: &str = "system user";
 const IDLE_REPLICATION: [&str; 3] = [
     "%has read all relay log; waiting for more updates",
@@ -30,51 +32,51 @@ const IDLE_REPLICATION: [&str; 3] = [
     "Waiting for % to send event",
 ];
 
-/// By so much a zone's clock is put back when summer time ends, in minutes: half an hour in one zone, two in some of the
-/// past. A local time of the hours before is two moments.
+/// Minutes by which clocks are set back when summer time ends: 30 in one zone, 120 in some of the past. A local time of
+/// the repeated hour stands for two moments.
 const CLOCK_CHANGES_MINUTES: [i64; 3] = [30, 60, 120];
-/// A transaction that a restart has brought back says that it began when the server did, give or take what recovery
-/// took: when it really began is not known.
+/// A transaction that was recovered after a restart is listed with the start of the server, within the time that
+/// recovery took: when it really began is unknown.
 const LONGEST_RECOVERY: TimeDelta = TimeDelta::hours(1);
 
-/// What is open on the server.
+/// The transactions and statements that are in flight on the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OpenWork {
-    /// The account may not see it: it lacks PROCESS.
-    Hidden,
-    Seen {
-        /// The oldest piece, if there is any.
-        oldest: Option<Oldest>,
+pub enum InFlight {
+    /// The account lacks the PROCESS privilege.
+    NotPermitted,
+    Listed {
+        /// The one that began first, if there is any.
+        oldest: Option<InFlightWork>,
         /// When the oldest transaction began that has changed or may yet change rows.
         writable_since: Option<DateTime<Utc>>,
     },
 }
 
-/// A transaction that has changed rows, or a statement that runs.
+/// A transaction that has changed rows, or a running statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Oldest {
+pub struct InFlightWork {
     pub since: DateTime<Utc>,
-    pub connection_id: u64,
+    pub(crate) connection_id: u64,
 }
 
-impl OpenWork {
-    /// Looks at the transactions that have changed rows and at the statements of other connections.
+impl InFlight {
+    /// Reads the transactions that have changed rows and the running statements of other connections.
     ///
-    /// It has to be asked before the snapshot begins: what is open then and not seen here began later than the clock
-    /// that was read before.
-    pub(crate) async fn look(connection: &impl ConnectionTrait, clock: DateTime<Utc>, own_id: u64) -> Result<Self> {
-        let mut looks = 1;
+    /// It has to be read before the snapshot begins: a transaction that is open then and not listed here began later
+    /// than the clock that was read before.
+    pub(crate) async fn read(connection: &impl ConnectionTrait, clock: DateTime<Utc>, own_id: u64) -> Result<Self> {
+        let mut attempts = 1;
         loop {
-            match Self::look_once(connection, clock, own_id).await {
-                Err(error) if server_error_number(&error) == Some(NOT_ALLOWED) => return Ok(Self::Hidden),
-                Err(error) if server_error_number(&error) == Some(CANNOT_SHOW) => {
-                    // The server's own words have bytes of somebody's statement in them.
-                    if looks == LOOKS {
+            match Self::read_once(connection, clock, own_id).await {
+                Err(error) if server_error_number(&error) == Some(NOT_ALLOWED) => return Ok(Self::NotPermitted),
+                Err(error) if server_error_number(&error) == Some(CANNOT_CONVERT) => {
+                    // The server's message is not passed on: it contains bytes of the statement.
+                    if attempts == MAX_ATTEMPTS {
                         return Err(Error::SourceUnlisted);
                     }
-                    debug!(looks, "the server cannot list in-flight transactions; retrying");
-                    looks += 1;
-                    tokio::time::sleep(BETWEEN_LOOKS).await;
+                    debug!(attempts, "the server cannot list in-flight transactions; retrying");
+                    attempts += 1;
+                    tokio::time::sleep(RETRY_PAUSE).await;
                 }
                 found => {
                     return found.source(|| "reading information_schema.INNODB_TRX and PROCESSLIST".to_owned());
@@ -83,45 +85,46 @@ impl OpenWork {
         }
     }
 
-    async fn look_once(
+    async fn read_once(
         connection: &impl ConnectionTrait,
         clock: DateTime<Utc>,
         own_id: u64,
     ) -> std::result::Result<Self, DbErr> {
         let transactions = transactions(connection, clock).await?;
         let statement = oldest_statement(connection, clock, own_id).await?;
-        // One that has only read holds nothing back: whatever it stamps later gets a later time.
+        // A transaction that has only read limits nothing: a row that it changes later gets a later change timestamp.
         let changing = transactions.iter().filter(|transaction| transaction.has_changed_rows);
         let works = changing.map(|transaction| transaction.work).chain(statement);
-        Ok(Self::Seen {
+        Ok(Self::Listed {
             oldest: works.min_by_key(|work| work.since),
             writable_since: transactions.iter().map(|transaction| transaction.work.since).min(),
         })
     }
 
-    /// Up to when every stamp is committed: `clock`, which was read before this was looked at, or the start of the
-    /// oldest work, less a margin for work that cannot be seen and for stamps older than the work they belong to.
-    pub(crate) fn closed_until(self, clock: DateTime<Utc>, overlap: TimeDelta) -> DateTime<Utc> {
-        if self.holds_unknown_work() {
-            return UNKNOWN_BEGIN;
+    /// The time up to which all change timestamps are committed: `clock`, which was read before this list, or the start
+    /// of the oldest transaction, less the safety lag. The lag covers transactions that cannot be listed, and change
+    /// timestamps older than their transaction.
+    pub(crate) fn committed_until(self, clock: DateTime<Utc>, safety_lag: TimeDelta) -> DateTime<Utc> {
+        if self.has_unknown_start() {
+            return UNKNOWN_START;
         }
         let open_since = match self {
-            Self::Hidden => clock,
-            Self::Seen { oldest, .. } => oldest.map_or(clock, |oldest| oldest.since),
+            Self::NotPermitted => clock,
+            Self::Listed { oldest, .. } => oldest.map_or(clock, |oldest| oldest.since),
         };
-        Ord::min(open_since, clock) - overlap
+        Ord::min(open_since, clock) - safety_lag
     }
 
-    /// Whether there is a transaction of which is not known when it began: then nothing counts as committed for good.
-    pub(crate) fn holds_unknown_work(self) -> bool {
-        matches!(self, Self::Seen { oldest: Some(oldest), .. } if oldest.since == UNKNOWN_BEGIN)
+    /// Whether the start of a transaction is unknown: then no change timestamp counts as committed for good.
+    pub(crate) fn has_unknown_start(self) -> bool {
+        matches!(self, Self::Listed { oldest: Some(oldest), .. } if oldest.since == UNKNOWN_START)
     }
 
-    /// When the oldest transaction began that has changed or may yet change rows, if that can be seen.
+    /// When the oldest transaction began that has changed or may yet change rows, if the account may list them.
     pub(crate) fn writable_since(self) -> Option<DateTime<Utc>> {
         match self {
-            Self::Hidden => None,
-            Self::Seen { writable_since, .. } => writable_since,
+            Self::NotPermitted => None,
+            Self::Listed { writable_since, .. } => writable_since,
         }
     }
 }
@@ -130,14 +133,14 @@ fn column(name: &'static str) -> Expr {
     Expr::col(Alias::new(name))
 }
 
-/// Before every change timestamp there can be.
-pub(crate) const UNKNOWN_BEGIN: DateTime<Utc> = DateTime::UNIX_EPOCH;
+/// The start of a transaction whose start is unknown: before every possible change timestamp.
+pub(crate) const UNKNOWN_START: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
 type LocalTime = Option<NaiveDateTime>;
 
-/// An open transaction that was not declared to be one that only reads.
+/// An open transaction that was not declared READ ONLY.
 struct Transaction {
-    work: Oldest,
+    work: InFlightWork,
     has_changed_rows: bool,
 }
 
@@ -177,7 +180,7 @@ async fn transactions(
             i64,
             i64,
         ) = row.try_get_many_by_index()?;
-        // Without a connection it is one that a restart has brought back, or a prepared one of a distributed transaction.
+        // Without a connection: recovered after a restart, or prepared by a distributed transaction.
         let has_connection = connection_id != 0;
         if !has_connection && server_started.is_none() {
             server_started = Some(started(connection, clock).await?);
@@ -187,8 +190,8 @@ async fn transactions(
             .map(|(listed, began)| earliest_begin(listed, began, [half, one, two]))
             .filter(|began| has_connection || server_started.is_some_and(|at| *began > at + LONGEST_RECOVERY));
         transactions.push(Transaction {
-            work: Oldest {
-                since: since.unwrap_or(UNKNOWN_BEGIN),
+            work: InFlightWork {
+                since: since.unwrap_or(UNKNOWN_START),
                 connection_id: connection_id.unsigned_abs(),
             },
             has_changed_rows: changed > 0 || !has_connection,
@@ -197,8 +200,8 @@ async fn transactions(
     Ok(transactions)
 }
 
-/// When a transaction began at the earliest that is listed by local time: `began` is what the server takes that time for,
-/// the later of two moments that have the same; the others are the local times so many minutes before `began`.
+/// When a transaction began at the earliest that is listed by local time: `began` is what the server takes that time
+/// for, the later of two moments that have the same; the others are the local times so many minutes before `began`.
 fn earliest_begin(listed: NaiveDateTime, began: NaiveDateTime, locals: [Option<NaiveDateTime>; 3]) -> DateTime<Utc> {
     let changes = CLOCK_CHANGES_MINUTES.into_iter().zip(locals);
     let earlier = changes.filter(|(_, local)| *local == Some(listed));
@@ -238,7 +241,7 @@ async fn oldest_statement(
     connection: &impl ConnectionTrait,
     clock: DateTime<Utc>,
     own_id: u64,
-) -> std::result::Result<Option<Oldest>, DbErr> {
+) -> std::result::Result<Option<InFlightWork>, DbErr> {
     let select = Query::select()
         .expr_as(column("TIME").cast_as("SIGNED"), "seconds")
         .expr(column("ID").cast_as("UNSIGNED"))
@@ -254,7 +257,7 @@ async fn oldest_statement(
         let (seconds, connection_id): (i64, u64) = row.try_get_many_by_index()?;
         // Whole seconds, rounded down.
         let since = clock - TimeDelta::seconds(Ord::max(seconds, 0) + 1);
-        Ok(Oldest { since, connection_id })
+        Ok(InFlightWork { since, connection_id })
     })
     .transpose()
 }
@@ -294,18 +297,18 @@ mod tests {
     }
 
     #[test]
-    fn work_that_began_nobody_knows_when_holds_everything_back() {
+    fn a_transaction_with_an_unknown_start_limits_all_watermarks() {
         let clock = time("2026-10-25 12:30").and_utc();
-        let seen = |since| OpenWork::Seen {
-            oldest: Some(Oldest {
+        let seen = |since| InFlight::Listed {
+            oldest: Some(InFlightWork {
                 since,
                 connection_id: 0,
             }),
             writable_since: Some(since),
         };
-        let overlap = TimeDelta::seconds(120);
-        assert_eq!(seen(UNKNOWN_BEGIN).closed_until(clock, overlap), UNKNOWN_BEGIN);
+        let safety_lag = TimeDelta::seconds(120);
+        assert_eq!(seen(UNKNOWN_START).committed_until(clock, safety_lag), UNKNOWN_START);
         let begun = clock - TimeDelta::seconds(10);
-        assert_eq!(seen(begun).closed_until(clock, overlap), begun - overlap);
+        assert_eq!(seen(begun).committed_until(clock, safety_lag), begun - safety_lag);
     }
 }

@@ -1,6 +1,6 @@
-//! Verification of source tables that are only joined or looked up, such as cities. The target remembers
-//! the digest of each of their rows: a key range whose digest differs tells exactly which keys have changed, and what depends
-//! on those is compared. So a modified lookup table does not put the whole facts into the backlog.
+//! Verification of source tables that are only joined or looked up, such as cities. The target remembers the digest of
+//! each of their rows: a key range whose digest differs tells exactly which keys have changed, and what depends on
+//! those is compared. So a modified lookup table does not put the whole facts into the backlog.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -13,13 +13,13 @@ use crate::changes::page_lookups::ChangedKeys;
 use crate::changes::pass::Pass;
 use crate::changes::range_digests::Time;
 use crate::declare::digest::Digest;
-use crate::declare::scope::Scope;
+use crate::declare::key_range::KeyRange;
 use crate::declare::source_table::SourceTable;
 use crate::declare::star::Star;
 use crate::declare::table::Table;
 use crate::error::{Doing, Result};
 use crate::source::digest::DigestPlan;
-use crate::source::digest_plans::Digesting;
+use crate::source::digest_plans::DigestPlans;
 use crate::source::reader::SourceReader;
 use crate::target::bookkeeping::source_rows::{self, Changes, RowDigests, SourceRange};
 use crate::target::bookkeeping::state::{SourceState, States};
@@ -52,16 +52,17 @@ pub(crate) async fn note(
     Ok(())
 }
 
-/// Verifies the tables that were modified since they were last verified, for as long as there is time; and then the others,
-/// for at most half of it: the rest is that of key ranges. Those verified longest ago come first. Returns which keys have changed, beside those that the change timestamps have told of, and which tables have lost rows that only a
+/// Verifies the tables that were modified since they were last verified, for as long as there is time; and then the
+/// others, for at most half of it: the rest is that of key ranges. Those verified longest ago come first. Returns which
+/// keys have changed, beside those that the change timestamps have told of, and which tables have lost rows that only a
 /// join could name.
 pub(super) async fn verify(
     pass: &Pass<'_>,
     states: &mut States,
     deltas: &Deltas,
     time: Time,
-) -> Result<LookedUpChanges> {
-    let mut found = LookedUpChanges::default();
+) -> Result<LookupTableChanges> {
+    let mut found = LookupTableChanges::default();
     let Some(digesting) = digests::digesting(pass.context, &*pass.transaction).await? else {
         return Ok(found);
     };
@@ -79,7 +80,7 @@ pub(super) async fn verify(
         if remembered.is_empty() {
             continue;
         }
-        let differing = Differing::read(&pass.source(), &digesting, table, &remembered).await?;
+        let differing = DifferingRows::read(&pass.source(), &digesting, table, &remembered).await?;
         for ranges in &differing.ranges {
             source_rows::replace(&*pass.transaction, table.name, ranges).await?;
         }
@@ -97,19 +98,19 @@ pub(super) async fn verify(
     Ok(found)
 }
 
-/// What has changed in tables that are only looked up.
+/// The changes found by verification in tables that are only looked up.
 #[derive(Default)]
-pub(super) struct LookedUpChanges {
+pub(super) struct LookupTableChanges {
     pub deltas: Deltas,
-    /// Joined tables with rows that are gone: no join comes to what depended on them.
+    /// Joined tables with deleted rows: no join leads to the rows that depended on them.
     pub lost: Vec<&'static str>,
-    /// Tables without an integer key of which rows have changed, nothing says which.
+    /// Tables without an integer key in which unknown rows have changed.
     pub unnamed: Vec<&'static str>,
     /// Rows of ranges whose digest is as it was.
     pub rows_verified: u64,
 }
 
-impl LookedUpChanges {
+impl LookupTableChanges {
     fn add(&mut self, star: &Star, table: &'static SourceTable, changes: Changes, deltas: &Deltas) {
         let known = deltas.get(table.name).map_or(&[][..], |delta| &delta.keys);
         let is_new = |key: &i64| known.binary_search(key).is_err();
@@ -156,7 +157,7 @@ impl LookedUpChanges {
 /// Reads all rows of a table, to remember them.
 pub(crate) async fn read_all(
     source: &SourceReader,
-    digesting: &Digesting,
+    digesting: &DigestPlans,
     table: &SourceTable,
 ) -> Result<Vec<SourceRange>> {
     let Some(plan) = digesting.source_table(table) else {
@@ -196,7 +197,7 @@ pub(crate) async fn read_all(
 
 /// All of a table without an integer key: nothing is remembered of single rows.
 async fn whole(source: &SourceReader, plan: &DigestPlan) -> Result<SourceRange> {
-    let found = digests::of_scopes(source, plan, &[Scope::ALL]).await?;
+    let found = digests::of_key_ranges(source, plan, &[KeyRange::ALL]).await?;
     let digest = found.first().map_or_else(Digest::default, |found| found.digest);
     Ok(SourceRange::new((None, None), digest, &RowDigests::new()))
 }
@@ -219,23 +220,23 @@ fn range(ends: (Option<i64>, Option<i64>), rows: &[(i64, Digest, u32)]) -> Sourc
     SourceRange::new(ends, digest, &by_key(rows))
 }
 
-/// What has changed in a table since its rows were remembered.
+/// The rows of a table that differ from the recorded ranges.
 #[derive(Default)]
-struct Differing {
+struct DifferingRows {
     changes: Changes,
-    /// What is to be remembered instead of the ranges that have changed.
+    /// The ranges to record instead of those that have changed.
     ranges: Vec<Vec<SourceRange>>,
     /// Rows of the other ranges.
     rows_verified: u64,
-    /// Whether nothing says which rows have changed.
+    /// Whether it is unknown which rows have changed.
     is_unnamed: bool,
 }
 
-impl Differing {
+impl DifferingRows {
     /// Reads the ranges whose digest differs.
     async fn read(
         source: &SourceReader,
-        digesting: &Digesting,
+        digesting: &DigestPlans,
         table: &SourceTable,
         remembered: &[SourceRange],
     ) -> Result<Self> {
@@ -255,9 +256,9 @@ impl Differing {
         }
         all.rows_verified = remembered.iter().map(|range| range.digest.rows).sum();
         for range in differing(source, &plan, remembered).await? {
-            let doing = || format!("reading {}, {}", table.name, range.scope());
+            let doing = || format!("reading {}, {}", table.name, range.key_range());
             let mut select = plan.select_rows();
-            select.cond_where(range.scope().contains(&plan.key()));
+            select.cond_where(range.key_range().contains(&plan.key()));
             let rows = source.rows(&select).await.source(doing)?;
             let mut digests = Vec::with_capacity(rows.len());
             for row in rows.iter() {
@@ -297,17 +298,17 @@ async fn differing<'a>(
     plan: &DigestPlan,
     remembered: &'a [SourceRange],
 ) -> Result<Vec<&'a SourceRange>> {
-    // One digest tells of most tables that nothing has changed.
+    // For most tables one digest shows that nothing has changed.
     let mut sum = Digest::default();
     for range in remembered {
         sum += range.digest;
     }
-    let whole = digests::of_scopes(source, plan, &[Scope::ALL]).await?;
+    let whole = digests::of_key_ranges(source, plan, &[KeyRange::ALL]).await?;
     if whole.first().is_some_and(|whole| whole.digest == sum) {
         return Ok(Vec::new());
     }
-    let scopes: Vec<Scope> = remembered.iter().map(SourceRange::scope).collect();
-    let found = digests::of_scopes(source, plan, &scopes).await?;
+    let key_ranges: Vec<KeyRange> = remembered.iter().map(SourceRange::key_range).collect();
+    let found = digests::of_key_ranges(source, plan, &key_ranges).await?;
     let pairs = remembered.iter().zip(found);
     let differing = pairs.filter(|(range, found)| range.digest != found.digest);
     Ok(differing.map(|(range, _)| range).collect())
@@ -316,11 +317,11 @@ async fn differing<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::made_up;
+    use crate::test_star;
 
     #[test]
     fn nothing_is_remembered_of_tables_that_are_neither_joined_nor_looked_up() {
-        assert_eq!(tables(made_up::star()).count(), 0);
+        assert_eq!(tables(test_star::star()).count(), 0);
     }
 
     #[test]

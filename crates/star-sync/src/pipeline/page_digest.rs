@@ -1,5 +1,5 @@
-//! What the rows of a page add up to, as they were read: their digest, and their part of the source's totals. So a load that
-//! ends need not read them a second time: it asks the server for the digest of the same key range.
+//! The digest of a page's rows as they were read, and their part of the source's totals. So a load
+//! that ends need not read them a second time: it asks the server for the digest of the same key range.
 //!
 //! The totals are made by the declaration's own record and with lookups of their own: the mapping has no part in them.
 
@@ -9,9 +9,9 @@ use rayon::prelude::*;
 
 use crate::declare::day_totals::{self, DayTotals};
 use crate::declare::digest::Digest;
+use crate::declare::key_range::KeyRange;
 use crate::declare::lookup::{KeyMap, Lookup, Lookups};
 use crate::declare::packed_totals::PackedTotals;
-use crate::declare::scope::Scope;
 use crate::declare::source_record::SelectedColumn;
 use crate::declare::source_rows::{SourceRow, SourceRows};
 use crate::declare::star::Star;
@@ -20,13 +20,13 @@ use crate::declare::totals::Totals;
 use crate::error::{Doing, Result};
 use crate::pipeline::transform::Published;
 use crate::source::digest::DigestPlan;
-use crate::source::digest_plans::Digesting;
+use crate::source::digest_plans::DigestPlans;
 
 /// Rows that one rayon task adds up.
 const ROWS_A_TASK: usize = 2_500;
 
-/// How the pages of one table are added up.
-pub struct SumPlan {
+/// How the pages of one table are digested and added to the totals.
+pub struct PageDigestPlan {
     /// Columns that are selected behind those of the table's own select.
     pub more: Vec<SelectedColumn>,
     /// Digests all columns of a page.
@@ -41,19 +41,19 @@ struct TotalsPlan {
     lookups: Lookups,
 }
 
-/// What one page adds up to.
+/// The digest and the totals of one page.
 #[derive(Clone, Debug)]
-pub struct PageSums {
-    pub scope: Scope,
+pub struct PageDigest {
+    pub key_range: KeyRange,
     pub digest: Digest,
     /// None of a table without totals, or whose totals the pages do not show.
     pub totals: Option<PackedTotals>,
 }
 
-impl SumPlan {
+impl PageDigestPlan {
     /// Nothing of a table that has no digest. Its totals are added up where they are given, with what they look up.
     pub(crate) fn new(
-        digesting: &Digesting,
+        digesting: &DigestPlans,
         table: &'static Table,
         totals: Option<(&'static Totals, &Lookups)>,
     ) -> Option<Self> {
@@ -80,7 +80,7 @@ impl SumPlan {
         })
     }
 
-    /// What the table's totals are added up with, if they are.
+    /// The lookups of the table's totals, if they are added up.
     pub(crate) fn totals_lookups(&self) -> Option<&Lookups> {
         self.totals.as_ref().map(|totals| &totals.lookups)
     }
@@ -92,7 +92,7 @@ impl SumPlan {
     }
 
     /// Adds up a page.
-    pub(crate) fn add_up(&self, scope: &Scope, rows: &SourceRows) -> PageSums {
+    pub(crate) fn add_up(&self, key_range: &KeyRange, rows: &SourceRows) -> PageDigest {
         let (digest, totals) = rows
             .parts(ROWS_A_TASK)
             .map(|rows| {
@@ -112,8 +112,8 @@ impl SumPlan {
                 day_totals::add_all(&mut totals, others);
                 (digest, totals)
             });
-        PageSums {
-            scope: scope.clone(),
+        PageDigest {
+            key_range: key_range.clone(),
             digest,
             totals: self.totals.as_ref().map(|_| PackedTotals::new(totals)),
         }
@@ -140,7 +140,7 @@ impl SumPlan {
     }
 }
 
-/// What a row shows of the lookup that the totals fill: a key, and what the lookup has for it.
+/// The key and value that a row adds to the lookup that the totals fill.
 pub(crate) fn shown(table: &Table, totals: &Totals, row: SourceRow<'_>) -> Result<(i64, Option<i64>)> {
     let doing = || format!("adding up {}", table.source_table);
     let Some(fill) = &totals.fills else {
@@ -162,4 +162,4 @@ pub(crate) fn shown_totals(star: &'static Star, table: &'static Table) -> Option
 }
 
 /// How pages are added up, by target table.
-pub type SumPlans = std::collections::HashMap<&'static str, Arc<SumPlan>>;
+pub type PageDigestPlans = std::collections::HashMap<&'static str, Arc<PageDigestPlan>>;

@@ -1,4 +1,4 @@
-//! Markers never pass a change that is not committed yet, and say what keeps them back.
+//! Watermarks never advance past a change that is not committed yet, and `status` says what limits them.
 
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use crate::harness::server::{administer, have_own_server_with, start};
 use crate::harness::{Run, Sandbox, server};
 use crate::running::wait_for;
 
-/// Without comparing row by row what has moved, which would find what a marker has passed.
+/// Without comparing row by row what was modified, which would find what a watermark has passed.
 const INCREMENTAL: [&str; 5] = ["incremental", "--overlap", "1", "--verify-budget", "0"];
 
 /// An account that may see open transactions beside reading the tests' schemas.
@@ -50,7 +50,7 @@ fn a_transaction_that_commits_long_after_it_stamped_its_rows_is_not_lost() {
     sandbox.change(&["UPDATE customer SET first_name = 'EARLY' WHERE customer_id = 2"]);
     sandbox.let_seconds_pass(3);
 
-    // By the clock alone the marker would now stand behind EARLY, and so behind LATE too.
+    // By the clock alone the watermark would now stand behind EARLY, and so behind LATE too.
     sandbox.observe(&INCREMENTAL).succeeds();
     assert_eq!(
         sandbox.figure("SELECT first_name FROM dim_customer WHERE customer_id = 2"),
@@ -120,7 +120,7 @@ fn a_transaction_that_only_reads_holds_nothing_back() {
 }
 
 #[test]
-fn init_and_status_say_what_markers_are_limited_by() {
+fn init_and_status_say_what_watermarks_are_limited_by() {
     let sandbox = Sandbox::new();
     sandbox.make_observer();
     let advised = "GRANT PROCESS";
@@ -176,7 +176,7 @@ fn a_writer_that_commits_late_loses_nothing_while_incremental_runs_again_and_aga
 }
 
 #[test]
-fn without_the_right_to_see_open_work_the_overlap_alone_keeps_markers_back() {
+fn without_the_process_privilege_watermarks_trail_by_the_safety_lag_alone() {
     let sandbox = Sandbox::loaded();
     let late = sandbox.open_session();
     late.change(&["BEGIN", "UPDATE customer SET first_name = 'LATE' WHERE customer_id = 1"]);
@@ -232,7 +232,7 @@ fn a_transaction_that_has_only_read_so_far_may_still_change_what_has_settled_mea
 }
 
 #[test]
-fn a_replica_that_waits_for_its_source_holds_no_marker_back() {
+fn a_replica_that_waits_for_its_source_limits_no_watermark() {
     let source = start(&["--log-bin=binlog", "--server-id=1"]);
     have_own_server_with(&["--log-bin=binlog", "--server-id=2"]);
     let sandbox = Sandbox::loaded();

@@ -1,0 +1,124 @@
+//! The start of a full load: its watermark, fixed before the first page is read, or that of an interrupted load to
+//! resume.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tracing::info;
+
+use crate::changes::{Context, identity};
+use crate::error::{Doing, Result};
+use crate::failpoint;
+use crate::source::check;
+use crate::target;
+use crate::target::bookkeeping::state::{self, Lifecycle, Load, SourceState, States};
+use crate::target::bookkeeping::{source_record, target_table};
+
+/// A load that was interrupted longer ago begins anew: a row that changed since without a time of change would
+/// never be read again.
+const HOURS_TO_RESUME: i64 = 6;
+
+/// The state from which a load starts.
+#[derive(Default)]
+pub(super) struct Start {
+    /// The star holds no row: it need not be read, and may be written without syncing.
+    pub is_empty: bool,
+    /// An earlier load was interrupted, and this one resumes it.
+    pub resumes: bool,
+    /// Up to which key each target table is loaded by a load that was interrupted.
+    pub loaded_up_to: HashMap<String, i64>,
+    /// The settled signature of each source table before the first page was read.
+    pub signatures: HashMap<String, String>,
+}
+
+/// Fixes the load's watermark, or finds that of a load that was interrupted.
+pub(super) async fn prepare(context: &Context<'_>) -> Result<Start> {
+    let writer = &context.target.writer;
+    state::fill(writer, &context.databases.star.sources).await?;
+    let states = state::load(writer).await?;
+    let is_empty = context.target.is_empty(context.databases.star).await?;
+    // Before the snapshot: an account may have one connection only.
+    let table_columns = check::table_columns(context.databases.source, context.databases.star).await?;
+    // The clock, in-flight transactions and times of change are of one moment; nothing is read in this snapshot.
+    let before = context.databases.source.snapshot().await?;
+    if can_resume(context, &states, before.clock).await? {
+        let mut start = Start {
+            is_empty,
+            resumes: true,
+            loaded_up_to: states.loaded_up_to(),
+            ..Start::default()
+        };
+        for (table, state) in states.iter() {
+            let signature = state.settled_signature.clone();
+            start
+                .signatures
+                .extend(signature.map(|signature| (table.to_owned(), signature)));
+        }
+        let tables = start.loaded_up_to.len();
+        info!(code = "LOAD_RESUMED", tables, "resuming an interrupted full load");
+        before.close().await?;
+        return Ok(start);
+    }
+    let load = Load {
+        watermark: before.committed_until(context.safety_lag),
+    };
+    let mut start = Start {
+        is_empty,
+        ..Start::default()
+    };
+    let transaction = target::begin(writer).await?;
+    for (table, state) in states.iter() {
+        let signature = before.settled_signature(table, context.safety_lag);
+        let last_synced = state.lifecycle.last_synced();
+        let state = SourceState {
+            lifecycle: Lifecycle::Loading { load, last_synced },
+            settled_signature: signature.clone(),
+            ..state.clone()
+        };
+        state::save(&transaction, table, state).await?;
+        start
+            .signatures
+            .extend(signature.map(|signature| (table.to_owned(), signature)));
+    }
+    target_table::forget_loaded(&transaction).await?;
+    // From here on the star is made from this source: what is loaded from it is nothing that another one goes on with.
+    source_record::save(&transaction, identity::record(context)).await?;
+    source_record::note_table_columns(&transaction, &table_columns).await?;
+    transaction
+        .commit()
+        .await
+        .target(|| "recording the start of the load".to_owned())?;
+    failpoint::pass("load-watermark-noted");
+    before.close().await?;
+    Ok(start)
+}
+
+/// Whether an interrupted load is there, of this very source, and young enough for its pages still to be trusted.
+async fn can_resume(context: &Context<'_>, states: &States, clock: DateTime<Utc>) -> Result<bool> {
+    let loads = states.iter().filter_map(|(_, state)| state.lifecycle.load());
+    if !is_young(loads.map(|load| load.watermark).min(), clock) {
+        return Ok(false);
+    }
+    let remembered = source_record::load(&context.target.writer).await?;
+    Ok(remembered == Some(identity::record(context)))
+}
+
+/// Whether a load that began then, if one did, can be resumed.
+fn is_young(began: Option<DateTime<Utc>>, clock: DateTime<Utc>) -> bool {
+    began.is_some_and(|began| began <= clock && clock - began < TimeDelta::hours(HOURS_TO_RESUME))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_is_resumed_for_hours_and_never_from_the_future() {
+        let clock = DateTime::UNIX_EPOCH + TimeDelta::days(1);
+        assert!(is_young(Some(clock), clock));
+        assert!(is_young(Some(clock - TimeDelta::hours(5)), clock));
+        assert!(!is_young(Some(clock - TimeDelta::hours(HOURS_TO_RESUME)), clock));
+        assert!(!is_young(Some(clock + TimeDelta::seconds(1)), clock));
+        assert!(!is_young(None, clock));
+    }
+}

@@ -1,0 +1,145 @@
+//! A snapshot of the source: everything read through it is of one instant.
+
+use std::cmp::min;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait};
+
+use crate::error::{Doing, Error, Result};
+use crate::source::in_flight::InFlight;
+use crate::source::reader::{ReadConnection, SourceReader};
+use crate::source::share::SourceShare;
+use crate::source::table_times::{TableTimes, table_times};
+use crate::source::{Source, clock, connection_id, in_time};
+use crate::sql;
+
+/// UPDATE_TIME has whole seconds, and a commit may be visible a moment before it advances. A time as young as this does
+/// not prove that a table has settled.
+const UPDATE_TIME_MARGIN_SECONDS: i64 = 2;
+
+/// One REPEATABLE READ transaction: everything read through it is of one instant.
+pub(crate) struct Snapshot {
+    pub(super) transaction: Arc<DatabaseTransaction>,
+    read_timeout: Duration,
+    share: SourceShare,
+    /// The source's clock just before the snapshot began.
+    pub clock: DateTime<Utc>,
+    /// The times of each table just before the snapshot began; a later commit changes them.
+    tables: HashMap<String, TableTimes>,
+    schema: String,
+    /// The transactions that were in flight just before the snapshot began.
+    pub in_flight: InFlight,
+    is_mariadb: bool,
+}
+
+impl Snapshot {
+    /// The signature by which a later run recognises that a table has not been modified since, if it has settled. `None`
+    /// where the server reports no time of the last change, and where that time is so young that another change of the
+    /// same second may follow. MySQL records the time of the commit, MariaDB the start of the transaction: an open
+    /// transaction of the same second, even if it has only read so far, does not advance the time.
+    pub(crate) fn settled_signature(&self, table: &str, safety_lag: TimeDelta) -> Option<String> {
+        let settled_before = if self.is_mariadb {
+            let committed_until = self.committed_until(safety_lag);
+            self.in_flight
+                .writable_since()
+                .map_or(committed_until, |since| min(since, committed_until))
+        } else {
+            self.clock - TimeDelta::seconds(UPDATE_TIME_MARGIN_SECONDS)
+        };
+        // A table that has replaced another in this second may be replaced itself in the same second.
+        let is_settled = |times: &&TableTimes| {
+            let times = [times.updated, times.created];
+            times.into_iter().flatten().all(|time| time.and_utc() < settled_before)
+        };
+        self.tables.get(table).filter(is_settled)?.signature()
+    }
+
+    /// The signature of a table before the snapshot began; `None` if the server reports no time of the last change.
+    pub(crate) fn signature(&self, table: &str) -> Option<String> {
+        self.tables.get(table)?.signature()
+    }
+
+    /// The signatures of the tables now. `information_schema` is no part of a snapshot: one that was replaced by
+    /// another before its rows were read looks like that one.
+    pub(crate) async fn signatures_now(&self) -> Result<HashMap<String, Option<String>>> {
+        let tables = table_times(&*self.transaction, &self.schema);
+        let tables = in_time(self.read_timeout, "reading information_schema.TABLES again", tables).await?;
+        Ok(tables
+            .into_iter()
+            .map(|(table, times)| (table, times.signature()))
+            .collect())
+    }
+
+    /// Whether `update_time` is that of a commit. MariaDB's is when the transaction began.
+    pub(crate) fn notes_commits(&self) -> bool {
+        !self.is_mariadb
+    }
+
+    /// When a table last changed, as far as the server knows.
+    pub(crate) fn update_time(&self, table: &str) -> Option<DateTime<Utc>> {
+        self.tables
+            .get(table)
+            .and_then(|times| times.updated)
+            .map(|time| time.and_utc())
+    }
+
+    /// Reads the times of change again, which are no part of the snapshot: every commit that the snapshot contains has
+    /// advanced them by now.
+    pub(crate) async fn refresh_update_times(&mut self) -> Result<()> {
+        let tables = table_times(&*self.transaction, &self.schema);
+        self.tables = in_time(self.read_timeout, "reading information_schema.TABLES again", tables).await?;
+        Ok(())
+    }
+
+    /// The time up to which all change timestamps are committed.
+    pub(crate) fn committed_until(&self, safety_lag: TimeDelta) -> DateTime<Utc> {
+        self.in_flight.committed_until(self.clock, safety_lag)
+    }
+
+    /// A reader for everything of this instant.
+    pub(crate) fn reader(&self) -> SourceReader {
+        SourceReader {
+            connection: ReadConnection::Snapshot(Arc::clone(&self.transaction)),
+            timeout: self.read_timeout,
+            share: self.share,
+        }
+    }
+
+    /// Ends the snapshot. All readers of it have to be dropped before.
+    pub(crate) async fn close(self) -> Result<()> {
+        let doing = "ending the snapshot";
+        let transaction = Arc::try_unwrap(self.transaction).map_err(|_| Error::Panicked { stage: "snapshot" })?;
+        let ended = async { transaction.rollback().await.source(|| doing.to_owned()) };
+        in_time(self.read_timeout, doing, ended).await
+    }
+}
+
+impl Source {
+    pub(super) async fn open_snapshot(&self) -> Result<Snapshot> {
+        let doing = || "opening a snapshot".to_owned();
+        // The transaction keeps its connection; other statements on it come before the snapshot.
+        let transaction = self.pool.begin().await.source(doing)?;
+        let connection_id = connection_id(&transaction).await?;
+        // In this order: a transaction that begins after the list was read has change timestamps younger than the clock.
+        let clock = clock(&transaction).await?;
+        let in_flight = InFlight::read(&transaction, clock, connection_id).await?;
+        let tables = table_times(&transaction, &self.server.schema).await?;
+        transaction
+            .execute_unprepared(sql::START_SNAPSHOT)
+            .await
+            .source(doing)?;
+        Ok(Snapshot {
+            transaction: Arc::new(transaction),
+            read_timeout: self.read_timeout,
+            share: self.share,
+            clock,
+            tables,
+            schema: self.server.schema.clone(),
+            in_flight,
+            is_mariadb: self.server.is_mariadb,
+        })
+    }
+}
