@@ -194,14 +194,15 @@ fn of_source_code(code: Code) -> Option<&'static str> {
         Code::SourceDamaged => "check the server's log, and repair the table there (CHECK TABLE reports the damage)",
         Code::SourceReadOnly => "name another server in --source, or change the option on the server",
         Code::SourceUnlisted => {
-            "run the command again when that statement has ended, or wait longer with --retry-for; its text has \
-             characters beyond utf8mb3, or bytes"
+            "run the command again when that statement has ended, or wait longer with --retry-for; its text contains \
+             characters outside utf8mb3 (such as emoji) or binary data"
         }
         Code::SourceFailed => {
             "see the cause, which is the server's or the driver's own message; run the command again with -v for more"
         }
         Code::SourceUnfit => {
-            "name the {Source} schema in --source; if tables are hidden from the account, GRANT SELECT ON {source}.* to it"
+            "name the {Source} schema in --source; if tables are hidden from the account, GRANT SELECT ON {source}.* to \
+             it; the server must be MySQL 8.0 or MariaDB 10.6, or newer"
         }
         Code::SourceChanged => {
             "check --source; if the change is intended, `{program} full-load --accept-source` compares every row and \
