@@ -111,7 +111,7 @@ pub const ROWS_PER_SECOND: Metric = metric(
     "rows_per_second",
     Kind::Gauge,
     &["table", "stage"],
-    "rows per second since the last sample; for graphs use the rate of a counter (read, written)",
+    "rows per second since the last sample (stage is read or written); for graphs use the rate of a counter",
 );
 pub const RUN_ROWS_EXPECTED: Metric = metric(
     "run_rows_expected",
@@ -213,7 +213,7 @@ pub const LAST_RUN_ROWS: Metric = metric(
     "last_run_rows",
     Kind::Gauge,
     &["command", "kind"],
-    "rows of the last run (read, verified: by digest, inserted, updated, deleted, quarantined)",
+    "rows of the last run (read, inserted, updated, deleted, quarantined, and verified, which counts only rows verified by digest)",
 );
 pub const LAST_RUN_SOURCE_BYTES: Metric = metric(
     "last_run_source_bytes",
@@ -225,7 +225,7 @@ pub const LAST_SUCCESS_TIMESTAMP_SECONDS: Metric = metric(
     "last_success_timestamp_seconds",
     Kind::Gauge,
     &["command"],
-    "time at which a run last succeeded without a mismatch, runs of earlier processes included",
+    "time at which a run last succeeded without a mismatch; of full-load, incremental and repair, runs of earlier processes are included",
 );
 pub const LAKE_BACKLOG_PARTITIONS: Metric = metric(
     "lake_backlog_partitions",
