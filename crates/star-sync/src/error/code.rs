@@ -53,7 +53,7 @@ codes! {
     FilesExhausted "FILES_EXHAUSTED" "The system does not let the program open the files and connections that it needs.",
     SourceUnreachable "SOURCE_UNREACHABLE" "No connection to the source's address can be opened.",
     SourceLoginRefused "SOURCE_LOGIN_REFUSED" "The server refuses user and password.",
-    SourceLoginUncached "SOURCE_LOGIN_UNCACHED" "A caching_sha2_password account has to log in once over TCP or TLS before it can use a Unix socket.",
+    SourceLoginUncached "SOURCE_LOGIN_UNCACHED" "A caching_sha2_password account has to log in once over TCP or TLS before it can use a Unix socket, and the server offers no TLS.",
     SourcePasswordExpired "SOURCE_PASSWORD_EXPIRED" "The account's password has expired.",
     SourceAccountLocked "SOURCE_ACCOUNT_LOCKED" "The server has locked the account, by hand or after too many wrong passwords.",
     SourcePluginUnsupported "SOURCE_PLUGIN_UNSUPPORTED" "The account logs in with an authentication plugin that this program does not have.",
