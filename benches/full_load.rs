@@ -117,7 +117,7 @@ fn rate(cell: &Measured) -> f64 {
 
 fn print_header() {
     println!(
-        "| scale | workers | batch | wall s | rows/s | cpu s | peak MB | reader | transform | writer | index s | closing s \
+        "| scale | workers | batch | wall s | rows/s | cpu s | peak MB | reader | transform | writer | index s | catch-up s \
          | floors: read s | write s | index s |"
     );
     println!("|{}", "---:|".repeat(15));

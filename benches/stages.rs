@@ -73,10 +73,10 @@ fn transform_pages(criterion: &mut Criterion, runtime: &Runtime, facts: &Facts) 
         group.measurement_time(Duration::from_millis(1_500));
         for (name, rows) in FACTS.iter().flat_map(|name| PAGES.map(|rows| (*name, rows))) {
             let job = runtime.block_on(facts.job(Facts::table(name), rows));
-            let publishes = Facts::table(name).publishes.iter();
+            let publishes = Facts::table(name).filled_lookups.iter();
             let published = publishes.map(|publish| (publish.lookup, KeyMap::default()));
             let mut output = TransformOutput {
-                published: published.collect(),
+                lookup_maps: published.collect(),
                 ..TransformOutput::default()
             };
             group.throughput(Throughput::Elements(rows as u64));

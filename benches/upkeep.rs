@@ -29,6 +29,8 @@ mod support;
 const SHORT_RUNS: usize = 11;
 /// Runs of one that takes less than a second, and depends on the moment.
 const UNSTEADY_RUNS: usize = 9;
+/// Far more than it takes to verify all key ranges once.
+const MOST_RUNS_TO_FIND: u32 = 200;
 /// Nothing is compared row by row that nothing tells of.
 const NO_BUDGET: [&str; 2] = ["--verify-budget", "0"];
 
@@ -276,6 +278,7 @@ impl Upkeep {
             self.changed(which, how, &NO_BUDGET).await;
         }
         self.one_change().await;
+        self.silent_change().await;
         for drop in drops {
             changes::execute(&self.sides.source.pool, &drop).await;
         }
@@ -307,6 +310,36 @@ impl Upkeep {
                 .push(format!("{what}: the server sends {} bytes", sent[sent.len() / 2]));
             let seconds = measure::median(runs).wall_seconds;
             self.lines.add(what, seconds, "bound", bound);
+        }
+    }
+
+    /// How many runs it takes until verification finds a payment that changed and kept its change timestamp, beside an
+    /// ordinary change before each run.
+    async fn silent_change(&mut self) {
+        // The default budgets of runs that are so far apart.
+        for (interval, budget) in [("5 s", "200ms"), ("1 min", "1200ms"), ("1 h", "10s")] {
+            let pool = &self.sides.source.pool;
+            let mut runs_to_find = Vec::new();
+            for round in 0..self.runs {
+                let silent = "UPDATE payment SET amount = amount + 0.01, last_update = last_update WHERE payment_id = ";
+                changes::execute(pool, &format!("{silent}{}", 1 + round * 100_000)).await;
+                for run_number in 1.. {
+                    let ordinary = "UPDATE payment SET amount = amount + 0.01 ORDER BY payment_id DESC LIMIT 1";
+                    changes::execute(pool, ordinary).await;
+                    changes::settle(pool).await;
+                    let run = self.sides.incremental(&["--verify-budget", budget]).await;
+                    if count(&run, "fact_payment", "found") == 1 {
+                        runs_to_find.push(run_number);
+                        break;
+                    }
+                    assert!(run_number < MOST_RUNS_TO_FIND, "no run has found the change");
+                }
+            }
+            runs_to_find.sort_unstable();
+            self.notes.push(format!(
+                "silent change of a payment, runs every {interval} (budget {budget}): found by run {}",
+                runs_to_find[runs_to_find.len() / 2]
+            ));
         }
     }
 

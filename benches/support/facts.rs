@@ -155,7 +155,7 @@ pub fn batches(table: &'static Table, cells: &[Value], rows: usize) -> Vec<Batch
             inserted: (cells.len() / width) as u64,
             ..BatchCounts::default()
         },
-        republished: Vec::new(),
+        lookup_changed: Vec::new(),
         changed: Vec::new(),
         dates: None,
         days: BTreeSet::new(),

@@ -36,7 +36,7 @@ pub async fn read_and_transform(sides: &Loaded) -> Duration {
             workers: READERS,
             reader: opened.reader(true),
             writer: Writer::new(sakila::star(), Commits::Never, 0, None),
-            publishes: vec![table],
+            filled_lookups: vec![table],
             described: 0,
             progress: Arc::new(Progress::default()),
             stop: &stop,

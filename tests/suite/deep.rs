@@ -159,7 +159,7 @@ fn a_full_load_of_one_table_writes_what_differs_in_it_and_in_what_refers_to_it()
     let report = sandbox.json(&["full-load", "--table", "dim_customer"]);
     let compared = report["tables"].as_array().unwrap().iter();
     let compared: Vec<&Value> = compared
-        .filter(|table| table["verified"] != 0)
+        .filter(|table| table["verified_row_by_row"] != 0)
         .map(|table| &table["table"])
         .collect();
     assert_eq!(compared, ["dim_customer", "fact_rental", "fact_payment"]);

@@ -20,7 +20,7 @@ const VARYING: [&str; 29] = [
     "backlog_age_seconds",
     "rows_scanned",
     "rows_per_second",
-    "rows_verified",
+    "rows_verified_by_digest",
     "rows_verified_by_digest",
     "schema",
     "seconds",
@@ -36,7 +36,7 @@ const VARYING: [&str; 29] = [
     "to",
     "until",
     // Rows within the safety lag are read as changed, and not counted: how many there are depends on the moment.
-    "verified_rows",
+    "rows_verified_row_by_row",
 ];
 
 /// The document with its varying values replaced by their types, and lists cut to their first item.

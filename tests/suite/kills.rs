@@ -164,7 +164,10 @@ fn a_load_that_goes_on_compares_what_it_had_written() {
     assert!(report["resumed"]["rows_reread"].as_u64().unwrap() < kept, "{report:#}");
     // What was kept is compared, the rest is loaded; what looks up one of the changed rows is read once more.
     assert!(read >= all + without_time(&sandbox), "{report:#}");
-    assert!(report["verdict"]["verified_rows"].as_u64().unwrap() > 0, "{report:#}");
+    assert!(
+        report["verdict"]["rows_verified_row_by_row"].as_u64().unwrap() > 0,
+        "{report:#}"
+    );
     sandbox.assert_star_equals_source();
 }
 

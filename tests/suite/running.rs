@@ -49,7 +49,7 @@ fn metrics_are_served_while_a_load_runs() {
     for name in [
         "sakila_sync_rows_read_total{table=\"dim_film\"} 1000",
         "sakila_sync_rows_inserted_total{table=\"dim_film\"} 1000",
-        "sakila_sync_rows_per_second{table=\"fact_rental\",stage=\"written\"} ",
+        "sakila_sync_rows_per_second{table=\"fact_rental\",direction=\"written\"} ",
     ] {
         assert!(metrics.contains(name), "no {name} in {metrics}");
     }

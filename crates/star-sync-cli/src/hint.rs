@@ -202,7 +202,7 @@ fn of_source_code(code: Code) -> Option<&'static str> {
         }
         Code::SourceUnfit => {
             "name the {Source} schema in --source; if tables are hidden from the account, GRANT SELECT ON {source}.* to \
-             it; the server must be MySQL 8.0 or MariaDB 10.6, or newer"
+             it"
         }
         Code::SourceChanged => {
             "check --source; if the change is intended, `{program} full-load --accept-source` compares every row and \

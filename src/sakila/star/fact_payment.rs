@@ -74,7 +74,7 @@ pub fn table() -> Table {
                 .filter(payment::Column::StaffId.is_in(members.iter().copied()))
                 .into_query()
         })
-        .follows(fact_rental::Entity, When::Republished, |rentals| {
+        .follows(fact_rental::Entity, When::LookupChanged, |rentals| {
             payments()
                 .filter(payment::Column::RentalId.is_in(rentals.iter().copied()))
                 .into_query()

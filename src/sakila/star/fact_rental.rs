@@ -88,8 +88,8 @@ pub fn table() -> Table {
         .looks_up(&CUSTOMER, rental::Column::CustomerId)
         .looks_up(&STAFF_STORE, rental::Column::StaffId)
         .affected_by(inventory::Entity, rental::Column::InventoryId)
-        .publishes(&RENTAL_STORE, rejected_as)
-        .publishes(&RENTAL_FILM, rejected_as)
+        .fills_lookup(&RENTAL_STORE, rejected_as)
+        .fills_lookup(&RENTAL_FILM, rejected_as)
         .totals(totals())
 }
 

@@ -115,7 +115,7 @@ fn record_metrics(star: &Star, command: &'static str, report: &Report) {
     let counts = report.counts();
     for (kind, rows) in [
         ("read", counts.read),
-        ("verified", counts.verified),
+        ("verified_by_digest", counts.verified_by_digest),
         ("inserted", counts.inserted),
         ("updated", counts.updated),
         ("deleted", counts.deleted),
@@ -123,8 +123,8 @@ fn record_metrics(star: &Star, command: &'static str, report: &Report) {
     ] {
         metrics::last_run_rows(command, kind, rows);
     }
-    let row_by_row = report.tables.iter().map(|table| table.verified).sum();
-    metrics::rows_verified(counts.verified, row_by_row);
+    let row_by_row = report.tables.iter().map(|table| table.verified_row_by_row).sum();
+    metrics::rows_verified(counts.verified_by_digest, row_by_row);
     if let Some(bytes) = counts.bytes_received {
         metrics::bytes_received(command, bytes);
     }

@@ -435,7 +435,7 @@ fn last_read(runs: &[Run]) -> String {
     format!(
         "run {} verified {} by digest and received {} from the source\n",
         run.id,
-        human::counted(run.rows_verified.unsigned_abs(), "row", "rows"),
+        human::counted(run.rows_verified_by_digest.unsigned_abs(), "row", "rows"),
         human::mebibytes(bytes.unsigned_abs())
     )
 }
@@ -509,7 +509,7 @@ pub(crate) fn watermark_limits(sees_in_flight_transactions: bool) -> &'static st
     if sees_in_flight_transactions {
         "watermarks stay before in-flight transactions (PROCESS is granted)\n"
     } else {
-        "watermarks trail the source clock by --overlap only; with GRANT PROCESS ON *.*\n\
-         in-flight transactions are taken into account too\n"
+        "watermarks trail the source clock by --overlap only; to take in-flight\n\
+         transactions into account, GRANT PROCESS ON *.* to the account of the source\n"
     }
 }

@@ -14,7 +14,7 @@ pub(crate) fn text(program: &str, explanation: &Explanation) -> String {
     let Explanation { table, key, .. } = explanation;
     let mut text = String::from("source rows:\n");
     for row in &explanation.source_rows {
-        let newer = if row.is_newer_than_watermark {
+        let newer = if row.is_pending {
             "  (newer than the watermark)"
         } else {
             ""

@@ -54,7 +54,7 @@ pub(crate) fn text(program: &str, command: &str, report: &Report, seconds: f64) 
     if let Some(resumed) = report.resumed {
         let _ = writeln!(
             text,
-            "resumed an interrupted load ({} rows re-read)",
+            "resumed an interrupted load (read {} rows behind its last commit again)",
             grouped(resumed.rows_reread)
         );
     }
@@ -97,10 +97,8 @@ pub(crate) fn text(program: &str, command: &str, report: &Report, seconds: f64) 
 fn tables(tables: &[TableReport]) -> String {
     let mut rows = table(&["table", "read", "inserted", "updated", "deleted"]);
     for line in tables {
-        // All of the source's rows that were read, for whatever reason.
-        let read = line.read + line.verified;
-        if read + line.deleted > 0 {
-            let counts = [read, line.inserted, line.updated, line.deleted].map(grouped);
+        if line.read + line.deleted > 0 {
+            let counts = [line.read, line.inserted, line.updated, line.deleted].map(grouped);
             rows.add_row([&[line.table.to_owned()], counts.as_slice()].concat());
         }
     }
@@ -115,7 +113,7 @@ fn tables(tables: &[TableReport]) -> String {
 fn verification(report: &Report) -> String {
     let sum = |number: fn(&TableReport) -> u64| report.tables.iter().map(number).sum::<u64>();
     let mut text = String::new();
-    let (verified, found) = (sum(|table| table.verified), sum(|table| table.found));
+    let (verified, found) = (sum(|table| table.verified_row_by_row), sum(|table| table.found));
     let by_digest = report.rows_verified_by_digest;
     if by_digest + verified > 0 {
         let _ = writeln!(

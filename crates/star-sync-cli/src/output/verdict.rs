@@ -12,10 +12,10 @@ pub(crate) fn load(verdict: &Verdict, dry_run: bool) -> String {
         checks,
         matching,
         changed_rows,
-        verified_rows,
+        rows_verified_row_by_row,
         ..
     } = verdict.tally;
-    let verified = match verified_rows {
+    let verified = match rows_verified_row_by_row {
         0 => "nothing was compared".to_owned(),
         rows => format!("no counts or totals were compared; {} verified", rows_of(rows)),
     };

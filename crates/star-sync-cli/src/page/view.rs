@@ -359,7 +359,7 @@ fn history(run: &Run) -> HistoryView {
         received: run
             .bytes_received
             .map_or_else(|| "-".to_owned(), |bytes| mebibytes(bytes.unsigned_abs())),
-        verified: grouped(run.rows_verified),
+        verified: grouped(run.rows_verified_by_digest),
         changed: grouped(run.rows_inserted + run.rows_updated + run.rows_deleted),
     }
 }

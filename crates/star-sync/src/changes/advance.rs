@@ -128,7 +128,7 @@ fn report(source_table: &'static str, delta: &Delta, after: &SourceState, instan
         warn!(
             code = "TIMESTAMP_IN_FUTURE",
             table = source_table,
-            "a change timestamp is later than the source clock; the watermark stays at the source clock; correct the row"
+            "a change timestamp is later than the source clock; the watermark stays behind the source clock by the safety lag; correct the row"
         );
     }
     if let Some(watermark) = after.watermark {

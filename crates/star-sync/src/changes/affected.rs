@@ -70,7 +70,7 @@ impl Changes<'_> {
         for followed in &table.follows {
             if let Some(outcome) = self.outcomes.get(followed.fact) {
                 let changed = match followed.when {
-                    When::Republished => outcome.republished.clone(),
+                    When::LookupChanged => outcome.lookup_changed.clone(),
                     When::Deleted => outcome.deleted.iter().map(|row| row.page_key).collect(),
                 };
                 self.add_affected(&mut keys, followed.affected, &changed).await?;

@@ -159,7 +159,7 @@ impl<'a> Applier<'a> {
                 digest_plans: PageDigestPlans::new(),
             },
             writer: Writer::new(databases.star, commits, pass.run_id, years),
-            publishes: vec![],
+            filled_lookups: vec![],
             described: 0,
             progress: Arc::clone(&databases.progress),
             stop: &databases.stop,

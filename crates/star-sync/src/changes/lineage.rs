@@ -60,13 +60,13 @@ pub struct LineageRow {
     pub columns: Cells,
     /// Whether its table may have changed since the last sync, and its change timestamp is newer than the watermark or
     /// NULL: the next run looks at it.
-    pub is_newer_than_watermark: bool,
+    pub is_pending: bool,
 }
 
 /// Whether the run's snapshot is of a later second than all changes behind the row that lie beyond the watermarks. A
 /// change in a transaction that was not committed then has a row of the target that is older than itself.
 pub(crate) fn was_written_since(behind: &[LineageRow], run: Option<&Run>) -> bool {
-    let changes = behind.iter().filter(|row| row.is_newer_than_watermark);
+    let changes = behind.iter().filter(|row| row.is_pending);
     let mut changed = changes.map(|row| row.changed).peekable();
     match run.and_then(|run| run.source_clock) {
         Some(clock) => {
@@ -246,7 +246,7 @@ impl<'a> Search<'a> {
             let changed = changed.map(|changed| time::parse(changed).unwrap_or(DateTime::<Utc>::MIN_UTC));
             self.found.push(LineageRow {
                 table: source.name,
-                is_newer_than_watermark: self.is_newer_than_watermark(source, changed),
+                is_pending: self.is_pending(source, changed),
                 changed,
                 columns,
             });
@@ -254,7 +254,7 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    fn is_newer_than_watermark(&self, source: &SourceTable, changed: Option<DateTime<Utc>>) -> bool {
+    fn is_pending(&self, source: &SourceTable, changed: Option<DateTime<Utc>>) -> bool {
         let watermark = self.states.get(source.name).and_then(|state| state.watermark);
         let is_newer = changed
             .zip(watermark)
@@ -287,12 +287,12 @@ mod tests {
         DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds)
     }
 
-    fn row(changed: Option<i64>, is_newer_than_watermark: bool) -> LineageRow {
+    fn row(changed: Option<i64>, is_pending: bool) -> LineageRow {
         LineageRow {
             table: "loan",
             changed: changed.map(time),
             columns: Cells(Vec::new()),
-            is_newer_than_watermark,
+            is_pending,
         }
     }
 
@@ -311,7 +311,7 @@ mod tests {
             rows_quarantined: 0,
             source_identity: String::new(),
             source_clock: clock.map(time),
-            rows_verified: 0,
+            rows_verified_by_digest: 0,
             bytes_received: None,
         };
         let written = |rows: &[LineageRow], clock| was_written_since(rows, Some(&run(clock)));

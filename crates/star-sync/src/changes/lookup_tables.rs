@@ -88,7 +88,7 @@ pub(super) async fn verify(
             state.verified_run = Some(pass.run_id);
             debug!(table = name, "verified by its stored rows");
         }
-        found.rows_verified += differing.rows_verified;
+        found.rows_verified_by_digest += differing.rows_verified_by_digest;
         if differing.is_unnamed {
             found.add_unnamed(table, deltas);
         } else {
@@ -107,7 +107,7 @@ pub(super) struct LookupTableChanges {
     /// Tables without an integer key in which unknown rows have changed.
     pub unnamed: Vec<&'static str>,
     /// Rows of ranges whose digest is as it was.
-    pub rows_verified: u64,
+    pub rows_verified_by_digest: u64,
 }
 
 impl LookupTableChanges {
@@ -227,7 +227,7 @@ struct DifferingRows {
     /// The ranges to record instead of those that have changed.
     ranges: Vec<Vec<SourceRange>>,
     /// Rows of the other ranges.
-    rows_verified: u64,
+    rows_verified_by_digest: u64,
     /// Whether it is unknown which rows have changed.
     is_unnamed: bool,
 }
@@ -250,11 +250,11 @@ impl DifferingRows {
             if all.is_unnamed {
                 all.ranges.push(vec![now]);
             } else {
-                all.rows_verified = now.digest.rows;
+                all.rows_verified_by_digest = now.digest.rows;
             }
             return Ok(all);
         }
-        all.rows_verified = remembered.iter().map(|range| range.digest.rows).sum();
+        all.rows_verified_by_digest = remembered.iter().map(|range| range.digest.rows).sum();
         for range in differing(source, &plan, remembered).await? {
             let doing = || format!("reading {}, {}", table.name, range.key_range());
             let mut select = plan.select_rows();
@@ -269,7 +269,7 @@ impl DifferingRows {
             all.changes.gone.extend(changes.gone);
             digests.sort_unstable_by_key(|(key, ..)| *key);
             all.ranges.push(cut((range.after, range.up_to), &digests));
-            all.rows_verified -= range.digest.rows;
+            all.rows_verified_by_digest -= range.digest.rows;
         }
         Ok(all)
     }

@@ -42,7 +42,7 @@ pub(crate) struct CheckedPages {
     /// The rows of source tables that are only looked up, by their names.
     pub source_rows: HashMap<&'static str, Vec<SourceRange>>,
     /// Rows of the pages that are what the snapshot holds.
-    pub rows_verified: u64,
+    pub rows_verified_by_digest: u64,
 }
 
 /// The inputs of the page check.
@@ -78,7 +78,7 @@ impl PageCheck<'_> {
         for table in self.context.databases.star.tables() {
             if let Some(of_table) = self.check(table).await? {
                 let differing = of_table.differing();
-                checked.rows_verified += of_table.rows_verified();
+                checked.rows_verified_by_digest += of_table.rows_verified_by_digest();
                 if !differing.is_empty() {
                     info!(
                         table = table.name,
@@ -222,7 +222,7 @@ impl CheckedTable<'_> {
     }
 
     /// The rows of the others.
-    fn rows_verified(&self) -> u64 {
+    fn rows_verified_by_digest(&self) -> u64 {
         let pieces = self.pieces.iter().zip(&self.found);
         let equal = pieces.filter(|(piece, found)| piece.digest() == found.digest);
         equal.map(|(_, found)| found.digest.rows).sum()

@@ -58,7 +58,7 @@ impl PendingRows {
         seen: &HashSet<i64>,
     ) -> Self {
         outcome.changed.retain(|key| !seen.contains(key));
-        outcome.republished.retain(|key| !seen.contains(key));
+        outcome.lookup_changed.retain(|key| !seen.contains(key));
         candidates.retain(|key| quarantined.binary_search(key).is_err() && !seen.contains(key));
         Self {
             rows: rows_that_differ(table, outcome, &quarantined),
@@ -346,13 +346,13 @@ mod tests {
         let table = test_star::star().table("fact_loan").unwrap();
         let mut outcome = TableOutcome {
             changed: vec![1, 2, 3, 4],
-            republished: vec![2, 3],
+            lookup_changed: vec![2, 3],
             ..TableOutcome::default()
         };
         let pending = PendingRows::new(table, &mut outcome, vec![1, 2, 3, 4, 5], vec![4], &HashSet::from([3]));
         assert_eq!(pending.candidates, [1, 2, 5]);
         assert_eq!(pending.rows, 2);
-        assert_eq!((outcome.changed, outcome.republished), (vec![1, 2, 4], vec![2]));
+        assert_eq!((outcome.changed, outcome.lookup_changed), (vec![1, 2, 4], vec![2]));
     }
 
     #[test]

@@ -115,7 +115,7 @@ pub(crate) async fn verify(
     }
     propagate(applier, found, &looked_up).await?;
     let rows = by_digest.iter().filter_map(|candidate| candidate.range.digest);
-    Ok(looked_up.rows_verified + rows.map(|digest| digest.rows).sum::<u64>())
+    Ok(looked_up.rows_verified_by_digest + rows.map(|digest| digest.rows).sum::<u64>())
 }
 
 /// Compares these ranges row by row, whatever that takes.

@@ -11,7 +11,9 @@ use crate::declare::rejection::Rejection;
 use crate::declare::row::{Column, columns_of, mapped_by, notes_its_run, surrogate_key_of};
 use crate::declare::source_record::{SelectedColumn, SourceRecord, joined_of, position_of};
 use crate::declare::source_table::Family;
-use crate::declare::table::{Follows, Kind, LookedUp, Publish, Reference, Table, TargetPageKey, WHOLE_TABLE, When};
+use crate::declare::table::{
+    FilledLookup, Follows, Kind, LookedUp, Reference, Table, TargetPageKey, WHOLE_TABLE, When,
+};
 use crate::declare::totals::Totals;
 
 impl Table {
@@ -96,7 +98,7 @@ impl Table {
                 Kind::Dimension | Kind::Fact => selected.iter().take(natural_key.len()).cloned().collect(),
             },
             needs: vec![],
-            publishes: vec![],
+            filled_lookups: vec![],
             joined: joined_of::<R>(),
             looked_up: vec![],
             follows: vec![],
@@ -214,8 +216,8 @@ impl Table {
     /// the name of its missing parent, if that is the reason, and returns the value of the lookup; `None` makes the key
     /// missing.
     #[must_use]
-    pub fn publishes(mut self, lookup: &'static Lookup, rejected_as: fn(Option<&str>) -> Option<i64>) -> Self {
-        self.publishes.push(Publish { lookup, rejected_as });
+    pub fn fills_lookup(mut self, lookup: &'static Lookup, rejected_as: fn(Option<&str>) -> Option<i64>) -> Self {
+        self.filled_lookups.push(FilledLookup { lookup, rejected_as });
         self
     }
 

@@ -102,10 +102,10 @@ fn of_columns(table: &Table) -> Vec<String> {
         .filter(|column| column.cell_type == CellType::Unsupported);
     let unsupported = unsupported.map(|column| unsupported_type(column.name));
     let date = table.dates().map(|dates| dates.target);
-    let published = table.publishes.iter();
-    let published = published.flat_map(|publish| [publish.lookup.key, publish.lookup.value]);
+    let lookup_maps = table.filled_lookups.iter();
+    let lookup_maps = lookup_maps.flat_map(|filled| [filled.lookup.key, filled.lookup.value]);
     let named = table.natural_key.iter().chain(&table.indexes).copied();
-    let named = named.chain(date).chain(published);
+    let named = named.chain(date).chain(lookup_maps);
     let missing = named.filter(|name| table.columns.iter().all(|column| column.name != *name));
     unsupported
         .chain(missing.map(|name| format!("it has no column {name}")))
@@ -150,7 +150,7 @@ fn of_key(table: &Table) -> Vec<String> {
     mistakes
 }
 
-/// Mistakes in lookups and in what a load publishes.
+/// Mistakes in lookups, and in those that a table fills.
 fn of_lookups(star: &Star, table: &Table) -> Vec<String> {
     let mut mistakes = Vec::new();
     let totals = table.totals.as_ref();
@@ -192,11 +192,11 @@ fn of_lookups(star: &Star, table: &Table) -> Vec<String> {
             }
         }
     }
-    for publish in &table.publishes {
-        if !matches!(table.target_page_key, TargetPageKey::Own(page_key) if page_key == publish.lookup.key) {
+    for filled in &table.filled_lookups {
+        if !matches!(table.target_page_key, TargetPageKey::Own(page_key) if page_key == filled.lookup.key) {
             mistakes.push(format!(
-                "it publishes by {}, which is not its page key",
-                publish.lookup.key
+                "it fills a lookup by {}, which is not its page key",
+                filled.lookup.key
             ));
         }
     }
@@ -210,15 +210,15 @@ fn is_among(needs: &[Need], lookup: &Lookup) -> bool {
 /// The facts that it follows.
 fn of_follows(star: &Star, table: &Table) -> Vec<String> {
     let is_needed = |fact: &str| {
-        let published = star.table(fact).into_iter().flat_map(|fact| &fact.publishes);
-        published
+        let lookup_maps = star.table(fact).into_iter().flat_map(|fact| &fact.filled_lookups);
+        lookup_maps
             .into_iter()
-            .any(|publish| is_among(&table.needs, publish.lookup))
+            .any(|filled| is_among(&table.needs, filled.lookup))
     };
     let followed = table.follows.iter().map(|followed| followed.fact);
     let useless = followed.filter(|fact| !is_needed(fact));
     useless
-        .map(|fact| format!("it follows {fact}, and looks up nothing that it publishes"))
+        .map(|fact| format!("it follows {fact}, and looks up nothing that it fills"))
         .collect()
 }
 

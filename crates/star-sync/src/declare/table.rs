@@ -48,7 +48,7 @@ pub struct Table {
     /// The lookups of the mapping, in tables of earlier phases or of the source.
     pub needs: Vec<Need>,
     /// The lookups that its load fills for later phases.
-    pub publishes: Vec<Publish>,
+    pub filled_lookups: Vec<FilledLookup>,
     /// Source tables that `select` joins: a change in one affects the rows that it is part of.
     pub(crate) joined: Vec<&'static str>,
     /// Source tables that the mapping looks up, with the same effect.
@@ -105,7 +105,7 @@ pub(crate) struct LookedUp {
     pub affected: Affected,
 }
 
-/// A fact whose changed rows affect rows of another fact, which looks up what it publishes.
+/// A fact whose changed rows affect rows of another fact, which uses a lookup that it fills.
 pub(crate) struct Follows {
     pub fact: &'static str,
     pub when: When,
@@ -116,13 +116,13 @@ pub(crate) struct Follows {
 /// Which change of a followed fact affects rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// It publishes another value than before, or is new, gone, or rejected.
-    Republished,
+    /// It gives a lookup another value than before, or is new, gone, or rejected.
+    LookupChanged,
     Deleted,
 }
 
 /// A lookup that a table's load fills as it goes. Key and value are columns of the table.
-pub struct Publish {
+pub struct FilledLookup {
     pub lookup: &'static Lookup,
     /// The value for a row that was rejected because this parent is missing: `None` if dependants treat it as missing.
     pub rejected_as: fn(Option<&str>) -> Option<i64>,

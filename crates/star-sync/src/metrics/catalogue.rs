@@ -110,8 +110,8 @@ pub const RETRIES_TOTAL: Metric = metric(
 pub const ROWS_PER_SECOND: Metric = metric(
     "rows_per_second",
     Kind::Gauge,
-    &["table", "stage"],
-    "rows per second since the last sample (stage is read or written); for graphs use the rate of a counter",
+    &["table", "direction"],
+    "rows per second since the last sample (direction is read or written); for graphs use the rate of a counter",
 );
 pub const RUN_ROWS_EXPECTED: Metric = metric(
     "run_rows_expected",
@@ -213,7 +213,7 @@ pub const LAST_RUN_ROWS: Metric = metric(
     "last_run_rows",
     Kind::Gauge,
     &["command", "kind"],
-    "rows of the last run (read, inserted, updated, deleted, quarantined, and verified, which counts only rows verified by digest)",
+    "rows of the last run (read, inserted, updated, deleted, quarantined, verified_by_digest)",
 );
 pub const LAST_RUN_SOURCE_BYTES: Metric = metric(
     "last_run_source_bytes",

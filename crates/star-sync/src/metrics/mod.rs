@@ -63,9 +63,9 @@ pub fn retried(reason: &'static str) {
     counter!(catalogue::RETRIES_TOTAL.name, "reason" => reason).increment(1);
 }
 
-/// How fast a stage goes through a table just now.
-pub fn rows_per_second(table: &'static str, stage: &'static str, rate: f64) {
-    gauge!(catalogue::ROWS_PER_SECOND.name, "table" => table, "stage" => stage).set(rate);
+/// How many rows of a table are read or written per second at present.
+pub fn rows_per_second(table: &'static str, direction: &'static str, rate: f64) {
+    gauge!(catalogue::ROWS_PER_SECOND.name, "table" => table, "direction" => direction).set(rate);
 }
 
 /// How far the run is in a table.

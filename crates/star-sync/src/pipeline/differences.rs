@@ -80,9 +80,9 @@ pub(super) struct DifferenceCollector<'a> {
     date_positions: Vec<usize>,
     day: Day,
     partitions: PartitionNotes,
-    published_positions: Vec<usize>,
+    lookup_positions: Vec<usize>,
     changed: Vec<i64>,
-    republished: Vec<i64>,
+    lookup_changed: Vec<i64>,
     dates: Option<(i32, i32)>,
     days: BTreeSet<i32>,
     /// The last one that came to `days`: most come many times, one after the other.
@@ -98,13 +98,13 @@ impl<'a> DifferenceCollector<'a> {
             date_positions: table.positions(&table.date_columns),
             day: Day::of_table(table),
             partitions: PartitionNotes::new(table),
-            published_positions: table
-                .publishes
+            lookup_positions: table
+                .filled_lookups
                 .iter()
-                .map(|publish| table.position(publish.lookup.value))
+                .map(|filled| table.position(filled.lookup.value))
                 .collect(),
             changed: Vec::new(),
-            republished: Vec::new(),
+            lookup_changed: Vec::new(),
             dates: None,
             days: BTreeSet::new(),
             last_day: None,
@@ -127,8 +127,8 @@ impl<'a> DifferenceCollector<'a> {
         }
         self.changed.push(page_key);
         let differs = |&position: &usize| source.map(|cells| &cells[position]) != target.map(|cells| &cells[position]);
-        if self.published_positions.iter().any(differs) {
-            self.republished.push(page_key);
+        if self.lookup_positions.iter().any(differs) {
+            self.lookup_changed.push(page_key);
         }
         for cells in [source, target].into_iter().flatten() {
             self.partitions.add(cells);
@@ -180,7 +180,7 @@ impl<'a> DifferenceCollector<'a> {
             rejected,
             counts,
             changed: self.changed,
-            republished: self.republished,
+            lookup_changed: self.lookup_changed,
             dates: self.dates,
             days: self.days,
             partitions: self.partitions.changed,

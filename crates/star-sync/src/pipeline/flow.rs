@@ -100,8 +100,8 @@ pub struct Batch {
     /// Page keys of rows that are inserted, updated or deleted. The writer adds those whose quarantine changes: it
     /// alone knows what was quarantined before.
     pub changed: Vec<i64>,
-    /// Those among them for which the table publishes another value than before.
-    pub republished: Vec<i64>,
+    /// Those among them for which the table gives a lookup another value than before.
+    pub lookup_changed: Vec<i64>,
     /// The earliest and the latest date in the rows that change, as they were and as they will be.
     pub dates: Option<(i32, i32)>,
     /// The days at which those rows count in their table's totals.
@@ -186,8 +186,8 @@ pub struct TableOutcome {
     pub compared: BatchCounts,
     /// Page keys of rows that were inserted, updated or deleted, or whose quarantine began, ended or changed.
     pub changed: Vec<i64>,
-    /// Those among them for which the table publishes another value than before.
-    pub republished: Vec<i64>,
+    /// Those among them for which the table gives a lookup another value than before.
+    pub lookup_changed: Vec<i64>,
     /// Rows that the source no longer has.
     pub deleted: Vec<RowKey>,
     /// Whether the quarantine of any row began, ended or changed.
@@ -208,7 +208,7 @@ impl TableOutcome {
         self.counts.add(other.counts);
         self.compared.add(other.compared);
         self.changed.extend(other.changed);
-        self.republished.extend(other.republished);
+        self.lookup_changed.extend(other.lookup_changed);
         self.deleted.extend(other.deleted);
         self.changes_quarantine |= other.changes_quarantine;
         self.days.extend(other.days);

@@ -168,7 +168,7 @@ impl LookupSource {
         Ok(fetched)
     }
 
-    /// Removes rows that count as deleted, and adds quarantined rows with the value that their table publishes for them.
+    /// Removes rows that count as deleted, and adds quarantined rows with the value that their table gives them.
     async fn correct(&self, lookup: &'static Lookup, key_range: &LookupKeys, map: &mut KeyMap) -> Result<()> {
         if lookup.side == Side::Source {
             return Ok(());
@@ -179,17 +179,17 @@ impl LookupSource {
         let Some(table) = self.star.table(lookup.table) else {
             return Ok(());
         };
-        // What a table publishes is published by its page key, a number.
+        // A table fills lookups by its page key, a number.
         let numbers = match key_range {
             LookupKeys::Numbers(key_range) => key_range,
             LookupKeys::All => &KeyRange::ALL,
             LookupKeys::Texts(_) => return Ok(()),
         };
-        if let Some(publish) = table.publishes.iter().find(|publish| publish.lookup == lookup) {
+        if let Some(filled) = table.filled_lookups.iter().find(|filled| filled.lookup == lookup) {
             let doing = || format!("looking up quarantined rows of {}, {key_range}", table.source_table);
             let rejected = quarantine::missing_parents(&self.target, table, numbers).await;
             for (key, parent) in rejected.target(doing)? {
-                if let Some(value) = (publish.rejected_as)(parent.as_deref()) {
+                if let Some(value) = (filled.rejected_as)(parent.as_deref()) {
                     map.insert(key, value);
                 }
             }

@@ -43,7 +43,7 @@ use crate::pipeline::progress::Progress;
 use crate::pipeline::read::Reader;
 use crate::pipeline::stage_thread::StageThread;
 use crate::pipeline::stages::{Lap, Stage};
-use crate::pipeline::transform::{Published, TransformOutput, transform};
+use crate::pipeline::transform::{LookupMaps, TransformOutput, transform};
 use crate::pipeline::write::Writer;
 use crate::stop::Stop;
 
@@ -56,10 +56,10 @@ pub(crate) type Jobs = mpsc::Receiver<Job>;
 /// The outcome of one run of the pipeline.
 pub struct Outcome {
     pub tables: Outcomes,
-    /// Lookups that the loaded tables published.
-    pub published: Published,
+    /// Lookups that the loaded tables filled.
+    pub lookup_maps: LookupMaps,
     /// Lookups that their rows filled for totals.
-    pub filled: Published,
+    pub filled: LookupMaps,
 }
 
 /// The first error of any stage.
@@ -102,8 +102,8 @@ pub struct Pipeline<'a> {
     pub workers: usize,
     pub reader: Reader,
     pub writer: Writer,
-    /// Tables that are loaded whole, so that what they publish is complete.
-    pub publishes: Vec<&'static Table>,
+    /// Tables that are loaded whole, so that the lookups that they fill are complete.
+    pub filled_lookups: Vec<&'static Table>,
     /// Rows that differ, a page, to describe.
     pub described: usize,
     pub progress: Arc<Progress>,
@@ -121,15 +121,15 @@ impl Pipeline<'_> {
         let (page_sender, pages) = mpsc::channel(CHANNEL_LENGTH);
         let (batch_sender, batches) = crossbeam_channel::bounded(CHANNEL_LENGTH);
 
-        let published = self
-            .publishes
+        let lookup_maps = self
+            .filled_lookups
             .iter()
-            .flat_map(|table| &table.publishes)
-            .map(|publish| (publish.lookup, KeyMap::default()))
+            .flat_map(|table| &table.filled_lookups)
+            .map(|filled| (filled.lookup, KeyMap::default()))
             .collect();
         let to_fill = self.reader.digest_plans.values().filter_map(|plan| plan.to_fill());
         let output = TransformOutput {
-            published,
+            lookup_maps,
             filled: to_fill.collect(),
         };
         let task = TransformTask {
@@ -168,9 +168,9 @@ impl Pipeline<'_> {
             return Err(Error::Stopped);
         }
         match (tables.flatten(), output) {
-            (Some(tables), Some(TransformOutput { published, filled })) => Ok(Outcome {
+            (Some(tables), Some(TransformOutput { lookup_maps, filled })) => Ok(Outcome {
                 tables,
-                published,
+                lookup_maps,
                 filled,
             }),
             _ => unreachable!("a stage without a result has left its error"),

@@ -18,7 +18,7 @@ use crate::declare::star::Star;
 use crate::declare::table::Table;
 use crate::declare::totals::Totals;
 use crate::error::{Doing, Result};
-use crate::pipeline::transform::Published;
+use crate::pipeline::transform::LookupMaps;
 use crate::source::digest::DigestPlan;
 use crate::source::digest_plans::DigestPlans;
 
@@ -120,7 +120,7 @@ impl PageDigestPlan {
     }
 
     /// Fills a lookup with what the rows of a page show.
-    pub(crate) fn fill(&self, table: &Table, rows: &SourceRows, filled: &mut Published) -> Result<()> {
+    pub(crate) fn fill(&self, table: &Table, rows: &SourceRows, filled: &mut LookupMaps) -> Result<()> {
         let Some((totals, fill)) = self
             .totals
             .as_ref()

@@ -188,7 +188,7 @@ impl Pages<'_> {
             workers: databases.workers,
             reader,
             writer: Writer::new(databases.star, self.commits.clone(), self.run_id, years),
-            publishes: tables
+            filled_lookups: tables
                 .iter()
                 .copied()
                 .filter(|table| matches!(self.period, Period::All) && !self.loaded_up_to.contains_key(table.name))
@@ -201,7 +201,7 @@ impl Pages<'_> {
         let planned = planner.await.map_err(|_| Error::Panicked { stage: "planner" })?;
         let Outcome {
             tables: outcomes,
-            published,
+            lookup_maps,
             filled,
         } = outcome?;
         pages_outcome.digest_plans.extend(digest_plans);
@@ -212,7 +212,7 @@ impl Pages<'_> {
         for table in tables {
             databases.progress.table(table.name).finish();
         }
-        for (lookup, map) in published {
+        for (lookup, map) in lookup_maps {
             lookups.set(lookup, map);
         }
         Ok(outcomes)

@@ -7,7 +7,7 @@ use crate::declare::lookup::{KeyMap, Lookup, Lookups};
 use crate::declare::rejection::RejectedRow;
 use crate::declare::row::integer;
 use crate::declare::source_rows::SourceRow;
-use crate::declare::table::{Publish, Table};
+use crate::declare::table::{FilledLookup, Table};
 use crate::error::{Doing, Result};
 use crate::failpoint;
 use crate::pipeline::compare;
@@ -20,18 +20,18 @@ use crate::target::statement::ROWS_A_STATEMENT;
 const ROWS_A_TASK: usize = ROWS_A_STATEMENT[0];
 
 /// Lookups that tables fill, so far.
-pub type Published = Vec<(&'static Lookup, KeyMap)>;
+pub type LookupMaps = Vec<(&'static Lookup, KeyMap)>;
 
 /// The results of the transform stage beside batches.
 #[derive(Default)]
 pub struct TransformOutput {
-    /// Lookups that tables publish for the mappings of later ones.
-    pub published: Published,
+    /// Lookups that tables fill for the mappings of later ones.
+    pub lookup_maps: LookupMaps,
     /// Lookups that their rows fill for the totals of later ones.
-    pub filled: Published,
+    pub filled: LookupMaps,
 }
 
-/// Maps, compares and digests one page; adds the keys and values that its table publishes to the lookups of `output`, and
+/// Maps, compares and digests one page; adds keys and values to the lookups that its table fills, of `output`, and
 /// describes up to `described` rows that differ.
 pub fn transform(page: Page, output: &mut TransformOutput, described: usize) -> Result<Batch> {
     let Page {
@@ -59,14 +59,14 @@ pub fn transform(page: Page, output: &mut TransformOutput, described: usize) -> 
     if let Some(column) = failpoint::column("row-mapped-wrong", table.name) {
         map_wrong(table, &column, &mut parts);
     }
-    for publish in &table.publishes {
+    for filled in &table.filled_lookups {
         let to_fill = output
-            .published
+            .lookup_maps
             .iter_mut()
-            .find(|(lookup, _)| *lookup == publish.lookup);
+            .find(|(lookup, _)| *lookup == filled.lookup);
         if let Some((_, map)) = to_fill {
             for mapped in &parts {
-                add_published(table, publish, mapped, map);
+                add_to_lookup(table, filled, mapped, map);
             }
         }
     }
@@ -89,13 +89,13 @@ pub fn transform(page: Page, output: &mut TransformOutput, described: usize) -> 
     Ok(batch)
 }
 
-fn add_published(table: &Table, publish: &Publish, mapped: &MappedRows, map: &mut KeyMap) {
-    let (key, value) = (table.position(publish.lookup.key), table.position(publish.lookup.value));
+fn add_to_lookup(table: &Table, filled: &FilledLookup, mapped: &MappedRows, map: &mut KeyMap) {
+    let (key, value) = (table.position(filled.lookup.key), table.position(filled.lookup.value));
     for cells in mapped.cells.chunks_exact(table.columns.len()) {
         map.insert(integer(&cells[key]), integer(&cells[value]));
     }
     for row in &mapped.rejected {
-        if let Some(value) = (publish.rejected_as)(row.rejection.missing_parent) {
+        if let Some(value) = (filled.rejected_as)(row.rejection.missing_parent) {
             map.insert(row.page_key, value);
         }
     }

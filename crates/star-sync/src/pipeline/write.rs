@@ -253,7 +253,7 @@ impl Writer {
         }
         if self.collect_changes {
             outcome.changed.extend(batch.changed);
-            outcome.republished.extend(batch.republished);
+            outcome.lookup_changed.extend(batch.lookup_changed);
             outcome.days.extend(batch.days);
             outcome.differences.extend(batch.differences);
         }
@@ -266,8 +266,8 @@ impl Writer {
 
 /// Adds rows whose quarantine changes to those that the batch changes.
 fn add_changed(batch: &mut Batch, page_keys: Vec<i64>) {
-    if !batch.job.table.publishes.is_empty() {
-        batch.republished.extend(&page_keys);
+    if !batch.job.table.filled_lookups.is_empty() {
+        batch.lookup_changed.extend(&page_keys);
     }
     batch.changed.extend(page_keys);
 }

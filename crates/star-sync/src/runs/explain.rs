@@ -120,8 +120,7 @@ async fn explain(
         (None, Some(_)) if quarantine::is_noted(&target, table, row).await? => Compared::Quarantined,
         _ => Compared::Differs,
     };
-    let has_unseen_change =
-        source.iter().any(|row| row.is_newer_than_watermark) && !was_written_since(&source, run.as_ref());
+    let has_unseen_change = source.iter().any(|row| row.is_pending) && !was_written_since(&source, run.as_ref());
     let is_gone = compared == Compared::Differs
         && !has_source
         && may_have_changed(table.source_table)

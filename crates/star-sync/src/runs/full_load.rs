@@ -127,7 +127,7 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
             ranges: checked.ranges,
             source_rows: checked.source_rows,
             signatures: start.signatures,
-            rows_verified_by_digest: checked.rows_verified,
+            rows_verified_by_digest: checked.rows_verified_by_digest,
         }),
         differing: checked.differing,
         changed: checked.changed,

@@ -55,15 +55,15 @@ pub struct Resumed {
 #[derive(Clone, Debug, Serialize)]
 pub struct TableReport {
     pub table: &'static str,
-    /// Source rows read because something said that they might have changed.
+    /// Source rows that were read.
     pub read: u64,
     pub inserted: u64,
     pub updated: u64,
     pub deleted: u64,
-    /// Of the rows read: left as they were, such as those within the safety lag that are re-read.
+    /// Of these, those that were read only to be verified.
+    pub verified_row_by_row: u64,
+    /// Of the others, those equal to the target's, such as rows within the safety lag.
     pub unchanged: u64,
-    /// Source rows read only to be compared, row by row.
-    pub verified: u64,
     /// Of the rows inserted, updated and deleted: those that only this comparison found.
     pub found: u64,
     /// Rows of its source table that are in sync_reject now.
@@ -79,12 +79,12 @@ pub(crate) fn tables(star: &Star, outcomes: &Outcomes, quarantined: &BTreeMap<St
             let (seen, found) = (outcome.counts, outcome.compared);
             TableReport {
                 table: table.name,
-                read: seen.read,
+                read: seen.read + found.read,
                 inserted: seen.inserted + found.inserted,
                 updated: seen.updated + found.updated,
                 deleted: seen.deleted + found.deleted,
+                verified_row_by_row: found.read,
                 unchanged: seen.unchanged,
-                verified: found.read,
                 found: found.inserted + found.updated + found.deleted,
                 quarantined: quarantined.get(table.name).copied().unwrap_or(0),
             }
@@ -103,7 +103,7 @@ pub(crate) fn tally(
     let mut tally = Tally {
         quarantined_rows: counts.quarantined,
         changed_rows: counts.inserted + counts.updated + counts.deleted,
-        verified_rows: tables.iter().map(|table| table.verified).sum(),
+        rows_verified_row_by_row: tables.iter().map(|table| table.verified_row_by_row).sum(),
         ..Tally::default()
     };
     figures::count_checks(reconciliation, 0, &mut tally);
@@ -121,7 +121,7 @@ fn counts(tables: &[TableReport], quarantined: &BTreeMap<String, u64>) -> RunCou
         ..RunCounts::default()
     };
     for table in tables {
-        counts.read += table.read + table.verified;
+        counts.read += table.read;
         counts.inserted += table.inserted;
         counts.updated += table.updated;
         counts.deleted += table.deleted;
@@ -132,7 +132,7 @@ fn counts(tables: &[TableReport], quarantined: &BTreeMap<String, u64>) -> RunCou
 impl Report {
     pub fn counts(&self) -> RunCounts {
         RunCounts {
-            verified: self.rows_verified_by_digest,
+            verified_by_digest: self.rows_verified_by_digest,
             bytes_received: self.bytes_received,
             ..counts(&self.tables, &self.quarantined)
         }

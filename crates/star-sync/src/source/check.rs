@@ -14,19 +14,19 @@ use crate::source::Source;
 /// read. Returns the data types of the columns that are read, by `table.column`.
 pub async fn columns(source: &Source, star: &Star) -> Result<BTreeMap<String, String>> {
     star.check()?;
-    let unsupported = unsupported(source, &star.sources).await?;
+    let mut unsupported = unsupported(source, &star.sources).await?;
+    if is_too_old(&source.server.version, source.server.is_mariadb) {
+        unsupported.push(format!(
+            "server version {} is older than MySQL 8.0 or MariaDB 10.6",
+            source.server.version
+        ));
+    }
     if !unsupported.is_empty() {
         return Err(Error::SourceUnsupported { problems: unsupported });
     }
     let found = found_columns(source).await?;
     let mut problems: Vec<String> = Vec::new();
     let mut read = BTreeMap::new();
-    if is_too_old(&source.server.version, source.server.is_mariadb) {
-        problems.push(format!(
-            "server version {} is older than MySQL 8.0 or MariaDB 10.6",
-            source.server.version
-        ));
-    }
     for table in &star.sources {
         let Some(columns) = found.get(table.name) else {
             let other = found.keys().find(|name| name.eq_ignore_ascii_case(table.name));

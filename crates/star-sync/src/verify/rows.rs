@@ -79,13 +79,13 @@ impl<'a> RowComparison<'a> {
                 digest_plans: PageDigestPlans::new(),
             },
             writer: Writer::new(star, Commits::Never, 0, None),
-            publishes: vec![table],
+            filled_lookups: vec![table],
             described: self.described,
             progress: Arc::clone(&self.databases.progress),
             stop: &self.databases.stop,
         };
         let outcome = pipeline.run(pipeline::jobs_of(table, key_ranges)).await?;
-        for (lookup, map) in outcome.published {
+        for (lookup, map) in outcome.lookup_maps {
             self.corrected.set(lookup, map);
         }
         let mut outcomes = outcome.tables;

@@ -55,7 +55,7 @@ pub struct Tally {
     /// Key ranges of modified tables that are still to be verified.
     pub backlog_ranges: u64,
     /// Source rows that were compared one by one without a change that points to them.
-    pub verified_rows: u64,
+    pub rows_verified_row_by_row: u64,
 }
 
 impl Tally {

@@ -40,7 +40,7 @@ pub(crate) mod sync_run {
         /// The source's clock just before the snapshot that the run ended in.
         pub source_clock: Option<DateTime>,
         /// Source rows whose digest was as it was when they were last read.
-        pub rows_verified: i64,
+        pub rows_verified_by_digest: i64,
         /// Bytes that the source has sent; NULL if it does not say, or the run came to no end.
         pub bytes_received: Option<i64>,
     }
@@ -102,7 +102,7 @@ pub struct Run {
     pub rows_quarantined: i64,
     pub source_identity: String,
     /// By digest.
-    pub rows_verified: i64,
+    pub rows_verified_by_digest: i64,
     pub bytes_received: Option<i64>,
     #[serde(skip)]
     pub(crate) source_clock: Option<DateTime<Utc>>,
@@ -117,7 +117,7 @@ pub struct RunCounts {
     pub deleted: u64,
     pub quarantined: u64,
     /// By digest.
-    pub verified: u64,
+    pub verified_by_digest: u64,
     /// Bytes that the source has sent, if it says so.
     pub bytes_received: Option<u64>,
 }
@@ -150,7 +150,7 @@ pub async fn begin_run<C: ConnectionTrait>(
         rows_rejected: Set(0),
         source_identity: Set(source_identity.to_owned()),
         source_clock: Set(None),
-        rows_verified: Set(0),
+        rows_verified_by_digest: Set(0),
         bytes_received: Set(None),
     };
     let inserted = Entity::insert(run).exec(connection).await.target(writing)?;
@@ -190,7 +190,7 @@ pub async fn finish_run<C: ConnectionTrait>(
         rows_updated: count(|counts| counts.updated),
         rows_deleted: count(|counts| counts.deleted),
         rows_rejected: count(|counts| counts.quarantined),
-        rows_verified: count(|counts| counts.verified),
+        rows_verified_by_digest: count(|counts| counts.verified_by_digest),
         bytes_received: Set(counts.and_then(|counts| counts.bytes_received).map(signed)),
         ..Default::default()
     };

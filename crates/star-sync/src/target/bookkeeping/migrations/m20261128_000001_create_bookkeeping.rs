@@ -80,7 +80,7 @@ fn tables() -> Vec<TableCreateStatement> {
             .col(big_integer("rows_rejected"))
             .col(string("source_identity"))
             .col(date_time_null("source_clock"))
-            .col(big_integer("rows_verified"))
+            .col(big_integer("rows_verified_by_digest"))
             .col(big_integer_null("bytes_received"))
             .to_owned(),
         Table::create()
