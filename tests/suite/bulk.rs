@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::harness::outcome::rows_read_to_sync;
 use crate::harness::{Run, Sandbox};
 
 /// Without comparing row by row what was modified: change timestamps, counts and joins have to be enough.
@@ -40,7 +41,7 @@ fn a_rental_that_only_lasts_longer_leaves_its_payments_alone() {
     )]);
     let report = sandbox.json(&INCREMENTAL);
     assert_eq!(of_table(&report, "fact_rental")["updated"].to_string(), number);
-    assert_eq!(of_table(&report, "fact_payment")["read"], 0);
+    assert_eq!(rows_read_to_sync(of_table(&report, "fact_payment")), 0);
     sandbox.assert_star_equals_source();
 }
 

@@ -1,6 +1,7 @@
 //! Quarantine: a row that cannot be loaded for a while returns under the surrogate key that it had.
 
 use crate::harness::Sandbox;
+use crate::harness::outcome::rows_read_to_sync;
 use crate::kills::dies_at;
 
 const INCREMENTAL: [&str; 1] = ["incremental"];
@@ -272,7 +273,7 @@ fn rows_that_wait_for_their_parent_are_not_read_by_runs_in_which_it_cannot_have_
     let read = |table: &str| {
         let tables = result["tables"].as_array().unwrap();
         let of_table = tables.iter().find(|row| row["table"] == table).unwrap();
-        of_table["read"].as_u64().unwrap()
+        rows_read_to_sync(of_table)
     };
     assert_eq!(read("fact_rental"), 0, "{result}");
     // A payment whose quarantined rental goes counts at its staff member's store.

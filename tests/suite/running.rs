@@ -6,6 +6,7 @@ use std::process::{Child, Stdio};
 use serde_json::Value;
 
 use crate::harness::http::{free_port, get};
+use crate::harness::outcome::rows_read_to_sync;
 use crate::harness::prometheus::without_target;
 use crate::harness::proxy::Proxy;
 use crate::harness::{Sandbox, send, server};
@@ -139,9 +140,7 @@ fn an_interrupted_load_keeps_what_is_finished_and_goes_on_when_run_again() {
         let result = sandbox.json(&["full-load"]);
         let read = |table: &str| {
             let tables = result["tables"].as_array().unwrap();
-            tables.iter().find(|line| line["table"] == table).unwrap()["read"]
-                .as_u64()
-                .unwrap()
+            rows_read_to_sync(tables.iter().find(|line| line["table"] == table).unwrap())
         };
         assert_eq!(read("dim_film"), 0, "what was finished is not loaded again");
         assert!(read("fact_rental") <= 16_044 - kept + 10);

@@ -1,6 +1,14 @@
 //! How a run ended: by exit code, the codes of docs/errors.md and figures. Sentences may change, codes do not.
 
+use serde_json::Value;
+
 use super::Run;
+
+/// Source rows that a run read of a table, except for those that it read only to verify them.
+pub fn rows_read_to_sync(table: &Value) -> u64 {
+    let [read, verified] = ["read", "verified_row_by_row"].map(|field| table[field].as_u64().unwrap());
+    read - verified
+}
 
 impl Run {
     /// Expects an error with this exit code and this code of `docs/errors.md`, with a hint, and with no secret in it.
