@@ -202,7 +202,8 @@ fn of_source_code(code: Code) -> Option<&'static str> {
         }
         Code::SourceUnfit => {
             "name the {Source} schema in --source; if tables are hidden from the account, GRANT SELECT ON {source}.* to \
-             it"
+             it; for a column of another type or a key that is NULL, undo the change in the source, or change the \
+             declaration of the star"
         }
         Code::SourceChanged => {
             "check --source; if the change is intended, `{program} full-load --accept-source` compares every row and \

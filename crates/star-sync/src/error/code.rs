@@ -106,7 +106,7 @@ codes! {
     CopyFull "COPY_FULL" "The copy's disk is full, or a limit on the size of files is reached.",
     CopyUnwritable "COPY_UNWRITABLE" "The copy's folder may not be written.",
     CopyFile "COPY_FILE" "The copy, or its temporary file, cannot be created, read or replaced.",
-    NotLoaded "NOT_LOADED" "No full load has finished on this target.",
+    NotLoaded "NOT_LOADED" "No full load has finished on this target since it was created, or since a migration added a table or column; or a later full load is unfinished.",
     Orphans "ORPHANS" "The load would leave rows whose parents are missing: a defect of the program.",
     TransactionHeld "TRANSACTION_HELD" "A part of the program still uses the transaction that is to end: a defect of the program.",
     Panicked "PANICKED" "A stage of the program panicked: a defect of the program.",

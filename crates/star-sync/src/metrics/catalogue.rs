@@ -177,7 +177,7 @@ pub const VALIDATION_DELTA: Metric = metric(
     "validation_delta",
     Kind::Gauge,
     &["command", "table", "check", "group"],
-    "target less source, without pending and quarantined rows, as last compared by the command; check is rows or the name of a measure; group is empty for a figure without groups",
+    "the delta of a figure: target plus pending and quarantined rows, minus source, as last compared by the command; 0 is a match; check is rows or the name of a measure (measure in the JSON documents); group is empty for a figure without groups",
 );
 pub const RUNS_TOTAL: Metric = metric(
     "runs_total",

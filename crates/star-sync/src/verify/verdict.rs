@@ -9,7 +9,7 @@ codes! {
     VerdictCode =>
     Ok "OK" "Everything that was checked matches, and no row is pending.",
     OkPending "OK_PENDING" "Everything that was checked matches, apart from rows that changed in the source since the last sync.",
-    NothingCompared "NOTHING_COMPARED" "No figure of a fact was compared: the period holds no rows, or the run had nothing to compare.",
+    NothingCompared "NOTHING_COMPARED" "A validation: the period holds no rows of facts. A run: rows were changed, but no row count or total had to be compared.",
     Unchanged "UNCHANGED" "The run found nothing changed in the source, and compared no counts or totals.",
     Unverified "UNVERIFIED" "The run found no changed row, but tables were modified, and not all of their key ranges are verified yet.",
     Mismatch "MISMATCH" "Source and target differ by what neither pending nor quarantined rows explain.",
@@ -19,8 +19,8 @@ codes! {
     RowAbsent "ROW_ABSENT" "explain: neither side has the row.",
     RowQuarantined "ROW_QUARANTINED" "explain: the source's row is quarantined, and the target has none.",
     RowPending "ROW_PENDING" "explain: the row changed in the source since the last sync.",
-    RowUntracked "ROW_UNTRACKED" "explain: the row differs, and its table changed since the last sync, but no change timestamp or deleted row explains it.",
-    RowMismatch "ROW_MISMATCH" "explain: the row differs, and nothing behind it changed since the last sync.",
+    RowUntracked "ROW_UNTRACKED" "explain: the row differs, and one of its source tables changed since the last sync, but no change timestamp or deleted row explains it.",
+    RowMismatch "ROW_MISMATCH" "explain: the row differs, and none of its source tables changed since the last sync.",
 }
 
 impl VerdictCode {
