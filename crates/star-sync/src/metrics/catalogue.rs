@@ -117,7 +117,7 @@ pub const RUN_ROWS_EXPECTED: Metric = metric(
     "run_rows_expected",
     Kind::Gauge,
     &["table"],
-    "of a full load: rows that the source is estimated to have",
+    "for a full load: rows that the source is estimated to have",
 );
 pub const RUN_ROWS_READ: Metric = metric(
     "run_rows_read",
@@ -225,7 +225,7 @@ pub const LAST_SUCCESS_TIMESTAMP_SECONDS: Metric = metric(
     "last_success_timestamp_seconds",
     Kind::Gauge,
     &["command"],
-    "time at which a run last succeeded without a mismatch; of full-load, incremental and repair, runs of earlier processes are included",
+    "time at which a run last succeeded without a mismatch; for full-load, incremental and repair, runs of earlier processes are included",
 );
 pub const LAKE_BACKLOG_PARTITIONS: Metric = metric(
     "lake_backlog_partitions",
