@@ -70,7 +70,7 @@ fn metrics_tell_what_is_still_to_be_compared() {
     let mut command = sandbox.command(&arguments);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // A page that is a range of keys is one that is compared.
-    let mut log = wait_for(&mut child, "scope=keys (");
+    let mut log = wait_for(&mut child, "key_range=keys (");
     let metrics = without_target(&get(&format!("127.0.0.1:{port}"), "/metrics").unwrap());
     let value = |name: &str| -> f64 {
         let line = metrics
@@ -153,7 +153,7 @@ fn a_second_run_stops_at_once_and_says_who_is_at_work() {
     let sandbox = Sandbox::new();
     let mut child = start_slow_load(&sandbox, &[]);
     // Whoever has read a page has the lock.
-    let mut log = wait_for(&mut child, "scope=keys (");
+    let mut log = wait_for(&mut child, "key_range=keys (");
     for command in ["full-load", "incremental", "init"] {
         let second = sandbox.run(&[command]).fails_with(3, "TARGET_BUSY");
         let holder = format!("full-load, process {}, ", child.id());
