@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Reader and writer stand next to what the same rows cost at least: the driver's rows without decoding, and rusqlite
-//! with a prepared statement a row.
+//! with a prepared statement per row.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ use star_sync::declare::row::Columns;
 use star_sync::declare::table::Table;
 use star_sync::pipeline::flow::Batch;
 use star_sync::pipeline::transform::{TransformOutput, transform};
-use star_sync::pipeline::write::{Commits, Writer};
+use star_sync::pipeline::write::{WriteMode, Writer};
 use star_sync::target::{ForeignKeys, Target, statement};
 use support::facts::{self, Facts};
 use support::figures;
@@ -37,7 +37,7 @@ const SCALE: u32 = 10;
 const FACTS: [&str; 2] = ["fact_rental", "fact_payment"];
 /// Rows a page, and so a batch.
 const PAGES: [usize; 3] = [1_000, 10_000, 50_000];
-const ROWS_A_STATEMENT: [usize; 4] = [1, 100, 500, 1_000];
+const ROWS_PER_STATEMENT: [usize; 4] = [1, 100, 500, 1_000];
 /// Rows that are written at a time, in batches of whatever size.
 const ROWS_TO_WRITE: usize = 50_000;
 
@@ -101,7 +101,7 @@ fn build_statements(criterion: &mut Criterion, runtime: &Runtime, facts: &Facts)
     let table = Facts::table("fact_rental");
     let mut group = criterion.benchmark_group("statement");
     group.measurement_time(Duration::from_millis(500));
-    for rows in ROWS_A_STATEMENT {
+    for rows in ROWS_PER_STATEMENT {
         let values = runtime.block_on(facts.cells(table, rows));
         let sql = statement::upsert(table, Columns::ALL, rows, 1);
         group.throughput(Throughput::Elements(rows as u64));
@@ -168,8 +168,8 @@ async fn write_all(file: &Path, batches: Vec<Batch>, facts: &Facts) -> Duration 
     let target = Target::open(file, sakila::star(), ForeignKeys::CheckedAtEnd, 1).await;
     let target = target.expect("it is a star");
     target.write_without_syncing().await.expect("it can be tuned");
-    let commits = Commits::EachFewBatches(target.writer.clone());
-    let mut writer = Writer::new(sakila::star(), commits, 1, facts.years);
+    let mode = WriteMode::CommitEveryFewBatches(target.writer.clone());
+    let mut writer = Writer::new(sakila::star(), mode, 1, facts.years);
     let began = Instant::now();
     for batch in batches {
         writer.write(batch).await.expect("the file can be written");

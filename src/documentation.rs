@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use star_sync::compare::verdict::VerdictCode;
 use star_sync::declare::rejection::ReasonCode;
 use star_sync::metrics::catalogue;
-use star_sync::verify::verdict::VerdictCode;
 use star_sync_cli::hint;
 
 use crate::error::ErrorCode;

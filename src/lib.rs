@@ -1,12 +1,12 @@
 //! `sakila-sync` keeps a SQLite star schema in step with an operational MySQL database, Sakila.
 //!
-//! Here is what is Sakila's: the source's tables and the star (`sakila`), and two commands that the program has besides
-//! those of every program (`seed`, `demo`). The sync itself is the crate `star_sync`, which moves any star that is
-//! declared; `star_sync_cli` makes the command line out of [`program`].
+//! This crate contains the source's tables and the star (`sakila`), and two commands that the program has besides those
+//! of every program (`seed`, `demo`). The sync itself is the crate `star_sync`, which moves any star that is declared;
+//! `star_sync_cli` makes the command line out of [`program`].
 //!
-//! Who may import whom, downwards only: `main` → `demo`, `seed` → `sakila`, `star_sync_cli` → `star_sync`; of `star_sync`
-//! `sakila` sees `declare` alone. Beside them, `crates/seed` fills a source of our own making and starts throw-away
-//! servers, for the demonstration and the tests.
+//! Who may import whom, downwards only: `main` → `demo`, `seed` → `sakila`, `star_sync_cli` → `star_sync`; of
+//! `star_sync` `sakila` imports only `declare`. Beside them, `crates/seed` fills a source of our own making and starts
+//! throw-away servers, for the demonstration and the tests.
 
 mod demo;
 #[cfg(test)]
@@ -17,7 +17,7 @@ mod seed;
 
 use star_sync_cli::Program;
 
-/// The version; what a release was built from stands behind it, where the build says so (scripts/release).
+/// The version, followed by the commit in release builds (scripts/release).
 const VERSION: &str = match option_env!("SAKILA_SYNC_BUILD_VERSION") {
     Some(version) => version,
     None => env!("CARGO_PKG_VERSION"),

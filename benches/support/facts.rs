@@ -14,7 +14,7 @@ use star_sync::declare::period::Period;
 use star_sync::declare::star::Years;
 use star_sync::declare::table::Table;
 use star_sync::pipeline::flow::{Batch, BatchCounts, Job, Late, Page};
-use star_sync::pipeline::lookups::LookupSource;
+use star_sync::pipeline::lookup::LookupSource;
 use star_sync::pipeline::page_digest::PageDigestPlans;
 use star_sync::pipeline::read::{LookupPlan, Reader};
 use star_sync::pipeline::transform::{TransformOutput, transform};
@@ -119,8 +119,8 @@ impl Facts {
 async fn lookups(source: &source::Source, target: &TargetReader) -> Lookups {
     let lookup_source = LookupSource::new(sakila::star(), source.reader(), target.clone());
     let mut lookups = Lookups::default();
-    let needs = ["fact_rental", "fact_payment"].map(|name| &Facts::table(name).needs);
-    let loaded = lookup_source.load(needs.into_iter().flatten(), &mut lookups).await;
+    let uses = ["fact_rental", "fact_payment"].map(|name| &Facts::table(name).lookups);
+    let loaded = lookup_source.load(uses.into_iter().flatten(), &mut lookups).await;
     loaded.expect("both sides can be read");
     lookups
 }
@@ -167,7 +167,7 @@ pub fn batches(table: &'static Table, cells: &[Value], rows: usize) -> Vec<Batch
     batches.map(batch).collect()
 }
 
-/// Writes the rows with one prepared statement a row, in one transaction without syncing, into a file without
+/// Writes the rows with one prepared statement per row, in one transaction without syncing, into a file without
 /// secondary indexes.
 pub fn write_row_by_row(file: &Path, table: &Table, rows: &[Vec<Cell>]) -> rusqlite::Result<()> {
     let mut connection = rusqlite::Connection::open(file)?;

@@ -14,9 +14,9 @@ use super::figures::Figures;
 use super::source::Source;
 
 /// Rows that are held in memory between reading and writing.
-const ROWS_A_SLICE: i64 = 100_000;
+const ROWS_PER_SLICE: i64 = 100_000;
 /// Keys of one page.
-const KEYS_A_PAGE: i64 = 10_000;
+const KEYS_PER_PAGE: i64 = 10_000;
 /// As the program has it while it creates indexes.
 const INDEXING: &str = "PRAGMA cache_size = -2048; PRAGMA threads = 0";
 const COLUMNS: [(&str, &str, &str); 2] = [
@@ -67,8 +67,8 @@ pub async fn read(source: &Source) -> Duration {
         let (mut after, last): (i64, i64) = (row.get::<i64, _>(0) - 1, row.get(1));
         let sql = format!("SELECT {columns} FROM {table} WHERE {key} > ? AND {key} <= ?");
         while after < last {
-            pages.push((sql.clone(), after, after + KEYS_A_PAGE));
-            after += KEYS_A_PAGE;
+            pages.push((sql.clone(), after, after + KEYS_PER_PAGE));
+            after += KEYS_PER_PAGE;
         }
     }
     let began = Instant::now();
@@ -139,7 +139,7 @@ fn write(star: &Path, copy: &Path) -> rusqlite::Result<(Duration, Duration)> {
     for (table, key) in [("fact_rental", "fact_rental_key"), ("fact_payment", "fact_payment_key")] {
         let mut after = 0_i64;
         loop {
-            let select = format!("SELECT * FROM {table} WHERE {key} > {after} ORDER BY {key} LIMIT {ROWS_A_SLICE}");
+            let select = format!("SELECT * FROM {table} WHERE {key} > {after} ORDER BY {key} LIMIT {ROWS_PER_SLICE}");
             let mut statement = from.prepare(&select)?;
             let width = statement.column_count();
             let cells = |row: &rusqlite::Row<'_>| (0..width).map(|column| row.get(column)).collect();

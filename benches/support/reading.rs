@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sakila_sync::sakila;
 use star_sync::pipeline::plan::{PlannedRanges, Planner};
 use star_sync::pipeline::progress::Progress;
-use star_sync::pipeline::write::{Commits, Writer};
+use star_sync::pipeline::write::{WriteMode, Writer};
 use star_sync::pipeline::{self, Pipeline};
 use star_sync::stop;
 use star_sync::target::TargetReader;
@@ -17,7 +17,7 @@ use super::loaded::Loaded;
 /// As the program has them by default.
 const READERS: usize = 2;
 const CONNECTIONS: u32 = 2;
-const ROWS_A_PAGE: u64 = 10_000;
+const ROWS_PER_PAGE: u64 = 10_000;
 
 /// Reads and maps all rentals and payments, as a load into an empty target does.
 pub async fn read_and_transform(sides: &Loaded) -> Duration {
@@ -29,13 +29,13 @@ pub async fn read_and_transform(sides: &Loaded) -> Duration {
             source: opened.source.reader(),
             target: TargetReader::Empty,
             estimated_rows: sides.source.figures.rows().unsigned_abs() / 2,
-            rows: ROWS_A_PAGE,
+            rows: ROWS_PER_PAGE,
         };
         let pages = PlannedRanges::new(table, planner, None).all().await;
         let pipeline = Pipeline {
             workers: READERS,
             reader: opened.reader(true),
-            writer: Writer::new(sakila::star(), Commits::Never, 0, None),
+            writer: Writer::new(sakila::star(), WriteMode::CompareOnly, 0, None),
             filled_lookups: vec![table],
             described: 0,
             progress: Arc::new(Progress::default()),

@@ -181,7 +181,7 @@ impl Sandbox {
         rows.map(Result::unwrap).collect()
     }
 
-    /// Changes the star behind the program's back.
+    /// Changes the star without the program.
     pub fn tamper(&self, sql: &str) {
         let star = rusqlite::Connection::open(self.star_file()).unwrap();
         assert_ne!(star.execute(sql, []).unwrap(), 0, "{sql}");

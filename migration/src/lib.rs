@@ -1,4 +1,4 @@
-//! The star's tables and views, one dated file a step. Those of the engine's own tables come before them by themselves.
+//! The star's tables and views, one dated file per step. The engine's own migration runs first; the engine adds it.
 //!
 //! A released step is frozen: databases in the field were made by it. That is why nothing here imports the
 //! entities of the main crate; a test there finds the migrated schema equal to what the entities describe.

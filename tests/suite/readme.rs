@@ -14,7 +14,7 @@ const DOCUMENTS: [&str; 2] = ["README.md", "docs/commands.md"];
 /// The tests' server and schema.
 const ADDRESS: &str = r"127\.0\.0\.1:[0-9]+/\w+";
 
-/// One `$ ...` line and the lines behind it.
+/// One `$ ...` line and the lines after it.
 struct Shown {
     command: String,
     output: String,

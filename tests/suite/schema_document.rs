@@ -11,7 +11,7 @@ use crate::harness::Sandbox;
 const DOCUMENT: &str = include_str!("../../docs/schema.md");
 const LARGEST_ROUNDING: f64 = 0.001;
 
-/// The five questions, by the titles of their sections, as the source answers them: a line a row, cells parted by `|`.
+/// The five questions, by the titles of their sections, as the source answers them: one line per row, cells parted by `|`.
 const ANSWERS: [(&str, &str); 5] = [
     (
         "Revenue by category and month",

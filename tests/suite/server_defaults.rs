@@ -220,7 +220,7 @@ fn a_table_that_is_swapped_while_a_run_waits_for_it_and_swapped_back_is_looked_a
     let url = server().administrator_url(sandbox.schema());
     let swap = std::thread::spawn(move || execute_on(&url, "RENAME TABLE payment TO p_old, p_new TO payment"));
     waiting(1);
-    // It comes behind the swap, which waits for the reader.
+    // It comes after the swap, which waits for the reader.
     let run = begin(sandbox.command(&["incremental"]));
     waiting(2);
     reader.change(&["COMMIT"]);

@@ -176,7 +176,7 @@ fn rows_that_another_program_inserts_or_deletes_show_whatever_the_source_does() 
 #[test]
 fn a_row_deleted_in_the_second_of_the_last_sync_is_pending() {
     let sandbox = at_rest();
-    // The last sync, a change of the table before it, and one behind it: all in one second.
+    // The last sync, a change of the table before it, and one after it: all in one second.
     for payment in 201..=230 {
         sandbox.change(&[&format!(
             "UPDATE payment SET amount = amount + 1 WHERE payment_id = {payment}"

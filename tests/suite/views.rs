@@ -2,7 +2,7 @@
 
 use crate::harness::Sandbox;
 
-/// A view, and the same rows from the source: a line a row, from either side, alike to the letter.
+/// A view, and the same rows from the source: one line per row, from either side, alike to the letter.
 struct Expected {
     view: &'static str,
     source: &'static str,

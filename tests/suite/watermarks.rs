@@ -50,7 +50,7 @@ fn a_transaction_that_commits_long_after_it_stamped_its_rows_is_not_lost() {
     sandbox.change(&["UPDATE customer SET first_name = 'EARLY' WHERE customer_id = 2"]);
     sandbox.let_seconds_pass(3);
 
-    // By the clock alone the watermark would now stand behind EARLY, and so behind LATE too.
+    // By the clock alone the watermark would now be newer than EARLY, and so than LATE too.
     sandbox.observe(&INCREMENTAL).succeeds();
     assert_eq!(
         sandbox.figure("SELECT first_name FROM dim_customer WHERE customer_id = 2"),

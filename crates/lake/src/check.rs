@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, Transact
 use serde::Serialize;
 use star_sync::declare::star::Star;
 use star_sync::error::Doing;
-use star_sync::target::bookkeeping::partition;
+use star_sync::target::bookkeeping::changed_partitions;
 use star_sync::target::bookkeeping::publication;
 
 use crate::actions::Add;
@@ -85,7 +85,7 @@ pub async fn run(star: &Star, readers: &DatabaseConnection, lake: &Lake) -> Resu
             table: layout.name.to_owned(),
         })?;
         let run_id = txn.version;
-        let mut changed = partition::changed_after(&transaction, run_id).await?;
+        let mut changed = changed_partitions::changed_after(&transaction, run_id).await?;
         let changed = changed.remove(layout.name).unwrap_or_default();
         let changed: BTreeSet<i32> = changed
             .into_iter()

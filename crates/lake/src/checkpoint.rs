@@ -20,16 +20,16 @@ use crate::store::Lake;
 
 /// How long a checkpoint remembers files that are no part of the table any more, and how long old versions can be read.
 pub(crate) const RETENTION_DAYS: i64 = 30;
-const MILLISECONDS_A_DAY: i64 = 24 * 60 * 60 * 1000;
+const MILLISECONDS_PER_DAY: i64 = 24 * 60 * 60 * 1000;
 /// Actions of one batch of rows.
-const ACTIONS_A_BATCH: usize = 4096;
+const ACTIONS_PER_BATCH: usize = 4096;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Writes the checkpoint of a version and then the note that says where it is; deletes entries that are older than the
 /// retention and that a checkpoint covers.
 pub(crate) async fn write(lake: &Lake, table: &str, state: &TableState) -> Result<()> {
-    let oldest = now() - RETENTION_DAYS * MILLISECONDS_A_DAY;
+    let oldest = now() - RETENTION_DAYS * MILLISECONDS_PER_DAY;
     let actions = actions_of(state, oldest);
     let encoded = encode(&actions).map_err(|cause| Error::Encoding {
         table: table.to_owned(),
@@ -94,10 +94,10 @@ fn actions_of(state: &TableState, oldest: i64) -> Vec<Action> {
 fn encode(actions: &[Action]) -> std::result::Result<Vec<u8>, Failure> {
     let schema = schema();
     let mut decoder = ReaderBuilder::new(Arc::clone(&schema))
-        .with_batch_size(ACTIONS_A_BATCH)
+        .with_batch_size(ACTIONS_PER_BATCH)
         .build_decoder()?;
     let mut writer = ArrowWriter::try_new(Vec::new(), schema, None)?;
-    for actions in actions.chunks(ACTIONS_A_BATCH) {
+    for actions in actions.chunks(ACTIONS_PER_BATCH) {
         decoder.serialize(actions)?;
         if let Some(batch) = decoder.flush()? {
             writer.write(&batch)?;

@@ -58,7 +58,7 @@ pub(crate) enum ColumnType {
     Double,
     Boolean,
     Date,
-    /// A REAL of the star that is a whole number of its smallest unit, with so many digits behind the point.
+    /// A REAL of the star that is a whole number of its smallest unit, with so many digits after the point.
     Decimal(u8),
 }
 

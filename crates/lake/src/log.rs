@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::store::Lake;
 
 /// A checkpoint is made every so many versions.
-const VERSIONS_A_CHECKPOINT: i64 = 10;
+const VERSIONS_PER_CHECKPOINT: i64 = 10;
 /// Digits of a version in the names of the log's files.
 const VERSION_DIGITS: usize = 20;
 
@@ -208,7 +208,7 @@ pub(crate) async fn commit(lake: &Lake, before: Option<TableState>, entry: Entry
             version,
         });
     }
-    if version > 0 && version % VERSIONS_A_CHECKPOINT == 0 {
+    if version > 0 && version % VERSIONS_PER_CHECKPOINT == 0 {
         checkpoint::write(lake, entry.table, &state).await?;
     }
     Ok(state)

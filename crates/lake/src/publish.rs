@@ -10,8 +10,8 @@ use star_sync::declare::personal::PersonalColumn;
 use star_sync::declare::star::Star;
 use star_sync::error::Doing;
 use star_sync::target::Target;
+use star_sync::target::bookkeeping::changed_partitions::{self, Partitions};
 use star_sync::target::bookkeeping::history::{self, Status};
-use star_sync::target::bookkeeping::partition::{self, Partitions};
 use star_sync::target::bookkeeping::publication::{self, Publication};
 use star_sync::target::bookkeeping::{state, success, time};
 use tracing::debug;
@@ -124,7 +124,7 @@ impl Source {
             publication::save(&request.target.writer, &publication).await?;
             publication
         };
-        let run_id = partition::last_run(transaction).await?;
+        let run_id = changed_partitions::last_run(transaction).await?;
         Ok(Self {
             run_id,
             run_started: started(transaction, run_id).await?.unwrap_or_default(),
@@ -206,7 +206,7 @@ enum Plan {
 
 impl Publisher<'_> {
     async fn run(&self, transaction: &DatabaseTransaction) -> Result<Report> {
-        let all = partition::changed_after(transaction, 0).await?;
+        let all = changed_partitions::changed_after(transaction, 0).await?;
         let mut report = Report {
             lake: self.request.lake.name.clone(),
             run_id: self.source.run_id,
@@ -332,7 +332,7 @@ impl Publisher<'_> {
         {
             return Ok(Plan::All);
         }
-        let mut changed = partition::changed_after(transaction, run).await?;
+        let mut changed = changed_partitions::changed_after(transaction, run).await?;
         Ok(changed.remove(layout.name).map_or(Plan::Nothing, Plan::Changed))
     }
 

@@ -22,11 +22,11 @@ use crate::log::now;
 use crate::store::Lake;
 
 /// Rows of one batch of columns.
-const ROWS_A_BATCH: usize = 8 * 1024;
+const ROWS_PER_BATCH: usize = 8 * 1024;
 /// Rows that are compressed together; a reader skips as many at once.
-const ROWS_A_GROUP: usize = 128 * 1024;
+const ROWS_PER_GROUP: usize = 128 * 1024;
 /// Rows of one file: a few dozen MB, which is held in memory until it is written.
-pub(crate) const ROWS_A_FILE: usize = 1024 * 1024;
+pub(crate) const ROWS_PER_FILE: usize = 1024 * 1024;
 /// The value of a partition of rows without a date, in the names of folders.
 const NO_MONTH: &str = "__HIVE_DEFAULT_PARTITION__";
 
@@ -44,10 +44,10 @@ pub(crate) async fn write_partition(
     let mut batch = Batch::new(layout);
     while let Some(row) = rows.try_next().await.target(doing)? {
         batch.add(&row).target(doing)?;
-        if batch.rows == ROWS_A_BATCH {
+        if batch.rows == ROWS_PER_BATCH {
             let unfinished = File::continued(file.take(), layout)?;
             let unfinished = unfinished.add(&mut batch)?;
-            if unfinished.rows >= ROWS_A_FILE {
+            if unfinished.rows >= ROWS_PER_FILE {
                 files.push(unfinished.write(lake, partition).await?);
             } else {
                 file = Some(unfinished);
@@ -75,7 +75,7 @@ impl<'a> Batch<'a> {
         let columns = layout.columns.iter();
         Self {
             layout,
-            columns: columns.map(|_| Vec::with_capacity(ROWS_A_BATCH)).collect(),
+            columns: columns.map(|_| Vec::with_capacity(ROWS_PER_BATCH)).collect(),
             rows: 0,
         }
     }
@@ -116,7 +116,7 @@ impl<'a> File<'a> {
         }
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_max_row_group_row_count(Some(ROWS_A_GROUP))
+            .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
             .build();
         let writer = ArrowWriter::try_new(Vec::new(), layout.arrow_schema(), Some(properties));
         Ok(Self {

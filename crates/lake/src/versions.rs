@@ -1,4 +1,4 @@
-//! `star_versions`: one row a table and publication, which tells the versions of all tables that belong together.
+//! `star_versions`: one row per table and publication, which tells the versions of all tables that belong together.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -19,9 +19,9 @@ use crate::error::{Doing, Error, Result};
 /// Values of one INSERT, about 10 kB. A message of more than one TLS record (16 kB) goes out in several pieces, and the
 /// driver leaves it to the system to hold back the last one until the server has acknowledged the others: 40 ms each
 /// time. (Scale 100 on MySQL: 164 s in statements of 30 kB.)
-const VALUES_A_STATEMENT: usize = 1_000;
+const VALUES_PER_STATEMENT: usize = 1_000;
 /// Rows of one transaction.
-const ROWS_A_JOB: usize = 20_000;
+const ROWS_PER_JOB: usize = 20_000;
 
 /// Writes all rows of all tables.
 pub async fn rows(
@@ -33,8 +33,8 @@ pub async fn rows(
 ) -> Result<()> {
     let jobs = tables.iter().flat_map(|table| {
         (0..table.rows)
-            .step_by(ROWS_A_JOB)
-            .map(|from| (Arc::clone(table), from..table.rows.min(from + ROWS_A_JOB as u64)))
+            .step_by(ROWS_PER_JOB)
+            .map(|from| (Arc::clone(table), from..table.rows.min(from + ROWS_PER_JOB as u64)))
     });
     let jobs = jobs.map(|(table, numbers)| {
         let (database, world, on_step) = (database.clone(), Arc::clone(world), Arc::clone(on_step));
@@ -104,9 +104,9 @@ async fn insert(
     let transaction = database.begin().await?;
     let mut statement = String::new();
     let mut statement_rows = 0;
-    let rows_a_statement = VALUES_A_STATEMENT / table.columns.len();
-    for from in numbers.clone().step_by(rows_a_statement) {
-        let chunk = from..numbers.end.min(from + rows_a_statement as u64);
+    let rows_per_statement = VALUES_PER_STATEMENT / table.columns.len();
+    for from in numbers.clone().step_by(rows_per_statement) {
+        let chunk = from..numbers.end.min(from + rows_per_statement as u64);
         let rows = chunk.end - chunk.start;
         // Built once for each number of rows; its text is kept, and so is the server's preparation of it.
         if rows != statement_rows {

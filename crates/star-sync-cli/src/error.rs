@@ -64,7 +64,7 @@ pub enum Error {
         cause: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
 
-    /// The engine's `Stopped` with what it means for the command, which is said where the error is reported.
+    /// A stop request, with the hint of the stopped command. Made from the engine's `Stopped` in `commands::run`.
     #[error("stopped")]
     Interrupted { hint: &'static str },
     #[error("the result cannot be printed")]

@@ -1,5 +1,6 @@
-//! How many files a command may have open: sockets and SQLite's files count as such. The limit is raised before any work
-//! begins, and one that cannot be raised far enough is told at once, since later it would fail in the middle of anything.
+//! How many files a command may have open: sockets and SQLite's files count as such. The limit is raised before any
+//! work begins, and a limit that cannot be raised far enough is reported at once, because a command would fail in the
+//! middle of its work otherwise.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

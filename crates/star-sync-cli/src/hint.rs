@@ -6,7 +6,9 @@
 use std::io::ErrorKind;
 
 use sea_orm::DbErr;
-use star_sync::error::{Code, Error as Engine, is_foreign_protocol, server_error_number, source_code, sqlite_code};
+use star_sync::error::{
+    Code, Error as Engine, FolderProblem, is_foreign_protocol, server_error_number, source_code, sqlite_code,
+};
 
 use crate::error::{Code as OwnCode, Error};
 
@@ -29,7 +31,10 @@ fn of_engine(error: &Engine) -> &'static str {
     match error {
         Engine::Source { cause, .. } => of_source(error.code(), cause),
         Engine::Target { cause, .. } | Engine::Copy { cause, .. } => of_target(error.code(), cause),
-        Engine::TargetFolder { problem, .. } if *problem == "cannot be written" => {
+        Engine::TargetFolder {
+            problem: FolderProblem::Unwritable,
+            ..
+        } => {
             "make the folder writable by this user (SQLite keeps files beside the target), or name another path with \
              --target"
         }
@@ -82,11 +87,12 @@ fn of_numbered(code: Code, number: Option<u16>) -> &'static str {
 /// What to do about what SQLite has answered.
 fn of_target(code: Code, cause: &DbErr) -> &'static str {
     match (code, sqlite_code(cause).unwrap_or_default()) {
-        // Syncing.
+        // SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC and SQLITE_IOERR_CLOSE.
         (Code::TargetIo, 1_034 | 1_290 | 4_106) => {
             "check the system's log for disk errors, then run the command again: the disk did not confirm a write, so \
              nothing of the transaction counts as kept"
         }
+        // SQLITE_NOMEM and SQLITE_IOERR_NOMEM.
         (Code::TargetFailed, extended) if extended & 0xFF == 7 || extended == 3_082 => {
             "free memory and run the command again: SQLite got none; nothing of the transaction was kept"
         }

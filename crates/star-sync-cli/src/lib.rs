@@ -3,10 +3,10 @@
 //! | module | what it is for |
 //! |---|---|
 //! | `program` | the value, and its `run`: parse, configure, run, exit |
-//! | `commands` | one file a command, and the session that each is given |
+//! | `commands` | one file per command, and the session that each is given |
 //! | `exporter` | the metrics of the engine, served or written to a file |
-//! | `page` | the status of the sync, as a page for a browser |
-//! | `output` | the only way to stdout and stderr: text or JSON |
+//! | `status_page` | the status of the sync, as a page for a browser |
+//! | `output` | all output to stdout and stderr, as text or JSON |
 //! | `hint` | what the reader can do about an error |
 //! | `cli`, `config`, `help` | the command line, settings, what help shows |
 //! | `allocator`, `threads`, `files` | memory, threads and open files of the process |
@@ -25,8 +25,8 @@ mod files;
 mod help;
 pub mod hint;
 pub mod output;
-mod page;
 mod program;
+mod status_page;
 mod threads;
 
 pub use commands::Session;

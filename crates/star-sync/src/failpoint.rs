@@ -1,21 +1,23 @@
-//! Named places at which tests kill the program, to see that nothing is lost there.
+//! Named places at which tests abort the program, to check that nothing is lost, or plant a fault, to check that it is
+//! detected.
 //!
-//! Without the feature `failpoints` of the crate `fail`, which only tests turn on, nothing of this is compiled in.
-//! Where it is, `FAILPOINTS="before-commit=return"` makes the program die there on the spot, and
-//! `FAILPOINTS="before-batch-commit=3*off->return"` when it comes there for the fourth time.
+//! Without the feature `failpoints` of the crate `fail`, which only tests turn on, nothing of this is compiled in. With
+//! it, `FAILPOINTS="before-commit=return"` aborts the program at that place, and
+//! `FAILPOINTS="before-commit=3*off->return"` when it gets there for the fourth time.
 
-/// Dies here if a test wants it, without running any more code of ours, as if killed.
+/// Aborts the process if a test has set this failpoint.
 pub(crate) fn pass(name: &'static str) {
     let _ = name;
     fail::fail_point!(name, |_| std::process::abort());
 }
 
-/// Whether a test wants this fault, `FAILPOINTS="page-cut=return(fact_loan)"`, in this table.
+/// Whether a test has set this fault, `FAILPOINTS="page-cut=return(fact_loan)"`, in this table.
 pub(crate) fn is_set(name: &'static str, table: &str) -> bool {
     argument(name).is_some_and(|wanted| wanted == table)
 }
 
-/// Waits here if a test wants it, `FAILPOINTS="pages-held=return(a/path)"`: makes the file and goes on when it is gone.
+/// Waits here if a test has set this failpoint, `FAILPOINTS="pages-held=return(a/path)"`: creates the file and
+/// continues when it is deleted.
 pub(crate) async fn hold(name: &'static str) {
     if let Some(path) = argument(name) {
         let _ = std::fs::write(&path, "");
@@ -25,7 +27,7 @@ pub(crate) async fn hold(name: &'static str) {
     }
 }
 
-/// The column that a test wants a fault in, of this table: `FAILPOINTS="row-mapped-wrong=return(fact_loan.fee)"`.
+/// The column of this table in which a test has planted a fault: `FAILPOINTS="row-mapped-wrong=return(fact_loan.fee)"`.
 pub(crate) fn column(name: &'static str, table: &str) -> Option<String> {
     let wanted = argument(name)?;
     let (of_table, column) = wanted.split_once('.')?;

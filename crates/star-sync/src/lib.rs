@@ -103,7 +103,7 @@
 //! |---|---|
 //! | `runs` | whole runs: full load, incremental, repair, validate, explain |
 //! | `changes` | change detection, and applying the changes |
-//! | `verify` | counts, totals, integrity, and the comparison of every row |
+//! | `compare` | counts, totals, integrity, and the comparison of every row |
 //! | `pipeline` | readers, the transform stage, the writer |
 //! | `target` | the SQLite file, and the bookkeeping in it |
 //! | `source` | MySQL: connections, snapshots, the check of the schema |
@@ -115,6 +115,7 @@
 //! this.
 
 pub mod changes;
+pub mod compare;
 pub mod declare;
 pub mod error;
 pub(crate) mod failpoint;
@@ -129,6 +130,5 @@ pub mod stop;
 pub mod target;
 #[cfg(test)]
 mod test_star;
-pub mod verify;
 
 pub use error::{Error, Result};

@@ -16,7 +16,7 @@ const SOURCE_WORDS: [[&str; 2]; 8] = [
 ];
 
 /// Modules in the order of the crate's documentation: imports go downwards.
-const MODULES: [&str; 7] = ["runs", "changes", "verify", "pipeline", "target", "source", "declare"];
+const MODULES: [&str; 7] = ["runs", "changes", "compare", "pipeline", "target", "source", "declare"];
 
 /// These are beside the others, and name what they report from these modules.
 const REPORTS_FROM: [(&str, &[&str]); 4] = [
@@ -87,5 +87,5 @@ fn imports_go_downwards() {
         }
     }
     assert!(may_import("runs", "declare") && may_import("error", "source"));
-    assert!(!may_import("target", "source") && !may_import("source", "target") && !may_import("verify", "runs"));
+    assert!(!may_import("target", "source") && !may_import("source", "target") && !may_import("compare", "runs"));
 }

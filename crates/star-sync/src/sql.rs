@@ -4,9 +4,9 @@
 /// The snapshot has to begin with this very statement: after a plain BEGIN the first read would fix it. MySQL
 /// refuses to prepare it, so it goes out unprepared.
 pub(crate) const START_SNAPSHOT: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
-// Session variables are no part of any query builder. What stands behind `/*!50701` MySQL alone executes, and behind
-// `/*M!` MariaDB alone: so one text is right for both, before it is known which of them answers. No value is DEFAULT
-// where that is the server's: it is what must not be inherited.
+// Session variables are no part of any query builder. What follows `/*!50701` is executed by MySQL alone, and what
+// follows `/*M!` MariaDB alone: so one text is right for both, before it is known which of them answers. No value is
+// DEFAULT where that is the server's: it is what must not be inherited.
 /// Whatever changes what a statement of ours returns, whether it runs, or how long its connection lives.
 pub(crate) const SET_SESSION: &str = "SET SESSION \
     sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 1, completion_type = 'NO_CHAIN', \

@@ -120,7 +120,7 @@ fn employee(employee: Employee, lookups: &Lookups) -> Result<dim_employee::Activ
     })
 }
 
-/// Hours with three digits behind the point.
+/// Hours with three digits after the point.
 const HOURS: Measure = Measure {
     name: "thousandths_of_hours",
     label: "hours",

@@ -20,9 +20,10 @@ pub mod rental;
 pub mod staff;
 pub mod store;
 
-/// Every source table, with the integer column that its changed rows are named by.
+/// Every source table, with the integer key column by which changed rows are identified.
 ///
-/// The link tables are named by one half of their key: all rows of one actor, or of one film, go together.
+/// Rows of the link tables are identified by one half of their key: all rows of one actor, or of one film, belong
+/// together.
 pub fn tables() -> Vec<SourceTable> {
     vec![
         SourceTable::of::<country::Entity>(country::Column::CountryId).changed_at(country::Column::LastUpdate),

@@ -1,4 +1,4 @@
-//! `dim_category`: one row a genre.
+//! `dim_category`: one row per genre.
 
 use std::sync::LazyLock;
 

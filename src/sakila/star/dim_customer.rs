@@ -1,4 +1,4 @@
-//! `dim_customer`: one row a customer, with the city and country of its address.
+//! `dim_customer`: one row per customer, with the city and country of its address.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use sea_orm::entity::prelude::*;
 use star_sync::declare::{Integer, Lookup, Lookups, Rejection, Table};
 use star_sync::source_record;
 
-use super::{timestamp_text, without_place};
+use super::{missing_address, timestamp_text};
 use crate::sakila::source::{address, city, country, customer};
 
 /// One customer.
@@ -57,7 +57,7 @@ pub fn table() -> Table {
 }
 
 fn map(customer: Customer, _: &Lookups) -> Result<ActiveModel, Rejection> {
-    let missing = || without_place(customer.address_id);
+    let missing = || missing_address(customer.address_id);
     Ok(ActiveModel {
         customer_key: NotSet,
         customer_id: Set(customer.customer_id.0),

@@ -1,4 +1,4 @@
-//! `dim_film`: one row a film, with its language by name.
+//! `dim_film`: one row per film, with its language by name.
 
 use std::sync::LazyLock;
 
@@ -47,7 +47,7 @@ impl ActiveModelBehavior for ActiveModel {}
 /// film_id to film_key.
 pub static FILM: LazyLock<Lookup> = LazyLock::new(|| Lookup::in_target("film", Column::FilmId, Column::FilmKey));
 
-/// Digits behind the point of an amount of money.
+/// Digits after the point of an amount of money.
 const MONEY_DECIMALS: u32 = 2;
 
 source_record! {
@@ -98,7 +98,7 @@ fn in_32_bits(column: &str, Integer(number): Integer) -> Result<i32, Rejection> 
         .map_err(|_| Rejection::invalid(ReasonCode::ValueOutOfRange, format!("{column} is beyond 32 bits")))
 }
 
-/// A film with a price of more digits is a film: nothing is added up from it.
+/// Prices are not part of totals, so more digits than declared are rounded, not rejected.
 fn nearest_real(column: &str, amount: Decimal) -> Result<f64, Rejection> {
     let real = amount.to_f64();
     real.ok_or_else(|| Rejection::invalid(ReasonCode::ValueOutOfRange, format!("{column} is no REAL")))

@@ -1,4 +1,4 @@
-//! `dim_staff`: one row a staff member. The facts have its `staff_id`.
+//! `dim_staff`: one row per staff member. The facts have its `staff_id`.
 
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::{NotSet, Set};

@@ -1,4 +1,4 @@
-//! `dim_store`: one row a store, with the city and country of its address.
+//! `dim_store`: one row per store, with the city and country of its address.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use sea_orm::entity::prelude::*;
 use star_sync::declare::{Integer, Lookup, Lookups, Rejection, Table};
 use star_sync::source_record;
 
-use super::{timestamp_text, without_place};
+use super::{missing_address, timestamp_text};
 use crate::sakila::source::{address, city, country, store};
 
 /// One store.
@@ -50,7 +50,7 @@ pub fn table() -> Table {
 }
 
 fn map(store: Store, _: &Lookups) -> Result<ActiveModel, Rejection> {
-    let missing = || without_place(store.address_id);
+    let missing = || missing_address(store.address_id);
     Ok(ActiveModel {
         store_key: NotSet,
         store_id: Set(store.store_id.0),

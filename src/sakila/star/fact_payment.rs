@@ -1,4 +1,4 @@
-//! `fact_payment`: one row a payment. It counts at the store of the rented inventory item, as Sakila's own view
+//! `fact_payment`: one row per payment. It counts at the store of the rented inventory item, as Sakila's own view
 //! `sales_by_store` has it; without a rental, at its staff member's store.
 
 use chrono::NaiveDateTime;

@@ -1,4 +1,4 @@
-//! `fact_rental`: one row a rental. Film and store are those of the rented inventory item.
+//! `fact_rental`: one row per rental. Film and store are those of the rented inventory item.
 
 use std::sync::LazyLock;
 
@@ -77,7 +77,8 @@ source_record! {
 }
 
 pub fn table() -> Table {
-    // A payment of a rental without its inventory item counts at its staff member's store.
+    // If the inventory item is missing (`None`), payments use the store of the staff member; for any other reason they
+    // are quarantined with the rental (`REJECTED_RENTAL`).
     let rejected_as =
         |missing_parent: Option<&str>| (missing_parent != Some(INVENTORY_FILM.name)).then_some(REJECTED_RENTAL);
     Table::fact::<Entity, _>(map)

@@ -1,4 +1,4 @@
-//! The star: one file a target table, each with its entity, its mapping from source rows and its declaration.
+//! The star: one file per target table, each with its entity, its mapping from source rows and its declaration.
 //!
 //! ARCHITECTURE.md, "Add a table", lists what a new table needs.
 
@@ -23,7 +23,7 @@ pub mod dim_store;
 pub mod fact_payment;
 pub mod fact_rental;
 
-/// What is loaded. In which order follows from what each of them looks up.
+/// The target tables that are loaded. Their order is derived from their lookups.
 pub fn tables() -> Vec<Table> {
     vec![
         dim_film::table(),
@@ -39,8 +39,8 @@ pub fn tables() -> Vec<Table> {
     ]
 }
 
-/// Why there is no row of what stands at an address of which a part is not there.
-fn without_place(Integer(address_id): Integer) -> Rejection {
+/// The rejection of a row whose address, city or country is missing.
+fn missing_address(Integer(address_id): Integer) -> Rejection {
     let reason = format!("address, city or country of address {address_id} does not exist");
     Rejection::missing_joined("address", reason)
 }

@@ -2,7 +2,7 @@
 //!
 //! A row is in the star if all that it refers to is; what refers to a row that is not there is not in it either.
 
-/// One table of the star: a line a row, from either side, alike to the letter.
+/// One table of the star: one line per row, from either side, alike to the letter.
 pub struct Expected {
     pub name: &'static str,
     pub source: &'static str,

@@ -241,7 +241,7 @@ impl Sandbox {
         rows
     }
 
-    /// Changes the target behind the sync's back.
+    /// Changes the target without the sync.
     pub fn tamper(&self, statement: &str) {
         transcript::change("star", &[statement]);
         self.runtime.block_on(async {

@@ -64,7 +64,7 @@ impl Keys {
         random.pick(&self.tables[table].present)
     }
 
-    /// A key that nobody has ever had: behind all others, or in a gap between them.
+    /// A key that nobody has ever had: after all others, or in a gap between them.
     pub fn fresh(&mut self, random: &mut Random, table: &str) -> u64 {
         let used = &mut self.tables.get_mut(table).unwrap().used;
         let highest = used.last().copied().unwrap_or(0);

@@ -29,7 +29,7 @@ const INCREMENTAL: [&str; 3] = ["incremental", "--overlap", "120"];
 /// As many as a suite of tests has the time for.
 const SEQUENCES: u64 = 24;
 /// One with restarts for so many without: each has a server to itself.
-const SEQUENCES_A_RESTARTED: u64 = 50;
+const SEQUENCES_PER_RESTART: u64 = 50;
 /// More than there are processors, for they wait now and then: for the server's clock, and for each other's locks.
 const THREADS: usize = 4;
 /// What the server may say: there is such a row, somebody else holds it, other rows need it, or it needs others. Then
@@ -77,7 +77,7 @@ fn any_sequence_of_changes_ends_in_the_star_that_a_load_from_nothing_makes() {
 fn a_sequence_goes_on_when_its_source_is_stopped_and_started_again() {
     let (first, last) = match (number("SAKILA_SYNC_SEQUENCE"), number("SAKILA_SYNC_SEQUENCES")) {
         (Some(seed), _) => (seed, seed),
-        (None, count) => (1, count.unwrap_or(SEQUENCES).div_ceil(SEQUENCES_A_RESTARTED)),
+        (None, count) => (1, count.unwrap_or(SEQUENCES).div_ceil(SEQUENCES_PER_RESTART)),
     };
     have_own_server();
     let template = template::small_sakila();

@@ -73,13 +73,13 @@ impl Draft {
             self.steps.push(Step::Sync { at_rest });
         }
         self.end_transaction();
-        // Right behind the last commit, or when UPDATE_TIME, which has whole seconds, is no longer of this one:
-        // both have to do.
+        // Right after the last commit, or when UPDATE_TIME, which has whole seconds, is no longer of this one: both
+        // have to do.
         let at_rest = self.random.one_in(4);
         self.steps.push(Step::Sync { at_rest });
     }
 
-    /// Some changes are before it, and some behind.
+    /// Some changes are before it, and some after.
     fn restart(&mut self) {
         self.end_transaction();
         self.steps.push(Step::Restart);

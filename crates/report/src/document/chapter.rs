@@ -213,7 +213,7 @@ fn log(body: &mut Body, outcome: &Outcome) {
     body.log_together(printed.trim());
 }
 
-/// The elements of a document's lists in a line each: indented by four, with all that they hold behind them.
+/// The elements of a document's lists in a line each: indented by four, followed by all that they hold.
 fn folded(document: &str) -> String {
     let mut folded = String::with_capacity(document.len());
     for line in document.lines() {

@@ -36,7 +36,7 @@ pub enum Cell {
     Verdict(bool),
 }
 
-/// The document behind the table of contents, as it grows.
+/// The document after the table of contents, as it grows.
 #[derive(Default)]
 pub struct Body {
     pub blocks: Vec<Block>,

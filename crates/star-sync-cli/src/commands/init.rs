@@ -10,13 +10,14 @@ use star_sync::declare::star::{Star, Years};
 use star_sync::source::in_flight::InFlight;
 use star_sync::source::{Source, check};
 use star_sync::target::bookkeeping::history::{self, Status};
-use star_sync::target::bookkeeping::{partition, state};
+use star_sync::target::bookkeeping::{changed_partitions, state};
 use star_sync::target::sqlite::lock::Lock;
 use star_sync::target::{Creation, PlannedAction, Target, calendar, check_writable, open_to_read};
 
 use super::Session;
 use super::missing_index::{self, MissingIndex};
 use super::status::watermark_limits;
+
 use crate::cli;
 use crate::config::target_path;
 use crate::error::{Doing, Result};
@@ -180,7 +181,7 @@ async fn fill(star: &Star, target: &Target, years: Years, identity: &str, creati
     if changed {
         let run_id = history::begin_run(&transaction, "init", Utc::now(), identity).await?;
         if let Some(calendar) = star.calendar.as_ref().filter(|_| days > 0) {
-            partition::note(&transaction, calendar.table, Partition::WHOLE, run_id).await?;
+            changed_partitions::note(&transaction, calendar.table, Partition::WHOLE, run_id).await?;
         }
         history::finish_run(&transaction, run_id, Status::Done, None).await?;
         transaction.commit().await.target(|| "committing".to_owned())?;

@@ -7,6 +7,7 @@ use chrono::{TimeDelta, Utc};
 use serde::Serialize;
 use star_sync::changes::Context;
 use star_sync::changes::verify_budget::VerifyBudget;
+use star_sync::compare::verdict::VerdictCode;
 use star_sync::declare::star::Star;
 use star_sync::metrics;
 use star_sync::pipeline::progress::Progress;
@@ -17,7 +18,6 @@ use star_sync::target::copy;
 use star_sync::target::sqlite::lock::Lock;
 use star_sync::target::sqlite::others;
 use star_sync::target::{ForeignKeys, Target};
-use star_sync::verify::verdict::VerdictCode;
 use tracing::info;
 
 use super::Session;

@@ -25,9 +25,9 @@ use crate::config::{self, target_path};
 use crate::error::{Error, Result};
 use crate::exporter::{self, Health};
 use crate::output::{Output, progress};
-use crate::page::Site;
-use crate::page::live::Live;
 use crate::program::{ExtraCommand, Program};
+use crate::status_page::Site;
+use crate::status_page::live::Live;
 use crate::threads::{ThreadPlan, Work};
 
 mod copy;
@@ -95,7 +95,7 @@ impl Task {
         }
     }
 
-    /// Who is told how it ended.
+    /// The notification settings.
     fn notifications(&self) -> Notifications {
         match self {
             Self::Own(command) => command.notifications().cloned().unwrap_or_default(),
@@ -103,7 +103,7 @@ impl Task {
         }
     }
 
-    /// What it means that it was stopped.
+    /// The hint after a stop.
     fn stopped(&self) -> &'static str {
         match self {
             Self::Own(command) => signals::hint(command),
@@ -177,11 +177,11 @@ pub(crate) async fn run(program: &'static Program, global: Global, task: &Task, 
         error => error,
     });
     if let Err(error) = &result {
-        // Whoever drew them may have been dropped half-way.
+        // The progress bars may not have been removed, if the command was dropped while it ran.
         progress::leave();
         session.output.error(command, session.seconds(), error);
     }
-    // Of one that repeats, each run was told; that it was stopped is no run.
+    // With --every each run has sent its own notification; a stop sends none.
     if !(session.is_repeated && result.is_ok()) {
         session.notify(command, Outcome::of_exit(&result)).await;
     }

@@ -8,8 +8,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
+use star_sync::compare::verdict::VerdictCode;
 use star_sync::target::bookkeeping::history::Status;
-use star_sync::verify::verdict::VerdictCode;
 use tokio::process::Command;
 use tracing::{debug, warn};
 use url::Url;
@@ -199,7 +199,7 @@ async fn run_for(command: &mut Command, limit: Duration) -> std::io::Result<Opti
     child.wait().await.map(|_| None)
 }
 
-/// Where healthcheck services take failures: behind the path, before the query.
+/// Where healthcheck services take failures: after the path, before the query.
 fn failure_url(url: &Url) -> Url {
     let mut url = url.clone();
     if let Ok(mut path) = url.path_segments_mut() {

@@ -1,7 +1,7 @@
 //! Runs again what failed because of the source: a server that restarts, a connection that is lost, no answer in time.
 //!
 //! Every run can be interrupted anywhere, and running it again is right; so a run that fails for a passing reason is
-//! simply run again, on new connections. A full load then goes on behind what it has committed.
+//! simply run again, on new connections. A full load then resumes after what it has committed.
 
 use std::error::Error as _;
 use std::sync::atomic::{AtomicBool, Ordering};

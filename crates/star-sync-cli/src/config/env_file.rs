@@ -1,6 +1,6 @@
 //! `.env` in the working folder: NAME=VALUE a line, where values mean what they say.
 //!
-//! A bare value goes to the end of its line or to a # behind a blank; a value in single quotes is taken as it is; in
+//! A bare value goes to the end of its line or to a # after a blank; a value in single quotes is taken as it is; in
 //! double quotes `\"`, `\\`, `\$` and `\n` stand for a quote, a backslash, a dollar sign and the end of a line. Nothing
 //! is substituted: a dollar sign in a password is a dollar sign. An empty value is as good as none.
 

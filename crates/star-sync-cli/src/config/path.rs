@@ -1,4 +1,5 @@
-//! Paths in settings. A shell expands a `~/` at the beginning of a word; in a `.env` file, or behind a `=`, nobody does.
+//! Paths in settings. A shell expands a `~/` at the beginning of a word; in a `.env` file, or after a `=`, no shell
+//! does.
 
 use std::path::{Path, PathBuf};
 

@@ -193,7 +193,7 @@ impl Host {
     }
 }
 
-/// What stands behind the question mark.
+/// What follows the question mark.
 #[derive(Default)]
 struct Parameters {
     socket: Option<PathBuf>,

@@ -16,8 +16,8 @@ use star_sync::metrics::catalogue::{self, Kind, Metric};
 use tracing::warn;
 
 pub(crate) use self::server::Health;
-use crate::page::Site;
 use crate::program::Program;
+use crate::status_page::Site;
 
 /// Bounds of the buckets of every histogram, in seconds: from a page of a small table to a commit that waits for a disk.
 const BUCKETS_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];

@@ -12,7 +12,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 use super::EXPORTER;
-use crate::page::Site;
+use crate::status_page::Site;
 
 /// Whether the last success is young enough.
 #[derive(Clone)]

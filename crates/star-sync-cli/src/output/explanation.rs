@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use star_sync::changes::lineage::Cells;
+use star_sync::compare::verdict::VerdictCode;
 use star_sync::runs::explain::Explanation;
 use star_sync::target::bookkeeping::time;
-use star_sync::verify::verdict::VerdictCode;
 use std::fmt::Write;
 
 use super::validation::difference_text;

@@ -7,9 +7,9 @@ use chrono::TimeDelta;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 use console::Term;
 
+use star_sync::compare::figures::Comparison;
 use star_sync::declare::date_key;
 use star_sync::declare::totals::Group;
-use star_sync::verify::figures::Comparison;
 
 /// Columns of a comparison that always stand there: the figure and both sides.
 pub(crate) const FIGURE_COLUMNS: usize = 3;
@@ -59,7 +59,7 @@ pub fn table(header: &[&str]) -> Table {
     table
 }
 
-/// Leaves out the columns behind the first `kept` ones that are zero in every row. Returns their names.
+/// Leaves out the columns after the first `kept` ones that are zero in every row. Returns their names.
 pub(crate) fn leave_out_zeros(table: &mut Table, kept: usize) -> Vec<String> {
     let is_zero = |content: &str| content.chars().all(|letter| matches!(letter, '0' | '.' | '-'));
     let mut left_out = Vec::new();
@@ -116,7 +116,7 @@ pub(crate) fn mebibytes(bytes: u64) -> String {
     format!("{}.{} MiB", grouped(tenths / 10), tenths % 10)
 }
 
-/// A number of smallest units, of which so many digits stand behind the point.
+/// A number of smallest units, with so many digits after the point.
 pub(crate) fn units(number: i64, decimals: u32) -> String {
     let sign = if number < 0 { "-" } else { "" };
     let number = number.unsigned_abs();

@@ -1,4 +1,4 @@
-//! The only door to stdout and stderr: results as text or JSON, errors, logs.
+//! All output to stdout and stderr: results as text or JSON, errors, logs.
 //!
 //! Text has colours on terminals that show them, and elsewhere if CLICOLOR_FORCE is set; nowhere if NO_COLOR is.
 

@@ -1,8 +1,8 @@
 //! The last line of a result: the command that is to be typed next, where there is one.
 
+use star_sync::compare::verdict::{Verdict, VerdictCode};
 use star_sync::runs::explain::Explanation;
 use star_sync::runs::validate::Validation;
-use star_sync::verify::verdict::{Verdict, VerdictCode};
 
 use super::human::advice;
 
@@ -74,7 +74,7 @@ pub(crate) fn after_status(is_loaded: bool, is_mismatch: bool) -> Option<Next> {
 
 #[cfg(test)]
 mod tests {
-    use star_sync::verify::verdict::Tally;
+    use star_sync::compare::verdict::Tally;
 
     use super::*;
 

@@ -153,7 +153,7 @@ fn table_bar(table: &TableProgress) -> ProgressBar {
     bar
 }
 
-/// The bar of the work behind the pages.
+/// The bar of the work after the pages.
 fn added_work_bar() -> ProgressBar {
     let style = "{spinner} {msg}, {elapsed} so far";
     let bar = BARS.add(ProgressBar::new_spinner());

@@ -1,10 +1,10 @@
 //! The result of a run that writes, as text.
 
+use star_sync::compare::figures::Comparison;
+use star_sync::compare::totals::TotalChange;
 use star_sync::pipeline::stages::{self, StageSeconds};
 use star_sync::runs::report::{Report, TableReport};
-use star_sync::target::bookkeeping::verification::VerificationSummary;
-use star_sync::verify::figures::Comparison;
-use star_sync::verify::totals::TotalChange;
+use star_sync::target::bookkeeping::verified_ranges::VerificationSummary;
 use std::fmt::Write;
 
 use super::human::{

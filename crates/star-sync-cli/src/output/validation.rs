@@ -1,8 +1,8 @@
 //! Both sides of a validation, as text.
 
+use star_sync::compare::deep::TableDifferences;
 use star_sync::pipeline::flow::{ColumnDifference, Difference, DifferenceKind};
 use star_sync::runs::validate::Validation;
-use star_sync::verify::deep::TableDifferences;
 use std::fmt::Write;
 
 use super::human::{FIGURE_COLUMNS, comparisons, counted, grouped, leave_out_zeros, listed, table};

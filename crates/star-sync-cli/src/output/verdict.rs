@@ -1,7 +1,7 @@
 //! The line that a verdict is printed as: a sentence, and its code for scripts.
 
+use star_sync::compare::verdict::{Tally, Verdict, VerdictCode};
 use star_sync::runs::validate::{Newest, Validation};
-use star_sync::verify::verdict::{Tally, Verdict, VerdictCode};
 use std::fmt::Write;
 
 use super::human::{bad, counted, good, grouped};

@@ -7,15 +7,15 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use tracing::warn;
 
-use crate::changes::detect::{Delta, Deltas};
+use crate::changes::detect::{SourceChanges, SourceChangesByTable};
 use crate::changes::pass::Pass;
-use crate::changes::reconcile::RowCounts;
+use crate::changes::row_count_check::RowCounts;
 use crate::changes::{Mode, identity};
 use crate::error::Result;
 use crate::metrics;
 use crate::source::in_flight::{InFlight, UNKNOWN_START};
 use crate::target::bookkeeping::state::{self, Lifecycle, SourceState, States};
-use crate::target::bookkeeping::{history, source_record, target_table, time, watermark};
+use crate::target::bookkeeping::{history, source_identity, target_table, time, watermark};
 
 /// In-flight work that has just begun is no reason to name: without it the safety lag would keep the watermark at the
 /// same place.
@@ -26,7 +26,7 @@ pub(crate) type SettledSignatures = HashMap<String, String>;
 
 /// The instant of the source that a pass has brought the star to.
 #[derive(Clone, Copy)]
-struct Instant {
+struct SourceInstant {
     clock: DateTime<Utc>,
     /// Up to when every change timestamp is committed for good.
     committed_until: DateTime<Utc>,
@@ -44,11 +44,11 @@ struct Signatures<'a> {
     now: Option<&'a str>,
 }
 
-/// The delta and signatures of one source table in a pass.
+/// The changes and signatures of one source table in a pass.
 struct Found<'a> {
-    delta: &'a Delta,
+    changes: &'a SourceChanges,
     signatures: Signatures<'a>,
-    /// Rows that had to be scanned to find the delta.
+    /// Rows that had to be scanned to find the changes.
     rows_scanned: Option<i64>,
 }
 
@@ -56,7 +56,7 @@ struct Found<'a> {
 pub(crate) struct Advance<'a> {
     pub pass: &'a Pass<'a>,
     pub states: &'a States,
-    pub deltas: &'a Deltas,
+    pub source_changes: &'a SourceChangesByTable,
     pub rows: &'a RowCounts,
     /// None if the run read no pages before the pass.
     pub before_pages: Option<&'a SettledSignatures>,
@@ -66,12 +66,17 @@ pub(crate) struct Advance<'a> {
 
 /// Advances the watermarks of all source tables.
 pub(crate) async fn advance_watermarks(step: Advance<'_>) -> Result<()> {
-    let Advance { pass, deltas, rows, .. } = step;
+    let Advance {
+        pass,
+        source_changes,
+        rows,
+        ..
+    } = step;
     let (transaction, snapshot) = (&*pass.transaction, pass.snapshot);
     let safety_lag = pass.context.safety_lag;
-    source_record::save(transaction, identity::record(pass.context)).await?;
+    source_identity::save(transaction, identity::current(pass.context)).await?;
     let now = snapshot.signatures_now().await?;
-    let instant = Instant {
+    let instant = SourceInstant {
         clock: snapshot.clock,
         committed_until: snapshot.committed_until(safety_lag),
         in_flight: snapshot.in_flight,
@@ -79,7 +84,7 @@ pub(crate) async fn advance_watermarks(step: Advance<'_>) -> Result<()> {
     let mut watermarks = Vec::new();
     for source_table in &pass.star().sources {
         let name = source_table.name;
-        let (Some(before), delta) = (step.states.get(name), &deltas[name]) else {
+        let (Some(before), changes) = (step.states.get(name), &source_changes[name]) else {
             continue;
         };
         let is_indexed = pass.indexes.begin_with_change_timestamp(source_table);
@@ -95,10 +100,10 @@ pub(crate) async fn advance_watermarks(step: Advance<'_>) -> Result<()> {
             now: now.get(name).and_then(|signature| signature.as_deref()),
         };
         let found = Found {
-            delta,
+            changes,
             signatures,
             rows_scanned: if is_indexed {
-                i64::try_from(delta.keys.len()).ok()
+                i64::try_from(changes.keys.len()).ok()
             } else {
                 all_rows
             },
@@ -107,8 +112,8 @@ pub(crate) async fn advance_watermarks(step: Advance<'_>) -> Result<()> {
         if step.is_mismatch {
             after.settled_signature = None;
         }
-        report(name, delta, &after, instant);
-        if delta.is_modified {
+        report(name, changes, &after, instant);
+        if changes.is_modified {
             watermarks.extend(after.watermark.map(|watermark| (name, watermark)));
         }
         state::save(transaction, name, after).await?;
@@ -121,9 +126,9 @@ pub(crate) async fn advance_watermarks(step: Advance<'_>) -> Result<()> {
     watermark::note(transaction, pass.run_id, &watermarks).await
 }
 
-/// Tells the log and the metrics of a watermark.
-fn report(source_table: &'static str, delta: &Delta, after: &SourceState, instant: Instant) {
-    let newest = max(delta.newest, after.watermark);
+/// Logs a watermark and sets its metrics.
+fn report(source_table: &'static str, changes: &SourceChanges, after: &SourceState, instant: SourceInstant) {
+    let newest = max(changes.newest, after.watermark);
     if newest.is_some_and(|newest| newest > instant.clock) {
         warn!(
             code = "TIMESTAMP_IN_FUTURE",
@@ -133,16 +138,16 @@ fn report(source_table: &'static str, delta: &Delta, after: &SourceState, instan
     }
     if let Some(watermark) = after.watermark {
         let lag = instant.clock - watermark;
-        let held_back = delta.newest.map_or(TimeDelta::zero(), |newest| newest - watermark);
+        let held_back = changes.newest.map_or(TimeDelta::zero(), |newest| newest - watermark);
         metrics::watermark(source_table, lag.num_seconds(), held_back.num_seconds().max(0));
     }
 }
 
 /// The state of a source table after a pass that has found this.
-fn advance(before: &SourceState, found: &Found<'_>, mode: Mode, instant: Instant) -> SourceState {
+fn advance(before: &SourceState, found: &Found<'_>, mode: Mode, instant: SourceInstant) -> SourceState {
     // A full load begins anew: what it has read is all there is.
     let watermark = before.watermark.filter(|_| mode != Mode::FullLoad);
-    let newest = max(found.delta.newest, watermark);
+    let newest = max(found.changes.newest, watermark);
     SourceState {
         lifecycle: Lifecycle::Loaded {
             last_synced: instant.clock,
@@ -151,27 +156,27 @@ fn advance(before: &SourceState, found: &Found<'_>, mode: Mode, instant: Instant
         limited_by: newest.and_then(|newest| limited_by(newest, instant)),
         modified_run: before.modified_run,
         verified_run: before.verified_run,
-        rows_scanned: if found.delta.is_modified {
+        rows_scanned: if found.changes.is_modified {
             found.rows_scanned
         } else {
             before.rows_scanned
         },
-        extent: found.delta.extent.or(before.extent),
+        extent: found.changes.extent.or(before.extent),
         settled_signature: settled(&found.signatures).map(str::to_owned),
         last_signature: found.signatures.at_snapshot.map(str::to_owned),
     }
 }
 
-/// How far a watermark advances: to the newest change that was seen, but never beyond what is closed. What is younger
-/// may still be joined by changes of the same second, or of a transaction that has not committed yet. What counted as
-/// committed for good once does so for ever: a watermark never goes back.
+/// How far a watermark advances: to the newest change that was seen, but never beyond the time up to which all changes
+/// are committed: changes with a later timestamp may still be committed. What counted as committed for good once does
+/// so for ever: a watermark never goes back.
 fn advanced(watermark: Option<DateTime<Utc>>, newest: DateTime<Utc>, committed_until: DateTime<Utc>) -> DateTime<Utc> {
     let advanced = min(newest, committed_until);
     watermark.map_or(advanced, |watermark| max(watermark, advanced))
 }
 
 /// Why a watermark is not the newest change that was seen; `None` if it is.
-fn limited_by(newest: DateTime<Utc>, instant: Instant) -> Option<String> {
+fn limited_by(newest: DateTime<Utc>, instant: SourceInstant) -> Option<String> {
     if newest <= instant.committed_until {
         return None;
     }
@@ -197,8 +202,8 @@ fn limited_by(newest: DateTime<Utc>, instant: Instant) -> Option<String> {
 }
 
 /// The signature by which the next run can tell that a table has not been modified since; `None` if none can. A table
-/// that was modified while pages were read may have changed behind them. Rows of a table that was replaced meanwhile
-/// are not those of the table that was looked at.
+/// that was modified while pages were read may have changed after that. Rows of a table that was replaced meanwhile are
+/// not those of the table that was looked at.
 fn settled<'a>(signatures: &Signatures<'a>) -> Option<&'a str> {
     let settled = signatures.settled;
     settled.filter(|_| signatures.at_snapshot == settled && signatures.now == settled)
@@ -214,18 +219,18 @@ mod tests {
         DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
     }
 
-    const HIDDEN: Instant = Instant {
+    const HIDDEN: SourceInstant = SourceInstant {
         clock: DateTime::from_timestamp(1000, 0).unwrap(),
         committed_until: DateTime::from_timestamp(880, 0).unwrap(),
         in_flight: InFlight::NotPermitted,
     };
 
-    fn seen(since: DateTime<Utc>) -> Instant {
+    fn seen(since: DateTime<Utc>) -> SourceInstant {
         let oldest = InFlightWork {
             since,
             connection_id: 42,
         };
-        Instant {
+        SourceInstant {
             in_flight: InFlight::Listed {
                 oldest: Some(oldest),
                 writable_since: Some(since),
@@ -295,12 +300,12 @@ mod tests {
             }),
             ..SourceState::default()
         };
-        let delta = Delta {
+        let changes = SourceChanges {
             newest: Some(time(400)),
-            ..Delta::default()
+            ..SourceChanges::default()
         };
         let found = Found {
-            delta: &delta,
+            changes: &changes,
             signatures: Signatures {
                 settled: None,
                 at_snapshot: Some("a"),

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 
-use crate::changes::detect::Deltas;
+use crate::changes::detect::SourceChangesByTable;
 use crate::declare::integer::Key;
-use crate::declare::key_range::{KEYS_A_STATEMENT, KeyRange};
+use crate::declare::key_range::{KEYS_PER_STATEMENT, KeyRange};
 use crate::declare::lookup::{LookupKeys, Side};
 use crate::declare::star::Star;
 use crate::declare::table::{Table, TargetPageKey, WHOLE_TABLE, When};
@@ -16,21 +16,22 @@ use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
 use crate::target::bookkeeping::quarantine;
 
-/// The changes of a pass so far.
-pub(crate) struct Changes<'a> {
+/// Searches for affected rows, given the changes of a pass so far.
+pub(crate) struct AffectedSearch<'a> {
     pub star: &'static Star,
     pub source: SourceReader,
     pub target: TargetReader,
-    /// By source table; none of a table in which nothing has changed.
-    pub deltas: &'a Deltas,
+    /// By source table; none for a table in which nothing has changed.
+    pub source_changes: &'a SourceChangesByTable,
     /// Of the tables that come before.
     pub outcomes: &'a Outcomes,
     pub removed: &'a Removed,
-    /// Whether all quarantined rows are looked at: what the pages of a load or repair have changed is not among this.
+    /// Whether all quarantined rows are read again, because `outcomes` does not contain the changes of the pages of a
+    /// load or repair.
     pub retries_all: bool,
 }
 
-impl Changes<'_> {
+impl AffectedSearch<'_> {
     /// The page keys of all rows of `table` that may no longer be right, in no order, some of them twice.
     pub(crate) async fn affected_keys(&self, table: &Table) -> Result<Vec<i64>> {
         let mut keys = self.changed_in(table.source_table).to_vec();
@@ -46,17 +47,17 @@ impl Changes<'_> {
             self.add_affected(&mut keys, affected, self.changed_in(source.name))
                 .await?;
         }
-        for source in &table.looked_up {
+        for source in &table.affected_by {
             if !self.is_without_key(source.source_table) {
                 let changed = self.changed_in(source.source_table);
                 self.add_affected(&mut keys, &*source.affected, changed).await?;
             }
         }
         // Which of their rows have changed is not known, whatever is declared to be affected by them.
-        let looked_up = table.looked_up.iter().map(|source| source.source_table);
-        let needed = table.needs.iter().map(|need| need.lookup);
+        let affected_by = table.affected_by.iter().map(|source| source.source_table);
+        let needed = table.lookups.iter().map(|used| used.lookup);
         let needed = needed.filter(|lookup| lookup.side == Side::Source);
-        let mut without_key: Vec<&str> = looked_up.chain(needed.map(|lookup| lookup.table)).collect();
+        let mut without_key: Vec<&str> = affected_by.chain(needed.map(|lookup| lookup.table)).collect();
         without_key.retain(|name| self.is_without_key(name) && !self.changed_in(name).is_empty());
         if let Some(name) = without_key.first() {
             let all = |_: &[i64]| {
@@ -79,7 +80,8 @@ impl Changes<'_> {
         if let TargetPageKey::Through { dimension, .. } = table.target_page_key
             && let Some(outcome) = self.outcomes.get(dimension)
         {
-            // A dimension's key that changed took its bridge rows along, and they show no change.
+            // If the key of a dimension row changed, a cascade has changed its bridge rows without a new change
+            // timestamp.
             keys.extend(&outcome.changed);
         }
         if table.page_key.is_none() && self.has_changed_parent(table) {
@@ -87,7 +89,7 @@ impl Changes<'_> {
         }
         self.add_pointing_to_removed(&mut keys, table).await?;
         keys.extend(self.quarantined(table).await?);
-        // A full load that saw them missing looks again, in the snapshot.
+        // Rows that the pages of a full load did not find in the source are compared again in the snapshot.
         let removed = self.removed.get(table.name).into_iter().flatten();
         keys.extend(removed.map(|row| row.page_key));
         Ok(keys)
@@ -108,14 +110,15 @@ impl Changes<'_> {
     }
 
     /// The quarantined rows of which something may have changed: they themselves, what they are made from, or whether
-    /// their parent is there. In a table at rest only those are read again whose parent may have appeared.
+    /// their parent is there. If none of its source tables was modified, only those are read again whose parent may
+    /// have appeared.
     async fn quarantined(&self, table: &Table) -> Result<Vec<i64>> {
         let mut sources = self.star.sources.iter().map(|source| source.name);
         if self.retries_all || sources.any(|name| table.is_made_from(name) && self.is_modified(name)) {
             return quarantine::page_keys(&self.target, table).await;
         }
         let doing = || format!("reading the quarantined rows of {}", table.source_table);
-        let lookups = table.needs.iter().map(|need| need.lookup);
+        let lookups = table.lookups.iter().map(|used| used.lookup);
         // A rejection has its parent's name from the lookup that did not find it.
         let parents: HashSet<&str> = lookups
             .filter(|lookup| lookup.side == Side::Target)
@@ -135,11 +138,15 @@ impl Changes<'_> {
     }
 
     fn is_modified(&self, source_table: &str) -> bool {
-        self.deltas.get(source_table).is_some_and(|delta| delta.is_modified)
+        self.source_changes
+            .get(source_table)
+            .is_some_and(|changes| changes.is_modified)
     }
 
     fn changed_in(&self, source_table: &str) -> &[i64] {
-        self.deltas.get(source_table).map_or(&[], |delta| &delta.keys)
+        self.source_changes
+            .get(source_table)
+            .map_or(&[], |changes| &changes.keys)
     }
 
     async fn add_affected(
@@ -149,7 +156,7 @@ impl Changes<'_> {
         changed: &[i64],
     ) -> Result<()> {
         let doing = || "searching for dependent rows".to_owned();
-        for chunk in changed.chunks(KEYS_A_STATEMENT) {
+        for chunk in changed.chunks(KEYS_PER_STATEMENT) {
             for row in self.source.all(&affected(chunk)).await.source(doing)? {
                 keys.push(row.try_get_by_index::<Key>(0).source(doing)?.0);
             }
@@ -157,8 +164,8 @@ impl Changes<'_> {
         Ok(())
     }
 
-    /// Adds the rows whose dimension is about to go. The target knows them: a changed key takes the source's rows
-    /// along by cascade, so that the source no longer tells who they were.
+    /// Adds rows that refer to a dimension row to be deleted. They are found in the target: a cascade may already have
+    /// changed their keys in the source.
     async fn add_pointing_to_removed(&self, keys: &mut Vec<i64>, table: &Table) -> Result<()> {
         let doing = || format!("searching {} for rows without a parent", table.name);
         for reference in &table.references {
@@ -170,7 +177,7 @@ impl Changes<'_> {
                 continue;
             };
             let removed = removed.iter().map(|row| &row.natural_key);
-            for key_range in LookupKeys::around(removed, KEYS_A_STATEMENT, KEYS_A_STATEMENT) {
+            for key_range in LookupKeys::around(removed, KEYS_PER_STATEMENT, KEYS_PER_STATEMENT) {
                 let gone = Query::select()
                     .column(Alias::new(&reference.parent_column))
                     .from(parent.name)

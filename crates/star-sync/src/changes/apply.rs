@@ -7,8 +7,8 @@ use std::sync::Arc;
 use sea_orm::ConnectionTrait;
 use tracing::info;
 
-use crate::changes::affected::Changes;
-use crate::changes::detect::Deltas;
+use crate::changes::affected::AffectedSearch;
+use crate::changes::detect::SourceChangesByTable;
 use crate::changes::pass::Pass;
 use crate::declare::key_range::KeyRange;
 use crate::declare::partition::Partition;
@@ -18,17 +18,17 @@ use crate::declare::table::{Kind, Table};
 use crate::error::{Doing, Result};
 use crate::metrics::{self, catalogue};
 use crate::pipeline::flow::{Outcomes, Removed, TableOutcome};
-use crate::pipeline::lookups::LookupSource;
+use crate::pipeline::lookup::LookupSource;
+use crate::pipeline::lookup::cache::SnapshotLookups;
 use crate::pipeline::page_digest::PageDigestPlans;
 use crate::pipeline::read::{LookupPlan, Reader};
-use crate::pipeline::snapshot_lookups::SnapshotLookups;
-use crate::pipeline::write::{Commits, Writer};
+use crate::pipeline::write::{WriteMode, Writer};
 use crate::pipeline::{self, Jobs, Pipeline};
-use crate::target::bookkeeping::partition;
+use crate::target::bookkeeping::changed_partitions;
 use crate::target::{TargetReader, calendar, statement};
 
 /// A snapshot is one connection: while one reader waits for the source, the other reads the target.
-const READERS_OF_A_SNAPSHOT: usize = 2;
+const READERS_PER_SNAPSHOT: usize = 2;
 
 /// Applies key ranges, and remembers what that has done so far.
 pub(crate) struct Applier<'a> {
@@ -55,19 +55,25 @@ impl<'a> Applier<'a> {
     }
 
     /// The changes of the pass so far, from which affected rows follow.
-    pub(crate) fn changes<'b>(&'b self, deltas: &'b Deltas, outcomes: &'b Outcomes, retries_all: bool) -> Changes<'b> {
-        Changes {
+    pub(crate) fn affected_search<'b>(
+        &'b self,
+        source_changes: &'b SourceChangesByTable,
+        outcomes: &'b Outcomes,
+        retries_all: bool,
+    ) -> AffectedSearch<'b> {
+        AffectedSearch {
             star: self.pass.star(),
             source: self.pass.source(),
             target: self.pass.target(),
-            deltas,
+            source_changes,
             outcomes,
             removed: &self.removed,
             retries_all,
         }
     }
 
-    /// Applies the changes that were detected in the source. What was removed of a dimension before is found again.
+    /// Applies the changes that were detected in the source. The earlier list of deleted dimension rows is replaced:
+    /// the affected keys include them.
     pub(crate) async fn apply_affected(&mut self, table: &'static Table, keys: Vec<i64>) -> Result<()> {
         let outcome = self
             .apply(table, KeyRange::of_keys(keys, self.pass.page_size()))
@@ -86,8 +92,8 @@ impl<'a> Applier<'a> {
         Ok(())
     }
 
-    /// Makes key ranges of a table equal to the source. A late-arriving dimension row is fetched first: else its facts
-    /// would go and come back under other keys.
+    /// Makes key ranges of a table equal to the source. A late-arriving dimension row is fetched first: otherwise its
+    /// facts would be quarantined and inserted again.
     pub(crate) async fn apply(&mut self, table: &'static Table, key_ranges: Vec<KeyRange>) -> Result<TableOutcome> {
         let mut outcome = self.apply_once(table, key_ranges, true).await?;
         let late = std::mem::take(&mut outcome.late);
@@ -126,7 +132,7 @@ impl<'a> Applier<'a> {
         Ok(outcomes.remove(table.name).unwrap_or_default())
     }
 
-    /// Lookups of what the snapshot and the transaction hold now, with an eye on late-arriving rows.
+    /// Lookups of what the snapshot and the transaction hold now, that also report late-arriving rows.
     pub(crate) fn lookup_source(&self) -> LookupSource {
         LookupSource {
             removed: Arc::new(self.removed.clone()),
@@ -148,9 +154,9 @@ impl<'a> Applier<'a> {
             TargetReader::Committed(databases.readers.clone())
         };
         let years = calendar::years(&*pass.transaction, databases.star.calendar.as_ref()).await?;
-        let commits = Commits::ByTheRun(Arc::clone(&pass.transaction));
+        let mode = WriteMode::InRunTransaction(Arc::clone(&pass.transaction));
         let pipeline = Pipeline {
-            workers: READERS_OF_A_SNAPSHOT,
+            workers: READERS_PER_SNAPSHOT,
             reader: Reader {
                 source: pass.source(),
                 target,
@@ -158,7 +164,7 @@ impl<'a> Applier<'a> {
                 period: Period::All,
                 digest_plans: PageDigestPlans::new(),
             },
-            writer: Writer::new(databases.star, commits, pass.run_id, years),
+            writer: Writer::new(databases.star, mode, pass.run_id, years),
             filled_lookups: vec![],
             described: 0,
             progress: Arc::clone(&databases.progress),
@@ -193,7 +199,8 @@ impl<'a> Applier<'a> {
                 deleted.target(|| format!("deleting from {}", table.name))?;
             }
             if !keys.is_empty() {
-                partition::note(&*self.pass.transaction, table.name, Partition::WHOLE, self.pass.run_id).await?;
+                changed_partitions::note(&*self.pass.transaction, table.name, Partition::WHOLE, self.pass.run_id)
+                    .await?;
             }
             let outcome = self.outcomes.entry(table.name).or_default();
             outcome.counts.deleted += keys.len() as u64;

@@ -1,6 +1,6 @@
 //! Key ranges that a run may verify, and which of them come first.
 
-use crate::changes::detect::Deltas;
+use crate::changes::detect::SourceChangesByTable;
 use crate::changes::lookup_tables::LookupTableChanges;
 use crate::changes::pass::Pass;
 use crate::changes::verification::ranges;
@@ -8,7 +8,7 @@ use crate::declare::table::Table;
 use crate::error::Result;
 use crate::pipeline::flow::Outcomes;
 use crate::target::bookkeeping::state::States;
-use crate::target::bookkeeping::verification::{self, VerificationRange};
+use crate::target::bookkeeping::verified_ranges::{self, VerificationRange};
 
 /// A key range that a run may verify.
 #[derive(Clone, Copy)]
@@ -18,7 +18,7 @@ pub(super) struct Candidate {
     pub range: VerificationRange,
     /// Whether there is a sign that it may have changed. Of the others only the digest is compared.
     pub is_due: bool,
-    /// Whether this run has changed rows of it: where some change, others may have changed without a trace.
+    /// Whether this run has changed rows of it: then others may have changed without a change timestamp.
     pub is_near_changes: bool,
     /// Whether nothing but its own source table was modified since its digest was taken: then the digest is sufficient.
     pub digest_is_enough: bool,
@@ -28,8 +28,8 @@ pub(super) struct Candidate {
 
 impl Candidate {
     /// What is compared first. Before all, ranges that differ, and of these those in which this run has changed
-    /// nothing: there the difference is a change that left no trace. Then the ranges of modified tables; of all of them
-    /// those that were never verified, then the oldest.
+    /// nothing: there the difference is a change without a newer timestamp. Then the ranges of modified tables; of all
+    /// of them those that were never verified, then the oldest.
     pub(super) fn urgency(&self) -> (bool, bool, bool, Option<i64>) {
         (
             !self.differs,
@@ -54,22 +54,22 @@ impl Candidate {
 /// The inputs of the verification backlog.
 pub(super) struct Backlog<'a> {
     pub states: &'a States,
-    pub deltas: &'a Deltas,
-    pub looked_up: &'a LookupTableChanges,
+    pub source_changes: &'a SourceChangesByTable,
+    pub lookup_table_changes: &'a LookupTableChanges,
     /// The changes of this run so far.
     pub outcomes: &'a Outcomes,
 }
 
 impl Backlog<'_> {
-    /// The ranges in which something may have changed without a trace since they were verified; and behind them, if
-    /// they have a digest, those of which nothing says so: UPDATE_TIME does not move for each statement.
+    /// The ranges that may have changed since they were verified; after them, if they have a digest, those for which
+    /// nothing indicates it, because UPDATE_TIME does not advance with every statement.
     pub(super) async fn candidates(&self, pass: &Pass<'_>) -> Result<Vec<Candidate>> {
         let mut candidates = Vec::new();
         for table in pass.star().tables() {
-            let modified_run = verification::modified_run(pass.star(), table, self.states);
-            let others = verification::modified_run_of_others(pass.star(), table, self.states);
-            let ranges = ranges(pass, table, self.deltas[table.source_table].is_modified).await?;
-            let compares_all = self.looked_up.compares_all(table);
+            let modified_run = verified_ranges::modified_run(pass.star(), table, self.states);
+            let others = verified_ranges::modified_run_of_others(pass.star(), table, self.states);
+            let ranges = ranges(pass, table, self.source_changes[table.source_table].is_modified).await?;
+            let compares_all = self.lookup_table_changes.compares_all(table);
             let mut changed = self
                 .outcomes
                 .get(table.name)
@@ -105,7 +105,7 @@ fn digest_is_enough(range: &VerificationRange, modified_run_of_others: Option<i6
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::target::bookkeeping::verification::VerificationMark;
+    use crate::target::bookkeeping::verified_ranges::VerificationMark;
     use crate::test_star;
 
     /// A due range of loans up to a key, which this run verified last.

@@ -10,26 +10,27 @@ use tracing::{Instrument, debug, info, info_span};
 
 use crate::changes::advance::{self, Advance, SettledSignatures};
 use crate::changes::apply::Applier;
-use crate::changes::detect::{self, Delta, Deltas};
-use crate::changes::page_lookups::ChangedKeys;
+use crate::changes::detect::{self, SourceChanges, SourceChangesByTable};
+use crate::changes::lookup_check::ChangedKeys;
 use crate::changes::pass::Pass;
-use crate::changes::reconcile::{self, Reconciliation, RowCounts};
+use crate::changes::reconcile::Reconciliation;
+use crate::changes::row_count_check::{self, RowCounts};
 use crate::changes::survey::Survey;
 use crate::changes::{Mode, lookup_tables, verification};
+use crate::compare::figures::Comparison;
 use crate::declare::day_totals::DayTotals;
 use crate::declare::key_range::KeyRange;
 use crate::declare::table::Table;
 use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::pipeline::flow::{Outcomes, Removed};
-use crate::target::bookkeeping::source_rows::SourceRange;
+use crate::target::bookkeeping::lookup_row_digests::SourceRange;
 use crate::target::bookkeeping::state::{self, States};
-use crate::target::bookkeeping::verification::{VerificationRange, VerificationSummary};
-use crate::verify::figures::Comparison;
+use crate::target::bookkeeping::verified_ranges::{VerificationRange, VerificationSummary};
 
-/// The state of a run before its catch-up pass.
+/// The results of earlier steps that the catch-up pass needs.
 #[derive(Default)]
-pub(crate) struct Start {
+pub(crate) struct CatchUpInput {
     /// Rows of dimensions that were seen to be gone from the source.
     pub removed: Removed,
     /// Page keys, by star table, of rows that seemed to differ when the pages were compared.
@@ -67,46 +68,46 @@ pub(crate) struct CatchUpOutcome {
 }
 
 /// Runs all steps but the commit.
-pub(crate) async fn catch_up(pass: &Pass<'_>, mut start: Start) -> Result<CatchUpOutcome> {
+pub(crate) async fn catch_up(pass: &Pass<'_>, mut input: CatchUpInput) -> Result<CatchUpOutcome> {
     let mut states = state::load(&*pass.transaction).await?;
-    let mut deltas = detect::deltas(pass, &states, &mut start.surveys).await?;
-    for (table, changed) in std::mem::take(&mut start.changed) {
-        if let Some(delta) = deltas.get_mut(table) {
-            delta.add(changed);
+    let mut source_changes = detect::source_changes(pass, &states, &mut input.surveys).await?;
+    for (table, changed) in std::mem::take(&mut input.changed) {
+        if let Some(changes) = source_changes.get_mut(table) {
+            changes.add(changed);
         }
     }
-    let mut rows = RowCounts::from_deltas(&deltas);
-    let mut applier = Applier::new(pass, std::mem::take(&mut start.removed));
+    let mut rows = RowCounts::from_source_changes(&source_changes);
+    let mut applier = Applier::new(pass, std::mem::take(&mut input.removed));
     for table in pass.star().tables() {
         if pass.context.databases.stop.is_requested() {
             return Err(Error::Stopped);
         }
-        let suspects = start.suspects.remove(table.name).unwrap_or_default();
-        let differing = start.differing.remove(table.name).unwrap_or_default();
-        apply_changes(&mut applier, &deltas, &mut rows, table, (suspects, differing))
+        let suspects = input.suspects.remove(table.name).unwrap_or_default();
+        let differing = input.differing.remove(table.name).unwrap_or_default();
+        apply_changes(&mut applier, &source_changes, &mut rows, table, (suspects, differing))
             .instrument(info_span!("table", name = table.name))
             .await?;
         if let Some(outcome) = applier.outcomes.get(table.name) {
             outcome.log(table.name);
         }
     }
-    note_modified(&mut states, &deltas, pass.run_id);
-    let rows_verified_by_digest = if let Some(pages) = &start.pages {
+    note_modified(&mut states, &source_changes, pass.run_id);
+    let rows_verified_by_digest = if let Some(pages) = &input.pages {
         verification::note_pages(pass, &pages.ranges).await?;
         lookup_tables::note(pass, &mut states, &pages.source_rows).await?;
         pages.rows_verified_by_digest
     } else {
         let budget = pass.context.verify_budget;
-        verification::verify(&mut applier, &mut states, &deltas, budget).await?
+        verification::verify(&mut applier, &mut states, &source_changes, budget).await?
     };
     applier.delete_removed().await?;
     let reconciliation = Reconciliation {
         pass,
         states: &states,
-        deltas: &deltas,
+        source_changes: &source_changes,
         outcomes: &applier.outcomes,
-        surveys: &start.surveys,
-        target_totals: &start.target_totals,
+        surveys: &input.surveys,
+        target_totals: &input.target_totals,
     };
     let comparisons = reconciliation.run(&mut rows).await?;
     debug!("reconciled");
@@ -115,13 +116,13 @@ pub(crate) async fn catch_up(pass: &Pass<'_>, mut start: Start) -> Result<CatchU
     advance::advance_watermarks(Advance {
         pass,
         states: &states,
-        deltas: &deltas,
+        source_changes: &source_changes,
         rows: &rows,
-        before_pages: start.pages.as_ref().map(|pages| &pages.signatures),
+        before_pages: input.pages.as_ref().map(|pages| &pages.signatures),
         is_mismatch: comparisons.iter().any(Comparison::differs),
     })
     .await?;
-    let mut outcomes = start.before;
+    let mut outcomes = input.before;
     for (table, outcome) in applier.outcomes {
         outcomes.entry(table).or_default().add(outcome);
     }
@@ -136,30 +137,30 @@ pub(crate) async fn catch_up(pass: &Pass<'_>, mut start: Start) -> Result<CatchU
 /// Applies to one table what changed, what seemed to differ before the pass, and what the row counts reveal.
 async fn apply_changes(
     applier: &mut Applier<'_>,
-    deltas: &Deltas,
+    source_changes: &SourceChangesByTable,
     rows: &mut RowCounts,
     table: &'static Table,
     (suspects, differing): (Vec<i64>, Vec<KeyRange>),
 ) -> Result<()> {
     let pass = applier.pass;
     let retries_all = pass.mode != Mode::Incremental;
-    let changes = applier.changes(deltas, &applier.outcomes, retries_all);
-    let affected = changes.affected_keys(table).await?;
+    let search = applier.affected_search(source_changes, &applier.outcomes, retries_all);
+    let affected = search.affected_keys(table).await?;
     let seen: HashSet<i64> = affected.iter().copied().collect();
     applier.apply_affected(table, affected).await?;
     let suspects = suspects.into_iter().filter(|key| !seen.contains(key));
     let suspects = KeyRange::of_keys(suspects, pass.page_size());
     applier.apply_compared(table, suspects).await?;
     applier.apply_compared(table, differing).await?;
-    let ranges = match ranges_to_compare(table, deltas) {
+    let ranges = match ranges_to_compare(table, source_changes) {
         RangesToCompare::All { because_of } => {
             info!(
                 table = table.name,
                 because_of, "row counts show deleted or inserted rows without a change timestamp"
             );
-            verification::ranges(pass, table, deltas[table.source_table].is_modified).await?
+            verification::ranges(pass, table, source_changes[table.source_table].is_modified).await?
         }
-        RangesToCompare::Miscounted => reconcile::miscounted(applier, table, rows).await?,
+        RangesToCompare::Miscounted => row_count_check::miscounted(applier, table, rows).await?,
         RangesToCompare::None => return Ok(()),
     };
     verification::compare(applier, table, &ranges).await
@@ -177,11 +178,12 @@ enum RangesToCompare {
     None,
 }
 
-fn ranges_to_compare(table: &Table, deltas: &Deltas) -> RangesToCompare {
-    let unexplained = |(name, delta): &(&&'static str, &Delta)| delta.is_unexplained && table.is_made_from(name);
-    if let Some((because_of, _)) = deltas.iter().find(unexplained) {
+fn ranges_to_compare(table: &Table, source_changes: &SourceChangesByTable) -> RangesToCompare {
+    let unexplained =
+        |(name, changes): &(&&'static str, &SourceChanges)| changes.is_unexplained && table.is_made_from(name);
+    if let Some((because_of, _)) = source_changes.iter().find(unexplained) {
         RangesToCompare::All { because_of }
-    } else if deltas[table.source_table].is_modified {
+    } else if source_changes[table.source_table].is_modified {
         RangesToCompare::Miscounted
     } else {
         RangesToCompare::None
@@ -189,9 +191,12 @@ fn ranges_to_compare(table: &Table, deltas: &Deltas) -> RangesToCompare {
 }
 
 /// Notes which source tables this run found modified: what was verified before is to be verified again.
-fn note_modified(states: &mut States, deltas: &Deltas, run_id: i64) {
+fn note_modified(states: &mut States, source_changes: &SourceChangesByTable, run_id: i64) {
     for (source_table, state) in states.iter_mut() {
-        if deltas.get(source_table).is_some_and(|delta| delta.is_modified) {
+        if source_changes
+            .get(source_table)
+            .is_some_and(|changes| changes.is_modified)
+        {
             state.modified_run = Some(run_id);
         }
     }
@@ -203,35 +208,44 @@ mod tests {
     use crate::target::bookkeeping::state::SourceState;
     use crate::test_star;
 
-    fn deltas(book: Delta, loan: Delta) -> Deltas {
-        Deltas::from([("book", book), ("loan", loan)])
+    fn source_changes(book: SourceChanges, loan: SourceChanges) -> SourceChangesByTable {
+        SourceChangesByTable::from([("book", book), ("loan", loan)])
     }
 
-    fn modified() -> Delta {
-        Delta {
+    fn modified() -> SourceChanges {
+        SourceChanges {
             is_modified: true,
-            ..Delta::default()
+            ..SourceChanges::default()
         }
     }
 
     #[test]
     fn row_counts_are_checked_where_a_table_was_modified_and_all_is_compared_where_nothing_explains_them() {
         let loan = test_star::star().table("fact_loan").unwrap();
-        let unexplained = || Delta {
+        let unexplained = || SourceChanges {
             is_unexplained: true,
             ..modified()
         };
-        for (deltas, expected) in [
-            (deltas(Delta::default(), Delta::default()), RangesToCompare::None),
-            (deltas(Delta::default(), modified()), RangesToCompare::Miscounted),
-            (deltas(modified(), Delta::default()), RangesToCompare::None),
-            (deltas(unexplained(), modified()), RangesToCompare::Miscounted),
+        for (source_changes, expected) in [
             (
-                deltas(Delta::default(), unexplained()),
+                source_changes(SourceChanges::default(), SourceChanges::default()),
+                RangesToCompare::None,
+            ),
+            (
+                source_changes(SourceChanges::default(), modified()),
+                RangesToCompare::Miscounted,
+            ),
+            (
+                source_changes(modified(), SourceChanges::default()),
+                RangesToCompare::None,
+            ),
+            (source_changes(unexplained(), modified()), RangesToCompare::Miscounted),
+            (
+                source_changes(SourceChanges::default(), unexplained()),
                 RangesToCompare::All { because_of: "loan" },
             ),
         ] {
-            assert_eq!(ranges_to_compare(loan, &deltas), expected);
+            assert_eq!(ranges_to_compare(loan, &source_changes), expected);
         }
     }
 
@@ -244,7 +258,7 @@ mod tests {
         let mut states: States = [("book".to_owned(), state(1)), ("loan".to_owned(), state(2))]
             .into_iter()
             .collect();
-        note_modified(&mut states, &deltas(Delta::default(), modified()), 7);
+        note_modified(&mut states, &source_changes(SourceChanges::default(), modified()), 7);
         let run = |table| states.get(table).unwrap().modified_run;
         assert_eq!((run("book"), run("loan")), (Some(1), Some(7)));
     }

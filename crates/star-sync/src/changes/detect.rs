@@ -10,7 +10,7 @@ use sea_orm::DbErr;
 use sea_orm::sea_query::SelectStatement;
 
 use crate::changes::Mode;
-use crate::changes::page_lookups::ChangedKeys;
+use crate::changes::lookup_check::ChangedKeys;
 use crate::changes::pass::Pass;
 use crate::changes::survey::Survey;
 use crate::declare::integer::Key;
@@ -20,21 +20,21 @@ use crate::source::Snapshot;
 use crate::target::bookkeeping::state::{Extent, SourceState, States};
 
 /// The changes of each source table.
-pub(crate) type Deltas = HashMap<&'static str, Delta>;
+pub(crate) type SourceChangesByTable = HashMap<&'static str, SourceChanges>;
 
 /// The changes of one source table since its watermark.
 #[derive(Default)]
-pub(crate) struct Delta {
+pub(crate) struct SourceChanges {
     /// Whether the table may have been modified at all. If not, it was not read.
     pub is_modified: bool,
-    /// The rows with a change timestamp behind the watermark, or without one. Ascending.
+    /// The rows with a change timestamp newer than the watermark, or without one. Ascending.
     pub keys: Vec<i64>,
     /// Those of them that changed since the table was last synced, or have no change timestamp.
     pub recent: Vec<i64>,
     pub newest: Option<DateTime<Utc>>,
     /// How many rows the table has, where they were counted.
     pub rows: Option<i64>,
-    /// Of a table that is no star table's own.
+    /// Only of tables that are joined or looked up.
     pub extent: Option<Extent>,
     /// Whether rows appeared or disappeared without a change timestamp: then everything made from the table is
     /// compared.
@@ -44,8 +44,8 @@ pub(crate) struct Delta {
 /// How to detect the changes of a table.
 #[derive(Clone, Copy)]
 pub(crate) struct DetectionOptions {
-    /// Whether a target table is made from it row by row.
-    pub has_all: bool,
+    /// Whether the rows of a target table are made from its rows, one to one.
+    pub is_loaded_row_by_row: bool,
     /// Whether to ask for the number of rows first, which is as much work as looking for changes without an index.
     pub counts_rows: bool,
 }
@@ -60,80 +60,81 @@ struct Scan {
 }
 
 /// Detects what changed in all source tables, but for those that were surveyed already.
-pub(crate) async fn deltas(
+pub(crate) async fn source_changes(
     pass: &Pass<'_>,
     states: &States,
     surveys: &mut HashMap<&'static str, Survey>,
-) -> Result<Deltas> {
-    let mut deltas = Deltas::new();
+) -> Result<SourceChangesByTable> {
+    let mut source_changes = SourceChangesByTable::new();
     for table in pass.star().tables() {
         let survey = surveys.get_mut(table.name);
-        deltas.extend(survey.map(|survey| (table.source_table, std::mem::take(&mut survey.delta))));
+        source_changes.extend(survey.map(|survey| (table.source_table, std::mem::take(&mut survey.changes))));
     }
     for source_table in &pass.star().sources {
-        if deltas.contains_key(source_table.name) {
+        if source_changes.contains_key(source_table.name) {
             continue;
         }
-        let look_at = DetectionOptions {
-            has_all: pass.star().has_all_of(source_table.name),
+        let options = DetectionOptions {
+            is_loaded_row_by_row: pass.star().has_all_of(source_table.name),
             counts_rows: !pass.indexes.begin_with_change_timestamp(source_table),
         };
         let state = states.get(source_table.name);
-        let delta = Delta::read(pass.snapshot, source_table, state, pass.mode, look_at).await?;
-        deltas.insert(source_table.name, delta);
+        let changes = SourceChanges::read(pass.snapshot, source_table, state, pass.mode, options).await?;
+        source_changes.insert(source_table.name, changes);
     }
-    Ok(deltas)
+    Ok(source_changes)
 }
 
-impl Delta {
+impl SourceChanges {
     /// Reads which rows changed, unless it is certain that none did.
     pub(crate) async fn read(
         snapshot: &Snapshot,
         table: &SourceTable,
         state: Option<&SourceState>,
         mode: Mode,
-        look_at: DetectionOptions,
+        options: DetectionOptions,
     ) -> Result<Self> {
         let settled = state.and_then(|state| state.settled_signature.as_deref());
         if !is_modified(mode, settled, snapshot.signature(table.name).as_deref()) {
             return Ok(Self::default());
         }
         let since = changed_since(mode, state);
-        let mut delta = Self {
+        let mut changes = Self {
             is_modified: true,
             ..Self::default()
         };
-        // Without an index either question goes through all rows: the first, which is short to answer, may do.
-        let scan = if look_at.counts_rows || !look_at.has_all {
+        // Without an index on the change timestamp both queries scan the table. The aggregate returns one row, and may
+        // make the other query unnecessary.
+        let scan = if options.counts_rows || !options.is_loaded_row_by_row {
             Some(Scan::read(snapshot, table).await?)
         } else {
             None
         };
-        delta.rows = scan.map(|scan| scan.rows);
+        changes.rows = scan.map(|scan| scan.rows);
         if scan.is_none_or(|scan| scan.shows_changes_since(since)) {
             let last_synced = state.and_then(|state| state.lifecycle.last_synced());
             let select = table.changed_since(since);
-            let read = delta.read_keys(snapshot, &select, last_synced).await;
+            let read = changes.read_keys(snapshot, &select, last_synced).await;
             read.source(|| format!("reading what changed in {}", table.name))?;
         }
         if mode == Mode::FullLoad {
-            delta.newest = match scan {
+            changes.newest = match scan {
                 Some(scan) => scan.newest,
                 None => newest(snapshot, table).await?,
             };
         }
-        delta.keys.sort_unstable();
-        delta.keys.dedup();
-        if let Some(scan) = scan.filter(|_| !look_at.has_all) {
+        changes.keys.sort_unstable();
+        changes.keys.dedup();
+        if let Some(scan) = scan.filter(|_| !options.is_loaded_row_by_row) {
             let extent = Extent {
                 rows: scan.rows,
                 highest_key: highest_key(snapshot, table).await?,
             };
             let before = state.and_then(|state| state.extent);
-            delta.is_unexplained = mode != Mode::FullLoad && !explains(before, extent, &delta.keys);
-            delta.extent = Some(extent);
+            changes.is_unexplained = mode != Mode::FullLoad && !explains(before, extent, &changes.keys);
+            changes.extent = Some(extent);
         }
-        Ok(delta)
+        Ok(changes)
     }
 
     /// A bulk change may touch every row: they are streamed, and a key is all that is kept of each.
@@ -166,7 +167,7 @@ impl Delta {
         }
     }
 
-    /// Adds what is known to have changed beside.
+    /// Adds changes that were found by other means.
     pub(crate) fn add(&mut self, changed: ChangedKeys) {
         self.is_modified = true;
         match changed {
@@ -179,7 +180,7 @@ impl Delta {
         }
     }
 
-    /// The delta of a table of which all rows were read.
+    /// The changes of a table of which all rows were read.
     pub(crate) fn surveyed(rows: i64, mut keys: Vec<i64>, newest: Option<DateTime<Utc>>) -> Self {
         keys.sort_unstable();
         Self {
@@ -192,7 +193,8 @@ impl Delta {
     }
 }
 
-/// Whether a table may have been modified since the last sync, whose signature is `settled` if that can tell.
+/// Whether a table may have been modified since the last sync. `settled` is its signature at that time; none if it is
+/// not conclusive.
 fn is_modified(mode: Mode, settled: Option<&str>, signature: Option<&str>) -> bool {
     mode == Mode::FullLoad || signature.is_none() || signature != settled
 }

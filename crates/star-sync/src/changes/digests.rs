@@ -11,18 +11,18 @@ use crate::error::{Doing, Result};
 use crate::source::digest::{DigestPlan, RangeDigest};
 use crate::source::digest_plans::DigestPlans;
 use crate::source::reader::SourceReader;
-use crate::target::bookkeeping::source_record;
+use crate::target::bookkeeping::source_identity;
 
 /// Ranges that one statement digests: so long that the way to a far server does not count, so short that a run can end
 /// between two of them.
-const RANGES_A_STATEMENT: usize = 16;
+const RANGES_PER_STATEMENT: usize = 16;
 
 /// The digest plans, once a load has begun.
 pub(crate) async fn digesting(
     context: &Context<'_>,
     connection: &impl sea_orm::ConnectionTrait,
 ) -> Result<Option<DigestPlans>> {
-    let seed = source_record::digest_seed(connection).await?;
+    let seed = source_identity::digest_seed(connection).await?;
     Ok(seed.map(|seed| DigestPlans {
         star: context.databases.star,
         types: Arc::new(context.source_columns.clone()),
@@ -45,7 +45,7 @@ pub(super) async fn of_key_ranges(
 ) -> Result<Vec<RangeDigest>> {
     let doing = || format!("digesting {}", plan.columns()[0].table);
     let mut digests = Vec::with_capacity(key_ranges.len());
-    for key_ranges in key_ranges.chunks(RANGES_A_STATEMENT) {
+    for key_ranges in key_ranges.chunks(RANGES_PER_STATEMENT) {
         let Some(select) = plan.select_digests(key_ranges) else {
             continue;
         };

@@ -11,7 +11,7 @@ use sea_orm::ConnectionTrait;
 use crate::changes::Context;
 use crate::error::{Error, Result};
 use crate::source::{Server, Source, column_type};
-use crate::target::bookkeeping::source_record::{self, SourceRecord};
+use crate::target::bookkeeping::source_identity::{self, SourceIdentity};
 use crate::target::bookkeeping::state::{self, States};
 use crate::target::bookkeeping::time;
 
@@ -22,12 +22,12 @@ const CLOCK_CORRECTION_SECONDS: i64 = 5;
 pub type SourceColumns = BTreeMap<String, String>;
 
 /// The source as it is now.
-pub(crate) fn record(context: &Context<'_>) -> SourceRecord {
-    record_of(&context.databases.source.server, context.source_columns)
+pub(crate) fn current(context: &Context<'_>) -> SourceIdentity {
+    identity_of(&context.databases.source.server, context.source_columns)
 }
 
-fn record_of(server: &Server, columns: &SourceColumns) -> SourceRecord {
-    SourceRecord {
+fn identity_of(server: &Server, columns: &SourceColumns) -> SourceIdentity {
+    SourceIdentity {
         server: server.id.clone(),
         schema: server.schema.clone(),
         // How many digits a number has makes no other source of it.
@@ -56,7 +56,7 @@ pub(crate) async fn evidence(
     columns: &SourceColumns,
     target: &impl ConnectionTrait,
 ) -> Result<Vec<String>> {
-    let then = source_record::load(target).await?;
+    let then = source_identity::load(target).await?;
     let states = state::load(target).await?;
     let clock = source.clock().await?;
     Ok(evidence_of(source, columns, clock, then.as_ref(), &states))
@@ -67,17 +67,17 @@ pub fn evidence_of(
     source: &Source,
     columns: &SourceColumns,
     clock: DateTime<Utc>,
-    then: Option<&SourceRecord>,
+    then: Option<&SourceIdentity>,
     states: &States,
 ) -> Vec<String> {
-    let now = record_of(&source.server, columns);
+    let now = identity_of(&source.server, columns);
     let synced = states.iter().filter_map(|(_, state)| state.lifecycle.last_synced());
     differences(then, &now, synced.max(), clock)
 }
 
 fn differences(
-    then: Option<&SourceRecord>,
-    now: &SourceRecord,
+    then: Option<&SourceIdentity>,
+    now: &SourceIdentity,
     last_synced: Option<DateTime<Utc>>,
     clock: DateTime<Utc>,
 ) -> Vec<String> {
@@ -111,8 +111,8 @@ fn differences(
 mod tests {
     use super::*;
 
-    fn source(server: &str, schema: &str, column: (&str, &str)) -> SourceRecord {
-        SourceRecord {
+    fn source(server: &str, schema: &str, column: (&str, &str)) -> SourceIdentity {
+        SourceIdentity {
             server: server.to_owned(),
             schema: schema.to_owned(),
             columns: BTreeMap::from([(column.0.to_owned(), column.1.to_owned())]),
@@ -123,7 +123,7 @@ mod tests {
     fn server_schema_types_and_a_clock_that_went_back_are_evidence() {
         let then = source("a", "library", ("book.length", "smallint"));
         let noon = DateTime::UNIX_EPOCH + TimeDelta::hours(12);
-        let evidence = |now: &SourceRecord, clock| differences(Some(&then), now, Some(noon), clock).len();
+        let evidence = |now: &SourceIdentity, clock| differences(Some(&then), now, Some(noon), clock).len();
         assert_eq!(evidence(&then, noon), 0);
         // A column that is no longer read, or read for the first time, is none.
         assert_eq!(evidence(&source("a", "library", ("book.title", "varchar")), noon), 0);

@@ -18,7 +18,7 @@ use crate::declare::table::{Kind, RowIdentity, Table, key_of_row};
 use crate::error::{Doing, Result};
 use crate::pipeline::databases::Databases;
 use crate::pipeline::flow::{Job, Page};
-use crate::pipeline::lookups::LookupSource;
+use crate::pipeline::lookup::LookupSource;
 use crate::pipeline::page_digest::PageDigestPlans;
 use crate::pipeline::read::{LookupPlan, Reader};
 use crate::source::Snapshot;
@@ -63,8 +63,8 @@ pub struct LineageRow {
     pub is_pending: bool,
 }
 
-/// Whether the run's snapshot is of a later second than all changes behind the row that lie beyond the watermarks. A
-/// change in a transaction that was not committed then has a row of the target that is older than itself.
+/// Whether the run's snapshot is of a later second than all changes of the source rows that are newer than the
+/// watermarks. A change in a transaction that was not committed then has a row of the target that is older than itself.
 pub(crate) fn was_written_since(behind: &[LineageRow], run: Option<&Run>) -> bool {
     let changes = behind.iter().filter(|row| row.is_pending);
     let mut changed = changes.map(|row| row.changed).peekable();
@@ -151,8 +151,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether the row of a target table was last written by a run that saw every change behind it, as far as that is
-    /// known. If it differs, it is for another reason.
+    /// Whether the row of a target table was last written by a run that read every change of its source rows, as far as
+    /// that is known. If it differs, it is for another reason.
     pub(crate) async fn is_written_since(&mut self, table: &'static Table, row: &RowIdentity) -> Result<bool> {
         let star = target_row(self.target, table, row).await?;
         let Some(run_id) = star.as_ref().and_then(Cells::run_id) else {
@@ -183,8 +183,8 @@ impl<'a> Search<'a> {
             return Ok(page);
         };
         let mut keys: Vec<(&'static Lookup, LookupKey)> = Vec::new();
-        for need in &table.needs {
-            let looked_up = match need.keys {
+        for used in &table.lookups {
+            let key = match used.keys {
                 KeysFrom::Column(column) => row.cell(column),
                 KeysFrom::Values(earlier) => {
                     let of_earlier = keys.iter().find(|(lookup, _)| *lookup == earlier);
@@ -192,8 +192,8 @@ impl<'a> Search<'a> {
                     found.map(LookupKey::Number)
                 }
             };
-            if let Some(looked_up) = looked_up {
-                keys.push((need.lookup, looked_up));
+            if let Some(key) = key {
+                keys.push((used.lookup, key));
             }
         }
         for (lookup, key) in keys {
@@ -317,7 +317,7 @@ mod tests {
         let written = |rows: &[LineageRow], clock| was_written_since(rows, Some(&run(clock)));
         let later = Some(101);
         assert!(written(&[row(Some(100), true)], later));
-        // In the same second, perhaps behind the snapshot.
+        // In the same second, perhaps after the snapshot.
         assert!(!written(&[row(Some(100), true)], Some(100)));
         assert!(!written(&[row(Some(100), true), row(Some(102), true)], later));
         assert!(written(&[row(Some(100), true), row(None, false)], later));

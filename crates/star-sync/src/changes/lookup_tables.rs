@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use tracing::{debug, info};
 
-use crate::changes::detect::{Delta, Deltas};
+use crate::changes::detect::{SourceChanges, SourceChangesByTable};
 use crate::changes::digests;
-use crate::changes::page_lookups::ChangedKeys;
+use crate::changes::lookup_check::ChangedKeys;
 use crate::changes::pass::Pass;
-use crate::changes::range_digests::Time;
+use crate::changes::range_digests::VerifyDeadline;
 use crate::declare::digest::Digest;
 use crate::declare::key_range::KeyRange;
 use crate::declare::source_table::SourceTable;
@@ -21,13 +21,13 @@ use crate::error::{Doing, Result};
 use crate::source::digest::DigestPlan;
 use crate::source::digest_plans::DigestPlans;
 use crate::source::reader::SourceReader;
-use crate::target::bookkeeping::source_rows::{self, Changes, RowDigests, SourceRange};
+use crate::target::bookkeeping::lookup_row_digests::{self, ChangedRows, RowDigests, SourceRange};
 use crate::target::bookkeeping::state::{SourceState, States};
 
 /// Rows of a remembered range: a change of one makes so many be read.
-const ROWS_A_RANGE: usize = 1_000;
+const ROWS_PER_RANGE: usize = 1_000;
 /// Rows that are read at once where all of a table are.
-const ROWS_A_PAGE: u64 = 20_000;
+const ROWS_PER_PAGE: u64 = 20_000;
 
 /// The source tables that are joined or looked up by a table that is not made of them row by row.
 pub(crate) fn tables(star: &'static Star) -> impl Iterator<Item = &'static SourceTable> {
@@ -45,7 +45,7 @@ pub(crate) async fn note(
 ) -> Result<()> {
     for (table, state) in states.iter_mut() {
         if let Some(rows) = rows.get(table) {
-            source_rows::replace(&*pass.transaction, table, rows).await?;
+            lookup_row_digests::replace(&*pass.transaction, table, rows).await?;
             state.verified_run = Some(pass.run_id).filter(|_| !rows.is_empty());
         }
     }
@@ -54,13 +54,13 @@ pub(crate) async fn note(
 
 /// Verifies the tables that were modified since they were last verified, for as long as there is time; and then the
 /// others, for at most half of it: the rest is that of key ranges. Those verified longest ago come first. Returns which
-/// keys have changed, beside those that the change timestamps have told of, and which tables have lost rows that only a
-/// join could name.
+/// keys have changed, whose change no timestamp shows, and tables with deleted rows whose dependents cannot be found by
+/// a join.
 pub(super) async fn verify(
     pass: &Pass<'_>,
     states: &mut States,
-    deltas: &Deltas,
-    time: Time,
+    source_changes: &SourceChangesByTable,
+    time: VerifyDeadline,
 ) -> Result<LookupTableChanges> {
     let mut found = LookupTableChanges::default();
     let Some(digesting) = digests::digesting(pass.context, &*pass.transaction).await? else {
@@ -76,13 +76,13 @@ pub(super) async fn verify(
         if Instant::now() >= deadline {
             break;
         }
-        let remembered = source_rows::of_table(&*pass.transaction, table.name).await?;
+        let remembered = lookup_row_digests::of_table(&*pass.transaction, table.name).await?;
         if remembered.is_empty() {
             continue;
         }
         let differing = DifferingRows::read(&pass.source(), &digesting, table, &remembered).await?;
         for ranges in &differing.ranges {
-            source_rows::replace(&*pass.transaction, table.name, ranges).await?;
+            lookup_row_digests::replace(&*pass.transaction, table.name, ranges).await?;
         }
         for (name, state) in states.iter_mut().filter(|(name, _)| *name == table.name) {
             state.verified_run = Some(pass.run_id);
@@ -90,9 +90,9 @@ pub(super) async fn verify(
         }
         found.rows_verified_by_digest += differing.rows_verified_by_digest;
         if differing.is_unnamed {
-            found.add_unnamed(table, deltas);
+            found.add_unnamed(table, source_changes);
         } else {
-            found.add(pass.star(), table, differing.changes, deltas);
+            found.add(pass.star(), table, differing.rows, source_changes);
         }
     }
     Ok(found)
@@ -101,7 +101,7 @@ pub(super) async fn verify(
 /// The changes found by verification in tables that are only looked up.
 #[derive(Default)]
 pub(super) struct LookupTableChanges {
-    pub deltas: Deltas,
+    pub source_changes: SourceChangesByTable,
     /// Joined tables with deleted rows: no join leads to the rows that depended on them.
     pub lost: Vec<&'static str>,
     /// Tables without an integer key in which unknown rows have changed.
@@ -111,31 +111,37 @@ pub(super) struct LookupTableChanges {
 }
 
 impl LookupTableChanges {
-    fn add(&mut self, star: &Star, table: &'static SourceTable, changes: Changes, deltas: &Deltas) {
-        let known = deltas.get(table.name).map_or(&[][..], |delta| &delta.keys);
+    fn add(
+        &mut self,
+        star: &Star,
+        table: &'static SourceTable,
+        rows: ChangedRows,
+        source_changes: &SourceChangesByTable,
+    ) {
+        let known = source_changes.get(table.name).map_or(&[][..], |changes| &changes.keys);
         let is_new = |key: &i64| known.binary_search(key).is_err();
-        let keys: Vec<i64> = changes.changed.into_iter().filter(is_new).collect();
-        if keys.is_empty() && changes.gone.is_empty() {
+        let keys: Vec<i64> = rows.changed.into_iter().filter(is_new).collect();
+        if keys.is_empty() && rows.gone.is_empty() {
             return;
         }
         info!(
             table = table.name,
             changed = keys.len(),
-            gone = changes.gone.len(),
+            gone = rows.gone.len(),
             "digest found changes without a change timestamp"
         );
-        if !changes.gone.is_empty() && star.tables().any(|of_star| of_star.joined.contains(&table.name)) {
+        if !rows.gone.is_empty() && star.tables().any(|of_star| of_star.joined.contains(&table.name)) {
             self.lost.push(table.name);
         }
-        let delta = self.deltas.entry(table.name).or_default();
-        delta.add(ChangedKeys::Some([keys, changes.gone].concat()));
+        let changes = self.source_changes.entry(table.name).or_default();
+        changes.add(ChangedKeys::Some([keys, rows.gone].concat()));
     }
 
     /// What has changed in a table without an integer key. If the pass has seen that by itself, all that is made of the
     /// table is compared already.
-    fn add_unnamed(&mut self, table: &'static SourceTable, deltas: &Deltas) {
-        let is_seen = |delta: &Delta| delta.is_unexplained || !delta.keys.is_empty();
-        if deltas.get(table.name).is_some_and(is_seen) {
+    fn add_unnamed(&mut self, table: &'static SourceTable, source_changes: &SourceChangesByTable) {
+        let is_seen = |changes: &SourceChanges| changes.is_unexplained || !changes.keys.is_empty();
+        if source_changes.get(table.name).is_some_and(is_seen) {
             return;
         }
         info!(table = table.name, "digest found changes without a change timestamp");
@@ -144,7 +150,7 @@ impl LookupTableChanges {
 
     /// Whether nothing has.
     pub(super) fn is_empty(&self) -> bool {
-        self.deltas.is_empty()
+        self.source_changes.is_empty()
     }
 
     /// Whether all of a table is to be compared.
@@ -170,15 +176,15 @@ pub(crate) async fn read_all(
     let mut after = None;
     loop {
         let doing = || format!("reading {}, to store its rows", table.name);
-        let page = plan.select_page(after, ROWS_A_PAGE);
+        let page = plan.select_page(after, ROWS_PER_PAGE);
         let rows = source.rows(&page).await.source(doing)?;
         let mut digests = Vec::with_capacity(rows.len());
         for row in rows.iter() {
             digests.push((row.key(0).source(doing)?, plan.of_row(row), plan.of_row_alone(row)));
         }
         digests.sort_unstable_by_key(|(key, ..)| *key);
-        let is_last = (rows.len() as u64) < ROWS_A_PAGE;
-        let mut parts = digests.chunks(ROWS_A_RANGE).peekable();
+        let is_last = (rows.len() as u64) < ROWS_PER_PAGE;
+        let mut parts = digests.chunks(ROWS_PER_RANGE).peekable();
         while let Some(part) = parts.next() {
             let ends_here = is_last && parts.peek().is_none();
             let up_to = part.last().map(|(key, ..)| *key).filter(|_| !ends_here);
@@ -223,7 +229,7 @@ fn range(ends: (Option<i64>, Option<i64>), rows: &[(i64, Digest, u32)]) -> Sourc
 /// The rows of a table that differ from the recorded ranges.
 #[derive(Default)]
 struct DifferingRows {
-    changes: Changes,
+    rows: ChangedRows,
     /// The ranges to record instead of those that have changed.
     ranges: Vec<Vec<SourceRange>>,
     /// Rows of the other ranges.
@@ -264,9 +270,9 @@ impl DifferingRows {
             for row in rows.iter() {
                 digests.push((row.key(0).source(doing)?, plan.of_row(row), plan.of_row_alone(row)));
             }
-            let changes = range.changes(&by_key(&digests));
-            all.changes.changed.extend(changes.changed);
-            all.changes.gone.extend(changes.gone);
+            let differing = range.changes(&by_key(&digests));
+            all.rows.changed.extend(differing.changed);
+            all.rows.gone.extend(differing.gone);
             digests.sort_unstable_by_key(|(key, ..)| *key);
             all.ranges.push(cut((range.after, range.up_to), &digests));
             all.rows_verified_by_digest -= range.digest.rows;
@@ -277,12 +283,12 @@ impl DifferingRows {
 
 /// Cuts rows into ranges where they have become many.
 fn cut(ends: (Option<i64>, Option<i64>), rows: &[(i64, Digest, u32)]) -> Vec<SourceRange> {
-    if rows.len() <= 2 * ROWS_A_RANGE {
+    if rows.len() <= 2 * ROWS_PER_RANGE {
         return vec![range(ends, rows)];
     }
     let (mut after, last) = ends;
     let mut ranges = Vec::new();
-    let mut parts = rows.chunks(ROWS_A_RANGE).peekable();
+    let mut parts = rows.chunks(ROWS_PER_RANGE).peekable();
     while let Some(part) = parts.next() {
         let key = part.last().map(|(key, ..)| *key);
         let up_to = if parts.peek().is_some() { key } else { last };

@@ -3,12 +3,12 @@
 //! The steps of a pass, each with explicit inputs and outputs: `detect` reads what changed since the watermarks
 //! (`survey` for a full load), `affected` which target rows depend on it, `apply` compares and writes them,
 //! `verification` re-checks key ranges in the background (`candidate` which, `range_digests` by their digests,
-//! `lookup_tables` the tables that are only joined or looked up), `reconcile` compares counts and totals, `advance`
-//! advances the watermarks. `page_check` compares the pages of a full load with the snapshot of the catch-up pass
-//! (`page_cover` the keys between them, `page_lookups` what they were mapped with, `page_surveys` their totals).
-//! `catch_up` calls the steps in order; `pass` is what all of them read and write through. `pending` tells, by reading
-//! alone, what such a pass would change; `lineage` what one row is made of. `identity` tells whether the source is
-//! still the one that the target was loaded from.
+//! `lookup_tables` the tables that are only joined or looked up), `row_count_check` determines key ranges with other
+//! numbers of rows, `reconcile` compares counts and totals, `advance` advances the watermarks. `page_check` compares
+//! the pages of a full load with the snapshot of the catch-up pass (`page_cover` the keys between them, `lookup_check`
+//! what they were mapped with, `page_surveys` their totals). `catch_up` calls the steps in order; `pass` is what all of
+//! them read and write through. `pending` determines, without writing, what such a pass would change; `lineage` the
+//! source rows of one row. `identity` determines whether the source is still the one that the target was loaded from.
 
 pub(crate) mod advance;
 pub(crate) mod affected;
@@ -19,15 +19,16 @@ pub(crate) mod detect;
 pub(crate) mod digests;
 pub mod identity;
 pub mod lineage;
+pub(crate) mod lookup_check;
 pub(crate) mod lookup_tables;
 pub(crate) mod page_check;
 mod page_cover;
-pub(crate) mod page_lookups;
 mod page_surveys;
 pub(crate) mod pass;
 pub(crate) mod pending;
 mod range_digests;
 pub(crate) mod reconcile;
+pub(crate) mod row_count_check;
 pub(crate) mod survey;
 pub(crate) mod verification;
 pub mod verify_budget;

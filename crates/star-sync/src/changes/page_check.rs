@@ -10,11 +10,12 @@ use tracing::{debug, info};
 
 use crate::changes::Context;
 use crate::changes::digests;
+use crate::changes::lookup_check::ChangedKeys;
 use crate::changes::lookup_tables;
 use crate::changes::page_cover::{Piece, cover};
-use crate::changes::page_lookups::ChangedKeys;
 use crate::changes::survey::{self, Survey};
 use crate::changes::verification;
+use crate::compare::source_totals::SourceTotals;
 use crate::declare::digest::Digest;
 use crate::declare::key_range::KeyRange;
 use crate::declare::table::Table;
@@ -24,10 +25,9 @@ use crate::pipeline::pages::PagesOutcome;
 use crate::source::Snapshot;
 use crate::source::digest::RangeDigest;
 use crate::source::digest_plans::DigestPlans;
-use crate::target::bookkeeping::source_rows::SourceRange;
+use crate::target::bookkeeping::lookup_row_digests::SourceRange;
 use crate::target::bookkeeping::state::States;
-use crate::target::bookkeeping::verification::{VerificationMark, VerificationRange};
-use crate::verify::source_totals::SourceTotals;
+use crate::target::bookkeeping::verified_ranges::{VerificationMark, VerificationRange};
 
 /// What the page check of a full load found, for its catch-up pass.
 #[derive(Default)]
@@ -149,7 +149,7 @@ impl PageCheck<'_> {
     }
 
     /// The key ranges that an interrupted load has written. Rows of them, and of tables that they look up, may have
-    /// changed since without a trace, and nothing remembers what their pages brought.
+    /// changed since without a newer timestamp, and the digests of their pages are not stored.
     fn written_before(&self, table: &Table) -> Vec<KeyRange> {
         let Some(loaded) = self.loaded_before.get(table.name).filter(|_| table.page_key.is_some()) else {
             return Vec::new();

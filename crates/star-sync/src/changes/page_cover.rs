@@ -20,7 +20,7 @@ impl Piece<'_> {
     }
 }
 
-/// Cuts all keys behind `after` into the key ranges of the pages and what lies between them. A page that came twice
+/// Divides all keys after `after` into the key ranges of the pages and what lies between them. A page that came twice
 /// counts once; of pages that overlap none does.
 pub(super) fn cover(pages: &[PageDigest], after: Option<i64>) -> Vec<Piece<'_>> {
     let mut pages: Vec<&PageDigest> = pages.iter().collect();

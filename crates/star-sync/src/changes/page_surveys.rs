@@ -1,4 +1,4 @@
-//! The delta and the totals of a fact, from the pages of a load that are what the snapshot of the catch-up pass holds,
+//! The changes and the totals of a fact, from the pages of a load that are what the snapshot of the catch-up pass holds,
 //! and from a second read of the others.
 
 use std::cmp::max;
@@ -6,20 +6,20 @@ use std::collections::HashMap;
 
 use tracing::debug;
 
-use crate::changes::detect::Delta;
+use crate::changes::detect::SourceChanges;
+use crate::changes::lookup_check::corrected;
 use crate::changes::page_check::{CheckedTable, PageCheck};
-use crate::changes::page_lookups::corrected;
 use crate::changes::survey::{self, Survey};
+use crate::compare::source_totals::SourceTotals;
 use crate::declare::day_totals::{self, DayTotals};
 use crate::declare::key_range::KeyRange;
 use crate::declare::lookup::{Lookup, LookupKey};
 use crate::declare::period::Period;
 use crate::declare::totals::Total;
 use crate::error::{Doing, Result};
-use crate::verify::source_totals::SourceTotals;
 
 impl PageCheck<'_> {
-    /// The delta and the totals of a fact from its pages; nothing if they do not show them, or if what they were added
+    /// The changes and the totals of a fact from its pages; nothing if they do not show them, or if what they were added
     /// up with has changed.
     pub(super) async fn survey(
         &self,
@@ -59,7 +59,7 @@ impl PageCheck<'_> {
             }
         }
         let is_changed = |lookup: &Lookup| changed_lookups.iter().any(|(changed, _)| *changed == lookup);
-        if declared.needs.iter().any(|need| is_changed(need.lookup)) {
+        if declared.lookups.iter().any(|used| is_changed(used.lookup)) {
             match totals
                 .correction_for(table, before, changed_lookups, &read_again)
                 .await?
@@ -75,15 +75,15 @@ impl PageCheck<'_> {
             ranges = read_again.len(),
             "totals taken from the pages, but for some ranges"
         );
-        let delta = self.delta(of_table, differing).await?;
+        let changes = self.source_changes(of_table, differing).await?;
         Ok(Some(Survey {
-            delta,
+            changes,
             totals: day_totals,
         }))
     }
 
     /// The rows that changed after their pages were read, by their change timestamps.
-    async fn delta(&self, of_table: &CheckedTable<'_>, differing: &[KeyRange]) -> Result<Delta> {
+    async fn source_changes(&self, of_table: &CheckedTable<'_>, differing: &[KeyRange]) -> Result<SourceChanges> {
         let table = of_table.table;
         let rows = of_table.found.iter().map(|found| found.digest.rows).sum::<u64>();
         let newest = of_table
@@ -102,6 +102,10 @@ impl PageCheck<'_> {
                 }
             }
         }
-        Ok(Delta::surveyed(i64::try_from(rows).unwrap_or(i64::MAX), keys, newest))
+        Ok(SourceChanges::surveyed(
+            i64::try_from(rows).unwrap_or(i64::MAX),
+            keys,
+            newest,
+        ))
     }
 }

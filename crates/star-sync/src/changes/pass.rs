@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sea_orm::DatabaseTransaction;
 
 use crate::changes::{Context, Mode};
+use crate::compare::figures::Sides;
 use crate::declare::key_range::KeyRange;
 use crate::declare::star::Star;
 use crate::declare::table::Table;
@@ -15,15 +16,14 @@ use crate::source::indexes::Indexes;
 use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
 use crate::target::bookkeeping::quarantine;
-use crate::target::bookkeeping::verification::VerificationMark;
-use crate::verify::figures::Sides;
+use crate::target::bookkeeping::verified_ranges::VerificationMark;
 
 /// Keys that one page asks for: more would make a statement too long for the server to plan well.
-const KEYS_A_PAGE: usize = 2_000;
+const KEYS_PER_PAGE: usize = 2_000;
 /// The least rows of a key range, however small pages are: each is recorded, and read by every later run.
-pub(super) const LEAST_ROWS_A_RANGE: u64 = 100;
+pub(super) const LEAST_ROWS_PER_RANGE: u64 = 100;
 
-/// The two sides of one pass. None of it changes while the pass runs.
+/// The snapshot and the transaction of one pass.
 pub(crate) struct Pass<'a> {
     pub context: &'a Context<'a>,
     pub snapshot: &'a Snapshot,
@@ -63,14 +63,14 @@ impl<'a> Pass<'a> {
     pub(super) fn page_size(&self) -> usize {
         usize::try_from(self.context.databases.batch_size)
             .unwrap_or(usize::MAX)
-            .min(KEYS_A_PAGE)
+            .min(KEYS_PER_PAGE)
     }
 
-    /// The key ranges of a table behind `after`.
+    /// The key ranges of a table after `after`.
     pub(super) async fn planned_ranges(&self, table: &Table, after: Option<i64>) -> Result<Vec<KeyRange>> {
         let databases = &self.context.databases;
         let mut planner = databases.planner(table, self.source(), self.target()).await?;
-        planner.rows = planner.rows.max(LEAST_ROWS_A_RANGE);
+        planner.rows = planner.rows.max(LEAST_ROWS_PER_RANGE);
         PlannedRanges::new(table, planner, after).all().await
     }
 

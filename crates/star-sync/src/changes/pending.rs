@@ -1,8 +1,9 @@
 //! Pending changes: changes of the source since the last sync, which are no mismatch. Found without writing.
 //!
 //! A row of a table that has certainly not changed since is never pending. Nor is a row that is missing in the target,
-//! or differs there, without a newer change timestamp behind it; nor one that a run has written after all of these
-//! changes. Rows that are gone from the source leave no timestamp: as many of them are pending as row counts reveal.
+//! or differs there, without a newer change timestamp of its source rows; nor one that a run has written after all of
+//! these changes. Rows that are gone from the source leave no timestamp: as many of them are pending as row counts
+//! reveal.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -10,11 +11,13 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Query;
 
 use crate::changes::Mode;
-use crate::changes::affected::Changes;
-use crate::changes::detect::{Delta, Deltas, DetectionOptions};
+use crate::changes::affected::AffectedSearch;
+use crate::changes::detect::{DetectionOptions, SourceChanges, SourceChangesByTable};
 use crate::changes::lineage::Search;
+use crate::compare::figures::Sides;
+use crate::compare::rows::{KEYS_PER_PAGE, RowComparison};
 use crate::declare::integer::Key;
-use crate::declare::key_range::{KEYS_A_STATEMENT, KeyRange};
+use crate::declare::key_range::{KEYS_PER_STATEMENT, KeyRange};
 use crate::declare::period::Period;
 use crate::declare::star::Star;
 use crate::declare::table::Table;
@@ -25,11 +28,9 @@ use crate::pipeline::plan::PlannedRanges;
 use crate::source::{EMPTY, NOT_EMPTY, Snapshot};
 use crate::target::bookkeeping::quarantine;
 use crate::target::bookkeeping::state::{SourceState, States};
-use crate::verify::figures::Sides;
-use crate::verify::rows::{KEYS_A_PAGE, RowComparison};
 
-/// Rows a table that are looked at one by one, because the last sync may have seen all changes behind them. More are
-/// pending without it.
+/// The number of rows per table that are checked one by one, because the last sync may have applied all changes that
+/// they depend on. If there are more, all of them count as pending.
 const DOUBTFUL_ROWS: usize = 200;
 
 /// Rows that changed since the last sync, by star table.
@@ -49,7 +50,8 @@ struct PendingRows {
 
 impl PendingRows {
     /// What is pending of a table whose candidates were compared with this outcome. The last sync has `seen` every
-    /// change behind some rows that differ nevertheless: these are a mismatch, and so not part of the outcome.
+    /// change of the source rows of some rows that differ nevertheless: these are a mismatch, and so not part of the
+    /// outcome.
     fn new(
         table: &Table,
         outcome: &mut TableOutcome,
@@ -81,23 +83,23 @@ fn doubtful(table: &Table, outcome: &TableOutcome, certain: &HashSet<i64>) -> Ve
 /// Whether a source table may have changed since the last sync. In doubt it may: the server may have been restarted, or
 /// the last sync may have been in the second of the last change. MariaDB notes when a transaction began, not when it
 /// was committed: there the time has to be the one that the last sync saw. A transaction that began in that very
-/// second, and was committed behind the sync, does not move it; the next transaction does.
+/// second, and was committed after the sync, does not move it; the next transaction does.
 pub(crate) fn may_have_changed(snapshot: &Snapshot, source_table: &str, states: &States) -> bool {
     may_have_changed_at(
         states.get(source_table),
         snapshot.signature(source_table).as_deref(),
         snapshot.update_time(source_table),
-        snapshot.notes_commits(),
+        snapshot.update_time_is_commit_time(),
     )
 }
 
-/// The same of a table's state, and its signature and time of change now. `notes_commits` tells whether that time is
+/// The same of a table's state, and its signature and time of change now. `update_time_is_commit_time` tells whether that time is
 /// one of a commit.
 fn may_have_changed_at(
     state: Option<&SourceState>,
     signature: Option<&str>,
     update_time: Option<DateTime<Utc>>,
-    notes_commits: bool,
+    update_time_is_commit_time: bool,
 ) -> bool {
     let (Some(state), Some(update_time)) = (state, update_time) else {
         return true;
@@ -108,7 +110,7 @@ fn may_have_changed_at(
     }
     let was_seen = state.last_signature.as_deref() == signature;
     let last_synced = state.lifecycle.last_synced();
-    last_synced.is_none_or(|last_synced| update_time >= last_synced) || !(notes_commits || was_seen)
+    last_synced.is_none_or(|last_synced| update_time >= last_synced) || !(update_time_is_commit_time || was_seen)
 }
 
 /// Whether two signatures are of the same rows. An estimate may find late that a table is not empty; rows that come
@@ -125,25 +127,27 @@ impl Pending {
         sides: &Sides<'_>,
         states: &States,
     ) -> Result<Self> {
-        let deltas = deltas(databases.star, snapshot, states).await?;
-        let recent = deltas.iter().map(|(table, delta)| (*table, delta.of_recent()));
-        let recent: Deltas = recent.collect();
+        let source_changes = source_changes(databases.star, snapshot, states).await?;
+        let recent = source_changes
+            .iter()
+            .map(|(table, changes)| (*table, changes.of_recent()));
+        let recent: SourceChangesByTable = recent.collect();
         let mut outcomes = Outcomes::new();
         let mut rows = RowComparison::new(databases, snapshot.reader(), sides.target.clone(), 0);
         let mut pending = HashMap::new();
         for table in databases.star.tables() {
-            let changes = |deltas| Changes {
+            let search = |source_changes| AffectedSearch {
                 star: databases.star,
                 source: snapshot.reader(),
                 target: sides.target.clone(),
-                deltas,
+                source_changes,
                 outcomes: &outcomes,
                 removed: &rows.removed,
                 retries_all: true,
             };
-            let mut candidates = changes(&deltas).affected_keys(table).await?;
+            let mut candidates = search(&source_changes).affected_keys(table).await?;
             // These need no further evidence.
-            let mut certain = changes(&recent).affected_keys(table).await?;
+            let mut certain = search(&recent).affected_keys(table).await?;
             if may_have_changed(snapshot, table.source_table, states) {
                 // What the timestamps do not explain of the row counts is rows that are gone.
                 let stamped = added(table, sides, candidates.iter().copied()).await?;
@@ -156,7 +160,7 @@ impl Pending {
             }
             candidates.sort_unstable();
             candidates.dedup();
-            let key_ranges = KeyRange::of_keys(candidates.iter().copied(), KEYS_A_PAGE);
+            let key_ranges = KeyRange::of_keys(candidates.iter().copied(), KEYS_PER_PAGE);
             let mut outcome = rows.compare(table, key_ranges, Period::All).await?;
             let mut quarantined = quarantine::page_keys(&sides.target, table).await?;
             quarantined.sort_unstable();
@@ -197,7 +201,7 @@ impl Pending {
     /// The rows that a change may have reached, but for the quarantined ones.
     pub(crate) fn key_ranges(&self, table: &Table) -> Vec<KeyRange> {
         let candidates = self.0.get(table.name).map_or(&[][..], |rows| &rows.candidates);
-        KeyRange::of_keys(candidates.iter().copied(), KEYS_A_STATEMENT)
+        KeyRange::of_keys(candidates.iter().copied(), KEYS_PER_STATEMENT)
     }
 
     /// How many rows the next run adds to a table, or takes away.
@@ -210,23 +214,23 @@ impl Pending {
     }
 }
 
-/// The rows of each source table with a change timestamp behind its watermark.
-async fn deltas(star: &'static Star, snapshot: &Snapshot, states: &States) -> Result<Deltas> {
-    let mut deltas = Deltas::new();
+/// The rows of each source table with a change timestamp newer than its watermark.
+async fn source_changes(star: &'static Star, snapshot: &Snapshot, states: &States) -> Result<SourceChangesByTable> {
+    let mut source_changes = SourceChangesByTable::new();
     for source_table in &star.sources {
-        let look_at = DetectionOptions {
-            has_all: star.has_all_of(source_table.name),
+        let options = DetectionOptions {
+            is_loaded_row_by_row: star.has_all_of(source_table.name),
             counts_rows: false,
         };
         let state = states.get(source_table.name);
-        let delta = if may_have_changed(snapshot, source_table.name, states) {
-            Delta::read(snapshot, source_table, state, Mode::Incremental, look_at).await?
+        let changes = if may_have_changed(snapshot, source_table.name, states) {
+            SourceChanges::read(snapshot, source_table, state, Mode::Incremental, options).await?
         } else {
-            Delta::default()
+            SourceChanges::default()
         };
-        deltas.insert(source_table.name, delta);
+        source_changes.insert(source_table.name, changes);
     }
-    Ok(deltas)
+    Ok(source_changes)
 }
 
 /// Rows of the target that the next run changes.
@@ -243,7 +247,7 @@ fn rows_that_differ(table: &Table, outcome: &TableOutcome, quarantined: &[i64]) 
 /// keys of all quarantined rows have to be among them.
 async fn added(table: &Table, sides: &Sides<'_>, keys: impl Iterator<Item = i64>) -> Result<i64> {
     let mut rows = 0;
-    for key_range in KeyRange::of_keys(keys, KEYS_A_STATEMENT) {
+    for key_range in KeyRange::of_keys(keys, KEYS_PER_STATEMENT) {
         let part = sides.rows_of(table, &key_range, 0, 0).await?;
         rows += part.source - part.target;
     }
@@ -308,16 +312,16 @@ mod tests {
             last_signature: Some(signature(seen)),
             ..SourceState::default()
         };
-        for (settled, seen, update_time, notes_commits, may_have_changed) in [
+        for (settled, seen, update_time, update_time_is_commit_time, may_have_changed) in [
             (Some(50), 50, Some(50), true, false),
             (Some(50), 50, Some(50), false, false),
             (Some(50), 50, Some(99), true, true),
             // Committed before the last sync, and nothing since.
             (None, 98, Some(99), true, false),
-            // In its very second, perhaps behind it.
+            // In the same second, perhaps after it.
             (None, 100, Some(100), true, true),
             (None, 100, Some(101), true, true),
-            // Begun before the last sync, and the same that it saw, or committed behind it.
+            // Begun before the last sync, and the same that it saw, or committed after it.
             (None, 99, Some(99), false, false),
             (None, 98, Some(99), false, true),
             (None, 99, Some(98), false, true),
@@ -331,11 +335,11 @@ mod tests {
                 Some(&state(settled, seen)),
                 now.as_deref(),
                 update_time.map(time),
-                notes_commits,
+                update_time_is_commit_time,
             );
             assert_eq!(
                 found, may_have_changed,
-                "{settled:?} {seen} {update_time:?} {notes_commits}"
+                "{settled:?} {seen} {update_time:?} {update_time_is_commit_time}"
             );
         }
         assert!(may_have_changed_at(None, Some("of 1"), Some(time(1)), true));

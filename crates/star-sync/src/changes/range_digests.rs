@@ -10,23 +10,23 @@ use crate::declare::key_range::KeyRange;
 use crate::declare::table::Table;
 use crate::error::Result;
 use crate::source::digest::RangeDigest;
-use crate::target::bookkeeping::verification::VerificationRange;
+use crate::target::bookkeeping::verified_ranges::VerificationRange;
 
 /// The part of the budget that is reserved for each range that differs, to compare it in the same run: about the time
 /// of a page.
-const TIME_A_RANGE: Duration = Duration::from_millis(50);
+const TIME_PER_RANGE: Duration = Duration::from_millis(50);
 
 /// So few that a statement, which is not cut off when the time is over, stays well below the budget of a short run.
-const RANGES_A_PART: usize = 4;
+const RANGES_PER_PART: usize = 4;
 
 /// When a run began to verify, and how long it may.
 #[derive(Clone, Copy)]
-pub(super) struct Time {
+pub(super) struct VerifyDeadline {
     pub began: Instant,
     pub budget: Duration,
 }
 
-impl Time {
+impl VerifyDeadline {
     pub(super) fn deadline(&self) -> Instant {
         self.began + self.budget
     }
@@ -38,7 +38,7 @@ impl Time {
     /// Up to when digests are taken once so many ranges differ: these are to be compared in the time that is left.
     fn digests_until(&self, differing: usize) -> Instant {
         let count = u32::try_from(differing).unwrap_or(u32::MAX);
-        let kept_free = TIME_A_RANGE.saturating_mul(count).min(self.budget / 2);
+        let kept_free = TIME_PER_RANGE.saturating_mul(count).min(self.budget / 2);
         self.began + self.budget.saturating_sub(kept_free)
     }
 }
@@ -71,7 +71,7 @@ impl Parts {
         let near = candidates.partition_point(|candidate| candidate.is_near_changes);
         let others = candidates.split_off(near);
         for (parts, candidates) in [(&mut self.near_changes, candidates), (&mut self.others, others)] {
-            let of_table = candidates.chunks(RANGES_A_PART).map(|candidates| Part {
+            let of_table = candidates.chunks(RANGES_PER_PART).map(|candidates| Part {
                 table,
                 candidates: candidates.to_vec(),
             });
@@ -95,7 +95,11 @@ impl Parts {
 
 /// Digests those candidates of which a digest is sufficient, within the time; some, however little there is: so each is
 /// reached. Those that are as they were are verified and returned; the others differ.
-pub(super) async fn verify(pass: &Pass<'_>, candidates: &mut Vec<Candidate>, time: Time) -> Result<Vec<Candidate>> {
+pub(super) async fn verify(
+    pass: &Pass<'_>,
+    candidates: &mut Vec<Candidate>,
+    time: VerifyDeadline,
+) -> Result<Vec<Candidate>> {
     let mut parts = Parts::default();
     let mut plans = Vec::new();
     for table in pass.star().tables() {
@@ -197,7 +201,7 @@ mod tests {
 
     #[test]
     fn time_is_kept_free_to_compare_what_differs() {
-        let time = Time {
+        let time = VerifyDeadline {
             began: Instant::now(),
             budget: Duration::from_millis(200),
         };

@@ -1,5 +1,4 @@
-//! Reconciles source and target: the row count check, which determines the key ranges to compare row by row, and the
-//! comparison of counts and totals that ends every pass.
+//! Reconciles source and target: compares row counts and totals at the end of every pass.
 
 use std::cmp::max;
 use std::collections::{HashMap, HashSet};
@@ -7,11 +6,14 @@ use std::collections::{HashMap, HashSet};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tracing::warn;
 
-use crate::changes::apply::Applier;
-use crate::changes::detect::Deltas;
+use crate::changes::Mode;
+use crate::changes::detect::SourceChangesByTable;
 use crate::changes::pass::Pass;
+use crate::changes::row_count_check::RowCounts;
 use crate::changes::survey::Survey;
-use crate::changes::{Mode, verification};
+use crate::compare::figures::{self, Comparison, Sides};
+use crate::compare::source_totals::SourceTotals;
+use crate::compare::totals;
 use crate::declare::day_totals::{self, DayTotals};
 use crate::declare::key_range::KeyRange;
 use crate::declare::period::Period;
@@ -19,93 +21,24 @@ use crate::declare::table::Table;
 use crate::error::Result;
 use crate::pipeline::flow::{Outcomes, TableOutcome};
 use crate::target::TargetReader;
-use crate::target::bookkeeping::quarantine;
 use crate::target::bookkeeping::state::States;
 use crate::target::bookkeeping::target_table::TargetTableState;
-use crate::target::bookkeeping::verification::VerificationRange;
-use crate::verify::figures::{self, Comparison, Sides};
-use crate::verify::source_totals::SourceTotals;
-use crate::verify::totals;
 
 /// The days that a run has touched are compared whole, unless they hold more rows than this, and many times more than
 /// it has changed: then the rows that it has changed are. Where a percent of all rows changed, a whole comparison
 /// would take longer than all the rest of the run.
 const ROWS_OF_TOUCHED_DAYS: u64 = 50_000;
-const ROWS_OF_TOUCHED_DAYS_A_CHANGE: u64 = 4;
+const ROWS_OF_TOUCHED_DAYS_PER_CHANGE: u64 = 4;
 /// Keys that one statement names.
-const KEYS_A_PART: usize = 2_000;
+const KEYS_PER_PART: usize = 2_000;
 /// Statements that each side is asked at once.
 const PARTS_AT_ONCE: usize = 2;
-
-/// Rows by source table, where they were counted.
-#[derive(Default)]
-pub(crate) struct RowCounts {
-    /// Of the source table, in the snapshot.
-    pub source: HashMap<&'static str, i64>,
-    /// Of the target tables, as the pass leaves them.
-    pub target: HashMap<&'static str, i64>,
-}
-
-impl RowCounts {
-    /// The row counts that change detection has read.
-    pub(crate) fn from_deltas(deltas: &Deltas) -> Self {
-        let counted = deltas.iter().filter_map(|(table, delta)| Some((*table, delta.rows?)));
-        Self {
-            source: counted.collect(),
-            target: HashMap::new(),
-        }
-    }
-
-    /// The rows that the source has for a target table, if they are known.
-    fn of_source(&self, table: &Table) -> Option<i64> {
-        let known = self.source.get(table.source_table).copied();
-        known.filter(|_| table.only.is_none())
-    }
-
-    fn note_source(&mut self, table: &Table, rows: i64) {
-        if table.only.is_none() {
-            self.source.insert(table.source_table, rows);
-        }
-    }
-}
-
-/// The row count check: the key ranges of a modified table in which source and target hold different numbers of rows.
-pub(crate) async fn miscounted(
-    applier: &Applier<'_>,
-    table: &'static Table,
-    counts: &mut RowCounts,
-) -> Result<Vec<VerificationRange>> {
-    let pass = applier.pass;
-    let sides = pass.sides().await?;
-    let removed = applier.removed.get(table.name);
-    let gone = removed.map_or(0, HashSet::len) as u64;
-    let rows = sides.rows(table, gone, counts.of_source(table)).await?;
-    counts.note_source(table, rows.source);
-    let mut miscounted = Vec::new();
-    if rows.differs() {
-        for range in verification::ranges(pass, table, true).await? {
-            let key_range = range.key_range();
-            let gone = removed.map_or(0, |rows| {
-                rows.iter().filter(|row| key_range.holds(row.page_key)).count()
-            });
-            let quarantined = quarantine::count(&*pass.transaction, table, &key_range).await?;
-            if sides
-                .rows_of(table, &key_range, gone as u64, quarantined)
-                .await?
-                .differs()
-            {
-                miscounted.push(range);
-            }
-        }
-    }
-    Ok(miscounted)
-}
 
 /// The inputs of the reconciliation that ends a pass.
 pub(crate) struct Reconciliation<'a> {
     pub pass: &'a Pass<'a>,
     pub states: &'a States,
-    pub deltas: &'a Deltas,
+    pub source_changes: &'a SourceChangesByTable,
     pub outcomes: &'a Outcomes,
     /// The source's totals of all days, by star table, where they were added up.
     pub surveys: &'a HashMap<&'static str, Survey>,
@@ -165,7 +98,7 @@ impl Reconciliation<'_> {
         counts: &mut RowCounts,
         comparisons: &mut Vec<Comparison>,
     ) -> Result<()> {
-        if self.deltas[table.source_table].is_modified {
+        if self.source_changes[table.source_table].is_modified {
             let rows = sides.rows(table, 0, counts.of_source(table)).await?;
             counts.target.insert(table.name, rows.target);
             comparisons.push(rows);
@@ -231,7 +164,7 @@ async fn totals_of_rows(
 ) -> Result<(DayTotals, DayTotals)> {
     let quarantined: HashSet<i64> = quarantined.iter().copied().collect();
     let changed = changed.iter().copied().filter(|key| !quarantined.contains(key));
-    let parts = KeyRange::of_keys(changed, KEYS_A_PART)
+    let parts = KeyRange::of_keys(changed, KEYS_PER_PART)
         .into_iter()
         .map(|key_range| async move {
             tokio::try_join!(
@@ -239,7 +172,7 @@ async fn totals_of_rows(
                 totals::of_target(target, table, &Period::All, &key_range)
             )
         });
-    // Each side is one connection: while the one is behind, the other goes on.
+    // Each side is one connection: neither waits for the other.
     let mut parts = stream::iter(parts).buffered(PARTS_AT_ONCE);
     let (mut of_source, mut of_target) = (DayTotals::new(), DayTotals::new());
     while let Some((source, target)) = parts.try_next().await? {
@@ -253,7 +186,7 @@ async fn totals_of_rows(
 fn most_rows_of_whole_days(changed: u64) -> u64 {
     max(
         ROWS_OF_TOUCHED_DAYS,
-        changed.saturating_mul(ROWS_OF_TOUCHED_DAYS_A_CHANGE),
+        changed.saturating_mul(ROWS_OF_TOUCHED_DAYS_PER_CHANGE),
     )
 }
 

@@ -7,18 +7,18 @@ use std::cmp::max;
 use chrono::{DateTime, Utc};
 use tracing::info;
 
-use crate::changes::detect::Delta;
+use crate::changes::detect::SourceChanges;
+use crate::compare::source_totals::SourceTotals;
 use crate::declare::day_totals::DayTotals;
 use crate::declare::star::Star;
 use crate::declare::table::Table;
 use crate::declare::totals::Totals;
 use crate::error::{Doing, Result};
 use crate::target::bookkeeping::state::States;
-use crate::verify::source_totals::SourceTotals;
 
 /// One fact, at the instant of the snapshot.
 pub(crate) struct Survey {
-    pub delta: Delta,
+    pub changes: SourceChanges,
     pub totals: DayTotals,
 }
 
@@ -51,6 +51,6 @@ pub(crate) async fn of_table(totals: &mut SourceTotals<'_>, states: &States, tab
         })
         .await?;
     info!(table = table.name, rows, "re-read for its totals");
-    let delta = Delta::surveyed(rows, keys, newest);
-    Ok(Survey { delta, totals })
+    let changes = SourceChanges::surveyed(rows, keys, newest);
+    Ok(Survey { changes, totals })
 }

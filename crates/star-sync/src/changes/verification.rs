@@ -1,6 +1,7 @@
-//! Verification: finds what changed without a trace, such as a foreign-key cascade, an update that keeps the change
-//! timestamp, or a row that was swapped for another. The backlog is compared with the source row by row, key range by
-//! key range, for as long as a run may spend on it; the next run resumes where this one stopped.
+//! Verification: finds changes that neither a change timestamp nor a row count shows, such as a foreign-key cascade, an
+//! update that keeps the change timestamp, or a row that was swapped for another. The backlog is compared with the
+//! source row by row, key range by key range, for as long as a run may spend on it; the next run resumes where this one
+//! stopped.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -10,10 +11,10 @@ use tracing::{debug, info};
 
 use crate::changes::apply::Applier;
 use crate::changes::candidate::{Backlog, Candidate};
-use crate::changes::detect::Deltas;
+use crate::changes::detect::SourceChangesByTable;
 use crate::changes::lookup_tables::{self, LookupTableChanges};
-use crate::changes::pass::{LEAST_ROWS_A_RANGE, Pass};
-use crate::changes::range_digests::Time;
+use crate::changes::pass::{LEAST_ROWS_PER_RANGE, Pass};
+use crate::changes::range_digests::VerifyDeadline;
 use crate::changes::verify_budget::VerifyBudget;
 use crate::changes::{digests, range_digests};
 use crate::declare::digest::Digest;
@@ -26,7 +27,7 @@ use crate::pipeline::read::LookupPlan;
 use crate::stop::Stop;
 use crate::target::bookkeeping::state::States;
 use crate::target::bookkeeping::success::{self, FULL_LOAD};
-use crate::target::bookkeeping::verification::{self, VerificationMark, VerificationRange, VerificationSummary};
+use crate::target::bookkeeping::verified_ranges::{self, VerificationMark, VerificationRange, VerificationSummary};
 use crate::{metrics, pipeline};
 
 /// Ranges from which on lookups are loaded whole instead of key by key.
@@ -38,7 +39,7 @@ const RANGES_TO_LOAD_LOOKUPS: usize = 8;
 pub(crate) async fn verify(
     applier: &mut Applier<'_>,
     states: &mut States,
-    deltas: &Deltas,
+    source_changes: &SourceChangesByTable,
     budget: VerifyBudget,
 ) -> Result<u64> {
     let pass = applier.pass;
@@ -51,20 +52,25 @@ pub(crate) async fn verify(
         return Ok(0);
     }
     let began = Instant::now();
-    let time = Time { began, budget };
-    let looked_up = lookup_tables::verify(pass, states, deltas, time).await?;
+    let time = VerifyDeadline { began, budget };
+    let lookup_table_changes = lookup_tables::verify(pass, states, source_changes, time).await?;
     let backlog = Backlog {
         states,
-        deltas,
-        looked_up: &looked_up,
+        source_changes,
+        lookup_table_changes: &lookup_table_changes,
         outcomes: &applier.outcomes,
     };
     let mut candidates = backlog.candidates(pass).await?;
-    for table in pass.star().tables().filter(|table| looked_up.compares_all(table)) {
-        // What is not compared in time stays in the backlog: the next run no longer knows why.
-        verification::forget(&*pass.transaction, table.name).await?;
+    for table in pass
+        .star()
+        .tables()
+        .filter(|table| lookup_table_changes.compares_all(table))
+    {
+        // Ranges that are not compared in time have to stay in the backlog of the next run.
+        verified_ranges::forget(&*pass.transaction, table.name).await?;
     }
     let all = candidates.len();
+    // Sets the metrics of the backlog before it is verified.
     sum_up(pass, states).await?;
     let by_digest = range_digests::verify(pass, &mut candidates, time).await?;
     candidates.retain(Candidate::is_compared);
@@ -93,7 +99,7 @@ pub(crate) async fn verify(
         };
         // These keep the digest that they have.
         let unchanged = of_table(&by_digest);
-        verification::note(&*pass.transaction, table.name, &unchanged, pass.verified()).await?;
+        verified_ranges::note(&*pass.transaction, table.name, &unchanged, pass.verified()).await?;
         note(pass, table, &of_table(&compared)).await?;
     }
     let (row_by_row, seconds) = (compared.len(), began.elapsed().as_secs_f64());
@@ -113,9 +119,9 @@ pub(crate) async fn verify(
             "verified key ranges"
         );
     }
-    propagate(applier, found, &looked_up).await?;
+    propagate(applier, found, &lookup_table_changes).await?;
     let rows = by_digest.iter().filter_map(|candidate| candidate.range.digest);
-    Ok(looked_up.rows_verified_by_digest + rows.map(|digest| digest.rows).sum::<u64>())
+    Ok(lookup_table_changes.rows_verified_by_digest + rows.map(|digest| digest.rows).sum::<u64>())
 }
 
 /// Compares these ranges row by row, whatever that takes.
@@ -135,18 +141,22 @@ pub(crate) async fn compare(
 }
 
 /// Applies what verification has found to the tables that depend on it.
-async fn propagate(applier: &mut Applier<'_>, mut found: Outcomes, looked_up: &LookupTableChanges) -> Result<()> {
+async fn propagate(
+    applier: &mut Applier<'_>,
+    mut found: Outcomes,
+    lookup_table_changes: &LookupTableChanges,
+) -> Result<()> {
     let pass = applier.pass;
-    let is_quiet = looked_up.is_empty() && found.values().all(|outcome| outcome.changed.is_empty());
+    let found_nothing = lookup_table_changes.is_empty() && found.values().all(|outcome| outcome.changed.is_empty());
     for table in pass.star().tables() {
         if let Some(outcome) = found.get(table.name) {
             applier.note_removed(table, outcome);
         }
     }
-    for table in pass.star().tables().filter(|_| !is_quiet) {
+    for table in pass.star().tables().filter(|_| !found_nothing) {
         // Where lookups were loaded before, a row without its parent was noted and left in the star.
-        let changes = applier.changes(&looked_up.deltas, &found, true);
-        let keys = changes.affected_keys(table).await?;
+        let search = applier.affected_search(&lookup_table_changes.source_changes, &found, true);
+        let keys = search.affected_keys(table).await?;
         let followed = applier.apply(table, KeyRange::of_keys(keys, pass.page_size())).await?;
         applier.note_removed(table, &followed);
         found.entry(table.name).or_default().add(followed);
@@ -160,7 +170,7 @@ async fn propagate(applier: &mut Applier<'_>, mut found: Outcomes, looked_up: &L
 /// The key ranges of a table, ascending. They are cut once and kept; where the table may have grown, its last range is
 /// cut anew.
 pub(crate) async fn ranges(pass: &Pass<'_>, table: &Table, may_have_grown: bool) -> Result<Vec<VerificationRange>> {
-    let mut ranges = verification::of_table(&*pass.transaction, table.name).await?;
+    let mut ranges = verified_ranges::of_table(&*pass.transaction, table.name).await?;
     let is_known = !ranges.is_empty();
     let last = match ranges.last() {
         Some(_) if !may_have_grown => return Ok(ranges),
@@ -178,8 +188,8 @@ pub(crate) async fn ranges(pass: &Pass<'_>, table: &Table, may_have_grown: bool)
     if tail.len() == 1 && is_known {
         ranges.push(last);
     } else {
-        // The digest of a range is none of its parts.
-        verification::replace(&*pass.transaction, table.name, last.after, &tail).await?;
+        // The old digest does not apply to the new, smaller ranges.
+        verified_ranges::replace(&*pass.transaction, table.name, last.after, &tail).await?;
         ranges.extend(tail);
     }
     Ok(ranges)
@@ -194,7 +204,7 @@ async fn lookups(applier: &Applier<'_>, candidates: &[Candidate]) -> Result<Look
     let mut lookups = Lookups::default();
     for table in applier.pass.star().tables() {
         if candidates.iter().any(|candidate| candidate.table.name == table.name) {
-            source.load(&table.needs, &mut lookups).await?;
+            source.load(&table.lookups, &mut lookups).await?;
         }
     }
     Ok(LookupPlan::Loaded(lookups))
@@ -213,7 +223,7 @@ async fn note(pass: &Pass<'_>, table: &Table, ranges: &[VerificationRange]) -> R
             range.digest = Some(found.digest);
         }
     }
-    verification::note(&*pass.transaction, table.name, &ranges, pass.verified()).await
+    verified_ranges::note(&*pass.transaction, table.name, &ranges, pass.verified()).await
 }
 
 /// The key ranges of pages that a run has compared, without digests.
@@ -231,16 +241,16 @@ pub(crate) async fn note_pages(pass: &Pass<'_>, ranges: &HashMap<&'static str, V
         let Some(ranges) = ranges.get(table.name) else {
             continue;
         };
-        let ranges = merge(ranges, LEAST_ROWS_A_RANGE.div_ceil(pass.page_size() as u64));
-        verification::replace(&*pass.transaction, table.name, None, &ranges).await?;
+        let ranges = merge(ranges, LEAST_ROWS_PER_RANGE.div_ceil(pass.page_size() as u64));
+        verified_ranges::replace(&*pass.transaction, table.name, None, &ranges).await?;
     }
     Ok(())
 }
 
 /// How much of the star is verified by now; also set as metrics.
 pub(crate) async fn sum_up(pass: &Pass<'_>, states: &States) -> Result<VerificationSummary> {
-    let ranges = verification::load(&*pass.transaction).await?;
-    let summary = verification::sum_up(pass.star(), &ranges, states, pass.snapshot.clock);
+    let ranges = verified_ranges::load(&*pass.transaction).await?;
+    let summary = verified_ranges::sum_up(pass.star(), &ranges, states, pass.snapshot.clock);
     let successes = success::load(&*pass.transaction).await?;
     let loaded = successes.iter().find(|success| success.command == FULL_LOAD);
     let loaded = loaded.map_or(pass.context.began, |success| success.finished);

@@ -6,13 +6,13 @@ use sea_orm::{
     ActiveModelTrait, ColumnTrait, DbBackend, EntityName, EntityTrait, IdenStatic, Iterable, RelationTrait, Schema,
 };
 
-use crate::declare::lookup::{KeysFrom, Lookup, Lookups, Need};
+use crate::declare::lookup::{KeysFrom, Lookup, LookupUse, Lookups};
 use crate::declare::rejection::Rejection;
 use crate::declare::row::{Column, columns_of, mapped_by, notes_its_run, surrogate_key_of};
 use crate::declare::source_record::{SelectedColumn, SourceRecord, joined_of, position_of};
 use crate::declare::source_table::Family;
 use crate::declare::table::{
-    FilledLookup, Follows, Kind, LookedUp, Reference, Table, TargetPageKey, WHOLE_TABLE, When,
+    AffectedBy, FilledLookup, Follows, Kind, Reference, Table, TargetPageKey, WHOLE_TABLE, When,
 };
 use crate::declare::totals::Totals;
 
@@ -97,10 +97,10 @@ impl Table {
                 Kind::Bridge => vec![],
                 Kind::Dimension | Kind::Fact => selected.iter().take(natural_key.len()).cloned().collect(),
             },
-            needs: vec![],
+            lookups: vec![],
             filled_lookups: vec![],
             joined: joined_of::<R>(),
-            looked_up: vec![],
+            affected_by: vec![],
             follows: vec![],
             date_columns: vec![],
             indexes: match kind {
@@ -153,7 +153,7 @@ impl Table {
         if self.kind == Kind::Bridge && position == 0 {
             self.page_by(lookup);
         }
-        self.needs.push(Need {
+        self.lookups.push(LookupUse {
             lookup,
             keys: KeysFrom::Column(position),
         });
@@ -163,7 +163,7 @@ impl Table {
     /// Declares a lookup whose keys are the values of another lookup, `through`, which is declared before it.
     #[must_use]
     pub fn looks_up_through(mut self, through: &'static Lookup, lookup: &'static Lookup) -> Self {
-        self.needs.push(Need {
+        self.lookups.push(LookupUse {
             lookup,
             keys: KeysFrom::Values(through),
         });
@@ -193,7 +193,7 @@ impl Table {
         source: S,
         affected: impl Fn(&[i64]) -> SelectStatement + Send + Sync + 'static,
     ) -> Self {
-        self.looked_up.push(LookedUp {
+        self.affected_by.push(AffectedBy {
             source_table: source.table_name(),
             affected: Box::new(affected),
         });
@@ -236,9 +236,9 @@ impl Table {
         self
     }
 
-    /// Marks REAL columns as amounts with `decimals` digits behind the point, as
-    /// [`fixed_point::real`](crate::declare::fixed_point::real) returns them. A published lake has them as DECIMAL, so that
-    /// sums are exact.
+    /// Marks REAL columns as amounts with `decimals` digits after the point, as
+    /// [`fixed_point::real`](crate::declare::fixed_point::real) returns them. A published lake has them as DECIMAL, so
+    /// that sums are exact.
     #[must_use]
     pub fn fixed_point<C: ColumnTrait>(mut self, columns: impl IntoIterator<Item = C>, decimals: u32) -> Self {
         let decimals = u8::try_from(decimals).unwrap_or(u8::MAX);

@@ -77,7 +77,7 @@ impl Decoding {
 }
 
 impl Cell {
-    /// A DECIMAL without digits behind the point is an integer: MariaDB makes that of an unsigned column in a UNION.
+    /// A DECIMAL without digits after the point is an integer: MariaDB makes that of an unsigned column in a UNION.
     fn of_decimal(number: Decimal) -> Self {
         if number.scale() > 0 {
             return Self::Decimal(number);

@@ -11,7 +11,7 @@ use crate::declare::rejection::{ReasonCode, Rejection};
 /// Beyond this many of the smallest unit a REAL may come back as another number.
 const LARGEST: u64 = (1 << 45) * 100;
 
-/// The amount in whole numbers of its smallest unit, with `digits` digits behind the point: 6.99 with 2 digits is 699.
+/// The amount in whole numbers of its smallest unit, with `digits` digits after the point: 6.99 with 2 digits is 699.
 /// `None` if it has more digits, or is beyond 2^45 whole units, where a REAL is not exact.
 pub fn whole(amount: Decimal, digits: u32) -> Option<i64> {
     amount
@@ -24,7 +24,7 @@ pub fn whole(amount: Decimal, digits: u32) -> Option<i64> {
 /// The amount as the REAL nearest to it, for a column of the star. `column` is its name in the reason of a rejection.
 ///
 /// # Errors
-/// A [`Rejection`] if the amount has more than `digits` digits behind the point, or is beyond 2^45 whole units.
+/// A [`Rejection`] if the amount has more than `digits` digits after the point, or is beyond 2^45 whole units.
 pub fn real(amount: Decimal, digits: u32, column: &str) -> Result<f64, Rejection> {
     let whole = whole(amount, digits).ok_or_else(|| {
         let reason = format!("{column} has more than {digits} decimal places, or exceeds 2^45 units");

@@ -1,6 +1,6 @@
 //! Mistakes in a declaration that the compiler cannot find.
 
-use crate::declare::lookup::{KeyType, KeysFrom, Lookup, Need, Side};
+use crate::declare::lookup::{KeyType, KeysFrom, Lookup, LookupUse, Side};
 use crate::declare::personal;
 use crate::declare::row::CellType;
 use crate::declare::source_table::Family;
@@ -61,8 +61,8 @@ fn of_sources(star: &Star, table: &Table) -> Vec<String> {
             None => format!("{} is not a source table that is read whole", table.source_table),
         });
     }
-    let looked_up = table.looked_up.iter().map(|lookup| lookup.source_table);
-    let others = table.joined.iter().copied().chain(looked_up);
+    let affected_by = table.affected_by.iter().map(|lookup| lookup.source_table);
+    let others = table.joined.iter().copied().chain(affected_by);
     let missing = others.filter(|source| star.source(source).is_none());
     mistakes.extend(missing.map(|source| format!("{source} is not a source table")));
     mistakes
@@ -155,10 +155,13 @@ fn of_lookups(star: &Star, table: &Table) -> Vec<String> {
     let mut mistakes = Vec::new();
     let totals = table.totals.as_ref();
     let selected_by_totals = totals.map(|totals| &totals.columns[..]).unwrap_or_default();
-    let of_totals = totals.map(|totals| &totals.needs[..]).unwrap_or_default();
-    for (needs, selected) in [(&table.needs[..], &table.selected[..]), (of_totals, selected_by_totals)] {
-        for (position, need) in needs.iter().enumerate() {
-            let lookup = need.lookup;
+    let of_totals = totals.map(|totals| &totals.lookups[..]).unwrap_or_default();
+    for (uses, selected) in [
+        (&table.lookups[..], &table.selected[..]),
+        (of_totals, selected_by_totals),
+    ] {
+        for (position, used) in uses.iter().enumerate() {
+            let lookup = used.lookup;
             let by_natural_key = match lookup.side {
                 Side::Target => star.table(lookup.table).map(|table| table.natural_key == [lookup.key]),
                 Side::Source => star.source(lookup.table).map(|_| true),
@@ -174,8 +177,8 @@ fn of_lookups(star: &Star, table: &Table) -> Vec<String> {
                 )),
                 Some(true) => {}
             }
-            match need.keys {
-                KeysFrom::Values(earlier) if !is_among(&needs[..position], earlier) => {
+            match used.keys {
+                KeysFrom::Values(earlier) if !is_among(&uses[..position], earlier) => {
                     mistakes.push(format!("it looks up through {} before it looks that up", earlier.name));
                 }
                 KeysFrom::Column(column)
@@ -203,8 +206,8 @@ fn of_lookups(star: &Star, table: &Table) -> Vec<String> {
     mistakes
 }
 
-fn is_among(needs: &[Need], lookup: &Lookup) -> bool {
-    needs.iter().any(|need| need.lookup == lookup)
+fn is_among(uses: &[LookupUse], lookup: &Lookup) -> bool {
+    uses.iter().any(|used| used.lookup == lookup)
 }
 
 /// The facts that it follows.
@@ -213,7 +216,7 @@ fn of_follows(star: &Star, table: &Table) -> Vec<String> {
         let lookup_maps = star.table(fact).into_iter().flat_map(|fact| &fact.filled_lookups);
         lookup_maps
             .into_iter()
-            .any(|filled| is_among(&table.needs, filled.lookup))
+            .any(|filled| is_among(&table.lookups, filled.lookup))
     };
     let followed = table.follows.iter().map(|followed| followed.fact);
     let useless = followed.filter(|fact| !is_needed(fact));

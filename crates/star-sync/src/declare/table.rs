@@ -6,7 +6,7 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, JoinType, Query, SelectStatemen
 use sea_orm::{Condition, DbErr, RelationDef};
 
 use crate::declare::key_range::KeyRange;
-use crate::declare::lookup::{Lookup, LookupKey, Need, Side};
+use crate::declare::lookup::{Lookup, LookupKey, LookupUse, Side};
 use crate::declare::period::Period;
 use crate::declare::row::{Column, RowMap, joined_key, parts_of_key};
 use crate::declare::source_record::SelectedColumn;
@@ -40,19 +40,19 @@ pub struct Table {
     pub surrogate_key: Option<&'static str>,
     /// Whether a column holds the run that last wrote each row.
     pub notes_run: bool,
-    /// Columns that no two rows have the same of, at most three; with a unique index over them.
+    /// The unique columns, at most three, with a unique index over them.
     pub natural_key: Vec<&'static str>,
-    /// The columns of the source that it is made of; of a bridge none, whose key is made of surrogate keys.
+    /// The source columns of the natural key; empty for a bridge, whose key consists of surrogate keys.
     pub(crate) source_key: Vec<SelectedColumn>,
     pub(crate) target_page_key: TargetPageKey,
     /// The lookups of the mapping, in tables of earlier phases or of the source.
-    pub needs: Vec<Need>,
+    pub lookups: Vec<LookupUse>,
     /// The lookups that its load fills for later phases.
     pub filled_lookups: Vec<FilledLookup>,
     /// Source tables that `select` joins: a change in one affects the rows that it is part of.
     pub(crate) joined: Vec<&'static str>,
-    /// Source tables that the mapping looks up, with the same effect.
-    pub(crate) looked_up: Vec<LookedUp>,
+    /// Source tables of which a changed row affects rows of this one, as declared by `affected_by`.
+    pub(crate) affected_by: Vec<AffectedBy>,
     /// Facts that decide what rows of this one look like.
     pub(crate) follows: Vec<Follows>,
     /// Foreign keys. A row is also affected when the row that it refers to is deleted.
@@ -64,7 +64,7 @@ pub struct Table {
     pub(crate) totals: Option<Totals>,
     /// Columns that are about persons; copies can leave them out.
     pub(crate) personal: Vec<&'static str>,
-    /// REAL columns that are whole numbers of a smallest unit, with the digits behind the point: a lake has them as
+    /// REAL columns that are whole numbers of a smallest unit, with the digits after the point: a lake has them as
     /// decimals.
     pub decimals: Vec<(&'static str, u8)>,
     /// Mistakes that the builder has found.
@@ -95,13 +95,13 @@ pub(crate) enum TargetPageKey {
 /// The page key of all rows of a table that is read whole.
 pub(crate) const WHOLE_TABLE: i64 = 0;
 
-/// Makes a select of what hangs on these keys.
+/// Makes a select of the rows that depend on these keys.
 pub(crate) type Affected = Box<dyn Fn(&[i64]) -> SelectStatement + Send + Sync>;
 
 /// A source table whose changed rows affect rows of a target table.
-pub(crate) struct LookedUp {
+pub(crate) struct AffectedBy {
     pub source_table: &'static str,
-    /// Selects the page keys, from the source, that hang on the changed keys.
+    /// Selects the page keys, from the source, of the rows that depend on the changed keys.
     pub affected: Affected,
 }
 
@@ -109,7 +109,7 @@ pub(crate) struct LookedUp {
 pub(crate) struct Follows {
     pub fact: &'static str,
     pub when: When,
-    /// Selects the page keys, from the source, that hang on the fact's keys.
+    /// Selects the page keys, from the source, of the rows that depend on the fact's keys.
     pub affected: fn(&[i64]) -> SelectStatement,
 }
 
@@ -152,11 +152,14 @@ impl Table {
     pub(crate) fn is_made_from(&self, source_table: &str) -> bool {
         self.source_table == source_table
             || self.joined.contains(&source_table)
-            || self.looked_up.iter().any(|lookup| lookup.source_table == source_table)
             || self
-                .needs
+                .affected_by
                 .iter()
-                .any(|need| need.lookup.side == Side::Source && need.lookup.table == source_table)
+                .any(|lookup| lookup.source_table == source_table)
+            || self
+                .lookups
+                .iter()
+                .any(|used| used.lookup.side == Side::Source && used.lookup.table == source_table)
     }
 
     /// Whether its rows refer to those of another table of the star, follow them, or are paged through them.
@@ -167,9 +170,9 @@ impl Table {
             || self.references.iter().any(|reference| reference.parent == table)
             || self.follows.iter().any(|followed| followed.fact == table)
             || self
-                .needs
+                .lookups
                 .iter()
-                .any(|need| need.lookup.side == Side::Target && need.lookup.table == table)
+                .any(|used| used.lookup.side == Side::Target && used.lookup.table == table)
     }
 
     /// Which source rows belong to the table, as a condition on them.
@@ -335,7 +338,7 @@ impl Table {
         (page_key, (!self.is_identified_by_page_key()).then(key))
     }
 
-    /// How many digits behind the point a REAL column has, if that is declared.
+    /// How many digits after the point a REAL column has, if that is declared.
     pub fn decimals_of(&self, column: &str) -> Option<u8> {
         let mut declared = self.decimals.iter();
         declared

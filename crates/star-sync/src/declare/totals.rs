@@ -11,7 +11,7 @@ use sea_orm::{ColumnTrait, RelationDef};
 use serde::Serialize;
 
 use crate::declare::date_key;
-use crate::declare::lookup::{KeysFrom, Lookup, Lookups, Need};
+use crate::declare::lookup::{KeysFrom, Lookup, LookupUse, Lookups};
 use crate::declare::source_record::{SelectedColumn, SourceRecord, joined_of, position_of};
 use crate::declare::source_rows::SourceRow;
 use crate::declare::source_table::SourceTable;
@@ -35,7 +35,7 @@ pub struct Totals {
     pub(crate) joined: Vec<&'static str>,
     select: fn() -> SelectStatement,
     /// The lookups of `entry`, in tables of the source alone.
-    pub(crate) needs: Vec<Need>,
+    pub(crate) lookups: Vec<LookupUse>,
     /// The function that makes the entry of a row.
     pub(crate) entry: ReadEntry,
     /// A lookup that later tables' totals need and that these rows are all it takes to fill.
@@ -71,7 +71,7 @@ pub struct Measure {
     pub name: &'static str,
     /// The label in tables: `total`.
     pub label: &'static str,
-    /// Digits behind the point in tables: with 2, the value 699 is shown as 6.99.
+    /// Digits after the point in tables: with 2, the value 699 is shown as 6.99.
     pub decimals: u32,
 }
 
@@ -189,7 +189,7 @@ impl Totals {
             columns: R::columns(),
             joined: joined_of::<R>(),
             select: R::select,
-            needs: vec![],
+            lookups: vec![],
             entry: Box::new(move |row, lookups| {
                 R::read(row).map_or_else(|_| Entry::default(), |record| entry(record, lookups))
             }),
@@ -239,7 +239,7 @@ impl Totals {
     #[must_use]
     pub fn looks_up(mut self, lookup: &'static Lookup, column: impl ColumnTrait) -> Self {
         let keys = KeysFrom::Column(self.position(column));
-        self.needs.push(Need { lookup, keys });
+        self.lookups.push(LookupUse { lookup, keys });
         self
     }
 
@@ -247,7 +247,7 @@ impl Totals {
     #[must_use]
     pub fn looks_up_through(mut self, through: &'static Lookup, lookup: &'static Lookup) -> Self {
         let keys = KeysFrom::Values(through);
-        self.needs.push(Need { lookup, keys });
+        self.lookups.push(LookupUse { lookup, keys });
         self
     }
 
@@ -271,7 +271,7 @@ impl Totals {
         })
     }
 
-    /// Selects what they are made of, unfiltered; and behind the record's columns the time of a row's last change.
+    /// Selects what they are made of, unfiltered; and after the record's columns the time of a row's last change.
     pub(crate) fn source_select(&self, source: &SourceTable) -> SelectStatement {
         let mut select = (self.select)();
         select.expr(source.change_time());

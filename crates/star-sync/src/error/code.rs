@@ -2,8 +2,7 @@
 //!
 //! `docs/errors.md` lists them, together with those of the command line; a test holds it to these lists.
 
-/// Makes an enum of stable codes, each with its name and what it stands for, and where the crate knows it, what to do
-/// about it.
+/// Makes an enum of stable codes, each with its name, its meaning, and optionally the remedy.
 #[macro_export]
 macro_rules! codes {
     ($(#[$about:meta])* $of:ident => $($variant:ident $name:literal $meaning:literal $remedy:literal,)+) => {

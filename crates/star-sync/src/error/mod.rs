@@ -3,16 +3,16 @@
 //! Messages name tables and key ranges, never row values or passwords. What the reader can do about an error is said by
 //! the program that uses the engine: only that knows its options and commands.
 
+mod classify;
 pub mod code;
-mod source;
-mod source_errors;
+mod server_errors;
 
 use std::path::PathBuf;
 
 use sea_orm::{DbErr, RuntimeErr};
 
+pub use self::classify::{is_foreign_protocol, server_error_number};
 pub use self::code::Code;
-pub use self::source::{is_foreign_protocol, server_error_number};
 use crate::target::sqlite::result_code;
 pub use crate::target::sqlite::result_code::sqlite_code;
 
@@ -34,6 +34,19 @@ pub enum Transience {
 struct Class {
     code: Code,
     transience: Transience,
+}
+
+/// What is wrong with the folder of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FolderProblem {
+    #[error("does not exist")]
+    Missing,
+    #[error("is not a folder")]
+    NotAFolder,
+    #[error("cannot be entered")]
+    Closed,
+    #[error("cannot be written")]
+    Unwritable,
 }
 
 /// What failed.
@@ -92,7 +105,7 @@ pub enum Error {
     #[error("the target's folder {folder} {problem}", folder = .folder.display())]
     TargetFolder {
         folder: PathBuf,
-        problem: &'static str,
+        problem: FolderProblem,
         #[source]
         cause: std::io::Error,
     },
@@ -176,7 +189,7 @@ impl Error {
             Self::Threads { .. } => Code::ThreadsExhausted,
             Self::Files { .. } => Code::FilesExhausted,
             Self::Unreachable { .. } => Code::SourceUnreachable,
-            Self::Source { cause, .. } => source::class_of(cause).code,
+            Self::Source { cause, .. } => classify::class_of_error(cause).code,
             Self::SourceUnlisted => Code::SourceUnlisted,
             Self::SourceUnsupported { .. } => Code::SourceUnsupported,
             Self::SourceUnfit { .. } => Code::SourceUnfit,
@@ -221,7 +234,7 @@ impl Error {
         match self {
             Self::Unreachable { .. } => Transience::Lost,
             Self::SourceUnlisted => Transience::Overloaded,
-            Self::Source { cause, .. } => source::class_of(cause).transience,
+            Self::Source { cause, .. } => classify::class_of_error(cause).transience,
             _ => Transience::Lasting,
         }
     }
@@ -251,7 +264,7 @@ impl Error {
 
 /// The code of what the source has answered.
 pub fn source_code(cause: &DbErr) -> Code {
-    source::class_of(cause).code
+    classify::class_of_error(cause).code
 }
 
 /// What the server or SQLite itself has answered, if it is that which failed.

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use catalogue::Metric;
 use metrics::{counter, gauge, histogram};
 
-use crate::target::bookkeeping::verification::VerificationSummary;
+use crate::target::bookkeeping::verified_ranges::VerificationSummary;
 
 /// Command, table, check and group.
 pub type DeltaLabels = (&'static str, &'static str, &'static str, String);
@@ -80,7 +80,7 @@ pub fn target_bytes(database: u64, wal: u64) {
     gauge!(catalogue::TARGET_BYTES.name, "file" => "wal").set(float(wal));
 }
 
-/// How far a watermark lies behind the clock, and behind the newest change that was seen.
+/// How much older a watermark is than the clock, and than the newest change that was read.
 pub fn watermark(source_table: &'static str, lag_seconds: i64, limited_seconds: i64) {
     gauge!(catalogue::WATERMARK_LAG_SECONDS.name, "source_table" => source_table).set(signed(lag_seconds));
     gauge!(catalogue::WATERMARK_LIMITED_SECONDS.name, "source_table" => source_table).set(signed(limited_seconds));

@@ -11,9 +11,10 @@ use crate::pipeline::differences::{DifferenceCollector, RowsToWrite};
 use crate::pipeline::flow::{Batch, BatchCounts, Job, MappedRows, Updates};
 use crate::target::sqlite::row_text::TargetRows;
 
-/// A key range is authoritative: what is held and not wanted is deleted, what is equal is not written. Up to
-/// `described` differing rows are described. A row that is rejected because its parent is missing is deleted from the target only
-/// if the lookups are current; else it stays as it is until the catch-up pass, which tries all quarantined rows again.
+/// A key range is authoritative: rows that only the target has are deleted, rows that are equal are not written. Up to
+/// `described` differing rows are described. A row that is rejected because its parent is missing is deleted from the
+/// target only if the lookups are current; else it stays as it is until the catch-up pass, which tries all quarantined
+/// rows again.
 pub(crate) fn compare(
     job: Job,
     described: usize,
@@ -46,7 +47,7 @@ pub(crate) fn compare(
     for mapped in &matches.missing {
         differences.add(page_keys[*mapped], Some(row(*mapped)), None);
     }
-    // What stays although its source row is rejected.
+    // Rejected rows that the target keeps for now, because the lookups may be outdated.
     let left_alone: HashSet<i64> = rejected
         .iter()
         .filter(|row| !are_lookups_current && row.rejection.missing_parent.is_some())
@@ -116,9 +117,9 @@ pub(crate) fn all_new(job: Job, described: usize, parts: Vec<MappedRows>) -> Bat
 /// Positions of rows, matched by their natural keys.
 #[derive(Default)]
 struct RowMatches {
-    /// Wanted, and held.
+    /// Rows on both sides.
     both: Vec<(usize, usize)>,
-    /// Wanted, and not held.
+    /// Rows that only the source has.
     missing: Vec<usize>,
     /// Held, and not wanted.
     extra: Vec<usize>,

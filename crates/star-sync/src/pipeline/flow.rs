@@ -40,14 +40,15 @@ impl Job {
 pub struct Page {
     pub job: Job,
     pub rows: SourceRows,
-    /// As `row_text::select` has them.
+    /// The rows of the target, encoded by `row_text::select`.
     pub(crate) target_rows: String,
     pub lookups: Lookups,
-    /// Rows of dimensions that have to be fetched first.
+    /// Keys of dimension rows that the source has and the target lacks; they must be loaded before this page.
     pub late: Late,
-    /// Whether a parent that the lookups lack really is not there: those that were loaded before may have missed it.
+    /// Whether the lookups were read for this page. If not, a parent that is missing in them may have been inserted
+    /// since.
     pub(crate) are_lookups_current: bool,
-    /// How it is added up, if it is.
+    /// How to compute the digest and totals of the page; none if they are not needed.
     pub(crate) digest_plan: Option<Arc<PageDigestPlan>>,
 }
 
@@ -110,7 +111,7 @@ pub struct Batch {
     pub partitions: BTreeSet<Partition>,
     /// Some of the rows that differ, where they are to be described.
     pub differences: Vec<Difference>,
-    /// Rows of dimensions that have to be fetched first: then nothing of the batch is written.
+    /// Keys of dimension rows that must be loaded first: then nothing of the batch is written.
     pub late: Late,
     /// The digest and totals of the source rows, where they are wanted.
     pub page_digest: Option<PageDigest>,
@@ -261,8 +262,8 @@ impl From<&TargetRow> for RowKey {
     }
 }
 
-/// Rows of dimensions that are gone from the source and still to be deleted, by dimension. They go at the end of a run,
-/// when nothing points to them any more.
+/// Rows of dimensions that are gone from the source and still to be deleted, by dimension. They are deleted at the end
+/// of the run, when no row refers to them.
 pub(crate) type Removed = HashMap<&'static str, HashSet<RowKey>>;
 
 /// Rows of dimensions that the source has and the target lacks: late arrivals, by dimension.

@@ -5,24 +5,23 @@
 //!     tokio channel     tokio channel       crossbeam channel
 //! ```
 //!
-//! Readers are tasks. The transform stage and the writer have a thread each, because mapping rows blocks and
-//! because the writer's SQLite must never hold up a reader. Channels are short, so memory stays flat however slow
-//! the writer is. A closed channel means that there is no more work; the first error is kept, closes everything
-//! and is the one that is reported.
+//! Readers are tasks. The transform stage and the writer have a thread each, because mapping rows blocks and because
+//! the writer's SQLite must never hold up a reader. Channels are short, so memory stays flat however slow the writer
+//! is. A closed channel means that there is no more work; the first error is kept, closes everything and is the one
+//! that is reported.
+//!
+//! `plan`, `read`, `transform`, `write`, `lookup` and `page_digest` are public for the benchmarks alone.
 
 pub(crate) mod compare;
 pub mod databases;
 mod differences;
 pub mod flow;
-pub(crate) mod loaded_lookups;
-pub mod lookups;
-mod lookups_of_page;
+pub mod lookup;
 pub mod page_digest;
 pub(crate) mod pages;
 pub mod plan;
 pub mod progress;
 pub mod read;
-pub(crate) mod snapshot_lookups;
 mod stage_thread;
 pub mod stages;
 pub mod transform;

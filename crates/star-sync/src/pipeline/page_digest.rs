@@ -1,5 +1,5 @@
-//! The digest of a page's rows as they were read, and their part of the source's totals. So a load
-//! that ends need not read them a second time: it asks the server for the digest of the same key range.
+//! The digest of a page's rows as they were read, and their part of the source's totals. At its end, a load compares
+//! the digest with the one that the server computes of the same key range, instead of reading the rows again.
 //!
 //! The totals are made by the declaration's own record and with lookups of their own: the mapping has no part in them.
 
@@ -23,11 +23,11 @@ use crate::source::digest::DigestPlan;
 use crate::source::digest_plans::DigestPlans;
 
 /// Rows that one rayon task adds up.
-const ROWS_A_TASK: usize = 2_500;
+const ROWS_PER_TASK: usize = 2_500;
 
 /// How the pages of one table are digested and added to the totals.
 pub struct PageDigestPlan {
-    /// Columns that are selected behind those of the table's own select.
+    /// Columns that are selected after those of the table's own select.
     pub more: Vec<SelectedColumn>,
     /// Digests all columns of a page.
     pub digest: DigestPlan,
@@ -94,7 +94,7 @@ impl PageDigestPlan {
     /// Adds up a page.
     pub(crate) fn add_up(&self, key_range: &KeyRange, rows: &SourceRows) -> PageDigest {
         let (digest, totals) = rows
-            .parts(ROWS_A_TASK)
+            .parts(ROWS_PER_TASK)
             .map(|rows| {
                 let (mut digest, mut of_rows) = (Digest::default(), DayTotals::new());
                 for row in rows {
@@ -132,7 +132,7 @@ impl PageDigestPlan {
             return Ok(());
         };
         for row in rows.iter() {
-            if let (key, Some(value)) = shown(table, totals.of, row.of_columns(&totals.positions))? {
+            if let (key, Some(value)) = lookup_entry(table, totals.of, row.of_columns(&totals.positions))? {
                 map.insert(key, value);
             }
         }
@@ -140,8 +140,8 @@ impl PageDigestPlan {
     }
 }
 
-/// The key and value that a row adds to the lookup that the totals fill.
-pub(crate) fn shown(table: &Table, totals: &Totals, row: SourceRow<'_>) -> Result<(i64, Option<i64>)> {
+/// The entry, a key and its value, that a row adds to the lookup that the totals fill.
+pub(crate) fn lookup_entry(table: &Table, totals: &Totals, row: SourceRow<'_>) -> Result<(i64, Option<i64>)> {
     let doing = || format!("adding up {}", table.source_table);
     let Some(fill) = &totals.fills else {
         return Ok((0, None));
@@ -161,5 +161,5 @@ pub(crate) fn shown_totals(star: &'static Star, table: &'static Table) -> Option
     is_shown.then_some(totals)
 }
 
-/// How pages are added up, by target table.
+/// How to compute the digests and totals of pages, by target table.
 pub type PageDigestPlans = std::collections::HashMap<&'static str, Arc<PageDigestPlan>>;

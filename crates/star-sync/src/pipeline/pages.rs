@@ -18,12 +18,12 @@ use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::pipeline::databases::Databases;
 use crate::pipeline::flow::{Job, Outcomes, Removed};
-use crate::pipeline::loaded_lookups::{LoadedLookupGroup, LoadedLookups};
-use crate::pipeline::lookups::LookupSource;
+use crate::pipeline::lookup::LookupSource;
+use crate::pipeline::lookup::loaded::{LoadedLookupGroup, LoadedLookups};
 use crate::pipeline::page_digest::{self, PageDigestPlan, PageDigestPlans};
 use crate::pipeline::plan::{PlannedRanges, Planner};
 use crate::pipeline::read::{LookupPlan, Reader};
-use crate::pipeline::write::{Commits, Writer};
+use crate::pipeline::write::{WriteMode, Writer};
 use crate::pipeline::{self, Outcome, Pipeline};
 use crate::source::digest_plans::DigestPlans;
 use crate::target::{TargetReader, calendar};
@@ -33,7 +33,7 @@ pub(crate) struct Pages<'a> {
     pub databases: &'a Databases<'a>,
     /// The target holds none of the rows, so it need not be read.
     pub is_target_empty: bool,
-    pub commits: Commits,
+    pub mode: WriteMode,
     pub run_id: i64,
     /// The key up to which an interrupted run has loaded each target table; `i64::MAX` for a whole table, which is left out.
     pub loaded_up_to: HashMap<String, i64>,
@@ -119,7 +119,7 @@ impl Pages<'_> {
         for table in phase {
             let totals = page_digest::shown_totals(digesting.star, table).filter(|_| self.loaded_up_to.is_empty());
             if let Some(totals) = totals {
-                source.load(&totals.needs, totals_lookups).await?;
+                source.load(&totals.lookups, totals_lookups).await?;
             }
             let plan = PageDigestPlan::new(digesting, table, totals.map(|totals| (totals, &*totals_lookups)));
             plans.extend(plan.map(|plan| (table.name, Arc::new(plan))));
@@ -161,11 +161,11 @@ impl Pages<'_> {
             target: target.clone(),
             lookups: match self.period {
                 Period::All => {
-                    let needs = tables.iter().flat_map(|table| &table.needs);
-                    lookup_source.load(needs, lookups).await?;
+                    let uses = tables.iter().flat_map(|table| &table.lookups);
+                    lookup_source.load(uses, lookups).await?;
                     LookupPlan::Loaded(lookups.clone())
                 }
-                // What few rows refer to lies outside the period, too.
+                // Rows of a short period refer to few keys: only these are fetched.
                 Period::Ranges(_) => LookupPlan::ByKey(lookup_source),
             },
             period: self.period.clone(),
@@ -187,7 +187,7 @@ impl Pages<'_> {
         let pipeline = Pipeline {
             workers: databases.workers,
             reader,
-            writer: Writer::new(databases.star, self.commits.clone(), self.run_id, years),
+            writer: Writer::new(databases.star, self.mode.clone(), self.run_id, years),
             filled_lookups: tables
                 .iter()
                 .copied()

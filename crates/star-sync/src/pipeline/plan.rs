@@ -1,4 +1,4 @@
-//! Cuts a table into key key ranges, each of about as many rows as a page holds.
+//! Divides a table into key ranges, each of about as many rows as a page holds.
 //!
 //! Keys that lie close together, as auto-increment keys do, are cut by arithmetic: a key range of `n` keys holds at
 //! most `n` rows, and neither side has to count them. Else the key's index is walked, so that gaps and skew do not
@@ -14,7 +14,7 @@ use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
 
 /// Keys are close together where there are at most this many of them a row, on average.
-const KEYS_A_ROW: i64 = 4;
+const KEYS_PER_ROW: i64 = 4;
 
 /// Where the key ranges of a table are cut.
 #[derive(Clone)]
@@ -39,7 +39,7 @@ enum Keys {
     Sparse,
 }
 
-/// The key ranges of one table, one after the other. Together they cover every key there is or could be.
+/// The key ranges of one table, ascending. Together they cover all 64-bit keys.
 pub struct PlannedRanges<'a> {
     table: &'a Table,
     planner: Planner,
@@ -49,7 +49,7 @@ pub struct PlannedRanges<'a> {
 }
 
 impl<'a> PlannedRanges<'a> {
-    /// The key ranges behind `after`.
+    /// The key ranges after `after`.
     pub fn new(table: &'a Table, planner: Planner, after: Option<i64>) -> Self {
         Self {
             table,
@@ -105,7 +105,7 @@ impl<'a> PlannedRanges<'a> {
             return Ok(Keys::Sparse);
         };
         let rows = i64::try_from(self.planner.estimated_rows).unwrap_or(i64::MAX);
-        let is_dense = highest.saturating_sub(*lowest) / KEYS_A_ROW < rows;
+        let is_dense = highest.saturating_sub(*lowest) / KEYS_PER_ROW < rows;
         Ok(if is_dense {
             Keys::Dense { highest: *highest }
         } else {
@@ -127,14 +127,14 @@ impl<'a> PlannedRanges<'a> {
         Ok(up_to.filter(|up_to| *up_to < highest))
     }
 
-    /// Up to the key of the row that fills a key range, on the side where that comes first.
+    /// The last key of a key range that is full: of source and target, the one that reaches the number of rows first.
     async fn by_walking(&self) -> Result<Option<i64>> {
         let rows = self.planner.rows;
         let boundaries = self.ask_both(|select, key| {
             let select = select.expr(key.clone()).order_by_expr(key, Order::Asc);
             select.offset(rows - 1).limit(1).to_owned()
         });
-        // The highest key stands for all beyond it, too: nothing is cut behind it.
+        // `i64::MAX` also represents larger unsigned keys (see `integer::Key`), so no range may end there.
         Ok(boundaries
             .await?
             .into_iter()
@@ -143,7 +143,7 @@ impl<'a> PlannedRanges<'a> {
             .filter(|up_to| *up_to < i64::MAX))
     }
 
-    /// Asks both sides for a row of numbers about the keys behind `after`. Returns those that there are.
+    /// Asks both sides for a row of numbers about the keys after `after`. Returns those that exist.
     async fn ask_both(&self, ask: impl Fn(&mut SelectStatement, Expr) -> SelectStatement) -> Result<Vec<Option<i64>>> {
         let behind = KeyRange::Between {
             after: self.after,

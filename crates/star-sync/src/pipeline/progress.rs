@@ -16,7 +16,7 @@ pub struct Progress {
     work: Mutex<Option<Work>>,
 }
 
-/// Work behind the pages, which is counted in steps.
+/// Work after the pages, which is counted in steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
     /// Creating an index, counted from 1, of so many.
@@ -56,7 +56,7 @@ impl Progress {
         made
     }
 
-    /// Notes what is done behind the pages.
+    /// Notes what is done after the pages.
     pub(crate) fn begin_work(&self, work: Work) {
         *self.work.lock().expect("no holder of this lock panics") = Some(work);
     }

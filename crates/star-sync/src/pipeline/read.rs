@@ -8,7 +8,7 @@ use crate::declare::period::Period;
 use crate::error::{Doing, Result};
 use crate::failpoint;
 use crate::pipeline::flow::{Job, Late, Page};
-use crate::pipeline::lookups::LookupSource;
+use crate::pipeline::lookup::LookupSource;
 use crate::pipeline::page_digest::PageDigestPlans;
 use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
@@ -21,7 +21,7 @@ pub struct Reader {
     pub target: TargetReader,
     pub lookups: LookupPlan,
     pub period: Period,
-    /// How pages are added up, of the tables of which they are.
+    /// How to compute the digests and totals of pages, by table; none if they are not needed.
     pub digest_plans: PageDigestPlans,
 }
 
@@ -63,7 +63,7 @@ impl Reader {
         let (lookups, late, are_lookups_current) = match &self.lookups {
             LookupPlan::Loaded(lookups) => (lookups.clone(), Late::new(), false),
             LookupPlan::ByKey(source) => {
-                let (lookups, late) = source.of_page(&table.needs, &rows).await?;
+                let (lookups, late) = source.of_page(&table.lookups, &rows).await?;
                 (lookups, late, true)
             }
         };

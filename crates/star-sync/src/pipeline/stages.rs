@@ -68,8 +68,8 @@ impl StageSeconds {
     }
 }
 
-/// The stage that holds a run up: the longest of those that follow one another, which are the pages, the indexes and
-/// the catch-up pass; of the pages' own stages, which work at the same time, the one that waits least.
+/// The bottleneck of a run. Pages, indexes and catch-up pass follow one another: the longest of them. If that is the
+/// pages, whose stages work at the same time: the stage that waits least.
 pub fn bottleneck(stages: &[StageSeconds]) -> Option<Stage> {
     let (of_pages, alone): (Vec<&StageSeconds>, Vec<_>) = stages
         .iter()

@@ -13,11 +13,11 @@ use crate::failpoint;
 use crate::pipeline::compare;
 use crate::pipeline::flow::{Batch, MappedRows, Page};
 use crate::target::sqlite::row_text::TargetRows;
-use crate::target::statement::ROWS_A_STATEMENT;
+use crate::target::statement::ROWS_PER_STATEMENT;
 
 /// Rows that one rayon task maps: enough of them to be worth a task, few enough to keep all threads busy, and as many
 /// as one statement takes, so that new rows go into it as they are.
-const ROWS_A_TASK: usize = ROWS_A_STATEMENT[0];
+const ROWS_PER_TASK: usize = ROWS_PER_STATEMENT[0];
 
 /// Lookups that tables fill, so far.
 pub type LookupMaps = Vec<(&'static Lookup, KeyMap)>;
@@ -45,7 +45,7 @@ pub fn transform(page: Page, output: &mut TransformOutput, described: usize) -> 
     } = page;
     let table = job.table;
     let map = || {
-        rows.parts(ROWS_A_TASK)
+        rows.parts(ROWS_PER_TASK)
             .map(|rows| map_rows(table, rows, &lookups))
             .collect::<Result<Vec<MappedRows>>>()
     };
@@ -57,7 +57,7 @@ pub fn transform(page: Page, output: &mut TransformOutput, described: usize) -> 
     }
     let (mut parts, target_rows) = (parts?, target_rows?);
     if let Some(column) = failpoint::column("row-mapped-wrong", table.name) {
-        map_wrong(table, &column, &mut parts);
+        corrupt_one_cell(table, &column, &mut parts);
     }
     for filled in &table.filled_lookups {
         let to_fill = output
@@ -101,8 +101,8 @@ fn add_to_lookup(table: &Table, filled: &FilledLookup, mapped: &MappedRows, map:
     }
 }
 
-/// A planted fault: one cell differs from what the mapping returned.
-fn map_wrong(table: &Table, column: &str, parts: &mut [MappedRows]) {
+/// Failpoint for tests: one cell differs from what the mapping returned.
+fn corrupt_one_cell(table: &Table, column: &str, parts: &mut [MappedRows]) {
     let cells = parts.first_mut().map(|part| &mut part.cells);
     match cells.and_then(|cells| cells.get_mut(table.position(column))) {
         Some(Value::BigInt(Some(number))) => *number += 1,

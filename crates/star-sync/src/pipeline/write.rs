@@ -1,4 +1,5 @@
-//! The writer: the only one who changes the star. Executes batches, in transactions of a few batches each.
+//! The writer: the only code that changes the star during a load. Executes batches, in transactions of a few batches
+//! each.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -13,29 +14,29 @@ use crate::declare::star::{Star, Years};
 use crate::declare::table::{Kind, RowIdentity, Table, TargetPageKey, WHOLE_TABLE};
 use crate::error::{Doing, Result};
 use crate::pipeline::flow::{Batch, BatchCounts, Outcomes, RowKey, Updates};
+use crate::target::bookkeeping::changed_partitions::ChangedPartitions;
 use crate::target::bookkeeping::history::{self, RunCounts};
-use crate::target::bookkeeping::partition::ChangedPartitions;
 use crate::target::bookkeeping::{quarantine, target_table};
 use crate::target::{self, calendar, statement};
 
 /// Batches of one transaction, where the writer commits by itself.
-const BATCHES_A_COMMIT: usize = 8;
+const BATCHES_PER_COMMIT: usize = 8;
 
-/// Who begins and ends transactions.
+/// Whether batches are written, and who commits them.
 #[derive(Clone)]
-pub enum Commits {
-    /// The writer does, every few batches; a load that is stopped goes on behind the last committed key range.
-    EachFewBatches(DatabaseConnection),
-    /// The run does: all of it is one transaction.
-    ByTheRun(Arc<DatabaseTransaction>),
-    /// Nobody: batches are taken note of and not written.
-    Never,
+pub enum WriteMode {
+    /// The writer commits every few batches; a load that is stopped resumes after the last committed key range.
+    CommitEveryFewBatches(DatabaseConnection),
+    /// The run commits: all of it is one transaction.
+    InRunTransaction(Arc<DatabaseTransaction>),
+    /// Nothing is written; the outcomes are only recorded.
+    CompareOnly,
 }
 
-/// Executes batches.
+/// Executes batches; with `CompareOnly` it records what they would change.
 pub struct Writer {
     star: &'static Star,
-    commits: Commits,
+    mode: WriteMode,
     run_id: i64,
     /// Whether to remember which keys changed, for the tables that depend on them.
     collect_changes: bool,
@@ -61,12 +62,12 @@ struct FinishedRanges {
 
 impl Writer {
     /// A writer for one run, with the years that the calendar has.
-    pub fn new(star: &'static Star, commits: Commits, run_id: i64, years: Years) -> Self {
+    pub fn new(star: &'static Star, mode: WriteMode, run_id: i64, years: Years) -> Self {
         Self {
             star,
-            // A load has no use for what it changed: it is everything.
-            collect_changes: !matches!(commits, Commits::EachFewBatches(_)),
-            commits,
+            // Not in a full load, where nearly all keys change.
+            collect_changes: !matches!(mode, WriteMode::CommitEveryFewBatches(_)),
+            mode,
             run_id,
             open: None,
             batches_since_commit: 0,
@@ -88,7 +89,7 @@ impl Writer {
             return Ok(BatchCounts::default());
         }
         let Some(transaction) = self.transaction().await? else {
-            // What is in quarantine was not read: each of these rows may be new there.
+            // `sync_reject` was not read, so every rejected row is recorded as changed.
             let rejected = batch.rejected.iter().map(|row| row.page_key).collect();
             add_changed(&mut batch, rejected);
             let unchanged = BatchCounts {
@@ -124,9 +125,9 @@ impl Writer {
             let updated = self.upsert(&transaction, table, columns, cells).await;
             updated.target(doing)?;
         }
-        // While the star still has them.
+        // Before the rows are deleted.
         let leaving = quarantine::keys_of_leaving(&*transaction, table, &batch.deletes, &batch.rejected).await?;
-        // A dimension's row goes when nothing points to it any more: at the end of the run.
+        // Rows of dimensions are deleted at the end of the run, when no row refers to them.
         if table.kind != Kind::Dimension {
             for delete in statement::deletes(table, &batch.deletes) {
                 transaction.execute(&delete).await.target(doing)?;
@@ -142,13 +143,13 @@ impl Writer {
             self.outcomes.entry(table.name).or_default().changes_quarantine = true;
         }
         add_changed(&mut batch, changed);
-        // Whoever commits has to be the last to hold it.
+        // A commit needs the only reference.
         drop(transaction);
 
         let counts = self.record(batch);
         self.counts_since_commit.add(counts);
         self.batches_since_commit += 1;
-        if self.batches_since_commit >= BATCHES_A_COMMIT {
+        if self.batches_since_commit >= BATCHES_PER_COMMIT {
             self.commit().await?;
         }
         Ok(counts)
@@ -194,7 +195,7 @@ impl Writer {
 
     /// Commits the open transaction, if it is the writer's to commit, and returns what was done.
     pub async fn finish(mut self) -> Result<Outcomes> {
-        if let Commits::ByTheRun(transaction) = &self.commits {
+        if let WriteMode::InRunTransaction(transaction) = &self.mode {
             self.changed_partitions.note(&**transaction, self.run_id).await?;
         }
         self.commit().await?;
@@ -202,10 +203,10 @@ impl Writer {
     }
 
     async fn transaction(&mut self) -> Result<Option<Arc<DatabaseTransaction>>> {
-        match (&self.commits, &self.open) {
-            (Commits::Never, _) => Ok(None),
-            (Commits::ByTheRun(transaction), _) | (_, Some(transaction)) => Ok(Some(Arc::clone(transaction))),
-            (Commits::EachFewBatches(connection), None) => {
+        match (&self.mode, &self.open) {
+            (WriteMode::CompareOnly, _) => Ok(None),
+            (WriteMode::InRunTransaction(transaction), _) | (_, Some(transaction)) => Ok(Some(Arc::clone(transaction))),
+            (WriteMode::CommitEveryFewBatches(connection), None) => {
                 let transaction = Arc::new(target::begin(connection).await?);
                 self.open = Some(Arc::clone(&transaction));
                 Ok(Some(transaction))
@@ -224,7 +225,7 @@ impl Writer {
             }
         }
         self.changed_partitions.note(&*transaction, self.run_id).await?;
-        // So the history tells of a load that is stopped, or dies, what it has written.
+        // So that `sync_run` shows what an interrupted load has written.
         let counts = std::mem::take(&mut self.counts_since_commit);
         let counts = RunCounts {
             read: counts.read,
@@ -242,7 +243,7 @@ impl Writer {
         let table = batch.job.table;
         let outcome = self.outcomes.entry(table.name).or_default();
         let mut counts = batch.counts;
-        if table.kind == Kind::Dimension && !matches!(self.commits, Commits::Never) {
+        if table.kind == Kind::Dimension && !matches!(self.mode, WriteMode::CompareOnly) {
             // They are counted when they go.
             counts.deleted = 0;
         }
@@ -300,7 +301,7 @@ impl FinishedRanges {
     fn finish(&mut self, sequence: u64, up_to: Option<i64>) {
         self.ahead.insert(sequence, up_to);
         while let Some(up_to) = self.ahead.remove(&self.next) {
-            // A key range without an end is the last one: there is no key behind it.
+            // A key range without an end is the last one: there is no key after it.
             self.loaded_up_to = Some(up_to.unwrap_or(i64::MAX));
             self.next += 1;
         }

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use chrono::Utc;
 use sea_orm::DatabaseTransaction;
 
-use crate::changes::catch_up::{self, CatchUpOutcome, Start};
+use crate::changes::catch_up::{self, CatchUpInput, CatchUpOutcome};
 use crate::changes::pass::Pass;
 use crate::changes::{Context, Mode};
+use crate::compare::totals;
+use crate::compare::verdict::Verdict;
 use crate::error::Result;
 use crate::failpoint;
 use crate::pipeline::flow::Outcomes;
@@ -18,11 +20,9 @@ use crate::pipeline::stages::Stage;
 use crate::runs::report::{self, Report};
 use crate::source::Snapshot;
 use crate::target::bookkeeping::history::{self, Status};
-use crate::target::bookkeeping::verification::VerificationMark;
+use crate::target::bookkeeping::verified_ranges::VerificationMark;
 use crate::target::bookkeeping::{quarantine, success, watermark};
 use crate::target::{self, TargetReader};
-use crate::verify::totals;
-use crate::verify::verdict::Verdict;
 
 /// One snapshot and one transaction.
 pub(crate) struct CatchUpRun<'a> {
@@ -70,10 +70,10 @@ impl<'a> CatchUpRun<'a> {
     ///
     /// # Errors
     /// Anything that either database answers, with nothing of the pass kept.
-    pub(crate) async fn finish(self, mode: Mode, start: Start) -> Result<Report> {
+    pub(crate) async fn finish(self, mode: Mode, input: CatchUpInput) -> Result<Report> {
         let star = self.context.databases.star;
         // Of a repair, the tables of which every row was compared.
-        let deep_tables = match (mode, &start.pages) {
+        let deep_tables = match (mode, &input.pages) {
             (Mode::Repair, Some(pages)) => pages.ranges.len(),
             _ => 0,
         };
@@ -92,8 +92,8 @@ impl<'a> CatchUpRun<'a> {
             comparisons,
             verification,
             rows_verified_by_digest,
-        } = catch_up::catch_up(&pass, start).await?;
-        // Whoever commits has to be the last to hold it.
+        } = catch_up::catch_up(&pass, input).await?;
+        // A commit needs the only reference.
         drop(pass);
         let totals_changed = if self.dry_run {
             let committed = TargetReader::Committed(self.context.databases.readers.clone());

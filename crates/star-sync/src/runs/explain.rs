@@ -9,6 +9,8 @@ use serde::Serialize;
 use crate::changes::identity::{self, SourceColumns};
 use crate::changes::lineage::{self, Cells, LineageRow, Search, target_row, was_written_since};
 use crate::changes::pending;
+use crate::compare::figures;
+use crate::compare::verdict::VerdictCode;
 use crate::declare::lookup::LookupKey;
 use crate::declare::rejection::{ReasonCode, RejectedRow};
 use crate::declare::table::{RowIdentity, Table, key_of_row};
@@ -22,8 +24,6 @@ use crate::target::TargetReader;
 use crate::target::bookkeeping::history::{self, Run};
 use crate::target::bookkeeping::state::{self, States};
 use crate::target::bookkeeping::{quarantine, time, watermark};
-use crate::verify::figures;
-use crate::verify::verdict::VerdictCode;
 
 /// Everything that `explain` shows of one row.
 #[derive(Debug, Serialize)]

@@ -8,9 +8,11 @@ use std::collections::HashMap;
 use tokio::task::JoinSet;
 use tracing::{debug, info};
 
-use crate::changes::catch_up::{self, PagesBefore};
+use crate::changes::catch_up::{CatchUpInput, PagesBefore};
 use crate::changes::page_check::{CheckedPages, PageCheck};
 use crate::changes::{Context, Mode, digests, identity};
+use crate::compare::integrity;
+use crate::compare::totals;
 use crate::declare::day_totals::DayTotals;
 use crate::declare::key_range::KeyRange;
 use crate::declare::period::Period;
@@ -21,18 +23,16 @@ use crate::pipeline::pages::{Pages, PagesOutcome};
 use crate::pipeline::plan::PlannedRanges;
 use crate::pipeline::progress::Work;
 use crate::pipeline::stages::Stage;
-use crate::pipeline::write::Commits;
+use crate::pipeline::write::WriteMode;
 use crate::runs::catch_up_run::CatchUpRun;
-use crate::runs::load_start::{Start, prepare};
+use crate::runs::load_start::{LoadStart, prepare};
 use crate::runs::report::{Report, Resumed};
 use crate::source::Snapshot;
 use crate::target::bookkeeping::history::{self, Status};
 use crate::target::bookkeeping::state::{self, States};
 use crate::target::bookkeeping::success;
-use crate::target::bookkeeping::verification::VerificationMark;
+use crate::target::bookkeeping::verified_ranges::VerificationMark;
 use crate::target::{self, TargetReader, calendar, statement};
-use crate::verify::integrity;
-use crate::verify::totals;
 
 pub(crate) const COMMAND: &str = success::FULL_LOAD;
 
@@ -41,7 +41,7 @@ pub(crate) const COMMAND: &str = success::FULL_LOAD;
 ///
 /// # Errors
 /// `SourceChanged` if it is another one.
-/// Anything that either database answers. What was committed stays, and the next full load goes on behind it.
+/// Anything that either database answers. What was committed stays, and the next full load resumes after it.
 pub async fn run(context: &Context<'_>, accept_source: bool) -> Result<Report> {
     let writer = &context.target.writer;
     if !accept_source {
@@ -60,12 +60,12 @@ pub async fn run(context: &Context<'_>, accept_source: bool) -> Result<Report> {
     result
 }
 
-async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report> {
+async fn load(context: &Context<'_>, start: LoadStart, run_id: i64) -> Result<Report> {
     let calendar_days_corrected = correct_calendar(context, run_id).await?;
     let pages = Pages {
         databases: &context.databases,
         is_target_empty: start.is_empty,
-        commits: Commits::EachFewBatches(context.target.writer.clone()),
+        mode: WriteMode::CommitEveryFewBatches(context.target.writer.clone()),
         run_id,
         loaded_up_to: start.loaded_up_to,
         period: Period::All,
@@ -89,8 +89,8 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
         run_id,
         at: snapshot.clock,
     };
-    // While SQLite sorts, the server digests what the pages have brought, and then the target's totals are added up; at
-    // the same time where there is nothing to sort.
+    // While SQLite creates indexes, the server computes digests, and the target's totals are added up after that. Where
+    // there are no indexes to create, both run at once.
     let figures = async {
         let check = check_pages(context, &snapshot, &states, &pages_outcome, (&pages, verified));
         if start.is_empty {
@@ -101,8 +101,8 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
     };
     let ((checked, target_totals), ()) = tokio::try_join!(figures, complete(context))?;
     if start.is_empty || !states.is_loaded() {
-        // Also what an interrupted first load has written without syncing. Now that nobody reads: a checkpoint copies
-        // no more than readers allow.
+        // Also what an interrupted first load has written without syncing. Now, because an open reader would limit the
+        // checkpoint.
         context.target.make_durable(run_id).await?;
     }
     failpoint::pass("before-catch-up-pass");
@@ -120,7 +120,7 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
         dry_run: false,
         calendar_days_corrected,
     };
-    let start = catch_up::Start {
+    let input = CatchUpInput {
         removed: pages_outcome.removed,
         before: pages_outcome.outcomes,
         pages: Some(PagesBefore {
@@ -133,9 +133,9 @@ async fn load(context: &Context<'_>, start: Start, run_id: i64) -> Result<Report
         changed: checked.changed,
         surveys: checked.surveys,
         target_totals,
-        ..catch_up::Start::default()
+        ..CatchUpInput::default()
     };
-    let report = catch_up_run.finish(Mode::FullLoad, start).await?;
+    let report = catch_up_run.finish(Mode::FullLoad, input).await?;
     Ok(Report { resumed, ..report })
 }
 
@@ -171,8 +171,7 @@ async fn check_pages(
     check.run().await
 }
 
-/// Creates the indexes that are missing, and looks whether all rows point to rows that are there, which is short work
-/// with the indexes in place.
+/// Creates the indexes that are missing, and checks foreign keys, which is fast once the indexes exist.
 async fn complete(context: &Context<'_>) -> Result<()> {
     let mut lap = context.databases.progress.lap(Stage::Index);
     let committed = TargetReader::Committed(context.databases.readers.clone());

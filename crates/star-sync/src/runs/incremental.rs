@@ -1,6 +1,6 @@
 //! The incremental run: one snapshot of the source, one transaction on the target.
 
-use crate::changes::catch_up::Start;
+use crate::changes::catch_up::CatchUpInput;
 use crate::changes::{Context, Mode, identity};
 use crate::error::{Error, Result};
 use crate::runs::catch_up_run::CatchUpRun;
@@ -49,5 +49,5 @@ pub(crate) async fn note_failure(context: &Context<'_>, command: &str, error: &E
 
 async fn sync(context: &Context<'_>, dry_run: bool) -> Result<Report> {
     let catch_up_run = CatchUpRun::begin(context, COMMAND, dry_run).await?;
-    catch_up_run.finish(Mode::Incremental, Start::default()).await
+    catch_up_run.finish(Mode::Incremental, CatchUpInput::default()).await
 }

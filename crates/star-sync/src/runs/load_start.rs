@@ -12,7 +12,7 @@ use crate::failpoint;
 use crate::source::check;
 use crate::target;
 use crate::target::bookkeeping::state::{self, Lifecycle, Load, SourceState, States};
-use crate::target::bookkeeping::{source_record, target_table};
+use crate::target::bookkeeping::{source_identity, target_table};
 
 /// A load that was interrupted longer ago begins anew: a row that changed since without a time of change would
 /// never be read again.
@@ -20,7 +20,7 @@ const HOURS_TO_RESUME: i64 = 6;
 
 /// The state from which a load starts.
 #[derive(Default)]
-pub(super) struct Start {
+pub(super) struct LoadStart {
     /// The star holds no row: it need not be read, and may be written without syncing.
     pub is_empty: bool,
     /// An earlier load was interrupted, and this one resumes it.
@@ -32,7 +32,7 @@ pub(super) struct Start {
 }
 
 /// Fixes the load's watermark, or finds that of a load that was interrupted.
-pub(super) async fn prepare(context: &Context<'_>) -> Result<Start> {
+pub(super) async fn prepare(context: &Context<'_>) -> Result<LoadStart> {
     let writer = &context.target.writer;
     state::fill(writer, &context.databases.star.sources).await?;
     let states = state::load(writer).await?;
@@ -42,11 +42,11 @@ pub(super) async fn prepare(context: &Context<'_>) -> Result<Start> {
     // The clock, in-flight transactions and times of change are of one moment; nothing is read in this snapshot.
     let before = context.databases.source.snapshot().await?;
     if can_resume(context, &states, before.clock).await? {
-        let mut start = Start {
+        let mut start = LoadStart {
             is_empty,
             resumes: true,
             loaded_up_to: states.loaded_up_to(),
-            ..Start::default()
+            ..LoadStart::default()
         };
         for (table, state) in states.iter() {
             let signature = state.settled_signature.clone();
@@ -62,9 +62,9 @@ pub(super) async fn prepare(context: &Context<'_>) -> Result<Start> {
     let load = Load {
         watermark: before.committed_until(context.safety_lag),
     };
-    let mut start = Start {
+    let mut start = LoadStart {
         is_empty,
-        ..Start::default()
+        ..LoadStart::default()
     };
     let transaction = target::begin(writer).await?;
     for (table, state) in states.iter() {
@@ -81,9 +81,9 @@ pub(super) async fn prepare(context: &Context<'_>) -> Result<Start> {
             .extend(signature.map(|signature| (table.to_owned(), signature)));
     }
     target_table::forget_loaded(&transaction).await?;
-    // From here on the star is made from this source: what is loaded from it is nothing that another one goes on with.
-    source_record::save(&transaction, identity::record(context)).await?;
-    source_record::note_table_columns(&transaction, &table_columns).await?;
+    // From here on the target belongs to this source: a load from another source must not resume it.
+    source_identity::save(&transaction, identity::current(context)).await?;
+    source_identity::note_table_columns(&transaction, &table_columns).await?;
     transaction
         .commit()
         .await
@@ -93,14 +93,14 @@ pub(super) async fn prepare(context: &Context<'_>) -> Result<Start> {
     Ok(start)
 }
 
-/// Whether an interrupted load is there, of this very source, and young enough for its pages still to be trusted.
+/// Whether there is an interrupted load of the same source that began less than `HOURS_TO_RESUME` ago.
 async fn can_resume(context: &Context<'_>, states: &States, clock: DateTime<Utc>) -> Result<bool> {
     let loads = states.iter().filter_map(|(_, state)| state.lifecycle.load());
     if !is_young(loads.map(|load| load.watermark).min(), clock) {
         return Ok(false);
     }
-    let remembered = source_record::load(&context.target.writer).await?;
-    Ok(remembered == Some(identity::record(context)))
+    let remembered = source_identity::load(&context.target.writer).await?;
+    Ok(remembered == Some(identity::current(context)))
 }
 
 /// Whether a load that began then, if one did, can be resumed.

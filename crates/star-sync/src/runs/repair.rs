@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tracing::info;
 
-use crate::changes::catch_up::{PagesBefore, Start};
+use crate::changes::catch_up::{CatchUpInput, PagesBefore};
 use crate::changes::{Context, Mode, verification};
 use crate::declare::period::Period;
 use crate::declare::star::Star;
@@ -17,7 +17,7 @@ use crate::declare::table::Table;
 use crate::error::Result;
 use crate::pipeline::flow::{BatchCounts, Outcomes, TableOutcome};
 use crate::pipeline::pages::Pages;
-use crate::pipeline::write::Commits;
+use crate::pipeline::write::WriteMode;
 use crate::runs::catch_up_run::CatchUpRun;
 use crate::runs::report::Report;
 use crate::runs::{full_load, incremental};
@@ -87,7 +87,7 @@ async fn repair(context: &Context<'_>, repair: Repair) -> Result<Report> {
     let pages = Pages {
         databases: &context.databases,
         is_target_empty: false,
-        commits: Commits::Never,
+        mode: WriteMode::CompareOnly,
         run_id: 0,
         loaded_up_to: repair.left_out(context.databases.star),
         period: Period::All,
@@ -115,7 +115,7 @@ async fn repair(context: &Context<'_>, repair: Repair) -> Result<Report> {
         (*table, ranges)
     });
     let ranges = ranges.collect();
-    let start = Start {
+    let input = CatchUpInput {
         suspects,
         before: read_only(&pages_outcome.outcomes),
         pages: Some(PagesBefore {
@@ -124,9 +124,9 @@ async fn repair(context: &Context<'_>, repair: Repair) -> Result<Report> {
             signatures,
             rows_verified_by_digest: 0,
         }),
-        ..Start::default()
+        ..CatchUpInput::default()
     };
-    catch_up_run.finish(Mode::Repair, start).await
+    catch_up_run.finish(Mode::Repair, input).await
 }
 
 /// The settled signature of each source table.

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::compare::figures::{self, Comparison};
+use crate::compare::totals::TotalChange;
+use crate::compare::verdict::{Tally, Verdict};
 use crate::declare::star::Star;
 use crate::pipeline::flow::{Outcomes, TableOutcome};
 use crate::pipeline::stages::StageSeconds;
 use crate::target::bookkeeping::history::{RunCounts, Status};
-use crate::target::bookkeeping::verification::VerificationSummary;
-use crate::verify::figures::{self, Comparison};
-use crate::verify::totals::TotalChange;
-use crate::verify::verdict::{Tally, Verdict};
+use crate::target::bookkeeping::verified_ranges::VerificationSummary;
 
 /// How a load ended.
 #[derive(Clone, Debug, Serialize)]
@@ -47,7 +47,7 @@ pub struct Report {
 /// The cost of resuming an interrupted load.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Resumed {
-    /// Rows that the interrupted load had written behind the last key range that it had finished.
+    /// Rows that the interrupted load had written after the last key range that it had finished.
     pub rows_reread: u64,
 }
 

@@ -9,17 +9,17 @@ use serde::Serialize;
 use tracing::info;
 
 use crate::changes::identity::SourceColumns;
+use crate::compare::deep::{Suspects, TableDifferences};
+use crate::compare::figures::{self, Comparison};
+use crate::compare::findings::Findings;
+use crate::compare::integrity::Integrity;
+use crate::compare::verdict::{Tally, Verdict};
 use crate::declare::period::Period;
 use crate::error::Result;
 use crate::pipeline::databases::Databases;
 use crate::runs::validation_pass::ValidationPass;
 use crate::source::Source;
 use crate::target::bookkeeping::history::Status;
-use crate::verify::deep::{Suspects, TableDifferences};
-use crate::verify::figures::{self, Comparison};
-use crate::verify::findings::Findings;
-use crate::verify::integrity::Integrity;
-use crate::verify::verdict::{Tally, Verdict};
 
 /// Most passes. What differs in the last one is reported even if each pass has found something else.
 const MAX_PASSES: u32 = 5;
@@ -126,10 +126,10 @@ pub async fn run(request: Request<'_>) -> Result<Validation> {
             ValidationPass::open_target(&request).await?;
             suspects = Some(Suspects::find(databases, &period).await?);
         }
-        let now = ValidationPass::begin(&request).await?;
-        let (clock, compared) = (now.clock(), now.compare(&period, suspects.as_ref()).await?);
-        let findings = now.findings(&compared, earlier.as_ref()).await?;
-        now.end().await?;
+        let pass = ValidationPass::begin(&request).await?;
+        let (clock, compared) = (pass.clock(), pass.compare(&period, suspects.as_ref()).await?);
+        let findings = pass.findings(&compared, earlier.as_ref()).await?;
+        pass.end().await?;
         if is_final(&findings, earlier.as_ref(), passes) {
             return Ok(Validation { from, to, ..compared });
         }
@@ -227,7 +227,7 @@ pub fn deltas(validation: &Validation) -> impl Iterator<Item = &Comparison> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::findings::Finding;
+    use crate::compare::findings::Finding;
 
     #[test]
     fn a_mismatch_is_told_once_a_second_look_has_confirmed_it_or_no_look_is_left() {

@@ -5,6 +5,10 @@ use std::collections::BTreeSet;
 
 use tracing::info;
 
+use crate::compare::deep::TableDifferences;
+use crate::compare::figures::Comparison;
+use crate::compare::findings::{DifferingFigure, Finding, Findings};
+use crate::compare::rows::{KEYS_PER_PAGE, RowComparison};
 use crate::declare::key_range::KeyRange;
 use crate::declare::period::Period;
 use crate::declare::table::Table;
@@ -12,10 +16,6 @@ use crate::error::Result;
 use crate::pipeline::plan::PlannedRanges;
 use crate::runs::validate::{TableValidation, Validation};
 use crate::runs::validation_pass::ValidationPass;
-use crate::verify::deep::TableDifferences;
-use crate::verify::figures::Comparison;
-use crate::verify::findings::{Figure, Finding, Findings};
-use crate::verify::rows::{KEYS_A_PAGE, RowComparison};
 
 /// Most rows that differed in an earlier pass and are read first in the next.
 const REMEMBERED_KEYS: usize = 10_000;
@@ -56,17 +56,17 @@ impl ValidationPass<'_> {
         table: &Table,
         line: &TableValidation,
         compared: &Validation,
-    ) -> (BTreeSet<Figure>, Period) {
+    ) -> (BTreeSet<DifferingFigure>, Period) {
         let mut figures = BTreeSet::new();
         if !line.has_right_rows(compared.tolerance) {
-            figures.insert(Figure::of_table("rows", line.rows.delta()));
-            figures.insert(Figure::of_table("unexpected_rows", line.unexpected_rows));
+            figures.insert(DifferingFigure::of_table("rows", line.rows.delta()));
+            figures.insert(DifferingFigure::of_table("unexpected_rows", line.unexpected_rows));
         }
         if !line.integrity.is_intact() {
-            figures.insert(Figure::of_table("integrity", 0));
+            figures.insert(DifferingFigure::of_table("integrity", 0));
         }
         if self.request.no_pending && line.pending_rows > 0 {
-            figures.insert(Figure::of_table("pending", 0));
+            figures.insert(DifferingFigure::of_table("pending", 0));
         }
         let concerns_all_days = !figures.is_empty();
         let within = |figure: &Comparison| figure.delta().unsigned_abs() <= compared.tolerance;
@@ -78,7 +78,7 @@ impl ValidationPass<'_> {
         };
         let days = of_table(&compared.differing_days);
         for figure in of_table(&compared.totals).iter().chain(&days) {
-            figures.insert(Figure {
+            figures.insert(DifferingFigure {
                 measure: figure.measure.name,
                 group: figure.group.clone(),
                 date_key: figure.date_key,
@@ -103,7 +103,7 @@ impl ValidationPass<'_> {
         earlier: &[i64],
     ) -> Result<Vec<i64>> {
         let remembered = earlier.iter().copied().take(REMEMBERED_KEYS);
-        let key_ranges = KeyRange::of_keys(remembered, KEYS_A_PAGE);
+        let key_ranges = KeyRange::of_keys(remembered, KEYS_PER_PAGE);
         let mut found = rows.compare(table, key_ranges, Period::All).await?.changed;
         found.retain(|key| self.known_cause(table, *key).is_none());
         if !found.is_empty() {

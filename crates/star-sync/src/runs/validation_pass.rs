@@ -9,6 +9,13 @@ use tracing::info;
 
 use crate::changes::identity;
 use crate::changes::pending::Pending;
+use crate::compare::deep::{self, KnownCause, Suspects};
+use crate::compare::figures::{self, Comparison, Sides};
+use crate::compare::integrity::Integrity;
+use crate::compare::rows::RowComparison;
+use crate::compare::source_totals::SourceTotals;
+use crate::compare::totals;
+use crate::compare::verdict::{Tally, Verdict, VerdictCode};
 use crate::declare::day_totals::DayTotals;
 use crate::declare::key_range::KeyRange;
 use crate::declare::period::Period;
@@ -19,13 +26,6 @@ use crate::source::Snapshot;
 use crate::target::bookkeeping::quarantine;
 use crate::target::bookkeeping::state::{self, States};
 use crate::target::{TargetReader, calendar};
-use crate::verify::deep::{self, KnownCause, Suspects};
-use crate::verify::figures::{self, Comparison, Sides};
-use crate::verify::integrity::Integrity;
-use crate::verify::rows::RowComparison;
-use crate::verify::source_totals::SourceTotals;
-use crate::verify::totals;
-use crate::verify::verdict::{Tally, Verdict, VerdictCode};
 
 /// Both sides, open to be read.
 pub(crate) struct ValidationPass<'a> {
@@ -147,7 +147,9 @@ impl<'a> ValidationPass<'a> {
         }
         let quarantined = self.sides.quarantined.values().sum();
         let tally = validation.tally(self.request.no_pending, quarantined);
-        validation.verdict = Verdict::of_validation(tally, validation.newest_dates.len() < facts);
+        // A newest date is only listed for a fact without rows in the period.
+        let has_facts = validation.newest_dates.len() < facts;
+        validation.verdict = Verdict::of_validation(tally, has_facts);
         Ok(validation)
     }
 

@@ -3,7 +3,7 @@
 //! A key range is authoritative: what the source does not return of it is deleted from the target. So the end of every
 //! answer has to be seen. A server or a proxy that limits the number of rows (`sql_select_limit`) cuts an answer
 //! without an error: neither the protocol nor the driver reports it. Therefore every statement that returns rows asks
-//! for one more, of NULLs alone, behind them. A real row has a key and is never one of NULLs alone.
+//! for one more, of NULLs alone, after them. A real row has a key and is never one of NULLs alone.
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl CutAnswer {
     }
 }
 
-/// The select with one more row behind its own, of NULLs alone. It must not be ordered or limited: that would apply to
+/// The select with one more row after its own, of NULLs alone. It must not be ordered or limited: that would apply to
 /// the additional row, too.
 pub(crate) fn with_end(select: &SelectStatement) -> SelectStatement {
     let mut select = select.clone();

@@ -133,9 +133,9 @@ async fn has_row_without_key(source: &Source, table: &str, key: &'static str) ->
 /// A column as the source has it.
 pub(super) struct FoundColumn {
     data_type: String,
-    /// Of a number: all digits, and those behind the point.
+    /// Of a number: all digits, and those after the point.
     digits: Option<(i64, i64)>,
-    /// Of a time: digits of its seconds behind the point.
+    /// Of a time: digits of its seconds after the point.
     fraction_digits: Option<i64>,
     is_nullable: bool,
 }

@@ -8,7 +8,7 @@ pub(crate) fn data_type(full_type: &str) -> &str {
     full_type.split('(').next().unwrap_or(full_type)
 }
 
-/// How many digits a DECIMAL has behind the point.
+/// How many digits a DECIMAL has after the point.
 pub(crate) fn scale(full_type: &str) -> u32 {
     decimal_digits(full_type).map_or(0, |(_, scale)| scale)
 }
@@ -27,7 +27,7 @@ pub(crate) fn has_fractions_of_seconds(full_type: &str) -> bool {
     !matches!(full_type, "datetime" | "timestamp")
 }
 
-/// All digits of a DECIMAL, and those behind the point.
+/// All digits of a DECIMAL, and those after the point.
 fn decimal_digits(full_type: &str) -> Option<(u32, u32)> {
     let digits = full_type.strip_prefix("decimal(")?.strip_suffix(')')?;
     let (digits, scale) = digits.split_once(',')?;

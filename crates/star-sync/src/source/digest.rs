@@ -23,7 +23,7 @@ const ROWS: i64 = 4_294_967_291;
 /// Keys are taken modulo this: the largest prime of 16 bits.
 const WEIGHTS: i64 = 65_521;
 /// Columns whose products are added up before a modulo: `16 * (2^32 - 1) * (2^27 - 1) < 2^63`.
-const COLUMNS_A_SUM: usize = 16;
+const COLUMNS_PER_SUM: usize = 16;
 const MULTIPLIER_BITS: u32 = 27;
 
 /// How the rows of one source table are digested, and of those that it joins.
@@ -119,7 +119,7 @@ impl DigestPlan {
         self.columns[0].cell()
     }
 
-    /// Selects the columns of the next rows behind a key, in the order of their keys.
+    /// Selects the columns of the next rows after a key, in the order of their keys.
     pub(crate) fn select_page(&self, after: Option<i64>, rows: u64) -> SelectStatement {
         let mut page = self.select_rows();
         if let Some(after) = after {
@@ -174,10 +174,10 @@ impl DigestPlan {
         Some(selects.fold(first, |mut all, select| all.union(UnionType::All, select).to_owned()))
     }
 
-    /// The label and the digest in a row of that.
+    /// Decodes a row of `select_digest`: label and digest.
     ///
     /// # Errors
-    /// If it is none.
+    /// If the row is no digest.
     pub fn digest_in(row: SourceRow<'_>) -> Result<(i64, RangeDigest), DbErr> {
         let unfit = || DbErr::Type("not a digest".to_owned());
         let rows: i64 = row.key(1)?;
@@ -222,7 +222,7 @@ impl DigestPlan {
     fn sum_of(&self, row: SourceRow<'_>) -> i64 {
         let (mut of_row, mut sum) = (0, 0);
         for (position, (column, multiplier)) in self.columns.iter().zip(&self.multipliers).enumerate() {
-            if position > 0 && position % COLUMNS_A_SUM == 0 {
+            if position > 0 && position % COLUMNS_PER_SUM == 0 {
                 of_row += sum % ROWS;
                 sum = 0;
             }
@@ -239,7 +239,7 @@ impl DigestPlan {
             .map(|(column, multiplier)| column.value().mul(*multiplier))
             .collect();
         let mut sums: Vec<Expr> = products
-            .chunks(COLUMNS_A_SUM)
+            .chunks(COLUMNS_PER_SUM)
             .map(|products| modulo(added(products.to_vec()), ROWS))
             .collect();
         // The remainder of one remainder is that.

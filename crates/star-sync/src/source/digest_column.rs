@@ -19,7 +19,7 @@ pub struct DigestColumn {
     pub(crate) table: String,
     pub(crate) name: String,
     pub(crate) family: Family,
-    /// Digits behind the point of a DECIMAL.
+    /// Digits after the point of a DECIMAL.
     scale: u32,
     /// Whether each value is an integer of at most 32 bits, as it is or in units of the last digit.
     is_narrow: bool,

@@ -28,8 +28,8 @@ impl DigestPlans {
         self.plan(table, table.selected.iter().filter(own))
     }
 
-    /// Digests all that a page of a table brings: what its select reads, of joined tables too, and `more` behind it. With it
-    /// comes the time of the newest change.
+    /// Digests all that a page of a table brings: what its select reads, of joined tables too, followed by `more`. With
+    /// it comes the time of the newest change.
     pub(crate) fn page(&self, table: &Table, more: &[SelectedColumn]) -> Option<DigestPlan> {
         table.page_key?;
         let plan = self.plan(table, table.selected.iter().chain(more))?;

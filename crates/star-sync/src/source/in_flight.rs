@@ -200,8 +200,9 @@ async fn transactions(
     Ok(transactions)
 }
 
-/// When a transaction began at the earliest that is listed by local time: `began` is what the server takes that time
-/// for, the later of two moments that have the same; the others are the local times so many minutes before `began`.
+/// The earliest possible start of a transaction whose start is listed in local time. In the hour that is repeated when
+/// clocks go back, a local time is two instants. The conversion of the server, `began`, is the later one; `locals` are
+/// the local times some minutes before `began`.
 fn earliest_begin(listed: NaiveDateTime, began: NaiveDateTime, locals: [Option<NaiveDateTime>; 3]) -> DateTime<Utc> {
     let changes = CLOCK_CHANGES_MINUTES.into_iter().zip(locals);
     let earlier = changes.filter(|(_, local)| *local == Some(listed));

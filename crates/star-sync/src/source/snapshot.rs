@@ -74,7 +74,7 @@ impl Snapshot {
     }
 
     /// Whether `update_time` is that of a commit. MariaDB's is when the transaction began.
-    pub(crate) fn notes_commits(&self) -> bool {
+    pub(crate) fn update_time_is_commit_time(&self) -> bool {
         !self.is_mariadb
     }
 

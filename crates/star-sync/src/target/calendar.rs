@@ -9,12 +9,12 @@ use sea_orm::{ConnectionTrait, DbErr, Value};
 use tracing::warn;
 
 use crate::declare::date_key;
-use crate::declare::key_range::KEYS_A_STATEMENT;
+use crate::declare::key_range::KEYS_PER_STATEMENT;
 use crate::declare::partition::Partition;
 use crate::declare::star::{Calendar, Star, Years};
 use crate::error::{Doing, Result};
 use crate::target::TargetReader;
-use crate::target::bookkeeping::partition;
+use crate::target::bookkeeping::changed_partitions;
 use crate::target::sqlite::row_text;
 
 /// The years that the target's calendar holds; none where there is none.
@@ -91,7 +91,7 @@ pub(crate) async fn correct<C: ConnectionTrait>(
             days, "correcting days that another program changed"
         );
         differing.write(connection, calendar).await?;
-        partition::note(connection, calendar.table, Partition::WHOLE, run_id).await?;
+        changed_partitions::note(connection, calendar.table, Partition::WHOLE, run_id).await?;
     }
     Ok(days)
 }
@@ -155,7 +155,7 @@ impl CalendarDifferences {
         // were broken before it, and each that it mends then would be one too many. They come again at the end, as a
         // wrong day may have had what is a missing one's alone.
         insert(connection, calendar, &self.missing).await.target(doing)?;
-        for keys in keys.chunks(KEYS_A_STATEMENT) {
+        for keys in keys.chunks(KEYS_PER_STATEMENT) {
             let delete = Query::delete()
                 .from_table(calendar.table)
                 .and_where(Expr::col(calendar.date_key).is_in(keys.iter().cloned()))
@@ -179,7 +179,7 @@ async fn insert<C: ConnectionTrait>(
     calendar: &Calendar,
     days: &[Vec<Value>],
 ) -> std::result::Result<(), DbErr> {
-    for days in days.chunks(KEYS_A_STATEMENT) {
+    for days in days.chunks(KEYS_PER_STATEMENT) {
         let insert = insert_statement(calendar, days, OnConflict::new().do_nothing().to_owned());
         connection.execute(&insert).await?;
     }

@@ -1,4 +1,4 @@
-//! The door to the target: an open file, its one writer, its readers, and the transaction of a run.
+//! Opening, reading and writing the target: an open file, its one writer, its readers, and the transaction of a run.
 //!
 //! `sqlite` holds what is SQLite's own, `bookkeeping` what the sync remembers, `statement` and `calendar` write the
 //! star, `copy` makes copies of it for readers.

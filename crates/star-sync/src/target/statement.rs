@@ -6,14 +6,14 @@ use sea_orm::sea_query::{
 };
 use sea_orm::{DbBackend, Statement, Value};
 
-use crate::declare::key_range::KEYS_A_STATEMENT;
+use crate::declare::key_range::KEYS_PER_STATEMENT;
 use crate::declare::row::{Columns, RUN_COLUMN, TargetRow};
 use crate::declare::table::Table;
 
 /// Rows of one INSERT. Each is handed to SQLite's thread and waited for, so few large ones are better; beyond 500 they
 /// gain nothing (docs/performance.md), and SQLite's limit of 32,766 bind variables is far. What is left over goes in
 /// ever smaller ones, so that there are few different statements and all of them are kept prepared.
-pub(crate) const ROWS_A_STATEMENT: [usize; 5] = [500, 100, 20, 4, 1];
+pub(crate) const ROWS_PER_STATEMENT: [usize; 5] = [500, 100, 20, 4, 1];
 
 /// The INSERT of `rows` rows that overwrites `columns` of rows with the same natural key, so that surrogate keys stay.
 /// The run is part of the text: it is the same for all that a writer writes.
@@ -72,7 +72,7 @@ pub(crate) fn portions(cells: Vec<Value>, width: usize) -> Vec<Vec<Value>> {
         return Vec::new();
     }
     let next = |left: usize| {
-        let sizes = ROWS_A_STATEMENT.into_iter();
+        let sizes = ROWS_PER_STATEMENT.into_iter();
         let mut cells = sizes.map(|rows| rows * width);
         cells.find(|cells| *cells <= left).unwrap_or(left)
     };
@@ -91,7 +91,7 @@ pub(crate) fn portions(cells: Vec<Value>, width: usize) -> Vec<Vec<Value>> {
 /// Deletes rows by their natural keys.
 pub(crate) fn deletes(table: &Table, rows: &[TargetRow]) -> Vec<DeleteStatement> {
     let keys: Vec<&[Value]> = rows.iter().map(|row| &row.natural_key[..]).collect();
-    keys.chunks(KEYS_A_STATEMENT)
+    keys.chunks(KEYS_PER_STATEMENT)
         .map(|keys| {
             let condition = match table.natural_key[..] {
                 [name] => Expr::col(name).is_in(keys.iter().flat_map(|key| key.iter().cloned())),
@@ -132,7 +132,7 @@ mod tests {
             assert!(
                 portions
                     .iter()
-                    .all(|portion| { ROWS_A_STATEMENT.map(|rows| rows * WIDTH).contains(&portion.len()) })
+                    .all(|portion| { ROWS_PER_STATEMENT.map(|rows| rows * WIDTH).contains(&portion.len()) })
             );
             assert_eq!(portions.concat(), cells, "{rows} rows");
         }

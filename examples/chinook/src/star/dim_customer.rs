@@ -1,4 +1,4 @@
-//! `dim_customer`: one row a customer.
+//! `dim_customer`: one row per customer.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! `dim_playlist`: one row a playlist.
+//! `dim_playlist`: one row per playlist.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! `dim_track`: one row a track, with the names of its album, artist, genre and medium.
+//! `dim_track`: one row per track, with the names of its album, artist, genre and medium.
 
 use std::sync::LazyLock;
 
@@ -27,7 +27,7 @@ pub struct Model {
     pub media_type: Option<String>,
     pub composer: Option<String>,
     pub milliseconds: i64,
-    /// Units with two digits behind the point.
+    /// Units with two digits after the point.
     pub unit_price: f64,
     /// The run that last wrote the row.
     #[sea_orm(default_value = 0)]

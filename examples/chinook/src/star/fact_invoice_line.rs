@@ -1,4 +1,4 @@
-//! `fact_invoice_line`: one row a line of an invoice. Its day and its customer are those of the invoice, its employee the one
+//! `fact_invoice_line`: one row per line of an invoice. Its day and its customer are those of the invoice, its employee the one
 //! who looks after the customer.
 
 use chrono::NaiveDateTime;

@@ -1,4 +1,4 @@
-//! The star: one file a table, each with its entity, what it reads of a source row, and the mapping between them.
+//! The star: one file per table, each with its entity, what it reads of a source row, and the mapping between them.
 
 #![allow(
     clippy::needless_pass_by_value,

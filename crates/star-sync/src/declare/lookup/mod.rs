@@ -117,12 +117,12 @@ pub enum Side {
 }
 
 /// A lookup that a table's mapping consults, and where a page's keys for it come from.
-pub struct Need {
+pub struct LookupUse {
     pub lookup: &'static Lookup,
     pub keys: KeysFrom,
 }
 
-impl Need {
+impl LookupUse {
     /// Whether one statement answers both.
     pub(crate) fn is_met_with(&self, other: &Self) -> bool {
         self.lookup.is_read_with(other.lookup)

@@ -1,23 +1,33 @@
 //! The bookkeeping in the target: its own tables, each with its entity and the statements on it.
 //!
-//! How far each source table is loaded, and its watermark (`state`), the runs (`history`) with the watermarks that each
-//! has reached (`watermark`), when each command last ended well (`success`), verified key ranges (`verification`), what
-//! is remembered of rows that are only looked up (`source_rows`), quarantined rows (`quarantine`), which source all of
-//! it came from (`source_record`), which partitions changed in which run (`partition`), and the lakes that they were
-//! published to (`publication`). `migrations` makes the tables, `time` is the format of their times.
+//! | module | table | contents |
+//! |---|---|---|
+//! | `state` | `sync_state` | how far each source table is loaded, and its watermark |
+//! | `target_table` | `sync_target_table` | how far each target table is loaded, and its rows |
+//! | `history` | `sync_run` | the runs |
+//! | `watermark` | `sync_watermark` | the watermarks that each run has reached |
+//! | `success` | `sync_success` | when each command last succeeded |
+//! | `verified_ranges` | `sync_verification` | key ranges with their digests, and the run that verified them |
+//! | `lookup_row_digests` | `sync_source_rows` | digests of the rows of tables that are only joined or looked up |
+//! | `quarantine` | `sync_reject` | quarantined rows |
+//! | `source_identity` | `sync_source` | the source that the target was loaded from |
+//! | `changed_partitions` | `sync_partition` | the run that last changed each partition |
+//! | `publication` | `sync_publication` | the lakes that the star was published to |
+//!
+//! `migrations` creates the tables; `time` is the format of their times.
 
+pub mod changed_partitions;
 pub mod history;
+pub(crate) mod lookup_row_digests;
 mod migrations;
-pub mod partition;
 pub mod publication;
 pub mod quarantine;
-pub mod source_record;
-pub(crate) mod source_rows;
+pub mod source_identity;
 pub mod state;
 pub mod success;
 pub(crate) mod target_table;
 pub mod time;
-pub mod verification;
+pub mod verified_ranges;
 pub(crate) mod watermark;
 
 pub(crate) use self::migrations::migrations;

@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, QueryOrder};
 use serde::Serialize;
 
 use crate::error::{Doing, Result};
-use crate::target::bookkeeping::partition;
+use crate::target::bookkeeping::changed_partitions;
 use crate::target::bookkeeping::time::{self, stored};
 use sync_publication::{ActiveModel, Column, Entity};
 
@@ -53,7 +53,7 @@ pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<Vec<Publication>
 
 /// How many partitions have changed since the publication.
 pub async fn backlog<C: ConnectionTrait>(connection: &C, publication: &Publication) -> Result<usize> {
-    let changed = partition::changed_after(connection, publication.run_id.unwrap_or(0)).await?;
+    let changed = changed_partitions::changed_after(connection, publication.run_id.unwrap_or(0)).await?;
     Ok(changed.values().map(std::collections::BTreeSet::len).sum())
 }
 
@@ -80,7 +80,7 @@ pub async fn save<C: ConnectionTrait>(connection: &C, publication: &Publication)
 mod tests {
     use super::*;
     use crate::declare::partition::Partition;
-    use crate::target::bookkeeping::partition::sync_partition;
+    use crate::target::bookkeeping::changed_partitions::sync_partition;
     use crate::test_star;
 
     #[tokio::test]
@@ -98,7 +98,9 @@ mod tests {
         }
         for (month, run) in [(20_050_501, 1), (20_050_601, 2), (20_050_701, 3)] {
             let partition = Partition::of_date(month);
-            partition::note(&connection, "fact_loan", partition, run).await.unwrap();
+            changed_partitions::note(&connection, "fact_loan", partition, run)
+                .await
+                .unwrap();
         }
         let lakes = load(&connection).await.unwrap();
         assert_eq!(lakes, [lake("far", None), lake("near", Some(2))]);

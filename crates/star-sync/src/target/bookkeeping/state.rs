@@ -52,16 +52,17 @@ pub struct SourceState {
     /// The last run that found the table modified: key ranges that were verified by earlier ones are to be verified
     /// again.
     pub modified_run: Option<i64>,
-    /// The last run that verified all of the table by its remembered rows; none of a table of which none are.
+    /// The last run that verified all of the table by its remembered rows; none for a table without stored rows.
     pub verified_run: Option<i64>,
     /// Rows that the last search for changes had to scan; none if there was no search yet.
     pub rows_scanned: Option<i64>,
-    /// Rows then, and their highest key; kept of tables that are no star table's own.
+    /// The number of rows then, and their highest key; only of tables that are joined or looked up.
     pub extent: Option<Extent>,
-    /// What `information_schema` told of the table at the last sync (while a load is unfinished: before its first
-    /// page), UPDATE_TIME above all; none if that cannot tell that the table has not been modified since.
+    /// The signature of the table at the last sync (while a load is unfinished: before its first page): values of
+    /// `information_schema`, above all UPDATE_TIME. None if an equal signature later does not prove that the table was
+    /// not modified.
     pub settled_signature: Option<String>,
-    /// The same, whether or not it can tell that.
+    /// The same, whether or not it proves that.
     pub last_signature: Option<String>,
 }
 
@@ -157,7 +158,7 @@ impl From<Model> for SourceState {
 }
 
 impl SourceState {
-    /// Whether all that was modified is verified, so that nothing that depends on it is to be verified for its sake.
+    /// Whether the table was verified after its last modification.
     pub(crate) fn is_verified(&self) -> bool {
         self.verified_run.is_some() && self.verified_run >= self.modified_run
     }

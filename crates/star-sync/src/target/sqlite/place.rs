@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, FolderProblem, Result};
 
 /// What every SQLite database begins with.
 pub(crate) const HEADER: &[u8; 16] = b"SQLite format 3\0";
@@ -16,7 +16,9 @@ pub(crate) fn check(path: &Path, program: &'static str) -> Result<()> {
     match path.metadata() {
         Ok(found) => check_file(path, &found, program),
         Err(cause) if cause.kind() == ErrorKind::NotFound => check_folder(path),
-        Err(cause) if cause.kind() == ErrorKind::NotADirectory => Err(folder_error(path, "is not a folder", cause)),
+        Err(cause) if cause.kind() == ErrorKind::NotADirectory => {
+            Err(folder_error(path, FolderProblem::NotAFolder, cause))
+        }
         Err(cause) => Err(Error::TargetFile {
             path: path.to_owned(),
             verb: "opened",
@@ -35,8 +37,10 @@ pub(crate) fn check_creatable(path: &Path) -> Result<()> {
 /// What a file beside the target, which could not be opened for writing, says about the folder.
 pub(crate) fn beside_error(target: &Path, beside: &Path, verb: &'static str, cause: io::Error) -> Error {
     match cause.kind() {
-        ErrorKind::NotFound => folder_error(target, "does not exist", cause),
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => folder_error(target, "cannot be written", cause),
+        ErrorKind::NotFound => folder_error(target, FolderProblem::Missing, cause),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            folder_error(target, FolderProblem::Unwritable, cause)
+        }
         _ => Error::TargetFile {
             path: beside.to_owned(),
             verb,
@@ -80,9 +84,13 @@ fn check_header(path: &Path, program: &'static str) -> Result<()> {
 fn check_folder(path: &Path) -> Result<()> {
     match folder_of(path).metadata() {
         Ok(folder) if folder.is_dir() => Ok(()),
-        Ok(_) => Err(folder_error(path, "is not a folder", ErrorKind::NotADirectory.into())),
-        Err(cause) if cause.kind() == ErrorKind::NotFound => Err(folder_error(path, "does not exist", cause)),
-        Err(cause) => Err(folder_error(path, "cannot be entered", cause)),
+        Ok(_) => Err(folder_error(
+            path,
+            FolderProblem::NotAFolder,
+            ErrorKind::NotADirectory.into(),
+        )),
+        Err(cause) if cause.kind() == ErrorKind::NotFound => Err(folder_error(path, FolderProblem::Missing, cause)),
+        Err(cause) => Err(folder_error(path, FolderProblem::Closed, cause)),
     }
 }
 
@@ -101,7 +109,7 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     }
 }
 
-fn folder_error(path: &Path, problem: &'static str, cause: io::Error) -> Error {
+fn folder_error(path: &Path, problem: FolderProblem, cause: io::Error) -> Error {
     Error::TargetFolder {
         folder: folder_of(path).to_owned(),
         problem,

@@ -17,16 +17,16 @@ mod tests {
     use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, Schema, Statement};
     use sea_orm_migration::MigratorTraitSelf;
 
+    use crate::target::bookkeeping::changed_partitions::sync_partition;
     use crate::target::bookkeeping::history::sync_run;
-    use crate::target::bookkeeping::partition::sync_partition;
+    use crate::target::bookkeeping::lookup_row_digests::sync_source_rows;
     use crate::target::bookkeeping::publication::sync_publication;
     use crate::target::bookkeeping::quarantine::sync_reject;
-    use crate::target::bookkeeping::source_record::sync_source;
-    use crate::target::bookkeeping::source_rows::sync_source_rows;
+    use crate::target::bookkeeping::source_identity::sync_source;
     use crate::target::bookkeeping::state::sync_state;
     use crate::target::bookkeeping::success::sync_success;
     use crate::target::bookkeeping::target_table::sync_target_table;
-    use crate::target::bookkeeping::verification::sync_verification;
+    use crate::target::bookkeeping::verified_ranges::sync_verification;
     use crate::target::bookkeeping::watermark::sync_watermark;
     use crate::target::sqlite::version::Steps;
     use crate::test_star;

@@ -13,7 +13,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DeleteMany, EntityTrait, QueryFilter
 
 use super::of_table;
 use super::sync_reject::{ActiveModel, Column, Entity};
-use crate::declare::key_range::{KEYS_A_STATEMENT, KeyRange};
+use crate::declare::key_range::{KEYS_PER_STATEMENT, KeyRange};
 use crate::declare::rejection::RejectedRow;
 use crate::declare::row::{TargetRow, joined_key, key_text};
 use crate::declare::table::{RowIdentity, Table};
@@ -94,7 +94,7 @@ pub(crate) async fn keys_of_leaving<C: ConnectionTrait>(
     let identity = |row: &TargetRow| table.identity(row.page_key, || key_text(&row.natural_key));
     let page_keys = deletes.iter().filter(|row| found.contains(&identity(row)));
     let mut leaving = HashMap::new();
-    for key_range in KeyRange::of_keys(page_keys.map(|row| row.page_key), KEYS_A_STATEMENT) {
+    for key_range in KeyRange::of_keys(page_keys.map(|row| row.page_key), KEYS_PER_STATEMENT) {
         let doing = || format!("reading the surrogate keys of {}, {key_range}", table.name);
         let parts = table
             .natural_key
@@ -162,10 +162,10 @@ pub(crate) async fn replace<C: ConnectionTrait>(
             })
         })
         .collect();
-    for keys in gone.chunks(KEYS_A_STATEMENT) {
+    for keys in gone.chunks(KEYS_PER_STATEMENT) {
         removal(table.name, keys).exec(connection).await.target(doing)?;
     }
-    for rows in new.chunks(KEYS_A_STATEMENT) {
+    for rows in new.chunks(KEYS_PER_STATEMENT) {
         let key = [Column::TargetTable, Column::PageKey, Column::Key];
         let others = [
             Column::Code,

@@ -5,22 +5,22 @@ use std::sync::Arc;
 
 use sea_orm::sea_query::{ExprTrait, Query};
 
+use crate::compare::totals::of_target;
 use crate::declare::day_totals::{DayTotals, add_all, subtract_all};
 use crate::declare::integer::Key;
-use crate::declare::key_range::{KEYS_A_STATEMENT, KeyRange};
-use crate::declare::lookup::{KeyMap, Lookup, Lookups, Need};
+use crate::declare::key_range::{KEYS_PER_STATEMENT, KeyRange};
+use crate::declare::lookup::{KeyMap, Lookup, LookupUse, Lookups};
 use crate::declare::period::Period;
 use crate::declare::source_rows::{SourceRow, SourceRows};
 use crate::declare::table::Table;
 use crate::error::{Doing, Error, Result};
 use crate::pipeline::databases::Databases;
-use crate::pipeline::lookups::LookupSource;
+use crate::pipeline::lookup::LookupSource;
+use crate::pipeline::lookup::cache::SnapshotLookups;
 use crate::pipeline::page_digest;
 use crate::pipeline::plan::PlannedRanges;
-use crate::pipeline::snapshot_lookups::SnapshotLookups;
 use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
-use crate::verify::totals::of_target;
 
 /// Adds up the source's side, of one instant. Tables have to come in the star's order: the rows of one may fill the
 /// lookups of the next.
@@ -133,7 +133,7 @@ impl<'a> SourceTotals<'a> {
         let Some(totals) = &table.totals else {
             return Ok(DayTotals::new());
         };
-        self.load(&totals.needs).await?;
+        self.load(&totals.lookups).await?;
         let mut figures = DayTotals::new();
         let mut filled = KeyMap::default();
         // The next page is on its way while this one is added up.
@@ -148,7 +148,7 @@ impl<'a> SourceTotals<'a> {
                 .map(|key_range| self.fetch(table, &Period::All, key_range));
             for row in rows.iter() {
                 totals.add(row, &self.lookups, &mut figures);
-                if let (key, Some(value)) = page_digest::shown(table, totals, row)? {
+                if let (key, Some(value)) = page_digest::lookup_entry(table, totals, row)? {
                     filled.insert(key, value);
                 }
                 also(row)?;
@@ -187,12 +187,15 @@ impl<'a> SourceTotals<'a> {
         };
         let page = self.fetch(table, period, key_range.clone());
         let rows = page.await.map_err(|_| Error::Panicked { stage: "reader" })??;
-        let (lookups, _) = self.lookup_source().of_page(&totals.needs, &rows).await?;
+        let (lookups, _) = self.lookup_source().of_page(&totals.lookups, &rows).await?;
         for row in rows.iter() {
             totals.add(row, &lookups, &mut figures);
         }
         if let Some(fill) = &totals.fills {
-            let of_rows: Result<Vec<_>> = rows.iter().map(|row| page_digest::shown(table, totals, row)).collect();
+            let of_rows: Result<Vec<_>> = rows
+                .iter()
+                .map(|row| page_digest::lookup_entry(table, totals, row))
+                .collect();
             shown = of_rows?;
             self.known.learn(fill.lookup, shown.iter().copied()).await;
         }
@@ -209,7 +212,7 @@ impl<'a> SourceTotals<'a> {
         target: &TargetReader,
     ) -> Result<DayTotals> {
         let mut figures = DayTotals::new();
-        for key_range in KeyRange::of_keys(quarantined.iter().copied(), KEYS_A_STATEMENT) {
+        for key_range in KeyRange::of_keys(quarantined.iter().copied(), KEYS_PER_STATEMENT) {
             add_all(&mut figures, self.of_key_range(table, period, &key_range).await?);
             if !table.is_identified_by_page_key() {
                 subtract_all(&mut figures, of_target(target, table, period, &key_range).await?);
@@ -255,9 +258,9 @@ impl<'a> SourceTotals<'a> {
         PlannedRanges::new(table, planner, None).all().await
     }
 
-    async fn load(&mut self, needs: &[Need]) -> Result<()> {
+    async fn load(&mut self, uses: &[LookupUse]) -> Result<()> {
         let source = self.lookup_source();
-        source.load(needs, &mut self.lookups).await
+        source.load(uses, &mut self.lookups).await
     }
 
     fn lookup_source(&self) -> LookupSource {

@@ -5,13 +5,13 @@ use std::collections::HashSet;
 
 use sea_orm::sea_query::{Alias, Expr};
 
+use crate::compare::source_totals::SourceTotals;
 use crate::declare::day_totals::{self, DayTotals};
-use crate::declare::key_range::{KEYS_A_STATEMENT, KeyRange};
+use crate::declare::key_range::{KEYS_PER_STATEMENT, KeyRange};
 use crate::declare::lookup::{KeysFrom, Lookup, LookupKey, LookupKeys, Lookups};
 use crate::declare::table::Table;
 use crate::declare::totals::Totals;
 use crate::error::{Doing, Result};
-use crate::verify::source_totals::SourceTotals;
 
 /// Most changed keys for which rows are read by key; beyond it the whole table is read.
 const MOST_KEYS: usize = 5_000;
@@ -42,7 +42,7 @@ impl SourceTotals<'_> {
         for (column, keys) in looked_up {
             let column = &totals.columns[column];
             let column = Expr::col((Alias::new(&column.table), column.name));
-            for key_range in LookupKeys::around(&keys, KEYS_A_STATEMENT, KEYS_A_STATEMENT) {
+            for key_range in LookupKeys::around(&keys, KEYS_PER_STATEMENT, KEYS_PER_STATEMENT) {
                 let select = totals
                     .source_select(source_table)
                     .cond_where(table.source_rows())
@@ -73,10 +73,10 @@ fn looked_up_keys(
     changed: &[(&'static Lookup, Vec<LookupKey>)],
 ) -> Option<Vec<(usize, HashSet<LookupKey>)>> {
     let mut found = Vec::new();
-    for need in &totals.needs {
-        let of_need = changed.iter().filter(|(lookup, _)| *lookup == need.lookup);
-        let mut keys: HashSet<LookupKey> = of_need.flat_map(|(_, keys)| keys.iter().cloned()).collect();
-        let mut keys_from = need.keys;
+    for used in &totals.lookups {
+        let of_lookup = changed.iter().filter(|(lookup, _)| *lookup == used.lookup);
+        let mut keys: HashSet<LookupKey> = of_lookup.flat_map(|(_, keys)| keys.iter().cloned()).collect();
+        let mut keys_from = used.keys;
         while let KeysFrom::Values(through) = keys_from {
             // A lookup through others: the keys for which those have one of these values.
             keys = sides
@@ -84,7 +84,7 @@ fn looked_up_keys(
                 .filter_map(|lookups| lookups.map(through))
                 .flat_map(|map| map.keys_of(&keys))
                 .collect();
-            keys_from = totals.needs.iter().find(|need| need.lookup == through)?.keys;
+            keys_from = totals.lookups.iter().find(|used| used.lookup == through)?.keys;
         }
         let KeysFrom::Column(column) = keys_from else {
             continue;

@@ -81,7 +81,7 @@ const ROWS: &[Row] = &[
 ];
 
 /// The class of a server's error number, where it is known.
-pub fn class_of(number: u16) -> Option<Class> {
+pub fn class_of_number(number: u16) -> Option<Class> {
     let (_, code, transience) = ROWS.iter().find(|(numbers, ..)| numbers.contains(&number))?;
     Some(Class {
         code: *code,
@@ -128,9 +128,9 @@ mod tests {
             (1712, Code::SourceDamaged, Lasting),
             (1836, Code::SourceReadOnly, Lasting),
         ] {
-            let class = class_of(number).unwrap_or_else(|| panic!("{number} is not listed"));
+            let class = class_of_number(number).unwrap_or_else(|| panic!("{number} is not listed"));
             assert_eq!((class.code, class.transience), (code, transience), "{number}");
         }
-        assert!(class_of(1).is_none());
+        assert!(class_of_number(1).is_none());
     }
 }

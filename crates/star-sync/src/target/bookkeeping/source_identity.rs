@@ -1,4 +1,4 @@
-//! The record of the source: which server and schema it is, and the types of the columns that are read.
+//! The source identity: server, schema, and types of the columns that are read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
@@ -39,21 +39,21 @@ const ID: i32 = 1;
 
 /// A source, as it is or as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceRecord {
+pub struct SourceIdentity {
     pub server: String,
     pub schema: String,
     /// Data types by `table.column`.
     pub columns: BTreeMap<String, String>,
 }
 
-/// The record, if any load has begun.
-pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<Option<SourceRecord>> {
+/// The source identity, if any load has begun.
+pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<Option<SourceIdentity>> {
     let doing = || "reading sync_source".to_owned();
     let row = sync_source::Entity::find_by_id(ID)
         .one(connection)
         .await
         .target(doing)?;
-    Ok(row.map(|row| SourceRecord {
+    Ok(row.map(|row| SourceIdentity {
         server: row.server,
         schema: row.schema,
         columns: row
@@ -78,7 +78,7 @@ fn random() -> i64 {
 }
 
 /// Remembers a source as the one that the star is made from.
-pub(crate) async fn save<C: ConnectionTrait>(connection: &C, record: SourceRecord) -> Result<()> {
+pub(crate) async fn save<C: ConnectionTrait>(connection: &C, record: SourceIdentity) -> Result<()> {
     use sync_source::Column;
     let columns: Vec<String> = record
         .columns

@@ -9,16 +9,16 @@ use crate::declare::table::{Kind, Table};
 use crate::error::Result;
 use crate::pipeline::databases::Databases;
 use crate::pipeline::flow::{Removed, TableOutcome};
-use crate::pipeline::lookups::LookupSource;
+use crate::pipeline::lookup::LookupSource;
 use crate::pipeline::page_digest::PageDigestPlans;
 use crate::pipeline::read::{LookupPlan, Reader};
-use crate::pipeline::write::{Commits, Writer};
+use crate::pipeline::write::{WriteMode, Writer};
 use crate::pipeline::{self, Pipeline};
 use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
 
 /// Keys that one page names.
-pub(crate) const KEYS_A_PAGE: usize = 2_000;
+pub(crate) const KEYS_PER_PAGE: usize = 2_000;
 
 /// A comparison of rows. Tables have to come in the star's order: what is found of one decides what the next should
 /// hold.
@@ -78,7 +78,7 @@ impl<'a> RowComparison<'a> {
                 period,
                 digest_plans: PageDigestPlans::new(),
             },
-            writer: Writer::new(star, Commits::Never, 0, None),
+            writer: Writer::new(star, WriteMode::CompareOnly, 0, None),
             filled_lookups: vec![table],
             described: self.described,
             progress: Arc::clone(&self.databases.progress),

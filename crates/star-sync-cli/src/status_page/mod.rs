@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 use self::live::{Live, SAMPLE_EVERY};
 use self::target::TargetView;
-use self::view::Page;
+use self::view::StatusPage;
 use crate::program::Program;
 
 /// However many look at it: the target is read no more often than this.
@@ -67,7 +67,7 @@ impl Site {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         };
         let target = self.target.display().to_string();
-        let page = Page::new(self.program, target, &self.live.now(), view, Utc::now());
+        let page = StatusPage::new(self.program, target, &self.live.now(), view, Utc::now());
         match page.render() {
             Ok(html) => (
                 [

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use tracing::info;
 
+use crate::compare::rows::{KEYS_PER_PAGE, RowComparison};
 use crate::declare::key_range::KeyRange;
 use crate::declare::period::Period;
 use crate::declare::table::Table;
@@ -15,8 +16,7 @@ use crate::error::Result;
 use crate::pipeline::databases::Databases;
 use crate::pipeline::flow::{Difference, Outcomes};
 use crate::pipeline::pages::Pages;
-use crate::pipeline::write::Commits;
-use crate::verify::rows::{KEYS_A_PAGE, RowComparison};
+use crate::pipeline::write::WriteMode;
 
 /// How one table differs.
 #[derive(Clone, Debug, Serialize)]
@@ -57,7 +57,7 @@ impl Suspects {
             digesting: None,
             databases,
             is_target_empty: false,
-            commits: Commits::Never,
+            mode: WriteMode::CompareOnly,
             run_id: 0,
             loaded_up_to: HashMap::new(),
             period: period.clone(),
@@ -109,7 +109,7 @@ pub(crate) async fn recheck(
                 Some(KnownCause::Quarantined) => {}
             }
         }
-        let key_ranges = KeyRange::of_keys(keys, KEYS_A_PAGE);
+        let key_ranges = KeyRange::of_keys(keys, KEYS_PER_PAGE);
         let found = rows.compare(table, key_ranges, Period::All).await?;
         let mut examples = found.differences;
         examples.sort_by(|one, other| one.key.cmp(&other.key));

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use star_sync::compare::figures::Comparison;
 use star_sync::pipeline::progress::Progress;
 use star_sync::runs::report::Report;
 use star_sync::runs::validate::Validation;
-use star_sync::verify::figures::Comparison;
 
 use crate::error::Error;
 use crate::output::verdict;

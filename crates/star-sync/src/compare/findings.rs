@@ -10,19 +10,19 @@ pub(crate) struct Finding {
     /// Page keys of rows that differ and are neither pending nor quarantined, ascending.
     pub keys: Vec<i64>,
     /// Figures that differ, for what no row explains.
-    pub figures: BTreeSet<Figure>,
+    pub figures: BTreeSet<DifferingFigure>,
 }
 
 /// A figure that differs, and by how much.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Figure {
+pub(crate) struct DifferingFigure {
     pub measure: &'static str,
     pub group: Option<Group>,
     pub date_key: Option<i32>,
     pub delta: i64,
 }
 
-impl Figure {
+impl DifferingFigure {
     /// One of a whole table.
     pub(crate) fn of_table(measure: &'static str, delta: i64) -> Self {
         Self {
@@ -88,7 +88,7 @@ mod tests {
         for (table, keys, delta) in of {
             let finding = Finding {
                 keys: keys.to_vec(),
-                figures: BTreeSet::from([Figure::of_table("rows", *delta)]),
+                figures: BTreeSet::from([DifferingFigure::of_table("rows", *delta)]),
             };
             findings.add(table, finding);
         }

@@ -13,7 +13,7 @@ use crate::error::{Doing, Result};
 use sync_partition::{ActiveModel, Column, Entity};
 
 pub(crate) mod sync_partition {
-    //! One row a partition; they are kept for ever.
+    //! One row per partition; they are never deleted.
     use sea_orm::entity::prelude::*;
 
     /// A partition of a table that has, or had, rows.

@@ -1,6 +1,5 @@
-//! What is remembered of the rows of source tables that are only joined or looked up: of each key the digest of its
-//! row, so that a range whose digest differs tells exactly which keys have changed. Twelve bytes a row, packed range by
-//! range.
+//! The digests of the rows of source tables that are only joined or looked up, by key, so that the changed keys of a
+//! range whose digest differs can be determined. Twelve bytes per row, packed range by range.
 
 use std::collections::HashMap;
 
@@ -13,10 +12,10 @@ use crate::error::{Doing, Result};
 use sync_source_rows::{ActiveModel, Column, Entity, Model};
 
 pub(crate) mod sync_source_rows {
-    //! One row a key range of a source table.
+    //! One row per key range of a source table.
     use sea_orm::entity::prelude::*;
 
-    /// The range behind the one before it, up to a key.
+    /// The range after the previous one, up to a key.
     #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "sync_source_rows")]
@@ -45,7 +44,7 @@ pub(crate) struct SourceRange {
     pub after: Option<i64>,
     pub up_to: Option<i64>,
     pub digest: Digest,
-    /// Packed until somebody asks: most ranges stay as they are.
+    /// Packed until it is needed: most ranges stay as they are.
     rows: Vec<u8>,
 }
 
@@ -72,11 +71,11 @@ impl SourceRange {
     }
 
     /// The keys whose rows are others than before, those that came, and apart from them those that are gone.
-    pub(crate) fn changes(&self, now: &RowDigests) -> Changes {
+    pub(crate) fn changes(&self, now: &RowDigests) -> ChangedRows {
         let before = unpacked(&self.rows);
         let changed = now.iter().filter(|(key, digest)| before.get(key) != Some(digest));
         let gone = before.keys().filter(|key| !now.contains_key(key));
-        let mut changes = Changes {
+        let mut changes = ChangedRows {
             changed: changed.map(|(key, _)| *key).collect(),
             gone: gone.copied().collect(),
         };
@@ -98,7 +97,7 @@ impl SourceRange {
 
 /// What has changed in a range.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Changes {
+pub(crate) struct ChangedRows {
     pub changed: Vec<i64>,
     pub gone: Vec<i64>,
 }
@@ -177,14 +176,14 @@ mod tests {
     fn changed_new_and_missing_rows_are_named() {
         let before = range(None, None, &[(1, 10), (-2, 20), (3, 30)]);
         let now = RowDigests::from([(1, 10), (-2, 21), (4, 40)]);
-        let expected = Changes {
+        let expected = ChangedRows {
             changed: vec![-2, 4],
             gone: vec![3],
         };
         assert_eq!(before.changes(&now), expected);
         assert_eq!(
             before.changes(&RowDigests::from([(1, 10), (-2, 20), (3, 30)])),
-            Changes::default()
+            ChangedRows::default()
         );
     }
 

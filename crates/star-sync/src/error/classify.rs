@@ -3,13 +3,13 @@
 use sea_orm::{DbErr, RuntimeErr};
 
 use crate::error::code::Code;
-use crate::error::{Class, Transience, database_error, source_errors};
+use crate::error::{Class, Transience, database_error, server_errors};
 use crate::source::answer::CutAnswer;
 use crate::source::session::{OtherProduct, RefusedSetting};
 
 /// The class of what the source has answered, or of what the driver says of it.
-pub fn class_of(cause: &DbErr) -> Class {
-    if let Some(class) = server_error_number(cause).and_then(source_errors::class_of) {
+pub fn class_of_error(cause: &DbErr) -> Class {
+    if let Some(class) = server_error_number(cause).and_then(server_errors::class_of_number) {
         return class;
     }
     let is_server_error = server_error_number(cause).is_some();

@@ -1,5 +1,9 @@
-//! Fills lookups whole, from the database that they are read from. `lookups_of_page` fills them with the keys of one
+//! Fills lookups whole, from the database that they are read from. `of_page` fills them with the keys of one
 //! page.
+
+pub(crate) mod cache;
+pub(crate) mod loaded;
+mod of_page;
 
 use std::cmp::max;
 use std::collections::HashSet;
@@ -8,21 +12,21 @@ use std::sync::Arc;
 use sea_orm::sea_query::{Order, Query, SelectStatement};
 
 use crate::declare::integer::Key;
-use crate::declare::key_range::{KEYS_A_STATEMENT, KeyRange};
-use crate::declare::lookup::{self, KeyMap, KeyType, Lookup, LookupKey, LookupKeys, Lookups, Need, Side};
+use crate::declare::key_range::{KEYS_PER_STATEMENT, KeyRange};
+use crate::declare::lookup::{self, KeyMap, KeyType, Lookup, LookupKey, LookupKeys, LookupUse, Lookups, Side};
 use crate::declare::star::Star;
 use crate::error::{Doing, Result};
 use crate::pipeline::flow::Removed;
-use crate::pipeline::loaded_lookups::{LoadedLookupGroup, LoadedLookups};
-use crate::pipeline::snapshot_lookups::SnapshotLookups;
+use crate::pipeline::lookup::cache::SnapshotLookups;
+use crate::pipeline::lookup::loaded::{LoadedLookupGroup, LoadedLookups};
 use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
 use crate::target::bookkeeping::quarantine;
 
 /// Keys that one statement brings, where they lie close together.
-const KEYS_A_RANGE: usize = 10_000;
+const KEYS_PER_RANGE: usize = 10_000;
 /// Keys that one statement brings, where a lookup is filled whole.
-const KEYS_A_PAGE: u64 = 20_000;
+const KEYS_PER_PAGE: u64 = 20_000;
 
 /// Where lookups are filled from.
 #[derive(Clone)]
@@ -59,8 +63,8 @@ impl LookupSource {
 
     /// Fills every lookup that is needed and not filled yet, whole, in keyset pages: a map is small, the rows that it
     /// is made from are not.
-    pub async fn load(&self, needs: impl IntoIterator<Item = &Need>, lookups: &mut Lookups) -> Result<()> {
-        let mut missing: Vec<&'static Lookup> = needs.into_iter().map(|need| need.lookup).collect();
+    pub async fn load(&self, uses: impl IntoIterator<Item = &LookupUse>, lookups: &mut Lookups) -> Result<()> {
+        let mut missing: Vec<&'static Lookup> = uses.into_iter().map(|used| used.lookup).collect();
         while let Some(&first) = missing.first() {
             let (together, others): (Vec<_>, Vec<_>) =
                 missing.into_iter().partition(|lookup| lookup.is_read_with(first));
@@ -94,7 +98,7 @@ impl LookupSource {
             let fetched = self
                 .fetch(lookups, &page, &behind, (&mut maps, loaded.as_mut()))
                 .await?;
-            if fetched.rows < KEYS_A_PAGE || behind == LookupKeys::All {
+            if fetched.rows < KEYS_PER_PAGE || behind == LookupKeys::All {
                 break;
             }
             after = fetched.last_key;
@@ -115,7 +119,7 @@ impl LookupSource {
         keys: &HashSet<LookupKey>,
     ) -> Result<Vec<KeyMap>> {
         let mut maps = vec![KeyMap::default(); lookups.len()];
-        for key_range in LookupKeys::around(keys, KEYS_A_STATEMENT, KEYS_A_RANGE) {
+        for key_range in LookupKeys::around(keys, KEYS_PER_STATEMENT, KEYS_PER_RANGE) {
             let select = lookup::select_values(lookups, &key_range);
             self.fetch(lookups, &select, &key_range, (&mut maps, None)).await?;
             for (lookup, map) in lookups.iter().zip(&mut maps) {
@@ -207,8 +211,8 @@ fn whole_page(lookups: &[&Lookup], after: Option<i64>) -> (SelectStatement, Look
     }
     let behind = LookupKeys::Numbers(KeyRange::Between { after, up_to: None });
     let mut page = lookup::select_values(lookups, &behind);
-    page.order_by(first.key, Order::Asc).limit(KEYS_A_PAGE);
-    // A table of its own, so that what is asked for behind its rows is neither ordered nor limited with them.
+    page.order_by(first.key, Order::Asc).limit(KEYS_PER_PAGE);
+    // A table of its own, so that what is selected after its rows is neither ordered nor limited with them.
     let page = Query::select()
         .column(first.key)
         .columns(lookups.iter().map(|lookup| lookup.value))
@@ -236,7 +240,7 @@ struct Fetched {
 }
 
 impl Fetched {
-    /// Puts the values of a row, which stand behind its key, into the maps.
+    /// Puts the values of a row, which follow its key, into the maps.
     fn add(
         &mut self,
         key: Option<LookupKey>,

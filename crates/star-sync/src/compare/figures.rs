@@ -6,6 +6,7 @@ use sea_orm::Condition;
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query};
 use serde::{Serialize, Serializer};
 
+use crate::compare::verdict::Tally;
 use crate::declare::key_range::KeyRange;
 use crate::declare::table::Table;
 use crate::declare::totals::{self, Group, Measure};
@@ -14,7 +15,6 @@ use crate::metrics::DeltaLabels;
 use crate::source::indexes::Indexes;
 use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
-use crate::verify::verdict::Tally;
 
 /// One figure, from both sides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -7,29 +7,29 @@ use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query};
 use tracing::debug;
 
 use crate::declare::integer::Key;
-use crate::declare::key_range::KEYS_A_STATEMENT;
-use crate::declare::lookup::{KeyMap, KeyType, KeysFrom, Lookup, LookupKey, LookupKeys, Lookups, Need, Side};
+use crate::declare::key_range::KEYS_PER_STATEMENT;
+use crate::declare::lookup::{KeyMap, KeyType, KeysFrom, Lookup, LookupKey, LookupKeys, LookupUse, Lookups, Side};
 use crate::declare::source_rows::SourceRows;
 use crate::declare::table::Kind;
 use crate::error::{Doing, Result};
 use crate::pipeline::flow::Late;
-use crate::pipeline::lookups::{LookupSource, distinct};
-use crate::pipeline::snapshot_lookups::CachedLookups;
+use crate::pipeline::lookup::cache::CachedLookups;
+use crate::pipeline::lookup::{LookupSource, distinct};
 
 impl LookupSource {
     /// Fills the lookups of one page with just the keys that its rows refer to.
-    pub(crate) async fn of_page(&self, needs: &[Need], rows: &SourceRows) -> Result<(Lookups, Late)> {
+    pub(crate) async fn of_page(&self, uses: &[LookupUse], rows: &SourceRows) -> Result<(Lookups, Late)> {
         let mut lookups = Lookups::default();
         let mut late = Late::new();
         // Of each lookup so far, what the page has found in it.
         let mut found: Vec<(&'static Lookup, HashSet<LookupKey>)> = Vec::new();
-        for need in needs {
-            if lookups.map(need.lookup).is_some() {
+        for used in uses {
+            if lookups.map(used.lookup).is_some() {
                 continue;
             }
-            let together = needs.iter().filter(|other| other.is_met_with(need));
-            let together = distinct(together.map(|need| need.lookup));
-            let keys: HashSet<LookupKey> = match need.keys {
+            let together = uses.iter().filter(|other| other.is_met_with(used));
+            let together = distinct(together.map(|used| used.lookup));
+            let keys: HashSet<LookupKey> = match used.keys {
                 KeysFrom::Column(column) => column_keys(rows, column),
                 KeysFrom::Values(earlier) => {
                     let earlier = found.iter().find(|(of, _)| *of == earlier);
@@ -139,7 +139,7 @@ impl LookupSource {
         let missing: HashSet<&LookupKey> = missing.collect();
         let key = Expr::col((dimension.source_table, key.name));
         let mut late = Vec::new();
-        for key_range in LookupKeys::around(missing.iter().copied(), KEYS_A_STATEMENT, KEYS_A_STATEMENT) {
+        for key_range in LookupKeys::around(missing.iter().copied(), KEYS_PER_STATEMENT, KEYS_PER_STATEMENT) {
             let select = Query::select()
                 .expr(dimension.source_page_key())
                 .expr(key.clone())

@@ -1,4 +1,4 @@
-//! Lookups of the source as one snapshot has them: what its readers have asked for once, they keep.
+//! A cache of the source lookups of one snapshot.
 //!
 //! A key that is asked for by itself costs as much as several rows of a table that is read in order. So keys are asked
 //! for one by one until that has cost about as much as the whole table; then it is read whole. Whatever a run turns out
@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::declare::lookup::{KeyMap, KeyRef, Lookup, LookupKey};
 
 /// Rows that are read in order in the time of one key that is asked for by itself (docs/performance.md).
-const ROWS_A_KEY: u64 = 8;
+const ROWS_PER_KEY: u64 = 8;
 /// Most keys that are kept although no page needed them, to bound the memory.
 const KEYS_TO_LEARN: usize = 100_000;
 
@@ -23,7 +23,7 @@ pub struct SnapshotLookups(Mutex<Vec<CachedLookups>>);
 /// The cached keys and values of lookups that are read from the same rows.
 pub(crate) struct CachedLookups {
     pub lookups: Vec<&'static Lookup>,
-    /// No fewer than the table has, once that was looked at.
+    /// Upper bound of the table's rows, once it was read.
     pub rows_at_most: Option<u64>,
     cache: Cache,
 }
@@ -44,7 +44,7 @@ impl SnapshotLookups {
         self.0.lock().await
     }
 
-    /// Takes in what rows have shown that were read for something else: keys, and what the lookup has for them.
+    /// Adds entries that were found in rows read for another purpose: keys, and the values of the lookup for them.
     pub(crate) async fn learn(&self, lookup: &'static Lookup, shown: impl IntoIterator<Item = (i64, Option<i64>)>) {
         let mut all = self.lock().await;
         let known = CachedLookups::entry(&mut all, &[lookup]);
@@ -102,7 +102,7 @@ impl CachedLookups {
     /// Whether to read the whole table, now that so many keys more are asked for.
     pub(crate) fn is_worth_reading_whole(&self, more: usize) -> bool {
         match (&self.cache, self.rows_at_most) {
-            (Cache::Keys { asked, .. }, Some(rows)) if more > 0 => (asked + more) as u64 * ROWS_A_KEY >= rows,
+            (Cache::Keys { asked, .. }, Some(rows)) if more > 0 => (asked + more) as u64 * ROWS_PER_KEY >= rows,
             _ => false,
         }
     }

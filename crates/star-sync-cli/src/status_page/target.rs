@@ -6,7 +6,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use star_sync::declare::star::Star;
 use star_sync::target::bookkeeping::history::{self, Run};
-use star_sync::target::bookkeeping::verification::{self, VerificationSummary};
+use star_sync::target::bookkeeping::verified_ranges::{self, VerificationSummary};
 use star_sync::target::bookkeeping::{quarantine, state, success};
 use star_sync::target::open_during_a_run;
 
@@ -40,7 +40,7 @@ impl TargetView {
         // The page is asked for while a run is in progress.
         let target = open_during_a_run(path, star, 1).await?;
         let states = state::load(&target).await?;
-        let ranges = verification::load(&target).await?;
+        let ranges = verified_ranges::load(&target).await?;
         let successes = success::load(&target).await?;
         let view = Self {
             is_loaded: states.is_loaded(),
@@ -57,7 +57,7 @@ impl TargetView {
                     })
                 })
                 .collect(),
-            verification: verification::sum_up(star, &ranges, &states, Utc::now()),
+            verification: verified_ranges::sum_up(star, &ranges, &states, Utc::now()),
             quarantined: quarantine::by_source(star, &quarantine::counts(&target).await?),
             last_success: successes.iter().map(|success| success.finished).max(),
             runs: history::last_runs(&target, SHOWN_RUNS).await?,

@@ -10,8 +10,8 @@ use crate::changes::page_check::{CheckedPages, PageCheck};
 use crate::declare::key_range::KeyRange;
 use crate::declare::lookup::{KeyMap, Lookup, LookupKey, Lookups};
 use crate::error::Result;
-use crate::pipeline::loaded_lookups::LoadedLookupGroup;
-use crate::pipeline::lookups::LookupSource;
+use crate::pipeline::lookup::LookupSource;
+use crate::pipeline::lookup::loaded::LoadedLookupGroup;
 use crate::target::TargetReader;
 
 /// Which rows of a source table have changed.

@@ -46,7 +46,7 @@ pub(crate) mod sync_verification {
 }
 
 /// Ranges that one statement names.
-const RANGES_A_STATEMENT: usize = 500;
+const RANGES_PER_STATEMENT: usize = 500;
 
 /// One key range, and which run last verified it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl VerificationRange {
         }
     }
 
-    /// The range of a key range; a set of keys is none.
+    /// The range of a key range; none for a set of keys.
     pub(crate) fn of_key_range(key_range: &KeyRange, verified: Option<VerificationMark>) -> Option<Self> {
         match *key_range {
             KeyRange::Between { after, up_to } => Some(Self {
@@ -158,7 +158,7 @@ pub(crate) async fn replace<C: ConnectionTrait>(
         old = old.filter(Column::UpTo.gt(after));
     }
     old.exec(connection).await.target(doing)?;
-    for ranges in ranges.chunks(RANGES_A_STATEMENT) {
+    for ranges in ranges.chunks(RANGES_PER_STATEMENT) {
         let rows = ranges.iter().map(|range| ActiveModel {
             target_table: Set(table.to_owned()),
             up_to: Set(range.up_to.unwrap_or(i64::MAX)),
@@ -174,7 +174,8 @@ pub(crate) async fn replace<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Takes back that the ranges of a table are verified. When they last were is kept: it is their age in the backlog.
+/// Marks the ranges of a table as unverified. The time of the last verification is kept: it is their age in the
+/// backlog.
 pub(crate) async fn forget<C: ConnectionTrait>(connection: &C, table: &str) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::VerifiedRun, Expr::val(None::<i64>))
@@ -193,7 +194,7 @@ pub(crate) async fn note<C: ConnectionTrait>(
     ranges: &[VerificationRange],
     verified: VerificationMark,
 ) -> Result<()> {
-    for ranges in ranges.chunks(RANGES_A_STATEMENT) {
+    for ranges in ranges.chunks(RANGES_PER_STATEMENT) {
         let rows = ranges.iter().map(|range| ActiveModel {
             target_table: Set(table.to_owned()),
             up_to: Set(range.up_to.unwrap_or(i64::MAX)),
@@ -239,7 +240,8 @@ pub(crate) fn modified_run(star: &Star, table: &Table, states: &States) -> Optio
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct VerificationSummary {
     pub ranges: u64,
-    /// Key ranges with rows that something may have changed without a trace since they were verified.
+    /// Key ranges with rows that may have changed since they were verified, without a change timestamp or row count
+    /// that shows it.
     pub backlog_ranges: u64,
     /// Target tables that these are ranges of.
     pub backlog_tables: u64,

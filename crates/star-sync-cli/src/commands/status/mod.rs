@@ -1,35 +1,34 @@
 //! `status`: watermarks, verification backlog, last runs, quarantined rows.
 
+mod text;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use comfy_table::CellAlignment;
 use serde::Serialize;
 use star_sync::changes::identity::{self, SourceColumns};
 use star_sync::declare::star::Star;
 use star_sync::source::in_flight::InFlight;
 use star_sync::source::{Source, check};
-use star_sync::target::bookkeeping::history::{self, Run, Status};
+use star_sync::target::bookkeeping::history::{self, Run};
 use star_sync::target::bookkeeping::publication::{self, Publication};
 use star_sync::target::bookkeeping::quarantine::{self, QuarantinedRow};
-use star_sync::target::bookkeeping::source_record::{self, ColumnChanges, SourceRecord};
+use star_sync::target::bookkeeping::source_identity::{self, ColumnChanges, SourceIdentity};
 use star_sync::target::bookkeeping::state::{self, SourceState, States};
 use star_sync::target::bookkeeping::success;
 use star_sync::target::bookkeeping::time;
-use star_sync::target::bookkeeping::verification::{self, VerificationSummary};
+use star_sync::target::bookkeeping::verified_ranges::{self, VerificationSummary};
 use star_sync::target::open_to_read;
-use star_sync::verify::verdict::VerdictCode;
 use tracing::{error, warn};
 
+pub(crate) use self::text::watermark_limits;
 use super::Session;
 use super::missing_index::{self, MissingIndex};
 use crate::cli;
 use crate::config::target_path;
 use crate::error::{Doing, EXIT_MISMATCH, Error, Result};
-use crate::output::{self, human, next};
 
 /// Runs, and quarantined rows of each table, that are shown.
 const SHOWN: u64 = 10;
@@ -96,7 +95,7 @@ struct WatermarkStatus {
     last_synced: Option<DateTime<Utc>>,
     /// The source's clock less the watermark.
     lag_seconds: Option<i64>,
-    /// What keeps the watermark behind the newest change read.
+    /// What keeps the watermark older than the newest change read.
     limited_by: Option<String>,
     /// The key up to which an unfinished full load has loaded it.
     loaded_up_to: Option<i64>,
@@ -166,7 +165,7 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
         source_clock: clock,
         sees_in_flight_transactions,
         watermarks,
-        verification: verification::sum_up(
+        verification: verified_ranges::sum_up(
             session.star(),
             &target_part.ranges,
             &target_part.states,
@@ -179,7 +178,7 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
         quarantined_examples: target_part.quarantined_examples,
         lakes: target_part.lakes,
     };
-    let text = text(&report, session.program.name());
+    let text = text::text(&report, session.program.name());
     session.output.result("status", session.seconds(), &report, &text)?;
     let is_fresh = arguments
         .fresh_within
@@ -216,9 +215,9 @@ fn age_of(time: DateTime<Utc>) -> Duration {
 /// What the target has.
 struct TargetPart {
     states: States,
-    loaded_from: Option<SourceRecord>,
+    loaded_from: Option<SourceIdentity>,
     table_columns: Option<BTreeSet<String>>,
-    ranges: verification::Ranges,
+    ranges: verified_ranges::Ranges,
     quarantined: BTreeMap<String, u64>,
     quarantined_examples: Vec<QuarantinedRow>,
     last_success: Option<DateTime<Utc>>,
@@ -253,9 +252,9 @@ impl TargetPart {
         let target_part = Self {
             lakes,
             states: state::load(&target).await?,
-            loaded_from: source_record::load(&target).await?,
-            table_columns: source_record::table_columns(&target).await?,
-            ranges: verification::load(&target).await?,
+            loaded_from: source_identity::load(&target).await?,
+            table_columns: source_identity::table_columns(&target).await?,
+            ranges: verified_ranges::load(&target).await?,
             quarantined,
             quarantined_examples,
             last_success: success::load(&target)
@@ -333,183 +332,4 @@ fn answered<T>(result: Result<T>) -> Option<T> {
             );
         })
         .ok()
-}
-
-fn text(report: &Report, program: &str) -> String {
-    let mut text = String::new();
-    if !report.loaded {
-        text.push_str("no full load has finished yet\n");
-    }
-    text.push_str(&sources(report));
-    let mismatch = report.runs.first().filter(|run| run.status == Status::Mismatch);
-    if let Some(run) = mismatch {
-        let _ = writeln!(
-            text,
-            "the last run, {} {}, ended in {}\n",
-            run.command,
-            run.id,
-            human::bad(VerdictCode::Mismatch.name())
-        );
-    }
-    let _ = writeln!(text, "{}\n", watermarks(report));
-    text.push_str("a table that does not change keeps its watermark\n");
-    if let Some(sees) = report.sees_in_flight_transactions {
-        text.push_str(watermark_limits(sees));
-    }
-    let verification = output::report::backlog(&report.verification);
-    if verification.is_empty() && report.verification.ranges > 0 {
-        let ranges = human::grouped(report.verification.ranges);
-        let _ = writeln!(
-            text,
-            "verification: all {ranges} key ranges were verified by the last run"
-        );
-    }
-    text.push_str(&verification);
-    text.push_str(&last_read(&report.runs));
-    text.push_str(&missing_index::line(program, &report.missing_indexes));
-    let _ = writeln!(text, "\n{}", runs(&report.runs));
-    for (table, count) in &report.quarantined {
-        let _ = writeln!(
-            text,
-            "\n{table}: {}, such as:",
-            human::counted(*count, "quarantined row", "quarantined rows")
-        );
-        for reject in report
-            .quarantined_examples
-            .iter()
-            .filter(|reject| reject.source_table == *table)
-        {
-            let _ = writeln!(
-                text,
-                "  {table} {}: {}: {} (run {})",
-                reject.key, reject.code, reject.reason, reject.run_id
-            );
-        }
-    }
-    for lake in &report.lakes {
-        let LakeStatus {
-            publication,
-            backlog_partitions,
-        } = lake;
-        let published = publication.run_id.zip(publication.published);
-        let published = published.map_or_else(
-            || "no publication has finished".to_owned(),
-            |(run, published)| format!("run {run}, published {}", time::text(published)),
-        );
-        let _ = writeln!(
-            text,
-            "\nlake {}: {published}; {} partitions changed since",
-            publication.lake,
-            human::grouped(*backlog_partitions as u64)
-        );
-    }
-    let next = next::after_status(report.loaded, mismatch.is_some());
-    text.push_str(&next::line(program, next));
-    text
-}
-
-/// How far each source table is synced. Ages are by the source's clock where it answered.
-fn watermarks(report: &Report) -> comfy_table::Table {
-    let now = report.source_clock.unwrap_or_else(Utc::now);
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    let mut watermarks = human::table(&["source table", "last synced", "watermark (UTC)", "limited by"]);
-    for line in &report.watermarks {
-        watermarks.add_row([
-            line.table.to_owned(),
-            or_dash(line.last_synced.map(|time| human::ago(now - time))),
-            or_dash(line.watermark.map(time::text)),
-            or_dash(line.limited_by.clone()),
-        ]);
-    }
-    if let Some(column) = watermarks.column_mut(3) {
-        column.set_cell_alignment(CellAlignment::Left);
-    }
-    watermarks
-}
-
-/// What the newest run that is shown has verified by digest, and received.
-fn last_read(runs: &[Run]) -> String {
-    let Some((run, bytes)) = runs.iter().find_map(|run| run.bytes_received.map(|bytes| (run, bytes))) else {
-        return String::new();
-    };
-    format!(
-        "run {} verified {} by digest and received {} from the source\n",
-        run.id,
-        human::counted(run.rows_verified_by_digest.unsigned_abs(), "row", "rows"),
-        human::mebibytes(bytes.unsigned_abs())
-    )
-}
-
-/// The last runs; columns that are zero throughout are left out.
-fn runs(runs: &[Run]) -> comfy_table::Table {
-    let mut rows = human::table(&[
-        "run",
-        "command",
-        "started (UTC)",
-        "status",
-        "read",
-        "written",
-        "quarantined",
-    ]);
-    for run in runs {
-        rows.add_row([
-            run.id.to_string(),
-            run.command.clone(),
-            time::text(run.started),
-            run.status.as_str().to_owned(),
-            human::grouped(run.rows_read),
-            human::grouped(run.rows_inserted + run.rows_updated + run.rows_deleted),
-            human::grouped(run.rows_quarantined),
-        ]);
-    }
-    for column in rows.column_iter_mut().skip(1).take(3) {
-        column.set_cell_alignment(CellAlignment::Left);
-    }
-    human::leave_out_zeros(&mut rows, 4);
-    rows
-}
-
-/// The source that the target was loaded from, and how long ago; and the one that answers now, if it is another one.
-fn sources(report: &Report) -> String {
-    let mut text = String::new();
-    let is_other = !report.source_identity_changes.is_empty();
-    let sources = [("source", &report.loaded_from), ("source now", &report.source_now)];
-    for (what, source) in sources.iter().take(if is_other { 2 } else { 1 }) {
-        if let Some(Identity { server, schema }) = source {
-            let _ = writeln!(text, "{what}: server {server}, schema {schema}");
-        }
-    }
-    if is_other {
-        let changed = human::bad("source identity changed since the last load");
-        let _ = writeln!(
-            text,
-            "{changed}; accepted only by full-load and validate --accept-source:"
-        );
-        for evidence in &report.source_identity_changes {
-            let _ = writeln!(text, "  {evidence}");
-        }
-    }
-    if let Some(success) = report.last_success {
-        let age = human::ago(Utc::now() - success);
-        let _ = writeln!(text, "last successful run: {age} ({} UTC)", time::text(success));
-    }
-    if let Some(changes) = report.columns_changed.as_ref().filter(|changes| !changes.is_empty()) {
-        let _ = writeln!(text, "columns changed at the source since the last full load:");
-        for (what, columns) in [("added", &changes.added), ("removed", &changes.removed)] {
-            if !columns.is_empty() {
-                let _ = writeln!(text, "  {what}: {}", columns.join(", "));
-            }
-        }
-    }
-    text + "\n"
-}
-
-/// What limits watermarks.
-pub(crate) fn watermark_limits(sees_in_flight_transactions: bool) -> &'static str {
-    if sees_in_flight_transactions {
-        "watermarks stay before in-flight transactions (PROCESS is granted)\n"
-    } else {
-        "watermarks trail the source clock by --overlap only; to take in-flight\n\
-         transactions into account, GRANT PROCESS ON *.* to the account of the source\n"
-    }
 }

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use sea_orm::{DbErr, QueryResult};
 use serde::Serialize;
 
+use crate::compare::figures::{self, Comparison};
+use crate::compare::source_totals::SourceTotals;
 use crate::declare::day_totals::{DayAndGroup, DayTotals, add_all, subtract_all};
 use crate::declare::key_range::KeyRange;
 use crate::declare::period::Period;
@@ -16,8 +18,6 @@ use crate::error::{Doing, Result};
 use crate::pipeline::flow::Outcomes;
 use crate::target::TargetReader;
 use crate::target::bookkeeping::quarantine;
-use crate::verify::figures::{self, Comparison};
-use crate::verify::source_totals::SourceTotals;
 
 /// The totals of the rows that the target has in `key_range`, within the period.
 pub(crate) async fn of_target(
@@ -56,7 +56,7 @@ pub(crate) async fn of_target(
     Ok(figures)
 }
 
-/// The group of a row, which stands behind its date.
+/// The group of a row, which follows its date.
 fn group_of(row: &QueryResult) -> std::result::Result<Option<Group>, DbErr> {
     if let Ok(number) = row.try_get_by_index::<Option<i64>>(1) {
         return Ok(number.map(Group::Number));

@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use askama::Template;
 use chrono::{DateTime, Utc};
+use star_sync::compare::figures::Comparison;
 use star_sync::declare::date_key;
 use star_sync::pipeline::progress::TableProgress;
 use star_sync::target::bookkeeping::history::Run;
 use star_sync::target::bookkeeping::time;
-use star_sync::verify::figures::Comparison;
 
 use super::live::{Check, FailedRun, Running, SAMPLE_EVERY, SAMPLES, State};
 use super::target::TargetView;
@@ -44,8 +44,8 @@ impl PageStatus {
 
 /// All of the page. The template escapes every text.
 #[derive(Template)]
-#[template(path = "page.html")]
-pub(crate) struct Page {
+#[template(path = "status_page.html")]
+pub(crate) struct StatusPage {
     program: &'static str,
     version: &'static str,
     target: String,
@@ -135,7 +135,7 @@ struct HistoryView {
     changed: String,
 }
 
-impl Page {
+impl StatusPage {
     pub(crate) fn new(
         program: &'static Program,
         target: String,
