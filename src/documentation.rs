@@ -1,6 +1,8 @@
-//! What the documentation lists, held to what the program has: codes of errors, verdicts and quarantine, and metrics.
+//! Compares the documentation with the program: codes of errors, verdicts and quarantine, metrics, and links to files.
 
 use std::collections::BTreeSet;
+use std::fs::read_to_string;
+use std::path::{Path, PathBuf};
 
 use star_sync::compare::verdict::VerdictCode;
 use star_sync::declare::rejection::ReasonCode;
@@ -79,4 +81,76 @@ fn every_metric_is_documented_as_it_is() {
         .collect();
     let documented: Vec<&str> = METRICS.lines().filter(|line| line.starts_with("| `")).collect();
     assert_eq!(documented, metrics);
+}
+
+/// The Markdown documents with links to files of the project.
+fn documents() -> Vec<PathBuf> {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let names = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "SECURITY.md",
+    ];
+    let in_docs = project
+        .join("docs")
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let in_docs = in_docs.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    names.iter().map(|name| project.join(name)).chain(in_docs).collect()
+}
+
+/// The lines of a document that are in no code block.
+fn prose(document: &str) -> Vec<&str> {
+    let parts = document.split("```").step_by(2);
+    parts.flat_map(str::lines).collect()
+}
+
+/// The anchors that GitHub gives the headings of a document.
+fn anchors(document: &str) -> BTreeSet<String> {
+    let mut anchors = BTreeSet::new();
+    for heading in prose(document).into_iter().filter(|line| line.starts_with('#')) {
+        let heading = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = |letter: &char| letter.is_alphanumeric() || [' ', '-', '_'].contains(letter);
+        let anchor: String = heading.chars().filter(kept).collect::<String>().replace(' ', "-");
+        let repeated = (1..).map(|count| format!("{anchor}-{count}"));
+        let mut candidates = std::iter::once(anchor.clone()).chain(repeated);
+        let new = candidates.find(|candidate| !anchors.contains(candidate));
+        anchors.extend(new);
+    }
+    anchors
+}
+
+#[test]
+fn links_of_documents_lead_to_files_and_headings() {
+    let mut broken = Vec::new();
+    for path in documents() {
+        let document = read_to_string(&path).unwrap();
+        let prose = prose(&document).join("\n");
+        for link in prose.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") || link.starts_with("mailto:") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() {
+                path.clone()
+            } else {
+                path.with_file_name(file)
+            };
+            let has_anchor = || read_to_string(&target).is_ok_and(|text| anchors(&text).contains(anchor));
+            if !target.exists() || !(anchor.is_empty() || has_anchor()) {
+                broken.push(format!("{}: {link}", path.display()));
+            }
+        }
+    }
+    assert_eq!(broken, Vec::<String>::new());
+}
+
+#[test]
+fn anchors_of_headings_follow_the_rules_of_github() {
+    let document = "# Exit codes, `--json`\n```\n# a comment\n```\n## Run it\n## Run it\n";
+    let expected = ["exit-codes---json", "run-it", "run-it-1"].map(str::to_owned);
+    assert_eq!(anchors(document), BTreeSet::from(expected));
 }
