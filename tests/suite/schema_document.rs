@@ -47,7 +47,7 @@ const ANSWERS: [(&str, &str); 5] = [
           GROUP BY a.actor_id, a.first_name, a.last_name ORDER BY rentals DESC, actor_id LIMIT 10) actors",
     ),
     (
-        // How many of a weekday there are between two days follows from how far its first one lies behind the first day.
+        // How many of a weekday there are between two days follows from how many days its first one is after the first day.
         "Rentals by weekday",
         "SELECT CONCAT_WS('|', weekday + 1, name, rentals, \
                 rentals / (FLOOR((days - (weekday - WEEKDAY(first) + 7) % 7) / 7) + 1)) FROM \

@@ -11,7 +11,7 @@ use crate::harness::{Run, Sandbox, Session, send, server};
 use crate::running::wait_for;
 
 const HEARD: &str = "stopping after the step in progress";
-/// How its line begins; a line of the log has no such room behind the name.
+/// How its line begins; a line of the log has no such room after the name.
 const RENTALS_BAR: &str = "fact_rental          ";
 const MANY_CHANGES: &str = "UPDATE payment SET amount = amount + 1";
 

@@ -122,7 +122,9 @@ fn a_stopped_demonstration_leaves_no_server_and_no_folder_behind() {
         wait_until_closed(child);
         assert_eq!(files(folder.path()), Vec::<PathBuf>::new(), "{signal}");
         // A process that was killed on a busy machine takes a moment to end.
-        wait_until("no process names the folder", || processes_that_name(folder.path()).is_empty());
+        wait_until("no process names the folder", || {
+            processes_that_name(folder.path()).is_empty()
+        });
     }
 }
 

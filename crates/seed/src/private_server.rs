@@ -287,7 +287,7 @@ fn option(name: &str, path: &Path) -> String {
     format!("--{name}={}", path.display())
 }
 
-/// Reads the log until the server listens, and goes on emptying the pipe behind the caller's back.
+/// Reads the log until the server listens, and goes on emptying the pipe after it has returned.
 fn wait_until_ready(mut log: BufReader<std::process::ChildStderr>) -> io::Result<()> {
     let mut text = String::new();
     loop {

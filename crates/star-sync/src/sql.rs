@@ -61,7 +61,7 @@ pub(crate) const MARIADB_ID: &str = "CONCAT_WS(' ', @@hostname, @@port, @@server
 pub(crate) const CONNECTION_LIMITS: &str =
     "SELECT CAST(@@max_user_connections AS SIGNED), CAST(@@require_secure_transport AS SIGNED)";
 /// How many bytes the server has sent on a connection, as it counts them itself. The query builder knows no SHOW, and
-/// the tables behind it differ between the servers.
+/// the underlying tables differ between the servers.
 pub(crate) const BYTES_SENT: &str = "SHOW SESSION STATUS LIKE 'Bytes_sent'";
 /// Whether the account demands TLS; every account may ask for this of itself. It is no table to the query builder.
 pub(crate) const OWN_ACCOUNT: &str = "SHOW CREATE USER CURRENT_USER()";

@@ -53,9 +53,8 @@ pub(crate) async fn note(
 }
 
 /// Verifies the tables that were modified since they were last verified, for as long as there is time; and then the
-/// others, for at most half of it: the rest is that of key ranges. Those verified longest ago come first. Returns which
-/// keys have changed, whose change no timestamp shows, and tables with deleted rows whose dependents cannot be found by
-/// a join.
+/// others, for at most half of it: the rest is that of key ranges. Those verified longest ago come first. Returns the
+/// keys whose change no timestamp shows, and the tables with deleted rows whose dependents cannot be found by a join.
 pub(super) async fn verify(
     pass: &Pass<'_>,
     states: &mut States,

@@ -93,8 +93,8 @@ pub(crate) fn may_have_changed(snapshot: &Snapshot, source_table: &str, states: 
     )
 }
 
-/// The same of a table's state, and its signature and time of change now. `update_time_is_commit_time` tells whether that time is
-/// one of a commit.
+/// The same of a table's state, and its signature and time of change now. `update_time_is_commit_time`: whether that
+/// time is one of a commit.
 fn may_have_changed_at(
     state: Option<&SourceState>,
     signature: Option<&str>,

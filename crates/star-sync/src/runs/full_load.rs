@@ -89,8 +89,8 @@ async fn load(context: &Context<'_>, start: LoadStart, run_id: i64) -> Result<Re
         run_id,
         at: snapshot.clock,
     };
-    // While SQLite creates indexes, the server computes digests, and the target's totals are added up after that. Where
-    // there are no indexes to create, both run at once.
+    // On an empty target SQLite is busy creating indexes, so the digests, which the server computes, come first and the
+    // target's totals after them. Otherwise both run at once.
     let figures = async {
         let check = check_pages(context, &snapshot, &states, &pages_outcome, (&pages, verified));
         if start.is_empty {

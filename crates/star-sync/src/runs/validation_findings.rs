@@ -1,5 +1,5 @@
-//! The findings of a validation pass: the figures that differ, and the rows behind them. A mismatch counts as confirmed
-//! when the next pass has the same findings.
+//! The findings of a validation pass: the figures that differ, and the keys of the rows that cause it. A mismatch
+//! counts as confirmed when the next pass has the same findings.
 
 use std::collections::BTreeSet;
 

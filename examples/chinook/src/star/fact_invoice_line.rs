@@ -30,7 +30,7 @@ pub struct Model {
     /// NULL if nobody looks after the customer.
     pub employee_key: Option<i64>,
     pub quantity: i64,
-    /// Of one piece; units with two digits behind the point.
+    /// Of one piece; units with two digits after the point.
     pub unit_price: f64,
     /// The run that last wrote the row.
     #[sea_orm(default_value = 0)]
