@@ -135,7 +135,7 @@ fn verification(report: &Report) -> String {
         let applied = if report.dry_run { "found" } else { "found and applied" };
         let _ = writeln!(
             text,
-            "verification {applied} {} that no timestamp or row count showed",
+            "comparing rows {applied} {} that no timestamp showed",
             counted(found, "change", "changes")
         );
     }
