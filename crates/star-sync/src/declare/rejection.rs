@@ -12,7 +12,7 @@ codes! {
     ReasonCode =>
     MissingParent "MISSING_PARENT" "The row refers to a row that the source does not have, or that is quarantined itself and so not in the star."
         "insert the parent in the source, or correct the reference; if sync_reject has the parent, see the parent's own reason",
-    ParentQuarantined "PARENT_QUARANTINED" "The row is loaded only together with its parent, which is quarantined; in Sakila a payment whose rental is quarantined."
+    ParentQuarantined "PARENT_QUARANTINED" "The row is loaded only together with its parent, which is quarantined."
         "see the parent's own reason in sync_reject",
     ValueNull "VALUE_NULL" "A column that the star needs is NULL."
         "set the value in the source",
