@@ -5,7 +5,7 @@ use std::process::Command;
 
 use sakila_seed::private_server::PrivateServer;
 use sqlx::MySqlPool;
-use sqlx::mysql::MySqlPoolOptions;
+use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 
 use super::figures::Figures;
 
@@ -67,7 +67,13 @@ impl Servers {
         // connections.
         let options = MySqlPoolOptions::new().max_connections(4).test_before_acquire(false);
         let options = options.idle_timeout(None).max_lifetime(None);
-        let pool = options.connect(&plain_url).await;
+        let mut connection: MySqlConnectOptions = plain_url.parse().expect("the URL of the source is valid");
+        if given.is_some()
+            && let Ok(password) = std::env::var("SAKILA_SYNC_SOURCE_PASSWORD")
+        {
+            connection = connection.password(&password);
+        }
+        let pool = options.connect_with(connection).await;
         let pool = pool.expect("the source can be reached");
         Source {
             figures: Figures::of_source(&pool).await,

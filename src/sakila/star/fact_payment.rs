@@ -69,7 +69,7 @@ pub fn table() -> Table {
         .looks_up_through(&STAFF_STORE, &STORE)
         .looks_up(&RENTAL_STORE, payment::Column::RentalId)
         .looks_up(&RENTAL_FILM, payment::Column::RentalId)
-        .affected_by_query(staff::Entity, |members| {
+        .affected_by(staff::Entity, |members| {
             without_item()
                 .filter(payment::Column::StaffId.is_in(members.iter().copied()))
                 .into_query()

@@ -11,7 +11,7 @@ use star_sync::source_record;
 use super::dim_customer::CUSTOMER;
 use super::dim_film::FILM;
 use super::dim_store::{self, STORE};
-use crate::sakila::source::{inventory, rental};
+use crate::sakila::source::{rental, staff};
 use crate::sakila::source_lookups::{INVENTORY_FILM, INVENTORY_STORE, RENTAL_ITEM, STAFF_STORE};
 
 /// One rental.
@@ -88,7 +88,7 @@ pub fn table() -> Table {
         .looks_up_through(&INVENTORY_STORE, &STORE)
         .looks_up(&CUSTOMER, rental::Column::CustomerId)
         .looks_up(&STAFF_STORE, rental::Column::StaffId)
-        .affected_by(inventory::Entity, rental::Column::InventoryId)
+        .unaffected_by(staff::Entity)
         .fills_lookup(&RENTAL_STORE, rejected_as)
         .fills_lookup(&RENTAL_FILM, rejected_as)
         .totals(totals())

@@ -169,6 +169,7 @@ mod needs_lake_readers {
 
     impl Bucket {
         fn serve(folder: &Path) -> Self {
+            fs::create_dir_all(folder.join("bucket")).unwrap();
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let mut command = Command::new(python());
             command
@@ -196,9 +197,7 @@ mod needs_lake_readers {
     #[ignore = "needs the Python of scripts/install-lake-readers"]
     fn a_star_is_published_to_s3_and_read_from_there() {
         let sandbox = Sandbox::loaded();
-        let folder = sandbox.folder().join("s3");
-        fs::create_dir_all(folder.join("bucket")).unwrap();
-        let bucket = Bucket::serve(&folder);
+        let bucket = Bucket::serve(&sandbox.folder().join("s3"));
         let publish = |url: &str, more: &[&str]| {
             let mut command = sandbox.command(&[&["publish", "--lake", url], more].concat());
             bucket.configure(&mut command);
@@ -210,7 +209,7 @@ mod needs_lake_readers {
         sandbox.change_and_sync("UPDATE payment SET amount = amount + 0.01, last_update = NOW() WHERE payment_id = 1");
         publish(url, &["--vacuum"]).succeeds();
         publish(url, &["--check"]).succeeds();
-        let lake = folder.join("bucket/star/lake");
+        let lake = sandbox.folder().join("s3/bucket/star/lake");
         assert_eq!(
             newest_entry(&lake.join("fact_payment"))
                 .iter()
@@ -229,9 +228,7 @@ mod needs_lake_readers {
     #[ignore = "needs the Python of scripts/install-lake-readers"]
     fn a_publication_to_s3_that_is_killed_anywhere_is_completed_by_the_next_one() {
         let sandbox = Sandbox::loaded();
-        let folder = sandbox.folder().join("s3");
-        fs::create_dir_all(folder.join("bucket")).unwrap();
-        let bucket = Bucket::serve(&folder);
+        let bucket = Bucket::serve(&sandbox.folder().join("s3"));
         let publish = |failpoint: &str, more: &[&str]| {
             let mut command = sandbox.command(&[&["publish", "--lake", "s3://bucket/lake"], more].concat());
             bucket.configure(command.env("FAILPOINTS", failpoint));
@@ -250,7 +247,7 @@ mod needs_lake_readers {
             publish("", &[]).succeeds();
             publish("", &["--check"]).succeeds();
         }
-        let lake = folder.join("bucket/lake");
+        let lake = sandbox.folder().join("s3/bucket/lake");
         assert_eq!(read("duckdb", &lake, &[TOTAL]), sandbox.star(TOTAL_BY_STAR));
     }
 

@@ -54,7 +54,7 @@ pub(crate) fn text(program: &str, command: &str, report: &Report, seconds: f64) 
     if let Some(resumed) = report.resumed {
         let _ = writeln!(
             text,
-            "resumed an interrupted load (read {} rows behind its last commit again)",
+            "resumed an interrupted load (read {} rows after its last commit again)",
             grouped(resumed.rows_reread)
         );
     }

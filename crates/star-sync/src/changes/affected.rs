@@ -48,9 +48,11 @@ impl AffectedSearch<'_> {
                 .await?;
         }
         for source in &table.affected_by {
-            if !self.is_without_key(source.source_table) {
+            if let Some(affected) = &source.affected
+                && !self.is_without_key(source.source_table)
+            {
                 let changed = self.changed_in(source.source_table);
-                self.add_affected(&mut keys, &*source.affected, changed).await?;
+                self.add_affected(&mut keys, &**affected, changed).await?;
             }
         }
         // Which of their rows have changed is not known, whatever is declared to be affected by them.

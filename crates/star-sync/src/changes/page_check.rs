@@ -17,6 +17,7 @@ use crate::changes::survey::{self, Survey};
 use crate::changes::verification;
 use crate::compare::source_totals::SourceTotals;
 use crate::declare::digest::Digest;
+use crate::declare::integer::Key;
 use crate::declare::key_range::KeyRange;
 use crate::declare::table::Table;
 use crate::error::Result;
@@ -133,7 +134,7 @@ impl PageCheck<'_> {
         let pages = self.pages_outcome.outcomes.get(table.name);
         let pages = pages.map_or(&[][..], |outcome| &outcome.pages);
         let after = self.loaded_before.get(table.name).copied();
-        let pieces = if after == Some(i64::MAX) {
+        let pieces = if after == Some(Key::LARGEST) {
             Vec::new()
         } else {
             cover(pages, after)
@@ -157,7 +158,7 @@ impl PageCheck<'_> {
         let planned_ranges = self.pages_outcome.planned_ranges.get(table.name).into_iter().flatten();
         let is_before = |key_range: &&KeyRange| {
             let (_, up_to) = key_range.ends();
-            *loaded == i64::MAX || up_to.is_some_and(|up_to| up_to <= *loaded)
+            *loaded == Key::LARGEST || up_to.is_some_and(|up_to| up_to <= *loaded)
         };
         planned_ranges.filter(is_before).cloned().collect()
     }

@@ -1,18 +1,18 @@
 //! The builder of [`Table`]: a target table is declared by its entity, the record that is read of a source row, and the
 //! mapping between them. Names, keys and references follow from the entities.
 
-use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait, SelectStatement};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DbBackend, EntityName, EntityTrait, IdenStatic, Iterable, RelationTrait, Schema,
 };
 
-use crate::declare::lookup::{KeysFrom, Lookup, LookupUse, Lookups};
+use crate::declare::lookup::{KeysFrom, Lookup, LookupUse, Lookups, Side};
 use crate::declare::rejection::Rejection;
 use crate::declare::row::{Column, columns_of, mapped_by, notes_its_run, surrogate_key_of};
 use crate::declare::source_record::{SelectedColumn, SourceRecord, joined_of, position_of};
 use crate::declare::source_table::Family;
 use crate::declare::table::{
-    AffectedBy, FilledLookup, Follows, Kind, Reference, Table, TargetPageKey, WHOLE_TABLE, When,
+    Affected, AffectedBy, FilledLookup, Follows, Kind, Reference, Table, TargetPageKey, WHOLE_TABLE, When,
 };
 use crate::declare::totals::Totals;
 
@@ -146,10 +146,14 @@ impl Table {
     }
 
     /// Declares a lookup that the mapping uses; `column` of the record holds its keys. A mapping that uses an
-    /// undeclared lookup panics (see [`Lookups::get`]).
+    /// undeclared lookup panics (see [`Lookups::get`]). A changed row of a source table affects the rows that look it
+    /// up, unless [`Table::affected_by`] or [`Table::unaffected_by`] declares otherwise.
     #[must_use]
-    pub fn looks_up(mut self, lookup: &'static Lookup, column: impl ColumnTrait) -> Self {
+    pub fn looks_up(mut self, lookup: &'static Lookup, column: impl ColumnTrait + Send + Sync + 'static) -> Self {
         let position = self.position_in_record(column);
+        if lookup.side == Side::Source {
+            self.affect_by(lookup, column);
+        }
         if self.kind == Kind::Bridge && position == 0 {
             self.page_by(lookup);
         }
@@ -160,7 +164,9 @@ impl Table {
         self
     }
 
-    /// Declares a lookup whose keys are the values of another lookup, `through`, which is declared before it.
+    /// Declares a lookup whose keys are the values of another lookup, `through`, which is declared before it. If it is
+    /// a lookup in the source, [`Table::affected_by`] has to declare which rows a changed row of that table
+    /// affects.
     #[must_use]
     pub fn looks_up_through(mut self, through: &'static Lookup, lookup: &'static Lookup) -> Self {
         self.lookups.push(LookupUse {
@@ -170,34 +176,22 @@ impl Table {
         self
     }
 
-    /// Declares that a changed row of `source`, a table that is only looked up, affects the rows with its key in
-    /// `column`. Without this, changes of `source` do not reach the rows that looked it up.
+    /// Declares which rows a changed row of `source` affects, a table that is looked up: `affected` takes the changed
+    /// keys of `source` and selects the page keys of the affected rows.
     #[must_use]
-    pub fn affected_by<S: EntityTrait>(self, source: S, column: impl ColumnTrait + Send + Sync + 'static) -> Self {
-        let (table, page_key) = (self.source_table, self.page_key);
-        self.affected_by_query(source, move |keys| {
-            let page_key = page_key.map_or_else(|| Expr::val(WHOLE_TABLE), |page_key| Expr::col((table, page_key)));
-            Query::select()
-                .expr(page_key)
-                .from(table)
-                .and_where(Expr::col(column.as_column_ref()).is_in(keys.iter().copied()))
-                .to_owned()
-        })
-    }
-
-    /// As [`Table::affected_by`], with a query of your own: `affected` takes the changed keys of `source` and selects
-    /// the page keys of the affected rows.
-    #[must_use]
-    pub fn affected_by_query<S: EntityTrait>(
-        mut self,
+    pub fn affected_by<S: EntityTrait>(
+        self,
         source: S,
         affected: impl Fn(&[i64]) -> SelectStatement + Send + Sync + 'static,
     ) -> Self {
-        self.affected_by.push(AffectedBy {
-            source_table: source.table_name(),
-            affected: Box::new(affected),
-        });
-        self
+        self.affected(source.table_name(), Some(Box::new(affected)))
+    }
+
+    /// Declares that changed rows of `source` affect no rows, because the mapping uses nothing of a looked-up row but
+    /// that it exists. Rows whose looked-up row is inserted or deleted are found without a declaration.
+    #[must_use]
+    pub fn unaffected_by<S: EntityTrait>(self, source: S) -> Self {
+        self.affected(source.table_name(), None)
     }
 
     /// Declares that changed rows of another fact affect rows of this one: `affected` takes the keys of that fact and
@@ -263,6 +257,44 @@ impl Table {
             }
             None => self.mistakes.push(format!("it does not refer to {}", lookup.table)),
         }
+    }
+
+    fn affected(mut self, source_table: &'static str, affected: Option<Affected>) -> Self {
+        self.affected_by
+            .retain(|other| other.source_table != source_table || other.follows_from.is_none());
+        self.affected_by.push(AffectedBy {
+            source_table,
+            affected,
+            follows_from: None,
+        });
+        self
+    }
+
+    /// Changed rows of a looked-up source table affect the rows with their keys in `column`, unless it is declared which
+    /// they affect.
+    fn affect_by(&mut self, lookup: &'static Lookup, column: impl ColumnTrait + Send + Sync + 'static) {
+        let name = column.as_str();
+        let is_known = |other: &AffectedBy| other.follows_from.is_none_or(|(_, other)| other == name);
+        let mut of_table = self
+            .affected_by
+            .iter()
+            .filter(|other| other.source_table == lookup.table);
+        if of_table.any(is_known) {
+            return;
+        }
+        let (select, table, page_key) = (self.select, self.source_table, self.page_key);
+        let affected = move |keys: &[i64]| {
+            let page_key = page_key.map_or_else(|| Expr::val(WHOLE_TABLE), |page_key| Expr::col((table, page_key)));
+            let mut select = select();
+            select.clear_selects().expr(page_key);
+            select.and_where(Expr::col(column.as_column_ref()).is_in(keys.iter().copied()));
+            select
+        };
+        self.affected_by.push(AffectedBy {
+            source_table: lookup.table,
+            affected: Some(Box::new(affected)),
+            follows_from: Some((lookup, name)),
+        });
     }
 
     fn position_in_record(&mut self, column: impl ColumnTrait) -> usize {

@@ -17,10 +17,15 @@ use crate::declare::cell::{Cell, Decoding, FromCell};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Integer(pub i64);
 
-/// A key of the source. All keys beyond `i64::MAX` are read as `i64::MAX`, so that they belong to a key range like
+/// A key of the source. All keys beyond [`Key::LARGEST`] are read as that one, so that they belong to a key range like
 /// others; the mapping reads an [`Integer`] and rejects the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(pub i64);
+
+impl Key {
+    /// The largest key. A table that is read up to it is read completely.
+    pub(crate) const LARGEST: i64 = i64::MAX;
+}
 
 impl From<Integer> for Value {
     fn from(key: Integer) -> Self {
@@ -41,7 +46,7 @@ impl FromCell for Key {
     fn from_cell(cell: &Cell) -> Option<Self> {
         match cell {
             Cell::Integer(number) => Some(Key(*number)),
-            Cell::Huge(_) => Some(Key(i64::MAX)),
+            Cell::Huge(_) => Some(Key(Key::LARGEST)),
             _ => None,
         }
     }

@@ -195,11 +195,37 @@ fn of_lookups(star: &Star, table: &Table) -> Vec<String> {
             }
         }
     }
+    mistakes.extend(of_looked_up_sources(star, table));
     for filled in &table.filled_lookups {
         if !matches!(table.target_page_key, TargetPageKey::Own(page_key) if page_key == filled.lookup.key) {
             mistakes.push(format!(
                 "it fills a lookup by {}, which is not its page key",
                 filled.lookup.key
+            ));
+        }
+    }
+    mistakes
+}
+
+/// Source tables that it looks up, of which it is not declared what a changed row affects and does not follow either.
+fn of_looked_up_sources(star: &Star, table: &Table) -> Vec<String> {
+    let mut mistakes = Vec::new();
+    for lookup in table.lookups.iter().map(|used| used.lookup) {
+        // A changed row of a table without an integer key affects all rows.
+        let source = star.source(lookup.table).filter(|_| lookup.side == Side::Source);
+        let Some(key) = source.and_then(|source| source.key) else {
+            continue;
+        };
+        let mut affected_by = table
+            .affected_by
+            .iter()
+            .filter(|other| other.source_table == lookup.table);
+        let is_found = affected_by.any(|other| other.follows_from.is_none_or(|(lookup, _)| lookup.key == key));
+        if !is_found {
+            let Lookup { table, key, .. } = lookup;
+            mistakes.push(format!(
+                "it looks up {table} by {key}: declare which rows a changed row of {table} affects, by affected_by or \
+                 unaffected_by"
             ));
         }
     }
@@ -326,6 +352,47 @@ mod tests {
         ] {
             assert!(mistakes.contains(mistake), "{mistakes}");
         }
+    }
+
+    #[test]
+    fn what_a_changed_looked_up_row_affects_follows_from_its_key_or_has_to_be_declared() {
+        use test_star::{book, loan};
+
+        static BY_KEY: LazyLock<Lookup> =
+            LazyLock::new(|| Lookup::in_source("book", book::Column::BookId, book::Column::BookId));
+        static BY_ISBN: LazyLock<Lookup> = LazyLock::new(|| Lookup {
+            key: "isbn",
+            ..Lookup::in_source("book", book::Column::BookId, book::Column::BookId)
+        });
+        static THROUGH: LazyLock<Lookup> =
+            LazyLock::new(|| Lookup::in_source("loan", loan::Column::LoanId, loan::Column::LoanId));
+        let with = |change: fn(Table) -> Table| {
+            mistakes_of(|tables| {
+                let loan = tables.remove(1);
+                tables.push(change(loan));
+            })
+        };
+        let by_key = |loan: Table| loan.looks_up(&BY_KEY, loan::Column::LoanId);
+        assert_eq!(with(by_key), "");
+        let by_isbn = with(|loan| loan.looks_up(&BY_ISBN, loan::Column::LoanId));
+        assert!(
+            by_isbn.starts_with("fact_loan: it looks up book by isbn: declare"),
+            "{by_isbn}"
+        );
+        let through = with(|loan| {
+            loan.looks_up(&BY_KEY, loan::Column::LoanId)
+                .looks_up_through(&BY_KEY, &THROUGH)
+        });
+        assert!(
+            through.starts_with("fact_loan: it looks up loan by loan_id: declare"),
+            "{through}"
+        );
+        let declared = with(|loan| {
+            loan.unaffected_by(loan::Entity)
+                .looks_up(&BY_KEY, loan::Column::LoanId)
+                .looks_up_through(&BY_KEY, &THROUGH)
+        });
+        assert_eq!(declared, "");
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub struct Table {
     pub filled_lookups: Vec<FilledLookup>,
     /// Source tables that `select` joins: a change in one affects the rows that it is part of.
     pub(crate) joined: Vec<&'static str>,
-    /// Source tables of which a changed row affects rows of this one, as declared by `affected_by`.
+    /// Source tables of which a changed row affects rows of this one, because they are looked up or by declaration.
     pub(crate) affected_by: Vec<AffectedBy>,
     /// Facts that decide what rows of this one look like.
     pub(crate) follows: Vec<Follows>,
@@ -101,8 +101,10 @@ pub(crate) type Affected = Box<dyn Fn(&[i64]) -> SelectStatement + Send + Sync>;
 /// A source table whose changed rows affect rows of a target table.
 pub(crate) struct AffectedBy {
     pub source_table: &'static str,
-    /// Selects the page keys, from the source, of the rows that depend on the changed keys.
-    pub affected: Affected,
+    /// Selects the page keys, from the source, of the rows that depend on the changed keys; none if no rows do.
+    pub affected: Option<Affected>,
+    /// The lookup that it follows from, and the column with its keys; none if it is declared.
+    pub follows_from: Option<(&'static Lookup, &'static str)>,
 }
 
 /// A fact whose changed rows affect rows of another fact, which uses a lookup that it fills.

@@ -75,7 +75,7 @@ codes! {
     SourceAltered "SOURCE_ALTERED" "A table or column was dropped, renamed or altered during the run.",
     SourceDamaged "SOURCE_DAMAGED" "The server cannot read a table's data.",
     SourceReadOnly "SOURCE_READ_ONLY" "The server is read-only, or one of its options forbids the statement.",
-    SourceUnlisted "SOURCE_UNLISTED" "The server cannot list in-flight transactions, because of a statement that it cannot convert (MySQL error 3854).",
+    SourceUnlisted "SOURCE_UNLISTED" "The server cannot list in-flight transactions, because it cannot convert the text of a running statement (MySQL error 3854).",
     SourceFailed "SOURCE_FAILED" "The server or the driver reports another error.",
     SourceUnfit "SOURCE_UNFIT" "A table or column is missing or has another type, or a key column contains NULL.",
     DeclarationInvalid "DECLARATION_INVALID" "The star's declaration has a mistake, or its migrations create other tables than it declares.",

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tracing::debug;
 
+use crate::declare::integer::Key;
 use crate::declare::key_range::KeyRange;
 use crate::declare::lookup::Lookups;
 use crate::declare::period::Period;
@@ -35,7 +36,8 @@ pub(crate) struct Pages<'a> {
     pub is_target_empty: bool,
     pub mode: WriteMode,
     pub run_id: i64,
-    /// The key up to which an interrupted run has loaded each target table; `i64::MAX` for a whole table, which is left out.
+    /// The key up to which an interrupted run has loaded each target table. A table that is loaded up to
+    /// [`Key::LARGEST`] is left out.
     pub loaded_up_to: HashMap<String, i64>,
     pub period: Period,
     /// The digest plans, if pages are to be checked later.
@@ -136,7 +138,7 @@ impl Pages<'_> {
         pages_outcome: &mut PagesOutcome,
     ) -> Result<Outcomes> {
         let databases = self.databases;
-        let is_done = |table: &Table| self.loaded_up_to.get(table.name) == Some(&i64::MAX);
+        let is_done = |table: &Table| self.loaded_up_to.get(table.name) == Some(&Key::LARGEST);
         let tables: Vec<&'static Table> = phase.iter().filter(|table| !is_done(table)).collect();
         if tables.is_empty() {
             return Ok(Outcomes::new());

@@ -134,13 +134,13 @@ impl<'a> PlannedRanges<'a> {
             let select = select.expr(key.clone()).order_by_expr(key, Order::Asc);
             select.offset(rows - 1).limit(1).to_owned()
         });
-        // `i64::MAX` also represents larger unsigned keys (see `integer::Key`), so no range may end there.
+        // `Key::LARGEST` also represents larger unsigned keys, so no range may end there.
         Ok(boundaries
             .await?
             .into_iter()
             .flatten()
             .min()
-            .filter(|up_to| *up_to < i64::MAX))
+            .filter(|up_to| *up_to < Key::LARGEST))
     }
 
     /// Asks both sides for a row of numbers about the keys after `after`. Returns those that exist.

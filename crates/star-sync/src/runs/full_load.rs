@@ -14,6 +14,7 @@ use crate::changes::{Context, Mode, digests, identity};
 use crate::compare::integrity;
 use crate::compare::totals;
 use crate::declare::day_totals::DayTotals;
+use crate::declare::integer::Key;
 use crate::declare::key_range::KeyRange;
 use crate::declare::period::Period;
 use crate::declare::table::Table;
@@ -234,7 +235,11 @@ async fn add_ranges_before(
     while let Some(key_range) = planned_ranges.next().await? {
         let (after, end) = key_range.ends();
         let is_last = end.is_none_or(|end| end >= up_to);
-        let end = if is_last && up_to != i64::MAX { Some(up_to) } else { end };
+        let end = if is_last && up_to != Key::LARGEST {
+            Some(up_to)
+        } else {
+            end
+        };
         done.push(KeyRange::Between { after, up_to: end });
         if is_last {
             break;

@@ -11,6 +11,7 @@ use tracing::info;
 
 use crate::changes::catch_up::{CatchUpInput, PagesBefore};
 use crate::changes::{Context, Mode, verification};
+use crate::declare::integer::Key;
 use crate::declare::period::Period;
 use crate::declare::star::Star;
 use crate::declare::table::Table;
@@ -71,14 +72,14 @@ impl Repair {
         result
     }
 
-    /// The tables that are left out, each with all of its keys.
+    /// The tables that are left out, as if they were loaded completely.
     fn left_out(self, star: &Star) -> HashMap<String, i64> {
         let Some(table) = self.table else {
             return HashMap::new();
         };
         let compared = star.with_dependents(table);
         let others = star.tables().filter(|table| !compared.contains(&table.name));
-        others.map(|table| (table.name.to_owned(), i64::MAX)).collect()
+        others.map(|table| (table.name.to_owned(), Key::LARGEST)).collect()
     }
 }
 

@@ -111,7 +111,7 @@ impl Snapshot {
     /// Ends the snapshot. All readers of it have to be dropped before.
     pub(crate) async fn close(self) -> Result<()> {
         let doing = "ending the snapshot";
-        let transaction = Arc::try_unwrap(self.transaction).map_err(|_| Error::Panicked { stage: "snapshot" })?;
+        let transaction = Arc::try_unwrap(self.transaction).map_err(|_| Error::TransactionHeld { verb: "ended" })?;
         let ended = async { transaction.rollback().await.source(|| doing.to_owned()) };
         in_time(self.read_timeout, doing, ended).await
     }

@@ -7,6 +7,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::declare::digest::Digest;
+use crate::declare::integer::Key;
 use crate::declare::key_range::KeyRange;
 use crate::error::{Doing, Result};
 use sync_source_rows::{ActiveModel, Column, Entity, Model};
@@ -22,7 +23,7 @@ pub(crate) mod sync_source_rows {
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub source_table: String,
-        /// The last key of the range; the largest there is stands for no end.
+        /// The last key of the range; `Key::LARGEST` stands for no end.
         #[sea_orm(primary_key, auto_increment = false)]
         pub up_to: i64,
         /// The digest of the range, as `rows:sum`.
@@ -87,7 +88,7 @@ impl SourceRange {
     fn behind(before: Option<&Self>, row: &Model) -> Self {
         Self {
             after: before.and_then(|before| before.up_to),
-            up_to: (row.up_to != i64::MAX).then_some(row.up_to),
+            up_to: (row.up_to != Key::LARGEST).then_some(row.up_to),
             // What cannot be read differs from any other digest.
             digest: row.digest.parse().unwrap_or_default(),
             rows: row.row_digests.clone(),
@@ -126,12 +127,12 @@ pub(crate) async fn replace<C: ConnectionTrait>(connection: &C, table: &str, ran
     if let Some(after) = first.after {
         old = old.filter(Column::UpTo.gt(after));
     }
-    old = old.filter(Column::UpTo.lte(last.up_to.unwrap_or(i64::MAX)));
+    old = old.filter(Column::UpTo.lte(last.up_to.unwrap_or(Key::LARGEST)));
     old.exec(connection).await.target(doing)?;
     for range in ranges {
         let row = ActiveModel {
             source_table: Set(table.to_owned()),
-            up_to: Set(range.up_to.unwrap_or(i64::MAX)),
+            up_to: Set(range.up_to.unwrap_or(Key::LARGEST)),
             digest: Set(range.digest.to_string()),
             row_digests: Set(range.rows.clone()),
         };
@@ -191,7 +192,7 @@ mod tests {
     async fn what_is_remembered_is_read_back_range_by_range() {
         let connection = test_star::database_of(Entity).await;
         let first = range(None, Some(10), &[(i64::MIN, 1), (10, u32::MAX)]);
-        let last = range(Some(10), None, &[(11, 0), (i64::MAX, 2)]);
+        let last = range(Some(10), None, &[(11, 0), (Key::LARGEST, 2)]);
         let all = [first.clone(), last.clone()];
         replace(&connection, "book", &all).await.unwrap();
         replace(&connection, "shelf", &[range(None, None, &[])]).await.unwrap();

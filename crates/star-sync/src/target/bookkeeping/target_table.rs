@@ -31,7 +31,7 @@ pub(crate) mod sync_target_table {
 /// The state of one target table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TargetTableState {
-    /// Page keys up to here are loaded by a full load that has not finished; the largest there is stands for all.
+    /// Page keys up to here are loaded by a full load that has not finished; up to `Key::LARGEST` are all.
     /// Advanced by the writer's commits.
     pub loaded_up_to: Option<i64>,
     /// Rows as the last run left them; none if none was counted.
@@ -97,6 +97,7 @@ async fn upsert<C: ConnectionTrait>(connection: &C, row: ActiveModel, column: Co
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::declare::integer::Key;
     use crate::test_star;
 
     #[tokio::test]
@@ -104,11 +105,11 @@ mod tests {
         let connection = test_star::database_of(Entity).await;
         note_rows(&connection, "fact_loan", 7).await.unwrap();
         note_loaded(&connection, "fact_loan", 40).await.unwrap();
-        note_loaded(&connection, "dim_book", i64::MAX).await.unwrap();
+        note_loaded(&connection, "dim_book", Key::LARGEST).await.unwrap();
         let state = |loaded_up_to, rows| TargetTableState { loaded_up_to, rows };
         let states = load(&connection).await.unwrap();
         assert_eq!(states["fact_loan"], state(Some(40), Some(7)));
-        assert_eq!(states["dim_book"], state(Some(i64::MAX), None));
+        assert_eq!(states["dim_book"], state(Some(Key::LARGEST), None));
         forget_loaded(&connection).await.unwrap();
         note_rows(&connection, "fact_loan", 8).await.unwrap();
         let states = load(&connection).await.unwrap();

@@ -12,6 +12,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 use serde::Serialize;
 
 use crate::declare::digest::Digest;
+use crate::declare::integer::Key;
 use crate::declare::key_range::KeyRange;
 use crate::declare::star::Star;
 use crate::declare::table::Table;
@@ -31,7 +32,7 @@ pub(crate) mod sync_verification {
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub target_table: String,
-        /// The last page key of the range; the largest there is stands for no end.
+        /// The last page key of the range; `Key::LARGEST` stands for no end.
         #[sea_orm(primary_key, auto_increment = false)]
         pub up_to: i64,
         /// The run that last verified it; NULL if none has, or if that no longer holds.
@@ -109,7 +110,7 @@ impl VerificationRange {
         let at = row.verified_at.map(|at| at.and_utc());
         Self {
             after: before.and_then(|before| before.up_to),
-            up_to: (row.up_to != i64::MAX).then_some(row.up_to),
+            up_to: (row.up_to != Key::LARGEST).then_some(row.up_to),
             verified: row
                 .verified_run
                 .zip(at)
@@ -161,7 +162,7 @@ pub(crate) async fn replace<C: ConnectionTrait>(
     for ranges in ranges.chunks(RANGES_PER_STATEMENT) {
         let rows = ranges.iter().map(|range| ActiveModel {
             target_table: Set(table.to_owned()),
-            up_to: Set(range.up_to.unwrap_or(i64::MAX)),
+            up_to: Set(range.up_to.unwrap_or(Key::LARGEST)),
             verified_run: Set(range.verified.map(|verified| verified.run_id)),
             verified_at: Set(range.last_verified_at.map(stored)),
             digest: Set(range.digest.map(|digest| digest.to_string())),
@@ -197,7 +198,7 @@ pub(crate) async fn note<C: ConnectionTrait>(
     for ranges in ranges.chunks(RANGES_PER_STATEMENT) {
         let rows = ranges.iter().map(|range| ActiveModel {
             target_table: Set(table.to_owned()),
-            up_to: Set(range.up_to.unwrap_or(i64::MAX)),
+            up_to: Set(range.up_to.unwrap_or(Key::LARGEST)),
             verified_run: Set(Some(verified.run_id)),
             verified_at: Set(Some(stored(verified.at))),
             digest: Set(range.digest.map(|digest| digest.to_string())),

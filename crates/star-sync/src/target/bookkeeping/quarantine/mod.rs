@@ -48,7 +48,7 @@ pub(crate) mod sync_reject {
         /// The name of the lookup that did not find the parent, or of the joined table that is not there, if that is
         /// the reason.
         pub missing_parent: Option<String>,
-        /// The key that the row had in the star; NULL if it never was there, or is there still.
+        /// The key that the row had in the star; NULL if it was never there, and for bridges.
         pub surrogate_key: Option<i64>,
     }
 
