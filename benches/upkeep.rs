@@ -276,6 +276,8 @@ impl Upkeep {
         for which in [Which::Newest, Which::Spread] {
             let how = "--verify-budget 0, with the advised indexes";
             self.changed(which, how, &NO_BUDGET).await;
+            self.changed(which, "default budget, with the advised indexes", &[])
+                .await;
         }
         self.one_change().await;
         self.silent_change().await;

@@ -27,6 +27,8 @@ pub struct Source {
     pub plain_url: String,
     /// The URL of the same over TLS, if it is on a server of ours.
     pub url_over_tls: Option<String>,
+    /// The URL of the same over a Unix socket, if it is on a server of ours.
+    pub url_over_socket: Option<String>,
     pub pool: MySqlPool,
     /// As they were when it was opened.
     pub figures: Figures,
@@ -50,8 +52,8 @@ impl Servers {
 
     /// A schema of this scale, made if it is not there.
     pub async fn source(&self, given: Option<&str>, scale: u32) -> Source {
-        let (url, plain_url, url_over_tls) = match (given, &self.0) {
-            (Some(url), _) => (url.to_owned(), url.to_owned(), None),
+        let (url, plain_url, url_over_tls, url_over_socket) = match (given, &self.0) {
+            (Some(url), _) => (url.to_owned(), url.to_owned(), None, None),
             (None, Some(server)) => {
                 let schema = format!("sakila_{scale}");
                 let url = server.administrator_url(&schema);
@@ -59,7 +61,9 @@ impl Servers {
                 seed(&url, scale);
                 let over_tls = format!("{url}?ssl-mode=required");
                 let plain = format!("{url}?ssl-mode=disabled");
-                (url, plain, Some(over_tls))
+                let socket = server.folder().join("socket");
+                let over_socket = format!("mysql://root@localhost/{schema}?socket={}", socket.display());
+                (url, plain, Some(over_tls), Some(over_socket))
             }
             (None, None) => unreachable!("without a given source a server was started"),
         };
@@ -80,16 +84,21 @@ impl Servers {
             url,
             plain_url,
             url_over_tls,
+            url_over_socket,
             pool,
         }
     }
 }
 
 impl Source {
-    /// How it can be reached: as it is, and over TLS.
+    /// How it can be reached: as it is, over TLS, and over a Unix socket.
     pub fn ways(&self) -> impl Iterator<Item = (&str, &str)> {
         let over_tls = self.url_over_tls.as_deref().map(|url| (", over TLS", url));
-        std::iter::once(("", self.url.as_str())).chain(over_tls)
+        let over_socket = self.url_over_socket.as_deref();
+        let over_socket = over_socket.map(|url| (", over a Unix socket", url));
+        std::iter::once(("", self.url.as_str()))
+            .chain(over_tls)
+            .chain(over_socket)
     }
 }
 
