@@ -21,7 +21,7 @@ use crate::pipeline::flow::{Job, Page};
 use crate::pipeline::lookup::LookupSource;
 use crate::pipeline::page_digest::PageDigestPlans;
 use crate::pipeline::read::{LookupPlan, Reader};
-use crate::source::Snapshot;
+use crate::source::{Snapshot, update_time_of};
 use crate::target::TargetReader;
 use crate::target::bookkeeping::history::{self, Run};
 use crate::target::bookkeeping::state::States;
@@ -61,17 +61,19 @@ pub struct LineageRow {
     /// Whether its table may have changed since the last sync, and its change timestamp is newer than the watermark or
     /// NULL: the next run looks at it.
     pub is_pending: bool,
+    /// Whether it changed after the last commit to its table that the last sync saw: its transaction was in flight then.
+    #[serde(skip)]
+    pub was_in_flight: bool,
 }
 
 /// Whether the run's snapshot is of a later second than all changes of the source rows that are newer than the
-/// watermarks. A change in a transaction that was not committed then has a row of the target that is older than itself.
+/// watermarks, and none of these was in flight at the last sync.
 pub(crate) fn was_written_since(behind: &[LineageRow], run: Option<&Run>) -> bool {
     let changes = behind.iter().filter(|row| row.is_pending);
-    let mut changed = changes.map(|row| row.changed).peekable();
+    let mut changes = changes.peekable();
+    let is_seen = |row: &LineageRow, clock| !row.was_in_flight && row.changed.is_some_and(|changed| changed < clock);
     match run.and_then(|run| run.source_clock) {
-        Some(clock) => {
-            changed.peek().is_some() && changed.all(|changed| changed.is_some_and(|changed| changed < clock))
-        }
+        Some(clock) => changes.peek().is_some() && changes.all(|row| is_seen(row, clock)),
         None => false,
     }
 }
@@ -247,6 +249,7 @@ impl<'a> Search<'a> {
             self.found.push(LineageRow {
                 table: source.name,
                 is_pending: self.is_pending(source, changed),
+                was_in_flight: self.was_in_flight(source, changed),
                 changed,
                 columns,
             });
@@ -260,6 +263,20 @@ impl<'a> Search<'a> {
             .zip(watermark)
             .is_none_or(|(changed, watermark)| changed > watermark);
         is_newer && pending::may_have_changed(self.snapshot, source.name, self.states)
+    }
+
+    /// The change timestamp of a row is set before the commit, which advances the table's time of change, in whole
+    /// seconds.
+    fn was_in_flight(&self, source: &SourceTable, changed: Option<DateTime<Utc>>) -> bool {
+        let signature = self
+            .states
+            .get(source.name)
+            .and_then(|state| state.last_signature.as_deref());
+        let last_commit = signature.and_then(update_time_of);
+        let whole_seconds = changed.map(|changed| changed.timestamp());
+        whole_seconds
+            .zip(last_commit)
+            .is_some_and(|(changed, last_commit)| changed > last_commit.timestamp())
     }
 
     async fn page(&self, table: &'static Table, key: i64) -> Result<Page> {
@@ -293,6 +310,7 @@ mod tests {
             changed: changed.map(time),
             columns: Cells(Vec::new()),
             is_pending,
+            was_in_flight: false,
         }
     }
 
@@ -325,5 +343,10 @@ mod tests {
         assert!(!written(&[row(Some(100), true)], None));
         assert!(!written(&[row(Some(100), false)], later));
         assert!(!was_written_since(&[row(Some(100), true)], None));
+        let in_flight = LineageRow {
+            was_in_flight: true,
+            ..row(Some(100), true)
+        };
+        assert!(!written(&[row(Some(100), true), in_flight], later));
     }
 }

@@ -30,7 +30,7 @@ use tracing::debug;
 
 pub use self::server::Server;
 pub(crate) use self::snapshot::Snapshot;
-pub(crate) use self::table_times::{EMPTY, NOT_EMPTY};
+pub(crate) use self::table_times::{EMPTY, NOT_EMPTY, update_time_of};
 use crate::declare::integer::Integer;
 use crate::declare::star::{Calendar, Years};
 use crate::error::{Doing, Result};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::NaiveDateTime;
+use chrono::{DateTime, NaiveDateTime, Utc};
 use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 
@@ -31,6 +31,13 @@ impl TableTimes {
         self.updated
             .map(|updated| format!("updated {updated}, created {created}, {rows}"))
     }
+}
+
+/// The time of the last change in a signature.
+pub(crate) fn update_time_of(signature: &str) -> Option<DateTime<Utc>> {
+    let (updated, _) = signature.strip_prefix("updated ")?.split_once(", ")?;
+    let updated = NaiveDateTime::parse_from_str(updated, "%Y-%m-%d %H:%M:%S%.f");
+    updated.ok().map(|updated| updated.and_utc())
 }
 
 /// Selects these columns for each table of a schema, after its name. The schema is given as a value: with DATABASE() in
@@ -70,4 +77,24 @@ pub(super) async fn table_times(
             Ok((table, times))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_the_last_change_is_read_back_from_a_signature() {
+        let updated = "2026-11-29T12:32:55".parse().unwrap();
+        for created in [None, Some("2026-01-02T03:04:05".parse().unwrap())] {
+            let times = TableTimes {
+                updated: Some(updated),
+                created,
+                is_empty: false,
+            };
+            let signature = times.signature().unwrap();
+            assert_eq!(update_time_of(&signature), Some(updated.and_utc()), "{signature}");
+        }
+        assert_eq!(update_time_of("of another form"), None);
+    }
 }
