@@ -17,7 +17,7 @@ use crate::declare::cell::{Cell, Decoding, FromCell};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Integer(pub i64);
 
-/// A key of the source. All keys beyond [`Key::LARGEST`] are read as that one, so that they belong to a key range like
+/// A key of the source. All keys beyond `i64::MAX` are read as that one, so that they belong to a key range like
 /// others; the mapping reads an [`Integer`] and rejects the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(pub i64);
