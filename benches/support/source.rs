@@ -25,10 +25,8 @@ pub struct Source {
     pub url: String,
     /// The same without TLS, if it is on a server of ours: as the program reaches it.
     pub plain_url: String,
-    /// The URL of the same over TLS, if it is on a server of ours.
-    pub url_over_tls: Option<String>,
-    /// The URL of the same over a Unix socket, if it is on a server of ours.
-    pub url_over_socket: Option<String>,
+    /// Other ways to reach a server of ours, each with its name in the tables.
+    other_ways: Vec<(&'static str, String)>,
     pub pool: MySqlPool,
     /// As they were when it was opened.
     pub figures: Figures,
@@ -52,8 +50,8 @@ impl Servers {
 
     /// A schema of this scale, made if it is not there.
     pub async fn source(&self, given: Option<&str>, scale: u32) -> Source {
-        let (url, plain_url, url_over_tls, url_over_socket) = match (given, &self.0) {
-            (Some(url), _) => (url.to_owned(), url.to_owned(), None, None),
+        let (url, plain_url, other_ways) = match (given, &self.0) {
+            (Some(url), _) => (url.to_owned(), url.to_owned(), Vec::new()),
             (None, Some(server)) => {
                 let schema = format!("sakila_{scale}");
                 let url = server.administrator_url(&schema);
@@ -63,7 +61,8 @@ impl Servers {
                 let plain = format!("{url}?ssl-mode=disabled");
                 let socket = server.folder().join("socket");
                 let over_socket = format!("mysql://root@localhost/{schema}?socket={}", socket.display());
-                (url, plain, Some(over_tls), Some(over_socket))
+                let other_ways = vec![(", over TLS", over_tls), (", over a Unix socket", over_socket)];
+                (url, plain, other_ways)
             }
             (None, None) => unreachable!("without a given source a server was started"),
         };
@@ -83,8 +82,7 @@ impl Servers {
             figures: Figures::of_source(&pool).await,
             url,
             plain_url,
-            url_over_tls,
-            url_over_socket,
+            other_ways,
             pool,
         }
     }
@@ -93,12 +91,8 @@ impl Servers {
 impl Source {
     /// How it can be reached: as it is, over TLS, and over a Unix socket.
     pub fn ways(&self) -> impl Iterator<Item = (&str, &str)> {
-        let over_tls = self.url_over_tls.as_deref().map(|url| (", over TLS", url));
-        let over_socket = self.url_over_socket.as_deref();
-        let over_socket = over_socket.map(|url| (", over a Unix socket", url));
-        std::iter::once(("", self.url.as_str()))
-            .chain(over_tls)
-            .chain(over_socket)
+        let other_ways = self.other_ways.iter().map(|(how, url)| (*how, url.as_str()));
+        std::iter::once(("", self.url.as_str())).chain(other_ways)
     }
 }
 
