@@ -11,6 +11,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait};
 use crate::error::{Doing, Error, Result};
 use crate::source::in_flight::InFlight;
 use crate::source::reader::{ReadConnection, SourceReader};
+use crate::source::server::Server;
 use crate::source::share::SourceShare;
 use crate::source::table_times::{TableTimes, table_times};
 use crate::source::{Source, clock, connection_id, in_time};
@@ -65,7 +66,7 @@ impl Snapshot {
     /// The signatures of the tables now. `information_schema` is no part of a snapshot: one that was replaced by
     /// another before its rows were read looks like that one.
     pub(crate) async fn signatures_now(&self) -> Result<HashMap<String, Option<String>>> {
-        let tables = table_times(&*self.transaction, &self.schema);
+        let tables = table_times(&*self.transaction, &self.schema, self.is_mariadb);
         let tables = in_time(self.read_timeout, "reading information_schema.TABLES again", tables).await?;
         Ok(tables
             .into_iter()
@@ -89,7 +90,7 @@ impl Snapshot {
     /// Reads the times of change again, which are no part of the snapshot: every commit that the snapshot contains has
     /// advanced them by now.
     pub(crate) async fn refresh_update_times(&mut self) -> Result<()> {
-        let tables = table_times(&*self.transaction, &self.schema);
+        let tables = table_times(&*self.transaction, &self.schema, self.is_mariadb);
         self.tables = in_time(self.read_timeout, "reading information_schema.TABLES again", tables).await?;
         Ok(())
     }
@@ -126,7 +127,8 @@ impl Source {
         // In this order: a transaction that begins after the list was read has change timestamps younger than the clock.
         let clock = clock(&transaction).await?;
         let in_flight = InFlight::read(&transaction, clock, connection_id).await?;
-        let tables = table_times(&transaction, &self.server.schema).await?;
+        let Server { schema, is_mariadb, .. } = &self.server;
+        let tables = table_times(&transaction, schema, *is_mariadb).await?;
         transaction
             .execute_unprepared(sql::START_SNAPSHOT)
             .await
@@ -137,9 +139,9 @@ impl Source {
             share: self.share,
             clock,
             tables,
-            schema: self.server.schema.clone(),
+            schema: schema.clone(),
             in_flight,
-            is_mariadb: self.server.is_mariadb,
+            is_mariadb: *is_mariadb,
         })
     }
 }

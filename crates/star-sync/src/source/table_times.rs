@@ -19,7 +19,8 @@ pub(crate) const NOT_EMPTY: &str = "rows";
 pub(super) struct TableTimes {
     pub(super) updated: Option<NaiveDateTime>,
     pub(super) created: Option<NaiveDateTime>,
-    /// By the server's estimate. MariaDB's TRUNCATE moves neither time.
+    /// By the server's estimate; never on MySQL, whose estimate may be 0 until some seconds after rows were inserted.
+    /// MariaDB's TRUNCATE moves neither time; MySQL's clears the first one.
     is_empty: bool,
 }
 
@@ -60,6 +61,7 @@ pub(super) fn estimated_rows() -> Expr {
 pub(super) async fn table_times(
     connection: &impl ConnectionTrait,
     schema: &str,
+    is_mariadb: bool,
 ) -> Result<HashMap<String, TableTimes>> {
     let doing = || "reading information_schema.TABLES".to_owned();
     let time = |name: &'static str| Expr::col(name).cast_as("DATETIME");
@@ -72,7 +74,7 @@ pub(super) async fn table_times(
             let times = TableTimes {
                 updated,
                 created,
-                is_empty: rows == Some(0),
+                is_empty: is_mariadb && rows == Some(0),
             };
             Ok((table, times))
         })
