@@ -13,7 +13,7 @@ use star_sync::target::bookkeeping::state::States;
 use crate::output::human;
 
 /// Scanning fewer rows than this costs too little to be worth an index.
-const ROWS_WORTH_AN_INDEX: u64 = 1_000;
+const ROWS_WORTH_AN_INDEX: u64 = 2_000;
 
 /// One index that the source lacks, so that a table is scanned in full.
 #[derive(Serialize)]
