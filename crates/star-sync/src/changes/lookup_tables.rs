@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use sea_orm::DbErr;
 use tracing::{debug, info};
 
 use crate::changes::detect::{SourceChanges, SourceChangesByTable};
@@ -14,6 +15,7 @@ use crate::changes::pass::Pass;
 use crate::changes::range_digests::VerifyDeadline;
 use crate::declare::digest::Digest;
 use crate::declare::key_range::KeyRange;
+use crate::declare::source_rows::SourceRows;
 use crate::declare::source_table::SourceTable;
 use crate::declare::star::Star;
 use crate::declare::table::Table;
@@ -28,6 +30,9 @@ use crate::target::bookkeeping::state::{SourceState, States};
 const ROWS_PER_RANGE: usize = 1_000;
 /// Rows that are read at once where all of a table are.
 const ROWS_PER_PAGE: u64 = 20_000;
+
+/// The key of a row, its part of its range's digest, and its own digest.
+type RowDigest = (i64, Digest, u32);
 
 /// The source tables that are joined or looked up by a table that is not made of them row by row.
 pub(crate) fn tables(star: &'static Star) -> impl Iterator<Item = &'static SourceTable> {
@@ -172,32 +177,37 @@ pub(crate) async fn read_all(
         return Ok(vec![whole(source, &plan).await?]);
     }
     let mut ranges = Vec::new();
-    let mut after = None;
+    let (mut after, mut rows_per_page) = (None, ROWS_PER_PAGE);
     loop {
         let doing = || format!("reading {}, to store its rows", table.name);
-        let page = plan.select_page(after, ROWS_PER_PAGE);
-        let rows = source.rows(&page).await.source(doing)?;
-        let mut digests = Vec::with_capacity(rows.len());
-        for row in rows.iter() {
-            digests.push((row.key(0).source(doing)?, plan.of_row(row), plan.of_row_alone(row)));
+        let rows = source.rows(&plan.select_page(after, rows_per_page)).await;
+        let rows = digests_of(&plan, &rows.source(doing)?).source(doing)?;
+        if (rows.len() as u64) < rows_per_page {
+            ranges.extend(cut((after, None), &rows));
+            return Ok(ranges);
         }
-        digests.sort_unstable_by_key(|(key, ..)| *key);
-        let is_last = (rows.len() as u64) < ROWS_PER_PAGE;
-        let mut parts = digests.chunks(ROWS_PER_RANGE).peekable();
-        while let Some(part) = parts.next() {
-            let ends_here = is_last && parts.peek().is_none();
-            let up_to = part.last().map(|(key, ..)| *key).filter(|_| !ends_here);
-            ranges.push(range((after, up_to), part));
-            after = up_to;
-        }
-        if is_last {
-            break;
+        // Further rows of the last key may follow in the next page.
+        let complete = rows.last().map_or(&[][..], |(last, ..)| {
+            &rows[..rows.partition_point(|(key, ..)| key < last)]
+        });
+        match complete.last() {
+            Some((key, ..)) => {
+                ranges.extend(cut((after, Some(*key)), complete));
+                after = Some(*key);
+            }
+            None => rows_per_page *= 2,
         }
     }
-    if ranges.last().is_none_or(|last| last.up_to.is_some()) {
-        ranges.push(range((after, None), &[]));
+}
+
+/// Digests rows, in the order of their keys.
+fn digests_of(plan: &DigestPlan, rows: &SourceRows) -> std::result::Result<Vec<RowDigest>, DbErr> {
+    let mut digests = Vec::with_capacity(rows.len());
+    for row in rows.iter() {
+        digests.push((row.key(0)?, plan.of_row(row), plan.of_row_alone(row)));
     }
-    Ok(ranges)
+    digests.sort_unstable_by_key(|(key, ..)| *key);
+    Ok(digests)
 }
 
 /// All of a table without an integer key: nothing is remembered of single rows.
@@ -208,7 +218,7 @@ async fn whole(source: &SourceReader, plan: &DigestPlan) -> Result<SourceRange> 
 }
 
 /// Rows of one key count together.
-fn by_key(rows: &[(i64, Digest, u32)]) -> RowDigests {
+fn by_key(rows: &[RowDigest]) -> RowDigests {
     let mut by_key = RowDigests::new();
     for (key, _, alone) in rows {
         let sum = by_key.entry(*key).or_insert(0);
@@ -217,7 +227,7 @@ fn by_key(rows: &[(i64, Digest, u32)]) -> RowDigests {
     by_key
 }
 
-fn range(ends: (Option<i64>, Option<i64>), rows: &[(i64, Digest, u32)]) -> SourceRange {
+fn range(ends: (Option<i64>, Option<i64>), rows: &[RowDigest]) -> SourceRange {
     let mut digest = Digest::default();
     for (_, of_row, _) in rows {
         digest += *of_row;
@@ -265,14 +275,10 @@ impl DifferingRows {
             let mut select = plan.select_rows();
             select.cond_where(range.key_range().contains(&plan.key()));
             let rows = source.rows(&select).await.source(doing)?;
-            let mut digests = Vec::with_capacity(rows.len());
-            for row in rows.iter() {
-                digests.push((row.key(0).source(doing)?, plan.of_row(row), plan.of_row_alone(row)));
-            }
+            let digests = digests_of(&plan, &rows).source(doing)?;
             let differing = range.changes(&by_key(&digests));
             all.rows.changed.extend(differing.changed);
             all.rows.gone.extend(differing.gone);
-            digests.sort_unstable_by_key(|(key, ..)| *key);
             all.ranges.push(cut((range.after, range.up_to), &digests));
             all.rows_verified_by_digest -= range.digest.rows;
         }
@@ -280,20 +286,20 @@ impl DifferingRows {
     }
 }
 
-/// Cuts rows into ranges where they have become many.
-fn cut(ends: (Option<i64>, Option<i64>), rows: &[(i64, Digest, u32)]) -> Vec<SourceRange> {
-    if rows.len() <= 2 * ROWS_PER_RANGE {
-        return vec![range(ends, rows)];
-    }
+/// Cuts rows into ranges where they are many. All rows of a key are in one range.
+fn cut(ends: (Option<i64>, Option<i64>), rows: &[RowDigest]) -> Vec<SourceRange> {
     let (mut after, last) = ends;
-    let mut ranges = Vec::new();
-    let mut parts = rows.chunks(ROWS_PER_RANGE).peekable();
-    while let Some(part) = parts.next() {
-        let key = part.last().map(|(key, ..)| *key);
-        let up_to = if parts.peek().is_some() { key } else { last };
-        ranges.push(range((after, up_to), part));
-        after = up_to;
+    let (mut ranges, mut rest) = (Vec::new(), rows);
+    while rest.len() > 2 * ROWS_PER_RANGE {
+        let key = rest[ROWS_PER_RANGE - 1].0;
+        let (part, others) = rest.split_at(rest.partition_point(|(of_row, ..)| *of_row <= key));
+        if others.is_empty() {
+            break;
+        }
+        ranges.push(range((after, Some(key)), part));
+        (after, rest) = (Some(key), others);
     }
+    ranges.push(range((after, last), rest));
     ranges
 }
 
@@ -329,26 +335,34 @@ mod tests {
         assert_eq!(tables(test_star::star()).count(), 0);
     }
 
+    /// The ends of the ranges, and the number of rows of each, of rows with these keys.
+    fn cut_at(keys: impl Iterator<Item = i64>) -> Vec<(Option<i64>, Option<i64>, u64)> {
+        let digest = Digest { rows: 1, sum: 1 };
+        let rows: Vec<RowDigest> = keys.map(|key| (key, digest, 5)).collect();
+        let ranges = cut((Some(-1), None), &rows).into_iter();
+        ranges
+            .map(|range| (range.after, range.up_to, range.digest.rows))
+            .collect()
+    }
+
     #[test]
-    fn a_range_that_has_grown_is_cut_and_keeps_its_ends() {
-        let rows = |count: i64| -> Vec<(i64, Digest, u32)> {
-            let digest = Digest { rows: 1, sum: 1 };
-            (0..count).map(|key| (key, digest, 5)).collect()
-        };
-        let ends = |rows: &[(i64, Digest, u32)]| -> Vec<(Option<i64>, Option<i64>, u64)> {
-            let ranges = cut((Some(-1), None), rows).into_iter();
-            ranges
-                .map(|range| (range.after, range.up_to, range.digest.rows))
-                .collect()
-        };
-        assert_eq!(ends(&rows(2_000)), [(Some(-1), None, 2_000)]);
+    fn many_rows_are_cut_into_ranges_that_keep_their_ends() {
+        assert_eq!(cut_at(0..0), [(Some(-1), None, 0)]);
+        assert_eq!(cut_at(0..2_000), [(Some(-1), None, 2_000)]);
         assert_eq!(
-            ends(&rows(2_500)),
+            cut_at(0..3_500),
             [
                 (Some(-1), Some(999), 1_000),
                 (Some(999), Some(1_999), 1_000),
-                (Some(1_999), None, 500)
+                (Some(1_999), None, 1_500)
             ]
         );
+    }
+
+    #[test]
+    fn rows_of_one_key_are_in_one_range() {
+        let thrice = (0..3_000).map(|row| row / 3);
+        assert_eq!(cut_at(thrice), [(Some(-1), Some(333), 1_002), (Some(333), None, 1_998)]);
+        assert_eq!(cut_at((0..5_000).map(|_| 7)), [(Some(-1), None, 5_000)]);
     }
 }
