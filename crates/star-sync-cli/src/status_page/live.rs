@@ -148,10 +148,16 @@ impl Live {
         verdict: &str,
         differing: impl Iterator<Item = &'a Comparison>,
     ) {
+        let mut state = self.state();
+        // A run compares less than a validation: a mismatch stays until its own command finds none.
+        let stays = |before: &Check| before.is_mismatch && before.command != command;
+        if !is_mismatch && state.check.as_ref().is_some_and(stays) {
+            return;
+        }
         let mut mismatches: Vec<Comparison> = differing.cloned().collect();
         let more = mismatches.len().saturating_sub(SHOWN_MISMATCHES);
         mismatches.truncate(SHOWN_MISMATCHES);
-        self.state().check = Some(Check {
+        state.check = Some(Check {
             command,
             at: Utc::now(),
             is_mismatch,
@@ -198,6 +204,19 @@ mod tests {
         assert!(live.now().failure.is_some(), "stopped is neither");
         live.ended("incremental", None);
         assert_eq!(live.now().failure, None);
+    }
+
+    #[test]
+    fn a_mismatch_stays_until_its_own_command_finds_none() {
+        let live = Live::default();
+        let compared = |command, is_mismatch| {
+            live.note(command, is_mismatch, "", std::iter::empty());
+            live.now().check.map(|check| (check.command, check.is_mismatch))
+        };
+        assert_eq!(compared("incremental", false), Some(("incremental", false)));
+        assert_eq!(compared("validate", true), Some(("validate", true)));
+        assert_eq!(compared("incremental", false), Some(("validate", true)));
+        assert_eq!(compared("validate", false), Some(("validate", false)));
     }
 
     #[test]
