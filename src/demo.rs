@@ -29,7 +29,8 @@ use crate::sakila;
 
 /// Named so that it is no file of anybody else's.
 const DEMO_FILE: &str = "sakila-demo.db";
-const SCHEMA: &str = "sakila";
+/// The star of a demo is known by it.
+const SCHEMA: &str = "sakila_demo";
 /// The account that may only read, which is all that the sync needs.
 const READER: &str = "reader";
 /// Months that the chart shows.
@@ -73,7 +74,7 @@ struct Arguments {
     #[arg(long, value_name = "PATH", env = "{ENV}_MYSQLD", value_parser = cli::path)]
     mysqld: Option<PathBuf>,
 
-    /// Path where the SQLite file is kept; a star that is there is overwritten
+    /// Path where the SQLite file is kept; replaces a star that an earlier demo made, and nothing else
     #[arg(long, value_name = "PATH", default_value = DEMO_FILE, value_parser = cli::path)]
     keep: PathBuf,
 }
@@ -163,7 +164,7 @@ async fn tour(session: &Session, arguments: &Arguments) -> Result<PrivateServer>
     tour.step(&reader, &["validate"]).await?;
 
     let revenue = revenue(&tour.file).await?;
-    keep(&tour.file, &kept)?;
+    keep(&tour.file, &kept).await?;
     let star = quoted(&kept.display().to_string());
     tour.say(&format!("\nRevenue by store and month:\n\n{}", chart(&revenue)))?;
     tour.say(&format!("The star is in {}. Try, with sqlite3:\n", kept.display()))?;

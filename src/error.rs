@@ -15,6 +15,8 @@ codes! {
         "name an empty schema in --source; `{program} seed --replace` replaces a seeded one",
     DemoFailed "DEMO_FAILED" "A step of the demo failed."
         "see the step in the message; try another server with --mysqld",
+    KeepRefused "KEEP_REFUSED" "The file that the demo would replace is not a star of an earlier demo."
+        "name another file with --keep; nothing was changed",
     ServerMissing "SERVER_MISSING" "No MySQL or MariaDB server is installed."
         "`apt-get install mariadb-server-core mariadb-client-core`, run `scripts/install-mysql`, or name a mysqld with --mysqld; the server need not run",
 }

@@ -210,6 +210,8 @@ async fn mutate(session: &Session, every: Option<Duration>) -> Result<u8> {
 }
 
 fn print_day(session: &Session, day: &BusinessDay, is_only_one: bool) -> Result<bool> {
+    let mut output = session.output;
+    output.one_line = !is_only_one;
     let mut text = format!("business day {}, {}\n", day.number, day.date);
     for change in &day.changes {
         let _ = writeln!(text, "  {:>6}  {}", grouped(change.rows), change.kind);
@@ -217,5 +219,5 @@ fn print_day(session: &Session, day: &BusinessDay, is_only_one: bool) -> Result<
     if is_only_one {
         text.push_str(&next::line(session.program.name(), Some(next::INCREMENTAL)));
     }
-    session.output.result("seed mutate", session.seconds(), day, &text)
+    output.result("seed mutate", session.seconds(), day, &text)
 }

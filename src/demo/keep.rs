@@ -3,35 +3,64 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use star_sync::target::open_to_read;
+use star_sync::target::bookkeeping::source_identity;
+use star_sync::target::sqlite::lock::Lock;
+use star_sync::target::{ForeignKeys, Target, open_to_read};
 use star_sync_cli::error::Doing;
 use star_sync_cli::{Error, Result};
 
+use super::SCHEMA;
+use crate::error::{self, ErrorCode};
 use crate::sakila;
 
-/// Finds out before the tour whether its file can be kept: only a star is overwritten.
+/// Finds out before the tour whether its file can be kept: only a star of an earlier demo is overwritten.
 pub(super) async fn may_keep(kept: &Path) -> Result<()> {
-    if kept.exists() {
-        let target = open_to_read(kept, sakila::star(), 1).await?;
-        target.close().await.target(|| "closing the file".to_owned())?;
+    if kept.exists() && !is_of_a_demo(kept).await.unwrap_or(false) {
+        return Err(error::own(
+            ErrorCode::KeepRefused,
+            format!("{} is not a star that an earlier demo made", kept.display()),
+            ErrorCode::KeepRefused.remedy(),
+        ));
     }
-    let beside = beside(kept);
+    let beside = beside(kept, ".part");
     std::fs::write(&beside, [])
         .and_then(|()| std::fs::remove_file(&beside))
         .map_err(|cause| cannot_keep(kept, cause))
 }
 
-/// Takes the finished file out of the folder that goes. It takes the place of an earlier one whole.
-pub(super) fn keep(file: &Path, kept: &Path) -> Result<()> {
-    let beside = beside(kept);
-    std::fs::copy(file, &beside)
-        .and_then(|_| std::fs::rename(&beside, kept))
-        .map_err(|cause| cannot_keep(kept, cause))
+async fn is_of_a_demo(kept: &Path) -> Result<bool> {
+    let target = open_to_read(kept, sakila::star(), 1).await?;
+    let source = source_identity::load(&target).await?;
+    target.close().await.target(|| "closing the file".to_owned())?;
+    Ok(source.is_some_and(|source| source.schema == SCHEMA))
 }
 
-fn beside(kept: &Path) -> PathBuf {
+/// Takes the finished file out of the folder that goes. It takes the place of an earlier one whole.
+pub(super) async fn keep(file: &Path, kept: &Path) -> Result<()> {
+    let mut lock = None;
+    if kept.exists() {
+        lock = Some(Lock::acquire(kept, sakila::star().names.program, "demo")?);
+        let earlier = Target::open(kept, sakila::star(), ForeignKeys::Enforced, 1).await?;
+        earlier.close().await?;
+        // A program that has the earlier file open keeps its log: in the new file's log it would do damage.
+        for log in ["-wal", "-shm"] {
+            match std::fs::remove_file(beside(kept, log)) {
+                Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cannot_keep(kept, cause)),
+                _ => {}
+            }
+        }
+    }
+    let part = beside(kept, ".part");
+    let kept = std::fs::copy(file, &part)
+        .and_then(|_| std::fs::rename(&part, kept))
+        .map_err(|cause| cannot_keep(kept, cause));
+    drop(lock);
+    kept
+}
+
+fn beside(kept: &Path, suffix: &str) -> PathBuf {
     let mut name = kept.as_os_str().to_owned();
-    name.push(".part");
+    name.push(suffix);
     name.into()
 }
 

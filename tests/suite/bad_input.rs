@@ -176,3 +176,17 @@ fn odd_values_load_as_they_are() {
     sandbox.run(&["incremental"]).succeeds();
     sandbox.assert_star_equals_source();
 }
+
+#[test]
+fn a_wrong_command_line_is_told_with_a_hint() {
+    let sandbox = Sandbox::empty();
+    for arguments in [
+        &["validate", "--days", "0"][..],
+        &["validate", "--dayz", "3"],
+        &["frobnicate"],
+        &[],
+    ] {
+        let run = sandbox.run(arguments).fails_with(2, "USAGE");
+        assert!(!run.stderr.contains("For more information"), "{run:#?}");
+    }
+}

@@ -320,3 +320,41 @@ fn a_calendar_that_another_program_has_changed_is_told_and_corrected() {
         sandbox.run(&["validate", "--all"]).succeeds();
     }
 }
+
+/// What another program, for which SQLite checks no foreign keys, may leave in a bridge.
+const ORPHANS: [&str; 3] = [
+    "INSERT INTO bridge_film_category SELECT 77777, category_key FROM dim_category LIMIT 1",
+    "DELETE FROM dim_film WHERE film_id = 10",
+    "DELETE FROM dim_actor WHERE actor_id = 3",
+];
+
+#[test]
+fn rows_of_a_bridge_whose_parent_another_program_deleted_are_told_and_deleted() {
+    let sandbox = Sandbox::loaded();
+    for orphans in ORPHANS {
+        for mend in [&["repair"][..], &["full-load"]] {
+            sandbox.tamper(orphans);
+            assert!(!sandbox.star("PRAGMA foreign_key_check").is_empty(), "{orphans}");
+            sandbox.run(&["validate"]).ends_with_code(1);
+            if mend == ["repair"] {
+                let dry = sandbox.run(&["repair", "--dry-run", "--json"]).ends_with_code(1);
+                assert!(dry.stdout.contains("WOULD_CHANGE"), "{dry:#?}");
+            }
+            sandbox.run(mend).succeeds();
+            assert!(
+                sandbox.star("PRAGMA foreign_key_check").is_empty(),
+                "{mend:?}: {orphans}"
+            );
+            sandbox.run(&["validate", "--all", "--deep"]).succeeds();
+        }
+    }
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn an_incremental_run_does_not_call_a_bridge_with_orphans_equal() {
+    let sandbox = Sandbox::loaded();
+    sandbox.tamper(ORPHANS[0]);
+    sandbox.change(&["UPDATE film_category SET category_id = 2 WHERE film_id = 20"]);
+    sandbox.run(&["incremental"]).ends_with_code(1);
+}

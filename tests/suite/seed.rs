@@ -445,16 +445,17 @@ fn days_end_when_nobody_reads_them_any_more() {
 fn days_go_on_until_they_are_stopped() {
     let sandbox = Sandbox::new();
     let mut child = sandbox
-        .as_administrator(&["seed", "mutate", "--every", "50ms"])
+        .as_administrator(&["seed", "mutate", "--every", "50ms", "--json"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
-    while !line.starts_with("business day 3,") {
-        line.clear();
+    for number in 1..=3 {
+        let mut line = String::new();
         assert!(output.read_line(&mut line).unwrap() > 0, "it ended by itself");
+        let day: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(day["number"], number, "{line}");
     }
     send("-TERM", &child);
     output.read_to_string(&mut String::new()).unwrap();

@@ -175,15 +175,54 @@ fn a_server_that_cannot_be_started_is_named_with_its_cause() {
 }
 
 #[test]
-fn only_a_star_is_overwritten_and_that_is_known_before_the_tour() {
+fn only_a_star_of_a_demo_is_overwritten_and_that_is_known_before_the_tour() {
+    let sandbox = Sandbox::loaded();
     let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(sandbox.target(), folder.path().join("star.db")).unwrap();
     let notes = folder.path().join("notes.txt");
     std::fs::write(&notes, "precious, and longer than the header of a database: ".repeat(3)).unwrap();
-    for (keep, code) in [("notes.txt", "TARGET_FOREIGN"), ("nowhere/star.db", "TARGET_FILE")] {
+    for (keep, code) in [
+        ("notes.txt", "KEEP_REFUSED"),
+        ("star.db", "KEEP_REFUSED"),
+        ("nowhere/star.db", "TARGET_FILE"),
+    ] {
         let run = Run::of(demo(folder.path(), &["--keep", keep])).fails_with(3, code);
         assert!(!run.stdout.contains("$ sakila-sync"), "{run:#?}");
     }
     assert!(std::fs::read_to_string(notes).unwrap().starts_with("precious"));
+}
+
+mod needs_sqlite3 {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_star_of_an_earlier_demo_is_replaced_as_a_whole_while_a_program_has_it_open() {
+        let folder = tempfile::tempdir().unwrap();
+        Run::of(demo(folder.path(), &[])).succeeds();
+        let star = folder.path().join("sakila-demo.db");
+        let mut open = Command::new("sqlite3")
+            .arg(&star)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut typed = open.stdin.take().unwrap();
+        writeln!(
+            typed,
+            "CREATE TABLE note AS SELECT * FROM fact_payment; SELECT 'written';"
+        )
+        .unwrap();
+        wait_for_line(&mut open, "written");
+        Run::of(demo(folder.path(), &[])).succeeds();
+        let sandbox = Sandbox::empty();
+        assert_eq!(sandbox.query(&star, "PRAGMA integrity_check"), ["ok"]);
+        let note = "SELECT name FROM sqlite_master WHERE name = 'note'";
+        assert!(sandbox.query(&star, note).is_empty());
+        drop(typed);
+        open.wait().unwrap();
+    }
 }
 
 #[test]

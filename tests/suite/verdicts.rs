@@ -126,6 +126,15 @@ fn quarantined_rows_are_named_in_every_verdict() {
         let run = sandbox.run(arguments).succeeds();
         assert!(run.verdict().contains("1 row is quarantined"), "{run:#?}");
     }
+    // The source's totals are its own: quarantined rows are in them.
+    let totals = &sandbox.json(&["validate", "--all"])["totals"];
+    let of_rentals = |field: &str| -> i64 {
+        let totals = totals.as_array().unwrap().iter();
+        let rows = totals.filter(|total| total["table"] == "fact_rental" && total["measure"] == "rows");
+        rows.map(|total| total[field].as_i64().unwrap()).sum()
+    };
+    let rentals: i64 = sandbox.source_figure("SELECT COUNT(*) FROM rental").parse().unwrap();
+    assert_eq!((of_rentals("source"), of_rentals("quarantined")), (rentals, 1));
 }
 
 #[test]

@@ -29,7 +29,7 @@ codes! {
         "name an empty folder or prefix with --lake; `{program} publish --force` replaces the lake's tables by this star",
     Changed "LAKE_CHANGED" "Another program has written to a table of the lake since the last publication."
         "let no other program write to the lake; `{program} publish --force` replaces all partitions of its tables",
-    Restored "LAKE_RESTORED" "The lake has runs that the target does not have: the target is an older copy."
+    Restored "LAKE_RESTORED" "The lake has runs that the target does not have: the target is a restored backup."
         "`{program} publish --force` replaces all partitions of the lake's tables",
     Conflict "LAKE_CONFLICT" "Another program wrote to a table of the lake during the publication."
         "let only one program publish to the lake, and run the command again",

@@ -18,6 +18,11 @@ pub const EXIT_FAILED: u8 = 3;
 /// Exit code of a command that was stopped.
 pub const EXIT_STOPPED: u8 = 130;
 
+/// The exit code of a command that ended, with or without a mismatch.
+pub fn exit_of(is_mismatch: bool) -> u8 {
+    if is_mismatch { EXIT_MISMATCH } else { 0 }
+}
+
 codes! {
     /// A stable code of an error of the command line.
     Code =>

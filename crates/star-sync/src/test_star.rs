@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait, Schema, Statement, TryGetable,
@@ -132,6 +133,18 @@ pub fn tables() -> Vec<Table> {
             })
         }),
     ]
+}
+
+/// The mistakes of the star with other tables, one a line.
+pub fn mistakes_of(change: impl FnOnce(&mut Vec<Table>)) -> String {
+    let mut tables = tables();
+    change(&mut tables);
+    star_of(tables).mistakes().join("\n")
+}
+
+/// The time so many seconds after 1970 began.
+pub fn time(seconds: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
 }
 
 /// A database in memory.

@@ -105,7 +105,7 @@ impl<'a> Day<'a> {
         happened("renamed cities", self.rename_city().await?);
         happened("renamed languages", self.rename_language().await?);
         happened("customers who moved", self.move_customers(some).await?);
-        happened("copies that changed store", self.move_copies(1 + some).await?);
+        happened("inventory items that changed store", self.move_copies(1 + some).await?);
         happened(
             "deleted payments",
             self.rows.delete_one(&mut self.random, "payment", "payment_id").await?,
@@ -115,7 +115,7 @@ impl<'a> Day<'a> {
             self.rows.delete_one(&mut self.random, "rental", "rental_id").await?,
         );
         happened(
-            "actors struck off a film",
+            "actors removed from a film",
             self.rows.delete_one(&mut self.random, "film_actor", "actor_id").await?,
         );
         Ok(changes)

@@ -8,7 +8,7 @@ use star_sync::target::open_to_read;
 use super::Session;
 use crate::cli::Explain;
 use crate::config::target_path;
-use crate::error::{Code, Doing, EXIT_MISMATCH, Error, Result};
+use crate::error::{Code, Doing, Error, Result, exit_of};
 use crate::output::explanation;
 
 pub(crate) async fn run(session: &Session, arguments: &Explain) -> Result<u8> {
@@ -42,9 +42,5 @@ pub(crate) async fn run(session: &Session, arguments: &Explain) -> Result<u8> {
     session
         .output
         .result("explain", session.seconds(), &explanation, &text)?;
-    Ok(if explanation.verdict.code.is_mismatch() {
-        EXIT_MISMATCH
-    } else {
-        0
-    })
+    Ok(exit_of(explanation.verdict.code.is_mismatch()))
 }

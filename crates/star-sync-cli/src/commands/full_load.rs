@@ -8,7 +8,7 @@ use crate::error::Result;
 pub(crate) async fn run(session: &Session, arguments: &FullLoad) -> Result<u8> {
     let table = arguments.table.as_deref().and_then(|name| session.star().table(name));
     let load = match table {
-        Some(table) => Load::Table { name: table.name },
+        Some(_) => Load::Repair { table, dry_run: false },
         None => Load::Full {
             accept_source: arguments.accept_source,
         },

@@ -9,6 +9,7 @@ use star_sync::changes::Context;
 use star_sync::changes::verify_budget::VerifyBudget;
 use star_sync::compare::verdict::VerdictCode;
 use star_sync::declare::star::Star;
+use star_sync::declare::table::Table;
 use star_sync::metrics;
 use star_sync::pipeline::progress::Progress;
 use star_sync::runs::report::Report;
@@ -23,26 +24,24 @@ use tracing::info;
 use super::Session;
 use crate::cli::CopyTo;
 use crate::config::target_path;
-use crate::error::{EXIT_MISMATCH, Result};
+use crate::error::{Result, exit_of};
 use crate::output::progress::Watcher;
 use crate::output::{self, human};
 
 /// Which of them.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 pub(crate) enum Load {
     Full {
         /// Even if the source is not the one that the star was made from.
         accept_source: bool,
-    },
-    /// One table of a loaded star, and those that depend on it.
-    Table {
-        name: &'static str,
     },
     Incremental {
         dry_run: bool,
         verify_budget: VerifyBudget,
     },
     Repair {
+        /// One table, with those that depend on it; all tables if it is none.
+        table: Option<&'static Table>,
         dry_run: bool,
     },
 }
@@ -63,12 +62,8 @@ pub(crate) async fn run(session: &Session, command: &'static str, load: Load, co
         .persistently(async |attempt| sync(attempt, command, load, copy_to).await)
         .await?;
     let would_repair =
-        matches!(load, Load::Repair { dry_run: true }) && report.verdict.code == VerdictCode::WouldChange;
-    Ok(if report.verdict.is_mismatch() || would_repair {
-        EXIT_MISMATCH
-    } else {
-        0
-    })
+        matches!(load, Load::Repair { dry_run: true, .. }) && report.verdict.code == VerdictCode::WouldChange;
+    Ok(exit_of(report.verdict.is_mismatch() || would_repair))
 }
 
 /// One run, with the copy after it, seen by the metrics and printed.
@@ -151,7 +146,7 @@ async fn run_load(session: &Session, command: &str, load: Load) -> Result<Report
     let began = Utc::now();
     let path = target_path(&session.global)?;
     let source = match load {
-        Load::Full { .. } | Load::Table { .. } | Load::Repair { .. } => session.connect_readers().await?,
+        Load::Full { .. } | Load::Repair { .. } => session.connect_readers().await?,
         // All of it is one snapshot.
         Load::Incremental { .. } => session.connect(1).await?,
     };
@@ -160,11 +155,11 @@ async fn run_load(session: &Session, command: &str, load: Load) -> Result<Report
     source.indexes(&source.reader()).await?;
     let foreign_keys = match load {
         Load::Full { .. } => ForeignKeys::CheckedAtEnd,
-        Load::Table { .. } | Load::Incremental { .. } | Load::Repair { .. } => ForeignKeys::Enforced,
+        Load::Incremental { .. } | Load::Repair { .. } => ForeignKeys::Enforced,
     };
     let verify_budget = match load {
         Load::Incremental { verify_budget, .. } => verify_budget,
-        Load::Full { .. } | Load::Table { .. } | Load::Repair { .. } => VerifyBudget::Time(Duration::ZERO),
+        Load::Full { .. } | Load::Repair { .. } => VerifyBudget::Time(Duration::ZERO),
     };
     let lock = Lock::acquire(&path, session.star().names.program, command)?;
     let target = Target::open(&path, session.star(), foreign_keys, session.threads.target_readers).await?;
@@ -181,12 +176,8 @@ async fn run_load(session: &Session, command: &str, load: Load) -> Result<Report
     };
     let result = match load {
         Load::Full { accept_source } => full_load::run(&context, accept_source).await,
-        Load::Table { name } => {
-            let table = session.star().table(name).expect("it was found by this name");
-            repair::load_table(&context, table).await
-        }
         Load::Incremental { dry_run, .. } => incremental::run(&context, dry_run).await,
-        Load::Repair { dry_run } => repair::run(&context, dry_run).await,
+        Load::Repair { table, dry_run } => repair::run(&context, table, dry_run).await,
     };
     watcher.finish().await;
     if matches!((&result, load), (Err(star_sync::Error::Stopped), Load::Full { .. })) {

@@ -52,6 +52,7 @@ mod validate;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What every command is given.
+#[derive(Clone)]
 pub struct Session {
     pub program: &'static Program,
     pub global: Global,
@@ -156,7 +157,7 @@ pub(crate) async fn run(program: &'static Program, global: Global, task: &Task, 
     let session = Session {
         program,
         output: Output::new(program, &global, is_repeated),
-        progress: Arc::new(Progress::default()),
+        progress: Arc::default(),
         global,
         stop,
         threads,
@@ -210,19 +211,9 @@ impl Session {
     /// The same session for the next run of many.
     fn again(&self) -> Self {
         Self {
-            program: self.program,
-            global: self.global.clone(),
-            output: self.output,
-            progress: Arc::new(Progress::default()),
-            stop: self.stop.clone(),
-            threads: self.threads,
-            is_repeated: self.is_repeated,
-            health: self.health.clone(),
-            notifier: Arc::clone(&self.notifier),
-            live: Arc::clone(&self.live),
+            progress: Arc::default(),
             began: Instant::now(),
-            reached: Arc::clone(&self.reached),
-            pools: Arc::clone(&self.pools),
+            ..self.clone()
         }
     }
 

@@ -19,7 +19,7 @@ use tracing::info;
 use super::{Session, copy};
 use crate::cli::{Publish, PublishTo};
 use crate::config::target_path;
-use crate::error::{Doing, EXIT_FAILED, EXIT_MISMATCH, EXIT_USAGE, Error, Result};
+use crate::error::{Doing, EXIT_FAILED, EXIT_USAGE, Error, Result, exit_of};
 use crate::output::human;
 
 const COMMAND: &str = "publish";
@@ -156,7 +156,7 @@ async fn compare(session: &Session, location: &str) -> Result<u8> {
     session
         .output
         .result(COMMAND, session.seconds(), &report, &compared_text(&report))?;
-    Ok(if report.mismatches > 0 { EXIT_MISMATCH } else { 0 })
+    Ok(exit_of(report.mismatches > 0))
 }
 
 fn failed(error: star_sync_lake::Error) -> Error {

@@ -9,7 +9,7 @@ use star_sync::target::open_to_read;
 use super::Session;
 use crate::cli::{DEFAULT_DAYS, Validate};
 use crate::config::target_path;
-use crate::error::{Code, Doing, EXIT_MISMATCH, Error, Result};
+use crate::error::{Code, Doing, Error, Result, exit_of};
 use crate::output;
 
 pub(crate) async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
@@ -21,11 +21,7 @@ pub(crate) async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
     let seconds = session.seconds();
     let text = output::validation::text(session.program.name(), &validation, seconds);
     session.output.result("validate", seconds, &validation, &text)?;
-    Ok(if validation.verdict.is_mismatch() {
-        EXIT_MISMATCH
-    } else {
-        0
-    })
+    Ok(exit_of(validation.verdict.is_mismatch()))
 }
 
 /// One of many: only what differs is printed.

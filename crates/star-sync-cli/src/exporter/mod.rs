@@ -59,7 +59,7 @@ pub(crate) fn start(target: &Path, program: &Program) {
     }
     let process = Collector::default();
     process.describe();
-    for Metric {
+    for &Metric {
         name, kind, meaning, ..
     } in catalogue::ALL
     {

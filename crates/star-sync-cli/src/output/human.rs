@@ -137,18 +137,23 @@ pub(crate) fn figure_name(table: &str, grouped_by: Option<&str>, group: Option<&
     }
 }
 
+/// Which figure is compared, for people.
+pub(crate) fn comparison_name(figure: &Comparison) -> String {
+    let mut name = figure_name(figure.table, figure.grouped_by, figure.group.as_ref());
+    if let Some(date_key) = figure.date_key {
+        let _ = write!(name, ", {}", date_key::text(date_key));
+    }
+    let _ = write!(name, ", {}", figure.measure.label);
+    name
+}
+
 /// Figures of both sides; columns that are zero throughout are left out.
 pub(crate) fn comparisons<'a>(figures: impl IntoIterator<Item = &'a Comparison>) -> Table {
     let mut rows = table(&["figure", "source", "target", "quarantined", "pending", "delta"]);
     for figure in figures {
-        let mut name = figure_name(figure.table, figure.grouped_by, figure.group.as_ref());
-        if let Some(date_key) = figure.date_key {
-            let _ = write!(name, ", {}", date_key::text(date_key));
-        }
-        let _ = write!(name, ", {}", figure.measure.label);
         let number = |number| units(number, figure.measure.decimals);
         rows.add_row([
-            name,
+            comparison_name(figure),
             number(figure.source),
             number(figure.target),
             number(figure.quarantined),
@@ -166,7 +171,8 @@ pub(crate) fn duration(seconds: i64) -> String {
         ..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),
         7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", grouped(seconds / 86_400)),
+        172_800..63_072_000 => format!("{} days", seconds / 86_400),
+        _ => format!("{} years", grouped(seconds / 31_536_000)),
     }
 }
 
@@ -182,13 +188,18 @@ pub(crate) fn rate(rows: u64, seconds: f64) -> f64 {
 }
 
 /// Whole rows per second.
+pub fn rate_of(rows: u64, seconds: f64) -> u64 {
+    whole_rate(rate(rows, seconds))
+}
+
+/// A rate, rounded.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "rows per second are few and not negative"
 )]
-pub fn rate_of(rows: u64, seconds: f64) -> u64 {
-    rate(rows, seconds).round() as u64
+pub(crate) fn whole_rate(rate: f64) -> u64 {
+    rate.round() as u64
 }
 
 #[cfg(test)]

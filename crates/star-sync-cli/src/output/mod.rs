@@ -205,7 +205,11 @@ pub(crate) fn usage(program: &'static Program, error: &clap::Error) -> u8 {
             .ansi()
             .to_string()
             .replacen("error:", &format!("error[{}]:", Code::Usage.name()), 1);
-        let _ = anstream::stderr().write_all(coded.as_bytes());
+        // In place of clap's own advice, the hint that every error ends with.
+        let what = coded.split("\nFor more information").next().unwrap_or_default();
+        let hint = program.fill(&problem.hint());
+        let text = format!("{}\n\n{} {hint}\n", what.trim_end(), human::advice("hint:"));
+        let _ = anstream::stderr().write_all(text.as_bytes());
     }
     problem.exit_code()
 }

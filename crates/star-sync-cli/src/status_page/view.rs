@@ -7,14 +7,13 @@ use std::time::Instant;
 use askama::Template;
 use chrono::{DateTime, Utc};
 use star_sync::compare::figures::Comparison;
-use star_sync::declare::date_key;
 use star_sync::pipeline::progress::TableProgress;
 use star_sync::target::bookkeeping::history::Run;
 use star_sync::target::bookkeeping::time;
 
 use super::live::{Check, FailedRun, Running, SAMPLE_EVERY, SAMPLES, State};
 use super::target::TargetView;
-use crate::output::human::{duration, figure_name, grouped, mebibytes, rate_of, units};
+use crate::output::human::{comparison_name, duration, grouped, mebibytes, rate_of, units, whole_rate};
 use crate::program::Program;
 
 /// The chart's own units; the page scales it.
@@ -264,20 +263,11 @@ impl Chart {
             line: line.trim_end().to_owned(),
             width: CHART_WIDTH,
             height: CHART_HEIGHT,
-            now: grouped(rate_of_float(newest)),
-            peak: grouped(rate_of_float(peak)),
+            now: grouped(whole_rate(newest)),
+            peak: grouped(whole_rate(peak)),
             minutes: SAMPLE_EVERY.as_secs() * SAMPLES as u64 / 60,
         }
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "rows per second are few and not negative"
-)]
-fn rate_of_float(rate: f64) -> u64 {
-    rate.round() as u64
 }
 
 fn check_view(check: &Check, now: DateTime<Utc>) -> CheckView {
@@ -295,12 +285,8 @@ fn check_view(check: &Check, now: DateTime<Utc>) -> CheckView {
 
 fn mismatch(figure: &Comparison) -> MismatchView {
     let number = |number| units(number, figure.measure.decimals);
-    let mut name = figure_name(figure.table, figure.grouped_by, figure.group.as_ref());
-    if let Some(date_key) = figure.date_key {
-        let _ = write!(name, ", {}", date_key::text(date_key));
-    }
     MismatchView {
-        figure: format!("{name}, {}", figure.measure.label),
+        figure: comparison_name(figure),
         source: number(figure.source),
         target: number(figure.target),
         delta: number(figure.delta()),

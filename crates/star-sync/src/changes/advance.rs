@@ -153,6 +153,10 @@ fn advance(before: &SourceState, found: &Found<'_>, mode: Mode, instant: SourceI
             last_synced: instant.clock,
         },
         watermark: newest.map(|newest| advanced(watermark, newest, instant.committed_until)),
+        newest_change: match mode {
+            Mode::FullLoad => found.changes.newest,
+            Mode::Incremental | Mode::Repair => max(found.changes.newest, before.newest_change),
+        },
         limited_by: newest.and_then(|newest| limited_by(newest, instant)),
         modified_run: before.modified_run,
         verified_run: before.verified_run,
@@ -213,11 +217,8 @@ fn settled<'a>(signatures: &Signatures<'a>) -> Option<&'a str> {
 mod tests {
     use super::*;
     use crate::source::in_flight::InFlightWork;
-    use crate::target::bookkeeping::state::{Extent, Load};
-
-    fn time(seconds: i64) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
-    }
+    use crate::target::bookkeeping::state::Extent;
+    use crate::test_star::time;
 
     const HIDDEN: SourceInstant = SourceInstant {
         clock: DateTime::from_timestamp(1000, 0).unwrap(),
@@ -289,7 +290,7 @@ mod tests {
     fn a_pass_leaves_a_loaded_table_and_keeps_what_it_did_not_look_at() {
         let before = SourceState {
             lifecycle: Lifecycle::Loading {
-                load: Load { watermark: time(300) },
+                load_watermark: time(300),
                 last_synced: None,
             },
             watermark: Some(time(990)),
@@ -323,6 +324,7 @@ mod tests {
         assert_eq!(
             advance(&before, &found, Mode::Incremental, HIDDEN),
             SourceState {
+                newest_change: Some(time(400)),
                 limited_by: Some("the safety lag".to_owned()),
                 ..expected.clone()
             }
@@ -332,6 +334,7 @@ mod tests {
             advance(&before, &found, Mode::FullLoad, HIDDEN),
             SourceState {
                 watermark: Some(time(400)),
+                newest_change: Some(time(400)),
                 ..expected
             }
         );

@@ -11,11 +11,10 @@ use tracing::{Instrument, debug, info, info_span};
 use crate::changes::advance::{self, Advance, SettledSignatures};
 use crate::changes::apply::Applier;
 use crate::changes::detect::{self, SourceChanges, SourceChangesByTable};
-use crate::changes::lookup_check::ChangedKeys;
+use crate::changes::page_check::CheckedPages;
 use crate::changes::pass::Pass;
 use crate::changes::reconcile::Reconciliation;
 use crate::changes::row_count_check::{self, RowCounts};
-use crate::changes::survey::Survey;
 use crate::changes::{Mode, lookup_tables, verification};
 use crate::compare::figures::Comparison;
 use crate::declare::day_totals::DayTotals;
@@ -24,9 +23,8 @@ use crate::declare::table::Table;
 use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::pipeline::flow::{Outcomes, Removed};
-use crate::target::bookkeeping::lookup_row_digests::SourceRange;
 use crate::target::bookkeeping::state::{self, States};
-use crate::target::bookkeeping::verified_ranges::{VerificationRange, VerificationSummary};
+use crate::target::bookkeeping::verified_ranges::VerificationSummary;
 
 /// The results of earlier steps that the catch-up pass needs.
 #[derive(Default)]
@@ -35,28 +33,14 @@ pub(crate) struct CatchUpInput {
     pub removed: Removed,
     /// Page keys, by star table, of rows that seemed to differ when the pages were compared.
     pub suspects: HashMap<&'static str, Vec<i64>>,
-    /// Key ranges that were found to differ from what was read of them, by star table.
-    pub differing: HashMap<&'static str, Vec<KeyRange>>,
-    /// Changed keys of source tables that are looked up, in addition to those that the pass detects.
-    pub changed: HashMap<&'static str, ChangedKeys>,
     /// The outcomes of the run before the pass.
     pub before: Outcomes,
     /// The pages that the run has read before the pass.
-    pub pages: Option<PagesBefore>,
-    /// The surveys of facts in the snapshot, by star table, where they were made before the pass.
-    pub surveys: HashMap<&'static str, Survey>,
+    pub checked: CheckedPages,
+    /// The settled signatures before these were read; none if the run has read no pages.
+    pub signatures: Option<SettledSignatures>,
     /// The target's totals just before the pass, where they were added up.
     pub target_totals: HashMap<&'static str, DayTotals>,
-}
-
-/// Pages that were compared with the source before a pass.
-pub(crate) struct PagesBefore {
-    pub ranges: HashMap<&'static str, Vec<VerificationRange>>,
-    /// The rows of source tables that are only looked up, as the snapshot has them.
-    pub source_rows: HashMap<&'static str, Vec<SourceRange>>,
-    pub signatures: SettledSignatures,
-    /// Rows of pages whose digest is the same in the snapshot.
-    pub rows_verified_by_digest: u64,
 }
 
 /// The outcome of a catch-up pass.
@@ -70,20 +54,21 @@ pub(crate) struct CatchUpOutcome {
 /// Runs all steps but the commit.
 pub(crate) async fn catch_up(pass: &Pass<'_>, mut input: CatchUpInput) -> Result<CatchUpOutcome> {
     let mut states = state::load(&*pass.transaction).await?;
-    let mut source_changes = detect::source_changes(pass, &states, &mut input.surveys).await?;
-    for (table, changed) in std::mem::take(&mut input.changed) {
+    let mut checked = input.checked;
+    let mut source_changes = detect::source_changes(pass, &states, &mut checked.surveys).await?;
+    for (table, changed) in checked.changed {
         if let Some(changes) = source_changes.get_mut(table) {
             changes.add(changed);
         }
     }
     let mut rows = RowCounts::from_source_changes(&source_changes);
-    let mut applier = Applier::new(pass, std::mem::take(&mut input.removed));
+    let mut applier = Applier::new(pass, input.removed);
     for table in pass.star().tables() {
         if pass.context.databases.stop.is_requested() {
             return Err(Error::Stopped);
         }
         let suspects = input.suspects.remove(table.name).unwrap_or_default();
-        let differing = input.differing.remove(table.name).unwrap_or_default();
+        let differing = checked.differing.remove(table.name).unwrap_or_default();
         apply_changes(&mut applier, &source_changes, &mut rows, table, (suspects, differing))
             .instrument(info_span!("table", name = table.name))
             .await?;
@@ -92,10 +77,10 @@ pub(crate) async fn catch_up(pass: &Pass<'_>, mut input: CatchUpInput) -> Result
         }
     }
     note_modified(&mut states, &source_changes, pass.run_id);
-    let rows_verified_by_digest = if let Some(pages) = &input.pages {
-        verification::note_pages(pass, &pages.ranges).await?;
-        lookup_tables::note(pass, &mut states, &pages.source_rows).await?;
-        pages.rows_verified_by_digest
+    let rows_verified_by_digest = if input.signatures.is_some() {
+        verification::note_pages(pass, &checked.ranges).await?;
+        lookup_tables::note(pass, &mut states, &checked.source_rows).await?;
+        checked.rows_verified_by_digest
     } else {
         let budget = pass.context.verify_budget;
         verification::verify(&mut applier, &mut states, &source_changes, budget).await?
@@ -106,7 +91,7 @@ pub(crate) async fn catch_up(pass: &Pass<'_>, mut input: CatchUpInput) -> Result
         states: &states,
         source_changes: &source_changes,
         outcomes: &applier.outcomes,
-        surveys: &input.surveys,
+        surveys: &checked.surveys,
         target_totals: &input.target_totals,
     };
     let comparisons = reconciliation.run(&mut rows).await?;
@@ -118,7 +103,7 @@ pub(crate) async fn catch_up(pass: &Pass<'_>, mut input: CatchUpInput) -> Result
         states: &states,
         source_changes: &source_changes,
         rows: &rows,
-        before_pages: input.pages.as_ref().map(|pages| &pages.signatures),
+        before_pages: input.signatures.as_ref(),
         is_mismatch: comparisons.iter().any(Comparison::differs),
     })
     .await?;

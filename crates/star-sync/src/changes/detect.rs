@@ -203,7 +203,7 @@ fn is_modified(mode: Mode, settled: Option<&str>, signature: Option<&str>) -> bo
 fn changed_since(mode: Mode, state: Option<&SourceState>) -> Option<DateTime<Utc>> {
     match mode {
         Mode::Incremental | Mode::Repair => state?.watermark,
-        Mode::FullLoad => Some(state?.lifecycle.load()?.watermark),
+        Mode::FullLoad => state?.lifecycle.load_watermark(),
     }
 }
 
@@ -251,11 +251,8 @@ async fn newest(snapshot: &Snapshot, table: &SourceTable) -> Result<Option<DateT
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::bookkeeping::state::{Lifecycle, Load};
-
-    fn time(seconds: i64) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds)
-    }
+    use crate::target::bookkeeping::state::Lifecycle;
+    use crate::test_star::time;
 
     #[test]
     fn only_the_settled_signature_tells_that_a_table_was_not_modified() {
@@ -271,10 +268,9 @@ mod tests {
 
     #[test]
     fn changes_are_read_from_the_watermark_and_by_a_load_from_where_it_began() {
-        let load = Load { watermark: time(50) };
         let loading = SourceState {
             lifecycle: Lifecycle::Loading {
-                load,
+                load_watermark: time(50),
                 last_synced: Some(time(40)),
             },
             watermark: Some(time(30)),

@@ -299,10 +299,7 @@ impl<'a> Search<'a> {
 mod tests {
     use super::*;
     use crate::target::bookkeeping::history::Status;
-
-    fn time(seconds: i64) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds)
-    }
+    use crate::test_star::time;
 
     fn row(changed: Option<i64>, is_pending: bool) -> LineageRow {
         LineageRow {

@@ -30,17 +30,19 @@ use crate::target::bookkeeping::lookup_row_digests::SourceRange;
 use crate::target::bookkeeping::state::States;
 use crate::target::bookkeeping::verified_ranges::{VerificationMark, VerificationRange};
 
-/// What the page check of a full load found, for its catch-up pass.
+/// What is known of the pages that a run has compared with the source before its catch-up pass: by the page check of a
+/// full load, or by a repair, which knows the key ranges alone.
 #[derive(Default)]
 pub(crate) struct CheckedPages {
     /// Key ranges that are not what the pages brought, by target table.
     pub differing: HashMap<&'static str, Vec<KeyRange>>,
-    /// Changed keys of source tables that are looked up, by table.
+    /// Changed keys of source tables that are looked up, in addition to those that the pass detects, by source table.
     pub changed: HashMap<&'static str, ChangedKeys>,
     /// The verified key ranges, by target table, with their digests.
     pub ranges: HashMap<&'static str, Vec<VerificationRange>>,
+    /// The surveys of facts in the snapshot, by target table, where they were made before the pass.
     pub surveys: HashMap<&'static str, Survey>,
-    /// The rows of source tables that are only looked up, by their names.
+    /// The rows of source tables that are only looked up, as the snapshot has them, by source table.
     pub source_rows: HashMap<&'static str, Vec<SourceRange>>,
     /// Rows of the pages that are what the snapshot holds.
     pub rows_verified_by_digest: u64,
@@ -105,14 +107,8 @@ impl PageCheck<'_> {
                 );
                 checked.differing.entry(table.name).or_default().extend(before);
             }
-            checked.ranges.entry(table.name).or_insert_with(|| {
-                let planned_ranges = self
-                    .pages_outcome
-                    .planned_ranges
-                    .get(table.name)
-                    .map_or(&[][..], Vec::as_slice);
-                verification::ranges_of(planned_ranges, self.verified)
-            });
+            let ranges = checked.ranges.entry(table.name);
+            ranges.or_insert_with(|| verification::ranges_of(self.planned_ranges(table), self.verified));
             if survey::is_surveyed(self.context.databases.star, table) && !checked.surveys.contains_key(table.name) {
                 let survey = survey::of_table(&mut totals, self.states, table).await?;
                 checked.surveys.insert(table.name, survey);
@@ -155,12 +151,16 @@ impl PageCheck<'_> {
         let Some(loaded) = self.loaded_before.get(table.name).filter(|_| table.page_key.is_some()) else {
             return Vec::new();
         };
-        let planned_ranges = self.pages_outcome.planned_ranges.get(table.name).into_iter().flatten();
         let is_before = |key_range: &&KeyRange| {
             let (_, up_to) = key_range.ends();
             *loaded == Key::LARGEST || up_to.is_some_and(|up_to| up_to <= *loaded)
         };
-        planned_ranges.filter(is_before).cloned().collect()
+        self.planned_ranges(table).iter().filter(is_before).cloned().collect()
+    }
+
+    fn planned_ranges(&self, table: &Table) -> &[KeyRange] {
+        let planned_ranges = self.pages_outcome.planned_ranges.get(table.name);
+        planned_ranges.map_or(&[], Vec::as_slice)
     }
 
     /// The only range of a table without an integer key, with the digest that it has in the snapshot.
@@ -177,11 +177,6 @@ impl PageCheck<'_> {
 
     /// The key ranges of a table, verified with the digests that they have in the snapshot.
     async fn ranges(&self, of_table: &CheckedTable<'_>) -> Result<Vec<VerificationRange>> {
-        let planned_ranges = self
-            .pages_outcome
-            .planned_ranges
-            .get(of_table.table.name)
-            .map_or(&[][..], Vec::as_slice);
         let Some(own) = self.digesting.own(of_table.table) else {
             return Ok(Vec::new());
         };
@@ -193,7 +188,7 @@ impl PageCheck<'_> {
             found.into_iter().map(|found| found.digest).collect()
         };
         let first = key_ranges.first().and_then(|key_range| key_range.ends().0);
-        let before = planned_ranges.iter().filter(|key_range| {
+        let before = self.planned_ranges(of_table.table).iter().filter(|key_range| {
             key_ranges.is_empty()
                 || key_range
                     .ends()

@@ -6,7 +6,7 @@ use sea_orm::DatabaseTransaction;
 
 use crate::changes::{Context, Mode};
 use crate::compare::figures::Sides;
-use crate::declare::key_range::KeyRange;
+use crate::declare::key_range::{KEYS_PER_PAGE, KeyRange};
 use crate::declare::star::Star;
 use crate::declare::table::Table;
 use crate::error::Result;
@@ -18,8 +18,6 @@ use crate::target::TargetReader;
 use crate::target::bookkeeping::quarantine;
 use crate::target::bookkeeping::verified_ranges::VerificationMark;
 
-/// Keys that one page asks for: more would make a statement too long for the server to plan well.
-const KEYS_PER_PAGE: usize = 2_000;
 /// The least rows of a key range, however small pages are: each is recorded, and read by every later run.
 pub(super) const LEAST_ROWS_PER_RANGE: u64 = 100;
 

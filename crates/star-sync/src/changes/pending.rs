@@ -15,9 +15,9 @@ use crate::changes::affected::AffectedSearch;
 use crate::changes::detect::{DetectionOptions, SourceChanges, SourceChangesByTable};
 use crate::changes::lineage::Search;
 use crate::compare::figures::Sides;
-use crate::compare::rows::{KEYS_PER_PAGE, RowComparison};
+use crate::compare::rows::RowComparison;
 use crate::declare::integer::Key;
-use crate::declare::key_range::{KEYS_PER_STATEMENT, KeyRange};
+use crate::declare::key_range::{KEYS_PER_PAGE, KEYS_PER_STATEMENT, KeyRange};
 use crate::declare::period::Period;
 use crate::declare::star::Star;
 use crate::declare::table::Table;
@@ -297,11 +297,7 @@ async fn target_keys(sides: &Sides<'_>, table: &Table, key_range: &KeyRange) -> 
 mod tests {
     use super::*;
     use crate::target::bookkeeping::state::Lifecycle;
-    use crate::test_star;
-
-    fn time(seconds: i64) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds)
-    }
+    use crate::test_star::{self, time};
 
     #[test]
     fn a_table_has_not_changed_only_if_that_is_certain() {

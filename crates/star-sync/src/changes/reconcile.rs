@@ -13,9 +13,9 @@ use crate::changes::row_count_check::RowCounts;
 use crate::changes::survey::Survey;
 use crate::compare::figures::{self, Comparison, Sides};
 use crate::compare::source_totals::SourceTotals;
-use crate::compare::totals;
+use crate::compare::totals::{self, BothTotals};
 use crate::declare::day_totals::{self, DayTotals};
-use crate::declare::key_range::KeyRange;
+use crate::declare::key_range::{KEYS_PER_PAGE, KeyRange};
 use crate::declare::period::Period;
 use crate::declare::table::Table;
 use crate::error::Result;
@@ -29,8 +29,6 @@ use crate::target::bookkeeping::target_table::TargetTableState;
 /// would take longer than all the rest of the run.
 const ROWS_OF_TOUCHED_DAYS: u64 = 50_000;
 const ROWS_OF_TOUCHED_DAYS_PER_CHANGE: u64 = 4;
-/// Keys that one statement names.
-const KEYS_PER_PART: usize = 2_000;
 /// Statements that each side is asked at once.
 const PARTS_AT_ONCE: usize = 2;
 
@@ -40,7 +38,7 @@ pub(crate) struct Reconciliation<'a> {
     pub states: &'a States,
     pub source_changes: &'a SourceChangesByTable,
     pub outcomes: &'a Outcomes,
-    /// The source's totals of all days, by star table, where they were added up.
+    /// The source's totals of all days, by star table, where a full load has added them up.
     pub surveys: &'a HashMap<&'static str, Survey>,
     /// The target's before the pass.
     pub target_totals: &'a HashMap<&'static str, DayTotals>,
@@ -60,22 +58,23 @@ impl Reconciliation<'_> {
                 continue;
             }
             let quarantined = totals::quarantined(&sides.target, table, &sides.quarantined).await?;
-            let (source, target) = if let Some(survey) = self.surveys.get(table.name) {
-                let mut source = survey.totals.clone();
+            let both = if self.pass.mode == Mode::FullLoad {
                 let all = &Period::All;
-                let of_quarantined = source_totals.of_quarantined(table, all, &quarantined, &sides.target);
-                totals::take_out(&mut source, of_quarantined.await?);
-                (source, self.all_target_totals(table).await?)
-            } else if self.pass.mode == Mode::FullLoad {
-                let all = &Period::All;
-                let mut source = source_totals.of_period(table, all).await?;
-                let of_quarantined = source_totals.of_quarantined(table, all, &quarantined, &sides.target);
-                totals::take_out(&mut source, of_quarantined.await?);
-                (source, self.all_target_totals(table).await?)
+                BothTotals {
+                    source: match self.surveys.get(table.name) {
+                        Some(survey) => survey.totals.clone(),
+                        None => source_totals.of_period(table, all).await?,
+                    },
+                    target: self.all_target_totals(table).await?,
+                    quarantined: source_totals
+                        .of_quarantined(table, all, &quarantined, &sides.target)
+                        .await?,
+                    ..BothTotals::default()
+                }
             } else {
                 self.touched_totals(table, &mut source_totals, &quarantined).await?
             };
-            let daily = totals::compare(table, &source, &target, &DayTotals::new());
+            let daily = totals::compare(table, &both);
             comparisons.extend(figures::by_group(&daily));
             comparisons.extend(daily.into_iter().filter(Comparison::differs));
         }
@@ -127,12 +126,12 @@ impl Reconciliation<'_> {
         table: &'static Table,
         source_totals: &mut SourceTotals<'_>,
         quarantined: &[i64],
-    ) -> Result<(DayTotals, DayTotals)> {
+    ) -> Result<BothTotals> {
         let target = self.pass.target();
         let outcome = self.outcomes.get(table.name);
         let touched = touched_days(outcome);
         if touched.is_empty() {
-            return Ok((DayTotals::new(), DayTotals::new()));
+            return Ok(BothTotals::default());
         }
         let changed = outcome.map_or(&[][..], |outcome| &outcome.changed);
         let most = most_rows_of_whole_days(changed.len() as u64);
@@ -141,16 +140,22 @@ impl Reconciliation<'_> {
             return totals_of_rows(table, source_totals, &target, quarantined, changed).await;
         }
         let source = async {
-            let mut source = if count <= ROWS_OF_TOUCHED_DAYS {
+            let source = if count <= ROWS_OF_TOUCHED_DAYS {
                 source_totals.of_short_period(table, &touched).await?
             } else {
                 source_totals.of_period(table, &touched).await?
             };
             let of_quarantined = source_totals.of_quarantined(table, &touched, quarantined, &target);
-            totals::take_out(&mut source, of_quarantined.await?);
-            Ok(source)
+            Ok((source, of_quarantined.await?))
         };
-        tokio::try_join!(source, totals::of_target(&target, table, &touched, &KeyRange::ALL))
+        let of_target = totals::of_target(&target, table, &touched, &KeyRange::ALL);
+        let ((source, quarantined), target) = tokio::try_join!(source, of_target)?;
+        Ok(BothTotals {
+            source,
+            target,
+            quarantined,
+            ..BothTotals::default()
+        })
     }
 }
 
@@ -161,10 +166,10 @@ async fn totals_of_rows(
     target: &TargetReader,
     quarantined: &[i64],
     changed: &[i64],
-) -> Result<(DayTotals, DayTotals)> {
+) -> Result<BothTotals> {
     let quarantined: HashSet<i64> = quarantined.iter().copied().collect();
     let changed = changed.iter().copied().filter(|key| !quarantined.contains(key));
-    let parts = KeyRange::of_keys(changed, KEYS_PER_PART)
+    let parts = KeyRange::of_keys(changed, KEYS_PER_PAGE)
         .into_iter()
         .map(|key_range| async move {
             tokio::try_join!(
@@ -174,12 +179,12 @@ async fn totals_of_rows(
         });
     // Each side is one connection: neither waits for the other.
     let mut parts = stream::iter(parts).buffered(PARTS_AT_ONCE);
-    let (mut of_source, mut of_target) = (DayTotals::new(), DayTotals::new());
+    let mut both = BothTotals::default();
     while let Some((source, target)) = parts.try_next().await? {
-        day_totals::add_all(&mut of_source, source);
-        day_totals::add_all(&mut of_target, target);
+        day_totals::add_all(&mut both.source, source);
+        day_totals::add_all(&mut both.target, target);
     }
-    Ok((of_source, of_target))
+    Ok(both)
 }
 
 /// Up to how many rows on the touched days these are compared whole.

@@ -30,7 +30,7 @@ pub(crate) fn is_surveyed(star: &Star, table: &Table) -> bool {
 /// From when on the rows of a table have changed that a load reads again.
 pub(crate) fn began(states: &States, table: &Table) -> Option<DateTime<Utc>> {
     let state = states.get(table.source_table)?;
-    state.lifecycle.load().map(|load| load.watermark)
+    state.lifecycle.load_watermark()
 }
 
 /// Surveys a table by reading all of it.

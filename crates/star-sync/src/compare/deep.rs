@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use serde::Serialize;
 use tracing::info;
 
-use crate::compare::rows::{KEYS_PER_PAGE, RowComparison};
-use crate::declare::key_range::KeyRange;
+use crate::compare::rows::RowComparison;
+use crate::declare::key_range::{KEYS_PER_PAGE, KeyRange};
 use crate::declare::period::Period;
 use crate::declare::table::Table;
 use crate::error::Result;

@@ -143,9 +143,12 @@ impl Sides<'_> {
 pub(crate) async fn count(target: &TargetReader, table: &Table, condition: Condition) -> Result<i64> {
     let mut select = Query::select();
     select.expr(Expr::col(Asterisk).count());
-    table.add_target_tables(&mut select);
-    // Counting all rows takes SQLite a look at each page, and a step for each row under any condition, even TRUE.
-    if !condition.is_empty() {
+    if condition.is_empty() {
+        // All rows, also those of a bridge without their dimension's row. SQLite then looks at each page, and steps to
+        // each row under any condition, even TRUE.
+        select.from(table.name);
+    } else {
+        table.add_target_tables(&mut select);
         select.cond_where(condition);
     }
     let rows = target.number(&select).await;
@@ -197,6 +200,7 @@ pub(crate) fn by_group(daily: &[Comparison]) -> Vec<Comparison> {
             .and_modify(|sum| {
                 sum.source += figure.source;
                 sum.target += figure.target;
+                sum.quarantined += figure.quarantined;
                 sum.pending += figure.pending;
             })
             .or_insert_with(|| Comparison {

@@ -17,9 +17,6 @@ use crate::pipeline::{self, Pipeline};
 use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
 
-/// Keys that one page names.
-pub(crate) const KEYS_PER_PAGE: usize = 2_000;
-
 /// A comparison of rows. Tables have to come in the star's order: what is found of one decides what the next should
 /// hold.
 pub(crate) struct RowComparison<'a> {

@@ -81,24 +81,38 @@ pub(crate) async fn pending(
     Ok(pending)
 }
 
-/// Both sides day by day and group by group, and what is pending there.
-pub(crate) fn compare(
-    table: &'static Table,
-    source: &DayTotals,
-    target: &DayTotals,
-    pending: &DayTotals,
-) -> Vec<Comparison> {
+/// Both sides day by day and group by group, and what explains differences.
+#[derive(Default)]
+pub(crate) struct BothTotals {
+    pub source: DayTotals,
+    pub target: DayTotals,
+    /// Those of the source rows that are quarantined.
+    pub quarantined: DayTotals,
+    /// What the next incremental run adds to the target's.
+    pub pending: DayTotals,
+}
+
+/// Compares both sides, day by day and group by group.
+pub(crate) fn compare(table: &'static Table, both: &BothTotals) -> Vec<Comparison> {
+    let BothTotals {
+        source,
+        target,
+        quarantined,
+        pending,
+    } = both;
     let Some(totals) = &table.totals else {
         return Vec::new();
     };
-    let mut keys: Vec<&DayAndGroup> = [source, target, pending].into_iter().flat_map(HashMap::keys).collect();
+    let all = [source, target, quarantined, pending];
+    let mut keys: Vec<&DayAndGroup> = all.into_iter().flat_map(HashMap::keys).collect();
     keys.sort_unstable();
     keys.dedup();
     let of = |figures: &DayTotals, key| totals.figures(figures.get(key).copied().unwrap_or_default());
     let mut comparisons = Vec::new();
     for key in keys {
-        let sides = of(source, key).zip(of(target, key)).zip(of(pending, key));
-        for (((measure, source), (_, target)), (_, pending)) in sides {
+        let sides = of(source, key).zip(of(target, key));
+        let explained = of(quarantined, key).zip(of(pending, key));
+        for (((measure, source), (_, target)), ((_, quarantined), (_, pending))) in sides.zip(explained) {
             comparisons.push(Comparison {
                 table: table.name,
                 measure,
@@ -107,7 +121,7 @@ pub(crate) fn compare(
                 date_key: Some(key.0),
                 source,
                 target,
-                quarantined: 0,
+                quarantined,
                 pending,
             });
         }
@@ -163,12 +177,6 @@ pub(crate) async fn changes(
         }
     }
     Ok(changes)
-}
-
-/// Takes totals of some rows out of those of all.
-pub(crate) fn take_out(all: &mut DayTotals, some: DayTotals) {
-    subtract_all(all, some);
-    all.retain(|_, total| *total != Total::default());
 }
 
 /// The page keys of the quarantined rows of a table.

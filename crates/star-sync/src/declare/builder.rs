@@ -2,9 +2,7 @@
 //! mapping between them. Names, keys and references follow from the entities.
 
 use sea_orm::sea_query::{Expr, ExprTrait, SelectStatement};
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DbBackend, EntityName, EntityTrait, IdenStatic, Iterable, RelationTrait, Schema,
-};
+use sea_orm::{ColumnTrait, DbBackend, EntityName, EntityTrait, IdenStatic, Iterable, RelationTrait, Schema};
 
 use crate::declare::lookup::{KeysFrom, Lookup, LookupUse, Lookups, Side};
 use crate::declare::rejection::Rejection;
@@ -22,44 +20,29 @@ impl Table {
     /// quarantined.
     ///
     /// Mistakes in the declaration do not panic: [`Star::mistakes`](crate::declare::Star::mistakes) lists them.
-    pub fn dimension<E, R>(map: fn(R, &Lookups) -> Result<E::ActiveModel, Rejection>) -> Self
-    where
-        E: EntityTrait + 'static,
-        E::ActiveModel: ActiveModelTrait<Entity = E> + 'static,
-        R: SourceRecord + 'static,
-    {
+    pub fn dimension<E: EntityTrait, R: SourceRecord>(
+        map: fn(R, &Lookups) -> Result<E::ActiveModel, Rejection>,
+    ) -> Self {
         Self::new::<E, R>(Kind::Dimension, map)
     }
 
     /// A fact. Its entity has a surrogate key and a natural key, as that of a dimension; each column that refers to a
     /// dimension gets an index. `map` is as for [`Table::dimension`].
-    pub fn fact<E, R>(map: fn(R, &Lookups) -> Result<E::ActiveModel, Rejection>) -> Self
-    where
-        E: EntityTrait + 'static,
-        E::ActiveModel: ActiveModelTrait<Entity = E> + 'static,
-        R: SourceRecord + 'static,
-    {
+    pub fn fact<E: EntityTrait, R: SourceRecord>(map: fn(R, &Lookups) -> Result<E::ActiveModel, Rejection>) -> Self {
         Self::new::<E, R>(Kind::Fact, map)
     }
 
     /// A bridge, which links dimensions. The primary key of its entity consists of their surrogate keys. The first
     /// column of the record is the key of the dimension by which the bridge is paged, and has to be declared with
     /// [`Table::looks_up`]. `map` is as for [`Table::dimension`].
-    pub fn bridge<E, R>(map: fn(R, &Lookups) -> Result<E::ActiveModel, Rejection>) -> Self
-    where
-        E: EntityTrait + 'static,
-        E::ActiveModel: ActiveModelTrait<Entity = E> + 'static,
-        R: SourceRecord + 'static,
-    {
+    pub fn bridge<E: EntityTrait, R: SourceRecord>(map: fn(R, &Lookups) -> Result<E::ActiveModel, Rejection>) -> Self {
         Self::new::<E, R>(Kind::Bridge, map)
     }
 
-    fn new<E, R>(kind: Kind, map: fn(R, &Lookups) -> Result<E::ActiveModel, Rejection>) -> Self
-    where
-        E: EntityTrait + 'static,
-        E::ActiveModel: ActiveModelTrait<Entity = E> + 'static,
-        R: SourceRecord + 'static,
-    {
+    fn new<E: EntityTrait, R: SourceRecord>(
+        kind: Kind,
+        map: fn(R, &Lookups) -> Result<E::ActiveModel, Rejection>,
+    ) -> Self {
         let name = E::default().table_name();
         let source_table = R::Entity::default().table_name();
         let selected = R::columns();
@@ -85,7 +68,7 @@ impl Table {
             only: None,
             joins: R::joins(),
             primary_key_columns: primary_key.len(),
-            map: mapped_by::<E, _>(move |row, lookups| map(R::read(row)?, lookups)),
+            map: mapped_by::<E>(move |row, lookups| map(R::read(row)?, lookups)),
             columns: columns_of::<E>(),
             surrogate_key: surrogate_key_of::<E>(),
             notes_run: notes_its_run::<E>(),

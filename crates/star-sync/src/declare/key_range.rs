@@ -9,6 +9,8 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 
 /// Keys that one statement names: more would make it too long for a server to plan well.
 pub(crate) const KEYS_PER_STATEMENT: usize = 1_000;
+/// Keys that one page names, for the same reason.
+pub(crate) const KEYS_PER_PAGE: usize = 2_000;
 /// So many keys that follow one another are named by the first and the last: a server takes many times longer to plan
 /// for each of them than to read them in order.
 const KEYS_OF_A_RUN: usize = 64;

@@ -282,13 +282,7 @@ mod tests {
 
     use super::*;
     use crate::declare::source_record::SelectedColumn;
-    use crate::test_star;
-
-    fn mistakes_of(change: impl FnOnce(&mut Vec<Table>)) -> String {
-        let mut tables = test_star::tables();
-        change(&mut tables);
-        test_star::star_of(tables).mistakes().join("\n")
-    }
+    use crate::test_star::{self, mistakes_of};
 
     #[test]
     fn a_sound_star_has_no_mistakes() {

@@ -20,7 +20,7 @@ codes! {
         "correct the value in the source",
     ValueOutOfRange "VALUE_OUT_OF_RANGE" "A number does not fit the star's column, or an amount has more decimal places than its column."
         "correct the value in the source, or declare the column with a wider type",
-    DateInvalid "DATE_INVALID" "A date or time is NULL or a zero date where the star needs one, is not a date, or is outside the calendar."
+    DateInvalid "DATE_INVALID" "A date or time is NULL or a zero date where the star needs one, is not a date, or is not in the years 1900 to 2199."
         "correct the date in the source",
 }
 

@@ -114,12 +114,9 @@ pub(crate) fn notes_its_run<E: EntityTrait>() -> bool {
 
 /// Turns a typed mapping into one over cells. A mapping returns a whole `ActiveModel`, every field written out:
 /// the compiler then proves that every column is filled.
-pub(crate) fn mapped_by<E, F>(map: F) -> RowMap
-where
-    E: EntityTrait,
-    F: Fn(SourceRow<'_>, &Lookups) -> Result<E::ActiveModel, Rejection> + Send + Sync + 'static,
-    E::ActiveModel: ActiveModelTrait<Entity = E>,
-{
+pub(crate) fn mapped_by<E: EntityTrait>(
+    map: impl Fn(SourceRow<'_>, &Lookups) -> Result<E::ActiveModel, Rejection> + Send + Sync + 'static,
+) -> RowMap {
     let columns: Vec<E::Column> = written::<E>().collect();
     Box::new(move |row, lookups, cells| {
         let mut model = map(row, lookups)?;
@@ -129,11 +126,7 @@ where
 }
 
 /// The cells of a whole model, for rows that are generated.
-pub(crate) fn cells_of<E>(mut model: E::ActiveModel) -> Vec<Value>
-where
-    E: EntityTrait,
-    E::ActiveModel: ActiveModelTrait<Entity = E>,
-{
+pub(crate) fn cells_of<E: EntityTrait>(mut model: E::ActiveModel) -> Vec<Value> {
     written::<E>().map(|column| cell(model.take(column))).collect()
 }
 

@@ -8,7 +8,7 @@ use crate::declare::source_rows::SourceRow;
 use crate::declare::source_table::Family;
 
 /// The columns that a mapping reads of one source row; made by [`source_record!`](crate::source_record).
-pub trait SourceRecord: Sized {
+pub trait SourceRecord: Sized + 'static {
     /// The table whose rows become rows of the target, one to one.
     type Entity: EntityTrait;
 

@@ -183,13 +183,7 @@ fn needs_any(table: &Table, others: &HashSet<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_star;
-
-    fn mistakes_of(change: impl FnOnce(&mut Vec<Table>)) -> String {
-        let mut tables = test_star::tables();
-        change(&mut tables);
-        test_star::star_of(tables).mistakes().join("\n")
-    }
+    use crate::test_star::{self, mistakes_of};
 
     #[test]
     fn what_a_lookup_needs_is_loaded_in_an_earlier_phase() {

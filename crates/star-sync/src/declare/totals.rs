@@ -1,17 +1,14 @@
 //! Totals that source and target are reconciled by: the number of rows and any sums, by day and by one group, if they
 //! are declared.
 
-use std::fmt;
 use std::ops::{AddAssign, SubAssign};
-use std::sync::Arc;
 
 use chrono::NaiveDateTime;
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, JoinType, Query, SelectStatement};
 use sea_orm::{ColumnTrait, RelationDef};
-use serde::Serialize;
 
 use crate::declare::date_key;
-use crate::declare::lookup::{KeysFrom, Lookup, LookupUse, Lookups};
+use crate::declare::lookup::{KeysFrom, Lookup, LookupKey, LookupUse, Lookups};
 use crate::declare::source_record::{SelectedColumn, SourceRecord, joined_of, position_of};
 use crate::declare::source_rows::SourceRow;
 use crate::declare::source_table::SourceTable;
@@ -83,33 +80,7 @@ pub const ROWS: Measure = Measure {
 };
 
 /// The value that rows are grouped by: a natural key, or a text such as a country.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(untagged)]
-pub enum Group {
-    Number(i64),
-    Text(Arc<str>),
-}
-
-impl fmt::Display for Group {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(number) => write!(formatter, "{number}"),
-            Self::Text(text) => write!(formatter, "{text}"),
-        }
-    }
-}
-
-impl From<i64> for Group {
-    fn from(number: i64) -> Self {
-        Self::Number(number)
-    }
-}
-
-impl From<String> for Group {
-    fn from(text: String) -> Self {
-        Self::Text(text.into())
-    }
-}
+pub type Group = LookupKey;
 
 /// The part of one source row in the totals: its day, its group and its amounts. It counts as one row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -182,7 +153,7 @@ impl Totals {
     /// Totals of the number of rows. `entry` returns the day, the group and the amounts of one source row, read into a
     /// record of its own, whose first column has to be the page key. A row whose record cannot be read counts as one
     /// row, without day, group and amounts.
-    pub fn of<R: SourceRecord + 'static>(entry: fn(R, &Lookups) -> Entry) -> Self {
+    pub fn of<R: SourceRecord>(entry: fn(R, &Lookups) -> Entry) -> Self {
         Self {
             group: None,
             sums: vec![],

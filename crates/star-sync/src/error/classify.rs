@@ -15,8 +15,8 @@ pub fn class_of_error(cause: &DbErr) -> Class {
     let is_server_error = server_error_number(cause).is_some();
     let code = match cause.to_string() {
         _ if is(cause, CutAnswer::is) => Code::SourceAnswerCut,
-        _ if is(cause, |error| RefusedSetting::from_error(error).is_some()) => Code::SourceSessionRefused,
-        _ if is(cause, OtherProduct::is) => Code::SourceUnsupported,
+        _ if is(cause, is_caused_by::<RefusedSetting>) => Code::SourceSessionRefused,
+        _ if is(cause, is_caused_by::<OtherProduct>) => Code::SourceUnsupported,
         _ if !is_server_error && is_tls(cause) => Code::SourceTlsFailed,
         text if !is_server_error && (text.contains("authentication plugin") || text.contains("cleartext_plugin")) => {
             Code::SourcePluginUnsupported
@@ -44,6 +44,11 @@ fn is(cause: &DbErr, kind: impl Fn(&sqlx::Error) -> bool) -> bool {
         | DbErr::Query(RuntimeErr::SqlxError(error)) => kind(error),
         _ => false,
     }
+}
+
+/// Whether a connection could not be prepared because of this.
+fn is_caused_by<T: std::error::Error + 'static>(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Configuration(cause) if cause.is::<T>())
 }
 
 /// Whether the connection is gone, by the driver's own account.

@@ -7,7 +7,7 @@ use sea_orm::Value;
 
 use crate::declare::row::{Columns, TargetRow, order};
 use crate::declare::table::Table;
-use crate::pipeline::differences::{DifferenceCollector, RowsToWrite};
+use crate::pipeline::differences::DifferenceCollector;
 use crate::pipeline::flow::{Batch, BatchCounts, Job, MappedRows, Updates};
 use crate::target::sqlite::row_text::TargetRows;
 
@@ -75,16 +75,15 @@ pub(crate) fn compare(
         quarantined: rejected.len() as u64,
     };
     let new = matches.missing.iter().flat_map(|mapped| row(*mapped));
-    let inserts = vec![new.cloned().collect()];
     let updates = updates.into_iter().map(|(columns, cells)| Updates { columns, cells });
-    let rows = RowsToWrite {
-        inserts,
+    Batch {
+        inserts: vec![new.cloned().collect()],
         updates: updates.collect(),
         deletes,
         rejected,
         counts,
-    };
-    differences.into_batch(job, rows)
+        ..differences.into_batch(job)
+    }
 }
 
 /// As [`compare`], for a key range without rows in the target, as it is in a first load: no row has to be matched or
@@ -104,14 +103,12 @@ pub(crate) fn all_new(job: Job, described: usize, parts: Vec<MappedRows>) -> Bat
         rejected.extend(part.rejected);
     }
     counts.read = counts.inserted + counts.quarantined;
-    let rows = RowsToWrite {
+    Batch {
         inserts,
-        updates: Vec::new(),
-        deletes: Vec::new(),
         rejected,
         counts,
-    };
-    differences.into_batch(job, rows)
+        ..differences.into_batch(job)
+    }
 }
 
 /// Positions of rows, matched by their natural keys.

@@ -7,10 +7,9 @@ use sea_orm::Value;
 
 use crate::declare::lookup::LookupKey;
 use crate::declare::partition::{Partition, Partitioning};
-use crate::declare::rejection::RejectedRow;
-use crate::declare::row::{TargetRow, key_part, key_text, text};
+use crate::declare::row::{key_part, key_text, text};
 use crate::declare::table::{Kind, Table};
-use crate::pipeline::flow::{Batch, BatchCounts, ColumnDifference, Difference, DifferenceKind, Job, Late, Updates};
+use crate::pipeline::flow::{Batch, BatchCounts, ColumnDifference, Difference, DifferenceKind, Job, Late};
 
 /// At which day a row counts in its table's totals.
 enum Day {
@@ -62,15 +61,6 @@ impl PartitionNotes {
             self.last = Some(partition);
         }
     }
-}
-
-/// The rows of a page to write.
-pub(super) struct RowsToWrite {
-    pub(super) inserts: Vec<Vec<Value>>,
-    pub(super) updates: Vec<Updates>,
-    pub(super) deletes: Vec<TargetRow>,
-    pub(super) rejected: Vec<RejectedRow>,
-    pub(super) counts: BatchCounts,
 }
 
 /// Collects what the rows that differ come down to.
@@ -163,22 +153,15 @@ impl<'a> DifferenceCollector<'a> {
         }
     }
 
-    /// The batch that makes the target equal.
-    pub(super) fn into_batch(self, job: Job, rows: RowsToWrite) -> Batch {
-        let RowsToWrite {
-            inserts,
-            updates,
-            deletes,
-            rejected,
-            counts,
-        } = rows;
+    /// The batch of these differences, without the rows to write.
+    pub(super) fn into_batch(self, job: Job) -> Batch {
         Batch {
             job,
-            inserts,
-            updates,
-            deletes,
-            rejected,
-            counts,
+            inserts: Vec::new(),
+            updates: Vec::new(),
+            deletes: Vec::new(),
+            rejected: Vec::new(),
+            counts: BatchCounts::default(),
             changed: self.changed,
             lookup_changed: self.lookup_changed,
             dates: self.dates,

@@ -127,33 +127,24 @@ impl Lap {
 
     /// The time since the last call was work.
     pub(crate) fn worked(&mut self) {
-        let elapsed = self.elapsed();
-        let clock = &self.stages.0[self.stage as usize];
-        clock
-            .working_microseconds
-            .fetch_add(microseconds(elapsed), Ordering::Relaxed);
+        let elapsed = self.account_for(|clock| &clock.working_microseconds);
         metrics::stage_worked(self.stage.name(), elapsed);
     }
 
     /// The time since the last call was spent waiting for another stage.
     pub(crate) fn waited(&mut self) {
-        let elapsed = self.elapsed();
-        let clock = &self.stages.0[self.stage as usize];
-        clock
-            .waiting_microseconds
-            .fetch_add(microseconds(elapsed), Ordering::Relaxed);
+        let elapsed = self.account_for(|clock| &clock.waiting_microseconds);
         metrics::stage_waited(self.stage.name(), elapsed);
     }
 
-    fn elapsed(&mut self) -> Duration {
+    /// Adds the time since the last call to a sum of the stage's clock, and returns it.
+    fn account_for(&mut self, sum: fn(&Clock) -> &AtomicU64) -> Duration {
         let elapsed = self.since.elapsed();
         self.since += elapsed;
+        let microseconds = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        sum(&self.stages.0[self.stage as usize]).fetch_add(microseconds, Ordering::Relaxed);
         elapsed
     }
-}
-
-fn microseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

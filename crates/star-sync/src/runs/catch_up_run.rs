@@ -73,9 +73,9 @@ impl<'a> CatchUpRun<'a> {
     pub(crate) async fn finish(self, mode: Mode, input: CatchUpInput) -> Result<Report> {
         let star = self.context.databases.star;
         // Of a repair, the tables of which every row was compared.
-        let deep_tables = match (mode, &input.pages) {
-            (Mode::Repair, Some(pages)) => pages.ranges.len(),
-            _ => 0,
+        let deep_tables = match mode {
+            Mode::Repair => input.checked.ranges.len(),
+            Mode::Incremental | Mode::FullLoad => 0,
         };
         self.context.databases.progress.begin_work(Work::CatchUp);
         let mut lap = self.context.databases.progress.lap(Stage::CatchUp);

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use tokio::task::JoinSet;
 use tracing::{debug, info};
 
-use crate::changes::catch_up::{CatchUpInput, PagesBefore};
+use crate::changes::catch_up::CatchUpInput;
 use crate::changes::page_check::{CheckedPages, PageCheck};
 use crate::changes::{Context, Mode, digests, identity};
 use crate::compare::integrity;
@@ -33,7 +33,7 @@ use crate::target::bookkeeping::history::{self, Status};
 use crate::target::bookkeeping::state::{self, States};
 use crate::target::bookkeeping::success;
 use crate::target::bookkeeping::verified_ranges::VerificationMark;
-use crate::target::{self, TargetReader, calendar, statement};
+use crate::target::{self, TargetReader, calendar, orphans, statement};
 
 pub(crate) const COMMAND: &str = success::FULL_LOAD;
 
@@ -62,7 +62,7 @@ pub async fn run(context: &Context<'_>, accept_source: bool) -> Result<Report> {
 }
 
 async fn load(context: &Context<'_>, start: LoadStart, run_id: i64) -> Result<Report> {
-    let calendar_days_corrected = correct_calendar(context, run_id).await?;
+    let (calendar_days_corrected, orphans_deleted) = correct(context, run_id).await?;
     let pages = Pages {
         databases: &context.databases,
         is_target_empty: start.is_empty,
@@ -73,6 +73,9 @@ async fn load(context: &Context<'_>, start: LoadStart, run_id: i64) -> Result<Re
         digesting: digests::digesting(context, &context.target.writer).await?,
     };
     let mut pages_outcome = pages.run().await?;
+    for (table, rows) in orphans_deleted {
+        pages_outcome.outcomes.entry(table).or_default().counts.deleted += rows;
+    }
     let resumed = start.resumes.then(|| Resumed {
         rows_reread: pages_outcome.rows_kept(),
     });
@@ -124,15 +127,8 @@ async fn load(context: &Context<'_>, start: LoadStart, run_id: i64) -> Result<Re
     let input = CatchUpInput {
         removed: pages_outcome.removed,
         before: pages_outcome.outcomes,
-        pages: Some(PagesBefore {
-            ranges: checked.ranges,
-            source_rows: checked.source_rows,
-            signatures: start.signatures,
-            rows_verified_by_digest: checked.rows_verified_by_digest,
-        }),
-        differing: checked.differing,
-        changed: checked.changed,
-        surveys: checked.surveys,
+        checked,
+        signatures: Some(start.signatures),
         target_totals,
         ..CatchUpInput::default()
     };
@@ -140,13 +136,15 @@ async fn load(context: &Context<'_>, start: LoadStart, run_id: i64) -> Result<Re
     Ok(Report { resumed, ..report })
 }
 
-/// Before the first fact, which may need a day that another program has taken out.
-async fn correct_calendar(context: &Context<'_>, run_id: i64) -> Result<u64> {
+/// Corrects what comparing pages does not, if another program has changed the target. Before the first fact, which may
+/// need a day that was deleted. Returns how many days of the calendar were wrong, and the rows that were deleted.
+async fn correct(context: &Context<'_>, run_id: i64) -> Result<(u64, Vec<(&'static str, u64)>)> {
     let committed = TargetReader::Committed(context.databases.readers.clone());
     let transaction = context.target.begin().await?;
     let days = calendar::correct(context.databases.star, &committed, &*transaction, run_id).await?;
+    let orphans = orphans::delete(context.databases.star, &*transaction, run_id).await?;
     target::commit(transaction).await?;
-    Ok(days)
+    Ok((days, orphans))
 }
 
 /// Compares the pages with the snapshot.

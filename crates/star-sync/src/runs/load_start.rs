@@ -11,7 +11,7 @@ use crate::error::{Doing, Result};
 use crate::failpoint;
 use crate::source::check;
 use crate::target;
-use crate::target::bookkeeping::state::{self, Lifecycle, Load, SourceState, States};
+use crate::target::bookkeeping::state::{self, Lifecycle, SourceState, States};
 use crate::target::bookkeeping::{source_identity, target_table};
 
 /// A load that was interrupted longer ago begins anew: a row that changed since without a time of change would
@@ -59,26 +59,23 @@ pub(super) async fn prepare(context: &Context<'_>) -> Result<LoadStart> {
         before.close().await?;
         return Ok(start);
     }
-    let load = Load {
-        watermark: before.committed_until(context.safety_lag),
-    };
-    let mut start = LoadStart {
+    let load_watermark = before.committed_until(context.safety_lag);
+    let start = LoadStart {
         is_empty,
+        signatures: before.settled_signatures(context.databases.star, context.safety_lag),
         ..LoadStart::default()
     };
     let transaction = target::begin(writer).await?;
     for (table, state) in states.iter() {
-        let signature = before.settled_signature(table, context.safety_lag);
-        let last_synced = state.lifecycle.last_synced();
         let state = SourceState {
-            lifecycle: Lifecycle::Loading { load, last_synced },
-            settled_signature: signature.clone(),
+            lifecycle: Lifecycle::Loading {
+                load_watermark,
+                last_synced: state.lifecycle.last_synced(),
+            },
+            settled_signature: start.signatures.get(table).cloned(),
             ..state.clone()
         };
         state::save(&transaction, table, state).await?;
-        start
-            .signatures
-            .extend(signature.map(|signature| (table.to_owned(), signature)));
     }
     target_table::forget_loaded(&transaction).await?;
     // From here on the target belongs to this source: a load from another source must not resume it.
@@ -95,8 +92,8 @@ pub(super) async fn prepare(context: &Context<'_>) -> Result<LoadStart> {
 
 /// Whether there is an interrupted load of the same source that began less than `HOURS_TO_RESUME` ago.
 async fn can_resume(context: &Context<'_>, states: &States, clock: DateTime<Utc>) -> Result<bool> {
-    let loads = states.iter().filter_map(|(_, state)| state.lifecycle.load());
-    if !is_young(loads.map(|load| load.watermark).min(), clock) {
+    let loads = states.iter().filter_map(|(_, state)| state.lifecycle.load_watermark());
+    if !is_young(loads.min(), clock) {
         return Ok(false);
     }
     let remembered = source_identity::load(&context.target.writer).await?;

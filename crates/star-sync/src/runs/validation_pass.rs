@@ -14,7 +14,7 @@ use crate::compare::figures::{self, Comparison, Sides};
 use crate::compare::integrity::Integrity;
 use crate::compare::rows::RowComparison;
 use crate::compare::source_totals::SourceTotals;
-use crate::compare::totals;
+use crate::compare::totals::{self, BothTotals};
 use crate::compare::verdict::{Tally, Verdict, VerdictCode};
 use crate::declare::day_totals::DayTotals;
 use crate::declare::key_range::KeyRange;
@@ -128,7 +128,13 @@ impl<'a> ValidationPass<'a> {
         let mut facts = 0;
         for (table, (source, target)) in databases.star.tables().zip(of_source.into_iter().zip(of_target)) {
             validation.tables.push(self.table(table, &source, &target));
-            let daily = totals::compare(table, &source.totals, &target.totals, &source.pending_totals);
+            let both = BothTotals {
+                source: source.totals,
+                target: target.totals,
+                quarantined: source.quarantined_totals,
+                pending: source.pending_totals,
+            };
+            let daily = totals::compare(table, &both);
             if table.totals.is_some() {
                 facts += 1;
                 if daily.iter().all(|day| day.source == 0) {
@@ -198,10 +204,11 @@ impl<'a> ValidationPass<'a> {
         let mut source_totals = SourceTotals::new(databases, sides.source.clone());
         let mut tables = Vec::new();
         for table in databases.star.tables() {
-            let mut figures = source_totals.of_period(table, period).await?;
+            let totals = source_totals.of_period(table, period).await?;
             let quarantined = totals::quarantined(&sides.target, table, &sides.quarantined).await?;
-            let of_quarantined = source_totals.of_quarantined(table, period, &quarantined, &sides.target);
-            totals::take_out(&mut figures, of_quarantined.await?);
+            let quarantined_totals = source_totals
+                .of_quarantined(table, period, &quarantined, &sides.target)
+                .await?;
             let (pending_rows, pending_totals) = if self.request.no_pending {
                 (0, DayTotals::new())
             } else {
@@ -213,7 +220,8 @@ impl<'a> ValidationPass<'a> {
             };
             tables.push(SourceFigures {
                 rows: sides.all_source_rows(table).await?,
-                totals: figures,
+                totals,
+                quarantined_totals,
                 pending_rows,
                 pending_totals,
             });
@@ -240,6 +248,7 @@ impl<'a> ValidationPass<'a> {
 struct SourceFigures {
     rows: i64,
     totals: DayTotals,
+    quarantined_totals: DayTotals,
     pending_rows: i64,
     pending_totals: DayTotals,
 }

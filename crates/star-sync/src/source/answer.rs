@@ -5,7 +5,6 @@
 //! without an error: neither the protocol nor the driver reports it. Therefore every statement that returns rows asks
 //! for one more, of NULLs alone, after them. A real row has a key and is never one of NULLs alone.
 
-use std::fmt;
 use std::sync::Arc;
 
 use sea_orm::sea_query::{Expr, Query, SelectStatement, UnionType};
@@ -13,16 +12,9 @@ use sea_orm::{ConnectionTrait, DbErr, QueryResult, RuntimeErr};
 use sqlx::{Row, ValueRef};
 
 /// The end of an answer did not come.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the answer was cut off before its last row")]
 pub struct CutAnswer;
-
-impl fmt::Display for CutAnswer {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("the answer was cut off before its last row")
-    }
-}
-
-impl std::error::Error for CutAnswer {}
 
 impl CutAnswer {
     /// The error of an answer whose end did not come.

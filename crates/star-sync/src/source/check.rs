@@ -44,7 +44,10 @@ pub async fn columns(source: &Source, star: &Star) -> Result<BTreeMap<String, St
         };
         for column in &table.columns {
             match columns.get(&column.name.to_lowercase()) {
-                None => problems.push(format!("column {}.{} is missing", table.name, column.name)),
+                None => problems.push(format!(
+                    "column {}.{} is missing, or this account has no privilege on it",
+                    table.name, column.name
+                )),
                 Some(FoundColumn { data_type, .. }) if !column.family.accepts(data_type) => problems.push(format!(
                     "column {}.{} is {data_type}, not {}",
                     table.name,

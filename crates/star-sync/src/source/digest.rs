@@ -32,9 +32,12 @@ pub struct DigestPlan {
     /// The key's is the first, and of the table itself; the others are as they stand in a select.
     columns: Vec<DigestColumn>,
     multipliers: Vec<i64>,
-    joins: Vec<RelationDef>,
-    only: Condition,
-    change_time: Expr,
+    /// The joins from the first column's table to those of the others, in order.
+    pub(crate) joins: Vec<RelationDef>,
+    /// The rows that are digested.
+    pub(crate) only: Condition,
+    /// The expression of the change timestamp.
+    pub(crate) change_time: Expr,
     weight: Weight,
 }
 
@@ -86,27 +89,6 @@ impl DigestPlan {
             change_time: Expr::val(None::<String>),
             weight,
         })
-    }
-
-    /// Sets the joins from the first column's table to those of the others, in order.
-    #[must_use]
-    pub(crate) fn joins(mut self, joins: Vec<RelationDef>) -> Self {
-        self.joins = joins;
-        self
-    }
-
-    /// Restricts the digest to these rows.
-    #[must_use]
-    pub(crate) fn only(mut self, only: Condition) -> Self {
-        self.only = only;
-        self
-    }
-
-    /// Sets the expression of the change timestamp.
-    #[must_use]
-    pub(crate) fn changed_at(mut self, change_time: Expr) -> Self {
-        self.change_time = change_time;
-        self
     }
 
     /// The digested columns, the key first.

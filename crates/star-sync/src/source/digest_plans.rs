@@ -32,13 +32,12 @@ impl DigestPlans {
     /// it comes the time of the newest change.
     pub(crate) fn page(&self, table: &Table, more: &[SelectedColumn]) -> Option<DigestPlan> {
         table.page_key?;
-        let plan = self.plan(table, table.selected.iter().chain(more))?;
-        let plan = plan.joins(table.joins.clone());
-        let source = self.star.source(table.source_table);
-        Some(match source {
-            Some(source) => plan.changed_at(source.change_time()),
-            None => plan,
-        })
+        let mut plan = self.plan(table, table.selected.iter().chain(more))?;
+        plan.joins.clone_from(&table.joins);
+        if let Some(source) = self.star.source(table.source_table) {
+            plan.change_time = source.change_time();
+        }
+        Some(plan)
     }
 
     /// Digests all columns of a source table that are read.
@@ -62,11 +61,12 @@ impl DigestPlans {
 
     fn plan<'b>(&self, table: &Table, columns: impl Iterator<Item = &'b SelectedColumn>) -> Option<DigestPlan> {
         let columns = columns.map(|column| self.column(column)).collect();
-        let plan = match table.page_key {
+        let mut plan = match table.page_key {
             Some(_) => DigestPlan::new(columns, self.seed)?,
             None => DigestPlan::of_whole_table(columns, self.seed)?,
         };
-        Some(plan.only(table.source_rows()))
+        plan.only = table.source_rows();
+        Some(plan)
     }
 
     fn column(&self, column: &SelectedColumn) -> DigestColumn {

@@ -105,19 +105,13 @@ impl InFlight {
     /// of the oldest transaction, less the safety lag. The lag covers transactions that cannot be listed, and change
     /// timestamps older than their transaction.
     pub(crate) fn committed_until(self, clock: DateTime<Utc>, safety_lag: TimeDelta) -> DateTime<Utc> {
-        if self.has_unknown_start() {
-            return UNKNOWN_START;
-        }
         let open_since = match self {
             Self::NotPermitted => clock,
             Self::Listed { oldest, .. } => oldest.map_or(clock, |oldest| oldest.since),
         };
-        Ord::min(open_since, clock) - safety_lag
-    }
-
-    /// Whether the start of a transaction is unknown: then no change timestamp counts as committed for good.
-    pub(crate) fn has_unknown_start(self) -> bool {
-        matches!(self, Self::Listed { oldest: Some(oldest), .. } if oldest.since == UNKNOWN_START)
+        let committed_until = Ord::min(open_since, clock) - safety_lag;
+        // Where the start of a transaction is unknown, no change timestamp counts as committed for good.
+        Ord::max(committed_until, UNKNOWN_START)
     }
 
     /// When the oldest transaction began that has changed or may yet change rows, if the account may list them.

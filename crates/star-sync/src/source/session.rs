@@ -5,44 +5,17 @@
 //! Every connection is given its settings before its first statement, and is asked for them then: a setting that
 //! somebody keeps from being changed is an error, and not another result.
 
-use std::fmt;
-
 use sqlx::{MySqlConnection, Row};
 
 use crate::sql;
 
 /// A setting that the server did not take.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the session variable {variable} is {found}, and cannot be set to {wanted}")]
 pub(crate) struct RefusedSetting {
     variable: &'static str,
     wanted: &'static str,
     found: String,
-}
-
-impl fmt::Display for RefusedSetting {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            variable,
-            wanted,
-            found,
-        } = self;
-        write!(
-            formatter,
-            "the session variable {variable} is {found}, and cannot be set to {wanted}"
-        )
-    }
-}
-
-impl std::error::Error for RefusedSetting {}
-
-impl RefusedSetting {
-    /// The refused setting that an error is about, if it is about one.
-    pub(crate) fn from_error(error: &sqlx::Error) -> Option<&Self> {
-        match error {
-            sqlx::Error::Configuration(cause) => cause.downcast_ref(),
-            _ => None,
-        }
-    }
 }
 
 /// Products that speak MySQL's protocol and have other snapshots, or none, by what their versions and comments say.
@@ -68,26 +41,14 @@ pub(crate) fn other_product(version: &str, comment: &str) -> Option<&'static str
 }
 
 /// A server that is another product.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the server is {0}, not MySQL or MariaDB")]
 pub(crate) struct OtherProduct(String);
-
-impl fmt::Display for OtherProduct {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "the server is {}, not MySQL or MariaDB", self.0)
-    }
-}
-
-impl std::error::Error for OtherProduct {}
 
 impl OtherProduct {
     /// If a server that says this of itself is one.
     pub(crate) fn recognize(version: &str, comment: &str) -> Option<Self> {
         other_product(version, comment).map(|product| Self(format!("{product} ({version})")))
-    }
-
-    /// Whether an error is about one.
-    pub(crate) fn is(error: &sqlx::Error) -> bool {
-        matches!(error, sqlx::Error::Configuration(cause) if cause.is::<Self>())
     }
 }
 

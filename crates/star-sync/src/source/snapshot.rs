@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait};
 
+use crate::declare::star::Star;
 use crate::error::{Doing, Error, Result};
 use crate::source::in_flight::InFlight;
 use crate::source::reader::{ReadConnection, SourceReader};
@@ -56,6 +57,14 @@ impl Snapshot {
             times.into_iter().flatten().all(|time| time.and_utc() < settled_before)
         };
         self.tables.get(table).filter(is_settled)?.signature()
+    }
+
+    /// The settled signatures of a star's source tables, as far as these have settled.
+    pub(crate) fn settled_signatures(&self, star: &Star, safety_lag: TimeDelta) -> HashMap<String, String> {
+        let tables = star.sources.iter().map(|table| table.name);
+        tables
+            .filter_map(|table| Some((table.to_owned(), self.settled_signature(table, safety_lag)?)))
+            .collect()
     }
 
     /// The signature of a table before the snapshot began; `None` if the server reports no time of the last change.

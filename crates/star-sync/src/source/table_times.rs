@@ -25,6 +25,19 @@ pub(super) struct TableTimes {
 }
 
 impl TableTimes {
+    fn new(
+        updated: Option<NaiveDateTime>,
+        created: Option<NaiveDateTime>,
+        estimated_rows: Option<i64>,
+        is_mariadb: bool,
+    ) -> Self {
+        Self {
+            updated,
+            created,
+            is_empty: is_mariadb && estimated_rows == Some(0),
+        }
+    }
+
     /// The text that later runs compare with; `None` if the server reports no time of the last change.
     pub(super) fn signature(self) -> Option<String> {
         let created = self.created.map(|time| time.to_string()).unwrap_or_default();
@@ -71,12 +84,7 @@ pub(super) async fn table_times(
         .map(|row| {
             let (table, updated, created, rows): (String, Option<NaiveDateTime>, Option<NaiveDateTime>, Option<i64>) =
                 row.try_get_many_by_index().source(doing)?;
-            let times = TableTimes {
-                updated,
-                created,
-                is_empty: is_mariadb && rows == Some(0),
-            };
-            Ok((table, times))
+            Ok((table, TableTimes::new(updated, created, rows, is_mariadb)))
         })
         .collect()
 }
@@ -89,14 +97,18 @@ mod tests {
     fn the_time_of_the_last_change_is_read_back_from_a_signature() {
         let updated = "2026-11-29T12:32:55".parse().unwrap();
         for created in [None, Some("2026-01-02T03:04:05".parse().unwrap())] {
-            let times = TableTimes {
-                updated: Some(updated),
-                created,
-                is_empty: false,
-            };
-            let signature = times.signature().unwrap();
+            let signature = TableTimes::new(Some(updated), created, None, true).signature().unwrap();
             assert_eq!(update_time_of(&signature), Some(updated.and_utc()), "{signature}");
         }
         assert_eq!(update_time_of("of another form"), None);
+    }
+
+    #[test]
+    fn an_estimate_of_no_rows_counts_on_mariadb_alone() {
+        let updated = "2026-11-29T12:32:55".parse().unwrap();
+        let signature =
+            |rows, is_mariadb| TableTimes::new(Some(updated), Some(updated), Some(rows), is_mariadb).signature();
+        assert_ne!(signature(0, true), signature(5, true));
+        assert_eq!(signature(0, false), signature(5, false));
     }
 }

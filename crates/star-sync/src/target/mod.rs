@@ -1,11 +1,12 @@
 //! Opening, reading and writing the target: an open file, its one writer, its readers, and the transaction of a run.
 //!
-//! `sqlite` holds what is SQLite's own, `bookkeeping` what the sync remembers, `statement` and `calendar` write the
+//! `sqlite` holds what is SQLite's own, `bookkeeping` what the sync remembers, `statement`, `calendar` and `orphans` write the
 //! star, `copy` makes copies of it for readers.
 
 pub mod bookkeeping;
 pub mod calendar;
 pub mod copy;
+pub(crate) mod orphans;
 pub mod sqlite;
 pub mod statement;
 

@@ -28,7 +28,7 @@ use super::Session;
 use super::missing_index::{self, MissingIndex};
 use crate::cli;
 use crate::config::target_path;
-use crate::error::{Doing, EXIT_MISMATCH, Error, Result};
+use crate::error::{Doing, Error, Result, exit_of};
 
 /// Runs, and quarantined rows of each table, that are shown.
 const SHOWN: u64 = 10;
@@ -95,7 +95,10 @@ struct WatermarkStatus {
     last_synced: Option<DateTime<Utc>>,
     /// The source's clock less the watermark.
     lag_seconds: Option<i64>,
-    /// What keeps the watermark older than the newest change read.
+    /// The newest change timestamp that was read.
+    #[serde(serialize_with = "time::serialize_option")]
+    newest_change: Option<DateTime<Utc>>,
+    /// What keeps the watermark older than the newest change.
     limited_by: Option<String>,
     /// The key up to which an unfinished full load has loaded it.
     loaded_up_to: Option<i64>,
@@ -111,6 +114,7 @@ impl WatermarkStatus {
             lag_seconds: clock
                 .zip(state.watermark)
                 .map(|(clock, watermark)| (clock - watermark).num_seconds()),
+            newest_change: state.newest_change,
             limited_by: state.limited_by.clone(),
             loaded_up_to,
         }
@@ -190,7 +194,7 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
             "no run has succeeded within --fresh-within"
         );
     }
-    Ok(if is_fresh { 0 } else { EXIT_MISMATCH })
+    Ok(exit_of(!is_fresh))
 }
 
 /// Prints the statements that create missing indexes, and nothing else.

@@ -89,16 +89,23 @@ pub(super) fn text(report: &Report, program: &str) -> String {
 fn watermarks(report: &Report) -> comfy_table::Table {
     let now = report.source_clock.unwrap_or_else(Utc::now);
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    let mut watermarks = human::table(&["source table", "last synced", "watermark (UTC)", "limited by"]);
+    let mut watermarks = human::table(&[
+        "source table",
+        "last synced",
+        "last change",
+        "watermark (UTC)",
+        "limited by",
+    ]);
     for line in &report.watermarks {
         watermarks.add_row([
             line.table.to_owned(),
             or_dash(line.last_synced.map(|time| human::ago(now - time))),
+            or_dash(line.newest_change.map(|time| human::ago(now - time))),
             or_dash(line.watermark.map(time::text)),
             or_dash(line.limited_by.clone()),
         ]);
     }
-    if let Some(column) = watermarks.column_mut(3) {
+    if let Some(column) = watermarks.column_mut(4) {
         column.set_cell_alignment(CellAlignment::Left);
     }
     watermarks

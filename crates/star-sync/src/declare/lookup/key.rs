@@ -57,6 +57,18 @@ impl<'a> From<&'a LookupKey> for KeyRef<'a> {
     }
 }
 
+impl From<i64> for LookupKey {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<String> for LookupKey {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
 impl From<KeyRef<'_>> for LookupKey {
     fn from(key: KeyRef<'_>) -> Self {
         match key {

@@ -27,6 +27,7 @@ pub(crate) mod sync_state {
         /// The watermark.
         pub last_updated: Option<DateTime>,
         pub last_synced: Option<DateTime>,
+        pub newest_change: Option<DateTime>,
         pub limited_by: Option<String>,
         pub load_watermark: Option<DateTime>,
         pub modified_run: Option<i64>,
@@ -47,6 +48,8 @@ pub struct SourceState {
     pub lifecycle: Lifecycle,
     /// Rows that changed up to here are in the star; none of a table without change timestamps, or before a load.
     pub watermark: Option<DateTime<Utc>>,
+    /// The newest change timestamp that was seen.
+    pub newest_change: Option<DateTime<Utc>>,
     /// The reason why the watermark trails the newest change; `None` if it does not.
     pub limited_by: Option<String>,
     /// The last run that found the table modified: key ranges that were verified by earlier ones are to be verified
@@ -75,18 +78,12 @@ pub enum Lifecycle {
     /// A full load has begun, and its catch-up pass has not committed: it runs, or was interrupted. Set by the start of
     /// the load for all tables at once. A star that was loaded before (`last_synced`) still answers to `validate`.
     Loading {
-        load: Load,
+        /// The catch-up pass applies the changes since then.
+        load_watermark: DateTime<Utc>,
         last_synced: Option<DateTime<Utc>>,
     },
     /// A full load has finished. Set by the commit of every run, which brought the table to that instant of the source.
     Loaded { last_synced: DateTime<Utc> },
-}
-
-/// An unfinished full load.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Load {
-    /// Its catch-up pass applies the changes since then.
-    pub watermark: DateTime<Utc>,
 }
 
 /// How many rows a table has, and their highest key.
@@ -106,10 +103,10 @@ impl Lifecycle {
         }
     }
 
-    /// The load that has not finished.
-    pub fn load(self) -> Option<Load> {
+    /// The watermark of the load that has not finished.
+    pub fn load_watermark(self) -> Option<DateTime<Utc>> {
         match self {
-            Self::Loading { load, .. } => Some(load),
+            Self::Loading { load_watermark, .. } => Some(load_watermark),
             Self::NeverLoaded | Self::Loaded { .. } => None,
         }
     }
@@ -126,10 +123,8 @@ impl Lifecycle {
     fn from_row(row: &Model) -> Self {
         let last_synced = row.last_synced.map(|time| time.and_utc());
         match (row.load_watermark, last_synced) {
-            (Some(watermark), last_synced) => Self::Loading {
-                load: Load {
-                    watermark: watermark.and_utc(),
-                },
+            (Some(load_watermark), last_synced) => Self::Loading {
+                load_watermark: load_watermark.and_utc(),
                 last_synced,
             },
             (None, Some(last_synced)) => Self::Loaded { last_synced },
@@ -143,6 +138,7 @@ impl From<Model> for SourceState {
         Self {
             lifecycle: Lifecycle::from_row(&row),
             watermark: row.last_updated.map(|time| time.and_utc()),
+            newest_change: row.newest_change.map(|time| time.and_utc()),
             limited_by: row.limited_by,
             modified_run: row.modified_run,
             verified_run: row.verified_run,
@@ -164,13 +160,13 @@ impl SourceState {
     }
 
     fn into_row(self, source_table: &str) -> Model {
-        let load = self.lifecycle.load();
         Model {
             source_table: source_table.to_owned(),
             last_updated: self.watermark.map(stored),
             last_synced: self.lifecycle.last_synced().map(stored),
+            newest_change: self.newest_change.map(stored),
             limited_by: self.limited_by,
-            load_watermark: load.map(|load| stored(load.watermark)),
+            load_watermark: self.lifecycle.load_watermark().map(stored),
             modified_run: self.modified_run,
             verified_run: self.verified_run,
             rows_scanned: self.rows_scanned,
@@ -222,7 +218,8 @@ impl States {
 
     /// Whether a full load has begun and not finished: what it has changed so far has not reached every table.
     pub fn is_loading(&self) -> bool {
-        self.sources.values().any(|state| state.lifecycle.load().is_some())
+        let mut states = self.sources.values();
+        states.any(|state| state.lifecycle.load_watermark().is_some())
     }
 }
 
@@ -280,11 +277,7 @@ pub(crate) async fn save<C: ConnectionTrait>(connection: &C, source_table: &str,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_star;
-
-    fn time(seconds: i64) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds)
-    }
+    use crate::test_star::{self, time};
 
     fn state(lifecycle: Lifecycle) -> SourceState {
         SourceState {
@@ -295,15 +288,15 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let load = Load { watermark: time(90) };
+        let load_watermark = time(90);
         for lifecycle in [
             Lifecycle::NeverLoaded,
             Lifecycle::Loading {
-                load,
+                load_watermark,
                 last_synced: None,
             },
             Lifecycle::Loading {
-                load,
+                load_watermark,
                 last_synced: Some(time(50)),
             },
             Lifecycle::Loaded { last_synced: time(100) },
@@ -323,14 +316,14 @@ mod tests {
 
     #[test]
     fn a_star_is_loaded_once_every_table_was_and_loading_while_any_is() {
-        let load = Load { watermark: time(90) };
+        let load_watermark = time(90);
         let loaded = Lifecycle::Loaded { last_synced: time(1) };
         let first_load = Lifecycle::Loading {
-            load,
+            load_watermark,
             last_synced: None,
         };
         let another_load = Lifecycle::Loading {
-            load,
+            load_watermark,
             last_synced: Some(time(1)),
         };
         for (lifecycles, is_loaded, is_loading) in [

@@ -301,11 +301,7 @@ fn sum_up_ranges<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_star;
-
-    fn time(seconds: i64) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds)
-    }
+    use crate::test_star::{self, time};
 
     fn range(run_id: Option<i64>, seconds: i64) -> VerificationRange {
         let at = time(seconds);

@@ -50,6 +50,7 @@ fn tables() -> Vec<TableCreateStatement> {
             .col(string("source_table").primary_key())
             .col(date_time_null("last_updated"))
             .col(date_time_null("last_synced"))
+            .col(date_time_null("newest_change"))
             .col(string_null("limited_by"))
             .col(date_time_null("load_watermark"))
             .col(big_integer_null("modified_run"))
