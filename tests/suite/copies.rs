@@ -1,19 +1,20 @@
 //! Copies of the star for readers: what they hold, who can read them, and that no reader ever finds half of one.
 
 mod backup;
+mod beside;
+mod runs;
 
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rusqlite::{Connection, OpenFlags};
 
 use crate::harness::others::{bound_by_permissions, through};
-use crate::harness::{Run, Sandbox, TABLES, number, send};
+use crate::harness::{Run, Sandbox, TABLES, number};
 use crate::kills::dies_at;
 
 /// How often the copy is replaced under its readers, unless the environment says more.
@@ -172,6 +173,20 @@ fn personal_data_is_left_out_where_that_is_asked_for() {
     sandbox.make_copy(&[]).succeeds();
     assert!(contains(&copy, MARK));
 
+    // A run follows its own settings, although no row has changed since.
+    let sync = ["incremental", "--copy-to", "readers.db", "--copy-every", "0"];
+    sandbox
+        .run(&[&sync[..], &["--without", "personal"]].concat())
+        .succeeds();
+    assert!(!contains(&copy, MARK));
+    sandbox.run(&sync).succeeds();
+    assert!(contains(&copy, MARK));
+    let mut command = sandbox.command(&sync);
+    command.env("SAKILA_SYNC_COPY_WITHOUT", "personal");
+    Run::of(command).succeeds();
+    assert!(!contains(&copy, MARK));
+    sandbox.run(&sync).succeeds();
+
     sandbox.make_copy(&["--without", "personal"]).succeeds();
     assert!(!contains(&copy, MARK));
     let names = |table: &str, key: &str| {
@@ -277,6 +292,8 @@ fn a_killed_copy_leaves_the_one_from_before_and_the_next_one_removes_its_file() 
         assert_eq!(sandbox.files().len(), 2, "{failpoint}");
     }
     dies_at(&sandbox, &["copy", "readers.db"], "after-copy-replaced", 0);
+    let mode = sandbox.copy_path().metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o640);
     assert_eq!(sandbox.query(&sandbox.copy_path(), "PRAGMA integrity_check"), ["ok"]);
     let total = "SELECT SUM(amount_cents) FROM payments";
     assert_eq!(sandbox.query(&sandbox.copy_path(), total), sandbox.star(total));
@@ -331,120 +348,6 @@ fn readers_never_find_half_a_copy_while_it_is_replaced() {
 }
 
 #[test]
-fn runs_copy_what_they_changed_and_not_more_often_than_is_asked_for() {
-    let sandbox = Sandbox::loaded();
-    let copy = sandbox.copy_path();
-    let sync = |every: &str| {
-        let arguments = ["incremental", "--copy-to", "readers.db", "--copy-every", every];
-        let document = sandbox.json(&arguments);
-        assert_eq!(document["status"], "done", "{document}");
-        !document["copy"].is_null()
-    };
-    let change = || sandbox.change(&["UPDATE payment SET amount = amount + 1 WHERE payment_id = 1"]);
-    assert!(sync("1h"), "there was none");
-    assert!(!sync("0"), "nothing has changed");
-    change();
-    assert!(!sync("1h"), "the copy is younger than that");
-    assert!(sync("0"), "what changed before is copied now");
-    assert!(!sync("0"), "nothing has changed");
-    let amount = "SELECT printf('%.2f', amount) FROM payments WHERE payment_id = 1";
-    assert_eq!(sandbox.query(&copy, amount), sandbox.star(amount));
-
-    change();
-    let dry = sandbox.json(&[
-        "incremental",
-        "--dry-run",
-        "--copy-to",
-        "readers.db",
-        "--copy-every",
-        "0",
-    ]);
-    assert!(dry["copy"].is_null(), "{dry}");
-    let run = sandbox.run(&[
-        "incremental",
-        "--copy-to",
-        "readers.db",
-        "--copy-every",
-        "0",
-        "--copy-mode",
-        "0444",
-    ]);
-    let line = format!("copied to {}", copy.display());
-    assert!(run.succeeds().stdout.contains(&line), "no {line}");
-    assert_eq!(copy.metadata().unwrap().permissions().mode() & 0o777, 0o444);
-
-    // The run itself is kept where the copy fails, and the next one makes up for it.
-    change();
-    let blocked = ["incremental", "--copy-to", "nowhere/readers.db"];
-    sandbox.run(&blocked).fails_with(3, "COPY_FILE");
-    sandbox.assert_star_equals_source();
-    fs::create_dir(sandbox.folder().join("nowhere")).unwrap();
-    sandbox.run(&blocked).succeeds();
-    assert_eq!(
-        sandbox.query(&sandbox.folder().join("nowhere/readers.db"), amount),
-        sandbox.star(amount)
-    );
-}
-
-#[test]
-fn a_run_that_finds_a_mismatch_leaves_the_copy_as_it_was() {
-    let sandbox = Sandbox::loaded();
-    sandbox.make_copy(&[]).succeeds();
-    let before = fs::read(sandbox.copy_path()).unwrap();
-    sandbox.tamper("UPDATE fact_payment SET amount = amount + 5 WHERE payment_id = 1");
-    sandbox.change(&["INSERT INTO payment (customer_id, staff_id, amount, payment_date) \
-         SELECT customer_id, staff_id, 1, payment_date FROM payment WHERE payment_id = 1"]);
-    let sync = [
-        "incremental",
-        "--copy-to",
-        "readers.db",
-        "--copy-every",
-        "0",
-        "--verify-budget",
-        "0",
-    ];
-    let run = sandbox.run(&sync).ends_with_code(1);
-    assert!(run.stderr.contains("COPY_KEPT"), "{run:#?}");
-    assert_eq!(fs::read(sandbox.copy_path()).unwrap(), before);
-    sandbox.run(&["repair"]).succeeds();
-    sandbox.run(&sync).succeeds();
-    assert_ne!(fs::read(sandbox.copy_path()).unwrap(), before);
-}
-
-#[test]
-fn a_sync_that_goes_on_copies_what_its_runs_change() {
-    let sandbox = Sandbox::loaded();
-    let sync = [
-        "incremental",
-        "--every",
-        "1",
-        "--json",
-        "--copy-to",
-        "readers.db",
-        "--copy-every",
-        "0",
-    ];
-    let mut command = sandbox.command(&sync);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut next_copy = || {
-        let copied = lines.find(|line| line.as_ref().unwrap().contains("\"copy\":{"));
-        assert!(copied.is_some(), "the sync has ended");
-    };
-    next_copy();
-    let titles = "SELECT COUNT(*) FROM rentals WHERE title = 'ANOTHER'";
-    assert_eq!(sandbox.query(&sandbox.copy_path(), titles), ["0"]);
-    sandbox.change(&["UPDATE film SET title = 'ANOTHER'"]);
-    next_copy();
-    assert_eq!(
-        sandbox.query(&sandbox.copy_path(), titles),
-        sandbox.star("SELECT COUNT(*) FROM rentals")
-    );
-    send("-TERM", &child);
-    assert!(child.wait().unwrap().success());
-}
-
-#[test]
 fn a_folder_that_may_not_be_written_and_a_file_that_may_not_grow_are_errors() {
     let sandbox = Sandbox::loaded();
     let folder = sandbox.folder().join("reports");
@@ -483,43 +386,69 @@ mod needs_root {
     mod needs_sqlite3 {
         use super::super::*;
 
-        const NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+        /// A group that the readers belong to, and one of somebody else.
+        const READERS: &str = "65533";
+        const OTHERS: &str = "65534";
 
         /// Asks a file as another account, which may not write to its folder.
-        fn ask(file: &Path) -> Run {
+        fn ask(group: &str, file: &Path, question: &str) -> Run {
+            let group = format!("--regid={group}");
             let mut sqlite3 = Command::new("sqlite3");
-            let question = "SELECT COUNT(*) FROM rentals; PRAGMA quick_check;";
             sqlite3.args(["-readonly", file.to_str().unwrap(), question]);
-            Run::of(through(&NOBODY, &sqlite3))
+            Run::of(through(
+                &["setpriv", "--reuid=65534", &group, "--clear-groups"],
+                &sqlite3,
+            ))
         }
 
         #[test]
         #[ignore = "needs root, to act as another account, and sqlite3"]
-        fn another_account_reads_a_copy_while_it_is_replaced_and_not_the_target() {
+        fn another_account_of_the_group_reads_a_copy_while_it_is_replaced_and_not_the_target() {
+            const QUESTION: &str = "SELECT COUNT(*), SUM(amount_cents) FROM payments; PRAGMA quick_check;";
             let sandbox = Sandbox::loaded();
-            fs::set_permissions(sandbox.folder(), Permissions::from_mode(0o755)).unwrap();
-            assert_ne!(ask(&sandbox.target()).code, 0);
+            let copy = sandbox.copy_path();
+            // As the document sets the folder up; new files there belong to the group.
+            std::os::unix::fs::chown(sandbox.folder(), None, Some(READERS.parse().unwrap())).unwrap();
+            fs::set_permissions(sandbox.folder(), Permissions::from_mode(0o2755)).unwrap();
             sandbox.make_copy(&[]).succeeds();
-            assert_ne!(ask(&sandbox.copy_path()).code, 0, "0640 is for the group alone");
-            let rentals = sandbox.figure("SELECT COUNT(*) FROM rentals");
+            assert_ne!(ask(READERS, &sandbox.target(), QUESTION).code, 0);
+            assert_ne!(ask(OTHERS, &copy, QUESTION).code, 0, "0640 is for the group alone");
+            let payments = sandbox
+                .source_figure("SELECT COUNT(*) FROM payment")
+                .parse::<i64>()
+                .unwrap();
+            let cents = sandbox.source_figure("SELECT CAST(SUM(amount) * 100 AS SIGNED) FROM payment");
+            let cents: i64 = cents.parse().unwrap();
+            let replacements = number(REPLACEMENTS_VARIABLE).unwrap_or(REPLACEMENTS);
             let has_ended = AtomicBool::new(false);
-            sandbox.make_copy(&["--mode", "0644"]).succeeds();
             thread::scope(|scope| {
                 let reader = scope.spawn(|| {
                     let mut looks = 0;
                     while !has_ended.load(Ordering::SeqCst) {
-                        let run = ask(&sandbox.folder().join("readers.db"));
-                        assert_eq!(run.succeeds().stdout, format!("{rentals}\nok\n"));
+                        let answer = ask(READERS, &copy, QUESTION).succeeds().stdout;
+                        let (figures, check) = answer.trim_end().split_once('\n').unwrap();
+                        let (rows, sum) = figures.split_once('|').unwrap();
+                        assert_eq!((rows, check), (payments.to_string().as_str(), "ok"));
+                        assert_eq!(
+                            (sum.parse::<i64>().unwrap() - cents) % payments,
+                            0,
+                            "payments of two copies"
+                        );
                         looks += 1;
                     }
                     looks
                 });
-                for _ in 0..number(REPLACEMENTS_VARIABLE).unwrap_or(REPLACEMENTS) {
-                    sandbox.make_copy(&["--mode", "0644"]).succeeds();
+                for _ in 0..replacements {
+                    sandbox.tamper("UPDATE fact_payment SET amount = amount + 0.01");
+                    sandbox.make_copy(&[]).succeeds();
                 }
                 has_ended.store(true, Ordering::SeqCst);
-                assert!(reader.join().unwrap() > 0);
+                let looks = reader.join().unwrap();
+                println!("{looks} looks of another account during {replacements} replacements");
+                assert!(looks > 1);
             });
+            sandbox.make_copy(&["--mode", "0644"]).succeeds();
+            ask(OTHERS, &copy, QUESTION).succeeds();
             assert_eq!(sandbox.files(), ["readers.db"]);
         }
     }

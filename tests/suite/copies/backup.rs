@@ -5,11 +5,13 @@ const DOCUMENT: &str = include_str!("../../../docs/schema.md");
 mod needs_sqlite3 {
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
-    use std::process::Command;
+    use std::process::{Command, Stdio};
 
     use super::DOCUMENT;
     use crate::harness::others::where_it_runs;
+    use crate::harness::prometheus::wait_until;
     use crate::harness::{Run, Sandbox};
+    use crate::kills::dies_at;
 
     /// The blocks of the shell in a section.
     fn blocks(section: &str) -> Vec<&'static str> {
@@ -31,10 +33,19 @@ mod needs_sqlite3 {
             Run::of(shell).succeeds()
         };
         let [back_up, restore]: [&str; 2] = blocks("Backup and restore").try_into().unwrap();
-        // Beside a report that reads on, as it may.
+        // During a run, and beside a report that reads on, as it may.
         let report = sandbox.other_program("BEGIN; SELECT COUNT(*) FROM fact_rental");
+        let held = sandbox.folder().join("held");
+        let mut load = sandbox.command(&["full-load"]);
+        load.env("FAILPOINTS", format!("pages-held=return({})", held.display()));
+        let load = load.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        wait_until("the pages to be written", || held.exists());
         shell(back_up);
+        std::fs::remove_file(&held).unwrap();
+        assert!(load.wait_with_output().unwrap().status.success());
         drop(report);
+        let keys = sandbox.surrogate_keys();
+        let runs = sandbox.star("SELECT id || command || started FROM sync_run WHERE id <= 2");
         let backup = sandbox.folder().join("analytics.backup.db");
         assert_eq!(sandbox.query(&backup, "PRAGMA integrity_check"), ["ok"]);
         assert_eq!(backup.metadata().unwrap().permissions().mode() & 0o777, 0o600);
@@ -48,8 +59,18 @@ mod needs_sqlite3 {
             "UPDATE city SET city = 'Elsewhere' WHERE city_id < 50",
         ]);
         sandbox.run(&["incremental"]).succeeds();
+        // Lost in the middle of a write.
+        dies_at(&sandbox, &["repair"], "before-catch-up-commit", 0);
         std::fs::write(sandbox.target(), "SQLite format 3\0 no more").unwrap();
+        std::fs::write(sandbox.folder().join("analytics.db-wal"), "no log").unwrap();
         shell(restore);
         sandbox.assert_star_equals_source();
+        let gone = |key: &String| (200..=210).any(|payment| key.starts_with(&format!("payment {payment}=")));
+        let kept: Vec<String> = keys.into_iter().filter(|key| !gone(key)).collect();
+        assert!(sandbox.holds_all_of(&kept));
+        assert_eq!(
+            sandbox.star("SELECT id || command || started FROM sync_run WHERE id <= 2"),
+            runs
+        );
     }
 }

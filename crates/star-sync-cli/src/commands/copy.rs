@@ -52,9 +52,15 @@ pub(crate) async fn after_run(session: &Session, arguments: &CopyTo, is_mismatch
     let Some(path) = &arguments.copy_to else {
         return Ok(None);
     };
-    let star = session.star();
     let target = target_path(&session.global)?;
-    if !due::is_due(star, &target, path, arguments.copy_every).await? {
+    let request = Request {
+        star: session.star(),
+        target: &target,
+        copy: path,
+        mode: arguments.copy_mode,
+        without: &personal_columns(session.star(), &arguments.without)?,
+    };
+    if !due::is_due(&request, arguments.copy_every).await? {
         return Ok(None);
     }
     if is_mismatch {
@@ -65,14 +71,7 @@ pub(crate) async fn after_run(session: &Session, arguments: &CopyTo, is_mismatch
         );
         return Ok(None);
     }
-    let report = copy::run(&Request {
-        star,
-        target: &target,
-        copy: path,
-        mode: arguments.copy_mode,
-        without: &personal_columns(star, &arguments.without)?,
-    })
-    .await?;
+    let report = copy::run(&request).await?;
     info!(copy = %path.display(), bytes = report.bytes, "copied");
     Ok(Some(report))
 }

@@ -12,7 +12,7 @@ use crate::declare::table::Table;
 pub const ALL: &str = "personal";
 
 /// A column that is declared to be about persons.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PersonalColumn {
     pub table: &'static str,
     pub column: &'static str,

@@ -1,7 +1,7 @@
 //! The history of runs: one row a run that wrote, failed or found a mismatch, kept for `status` and to tell what wrote
 //! a row. Runs that changed nothing leave none; their numbers are not used again.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Expr, ExprTrait};
@@ -253,20 +253,20 @@ pub async fn last_runs<C: ConnectionTrait>(connection: &C, count: u64) -> Result
     newest.into_model().all(connection).await.target(reading)
 }
 
-/// The newest run that changed rows of the star, while the history goes back that far; 0 where it does not.
-pub(crate) async fn last_change<C: ConnectionTrait>(connection: &C) -> Result<i64> {
-    let changed = Expr::col(Column::RowsInserted)
+/// Number and start of the newest run that may have changed the target, while the history goes back that far. A run that
+/// ended well without changing rows has changed something else, such as a view or the calendar: others leave no row.
+pub(crate) async fn last_change<C: ConnectionTrait>(connection: &C) -> Result<Option<(i64, NaiveDateTime)>> {
+    let changed_rows = Expr::col(Column::RowsInserted)
         .add(Expr::col(Column::RowsUpdated))
         .add(Expr::col(Column::RowsDeleted));
-    let newest: Option<Option<i64>> = Entity::find()
+    let newest = Entity::find()
         .select_only()
-        .column_as(Column::Id.max(), "id")
-        .filter(changed.gt(0))
-        .into_tuple()
-        .one(connection)
-        .await
-        .target(reading)?;
-    Ok(newest.flatten().unwrap_or(0))
+        .columns([Column::Id, Column::Started])
+        .filter(changed_rows.gt(0).or(Column::Status.eq(Status::Done)))
+        .order_by_desc(Column::Id)
+        .limit(1)
+        .into_tuple();
+    newest.one(connection).await.target(reading)
 }
 
 /// The run of this number, while the history goes back that far.

@@ -10,9 +10,8 @@ use crate::declare::row::{CellType, RUN_COLUMN};
 use crate::declare::table::Table;
 use crate::error::{Doing, Error, Result};
 use crate::failpoint;
-use crate::target::bookkeeping::{history, state};
-use crate::target::copy::due::version_of;
-use crate::target::copy::{CopiedTable, Request, failed, views};
+use crate::target::bookkeeping::state;
+use crate::target::copy::{CopiedTable, Request, due, failed, views};
 use crate::target::sqlite::pragma::{self, TARGET};
 use crate::target::sqlite::{Access, connect};
 
@@ -36,10 +35,11 @@ pub(crate) async fn write(request: &Request<'_>, file: &Path) -> Result<Content>
     if !states.is_loaded() || states.is_loading() {
         return Err(Error::NotLoaded);
     }
-    let version = version_of(history::last_change(&transaction).await?);
+    let version = due::version(&transaction, request).await?;
     let mut tables = Vec::new();
     if let Some(calendar) = &star.calendar {
         tables.push(copy_table(request, &transaction, calendar.table, None).await?);
+        failpoint::hold("copy-begun").await;
     }
     for table in star.tables() {
         tables.push(copy_table(request, &transaction, table.name, left_out(table, request.without)).await?);
