@@ -1,4 +1,5 @@
-//! Compares a lake with the star: of each partition the rows, and of each column what its values add up to.
+//! Compares a lake with the star: of each partition the rows, and of each column of numbers or texts what its values, or
+//! their characters, add up to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,12 +9,13 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, TransactionTrait};
 use serde::Serialize;
+use star_sync::declare::personal::PersonalColumn;
 use star_sync::declare::star::Star;
 use star_sync::error::Doing;
 use star_sync::target::bookkeeping::changed_partitions;
 use star_sync::target::bookkeeping::publication;
 
-use crate::actions::Add;
+use crate::actions::{Add, META_WITHOUT};
 use crate::error::{Error, Result};
 use crate::layout::{self, ColumnType, Layout};
 use crate::log::{self, TableState};
@@ -63,6 +65,16 @@ type Figures = BTreeMap<(i32, String), i64>;
 /// # Errors
 /// If nothing was published, and what keeps either side from being read.
 pub async fn run(star: &Star, readers: &DatabaseConnection, lake: &Lake) -> Result<Report> {
+    lake.log_in().await?;
+    // The lake first: what a publication adds to it meanwhile is of a run that the target has then, too.
+    let mut states = Vec::new();
+    for table in layout::tables(star, &[]) {
+        let state = log::load(lake, table.name).await?.ok_or_else(|| Error::NotPublished {
+            lake: lake.name.clone(),
+        })?;
+        states.push((table.name, state));
+    }
+    let without = left_out(star, &states);
     let transaction = readers.begin().await.target(|| "beginning to compare".to_owned())?;
     let known = publication::load(&transaction).await?;
     let writer = known.into_iter().find(|publication| publication.lake == lake.name);
@@ -76,10 +88,7 @@ pub async fn run(star: &Star, readers: &DatabaseConnection, lake: &Lake) -> Resu
         checks: 0,
         mismatches: 0,
     };
-    for layout in layout::tables(star, &[]) {
-        let state = log::load(lake, layout.name).await?.ok_or_else(|| Error::NotPublished {
-            lake: lake.name.clone(),
-        })?;
+    for (layout, (_, state)) in layout::tables(star, &without).into_iter().zip(&states) {
         let txn = state.txns.get(&app_id).ok_or_else(|| Error::OtherStar {
             lake: lake.name.clone(),
             table: layout.name.to_owned(),
@@ -92,7 +101,7 @@ pub async fn run(star: &Star, readers: &DatabaseConnection, lake: &Lake) -> Resu
             .map(star_sync::declare::partition::Partition::number)
             .collect();
         let star = of_star(&transaction, &layout, &changed).await?;
-        let published = of_lake(lake, &layout, &state, &changed).await?;
+        let published = of_lake(lake, &layout, state, &changed).await?;
         let mismatches = mismatches(&star, &published);
         report.checks += star.len().max(published.len());
         report.mismatches += mismatches.len();
@@ -110,6 +119,18 @@ pub async fn run(star: &Star, readers: &DatabaseConnection, lake: &Lake) -> Resu
         .await
         .target(|| "ending the comparison".to_owned())?;
     Ok(report)
+}
+
+/// The personal columns that the lake was published without.
+fn left_out(star: &Star, states: &[(&str, TableState)]) -> Vec<PersonalColumn> {
+    let mut columns = star.personal_columns();
+    columns.retain(|column| {
+        let of_table = states.iter().find(|(table, _)| *table == column.table);
+        let meta_data = of_table.and_then(|(_, state)| state.meta_data.as_ref());
+        let names = meta_data.and_then(|meta_data| meta_data.configuration.get(META_WITHOUT));
+        names.is_some_and(|names| names.split(',').any(|name| name == column.column))
+    });
+    columns
 }
 
 fn mismatches(star: &Figures, lake: &Figures) -> Vec<Mismatch> {
@@ -130,7 +151,7 @@ fn added_up(layout: &Layout<'_>) -> impl Iterator<Item = (&'static str, ColumnTy
     columns.filter(|(_, column_type)| {
         matches!(
             column_type,
-            ColumnType::Long | ColumnType::Integer | ColumnType::Decimal(_)
+            ColumnType::Long | ColumnType::Integer | ColumnType::Decimal(_) | ColumnType::Text
         )
     })
 }
@@ -143,8 +164,9 @@ fn star_select(layout: &Layout<'_>) -> SelectStatement {
         .from(Alias::new(layout.name))
         .add_group_by([layout.partition_expression()]);
     for (column, column_type) in added_up(layout) {
-        let column = Expr::col(Alias::new(column));
+        let column = layout.expression(column);
         let value = match column_type {
+            ColumnType::Text => Expr::expr(Func::char_length(column)),
             ColumnType::Decimal(decimals) => {
                 let whole = Func::round(column.mul(10_i64.pow(decimals.into())));
                 Expr::expr(whole).cast_as("INTEGER")
@@ -221,6 +243,11 @@ fn sum(values: &dyn Array, column_type: ColumnType) -> i64 {
             let values = values.as_primitive_opt::<Decimal128Type>().into_iter().flatten();
             let sum: i128 = values.flatten().sum();
             i64::try_from(sum).unwrap_or(i64::MAX)
+        }
+        ColumnType::Text => {
+            let values = values.as_string_opt::<i32>().into_iter().flatten();
+            let characters: usize = values.flatten().map(|text| text.chars().count()).sum();
+            i64::try_from(characters).unwrap_or(i64::MAX)
         }
         _ => {
             let values = values.as_primitive_opt::<Int64Type>().into_iter().flatten();

@@ -109,6 +109,14 @@ impl Error {
         matches!(self, Self::LocationInvalid { .. })
     }
 
+    /// Whether it is another's table, which `--force` replaces.
+    pub(crate) fn is_mended_by_force(&self) -> bool {
+        matches!(
+            self,
+            Self::OtherStar { .. } | Self::Changed { .. } | Self::Restored { .. }
+        )
+    }
+
     fn code(&self) -> Code {
         match self {
             Self::LocationInvalid { .. } => Code::LocationInvalid,

@@ -187,10 +187,7 @@ impl<'a> Layout<'a> {
     pub(crate) fn select(&self, partition: Partition) -> SelectStatement {
         let mut select = Query::select();
         for column in &self.columns {
-            select.expr(match self.table {
-                Some(table) if self.without.contains(&column.name) => pseudonym(table, column.name),
-                _ => Expr::col(Alias::new(column.name)),
-            });
+            select.expr(self.expression(column.name));
         }
         select
             .from(Alias::new(self.name))
@@ -203,6 +200,14 @@ impl<'a> Layout<'a> {
             });
         }
         select
+    }
+
+    /// What a column holds, as an expression on a row of the star.
+    pub(crate) fn expression(&self, column: &'static str) -> Expr {
+        match self.table {
+            Some(table) if self.without.contains(&column) => pseudonym(table, column),
+            _ => Expr::col(Alias::new(column)),
+        }
     }
 
     /// The number of a partition that a row is in, as an expression on it.

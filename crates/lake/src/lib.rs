@@ -31,4 +31,21 @@ mod failpoint {
         let _ = name;
         fail::fail_point!(name, |_| std::process::abort());
     }
+
+    /// Creates the file that a test names, and waits until it is deleted.
+    pub(crate) async fn hold(name: &'static str) {
+        if let Some(path) = argument(name) {
+            let _ = std::fs::write(&path, "");
+            while std::path::Path::new(&path).exists() {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        }
+    }
+
+    /// What a test has set this to: `FAILPOINTS="lake-file-rows=return(8192)"`.
+    pub(crate) fn argument(name: &'static str) -> Option<String> {
+        let _ = name;
+        fail::fail_point!(name, |argument| argument);
+        None
+    }
 }

@@ -1,5 +1,7 @@
 //! One publication: what changed in the star since the lake's last one, table by table, each in one step.
 
+mod plan;
+
 use std::collections::BTreeSet;
 
 use chrono::Utc;
@@ -25,6 +27,7 @@ use crate::log::{self, Entry, TableState, now};
 use crate::rows;
 use crate::store::Lake;
 use crate::versions::{self, TableVersion};
+use plan::{Plan, Planned};
 
 /// Says the run that an entry of the log is of began then.
 pub(crate) const RUN_STARTED: &str = "runStarted";
@@ -75,6 +78,7 @@ pub struct PublishedTable {
 /// What keeps the lake from being written, or this target from writing to it. Readers see the last publication then, or for
 /// some tables already this one.
 pub async fn run(request: &Request<'_>) -> Result<Report> {
+    request.lake.log_in().await?;
     let transaction = request.target.readers.begin().await;
     let transaction = transaction.target(|| "beginning to publish".to_owned())?;
     let source = Source::read(request, &transaction).await?;
@@ -195,15 +199,6 @@ struct Publisher<'a> {
     source: Source,
 }
 
-/// What to write of a table.
-#[derive(Debug, PartialEq, Eq)]
-enum Plan {
-    Nothing,
-    Changed(BTreeSet<Partition>),
-    /// All of it, in place of all that is there.
-    All,
-}
-
 impl Publisher<'_> {
     async fn run(&self, transaction: &DatabaseTransaction) -> Result<Report> {
         let all = changed_partitions::changed_after(transaction, 0).await?;
@@ -218,8 +213,10 @@ impl Publisher<'_> {
             tables: Vec::new(),
         };
         let mut table_versions = Vec::new();
-        for layout in layout::tables(self.request.star, self.request.without) {
-            let (state, table) = self.table(transaction, &layout, &all).await?;
+        let layouts = layout::tables(self.request.star, self.request.without);
+        for planned in self.plans(transaction, &layouts).await? {
+            let layout = planned.layout;
+            let (state, table) = self.table(transaction, planned, &all).await?;
             report.partitions += table.partitions.len();
             report.rows += table.rows;
             report.files += table.files;
@@ -233,6 +230,7 @@ impl Publisher<'_> {
             report.tables.push(table);
             failpoint::pass("lake-table-committed");
         }
+        failpoint::pass("lake-tables-committed");
         report.up_to_date = self.note_versions(&table_versions, report.partitions == 0).await?;
         Ok(report)
     }
@@ -241,12 +239,11 @@ impl Publisher<'_> {
     async fn table(
         &self,
         transaction: &DatabaseTransaction,
-        layout: &Layout<'_>,
+        planned: Planned<'_>,
         all: &Partitions,
     ) -> Result<(TableState, PublishedTable)> {
+        let Planned { layout, state, plan } = planned;
         let lake = self.request.lake;
-        let state = log::load(lake, layout.name).await?;
-        let plan = self.plan(transaction, layout, state.as_ref()).await?;
         let mut table = PublishedTable {
             table: layout.name,
             version: 0,
@@ -255,7 +252,7 @@ impl Publisher<'_> {
             files: 0,
             bytes: 0,
         };
-        let partitions = match (&plan, state) {
+        let (partitions, state) = match (&plan, state) {
             (Plan::Nothing, Some(state)) => {
                 table.version = state.version;
                 return Ok((state, table));
@@ -269,7 +266,6 @@ impl Publisher<'_> {
                 (partitions, state)
             }
         };
-        let (partitions, state) = partitions;
         failpoint::pass("before-lake-files");
         let mut added = Vec::new();
         for partition in &partitions {
@@ -283,6 +279,7 @@ impl Publisher<'_> {
             added.extend(files);
         }
         failpoint::pass("lake-files-written");
+        failpoint::hold("lake-files-held").await;
         table.partitions = partitions.iter().map(|partition| partition.number()).collect();
         table.rows = added.iter().map(Add::rows).sum();
         table.files = added.len();
@@ -309,81 +306,6 @@ impl Publisher<'_> {
         }
     }
 
-    async fn plan(
-        &self,
-        transaction: &DatabaseTransaction,
-        layout: &Layout<'_>,
-        state: Option<&TableState>,
-    ) -> Result<Plan> {
-        let Some(state) = state else {
-            return Ok(Plan::All);
-        };
-        let run = match self.check_writer(layout.name, state) {
-            Ok(run) => run,
-            Err(error) => return self.replaced_if_forced(state, error),
-        };
-        if let Err(error) = self.check_history(transaction, layout.name, state, run).await {
-            return self.replaced_if_forced(state, error);
-        }
-        if state
-            .meta_data
-            .as_ref()
-            .is_none_or(|meta_data| !layout.is_described_by(meta_data))
-        {
-            return Ok(Plan::All);
-        }
-        let mut changed = changed_partitions::changed_after(transaction, run).await?;
-        Ok(changed.remove(layout.name).map_or(Plan::Nothing, Plan::Changed))
-    }
-
-    /// The run that a table is of, which only this target has written to.
-    fn check_writer(&self, table: &str, state: &TableState) -> Result<i64> {
-        let (lake, table) = (self.request.lake.name.clone(), table.to_owned());
-        let Some(txn) = state.txns.get(&self.app_id) else {
-            return Err(Error::OtherStar { lake, table });
-        };
-        if state.last_writer.as_ref() != Some(&self.app_id) {
-            let version = state.version;
-            return Err(Error::Changed { lake, table, version });
-        }
-        Ok(txn.version)
-    }
-
-    /// Fails if the lake holds a run that this target does not know, or another one of the same number.
-    async fn check_history(
-        &self,
-        transaction: &DatabaseTransaction,
-        table: &str,
-        state: &TableState,
-        run: i64,
-    ) -> Result<()> {
-        let published = state
-            .last_commit
-            .as_ref()
-            .and_then(|commit| commit.get(RUN_STARTED)?.as_str());
-        let is_other = match (started(transaction, run).await?, published) {
-            (Some(ours), Some(published)) => ours != published,
-            _ => false,
-        };
-        if run > self.source.run_id || is_other {
-            return Err(Error::Restored {
-                lake: self.request.lake.name.clone(),
-                table: table.to_owned(),
-                run,
-            });
-        }
-        Ok(())
-    }
-
-    fn replaced_if_forced(&self, state: &TableState, error: Error) -> Result<Plan> {
-        let is_known = state.protocol.as_ref().is_some_and(Protocol::is_known);
-        if self.request.force && is_known {
-            Ok(Plan::All)
-        } else {
-            Err(error)
-        }
-    }
-
     /// Adds this publication to `star_versions`, unless it is there. Returns whether it was.
     async fn note_versions(&self, table_versions: &[TableVersion], is_unchanged: bool) -> Result<bool> {
         let lake = self.request.lake;
@@ -392,7 +314,8 @@ impl Publisher<'_> {
             match self.check_writer(versions::TABLE, state) {
                 Ok(run) if run == self.source.run_id && is_unchanged => return Ok(true),
                 Ok(_) => {}
-                Err(error) => drop(self.replaced_if_forced(state, error)?),
+                Err(_) if self.request.force => {}
+                Err(error) => return Err(error),
             }
         }
         let run_id = self.source.run_id;

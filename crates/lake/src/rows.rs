@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::actions::{Add, MONTH, Stats};
 use crate::error::{Error, Result};
+use crate::failpoint;
 use crate::layout::{ColumnType, Layout};
 use crate::log::now;
 use crate::store::Lake;
@@ -42,12 +43,14 @@ pub(crate) async fn write_partition(
     let mut files = Vec::new();
     let mut file = None;
     let mut batch = Batch::new(layout);
+    let rows_of_test = failpoint::argument("lake-file-rows").and_then(|rows| rows.parse().ok());
+    let rows_per_file = rows_of_test.unwrap_or(ROWS_PER_FILE);
     while let Some(row) = rows.try_next().await.target(doing)? {
         batch.add(&row).target(doing)?;
         if batch.rows == ROWS_PER_BATCH {
             let unfinished = File::continued(file.take(), layout)?;
             let unfinished = unfinished.add(&mut batch)?;
-            if unfinished.rows >= ROWS_PER_FILE {
+            if unfinished.rows >= rows_per_file {
                 files.push(unfinished.write(lake, partition).await?);
             } else {
                 file = Some(unfinished);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, AwsCredentialProvider};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -20,13 +20,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request to S3 is repeated that fails.
 const RETRY_TIMEOUT: Duration = Duration::from_mins(1);
 const RETRIES: usize = 4;
-/// The variables that say who this program is to S3. Without any, the cloud's own machine is asked.
-const CREDENTIALS: [&str; 4] = [
-    "AWS_ACCESS_KEY_ID",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-];
+/// Says that a bucket needs no credentials.
+const SKIP_SIGNATURE: &str = "AWS_SKIP_SIGNATURE";
 
 /// A place that tables are published to.
 #[derive(Clone)]
@@ -35,7 +30,8 @@ pub struct Lake {
     pub name: String,
     store: Arc<dyn ObjectStore>,
     root: Path,
-    has_credentials: bool,
+    /// What has the credentials for a bucket, or asks the cloud's machine for them.
+    credentials: Option<AwsCredentialProvider>,
 }
 
 impl Lake {
@@ -70,7 +66,7 @@ impl Lake {
                     // What is published has to survive a power failure.
                     store: Arc::new(store.with_fsync(true)),
                     root: Path::default(),
-                    has_credentials: true,
+                    credentials: None,
                 })
             }
             None => Self::bucket(location),
@@ -105,10 +101,26 @@ impl Lake {
             .map_err(|error| invalid(error.to_string()))?;
         Ok(Self {
             name: location.trim_end_matches('/').to_owned(),
+            credentials: std::env::var_os(SKIP_SIGNATURE)
+                .is_none()
+                .then(|| Arc::clone(store.credentials())),
             store: Arc::new(store),
             root,
-            has_credentials: CREDENTIALS.iter().any(|name| std::env::var_os(name).is_some()),
         })
+    }
+
+    /// Finds out whether there are credentials for a bucket, before anything is asked of it.
+    pub(crate) async fn log_in(&self) -> Result<()> {
+        let Some(credentials) = &self.credentials else {
+            return Ok(());
+        };
+        match credentials.get_credential().await {
+            Ok(_) => Ok(()),
+            Err(cause) => Err(Error::NoCredentials {
+                lake: self.name.clone(),
+                cause: Box::new(cause),
+            }),
+        }
     }
 
     /// The path of something in the lake.
@@ -175,14 +187,11 @@ impl Lake {
     }
 
     fn failed(&self, doing: String) -> impl FnOnce(StoreError) -> Error {
-        let (lake, has_credentials) = (self.name.clone(), self.has_credentials);
-        move |cause| {
-            let cause = Box::new(cause);
-            if has_credentials {
-                Error::Store { lake, doing, cause }
-            } else {
-                Error::NoCredentials { lake, cause }
-            }
+        let lake = self.name.clone();
+        move |cause| Error::Store {
+            lake,
+            doing,
+            cause: Box::new(cause),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What engines of other makes read: DuckDB's delta extension and Sail, which share no code with each other or with us.
+//! What engines of other makes read: DuckDB's delta extension, ClickHouse's, Sail, and Polars through delta-rs. None of
+//! them reads a log with our code; Sail and delta-rs decode Parquet with the library that we write it with.
 
 mod needs_lake_readers {
     use std::fs;
@@ -14,7 +15,7 @@ mod needs_lake_readers {
 
     /// The code of a program that a signal has ended.
     const KILLED: i32 = -1;
-    const ENGINES: [&str; 2] = ["duckdb", "sail"];
+    const ENGINES: [&str; 4] = ["duckdb", "sail", "clickhouse", "polars"];
     /// The star's view of this name, in SQL that all engines speak; cells as the test's own SQL has them.
     const REVENUE: &str = "SELECT s.store_id, d.year, d.month, COUNT(*), SUM(p.amount) FROM fact_payment p \
                            JOIN dim_store s ON s.store_key = p.store_key JOIN dim_date d ON d.date_key = p.date_key_paid \
@@ -31,6 +32,12 @@ mod needs_lake_readers {
                         JOIN dim_date d ON d.date_key = r.date_key_rented \
                         JOIN dim_store s ON s.store_key = r.store_key GROUP BY d.date, s.store_id";
     const DAYS_BY_VIEW: &str = "SELECT date || '|' || store_id || '|' || rentals FROM rentals_by_day WHERE rentals > 0";
+    /// By the column that the tables are divided by, which no file contains.
+    const MONTHS: &str = "SELECT month, SUM(amount) FROM fact_payment WHERE month >= 202501 GROUP BY month";
+    const MONTHS_BY_STAR: &str = "SELECT (date_key_paid / 100) || '|' || \
+                                  printf('%d.%02d', SUM(CAST(ROUND(amount * 100) AS INTEGER)) / 100, \
+                                  SUM(CAST(ROUND(amount * 100) AS INTEGER)) % 100) FROM fact_payment \
+                                  WHERE date_key_paid >= 20250101 GROUP BY date_key_paid / 100";
     const TOTAL: &str = "SELECT SUM(amount) FROM fact_payment";
     const TOTAL_BY_STAR: &str = "SELECT printf('%d.%02d', SUM(CAST(ROUND(amount * 100) AS INTEGER)) / 100, \
                                  SUM(CAST(ROUND(amount * 100) AS INTEGER)) % 100) FROM fact_payment";
@@ -58,6 +65,7 @@ mod needs_lake_readers {
             (REVENUE, REVENUE_BY_VIEW),
             (CATEGORIES, CATEGORIES_BY_VIEW),
             (DAYS, DAYS_BY_VIEW),
+            (MONTHS, MONTHS_BY_STAR),
         ] {
             let expected = sandbox.star(view);
             assert!(!expected.is_empty(), "{view}");
@@ -65,6 +73,16 @@ mod needs_lake_readers {
                 assert_eq!(read(engine, &sandbox.lake(), &[query]), expected, "{engine}: {query}");
             }
         }
+        // On several workers, which exchange what they have read.
+        let lake = sandbox.lake();
+        let mut cluster = reader("sail", lake.to_str().unwrap(), &[REVENUE]);
+        let run = Run::of({
+            cluster.env("SAIL_MODE", "local-cluster");
+            cluster
+        });
+        let mut rows: Vec<String> = run.succeeds().stdout.lines().map(str::to_owned).collect();
+        rows.sort_unstable();
+        assert_eq!(rows, sandbox.star(REVENUE_BY_VIEW));
     }
 
     #[test]
@@ -93,6 +111,27 @@ mod needs_lake_readers {
             assert_eq!(read(engine, &sandbox.lake(), &[&at, TOTAL]), before, "{engine}");
             let cut = "SELECT version FROM star_versions WHERE table_name = 'fact_payment' ORDER BY run_id";
             assert_eq!(read(engine, &sandbox.lake(), &[cut]), ["0", "1"], "{engine}");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs the Python of scripts/install-lake-readers"]
+    fn engines_find_no_personal_data_that_is_left_out() {
+        let sandbox = Sandbox::loaded();
+        sandbox.publish(&["--without", "personal"]).succeeds();
+        for (table, key) in [("dim_customer", "customer_id"), ("dim_staff", "staff_id")] {
+            let query = format!("SELECT first_name, last_name FROM {table}");
+            let pseudonyms = format!(
+                "SELECT CONCAT('first_name ', {key}, '|last_name ', {key}) FROM {}",
+                &table[4..]
+            );
+            for engine in ENGINES {
+                assert_eq!(
+                    read(engine, &sandbox.lake(), &[&query]),
+                    sandbox.source(&pseudonyms),
+                    "{engine}"
+                );
+            }
         }
     }
 
@@ -238,6 +277,7 @@ mod needs_lake_readers {
             "before-lake-files=return",
             "lake-files-written=return",
             "lake-table-committed=return",
+            "lake-tables-committed=return",
             "before-publication-noted=return",
         ] {
             sandbox
@@ -251,9 +291,68 @@ mod needs_lake_readers {
         assert_eq!(read("duckdb", &lake, &[TOTAL]), sandbox.star(TOTAL_BY_STAR));
     }
 
+    /// Beside the tests that mount what they fill.
+    mod needs_mount {
+        use super::*;
+        use crate::harness::others::SmallDisk;
+
+        #[test]
+        #[ignore = "needs to be allowed to mount a file system"]
+        fn a_full_disk_leaves_the_lake_and_the_star_as_they_were() {
+            let sandbox = Sandbox::loaded();
+            let disk = SmallDisk::mount(sandbox.folder().join("disk"), "64m");
+            let lake = disk.folder.join("lake");
+            let publish = |more: &[&str]| {
+                let command = [&["publish", "--lake", lake.to_str().unwrap()], more].concat();
+                Run::of(disk.sees(&sandbox.command(&command)))
+            };
+            let total = || Run::of(disk.sees(&reader("duckdb", lake.to_str().unwrap(), &[TOTAL]))).succeeds();
+            publish(&[]).succeeds();
+            let before = total().stdout;
+            sandbox.change_and_sync("UPDATE payment SET amount = amount + 0.01, last_update = NOW()");
+            let filler = disk.folder.join("filler");
+            disk.shell(&format!("cat /dev/zero > '{}' || true", filler.display()));
+            publish(&[]).fails_with(3, "LAKE_FULL");
+            assert_eq!(total().stdout, before);
+            sandbox.assert_star_equals_source();
+            disk.shell(&format!("rm '{}'", filler.display()));
+            publish(&[]).succeeds();
+            publish(&["--check"]).succeeds();
+            assert_eq!(total().stdout.trim(), sandbox.star(TOTAL_BY_STAR)[0]);
+        }
+    }
+
     /// Beside the tests of the official dump.
     mod needs_dump {
         use super::*;
+
+        fn programs_of_the_document_print_what_it_shows(lake: &Path) {
+            const DOCUMENT: &str = include_str!("../../../docs/lake.md");
+            // The extension comes with its package, not from a server.
+            const LOAD: &str = "import duckdb_extension_delta, pathlib\n\
+                connection = duckdb.connect(config={'allow_unsigned_extensions': 'true'})\n\
+                extensions = pathlib.Path(duckdb_extension_delta.__file__).parent\n\
+                connection.execute(f\"LOAD '{next(extensions.rglob('*.duckdb_extension'))}'\")";
+            let section = DOCUMENT.split("\n## Read the tables\n").nth(1).unwrap();
+            let section = section.split("\n## ").next().unwrap();
+            let programs: Vec<&str> = section.split("```python\n").skip(1).collect();
+            assert_eq!(programs.len(), 5);
+            for program in programs {
+                let (code, rest) = program.split_once("```\n").unwrap();
+                let (_, shown) = rest.split_once("```text\n").unwrap();
+                let shown = shown.split_once("```").unwrap().0;
+                let code = code
+                    .replace("/srv/lake", lake.to_str().unwrap())
+                    .replace("connection = duckdb.connect()", LOAD)
+                    .replace("connection.execute(\"INSTALL delta; LOAD delta\")", "");
+                let file = lake.parent().unwrap().join("program.py");
+                fs::write(&file, &code).unwrap();
+                let mut command = Command::new(python());
+                command.current_dir(lake).arg(file);
+                let printed = Run::of(command).succeeds().stdout;
+                assert_eq!(printed.trim(), shown.trim(), "{code}");
+            }
+        }
 
         #[test]
         #[ignore = "needs the official dump, in the folder that SAKILA_DUMP_DIR names"]
@@ -263,6 +362,7 @@ mod needs_lake_readers {
             sandbox.publish(&[]).succeeds();
             let by_store = "SELECT s.store_id, SUM(p.amount) FROM fact_payment p \
                             JOIN dim_store s ON s.store_key = p.store_key GROUP BY s.store_id";
+            programs_of_the_document_print_what_it_shows(&sandbox.lake());
             for engine in ENGINES {
                 assert_eq!(read(engine, &sandbox.lake(), &[TOTAL]), ["67416.51"], "{engine}");
                 assert_eq!(

@@ -3,53 +3,63 @@
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Instant;
 
 use star_sync::target::sqlite::lock::Lock;
 
-use super::newest_entry;
-use crate::harness::Sandbox;
+use super::{files_below, newest_entry};
+use crate::harness::prometheus::wait_until;
+use crate::harness::{Run, Sandbox};
+use crate::kills::dies_at;
 
 #[test]
 fn a_publication_that_is_killed_anywhere_is_completed_by_the_next_one() {
     let sandbox = Sandbox::loaded();
-    for (number, failpoint) in [
-        "before-lake-files=return",
-        "lake-files-written=3*off->return",
-        "lake-table-committed=return",
-        "lake-table-committed=9*off->return",
-        "before-publication-noted=return",
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        if number > 0 {
-            sandbox.change_and_sync(
-                "UPDATE payment SET amount = amount + 1, last_update = NOW() WHERE payment_id IN (1, 400, 900)",
-            );
-        }
+    for (failpoint, after) in [
+        ("before-lake-files", 0),
+        ("lake-files-written", 0),
+        ("lake-table-committed", 0),
+        ("lake-table-committed", 9),
+        ("lake-tables-committed", 0),
+        ("before-publication-noted", 0),
+    ] {
+        sandbox.change_and_sync(
+            "UPDATE payment SET amount = amount + 1, last_update = NOW() WHERE payment_id IN (1, 400, 900)",
+        );
         let lake = sandbox.lake();
-        let mut command = sandbox.command(&["publish", "--lake", lake.to_str().unwrap()]);
-        let killed = command.env("FAILPOINTS", failpoint).output().unwrap();
-        let has_passed = number == 1 || number == 3;
-        assert!(killed.status.code().is_none() || has_passed, "{failpoint}: {killed:?}");
+        dies_at(
+            &sandbox,
+            &["publish", "--lake", lake.to_str().unwrap()],
+            failpoint,
+            after,
+        );
         sandbox.publish(&[]).succeeds();
         sandbox.assert_lake_equals_star();
+        // And noted among the versions that belong together.
+        let versions = newest_entry(&lake.join("star_versions"));
+        let noted = versions.iter().find_map(|line| line["txn"]["version"].as_u64());
+        let run = sandbox.figure("SELECT MAX(last_run) FROM sync_partition");
+        assert_eq!(noted.unwrap().to_string(), run, "{failpoint}");
     }
 }
 
 #[test]
 fn a_publication_that_is_killed_at_any_moment_is_completed_by_the_next_one() {
+    const KILLS: u32 = 8;
     let sandbox = Sandbox::loaded();
     let lake = sandbox.lake();
-    for attempt in 0..5 {
-        let milliseconds = (attempt * 7_919 + 3_571) % 400;
-        sandbox.tamper("UPDATE fact_rental SET staff_id = staff_id");
-        sandbox.tamper("UPDATE sync_partition SET last_run = (SELECT MAX(last_run) + 1 FROM sync_partition)");
+    let began = Instant::now();
+    sandbox.publish(&[]).succeeds();
+    // Moments that are spread over as long as a publication takes.
+    let took = began.elapsed();
+    for kill in 1..=KILLS {
+        sandbox.change_and_sync("UPDATE payment SET amount = amount + 0.01, last_update = NOW()");
         let mut child = sandbox
             .command(&["publish", "--lake", lake.to_str().unwrap()])
+            .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        std::thread::sleep(took * kill / KILLS);
         let _ = child.kill();
         child.wait().unwrap();
         sandbox.publish(&[]).succeeds();
@@ -142,6 +152,89 @@ fn a_lake_that_another_target_or_program_has_written_to_is_replaced_only_by_forc
 }
 
 #[test]
+fn a_restored_target_is_told_although_its_history_does_not_go_back_to_the_run_of_the_lake() {
+    let sandbox = Sandbox::loaded();
+    sandbox.publish(&[]).succeeds();
+    let backup = sandbox.folder().join("backup.db");
+    fs::copy(sandbox.target(), &backup).unwrap();
+    let change = |payment: u32| {
+        let change = "UPDATE payment SET amount = amount + 1, last_update = NOW() WHERE payment_id =";
+        sandbox.change(&[&format!("{change} {payment}")]);
+        sandbox.run(&["incremental", "--keep-runs", "1"]).succeeds();
+    };
+    change(1);
+    sandbox.publish(&[]).succeeds();
+    fs::copy(&backup, sandbox.target()).unwrap();
+    change(2);
+    change(3);
+    sandbox.publish(&[]).fails_with(3, "LAKE_RESTORED");
+    // All of it is replaced, not only the table of which that is known.
+    let versions = |table: &str| {
+        fs::read_dir(sandbox.lake().join(table).join("_delta_log"))
+            .unwrap()
+            .count()
+    };
+    let before = versions("dim_actor");
+    sandbox.publish(&["--force"]).succeeds();
+    assert_eq!(versions("dim_actor"), before + 1);
+    sandbox.assert_lake_equals_star();
+}
+
+#[test]
+fn a_lake_that_may_not_be_written_to_stays_as_it_is() {
+    let sandbox = Sandbox::loaded();
+    sandbox.publish(&[]).succeeds();
+    // Another program has written to the table that is published last.
+    let log = sandbox.lake().join("fact_payment/_delta_log");
+    fs::write(log.join(format!("{:020}.json", 1)), "{\"commitInfo\":{}}\n").unwrap();
+    let before = files_below(&sandbox.lake());
+    sandbox.change_and_sync("UPDATE actor SET first_name = 'NEW', last_update = NOW() WHERE actor_id = 1");
+    sandbox.publish(&[]).fails_with(3, "LAKE_CHANGED");
+    assert_eq!(files_below(&sandbox.lake()), before);
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_program_that_writes_the_next_version_first_is_told() {
+    let sandbox = Sandbox::loaded();
+    sandbox.publish(&[]).succeeds();
+    sandbox.change_and_sync("UPDATE payment SET amount = amount + 1, last_update = NOW() WHERE payment_id = 1");
+    let (lake, held) = (sandbox.lake(), sandbox.folder().join("held"));
+    let mut command = sandbox.command(&["publish", "--lake", lake.to_str().unwrap()]);
+    command.env("FAILPOINTS", format!("lake-files-held=return({})", held.display()));
+    let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("the files to be written", || held.exists());
+    let log = lake.join("fact_payment/_delta_log");
+    fs::write(log.join(format!("{:020}.json", 1)), "{\"commitInfo\":{}}\n").unwrap();
+    fs::remove_file(&held).unwrap();
+    Run::from(process.wait_with_output().unwrap()).fails_with(3, "LAKE_CONFLICT");
+}
+
+#[test]
+fn a_log_that_lacks_an_entry_or_cannot_be_read_is_told() {
+    let sandbox = Sandbox::loaded();
+    for payment in 1..=3 {
+        let change = "UPDATE payment SET amount = amount + 1, last_update = NOW() WHERE payment_id =";
+        sandbox.change_and_sync(&format!("{change} {payment}"));
+        sandbox.publish(&[]).succeeds();
+    }
+    let entry = sandbox
+        .lake()
+        .join("fact_payment/_delta_log")
+        .join(format!("{:020}.json", 1));
+    let text = fs::read_to_string(&entry).unwrap();
+    fs::write(&entry, &text[..text.len() / 2]).unwrap();
+    for arguments in [&[][..], &["--check"], &["--force"]] {
+        sandbox.publish(arguments).fails_with(3, "LAKE_DAMAGED");
+    }
+    fs::remove_file(&entry).unwrap();
+    sandbox.publish(&[]).fails_with(3, "LAKE_DAMAGED");
+    fs::write(&entry, &text).unwrap();
+    sandbox.publish(&[]).succeeds();
+    sandbox.assert_lake_equals_star();
+}
+
+#[test]
 fn two_targets_that_publish_to_one_lake_at_once_leave_the_star_of_one_of_them() {
     let (one, other) = (Sandbox::loaded(), Sandbox::loaded());
     let lake = one.lake();
@@ -171,9 +264,16 @@ fn two_targets_that_publish_to_one_lake_at_once_leave_the_star_of_one_of_them() 
 fn a_star_that_does_not_match_its_source_is_published_only_by_force() {
     let sandbox = Sandbox::loaded();
     sandbox.publish(&[]).succeeds();
-    sandbox.tamper("UPDATE sync_run SET status = 'mismatch', finished = '2999-01-01 00:00:00'");
+    sandbox.tamper("UPDATE fact_payment SET amount = amount + 5 WHERE payment_id = 1");
+    sandbox.change(&["INSERT INTO payment (customer_id, staff_id, amount, payment_date) \
+         SELECT customer_id, staff_id, 1, payment_date FROM payment WHERE payment_id = 1"]);
+    sandbox.run(&["incremental", "--verify-budget", "0"]).ends_with_code(1);
     sandbox.publish(&[]).fails_with(3, "LAKE_MISMATCH");
     sandbox.publish(&["--force"]).succeeds();
+    sandbox.run(&["repair"]).succeeds();
+    sandbox.publish(&[]).succeeds();
+    sandbox.assert_lake_equals_star();
+    sandbox.assert_star_equals_source();
 }
 
 #[test]
@@ -225,7 +325,6 @@ fn a_hundred_and_twenty_publications_are_summed_up_by_checkpoints() {
 /// Beside the tests that mount what they fill.
 mod needs_mount {
     use super::*;
-    use crate::harness::Run;
 
     #[test]
     #[ignore = "needs to be allowed to mount a file system"]

@@ -1,11 +1,14 @@
 //! What a publication writes and what it leaves alone, by the log and the files.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::{Duration, SystemTime};
 
 use super::{files_below, months, newest_entry};
 use crate::harness::prometheus::{Process, wait_until};
-use crate::harness::{Sandbox, send};
+use crate::harness::{Run, Sandbox, send};
 
 #[test]
 fn a_publication_replaces_the_months_that_have_changed_and_no_others() {
@@ -78,30 +81,46 @@ fn several_lakes_of_one_star_are_each_brought_up_to_date_by_themselves() {
     sandbox.run(&["publish", "--lake", second, "--check"]).succeeds();
 }
 
+/// That the names are in no file is for other engines to say: `engines_find_no_personal_data_that_is_left_out`.
 #[test]
-fn personal_data_that_is_left_out_is_in_no_file_and_comes_back_when_it_is_asked_for() {
+fn a_table_is_written_again_when_other_personal_data_is_left_out() {
     let sandbox = Sandbox::loaded();
+    let table = sandbox.lake().join("dim_customer");
+    let versions = || fs::read_dir(table.join("_delta_log")).unwrap().count();
     sandbox.publish(&["--without", "personal"]).succeeds();
     sandbox.assert_lake_equals_star();
-    let versions = || {
-        fs::read_dir(sandbox.lake().join("dim_customer/_delta_log"))
-            .unwrap()
-            .count()
-    };
-    let entry = newest_entry(&sandbox.lake().join("dim_customer"));
+    let entry = newest_entry(&table);
     let meta_data = entry.iter().find_map(|line| line.get("metaData")).unwrap();
-    assert!(
-        meta_data["configuration"]["star_sync.pseudonymized"]
-            .as_str()
-            .unwrap()
-            .contains("last_name"),
-        "{meta_data}"
+    assert_eq!(
+        meta_data["configuration"]["star_sync.pseudonymized"],
+        "first_name,last_name"
     );
     assert_eq!(versions(), 1);
     sandbox.publish(&["--without", "personal"]).succeeds();
     assert_eq!(versions(), 1);
     sandbox.publish(&[]).succeeds();
     assert_eq!(versions(), 2);
+    sandbox.assert_lake_equals_star();
+}
+
+#[test]
+fn a_month_of_many_rows_is_several_files() {
+    let sandbox = Sandbox::loaded();
+    sandbox.tamper("UPDATE fact_payment SET date_key_paid = (SELECT MIN(date_key_paid) FROM fact_payment)");
+    sandbox.tamper(
+        "DELETE FROM sync_partition WHERE target_table = 'fact_payment' AND partition > \
+                    (SELECT MIN(date_key_paid) / 100 FROM fact_payment)",
+    );
+    let lake = sandbox.lake();
+    let mut command = sandbox.command(&["publish", "--lake", lake.to_str().unwrap()]);
+    command.env("FAILPOINTS", "lake-file-rows=return(8192)");
+    Run::of(command).succeeds();
+    let month = sandbox.month_of_payment(1);
+    let payments: usize = sandbox.source_figure("SELECT COUNT(*) FROM payment").parse().unwrap();
+    let entry = newest_entry(&lake.join("fact_payment"));
+    let files = payments.div_ceil(8192);
+    assert!(files > 1);
+    assert_eq!(months(&entry, "add"), vec![month.as_str(); files]);
     sandbox.assert_lake_equals_star();
 }
 
@@ -131,6 +150,83 @@ fn a_sync_that_repeats_publishes_between_its_runs() {
     assert!(repeated.0.wait().unwrap().success());
     sandbox.publish(&[]).succeeds();
     sandbox.assert_lake_equals_star();
+}
+
+#[test]
+fn a_file_is_kept_as_long_after_it_was_replaced_as_is_asked_for_however_old_it_is() {
+    const DAYS_RETAINED: u64 = 7;
+    let day = Duration::from_hours(24);
+    let sandbox = Sandbox::loaded();
+    sandbox.publish(&[]).succeeds();
+    let payments = sandbox.lake().join("fact_payment");
+    let month = payments.join(format!("month={}", sandbox.month_of_payment(1)));
+    let [old]: [PathBuf; 1] = files_below(&month).try_into().unwrap();
+    fs::File::open(&old)
+        .unwrap()
+        .set_modified(SystemTime::now() - 30 * day)
+        .unwrap();
+    sandbox.change_and_sync("UPDATE payment SET amount = amount + 1, last_update = NOW() WHERE payment_id = 1");
+    sandbox.publish(&["--vacuum"]).succeeds();
+    assert!(old.exists(), "it was replaced a moment ago");
+
+    // As if it had been replaced some days ago.
+    let entry = payments.join("_delta_log").join(format!("{:020}.json", 1));
+    let text = fs::read_to_string(&entry).unwrap();
+    let removed = newest_entry(&payments)
+        .into_iter()
+        .find_map(|line| line.get("remove").cloned())
+        .unwrap();
+    let replaced_at = removed["deletionTimestamp"].as_u64().unwrap();
+    for (days, is_kept) in [(DAYS_RETAINED - 1, true), (DAYS_RETAINED + 1, false)] {
+        let earlier = replaced_at - u64::try_from((u32::try_from(days).unwrap() * day).as_millis()).unwrap();
+        fs::write(&entry, text.replace(&replaced_at.to_string(), &earlier.to_string())).unwrap();
+        sandbox.publish(&["--vacuum"]).succeeds();
+        assert_eq!(old.exists(), is_kept, "{days} days after it was replaced");
+    }
+    sandbox.assert_lake_equals_star();
+}
+
+#[test]
+fn status_and_metrics_tell_of_the_lake_and_a_publication_that_fails_does_not_end_the_runs() {
+    let sandbox = Sandbox::loaded();
+    let lake = sandbox.lake();
+    let sync = |milliseconds: &str| {
+        let mut command = sandbox.command(&["incremental", "--every", milliseconds, "--publish-every", milliseconds]);
+        command.env("SAKILA_SYNC_LAKE", &lake);
+        command.env("SAKILA_SYNC_LAKE_WITHOUT", "personal");
+        command.args(["--metrics-file", "metrics.prom"]);
+        Process(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
+    };
+    // A folder with something else in it, which is gone later.
+    fs::create_dir_all(&lake).unwrap();
+    let thesis = lake.join("thesis.docx");
+    fs::write(&thesis, "years of work").unwrap();
+    let mut repeated = sync("200ms");
+    let mut log = BufReader::new(repeated.0.stderr.take().unwrap()).lines();
+    assert!(log.any(|line| line.unwrap().contains("LAKE_FOREIGN")));
+    fs::remove_file(&thesis).unwrap();
+    assert!(log.any(|line| line.unwrap().contains(" published ")));
+    send("-TERM", &repeated.0);
+    assert!(repeated.0.wait().unwrap().success());
+    let metrics = fs::read_to_string(sandbox.folder().join("metrics.prom")).unwrap();
+    for name in [
+        "files_written_total",
+        "bytes_written_total",
+        "last_publication_timestamp_seconds",
+    ] {
+        let sample = format!("sakila_sync_lake_{name}{{");
+        let line = metrics.lines().find(|line| line.starts_with(&sample));
+        let line = line.unwrap_or_else(|| panic!("no {name}"));
+        assert!(line.contains(lake.to_str().unwrap()) && !line.ends_with(" 0"), "{line}");
+    }
+    let entry = newest_entry(&lake.join("dim_staff"));
+    let meta_data = entry.iter().find_map(|line| line.get("metaData")).unwrap();
+    assert_eq!(
+        meta_data["configuration"]["star_sync.pseudonymized"],
+        "first_name,last_name"
+    );
+    let status = sandbox.run(&["status"]).succeeds();
+    assert!(status.stdout.contains(lake.to_str().unwrap()), "{status:?}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 """Reads a lake with an engine that is not ours, and prints what queries yield: cells parted by |, a row each line.
 
-    read.py duckdb|sail LAKE [TABLE=VERSION...] QUERY
+    read.py duckdb|sail|clickhouse|polars LAKE [TABLE=VERSION...] QUERY
+
+With SAIL_MODE=local-cluster Sail starts a cluster of its own, with workers that exchange their results.
 
 Every Delta table of the lake is a table of its name; with TABLE=VERSION as of that version.
 """
@@ -53,6 +55,31 @@ def sail_rows(lake, tables, versions, query):
     return rows
 
 
+def clickhouse_rows(lake, tables, versions, query):
+    import chdb
+
+    # It reads files below the current folder only.
+    os.chdir(lake)
+    connection = chdb.connect(":memory:")
+    for table in tables:
+        at = f" SETTINGS delta_lake_snapshot_version = {versions[table]}" if table in versions else ""
+        connection.query(f"CREATE VIEW {table} AS SELECT * FROM deltaLakeLocal('{lake}/{table}'){at}")
+    connection.query("SET output_format_decimal_trailing_zeros = 1")
+    rows = timed(lambda: connection.query(query, "TSV").data().splitlines())
+    return [row.replace("\\N", "").split("\t") for row in rows]
+
+
+def polars_rows(lake, tables, versions, query):
+    import polars
+
+    frames = {}
+    for table in tables:
+        version = versions.get(table)
+        frames[table] = polars.scan_delta(f"{lake}/{table}", version=None if version is None else int(version))
+    context = polars.SQLContext(frames)
+    return timed(lambda: context.execute(query).collect().rows())
+
+
 reader, lake, *versions, query = sys.argv[1:]
 versions = dict(version.split("=") for version in versions)
 # Of a bucket, the tables that are asked for have to be named.
@@ -60,6 +87,7 @@ if "://" in lake:
     tables = os.environ["TABLES"].split(",")
 else:
     tables = sorted(entry.parent.name for entry in pathlib.Path(lake).glob("*/_delta_log"))
-rows = {"duckdb": duckdb_rows, "sail": sail_rows}[reader](lake, tables, versions, query)
+engines = {"duckdb": duckdb_rows, "sail": sail_rows, "clickhouse": clickhouse_rows, "polars": polars_rows}
+rows = engines[reader](lake, tables, versions, query)
 for row in rows:
     print("|".join("" if cell is None else str(cell) for cell in row))

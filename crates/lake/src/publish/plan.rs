@@ -1,0 +1,131 @@
+//! What a publication writes of each table, decided before anything is written.
+
+use std::collections::BTreeSet;
+
+use sea_orm::DatabaseTransaction;
+use star_sync::declare::partition::Partition;
+use star_sync::target::bookkeeping::changed_partitions;
+
+use super::{Publisher, RUN_STARTED, started};
+use crate::actions::Protocol;
+use crate::error::{Error, Result};
+use crate::layout::Layout;
+use crate::log::{self, TableState};
+use crate::versions;
+
+/// What to write of a table.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Plan {
+    Nothing,
+    Changed(BTreeSet<Partition>),
+    /// All of it, in place of all that is there.
+    All,
+}
+
+/// A table, what is in the lake of it, and what to write.
+pub(super) struct Planned<'a> {
+    pub layout: &'a Layout<'a>,
+    pub state: Option<TableState>,
+    pub plan: Plan,
+}
+
+impl Publisher<'_> {
+    /// Examines all tables: a lake that may not be written to stays as it is, and one that is replaced by force is
+    /// replaced as a whole.
+    pub(super) async fn plans<'b>(
+        &self,
+        transaction: &DatabaseTransaction,
+        layouts: &'b [Layout<'b>],
+    ) -> Result<Vec<Planned<'b>>> {
+        let mut tables = Vec::new();
+        let mut is_replaced = false;
+        for layout in layouts {
+            let state = log::load(self.request.lake, layout.name).await?;
+            let plan = match self.plan(transaction, layout, state.as_ref()).await {
+                Ok(plan) => plan,
+                Err(error) => {
+                    let is_known = |state: &TableState| state.protocol.as_ref().is_some_and(Protocol::is_known);
+                    if !self.request.force || !error.is_mended_by_force() || !state.as_ref().is_some_and(is_known) {
+                        return Err(error);
+                    }
+                    is_replaced = true;
+                    Plan::All
+                }
+            };
+            tables.push(Planned { layout, state, plan });
+        }
+        if let Some(state) = log::load(self.request.lake, versions::TABLE).await?
+            && !self.request.force
+        {
+            self.check_writer(versions::TABLE, &state)?;
+        }
+        if is_replaced {
+            for table in &mut tables {
+                table.plan = Plan::All;
+            }
+        }
+        Ok(tables)
+    }
+
+    async fn plan(
+        &self,
+        transaction: &DatabaseTransaction,
+        layout: &Layout<'_>,
+        state: Option<&TableState>,
+    ) -> Result<Plan> {
+        let Some(state) = state else {
+            return Ok(Plan::All);
+        };
+        let run = self.check_writer(layout.name, state)?;
+        self.check_history(transaction, layout.name, state, run).await?;
+        if state
+            .meta_data
+            .as_ref()
+            .is_none_or(|meta_data| !layout.is_described_by(meta_data))
+        {
+            return Ok(Plan::All);
+        }
+        let mut changed = changed_partitions::changed_after(transaction, run).await?;
+        Ok(changed.remove(layout.name).map_or(Plan::Nothing, Plan::Changed))
+    }
+
+    /// The run that a table is of, which only this target has written to.
+    pub(super) fn check_writer(&self, table: &str, state: &TableState) -> Result<i64> {
+        let (lake, table) = (self.request.lake.name.clone(), table.to_owned());
+        let Some(txn) = state.txns.get(&self.app_id) else {
+            return Err(Error::OtherStar { lake, table });
+        };
+        if state.last_writer.as_ref() != Some(&self.app_id) {
+            let version = state.version;
+            return Err(Error::Changed { lake, table, version });
+        }
+        Ok(txn.version)
+    }
+
+    /// Fails if the lake holds a run that this target does not know, or another one of the same number.
+    async fn check_history(
+        &self,
+        transaction: &DatabaseTransaction,
+        table: &str,
+        state: &TableState,
+        run: i64,
+    ) -> Result<()> {
+        let published = state
+            .last_commit
+            .as_ref()
+            .and_then(|commit| commit.get(RUN_STARTED)?.as_str());
+        let is_other = match (started(transaction, run).await?, published) {
+            (Some(ours), Some(published)) => ours != published,
+            // The history does not go back to this run, and the target does not know that it has published it.
+            _ => Some(run) > self.source.publication.run_id,
+        };
+        if run > self.source.run_id || is_other {
+            return Err(Error::Restored {
+                lake: self.request.lake.name.clone(),
+                table: table.to_owned(),
+                run,
+            });
+        }
+        Ok(())
+    }
+}
