@@ -128,6 +128,9 @@ fn assert_views_equal_source(sandbox: &Sandbox) {
 /// Late are rentals that came back late, and those still out too long on the source's day of the last sync.
 fn assert_late_returns_equal_source(sandbox: &Sandbox) {
     let today = sandbox.figure("SELECT date(last_synced) FROM freshness WHERE source_table = 'rental'");
+    // Midnight may have passed since the sync.
+    let days = sandbox.source_figure("SELECT CONCAT(UTC_DATE(), ' ', UTC_DATE() - INTERVAL 1 DAY)");
+    assert!(days.contains(&today), "{today} is not a day of {days}");
     let source = format!(
         "SELECT CONCAT_WS('|', rental_id, rented, rented + INTERVAL allowed DAY, COALESCE(returned, '-'), \
          DATEDIFF(COALESCE(returned, '{today}'), rented) - allowed, title, store_id, customer_id, first_name, last_name) \
@@ -180,6 +183,30 @@ fn each_view_holds_what_the_source_holds() {
     assert_eq!([late(1), late(2)], [vec![], vec!["1".to_owned()]]);
     let in_two = "SELECT (SELECT SUM(payments) FROM revenue_by_film_category) > (SELECT COUNT(*) FROM fact_payment)";
     assert_eq!(sandbox.figure(in_two), "1");
+}
+
+#[test]
+fn facts_of_a_staff_member_who_cannot_be_loaded_are_in_the_views_without_a_name() {
+    let sandbox = Sandbox::new();
+    // A date that no calendar has, as servers had it once.
+    sandbox.change(&[
+        "SET sql_mode = ''",
+        "UPDATE staff SET last_update = 0 WHERE staff_id = 2",
+    ]);
+    sandbox.load();
+    assert_eq!(sandbox.figure("SELECT COUNT(*) FROM dim_staff WHERE staff_id = 2"), "0");
+    for (view, table) in [("rentals", "rental"), ("payments", "payment")] {
+        assert_eq!(
+            sandbox.star(&format!(
+                "SELECT COUNT(*) || ' ' || SUM(staff_id = 2 AND staff_last_name IS NULL AND staff_first_name IS NULL) FROM {view}"
+            )),
+            sandbox.source(&format!("SELECT CONCAT(COUNT(*), ' ', SUM(staff_id = 2)) FROM {table}")),
+            "{view}"
+        );
+    }
+    sandbox.change(&["UPDATE staff SET last_update = NOW() WHERE staff_id = 2"]);
+    sandbox.run(&["incremental"]).succeeds();
+    assert_views_equal_source(&sandbox);
 }
 
 #[test]
