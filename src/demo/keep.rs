@@ -1,9 +1,10 @@
 //! The one file that stays of the demo: the finished star.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use star_sync::target::bookkeeping::source_identity;
+use star_sync::target::sqlite::beside;
 use star_sync::target::sqlite::lock::Lock;
 use star_sync::target::{ForeignKeys, Target, open_to_read};
 use star_sync_cli::error::Doing;
@@ -37,9 +38,8 @@ async fn is_of_a_demo(kept: &Path) -> Result<bool> {
 
 /// Takes the finished file out of the folder that goes. It takes the place of an earlier one whole.
 pub(super) async fn keep(file: &Path, kept: &Path) -> Result<()> {
-    let mut lock = None;
-    if kept.exists() {
-        lock = Some(Lock::acquire(kept, sakila::star().names.program, "demo")?);
+    let _lock = if kept.exists() {
+        let lock = Lock::acquire(kept, sakila::star().names.program, "demo")?;
         let earlier = Target::open(kept, sakila::star(), ForeignKeys::Enforced, 1).await?;
         earlier.close().await?;
         // A program that has the earlier file open keeps its log: in the new file's log it would do damage.
@@ -49,19 +49,14 @@ pub(super) async fn keep(file: &Path, kept: &Path) -> Result<()> {
                 _ => {}
             }
         }
-    }
+        Some(lock)
+    } else {
+        None
+    };
     let part = beside(kept, ".part");
-    let kept = std::fs::copy(file, &part)
+    std::fs::copy(file, &part)
         .and_then(|_| std::fs::rename(&part, kept))
-        .map_err(|cause| cannot_keep(kept, cause));
-    drop(lock);
-    kept
-}
-
-fn beside(kept: &Path, suffix: &str) -> PathBuf {
-    let mut name = kept.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
+        .map_err(|cause| cannot_keep(kept, cause))
 }
 
 pub(super) fn cannot_keep(kept: &Path, cause: io::Error) -> Error {

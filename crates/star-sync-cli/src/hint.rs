@@ -138,7 +138,7 @@ remedies! {
     SourceStatementLimited "raise the server's limit for this account, or lower --batch-size",
     SourceAltered "run the command again: it reports what is missing",
     SourceDamaged "check the server's log, and repair the table there (CHECK TABLE reports the damage)",
-    SourceReadOnly "name another server in --source, or change the option on the server",
+    SourceReadOnly "runs only read, but `seed` writes: name another server in --source, or change the option on the server",
     SourceUnlisted "run the command again when that statement has ended, or wait longer with --retry-for; its text contains characters outside utf8mb3 (such as emoji) or binary data",
     SourceFailed "see the cause, which is the server's or the driver's own message; run the command again with -v for more",
     SourceUnfit "name the {Source} schema in --source; if tables are hidden from the account, GRANT SELECT ON {source}.* to it; for a column of another type or a key that is NULL, undo the change in the source, or change the declaration of the star",

@@ -128,7 +128,7 @@ impl Day<'_> {
         Ok(customers.len() as u64)
     }
 
-    pub(super) async fn move_copies(&mut self, count: u64) -> Done {
+    pub(super) async fn move_inventory_items(&mut self, count: u64) -> Done {
         let copies = self
             .rows
             .some_keys(&mut self.random, "inventory", "inventory_id", count)

@@ -105,7 +105,10 @@ impl<'a> Day<'a> {
         happened("renamed cities", self.rename_city().await?);
         happened("renamed languages", self.rename_language().await?);
         happened("customers who moved", self.move_customers(some).await?);
-        happened("inventory items that changed store", self.move_copies(1 + some).await?);
+        happened(
+            "inventory items that changed store",
+            self.move_inventory_items(1 + some).await?,
+        );
         happened(
             "deleted payments",
             self.rows.delete_one(&mut self.random, "payment", "payment_id").await?,

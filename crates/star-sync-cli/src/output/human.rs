@@ -39,6 +39,12 @@ pub(crate) fn terminal_columns() -> Option<u16> {
     Some(columns)
 }
 
+/// The columns of the terminal that errors are printed on.
+pub(crate) fn error_terminal_columns() -> Option<u16> {
+    let (_, columns) = Term::stderr().size_checked()?;
+    Some(columns)
+}
+
 /// A table whose columns from the second on hold numbers. On a terminal it is no wider than that: long names wrap.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();

@@ -75,8 +75,7 @@ impl Output {
         } else if self.quiet || text.is_empty() {
             Ok(true)
         } else {
-            let lines: Vec<String> = text.trim_end().lines().map(as_shown).collect();
-            self.text(&lines.join("\n"))
+            self.text(&as_shown(text, human::terminal_columns()))
         }
     }
 
@@ -122,7 +121,7 @@ impl Output {
             let _ = writeln!(text, "  caused by: {cause}");
         }
         let _ = writeln!(text, "\n{} {hint}", human::advice("hint:"));
-        let _ = anstream::stderr().write_all(text.as_bytes());
+        write_error(&text);
     }
 
     fn document<T: Serialize>(self, command: &str, seconds: f64, result: &T) -> String {
@@ -142,13 +141,20 @@ impl Output {
     }
 }
 
-/// A line of a result: without what tables pad their last column with, and on a terminal broken between words.
-fn as_shown(line: &str) -> String {
-    let line = line.trim_end();
-    match human::terminal_columns() {
-        Some(columns) => broken(line, columns.into()),
-        None => line.to_owned(),
-    }
+/// A text without what tables pad their last column with; on a terminal, lines that are too long are broken between words.
+fn as_shown(text: &str, terminal_columns: Option<u16>) -> String {
+    let line_as_shown = |line: &str| match terminal_columns {
+        Some(columns) => broken(line.trim_end(), columns.into()),
+        None => line.trim_end().to_owned(),
+    };
+    let lines: Vec<String> = text.trim_end().lines().map(line_as_shown).collect();
+    lines.join("\n")
+}
+
+/// Writes a text to stderr; what cannot be written there cannot be told anywhere.
+fn write_error(text: &str) {
+    let text = as_shown(text, human::error_terminal_columns());
+    let _ = anstream::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 /// Breaks a line that is too long for a terminal between words, and indents what follows.
@@ -208,8 +214,7 @@ pub(crate) fn usage(program: &'static Program, error: &clap::Error) -> u8 {
         // In place of clap's own advice, the hint that every error ends with.
         let what = coded.split("\nFor more information").next().unwrap_or_default();
         let hint = program.fill(&problem.hint());
-        let text = format!("{}\n\n{} {hint}\n", what.trim_end(), human::advice("hint:"));
-        let _ = anstream::stderr().write_all(text.as_bytes());
+        write_error(&format!("{}\n\n{} {hint}", what.trim_end(), human::advice("hint:")));
     }
     problem.exit_code()
 }
@@ -281,6 +286,9 @@ mod tests {
 
     #[test]
     fn long_lines_break_between_words_and_are_indented() {
+        let text = "a table  \nhint: some words\n";
+        assert_eq!(as_shown(text, Some(12)), "a table\nhint: some\n  words");
+        assert_eq!(as_shown(text, None), "a table\nhint: some words");
         assert_eq!(broken("short", 10), "short");
         assert_eq!(broken("  some words-more", 12), "  some\n    words-more");
         assert_eq!(broken("a /long/name/of/a/file", 10), "a\n  /long/name/of/a/file");

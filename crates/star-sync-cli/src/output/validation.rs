@@ -52,15 +52,12 @@ pub(crate) fn text(program: &str, validation: &Validation, seconds: f64) -> Stri
         }
     }
     for line in validation.tables.iter().filter(|line| line.unexpected_rows != 0) {
-        let (rows, more_or_fewer) = match line.unexpected_rows {
-            rows @ 1.. => (rows, "more"),
-            rows => (-rows, "fewer"),
-        };
+        let more_or_fewer = if line.unexpected_rows > 0 { "more" } else { "fewer" };
         let _ = writeln!(
             text,
-            "{}: {} rows {more_or_fewer} than the last run left in it; another program changed the target",
+            "{}: {} {more_or_fewer} than the last run left in it; another program changed the target",
             line.rows.table,
-            grouped(rows)
+            counted(line.unexpected_rows.unsigned_abs(), "row", "rows")
         );
     }
     if !validation.source_identity_changes.is_empty() {

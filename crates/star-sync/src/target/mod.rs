@@ -1,7 +1,7 @@
 //! Opening, reading and writing the target: an open file, its one writer, its readers, and the transaction of a run.
 //!
-//! `sqlite` holds what is SQLite's own, `bookkeeping` what the sync remembers, `statement`, `calendar` and `orphans` write the
-//! star, `copy` makes copies of it for readers.
+//! `sqlite` holds what is SQLite's own, `bookkeeping` what the sync remembers, `statement`, `calendar` and `orphans`
+//! write the star, `copy` makes copies of it for readers.
 
 pub mod bookkeeping;
 pub mod calendar;

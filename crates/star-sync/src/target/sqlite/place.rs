@@ -94,8 +94,8 @@ fn check_folder(path: &Path) -> Result<()> {
     }
 }
 
-/// A file that stands beside the database, which is known by its real name.
-pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// The path of a file beside the database, such as its write-ahead log, with symbolic links resolved.
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let mut path = path.into_os_string();
     path.push(suffix);
