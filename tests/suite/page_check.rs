@@ -1,11 +1,6 @@
 //! A load reads each row once: what its pages brought is compared with the closing snapshot by digests. Each way in which a
 //! page can be another thing than the snapshot, by a fault or by a change that leaves no trace, is found.
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::Stdio;
-
-use crate::harness::prometheus::wait_until;
 use crate::harness::{Run, Sandbox};
 
 /// A load with small pages and a fault in one of its tables.
@@ -26,15 +21,9 @@ fn second_read(run: &Run) -> bool {
 fn load_during(changes: &[&str]) -> (Sandbox, Run) {
     let sandbox = Sandbox::new();
     sandbox.run(&["init"]).succeeds();
-    let held: PathBuf = sandbox.folder().join("held");
-    let mut command = sandbox.command(&["full-load", "--batch-size", "1000", "-v"]);
-    command.env("FAILPOINTS", format!("pages-held=return({})", held.display()));
-    let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    wait_until("the pages to be written", || held.exists());
-    sandbox.change(changes);
-    fs::remove_file(&held).unwrap();
-    let output = process.wait_with_output().unwrap();
-    (sandbox, Run::from(output))
+    let load = ["full-load", "--batch-size", "1000", "-v"];
+    let run = sandbox.run_held(&load, "pages-held", || sandbox.change(changes));
+    (sandbox, run)
 }
 
 #[test]

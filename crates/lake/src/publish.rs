@@ -214,7 +214,8 @@ impl Publisher<'_> {
         };
         let mut table_versions = Vec::new();
         let layouts = layout::tables(self.request.star, self.request.without);
-        for planned in self.plans(transaction, &layouts).await? {
+        let (tables, versions) = self.plans(transaction, &layouts).await?;
+        for planned in tables {
             let layout = planned.layout;
             let (state, table) = self.table(transaction, planned, &all).await?;
             report.partitions += table.partitions.len();
@@ -231,7 +232,8 @@ impl Publisher<'_> {
             failpoint::pass("lake-table-committed");
         }
         failpoint::pass("lake-tables-committed");
-        report.up_to_date = self.note_versions(&table_versions, report.partitions == 0).await?;
+        let is_unchanged = report.partitions == 0;
+        report.up_to_date = self.note_versions(versions, &table_versions, is_unchanged).await?;
         Ok(report)
     }
 
@@ -307,18 +309,18 @@ impl Publisher<'_> {
     }
 
     /// Adds this publication to `star_versions`, unless it is there. Returns whether it was.
-    async fn note_versions(&self, table_versions: &[TableVersion], is_unchanged: bool) -> Result<bool> {
+    async fn note_versions(
+        &self,
+        state: Option<TableState>,
+        table_versions: &[TableVersion],
+        is_unchanged: bool,
+    ) -> Result<bool> {
         let lake = self.request.lake;
-        let state = log::load(lake, versions::TABLE).await?;
-        if let Some(state) = &state {
-            match self.check_writer(versions::TABLE, state) {
-                Ok(run) if run == self.source.run_id && is_unchanged => return Ok(true),
-                Ok(_) => {}
-                Err(_) if self.request.force => {}
-                Err(error) => return Err(error),
-            }
-        }
         let run_id = self.source.run_id;
+        let noted = state.as_ref().map(|state| self.check_writer(versions::TABLE, state));
+        if is_unchanged && matches!(noted, Some(Ok(run)) if run == run_id) {
+            return Ok(true);
+        }
         let mut actions = versions::write(lake, state.as_ref(), run_id, Utc::now(), table_versions).await?;
         if state.is_none() {
             actions.extend([Protocol::ours().into(), versions::meta_data().into()]);

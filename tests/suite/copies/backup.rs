@@ -5,11 +5,10 @@ const DOCUMENT: &str = include_str!("../../../docs/schema.md");
 mod needs_sqlite3 {
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
-    use std::process::{Command, Stdio};
+    use std::process::Command;
 
     use super::DOCUMENT;
     use crate::harness::others::where_it_runs;
-    use crate::harness::prometheus::wait_until;
     use crate::harness::{Run, Sandbox};
     use crate::kills::dies_at;
 
@@ -35,14 +34,10 @@ mod needs_sqlite3 {
         let [back_up, restore]: [&str; 2] = blocks("Backup and restore").try_into().unwrap();
         // During a run, and beside a report that reads on, as it may.
         let report = sandbox.other_program("BEGIN; SELECT COUNT(*) FROM fact_rental");
-        let held = sandbox.folder().join("held");
-        let mut load = sandbox.command(&["full-load"]);
-        load.env("FAILPOINTS", format!("pages-held=return({})", held.display()));
-        let load = load.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        wait_until("the pages to be written", || held.exists());
-        shell(back_up);
-        std::fs::remove_file(&held).unwrap();
-        assert!(load.wait_with_output().unwrap().status.success());
+        let load = sandbox.run_held(&["full-load"], "pages-held", || {
+            shell(back_up);
+        });
+        load.succeeds();
         drop(report);
         let keys = sandbox.surrogate_keys();
         let runs = sandbox.star("SELECT id || command || started FROM sync_run WHERE id <= 2");

@@ -14,7 +14,7 @@ pub mod terminal;
 mod transcript;
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use sakila_sync::sakila::star;
@@ -23,6 +23,7 @@ use star_sync::declare::table::Kind;
 use star_sync::error::server_error_number;
 
 pub use expected::TABLES;
+use prometheus::wait_until;
 pub use server::{READER, have_own_server, server};
 
 /// How long anything may take that has to happen: many times what it takes on an idle machine, so that a slow and busy one
@@ -160,6 +161,18 @@ impl Sandbox {
 
     pub fn run(&self, arguments: &[&str]) -> Run {
         Run::of(self.command(arguments))
+    }
+
+    /// Runs a command that waits at a failpoint until what happens meanwhile is done.
+    pub fn run_held(&self, arguments: &[&str], failpoint: &str, meanwhile: impl FnOnce()) -> Run {
+        let held = self.folder().join("held");
+        let mut command = self.command(arguments);
+        command.env("FAILPOINTS", format!("{failpoint}=return({})", held.display()));
+        let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_until(&format!("{failpoint} is reached"), || held.exists());
+        meanwhile();
+        std::fs::remove_file(&held).unwrap();
+        Run::from(process.wait_with_output().unwrap())
     }
 
     /// Runs a command with `--json` and returns its document.

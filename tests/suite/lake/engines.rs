@@ -54,7 +54,12 @@ mod needs_lake_readers {
     }
 
     fn read(engine: &str, lake: &Path, query: &[&str]) -> Vec<String> {
-        let run = Run::of(reader(engine, lake.to_str().unwrap(), query)).succeeds();
+        rows(reader(engine, lake.to_str().unwrap(), query))
+    }
+
+    /// What a reader prints, sorted.
+    fn rows(reader: Command) -> Vec<String> {
+        let run = Run::of(reader).succeeds();
         let mut rows: Vec<String> = run.stdout.lines().map(str::to_owned).collect();
         rows.sort_unstable();
         rows
@@ -76,13 +81,8 @@ mod needs_lake_readers {
         // On several workers, which exchange what they have read.
         let lake = sandbox.lake();
         let mut cluster = reader("sail", lake.to_str().unwrap(), &[REVENUE]);
-        let run = Run::of({
-            cluster.env("SAIL_MODE", "local-cluster");
-            cluster
-        });
-        let mut rows: Vec<String> = run.succeeds().stdout.lines().map(str::to_owned).collect();
-        rows.sort_unstable();
-        assert_eq!(rows, sandbox.star(REVENUE_BY_VIEW));
+        cluster.env("SAIL_MODE", "local-cluster");
+        assert_eq!(rows(cluster), sandbox.star(REVENUE_BY_VIEW));
     }
 
     #[test]

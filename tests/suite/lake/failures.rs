@@ -8,7 +8,6 @@ use std::time::Instant;
 use star_sync::target::sqlite::lock::Lock;
 
 use super::{files_below, newest_entry};
-use crate::harness::prometheus::wait_until;
 use crate::harness::{Run, Sandbox};
 use crate::kills::dies_at;
 
@@ -199,15 +198,13 @@ fn a_program_that_writes_the_next_version_first_is_told() {
     let sandbox = Sandbox::loaded();
     sandbox.publish(&[]).succeeds();
     sandbox.change_and_sync("UPDATE payment SET amount = amount + 1, last_update = NOW() WHERE payment_id = 1");
-    let (lake, held) = (sandbox.lake(), sandbox.folder().join("held"));
-    let mut command = sandbox.command(&["publish", "--lake", lake.to_str().unwrap()]);
-    command.env("FAILPOINTS", format!("lake-files-held=return({})", held.display()));
-    let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    wait_until("the files to be written", || held.exists());
-    let log = lake.join("fact_payment/_delta_log");
-    fs::write(log.join(format!("{:020}.json", 1)), "{\"commitInfo\":{}}\n").unwrap();
-    fs::remove_file(&held).unwrap();
-    Run::from(process.wait_with_output().unwrap()).fails_with(3, "LAKE_CONFLICT");
+    let lake = sandbox.lake();
+    let publish = ["publish", "--lake", lake.to_str().unwrap()];
+    let publication = sandbox.run_held(&publish, "lake-files-held", || {
+        let log = lake.join("fact_payment/_delta_log");
+        fs::write(log.join(format!("{:020}.json", 1)), "{\"commitInfo\":{}}\n").unwrap();
+    });
+    publication.fails_with(3, "LAKE_CONFLICT");
 }
 
 #[test]

@@ -30,13 +30,13 @@ pub(super) struct Planned<'a> {
 }
 
 impl Publisher<'_> {
-    /// Examines all tables: a lake that may not be written to stays as it is, and one that is replaced by force is
-    /// replaced as a whole.
+    /// Examines all tables, and `star_versions`, whose state is returned: a lake that may not be written to stays as it
+    /// is, and one that is replaced by force is replaced as a whole.
     pub(super) async fn plans<'b>(
         &self,
         transaction: &DatabaseTransaction,
         layouts: &'b [Layout<'b>],
-    ) -> Result<Vec<Planned<'b>>> {
+    ) -> Result<(Vec<Planned<'b>>, Option<TableState>)> {
         let mut tables = Vec::new();
         let mut is_replaced = false;
         for layout in layouts {
@@ -54,17 +54,18 @@ impl Publisher<'_> {
             };
             tables.push(Planned { layout, state, plan });
         }
-        if let Some(state) = log::load(self.request.lake, versions::TABLE).await?
+        let versions = log::load(self.request.lake, versions::TABLE).await?;
+        if let Some(state) = &versions
             && !self.request.force
         {
-            self.check_writer(versions::TABLE, &state)?;
+            self.check_writer(versions::TABLE, state)?;
         }
         if is_replaced {
             for table in &mut tables {
                 table.plan = Plan::All;
             }
         }
-        Ok(tables)
+        Ok((tables, versions))
     }
 
     async fn plan(
