@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::harness::terminal::Terminal;
 use crate::harness::{Run, Sandbox, server};
 
 #[test]
@@ -15,6 +16,24 @@ fn a_source_that_cannot_be_reached_is_named_with_its_cause() {
     let run = Run::of(command).fails_with(3, "SOURCE_UNREACHABLE");
     assert!(run.stderr.contains("127.0.0.1:1"), "{run:#?}");
     assert!(!sandbox.target().exists());
+}
+
+#[test]
+fn an_error_is_broken_between_words_where_the_terminal_ends() {
+    let sandbox = Sandbox::empty();
+    let init = ["init", "--source", "mysql://reader@127.0.0.1:1/sakila"];
+    let piped = sandbox.run(&init).stderr;
+    let hint = piped.lines().find(|line| line.starts_with("hint: ")).unwrap();
+    assert!(hint.chars().count() > 120, "{hint}");
+    let screen = Terminal::run(&sandbox.command(&init)).end().screen;
+    // A line that the terminal itself breaks is one line here.
+    let lines = screen.lines().skip_while(|line| !line.starts_with("hint: "));
+    let lines: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+    assert!(lines.iter().all(|line| line.chars().count() <= 120), "{screen}");
+    assert_eq!(
+        lines.join(" ").split_whitespace().collect::<Vec<_>>(),
+        hint.split_whitespace().collect::<Vec<_>>()
+    );
 }
 
 #[test]
