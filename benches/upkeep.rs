@@ -354,7 +354,10 @@ impl Upkeep {
         let star = self.sides.star();
         for (how, url) in self.sides.source.ways() {
             let status = (0..SHORT_RUNS).map(|_| measure::run(url, &star, &["status"]));
-            let status = status.inspect(|run| assert_eq!(run.result["loaded"], true));
+            let status = status.inspect(|run| {
+                assert_eq!(run.result["loaded"], true);
+                assert!(run.result["source_now"].is_object(), "the source did not answer");
+            });
             let seconds = measure::median(status.collect()).wall_seconds;
             self.lines.add(format!("status{how}"), seconds, "bound", 0.05);
         }
