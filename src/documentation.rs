@@ -83,6 +83,19 @@ fn every_metric_is_documented_as_it_is() {
     assert_eq!(documented, metrics);
 }
 
+#[test]
+fn the_image_is_built_from_all_members_of_the_workspace() {
+    let (_, members) = include_str!("../Cargo.toml").split_once("members = [").unwrap();
+    let members = members.split_once(']').unwrap().0.split('"').skip(1).step_by(2);
+    let members: Vec<&str> = members.filter(|member| *member != ".").collect();
+    assert!(!members.is_empty());
+    for member in members {
+        let folder = member.split('/').next().unwrap();
+        let line = format!("\n!{folder}\n");
+        assert!(include_str!("../.dockerignore").contains(&line), "{folder}");
+    }
+}
+
 /// The Markdown documents with links to files of the project.
 fn documents() -> Vec<PathBuf> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));

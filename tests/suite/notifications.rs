@@ -45,7 +45,19 @@ fn a_healthcheck_service_hears_of_success_mismatch_and_failure() {
     sandbox
         .run(&["incremental", "--dry-run", "--ping", &url])
         .ends_with_code(3);
+    sandbox.run(&["init", "--check", "--ping", &url]).ends_with_code(3);
     assert_eq!(service.requests().len(), 3);
+}
+
+#[test]
+fn init_tells_only_that_it_has_failed() {
+    let sandbox = Sandbox::new();
+    let service = Listener::start("200 OK");
+    let url = format!("http://{}/{SECRET}", service.address);
+    sandbox.run(&["init", "--ping", &url]).succeeds();
+    sandbox.change(&["ALTER TABLE film RENAME TO film_away"]);
+    sandbox.run(&["init", "--ping", &url]).fails_with(3, "SOURCE_UNFIT");
+    assert_eq!(service.lines(), [format!("POST /{SECRET}/fail")]);
 }
 
 #[test]

@@ -150,7 +150,7 @@ mod needs_chromium {
 
     use super::*;
 
-    /// Where pictures are left, for `scripts/pictures`; else in the test's own folder.
+    /// Where pictures are left, to look at (CONTRIBUTING.md); else in the test's own folder.
     fn picture(sandbox: &Sandbox, name: &str) -> PathBuf {
         let folder =
             std::env::var_os("SAKILA_SYNC_PAGE_PICTURES").map_or_else(|| sandbox.folder().to_owned(), PathBuf::from);

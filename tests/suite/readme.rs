@@ -1,4 +1,5 @@
-//! The commands of the README and of `docs/commands.md`, typed as printed: what the documents show is what they print.
+//! The commands of `docs/commands.md`, and of the README if it shows what one prints, typed as printed: what the documents show
+//! is what they print.
 //!
 //! `UPDATE_README=1 cargo test readme` writes what they print today into both.
 

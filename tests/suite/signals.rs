@@ -63,6 +63,11 @@ fn a_run_that_is_stopped_ends_in_order_and_run_again_it_ends_right() {
             "-HUP",
             "what was finished is kept",
         ),
+        (
+            &["full-load", "--table", "fact_payment"],
+            "-INT",
+            "nothing of this run was kept",
+        ),
         (&["incremental"], "-INT", "nothing of this run was kept"),
         (&["incremental"], "-TERM", "nothing of this run was kept"),
         (&["incremental", "--dry-run"], "-INT", "a dry run keeps nothing"),
@@ -78,7 +83,7 @@ fn a_run_that_is_stopped_ends_in_order_and_run_again_it_ends_right() {
         let run = sandbox.start(command);
         wait_until_payments_are_wanted(&sandbox);
         let stopped = stop(run, signal, &payments);
-        if command[0] == "full-load" {
+        if command[0] == "full-load" && !command.contains(&"--table") {
             // Which tables it has come to depends on when the payments were first wanted.
             assert!(stopped.stderr.contains("kept, to be resumed table="), "{stopped:#?}");
         }

@@ -22,6 +22,17 @@ static ALL: LazyLock<Vec<Id>> = LazyLock::new(|| {
 /// The global options that the one line names first, if the command accepts them.
 const NAMED: [&str; 5] = ["source", "target", "workers", "json", "quiet"];
 
+/// Options of commands that have an effect only together with another one.
+const TOGETHER: [(&str, &str, &str); 7] = [
+    ("incremental", "copy_every", "copy_to"),
+    ("incremental", "copy_mode", "copy_to"),
+    ("incremental", "without", "copy_to"),
+    ("incremental", "healthy_within", "every"),
+    ("incremental", "lake", "publish_every"),
+    ("incremental", "lake_without", "publish_every"),
+    ("publish", "retain", "vacuum"),
+];
+
 /// The global options that a command of every program has no use for. Those that contact the source take all of them, so
 /// that they can be called one after the other with the same options.
 fn ignored_by(command: &str) -> Vec<&'static str> {
@@ -106,7 +117,8 @@ pub(crate) fn with_tables(command: Command, star: &Star) -> Command {
         .mut_subcommand("full-load", |command| with_names(command, all))
 }
 
-/// Refuses options on the command line that the command ignores. In the environment they may stand for other commands.
+/// Refuses options on the command line that the command ignores, as it is called. In the environment they may stand for
+/// other commands.
 pub(crate) fn check(
     command: &mut Command,
     matches: &ArgMatches,
@@ -119,13 +131,31 @@ pub(crate) fn check(
     let given = ignored
         .iter()
         .find(|option| matches.value_source(option) == Some(ValueSource::CommandLine));
-    match given {
-        None => Ok(()),
-        Some(option) => Err(command.error(
-            ErrorKind::UnknownArgument,
-            format!("`{name}` has no option --{}", option.replace('_', "-")),
-        )),
+    if let Some(option) = given {
+        let message = format!("`{name}` has no option {}", as_typed(option));
+        return Err(command.error(ErrorKind::UnknownArgument, message));
     }
+    let Some((_, matches)) = matches.subcommand() else {
+        return Ok(());
+    };
+    let is_given = |option: &str| {
+        matches.ids().any(|id| id == option) && matches.value_source(option) == Some(ValueSource::CommandLine)
+    };
+    let is_set = |option: &str| !matches!(matches.value_source(option), None | Some(ValueSource::DefaultValue));
+    let without_effect = TOGETHER
+        .iter()
+        .find(|(command, option, needed)| *command == name && is_given(option) && !is_set(needed));
+    match without_effect {
+        None => Ok(()),
+        Some((_, option, needed)) => {
+            let message = format!("{} has no effect without {}", as_typed(option), as_typed(needed));
+            Err(command.error(ErrorKind::MissingRequiredArgument, message))
+        }
+    }
+}
+
+fn as_typed(option: &str) -> String {
+    format!("--{}", option.replace('_', "-"))
 }
 
 #[cfg(test)]
@@ -189,7 +219,18 @@ mod tests {
         ] {
             assert!(parse(refused).is_err(), "{refused}");
         }
+        for without_effect in [
+            "x incremental --copy-mode 0644",
+            "x incremental --without personal",
+            "x incremental --healthy-within 1m",
+        ] {
+            let error = parse(without_effect).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::MissingRequiredArgument, "{without_effect}");
+        }
         for accepted in [
+            "x incremental --copy-to b.db --copy-mode 0644",
+            "x incremental --every 1m --healthy-within 1m",
+            "x incremental",
             "x --workers 2 full-load",
             "x full-load --workers 2",
             "x copy a.db --target b.db",

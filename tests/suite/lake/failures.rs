@@ -8,6 +8,7 @@ use std::time::Instant;
 use star_sync::target::sqlite::lock::Lock;
 
 use super::{files_below, newest_entry};
+use crate::harness::listener::Listener;
 use crate::harness::{Run, Sandbox};
 use crate::kills::dies_at;
 
@@ -205,6 +206,18 @@ fn a_program_that_writes_the_next_version_first_is_told() {
         fs::write(log.join(format!("{:020}.json", 1)), "{\"commitInfo\":{}}\n").unwrap();
     });
     publication.fails_with(3, "LAKE_CONFLICT");
+}
+
+#[test]
+fn a_healthcheck_service_hears_how_publications_end() {
+    let sandbox = Sandbox::loaded();
+    let service = Listener::start("200 OK");
+    let url = format!("http://{}/id", service.address);
+    sandbox.publish(&["--ping", &url]).succeeds();
+    let entry = sandbox.lake().join("fact_payment/_delta_log/00000000000000000001.json");
+    fs::write(entry, "{").unwrap();
+    sandbox.publish(&["--ping", &url]).fails_with(3, "LAKE_DAMAGED");
+    assert_eq!(service.lines(), ["POST /id", "POST /id/fail"]);
 }
 
 #[test]

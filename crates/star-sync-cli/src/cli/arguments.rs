@@ -18,6 +18,9 @@ pub struct Init {
     /// Check only: create and change nothing
     #[arg(long)]
     pub check: bool,
+
+    #[command(flatten)]
+    pub notifications: Notifications,
 }
 
 /// Notifications of how a run ended, for sites without Prometheus.
@@ -135,6 +138,9 @@ pub struct Publish {
     /// that column of all tables, TABLE.COLUMN for one.
     #[arg(long, env = "{ENV}_LAKE_WITHOUT", value_name = "COLUMN", value_delimiter = ',')]
     pub without: Vec<String>,
+
+    #[command(flatten)]
+    pub notifications: Notifications,
 }
 
 /// Publications between runs.

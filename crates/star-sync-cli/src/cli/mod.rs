@@ -72,7 +72,7 @@ pub enum Command {
     /// found by row counts. Modified tables are also verified, within --verify-budget, which finds updates and cascades
     /// that do not touch a change timestamp.
     #[command(
-        after_help = "Examples:\n  {program} incremental --dry-run\n  {program} incremental --every 30s --validate-every 1h --metrics-addr 9187\n\nEvery minute from cron:\n  * * * * *  cd /srv/analytics && {program} --quiet incremental"
+        after_help = "Examples:\n  {program} incremental --dry-run\n  {program} incremental --every 30s --validate-every 1h --metrics-addr 9187\n\nEvery minute from cron:\n  * * * * *  cd /srv/analytics && /usr/local/bin/{program} --quiet incremental"
     )]
     Incremental(Incremental),
     /// Compare every row with the source and write those that differ
@@ -123,7 +123,7 @@ pub enum Command {
     /// Print shell completions
     #[command(
         display_order = 997,
-        after_help = "Examples:\n  {program} completions bash > ~/.local/share/bash-completion/completions/{program}\n  {program} completions zsh > ~/.zfunc/_{program}"
+        after_help = "Examples:\n  mkdir -p ~/.local/share/bash-completion/completions\n  {program} completions bash > ~/.local/share/bash-completion/completions/{program}\n  {program} completions zsh > ~/.zfunc/_{program}"
     )]
     Completions { shell: clap_complete::Shell },
     /// Print the man page of the program or of a command
@@ -142,14 +142,15 @@ impl Command {
     /// Notifications of how the command ended; none of one that only reads.
     pub(crate) fn notifications(&self) -> Option<&Notifications> {
         match self {
+            Self::Init(arguments) => (!arguments.check).then_some(&arguments.notifications),
             Self::FullLoad(arguments) => Some(&arguments.notifications),
             Self::Incremental(arguments) => (!arguments.dry_run).then_some(&arguments.notifications),
             Self::Repair(arguments) => (!arguments.dry_run).then_some(&arguments.notifications),
             Self::Validate(arguments) => Some(&arguments.notifications),
             Self::Copy(arguments) => Some(&arguments.notifications),
             #[cfg(feature = "lake")]
-            Self::Publish(_) => None,
-            Self::Init(_) | Self::Status(_) | Self::Explain(_) | Self::Completions { .. } | Self::Man { .. } => None,
+            Self::Publish(arguments) => Some(&arguments.notifications),
+            Self::Status(_) | Self::Explain(_) | Self::Completions { .. } | Self::Man { .. } => None,
         }
     }
 }

@@ -182,8 +182,10 @@ pub(crate) async fn run(program: &'static Program, global: Global, task: &Task, 
         progress::leave();
         session.output.error(command, session.seconds(), error);
     }
-    // With --every each run has sent its own notification; a stop sends none.
-    if !(session.is_repeated && result.is_ok()) {
+    // With --every each run has sent its own notification; a stop sends none. A success of `init` would be taken for one of
+    // the load that follows it.
+    let is_told = result.is_err() || !(session.is_repeated || matches!(task, Task::Own(Command::Init(_))));
+    if is_told {
         session.notify(command, Outcome::of_exit(&result)).await;
     }
     result.unwrap_or_else(|error| error.exit_code())

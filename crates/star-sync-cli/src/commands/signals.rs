@@ -29,6 +29,8 @@ pub(crate) fn hint(command: &Command) -> &'static str {
     match command {
         Command::Init(arguments) if arguments.check => READS_ONLY,
         Command::Init(_) => "run `{program} init` again: it completes what is missing",
+        // A repair, in one transaction.
+        Command::FullLoad(arguments) if arguments.table.is_some() => NOTHING_KEPT,
         Command::FullLoad(_) => "what was finished is kept; run `{program} full-load` again to resume",
         Command::Incremental(arguments) if arguments.dry_run => DRY_RUN,
         Command::Repair(arguments) if arguments.dry_run => DRY_RUN,

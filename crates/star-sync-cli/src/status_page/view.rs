@@ -97,6 +97,8 @@ struct CheckView {
     verdict: String,
     is_mismatch: bool,
     mismatches: Vec<MismatchView>,
+    has_quarantined: bool,
+    has_pending: bool,
     more: String,
 }
 
@@ -104,6 +106,8 @@ struct MismatchView {
     figure: String,
     source: String,
     target: String,
+    quarantined: String,
+    pending: String,
     delta: String,
 }
 
@@ -276,6 +280,8 @@ fn check_view(check: &Check, now: DateTime<Utc>) -> CheckView {
         verdict: check.verdict.clone(),
         is_mismatch: check.is_mismatch,
         mismatches: check.mismatches.iter().map(mismatch).collect(),
+        has_quarantined: check.mismatches.iter().any(|figure| figure.quarantined != 0),
+        has_pending: check.mismatches.iter().any(|figure| figure.pending != 0),
         more: match check.more {
             0 => String::new(),
             more => format!("and {} more", grouped(u64::try_from(more).unwrap_or(u64::MAX))),
@@ -289,6 +295,8 @@ fn mismatch(figure: &Comparison) -> MismatchView {
         figure: comparison_name(figure),
         source: number(figure.source),
         target: number(figure.target),
+        quarantined: number(figure.quarantined),
+        pending: number(figure.pending),
         delta: number(figure.delta()),
     }
 }
@@ -355,6 +363,8 @@ mod tests {
     use chrono::TimeDelta;
     use std::sync::Arc;
 
+    use star_sync::declare::Measure;
+
     use super::*;
 
     fn view(last_success: Option<DateTime<Utc>>) -> TargetView {
@@ -403,6 +413,40 @@ mod tests {
             headline(&live, Some(&well), noon),
             (PageStatus::Bad, "Failing for 5 min: SOURCE_LOST".to_owned())
         );
+    }
+
+    #[test]
+    fn what_is_pending_or_quarantined_of_a_mismatch_is_told_where_something_is() {
+        let check = |pending| {
+            let figure = Comparison {
+                table: "fact_loan",
+                measure: Measure {
+                    name: "cents",
+                    label: "total",
+                    decimals: 2,
+                },
+                grouped_by: None,
+                group: None,
+                date_key: None,
+                source: 1_500,
+                target: 1_200,
+                quarantined: 0,
+                pending,
+            };
+            let check = Check {
+                command: "validate",
+                at: DateTime::UNIX_EPOCH,
+                is_mismatch: true,
+                verdict: String::new(),
+                mismatches: vec![figure],
+                more: 0,
+            };
+            check_view(&check, DateTime::UNIX_EPOCH)
+        };
+        assert!(!check(0).has_pending);
+        let with_pending = check(200);
+        assert!(with_pending.has_pending && !with_pending.has_quarantined);
+        assert_eq!(with_pending.mismatches[0].pending, "2.00");
     }
 
     #[test]
