@@ -8,6 +8,7 @@ use zip::ZipArchive;
 
 use crate::assignment::TESTS;
 use crate::document::{CHAPTER, SUITE, VERDICT};
+use crate::environment::NOT_COMMITTED;
 use crate::error::{Error, Result};
 use crate::run::Outcome;
 
@@ -22,6 +23,21 @@ const CHAPTER_STYLE: &str = "<w:pStyle w:val=\"Heading1\"";
 
 /// Checks the document by itself. Returns whether each test passed, as its chapter says.
 pub fn document(path: &Path) -> Result<Vec<bool>> {
+    let (xml, pictures) = content(path)?;
+    verdicts(&xml, pictures)
+}
+
+/// The same of a document that is kept: others have to be able to find what was tested.
+pub fn kept(path: &Path) -> Result<Vec<bool>> {
+    let (xml, pictures) = content(path)?;
+    if xml.contains(NOT_COMMITTED) {
+        return Err(Error::Unsound(format!("it is of a commit {NOT_COMMITTED}")));
+    }
+    verdicts(&xml, pictures)
+}
+
+/// The document's XML, and the number of its pictures.
+fn content(path: &Path) -> Result<(String, usize)> {
     let unsound = |cause: zip::result::ZipError| Error::Document {
         path: path.to_owned(),
         cause,
@@ -42,7 +58,7 @@ pub fn document(path: &Path) -> Result<Vec<bool>> {
         .map_err(unsound)?
         .read_to_string(&mut xml)
         .map_err(Error::file(path))?;
-    verdicts(&xml, pictures)
+    Ok((xml, pictures))
 }
 
 /// Checks that the document says what the tests have shown.
@@ -138,6 +154,13 @@ mod tests {
         assert_eq!(document(&path).unwrap(), [true, false, true, true, true]);
         agrees(&path, &outcomes).unwrap();
         assert!(matches!(agrees(&path, &self::outcomes(2)), Err(Error::Unsound(_))));
+        assert!(kept(&path).is_ok());
+        let report = Report {
+            environment: &[("Commit", format!("1234567 ({NOT_COMMITTED})"))],
+            ..report
+        };
+        document::write(&report, &[], &path).unwrap();
+        assert!(document(&path).is_ok() && kept(&path).is_err());
     }
 
     #[test]

@@ -42,13 +42,16 @@ fn databases(outcomes: &[Outcome]) -> (String, String) {
         .unwrap_or_else(|| ("no server was reached".to_owned(), "none".to_owned()))
 }
 
+/// A commit with this is not what was tested.
+pub const NOT_COMMITTED: &str = "with changes that are not committed";
+
 fn commit() -> Result<String> {
     let commit = line("git", &["log", "-1", "--format=%h of %cs: %s"])?;
     let changes = line("git", &["status", "--porcelain", "--untracked-files=no"])?;
     Ok(if changes.is_empty() {
         commit
     } else {
-        format!("{commit} (with changes that are not committed)")
+        format!("{commit} ({NOT_COMMITTED})")
     })
 }
 
