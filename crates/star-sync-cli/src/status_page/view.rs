@@ -421,7 +421,7 @@ mod tests {
             let figure = Comparison {
                 table: "fact_loan",
                 measure: Measure {
-                    name: "cents",
+                    name: "fees",
                     label: "total",
                     decimals: 2,
                 },
