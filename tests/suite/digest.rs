@@ -224,3 +224,38 @@ fn what_cancels_out_in_a_sum_changes_the_digest() {
         seen.push(after);
     }
 }
+
+/// Changes that leave sums over the rows as they were, also if each row counts as often as its key, or its key's remainder,
+/// says.
+#[test]
+fn what_cancels_out_in_weighted_sums_changes_the_digest_of_every_target() {
+    let (sandbox, runtime) = table();
+    let connection = runtime.block_on(connect(&sandbox));
+    let rows = (1..=50)
+        .map(|key| format!("({key}, {key} % 4, 100 + {key} % 7)"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    sandbox.change(&[&format!(
+        "INSERT INTO odd (id, whole, amount) VALUES {rows}, (65531, 9, 500)"
+    )]);
+    let digests = || -> Vec<Digest> {
+        let plans = (0..50).flat_map(|seed| [plan(seed), whole_plan(seed)]);
+        let digest = |plan| runtime.block_on(digests(&connection, &plan, (i64::MIN, i64::MAX)))[0];
+        plans.map(digest).collect()
+    };
+    let mut before = digests();
+    for change in [
+        "UPDATE odd SET amount = amount + IF(id = 12, -0.02, 0.01) WHERE id IN (11, 12, 13)",
+        "UPDATE odd SET whole = whole + IF(id IN (21, 24), 1, -1) WHERE id BETWEEN 21 AND 24",
+        "UPDATE odd SET whole = whole + CASE id WHEN 31 THEN 1 WHEN 32 THEN -3 WHEN 33 THEN 3 ELSE -1 END \
+         WHERE id BETWEEN 31 AND 34",
+        // Their keys have the same remainder of 65,521.
+        "UPDATE odd SET whole = IF(id = 10, 9, 2) WHERE id IN (10, 65531)",
+    ] {
+        sandbox.change(&[change]);
+        let after = digests();
+        let same = before.iter().zip(&after).filter(|(before, after)| before == after);
+        assert_eq!(same.count(), 0, "{change}");
+        before = after;
+    }
+}

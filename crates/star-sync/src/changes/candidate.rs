@@ -1,6 +1,7 @@
 //! Key ranges that a run may verify, and which of them come first.
 
 use crate::changes::detect::SourceChangesByTable;
+use crate::changes::digests;
 use crate::changes::lookup_tables::LookupTableChanges;
 use crate::changes::pass::Pass;
 use crate::changes::verification::ranges;
@@ -70,6 +71,7 @@ impl Backlog<'_> {
             let others = verified_ranges::modified_run_of_others(pass.star(), table, self.states);
             let ranges = ranges(pass, table, self.source_changes[table.source_table].is_modified).await?;
             let compares_all = self.lookup_table_changes.compares_all(table);
+            let has_digests = digests::plan(pass, table).await?.is_some();
             let mut changed = self
                 .outcomes
                 .get(table.name)
@@ -78,7 +80,8 @@ impl Backlog<'_> {
             let of_table = ranges.into_iter().map(|range| Candidate {
                 table,
                 range,
-                is_due: compares_all || range.is_in_backlog(modified_run),
+                // Without a digest nothing would show a change for which nothing indicates it.
+                is_due: compares_all || range.is_in_backlog(modified_run) || (has_digests && range.digest.is_none()),
                 is_near_changes: has_key_of(&range, &changed),
                 digest_is_enough: !compares_all && digest_is_enough(&range, others),
                 differs: compares_all,
@@ -90,7 +93,7 @@ impl Backlog<'_> {
 }
 
 /// Whether one of these keys, which ascend, is in a range.
-fn has_key_of(range: &VerificationRange, keys: &[i64]) -> bool {
+pub(super) fn has_key_of(range: &VerificationRange, keys: &[i64]) -> bool {
     let behind = keys.partition_point(|key| range.after.is_some_and(|after| *key <= after));
     keys.get(behind)
         .is_some_and(|key| range.up_to.is_none_or(|up_to| *key <= up_to))

@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::pipeline::flow::{Outcomes, Removed};
 use crate::target::bookkeeping::state::{self, States};
-use crate::target::bookkeeping::verified_ranges::VerificationSummary;
+use crate::target::bookkeeping::verified_ranges::{self, VerificationSummary};
 
 /// The results of earlier steps that the catch-up pass needs.
 #[derive(Default)]
@@ -83,7 +83,10 @@ pub(crate) async fn catch_up(pass: &Pass<'_>, mut input: CatchUpInput) -> Result
         checked.rows_verified_by_digest
     } else {
         let budget = pass.context.verify_budget;
-        verification::verify(&mut applier, &mut states, &source_changes, budget).await?
+        let rows = verification::verify(&mut applier, &mut states, &source_changes, budget).await?;
+        verification::forget_changed(pass, &source_changes).await?;
+        lookup_tables::forget_changed(pass, &states, &source_changes).await?;
+        rows
     };
     applier.delete_removed().await?;
     let reconciliation = Reconciliation {
@@ -96,6 +99,15 @@ pub(crate) async fn catch_up(pass: &Pass<'_>, mut input: CatchUpInput) -> Result
     };
     let comparisons = reconciliation.run(&mut rows).await?;
     debug!("reconciled");
+    for table in pass.star().tables() {
+        // Rows that no digest shows differ: the next runs compare all of them.
+        if comparisons
+            .iter()
+            .any(|comparison| comparison.table == table.name && comparison.differs())
+        {
+            verified_ranges::forget(&*pass.transaction, table.name).await?;
+        }
+    }
     failpoint::pass("before-watermarks");
     let verification = verification::sum_up(pass, &states).await?;
     advance::advance_watermarks(Advance {

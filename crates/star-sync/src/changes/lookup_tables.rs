@@ -31,8 +31,8 @@ const ROWS_PER_RANGE: usize = 1_000;
 /// Rows that are read at once where all of a table are.
 const ROWS_PER_PAGE: u64 = 20_000;
 
-/// The key of a row, its part of its range's digest, and its own digest.
-type RowDigest = (i64, Digest, u32);
+/// The key of a row, and its checksum.
+type RowDigest = (i64, u32);
 
 /// The source tables that are joined or looked up by a table that is not made of them row by row.
 pub(crate) fn tables(star: &'static Star) -> impl Iterator<Item = &'static SourceTable> {
@@ -100,6 +100,28 @@ pub(super) async fn verify(
         }
     }
     Ok(found)
+}
+
+/// Forgets rows that have changed in tables which this pass has not verified: the star no longer has what is remembered of
+/// them. If they changed back without a change timestamp, nothing would show it.
+pub(super) async fn forget_changed(
+    pass: &Pass<'_>,
+    states: &States,
+    source_changes: &SourceChangesByTable,
+) -> Result<()> {
+    for table in tables(pass.star()) {
+        let changed = source_changes.get(table.name).map_or(&[][..], |changes| &changes.keys);
+        let verified_run = states.get(table.name).and_then(|state| state.verified_run);
+        if changed.is_empty() || verified_run == Some(pass.run_id) {
+            continue;
+        }
+        for range in lookup_row_digests::of_table(&*pass.transaction, table.name).await? {
+            if let Some(range) = range.without(changed) {
+                lookup_row_digests::replace(&*pass.transaction, table.name, &[range]).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The changes found by verification in tables that are only looked up.
@@ -187,11 +209,11 @@ pub(crate) async fn read_all(
             return Ok(ranges);
         }
         // Further rows of the last key may follow in the next page.
-        let complete = rows.last().map_or(&[][..], |(last, ..)| {
-            &rows[..rows.partition_point(|(key, ..)| key < last)]
+        let complete = rows.last().map_or(&[][..], |(last, _)| {
+            &rows[..rows.partition_point(|(key, _)| key < last)]
         });
         match complete.last() {
-            Some((key, ..)) => {
+            Some((key, _)) => {
                 ranges.extend(cut((after, Some(*key)), complete));
                 after = Some(*key);
             }
@@ -204,9 +226,9 @@ pub(crate) async fn read_all(
 fn digests_of(plan: &DigestPlan, rows: &SourceRows) -> std::result::Result<Vec<RowDigest>, DbErr> {
     let mut digests = Vec::with_capacity(rows.len());
     for row in rows.iter() {
-        digests.push((row.key(0)?, plan.of_row(row), plan.of_row_alone(row)));
+        digests.push((row.key(0)?, plan.of_row(row)));
     }
-    digests.sort_unstable_by_key(|(key, ..)| *key);
+    digests.sort_unstable_by_key(|(key, _)| *key);
     Ok(digests)
 }
 
@@ -220,17 +242,17 @@ async fn whole(source: &SourceReader, plan: &DigestPlan) -> Result<SourceRange> 
 /// Rows of one key count together.
 fn by_key(rows: &[RowDigest]) -> RowDigests {
     let mut by_key = RowDigests::new();
-    for (key, _, alone) in rows {
+    for (key, checksum) in rows {
         let sum = by_key.entry(*key).or_insert(0);
-        *sum = sum.wrapping_add(*alone);
+        *sum = sum.wrapping_add(*checksum);
     }
     by_key
 }
 
 fn range(ends: (Option<i64>, Option<i64>), rows: &[RowDigest]) -> SourceRange {
     let mut digest = Digest::default();
-    for (_, of_row, _) in rows {
-        digest += *of_row;
+    for (_, checksum) in rows {
+        digest += Digest::of_row(*checksum);
     }
     SourceRange::new(ends, digest, &by_key(rows))
 }
@@ -292,7 +314,7 @@ fn cut(ends: (Option<i64>, Option<i64>), rows: &[RowDigest]) -> Vec<SourceRange>
     let (mut ranges, mut rest) = (Vec::new(), rows);
     while rest.len() > 2 * ROWS_PER_RANGE {
         let key = rest[ROWS_PER_RANGE - 1].0;
-        let (part, others) = rest.split_at(rest.partition_point(|(of_row, ..)| *of_row <= key));
+        let (part, others) = rest.split_at(rest.partition_point(|(of_row, _)| *of_row <= key));
         if others.is_empty() {
             break;
         }
@@ -337,8 +359,7 @@ mod tests {
 
     /// The ends of the ranges, and the number of rows of each, of rows with these keys.
     fn cut_at(keys: impl Iterator<Item = i64>) -> Vec<(Option<i64>, Option<i64>, u64)> {
-        let digest = Digest { rows: 1, sum: 1 };
-        let rows: Vec<RowDigest> = keys.map(|key| (key, digest, 5)).collect();
+        let rows: Vec<RowDigest> = keys.map(|key| (key, 5)).collect();
         let ranges = cut((Some(-1), None), &rows).into_iter();
         ranges
             .map(|range| (range.after, range.up_to, range.digest.rows))

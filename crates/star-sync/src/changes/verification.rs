@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, info};
 
 use crate::changes::apply::Applier;
-use crate::changes::candidate::{Backlog, Candidate};
+use crate::changes::candidate::{Backlog, Candidate, has_key_of};
 use crate::changes::detect::SourceChangesByTable;
 use crate::changes::lookup_tables::{self, LookupTableChanges};
 use crate::changes::pass::{LEAST_ROWS_PER_RANGE, Pass};
@@ -122,6 +122,23 @@ pub(crate) async fn verify(
     propagate(applier, found, &lookup_table_changes).await?;
     let rows = by_digest.iter().filter_map(|candidate| candidate.range.digest);
     Ok(lookup_table_changes.rows_verified_by_digest + rows.map(|digest| digest.rows).sum::<u64>())
+}
+
+/// Forgets the digests of ranges that this pass has not verified although rows in them have changed in the source: they
+/// are of rows that the star no longer has. If these changed back without a change timestamp, the old digest would
+/// show nothing.
+pub(crate) async fn forget_changed(pass: &Pass<'_>, source_changes: &SourceChangesByTable) -> Result<()> {
+    for table in pass.star().tables() {
+        let keys = &source_changes[table.source_table].keys;
+        if keys.is_empty() {
+            continue;
+        }
+        let mut ranges = verified_ranges::of_table(&*pass.transaction, table.name).await?;
+        let is_verified = |range: &VerificationRange| range.verified == Some(pass.verified());
+        ranges.retain(|range| range.digest.is_some() && !is_verified(range) && has_key_of(range, keys));
+        verified_ranges::forget_digests(&*pass.transaction, table.name, &ranges).await?;
+    }
+    Ok(())
 }
 
 /// Compares these ranges row by row, whatever that takes.

@@ -5,11 +5,26 @@ use std::num::ParseIntError;
 use std::ops::AddAssign;
 use std::str::FromStr;
 
-/// The digest of a set of rows: their number, and the weighted sum over their values.
+/// The digest of a set of rows: their number, and the sum of their checksums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Digest {
     pub rows: u64,
-    pub sum: i128,
+    pub sum: u64,
+}
+
+impl Digest {
+    /// That of a row with this checksum.
+    pub(crate) fn of_row(checksum: u32) -> Self {
+        Self {
+            rows: 1,
+            sum: checksum.into(),
+        }
+    }
+
+    /// That of rows whose checksums are no longer known. It differs from every digest of a server, also in a sum.
+    pub(crate) fn unknown(rows: u64) -> Self {
+        Self { rows, sum: u64::MAX }
+    }
 }
 
 impl fmt::Display for Digest {
@@ -33,7 +48,7 @@ impl FromStr for Digest {
 impl AddAssign for Digest {
     fn add_assign(&mut self, other: Self) {
         self.rows += other.rows;
-        self.sum += other.sum;
+        self.sum = self.sum.saturating_add(other.sum);
     }
 }
 
@@ -42,8 +57,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_unknown_is_so_in_a_sum() {
+        let mut sum = Digest::of_row(7);
+        sum += Digest::unknown(3);
+        sum += Digest::of_row(8);
+        assert_eq!(sum, Digest::unknown(5));
+        assert_eq!(sum.to_string().parse(), Ok(sum));
+    }
+
+    #[test]
     fn a_digest_is_read_as_it_was_written() {
-        let digest = Digest { rows: 7, sum: -12 };
+        let digest = Digest { rows: 7, sum: 12 };
         assert_eq!(digest.to_string().parse(), Ok(digest));
         assert!("7".parse::<Digest>().is_err());
     }

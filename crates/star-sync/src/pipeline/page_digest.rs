@@ -98,7 +98,7 @@ impl PageDigestPlan {
             .map(|rows| {
                 let (mut digest, mut of_rows) = (Digest::default(), DayTotals::new());
                 for row in rows {
-                    digest += self.digest.of_row(row);
+                    digest += Digest::of_row(self.digest.of_row(row));
                     if let Some(totals) = &self.totals {
                         totals
                             .of

@@ -1,16 +1,15 @@
 //! A digest of source rows that the server computes in SQL, and we compute from decoded rows, to the same number. Two
-//! sets of rows with the same digest are the same rows, but for a chance of one in some billions.
+//! sets of rows with the same digest are the same rows, but for a chance of one in some ten millions.
 //!
-//! The digest of a set of rows is their number, and the sum of `row * weight` over them. `row` is the sum of `value *
-//! multiplier` over the columns, each value an integer of at most 32 bits, modulo a prime of 32; `weight` comes from the key,
-//! so that two rows that exchange a value are seen. Multipliers are drawn once for each target: no data is unlucky
-//! everywhere. All of it is integer arithmetic within 63 bits.
+//! The digest of a set of rows is their number, and the sum of `CRC32(row)` over them. `row` is the sum of `value *
+//! multiplier` over the columns, each value an integer of at most 33 bits, modulo a prime of 32. Values that rows exchange
+//! would cancel out in a sum of these sums; in a sum of their checksums they do not. Multipliers are drawn once for each
+//! target: no data is unlucky everywhere. All of it is integer arithmetic within 63 bits.
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement, UnionType};
 use sea_orm::{Condition, DbErr, RelationDef};
 
-use crate::declare::cell::Cell;
 use crate::declare::digest::Digest;
 use crate::declare::key_range::KeyRange;
 use crate::declare::source_rows::{SourceRow, SourceRows};
@@ -20,9 +19,7 @@ use crate::source::digest_column::{modulo, value};
 
 /// Sums of a row are taken modulo this: the largest prime of 32 bits.
 const ROWS: i64 = 4_294_967_291;
-/// Keys are taken modulo this: the largest prime of 16 bits.
-const WEIGHTS: i64 = 65_521;
-/// Columns whose products are added up before a modulo: `16 * (2^32 - 1) * (2^27 - 1) < 2^63`.
+/// Columns whose products are added up before a modulo: `16 * 2^32 * (2^27 - 1) < 2^63`.
 const COLUMNS_PER_SUM: usize = 16;
 const MULTIPLIER_BITS: u32 = 27;
 
@@ -38,16 +35,6 @@ pub struct DigestPlan {
     pub(crate) only: Condition,
     /// The expression of the change timestamp.
     pub(crate) change_time: Expr,
-    weight: Weight,
-}
-
-/// The weight of a row, so that rows which exchange a value change the digest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Weight {
-    /// Its key.
-    Key,
-    /// Its own sum: of rows that no integer names.
-    Row,
 }
 
 /// The digest of one key range, as the server computed it.
@@ -65,16 +52,12 @@ impl DigestPlan {
         if columns.first()?.family != Family::Integer {
             return None;
         }
-        Self::weighted(columns, seed, Weight::Key)
+        Self::of_whole_table(columns, seed)
     }
 
     /// Digests these columns of a table without an integer key, which has no key ranges. Nothing if one of them is of a
     /// type that has no digest.
     pub fn of_whole_table(columns: Vec<DigestColumn>, seed: u64) -> Option<Self> {
-        Self::weighted(columns, seed, Weight::Row)
-    }
-
-    fn weighted(columns: Vec<DigestColumn>, seed: u64, weight: Weight) -> Option<Self> {
         let has_digest = |column: &DigestColumn| column.family != Family::Unsupported;
         if columns.is_empty() || !columns.iter().all(has_digest) {
             return None;
@@ -87,7 +70,6 @@ impl DigestPlan {
             joins: Vec::new(),
             only: Condition::all(),
             change_time: Expr::val(None::<String>),
-            weight,
         })
     }
 
@@ -123,7 +105,7 @@ impl DigestPlan {
 
     /// Selects the digest of all rows: `label`, their number, the sum as a text, and the newest change.
     pub fn select_digest(&self, label: i64) -> SelectStatement {
-        let sum = Func::sum(self.row().mul(self.weight()));
+        let sum = Func::sum(Func::cust("CRC32").arg(self.row()));
         let mut select = Query::select();
         select
             .expr(Expr::val(label))
@@ -176,29 +158,15 @@ impl DigestPlan {
     pub fn of_rows(&self, rows: &SourceRows) -> Digest {
         let mut digest = Digest::default();
         for row in rows.iter() {
-            digest += self.of_row(row);
+            digest += Digest::of_row(self.of_row(row));
         }
         digest
     }
 
-    /// The digest of a decoded row.
-    pub(crate) fn of_row(&self, row: SourceRow<'_>) -> Digest {
-        let sum = self.sum_of(row);
-        let weight = match (self.weight, row.raw(0)) {
-            (Weight::Row, _) => sum % WEIGHTS,
-            (Weight::Key, Cell::Integer(key)) => key % WEIGHTS,
-            (Weight::Key, Cell::Huge(key)) => (key % WEIGHTS.cast_unsigned()).cast_signed(),
-            (Weight::Key, _) => 0,
-        };
-        Digest {
-            rows: 1,
-            sum: i128::from(sum * (weight + WEIGHTS)),
-        }
-    }
-
-    /// A row's own sum, without its weight.
-    pub(crate) fn of_row_alone(&self, row: SourceRow<'_>) -> u32 {
-        u32::try_from(self.sum_of(row).rem_euclid(ROWS)).unwrap_or(u32::MAX)
+    /// The checksum of a decoded row.
+    pub(crate) fn of_row(&self, row: SourceRow<'_>) -> u32 {
+        // The server's CRC32 takes a number as text.
+        crc32fast::hash(itoa::Buffer::new().format(self.sum_of(row)).as_bytes())
     }
 
     fn sum_of(&self, row: SourceRow<'_>) -> i64 {
@@ -229,14 +197,6 @@ impl DigestPlan {
             return sums.remove(0);
         }
         modulo(added(sums), ROWS)
-    }
-
-    fn weight(&self) -> Expr {
-        let of = match self.weight {
-            Weight::Key => self.columns[0].cell(),
-            Weight::Row => self.row(),
-        };
-        modulo(of, WEIGHTS).cast_as("SIGNED").add(WEIGHTS)
     }
 }
 
@@ -287,11 +247,11 @@ mod tests {
         plan.multipliers = vec![3, 5, 7, 9];
         assert_eq!(
             plan.select_digest(0).to_string(MysqlQueryBuilder),
-            "SELECT 0, COUNT(*), CAST(IFNULL(SUM(MOD((IFNULL(CAST(MOD(`t`.`id`, 2147483647) AS SIGNED), 1923174077) * 3) \
-             + (IFNULL(CAST(`t`.`place` AS SIGNED), 1923174077) * 5) \
-             + (IFNULL(CAST((`t`.`amount` * (100)) AS SIGNED), 1923174077) * 7) \
-             + (IFNULL(MOD(TO_SECONDS(`t`.`made`), 2147483647), 1923174077) * 9), 4294967291) * \
-             (CAST(MOD(`t`.`id`, 65521) AS SIGNED) + 65521)), 0) AS CHAR), MAX(NULL) FROM `t`"
+            "SELECT 0, COUNT(*), CAST(IFNULL(SUM(CRC32(MOD((IFNULL(CAST(MOD(`t`.`id`, 2147483647) AS SIGNED), \
+             4294967296) * 3) + (IFNULL(CAST(`t`.`place` AS SIGNED), 4294967296) * 5) \
+             + (IFNULL(CAST((`t`.`amount` * (100)) AS SIGNED), 4294967296) * 7) \
+             + (IFNULL(MOD(TO_SECONDS(`t`.`made`), 2147483647), 4294967296) * 9), 4294967291))), 0) AS CHAR), \
+             MAX(NULL) FROM `t`"
         );
     }
 

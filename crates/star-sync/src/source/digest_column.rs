@@ -10,8 +10,8 @@ use crate::source::column_type;
 
 /// Values that can have more than 32 bits are taken modulo this: the largest prime of 31 bits.
 const VALUES: i64 = 2_147_483_647;
-/// The value that stands for NULL.
-const NULL: i64 = 1_923_174_077;
+/// The value that stands for NULL, which no other cell has.
+const NULL: i64 = 4_294_967_296;
 
 /// A column that is part of a digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl DigestColumn {
         Expr::col((Alias::new(&self.table), Alias::new(&self.name)))
     }
 
-    /// SQL for its value, as an integer of at most 32 bits.
+    /// SQL for its value, as an integer of at most 33 bits.
     pub(super) fn value(&self) -> Expr {
         let cell = self.cell();
         let value = match self.family {
@@ -84,7 +84,7 @@ pub(super) fn modulo(number: Expr, modulus: i64) -> Expr {
     Func::cust("MOD").args([number, modulus.into()]).into()
 }
 
-/// The value of a decoded cell, as an integer of at most 32 bits, with the sign of the cell: the same number as
+/// The value of a decoded cell, as an integer of at most 33 bits, with the sign of the cell: the same number as
 /// [`DigestColumn::value`] in SQL.
 #[inline]
 pub(super) fn value(cell: &Cell, column: &DigestColumn) -> i64 {

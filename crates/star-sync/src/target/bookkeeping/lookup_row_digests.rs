@@ -71,6 +71,18 @@ impl SourceRange {
         }
     }
 
+    /// The range without what is known of rows with these keys, which ascend, and with a digest that differs from any; none
+    /// if there are none of them in it.
+    pub(crate) fn without(&self, keys: &[i64]) -> Option<Self> {
+        let first = keys.partition_point(|key| self.after.is_some_and(|after| *key <= after));
+        let behind = keys.partition_point(|key| self.up_to.is_none_or(|up_to| *key <= up_to));
+        let keys = keys.get(first..behind).filter(|keys| !keys.is_empty())?;
+        let mut rows = unpacked(&self.rows);
+        rows.retain(|key, _| keys.binary_search(key).is_err());
+        let digest = Digest::unknown(rows.len() as u64);
+        Some(Self::new((self.after, self.up_to), digest, &rows))
+    }
+
     /// The keys whose rows are others than before, those that came, and apart from them those that are gone.
     pub(crate) fn changes(&self, now: &RowDigests) -> ChangedRows {
         let before = unpacked(&self.rows);
@@ -186,6 +198,17 @@ mod tests {
             before.changes(&RowDigests::from([(1, 10), (-2, 20), (3, 30)])),
             ChangedRows::default()
         );
+    }
+
+    #[test]
+    fn rows_that_are_forgotten_count_as_changed_in_a_range_that_differs_from_any() {
+        let before = range(Some(0), Some(9), &[(1, 10), (2, 20)]);
+        assert_eq!(before.without(&[0, 10]), None);
+        let without = before.without(&[0, 2, 10]).unwrap();
+        assert_eq!((without.after, without.up_to), (Some(0), Some(9)));
+        assert_ne!(without.digest, Digest::default());
+        let changes = without.changes(&RowDigests::from([(1, 10), (2, 20)]));
+        assert_eq!((changes.changed, changes.gone), (vec![2], vec![]));
     }
 
     #[tokio::test]

@@ -39,7 +39,8 @@ pub(crate) mod sync_verification {
         pub verified_run: Option<i64>,
         /// When a run last verified it; NULL if none has.
         pub verified_at: Option<DateTime>,
-        /// The digest of the source's rows then, as `rows:sum`; NULL if none was taken.
+        /// The digest of the source's rows then, as `rows:sum`; NULL if none was taken. The sum is 18446744073709551615 once
+        /// rows have changed that no run has verified since.
         pub digest: Option<String>,
     }
 
@@ -160,14 +161,7 @@ pub(crate) async fn replace<C: ConnectionTrait>(
     }
     old.exec(connection).await.target(doing)?;
     for ranges in ranges.chunks(RANGES_PER_STATEMENT) {
-        let rows = ranges.iter().map(|range| ActiveModel {
-            target_table: Set(table.to_owned()),
-            up_to: Set(range.up_to.unwrap_or(Key::LARGEST)),
-            verified_run: Set(range.verified.map(|verified| verified.run_id)),
-            verified_at: Set(range.last_verified_at.map(stored)),
-            digest: Set(range.digest.map(|digest| digest.to_string())),
-        });
-        Entity::insert_many(rows)
+        Entity::insert_many(ranges.iter().map(|range| row(table, range)))
             .exec_without_returning(connection)
             .await
             .target(doing)?;
@@ -188,6 +182,19 @@ pub(crate) async fn forget<C: ConnectionTrait>(connection: &C, table: &str) -> R
     Ok(())
 }
 
+/// Forgets the digests of these ranges of a table, but for the numbers of their rows.
+pub(crate) async fn forget_digests<C: ConnectionTrait>(
+    connection: &C,
+    table: &str,
+    ranges: &[VerificationRange],
+) -> Result<()> {
+    let forgotten = ranges.iter().map(|range| VerificationRange {
+        digest: range.digest.map(|digest| Digest::unknown(digest.rows)),
+        ..*range
+    });
+    update(connection, table, &forgotten.collect::<Vec<_>>(), &[Column::Digest]).await
+}
+
 /// Notes that ranges of a table were verified, each with the digest that it has now.
 pub(crate) async fn note<C: ConnectionTrait>(
     connection: &C,
@@ -195,25 +202,43 @@ pub(crate) async fn note<C: ConnectionTrait>(
     ranges: &[VerificationRange],
     verified: VerificationMark,
 ) -> Result<()> {
+    let noted = ranges.iter().map(|range| VerificationRange {
+        verified: Some(verified),
+        last_verified_at: Some(verified.at),
+        ..*range
+    });
+    let columns = [Column::VerifiedRun, Column::VerifiedAt, Column::Digest];
+    update(connection, table, &noted.collect::<Vec<_>>(), &columns).await
+}
+
+/// Writes these columns of ranges, each of which is known by its end.
+async fn update<C: ConnectionTrait>(
+    connection: &C,
+    table: &str,
+    ranges: &[VerificationRange],
+    columns: &[Column],
+) -> Result<()> {
     for ranges in ranges.chunks(RANGES_PER_STATEMENT) {
-        let rows = ranges.iter().map(|range| ActiveModel {
-            target_table: Set(table.to_owned()),
-            up_to: Set(range.up_to.unwrap_or(Key::LARGEST)),
-            verified_run: Set(Some(verified.run_id)),
-            verified_at: Set(Some(stored(verified.at))),
-            digest: Set(range.digest.map(|digest| digest.to_string())),
-        });
-        let columns = [Column::VerifiedRun, Column::VerifiedAt, Column::Digest];
         let on_conflict = OnConflict::columns([Column::TargetTable, Column::UpTo])
-            .update_columns(columns)
+            .update_columns(columns.iter().copied())
             .to_owned();
-        Entity::insert_many(rows)
+        Entity::insert_many(ranges.iter().map(|range| row(table, range)))
             .on_conflict(on_conflict)
             .exec_without_returning(connection)
             .await
             .target(|| format!("recording the verified key ranges of {table}"))?;
     }
     Ok(())
+}
+
+fn row(table: &str, range: &VerificationRange) -> ActiveModel {
+    ActiveModel {
+        target_table: Set(table.to_owned()),
+        up_to: Set(range.up_to.unwrap_or(Key::LARGEST)),
+        verified_run: Set(range.verified.map(|verified| verified.run_id)),
+        verified_at: Set(range.last_verified_at.map(stored)),
+        digest: Set(range.digest.map(|digest| digest.to_string())),
+    }
 }
 
 /// The last run that found anything modified that `table` is made from, beside its own source table and those that are
@@ -378,7 +403,7 @@ mod tests {
         let behind = [cut(Some(10), Some(20)), cut(Some(20), None)];
         replace(&connection, "fact_loan", Some(10), &behind).await.unwrap();
         let verified = VerificationMark { run_id: 7, at: time(5) };
-        let digest = Some(Digest { rows: 3, sum: -4 });
+        let digest = Some(Digest { rows: 3, sum: 4 });
         let ranges = [cut(None, Some(10)), cut(Some(20), None)].map(|range| VerificationRange { digest, ..range });
         note(&connection, "fact_loan", &ranges, verified).await.unwrap();
         let expected = [cut(None, Some(10)), cut(Some(10), Some(20)), cut(Some(20), None)];
@@ -390,6 +415,9 @@ mod tests {
         }
         assert_eq!(of_table(&connection, "fact_loan").await.unwrap(), expected);
         assert_eq!(load(&connection).await.unwrap()["fact_loan"], expected);
+        forget_digests(&connection, "fact_loan", &expected[2..]).await.unwrap();
+        expected[2].digest = Some(Digest::unknown(3));
+        assert_eq!(of_table(&connection, "fact_loan").await.unwrap(), expected);
         forget(&connection, "fact_loan").await.unwrap();
         let forgotten = load(&connection).await.unwrap()["fact_loan"].clone();
         let is_forgotten = |range: &VerificationRange| range.verified.is_none() && range.digest.is_none();
