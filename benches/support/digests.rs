@@ -20,6 +20,12 @@ const LOCKING: &str = "\
     WHERE SCHEMA_NAME = DATABASE() AND (DIGEST_TEXT REGEXP '^((PREPARE|EXECUTE) )?(LOCK|FLUSH) ' \
     OR DIGEST_TEXT REGEXP 'FOR UPDATE|FOR SHARE|LOCK IN SHARE MODE')";
 
+/// The statements that compute digests of key ranges.
+const OF_KEY_RANGES: &str = "\
+    SELECT CAST(COALESCE(SUM(SUM_TIMER_WAIT), 0) AS DOUBLE) / 1e12 \
+    FROM performance_schema.events_statements_summary_by_digest \
+    WHERE SCHEMA_NAME = DATABASE() AND DIGEST_TEXT LIKE '%CRC32%'";
+
 /// The statement that took longest at its worst.
 pub struct Longest {
     pub seconds: f64,
@@ -33,6 +39,12 @@ pub async fn clear(pool: &MySqlPool) -> bool {
         .fetch_one(pool)
         .await;
     is_on.is_ok_and(|is_on| is_on == 1) && sqlx::query(CLEAR).execute(pool).await.is_ok()
+}
+
+/// Seconds that the server has needed for digests of key ranges since `clear`.
+pub async fn seconds_of_key_ranges(pool: &MySqlPool) -> f64 {
+    let seconds = sqlx::query_scalar(OF_KEY_RANGES).fetch_one(pool).await;
+    seconds.expect("the summary can be read")
 }
 
 /// The longest of the statements since `clear`. Panics if one of them locked anything, or if not all were summed up.

@@ -15,7 +15,7 @@ const INCREMENTAL: [&str; 5] = ["incremental", "--overlap", "1", "--verify-budge
 const OBSERVER: &str = "observer";
 
 impl Sandbox {
-    fn make_observer(&self) {
+    pub fn make_observer(&self) {
         self.change(&[
             "CREATE USER IF NOT EXISTS observer@'%'",
             "GRANT PROCESS ON *.* TO observer@'%'",
@@ -23,7 +23,7 @@ impl Sandbox {
         ]);
     }
 
-    fn observe(&self, arguments: &[&str]) -> Run {
+    pub fn observe(&self, arguments: &[&str]) -> Run {
         Run::of(self.observing(arguments))
     }
 
@@ -227,6 +227,8 @@ fn a_transaction_that_has_only_read_so_far_may_still_change_what_has_settled_mea
     sandbox.let_seconds_pass(4);
     sandbox.observe(&INCREMENTAL).succeeds();
     late.change(&["UPDATE payment SET amount = 2.22 WHERE payment_id = 2", "COMMIT"]);
+    // Its time of change is that of the other: the payment is pending all the same.
+    sandbox.observe(&["validate", "--all"]).succeeds();
     sandbox.observe(&INCREMENTAL).succeeds();
     sandbox.assert_star_equals_source();
 }

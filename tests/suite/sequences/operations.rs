@@ -17,6 +17,22 @@ pub fn happening(random: &mut Random, keys: &mut Keys) -> Vec<String> {
     operation.statements
 }
 
+/// The statements that remember a row, change it as an honest program does, and put it back as if nothing had been.
+pub fn taken_back(random: &mut Random, keys: &Keys) -> [String; 3] {
+    let (table, assignment) = random.pick(&TRUNCATED);
+    let column = assignment.split(' ').next().unwrap();
+    let key = keys.pick(random, table);
+    let condition = format!("{} = {key}", rows::key_column(table));
+    [
+        format!("SELECT {column}, last_update, {key} INTO @before, @stamp, @key FROM {table} WHERE {condition}"),
+        rows::update(table, assignment, &condition, Stamp::Now),
+        format!(
+            "UPDATE {table} SET {column} = @before, last_update = @stamp WHERE {condition} AND {} = @key",
+            rows::key_column(table)
+        ),
+    ]
+}
+
 struct Operation<'a> {
     random: &'a mut Random,
     keys: &'a mut Keys,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::keys::Keys;
-use super::operations::happening;
+use super::operations::{happening, taken_back};
 use super::random::Random;
 
 /// Pages of the usual size, which is more than any table has here, and small ones.
@@ -12,6 +12,8 @@ const OPTIONS: [&[&str]; 2] = [&[], &["--batch-size", "50"]];
 pub struct Sequence {
     /// Of each `incremental`, and of both full loads.
     pub options: &'static [&'static str],
+    /// Whether the account sees what is in flight, so that a short overlap does.
+    pub sees_in_flight_transactions: bool,
     pub steps: Vec<Step>,
 }
 
@@ -22,6 +24,8 @@ pub enum Step {
     Late(String),
     Sync {
         at_rest: bool,
+        /// Without verification it may miss what leaves no trace.
+        verifies: bool,
     },
     /// The server is stopped and started again: it no longer knows when its tables were modified.
     Restart,
@@ -32,6 +36,7 @@ impl Sequence {
     pub fn of(seed: u64, keys: &Keys, has_restarts: bool) -> Self {
         let mut random = Random::of(seed);
         let options = random.pick(&OPTIONS);
+        let sees_in_flight_transactions = random.one_in(2);
         let mut draft = Draft {
             keys: keys.clone(),
             random,
@@ -42,6 +47,7 @@ impl Sequence {
         draft.draw();
         Self {
             options,
+            sees_in_flight_transactions,
             steps: draft.steps,
         }
     }
@@ -60,7 +66,10 @@ impl Draft {
     fn draw(&mut self) {
         // Only what has been at rest in a run is passed over in the next one.
         if self.random.one_in(3) {
-            self.steps.push(Step::Sync { at_rest: true });
+            self.steps.push(Step::Sync {
+                at_rest: true,
+                verifies: true,
+            });
         }
         for _ in 0..2 + self.random.below(3) {
             for _ in 0..3 + self.random.below(10) {
@@ -69,14 +78,19 @@ impl Draft {
             if self.has_restarts {
                 self.restart();
             }
-            let at_rest = self.random.one_in(8);
-            self.steps.push(Step::Sync { at_rest });
+            let verifies = !self.random.one_in(4);
+            self.sync(8, verifies);
         }
         self.end_transaction();
         // Right after the last commit, or when UPDATE_TIME, which has whole seconds, is no longer of this one: both
         // have to do.
-        let at_rest = self.random.one_in(4);
-        self.steps.push(Step::Sync { at_rest });
+        self.sync(4, true);
+    }
+
+    /// One in so many waits until the tables are at rest.
+    fn sync(&mut self, times: u64, verifies: bool) {
+        let at_rest = self.random.one_in(times);
+        self.steps.push(Step::Sync { at_rest, verifies });
     }
 
     /// Some changes are before it, and some after.
@@ -89,9 +103,10 @@ impl Draft {
     }
 
     fn draw_statements(&mut self) {
-        match self.random.below(8) {
-            0 if self.is_open => self.end_transaction(),
-            0 | 1 => {
+        match self.random.below(20) {
+            0 => self.take_back(),
+            1 | 2 if self.is_open => self.end_transaction(),
+            1..=4 => {
                 if !self.is_open {
                     self.steps.push(Step::Late("BEGIN".to_owned()));
                     self.is_open = true;
@@ -104,6 +119,14 @@ impl Draft {
                 self.steps.extend(statements.into_iter().map(Step::Main));
             }
         }
+    }
+
+    /// A change that is seen by a run that does not verify it, and is then taken back without a trace.
+    fn take_back(&mut self) {
+        let [remember, change, take_back] = taken_back(&mut self.random, &self.keys);
+        self.steps.extend([remember, change].map(Step::Main));
+        self.sync(4, false);
+        self.steps.push(Step::Main(take_back));
     }
 
     fn end_transaction(&mut self) {
@@ -121,9 +144,12 @@ impl fmt::Display for Step {
         match self {
             Self::Main(statement) => write!(formatter, "{statement};"),
             Self::Late(statement) => write!(formatter, "/* late */ {statement};"),
-            Self::Sync { at_rest: false } => write!(formatter, "-- incremental"),
             Self::Restart => write!(formatter, "-- restart the server"),
-            Self::Sync { at_rest: true } => write!(formatter, "-- wait until at rest, incremental"),
+            Self::Sync { at_rest, verifies } => {
+                let wait = if *at_rest { "wait until at rest, " } else { "" };
+                let budget = if *verifies { "" } else { " --verify-budget 0" };
+                write!(formatter, "-- {wait}incremental{budget}")
+            }
         }
     }
 }
