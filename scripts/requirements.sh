@@ -39,11 +39,23 @@ install_packages() {
   say "$why is missing; installing with ${root[*]:+${root[*]} }apt-get: $*"
   # Another apt may be running, for example on a machine that has just been started.
   local wait=(-o DPkg::Lock::Timeout=600)
-  if ! "${root[@]}" apt-get "${wait[@]}" update -q >&2 ||
+  if ! update_lists "${root[@]}" ||
     ! "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "${wait[@]}" install -q --yes --no-install-recommends "$@" >&2; then
     say "that failed. As root: apt-get install --no-install-recommends $*"
     return 1
   fi
+}
+
+# update_lists [sudo]: updates apt's lists. The time that apt waits for a lock does not apply to that of the lists.
+update_lists() {
+  local answer until=$((SECONDS + 600))
+  until answer=$("$@" env LC_ALL=C apt-get update -q 2>&1); do
+    if [ $SECONDS -ge $until ] || ! grep -q "Could not get lock" <<<"$answer"; then
+      echo "$answer" >&2
+      return 1
+    fi
+    sleep 2
+  done
 }
 
 # Installs the C compiler, for SQLite, and the linker.

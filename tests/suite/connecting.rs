@@ -218,16 +218,31 @@ fn a_role_that_is_granted_but_not_active_is_told() {
 }
 
 #[test]
-fn an_account_that_logs_in_in_another_way_is_told_which_ways_there_are() {
-    let server = have_own_server();
+fn an_account_that_may_write_but_not_read_is_told_what_it_lacks() {
     let sandbox = Sandbox::new();
-    if !server.is_mariadb || sandbox.open_session().attempt("INSTALL SONAME 'auth_ed25519'").is_err() {
-        return;
+    let user = format!("writer_{}", sandbox.schema());
+    sandbox.change(&[
+        &format!("CREATE USER {user}@'%'"),
+        &format!("GRANT INSERT ON {}.* TO {user}@'%'", sandbox.schema()),
+    ]);
+    let run = Run::of(as_account(&sandbox, &user, &["init"])).fails_with(3, "SOURCE_SELECT_DENIED");
+    assert!(run.stderr.contains("GRANT SELECT"), "{run:#?}");
+}
+
+mod needs_ed25519 {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs MariaDB's plugin auth_ed25519"]
+    fn an_account_that_logs_in_in_another_way_is_told_which_ways_there_are() {
+        have_own_server();
+        let sandbox = Sandbox::new();
+        sandbox.change(&["INSTALL SONAME 'auth_ed25519'"]);
+        create_account(&sandbox, "modern", "IDENTIFIED VIA ed25519 USING PASSWORD('secret')");
+        let mut command = as_account(&sandbox, "modern", &["init"]);
+        command.env("SAKILA_SYNC_SOURCE_PASSWORD", "secret");
+        Run::of(command).fails_with(3, "SOURCE_PLUGIN_UNSUPPORTED");
     }
-    create_account(&sandbox, "modern", "IDENTIFIED VIA ed25519 USING PASSWORD('secret')");
-    let mut command = as_account(&sandbox, "modern", &["init"]);
-    command.env("SAKILA_SYNC_SOURCE_PASSWORD", "secret");
-    Run::of(command).fails_with(3, "SOURCE_PLUGIN_UNSUPPORTED");
 }
 
 #[test]

@@ -147,6 +147,11 @@ fn a_target_of_another_version_is_refused_and_an_older_one_migrated() {
     sandbox.tamper("DELETE FROM seaql_migrations WHERE version LIKE '%future'");
     sandbox.lose_the_views();
     sandbox.run(&["incremental"]).fails_with(3, "TARGET_OLDER");
+    // One of another source is not migrated.
+    sandbox.tamper("UPDATE sync_source SET server = 'another ' || server");
+    sandbox.run(&["init"]).fails_with(3, "SOURCE_CHANGED");
+    sandbox.run(&["incremental"]).fails_with(3, "TARGET_OLDER");
+    sandbox.tamper("UPDATE sync_source SET server = SUBSTR(server, 9)");
     let init = sandbox.json(&["init"]);
     let backup = init["backup"].as_str().unwrap();
     assert!(fs::metadata(sandbox.folder().join(backup)).unwrap().len() > 1_000_000);

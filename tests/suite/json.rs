@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::Sandbox;
 
 /// Fields whose values differ from run to run.
-const VARYING: [&str; 29] = [
+const VARYING: [&str; 28] = [
     "bytes",
     "bytes_received",
     "finished",
@@ -20,7 +20,6 @@ const VARYING: [&str; 29] = [
     "backlog_age_seconds",
     "rows_scanned",
     "rows_per_second",
-    "rows_verified_by_digest",
     "rows_verified_by_digest",
     "schema",
     "seconds",
@@ -85,6 +84,9 @@ fn the_documents_keep_their_shape() {
     sandbox.let_seconds_pass(1);
     insta::assert_json_snapshot!("incremental", shape(&sandbox.json(&["incremental"])));
     insta::assert_json_snapshot!("status", shape(&sandbox.json(&["status"])));
+    // MariaDB tells later which changes a run has seen.
+    sandbox.wait_until_at_rest();
+    sandbox.run(&["incremental"]).succeeds();
     sandbox.tamper("UPDATE fact_payment SET amount = amount + 0.01 WHERE payment_id = 1");
     insta::assert_json_snapshot!("validate", shape(&sandbox.json(&["validate", "--all"])));
     insta::assert_json_snapshot!("validate_deep", shape(&sandbox.json(&["validate", "--all", "--deep"])));

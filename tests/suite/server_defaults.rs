@@ -174,16 +174,26 @@ fn a_table_without_snapshots_is_refused_by_name() {
     }
 }
 
-#[test]
-fn another_product_that_speaks_the_protocol_is_refused_by_name() {
-    // MariaDB alone can be told to call itself something else.
-    if !server().is_mariadb {
-        return;
+/// It alone can be told to call itself something else.
+mod needs_mariadb {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs MariaDB"]
+    fn another_product_that_speaks_the_protocol_is_refused_by_name() {
+        have_own_server_with(&["--version=8.0.11-TiDB-v8.5.0"]);
+        let sandbox = Sandbox::empty();
+        let run = sandbox.run(&["init"]).fails_with(3, "SOURCE_UNSUPPORTED");
+        assert!(run.stderr.contains("TiDB"), "{run:#?}");
+        assert!(!sandbox.target().exists());
     }
-    have_own_server_with(&["--version=8.0.11-TiDB-v8.5.0"]);
+}
+
+#[test]
+fn a_server_that_does_not_let_a_setting_be_changed_is_refused() {
+    have_own_server_with(&["--maximum-max-join-size=1000"]);
     let sandbox = Sandbox::empty();
-    let run = sandbox.run(&["init"]).fails_with(3, "SOURCE_UNSUPPORTED");
-    assert!(run.stderr.contains("TiDB"), "{run:#?}");
+    sandbox.run(&["init"]).fails_with(3, "SOURCE_SESSION_REFUSED");
     assert!(!sandbox.target().exists());
 }
 

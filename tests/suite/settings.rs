@@ -115,6 +115,28 @@ fn an_empty_variable_is_none_and_an_unknown_one_is_told() {
 }
 
 #[test]
+fn what_is_typed_counts_more_than_what_the_environment_says() {
+    let sandbox = Sandbox::loaded();
+    let run = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = sandbox.command(arguments);
+        command.envs(variables.iter().copied());
+        Run::of(command).succeeds()
+    };
+    let (every, validate_every) = (("SAKILA_SYNC_EVERY", "1h"), ("SAKILA_SYNC_VALIDATE_EVERY", "1h"));
+    // Once, although the environment wants it every hour.
+    run(&["incremental", "--dry-run"], &[every, validate_every]);
+    // An interval of what is not repeated.
+    run(&["incremental"], &[validate_every]);
+    let verbose = run(&["incremental", "-v"], &[("SAKILA_SYNC_QUIET", "1")]);
+    assert!(
+        !verbose.stdout.is_empty() && verbose.stderr.contains("INFO"),
+        "{verbose:#?}"
+    );
+    let quiet = run(&["incremental", "--quiet"], &[("SAKILA_SYNC_VERBOSE", "2")]);
+    assert!(quiet.stdout.is_empty() && quiet.stderr.is_empty(), "{quiet:#?}");
+}
+
+#[test]
 fn paths_may_begin_with_a_tilde_or_a_dash() {
     let sandbox = Sandbox::new();
     let mut command = from_dotenv(&sandbox, &["init"], "SAKILA_SYNC_TARGET=~/tilde.db\n");
@@ -140,4 +162,14 @@ fn a_period_without_its_last_day_ends_today() {
     // Midnight may lie between the two.
     assert!(validation["to"].as_str().unwrap() >= today.as_str(), "{validation}");
     sandbox.run(&["validate", "--to", "2026-01-01"]).ends_with_code(2);
+}
+
+#[test]
+fn a_lock_file_that_may_not_be_opened_is_named_and_not_its_folder() {
+    let sandbox = Sandbox::loaded();
+    let lock = sandbox.folder().join("analytics.db.lock");
+    fs::write(&lock, "").unwrap();
+    fs::set_permissions(&lock, Permissions::from_mode(0o000)).unwrap();
+    let run = Run::of(bound_by_permissions(&sandbox.command(&["incremental"]))).fails_with(3, "TARGET_UNWRITABLE");
+    assert!(run.stderr.contains("analytics.db.lock"), "{run:#?}");
 }

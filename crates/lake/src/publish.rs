@@ -13,9 +13,9 @@ use star_sync::declare::star::Star;
 use star_sync::error::Doing;
 use star_sync::target::Target;
 use star_sync::target::bookkeeping::changed_partitions::{self, Partitions};
-use star_sync::target::bookkeeping::history::{self, Status};
+use star_sync::target::bookkeeping::history;
 use star_sync::target::bookkeeping::publication::{self, Publication};
-use star_sync::target::bookkeeping::{state, success, time};
+use star_sync::target::bookkeeping::{state, time};
 use tracing::debug;
 use uuid::Uuid;
 
@@ -146,7 +146,7 @@ pub async fn check_star(target: &impl ConnectionTrait, force: bool) -> Result<()
     if !states.is_loaded() || states.is_loading() {
         return Err(star_sync::Error::NotLoaded.into());
     }
-    if !force && is_mismatch(target).await? {
+    if !force && history::last_mismatch(target).await?.is_some() {
         return Err(Error::Mismatch);
     }
     Ok(())
@@ -156,21 +156,6 @@ pub async fn check_star(target: &impl ConnectionTrait, force: bool) -> Result<()
 async fn started(transaction: &DatabaseTransaction, run_id: i64) -> Result<Option<String>> {
     let run = history::find(transaction, run_id).await?;
     Ok(run.map(|run| time::text(run.started)))
-}
-
-/// Whether the last comparison of source and target found a mismatch.
-async fn is_mismatch(target: &impl ConnectionTrait) -> Result<bool> {
-    const RUNS: u64 = 100;
-    let runs = history::last_runs(target, RUNS).await?;
-    let compared = runs
-        .into_iter()
-        .find(|run| matches!(run.status, Status::Done | Status::Mismatch) && run.command != "init");
-    let Some(run) = compared.filter(|run| run.status == Status::Mismatch) else {
-        return Ok(false);
-    };
-    // A run that found nothing to do leaves no row, but it succeeds.
-    let successes = success::load(target).await?;
-    Ok(!successes.iter().any(|success| Some(success.finished) > run.finished))
 }
 
 /// Refuses a place that holds anything but tables of this star.

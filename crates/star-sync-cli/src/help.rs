@@ -23,7 +23,9 @@ static ALL: LazyLock<Vec<Id>> = LazyLock::new(|| {
 const NAMED: [&str; 5] = ["source", "target", "workers", "json", "quiet"];
 
 /// Options of commands that have an effect only together with another one.
-const TOGETHER: [(&str, &str, &str); 7] = [
+const TOGETHER: [(&str, &str, &str); 9] = [
+    ("incremental", "validate_every", "every"),
+    ("incremental", "publish_every", "every"),
     ("incremental", "copy_every", "copy_to"),
     ("incremental", "copy_mode", "copy_to"),
     ("incremental", "without", "copy_to"),
@@ -32,6 +34,9 @@ const TOGETHER: [(&str, &str, &str); 7] = [
     ("incremental", "lake_without", "publish_every"),
     ("publish", "retain", "vacuum"),
 ];
+
+/// Options that contradict each other. Of two that are not both on the command line, the one there counts.
+const CONTRADICTORY: [(&str, &str); 2] = [("every", "dry_run"), ("quiet", "verbose")];
 
 /// The global options that a command of every program has no use for. Those that contact the source take all of them, so
 /// that they can be called one after the other with the same options.
@@ -141,6 +146,13 @@ pub(crate) fn check(
     let is_given = |option: &str| {
         matches.ids().any(|id| id == option) && matches.value_source(option) == Some(ValueSource::CommandLine)
     };
+    if let Some((one, other)) = CONTRADICTORY
+        .iter()
+        .find(|(one, other)| is_given(one) && is_given(other))
+    {
+        let message = format!("{} cannot be used with {}", as_typed(one), as_typed(other));
+        return Err(command.error(ErrorKind::ArgumentConflict, message));
+    }
     let is_set = |option: &str| !matches!(matches.value_source(option), None | Some(ValueSource::DefaultValue));
     let without_effect = TOGETHER
         .iter()
@@ -223,9 +235,18 @@ mod tests {
             "x incremental --copy-mode 0644",
             "x incremental --without personal",
             "x incremental --healthy-within 1m",
+            "x incremental --validate-every 1h",
         ] {
             let error = parse(without_effect).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::MissingRequiredArgument, "{without_effect}");
+        }
+        for contradictory in [
+            "x incremental --dry-run --every 1m",
+            "x incremental --quiet -v",
+            "x --quiet incremental -v",
+        ] {
+            let error = parse(contradictory).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ArgumentConflict, "{contradictory}");
         }
         for accepted in [
             "x incremental --copy-to b.db --copy-mode 0644",

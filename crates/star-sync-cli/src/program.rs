@@ -165,10 +165,12 @@ impl Program {
                 Ok(matches)
             })
             .and_then(|matches| Ok((Global::from_arg_matches(&matches)?, program.task(&matches)?, matches)));
-        let (global, task, matches) = match parsed {
+        let (mut global, task, matches) = match parsed {
             Ok(parsed) => parsed,
             Err(error) => return ExitCode::from(output::usage(program, &error)),
         };
+        // What is typed counts more than what the environment says.
+        global.quiet &= matches.value_source("verbose") != Some(ValueSource::CommandLine);
         output::start_logging(program, &global);
         let command = task.name();
         let failed = |error: &Error| {

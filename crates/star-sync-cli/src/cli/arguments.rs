@@ -67,6 +67,13 @@ pub struct FullLoad {
     pub notifications: Notifications,
 }
 
+impl Incremental {
+    /// The interval of runs, if there is to be more than one. A dry run is one, whatever the environment says.
+    pub(crate) fn interval(&self) -> Option<Duration> {
+        self.every.filter(|_| !self.dry_run)
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct Incremental {
     /// How long a run may verify key ranges: a share of the time since the run before (2%), or a time (10s); 0: not at all
@@ -86,11 +93,11 @@ pub struct Incremental {
     ///
     /// Runs never overlap. A failed run is reported and retried with a backoff of up to ten minutes. Ctrl-C and SIGTERM
     /// end it after the step in progress, with exit code 0.
-    #[arg(long, env = "{ENV}_EVERY", value_name = "SECONDS", value_parser = interval, conflicts_with = "dry_run")]
+    #[arg(long, env = "{ENV}_EVERY", value_name = "SECONDS", value_parser = interval)]
     pub every: Option<Duration>,
 
     /// With --every: also validate the last 30 days, once per interval
-    #[arg(long, env = "{ENV}_VALIDATE_EVERY", value_name = "SECONDS", value_parser = interval, requires = "every")]
+    #[arg(long, env = "{ENV}_VALIDATE_EVERY", value_name = "SECONDS", value_parser = interval)]
     pub validate_every: Option<Duration>,
 
     /// With --every: /healthz answers 200 while the last success is younger than this, else 503
@@ -153,7 +160,7 @@ pub struct PublishTo {
 
     /// With --every: also publish to --lake, once per interval
     #[arg(long, env = "{ENV}_PUBLISH_EVERY", value_name = "SECONDS", value_parser = interval,
-          requires_all = ["every", "lake"])]
+          requires = "lake")]
     pub publish_every: Option<Duration>,
 
     /// With --lake: replace personal data by pseudonyms; `personal` for all of it, or names of columns

@@ -96,8 +96,7 @@ pub struct Global {
     pub json: bool,
 
     /// No progress, no summary, no logs below errors
-    #[arg(long, short, global = true, hide_short_help = true, help_heading = OUTPUT, env = "{ENV}_QUIET", value_parser = FalseyValueParser::new(),
-          conflicts_with = "verbose")]
+    #[arg(long, short, global = true, hide_short_help = true, help_heading = OUTPUT, env = "{ENV}_QUIET", value_parser = FalseyValueParser::new())]
     pub quiet: bool,
 
     /// More logs, up to -vvv [default: warnings on a terminal, else also info]

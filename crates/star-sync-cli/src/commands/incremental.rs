@@ -13,7 +13,7 @@ pub(crate) async fn run(session: &Session, arguments: &Incremental) -> Result<u8
     copy::check(session.star(), &arguments.copy)?;
     #[cfg(feature = "lake")]
     super::publish::check_settings(session, &arguments.publish)?;
-    match arguments.every {
+    match arguments.interval() {
         Some(every) => forever::run(session, arguments, every, load).await,
         None => load::run(session, "incremental", load, Some(&arguments.copy)).await,
     }

@@ -12,7 +12,7 @@ use star_sync::source::{Source, check};
 use star_sync::target::bookkeeping::history::{self, Status};
 use star_sync::target::bookkeeping::{changed_partitions, state};
 use star_sync::target::sqlite::lock::Lock;
-use star_sync::target::{Creation, PlannedAction, Target, calendar, check_writable, open_to_read};
+use star_sync::target::{Creation, PlannedAction, Target, calendar, check_writable, open_of_any_version};
 
 use super::Session;
 use super::missing_index::{self, MissingIndex};
@@ -104,17 +104,20 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Init) -> Result<u8> 
     Ok(0)
 }
 
-/// Refuses another source than an existing target was loaded from. A target that cannot be read is for the step that
-/// creates it: it says why.
+/// Refuses another source than an existing target was loaded from, also one that is to be migrated. A target that cannot
+/// be read is for the step that creates or migrates it: it says why.
 async fn check_identity(star: &Star, source: &Source, columns: &SourceColumns, path: &Path) -> Result<()> {
     // To read it, SQLite would leave files beside one that may not be written.
     check_writable(path)?;
-    let Ok(target) = open_to_read(path, star, 1).await else {
+    let Ok((target, _)) = open_of_any_version(path, star, 1).await else {
         return Ok(());
     };
     let checked = identity::check(source, columns, &target).await;
     target.close().await.target(|| "closing the file".to_owned())?;
-    Ok(checked?)
+    match checked {
+        Err(error @ star_sync::Error::SourceChanged { .. }) => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// The target, and what was done to it.

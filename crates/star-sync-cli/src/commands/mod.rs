@@ -151,7 +151,7 @@ pub(crate) async fn run(program: &'static Program, global: Global, task: &Task, 
         warn!("signals cannot be handled: a signal ends the program without cleaning up: {error}");
     }
     let (is_repeated, healthy_within) = match task {
-        Task::Own(Command::Incremental(arguments)) => (arguments.every.is_some(), arguments.healthy_within),
+        Task::Own(Command::Incremental(arguments)) => (arguments.interval().is_some(), arguments.healthy_within),
         _ => (false, Duration::MAX),
     };
     let session = Session {

@@ -48,7 +48,7 @@ pub(crate) fn after_validation(validation: &Validation) -> Option<Next> {
     match validation.verdict.code {
         VerdictCode::Mismatch if validation.deep.is_none() => Some(DEEP),
         VerdictCode::Mismatch => Some(REPAIR),
-        VerdictCode::NothingCompared => Some(ALL),
+        VerdictCode::NothingCompared if validation.from.is_some() => Some(ALL),
         _ if validation.verdict.tally.pending_rows > 0 => Some(APPLY),
         _ => None,
     }
@@ -63,7 +63,7 @@ pub(crate) fn after_explanation(explanation: &Explanation) -> Option<Next> {
     }
 }
 
-/// After status, by whether a full load has finished and the last run found a mismatch.
+/// After status, by whether a full load has finished and the last comparison found a mismatch.
 pub(crate) fn after_status(is_loaded: bool, is_mismatch: bool) -> Option<Next> {
     match (is_loaded, is_mismatch) {
         (false, _) => Some(FULL_LOAD),

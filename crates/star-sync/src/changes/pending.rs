@@ -82,8 +82,8 @@ fn doubtful(table: &Table, outcome: &TableOutcome, certain: &HashSet<i64>) -> Ve
 
 /// Whether a source table may have changed since the last sync. In doubt it may: the server may have been restarted, or
 /// the last sync may have been in the second of the last change. MariaDB notes when a transaction began, not when it
-/// was committed: there the time has to be the one that the last sync saw. A transaction that began in that very
-/// second, and was committed after the sync, does not move it; the next transaction does.
+/// was committed: there a time before the last sync tells nothing, as one that was in flight then may have been
+/// committed since.
 pub(crate) fn may_have_changed(snapshot: &Snapshot, source_table: &str, states: &States) -> bool {
     may_have_changed_at(
         states.get(source_table),
@@ -108,9 +108,8 @@ fn may_have_changed_at(
     if let Some(settled) = &state.settled_signature {
         return !signature.is_some_and(|signature| is_same(settled, signature));
     }
-    let was_seen = state.last_signature.as_deref() == signature;
     let last_synced = state.lifecycle.last_synced();
-    last_synced.is_none_or(|last_synced| update_time >= last_synced) || !(update_time_is_commit_time || was_seen)
+    !update_time_is_commit_time || last_synced.is_none_or(|last_synced| update_time >= last_synced)
 }
 
 /// Whether two signatures are of the same rows. An estimate may find late that a table is not empty; rows that come
@@ -302,40 +301,37 @@ mod tests {
     #[test]
     fn a_table_has_not_changed_only_if_that_is_certain() {
         let signature = |seconds: i64| format!("of {seconds}");
-        let state = |settled: Option<i64>, seen: i64| SourceState {
+        let state = |settled: Option<i64>| SourceState {
             lifecycle: Lifecycle::Loaded { last_synced: time(100) },
             settled_signature: settled.map(signature),
-            last_signature: Some(signature(seen)),
             ..SourceState::default()
         };
-        for (settled, seen, update_time, update_time_is_commit_time, may_have_changed) in [
-            (Some(50), 50, Some(50), true, false),
-            (Some(50), 50, Some(50), false, false),
-            (Some(50), 50, Some(99), true, true),
+        for (settled, update_time, update_time_is_commit_time, may_have_changed) in [
+            (Some(50), Some(50), true, false),
+            (Some(50), Some(50), false, false),
+            (Some(50), Some(99), true, true),
             // Committed before the last sync, and nothing since.
-            (None, 98, Some(99), true, false),
+            (None, Some(99), true, false),
             // In the same second, perhaps after it.
-            (None, 100, Some(100), true, true),
-            (None, 100, Some(101), true, true),
-            // Begun before the last sync, and the same that it saw, or committed after it.
-            (None, 99, Some(99), false, false),
-            (None, 98, Some(99), false, true),
-            (None, 99, Some(98), false, true),
-            (None, 100, Some(100), false, true),
+            (None, Some(100), true, true),
+            (None, Some(101), true, true),
+            // Begun before the last sync, and perhaps committed after it.
+            (None, Some(99), false, true),
+            (None, Some(100), false, true),
             // After a restart.
-            (Some(50), 50, None, true, true),
-            (None, 50, None, true, true),
+            (Some(50), None, true, true),
+            (None, None, true, true),
         ] {
             let now = update_time.map(signature);
             let found = may_have_changed_at(
-                Some(&state(settled, seen)),
+                Some(&state(settled)),
                 now.as_deref(),
                 update_time.map(time),
                 update_time_is_commit_time,
             );
             assert_eq!(
                 found, may_have_changed,
-                "{settled:?} {seen} {update_time:?} {update_time_is_commit_time}"
+                "{settled:?} {update_time:?} {update_time_is_commit_time}"
             );
         }
         assert!(may_have_changed_at(None, Some("of 1"), Some(time(1)), true));

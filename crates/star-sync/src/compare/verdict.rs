@@ -71,11 +71,11 @@ impl Tally {
 }
 
 impl Verdict {
-    /// The verdict of a validation. `has_facts` tells whether the period holds any row of a fact.
-    pub(crate) fn of_validation(tally: Tally, has_facts: bool) -> Self {
+    /// The verdict of a validation. `is_period_empty` tells whether the period holds no row of any fact.
+    pub(crate) fn of_validation(tally: Tally, is_period_empty: bool) -> Self {
         let code = if tally.mismatches > 0 {
             VerdictCode::Mismatch
-        } else if !has_facts {
+        } else if is_period_empty {
             VerdictCode::NothingCompared
         } else if tally.pending_rows > 0 {
             VerdictCode::OkPending
@@ -123,16 +123,16 @@ mod tests {
             pending_rows: 3,
             ..tally(15, 0)
         };
-        for (tally, has_facts, code) in [
-            (tally(15, 0), true, VerdictCode::Ok),
-            (pending, true, VerdictCode::OkPending),
-            (tally(15, 0), false, VerdictCode::NothingCompared),
-            (pending, false, VerdictCode::NothingCompared),
-            (tally(14, 1), true, VerdictCode::Mismatch),
-            // A mismatch of a dimension, in a period without facts.
+        for (tally, is_period_empty, code) in [
+            (tally(15, 0), false, VerdictCode::Ok),
+            (pending, false, VerdictCode::OkPending),
+            (tally(15, 0), true, VerdictCode::NothingCompared),
+            (pending, true, VerdictCode::NothingCompared),
             (tally(14, 1), false, VerdictCode::Mismatch),
+            // A mismatch of a dimension, in a period without facts.
+            (tally(14, 1), true, VerdictCode::Mismatch),
         ] {
-            assert_eq!(Verdict::of_validation(tally, has_facts).code, code, "{tally:?}");
+            assert_eq!(Verdict::of_validation(tally, is_period_empty).code, code, "{tally:?}");
         }
     }
 

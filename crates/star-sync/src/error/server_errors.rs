@@ -103,4 +103,29 @@ mod tests {
             assert!(seen.insert(number), "{number} is listed twice");
         }
     }
+
+    /// By the names that the servers' lists of errors have.
+    #[test]
+    fn an_error_of_the_server_is_told_by_what_its_user_can_do() {
+        for (name, number, code, transience) in [
+            ("ER_ACCESS_DENIED_ERROR", 1045, Code::SourceLoginRefused, Lasting),
+            ("ER_TABLEACCESS_DENIED_ERROR", 1142, Code::SourceSelectDenied, Lasting),
+            (
+                "ER_TOO_MANY_USER_CONNECTIONS",
+                1203,
+                Code::SourceConnectionsExhausted,
+                Overloaded,
+            ),
+            ("ER_LOCK_DEADLOCK", 1213, Code::SourceLost, Lost),
+            // Galera: WSREP has not yet prepared this node for application use.
+            ("ER_UNKNOWN_COM_ERROR", 1047, Code::SourceNotReady, Overloaded),
+            ("ER_QUERY_TIMEOUT", 3024, Code::SourceStatementLimited, Lasting),
+            ("ER_STATEMENT_TIMEOUT", 1969, Code::SourceStatementLimited, Lasting),
+            ("ER_NO_SUCH_TABLE", 1146, Code::SourceAltered, Lost),
+        ] {
+            let class = class_of_number(number).unwrap();
+            assert!(class.code == code && class.transience == transience, "{name}");
+        }
+        assert!(class_of_number(9999).is_none());
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::changes::identity::SourceColumns;
 use crate::compare::deep::{Suspects, TableDifferences};
@@ -131,6 +131,12 @@ pub async fn run(request: Request<'_>) -> Result<Validation> {
         let findings = pass.findings(&compared, earlier.as_ref()).await?;
         pass.end().await?;
         if is_final(&findings, earlier.as_ref(), passes) {
+            if !findings.is_empty() && !is_confirmed(&findings, earlier.as_ref()) {
+                warn!(
+                    code = "MISMATCH_UNCONFIRMED",
+                    "each of {MAX_PASSES} comparisons found other differences, as the source or the target is changing fast"
+                );
+            }
             return Ok(Validation { from, to, ..compared });
         }
         info!(tables = ?findings.tables(), "source and target differ; comparing again to confirm it");
@@ -143,8 +149,11 @@ pub async fn run(request: Request<'_>) -> Result<Validation> {
 
 /// Whether the result is final: nothing differs, or a mismatch is confirmed, or this was the last pass.
 fn is_final(findings: &Findings, earlier: Option<&Findings>, passes: u32) -> bool {
-    let is_confirmed = earlier.is_some_and(|earlier| findings.are_confirmed_by(earlier));
-    findings.is_empty() || is_confirmed || passes >= MAX_PASSES
+    findings.is_empty() || is_confirmed(findings, earlier) || passes >= MAX_PASSES
+}
+
+fn is_confirmed(findings: &Findings, earlier: Option<&Findings>) -> bool {
+    earlier.is_some_and(|earlier| findings.are_confirmed_by(earlier))
 }
 
 /// Waits until the source's clock shows another second.

@@ -58,9 +58,10 @@ impl ValidationPass<'_> {
         compared: &Validation,
     ) -> (BTreeSet<DifferingFigure>, Period) {
         let mut figures = BTreeSet::new();
-        if !line.has_right_rows(compared.tolerance) {
-            figures.insert(DifferingFigure::of_table("rows", line.rows.delta()));
-            figures.insert(DifferingFigure::of_table("unexpected_rows", line.unexpected_rows));
+        for (figure, delta) in [("rows", line.rows.delta()), ("unexpected_rows", line.unexpected_rows)] {
+            if delta.unsigned_abs() > compared.tolerance {
+                figures.insert(DifferingFigure::of_table(figure, delta));
+            }
         }
         if !line.integrity.is_intact() {
             figures.insert(DifferingFigure::of_table("integrity", 0));

@@ -153,9 +153,10 @@ impl<'a> ValidationPass<'a> {
         }
         let quarantined = self.sides.quarantined.values().sum();
         let tally = validation.tally(self.request.no_pending, quarantined);
-        // A newest date is only listed for a fact without rows in the period.
-        let has_facts = validation.newest_dates.len() < facts;
-        validation.verdict = Verdict::of_validation(tally, has_facts);
+        // A newest date is only listed for a fact without rows in the period. A star without totals has nothing that a
+        // period limits.
+        let is_period_empty = facts > 0 && validation.newest_dates.len() == facts;
+        validation.verdict = Verdict::of_validation(tally, is_period_empty);
         Ok(validation)
     }
 

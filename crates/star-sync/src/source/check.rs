@@ -32,7 +32,7 @@ pub async fn columns(source: &Source, star: &Star) -> Result<BTreeMap<String, St
             let other = found.keys().find(|name| name.eq_ignore_ascii_case(table.name));
             problems.push(match other {
                 Some(other) => format!(
-                    "table {} is missing; {other} is another name on this server",
+                    "table {} is missing; this server has {other}: declare the table in this spelling",
                     table.name
                 ),
                 None => format!(

@@ -21,15 +21,24 @@ const CANNOT_CONVERT: u16 = 3854;
 const MAX_ATTEMPTS: u32 = 25;
 /// InnoDB caches the list of transactions for a tenth of a second.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
-/// Commands of connections that execute something, as the process list names them.
-const EXECUTING: [&str; 2] = ["Query", "Execute"];
-/// The user of the threads that apply a replica's changes. MySQL lists them as executing while they wait, in states
+/// Commands of connections that execute nothing, as the process list names them. There are many others: a statement is
+/// executed as a query, prepared, in bulk, or by a thread that applies a replica's changes.
+const IDLE: [&str; 6] = [
+    "Sleep",
+    "Daemon",
+    "Connect",
+    "Binlog Dump",
+    "Binlog Dump GTID",
+    "Slave_IO",
+];
+/// The user of the threads that apply a replica's changes. They are listed as executing while they wait, in states
 /// that match these patterns.
 const REPLICATION_USER: &str = "system user";
-const IDLE_REPLICATION: [&str; 3] = [
+const IDLE_REPLICATION: [&str; 4] = [
     "%has read all relay log; waiting for more updates",
     "Waiting for an event from Coordinator%",
     "Waiting for % to send event",
+    "Waiting for work from%",
 ];
 
 /// Minutes by which clocks are set back when summer time ends: 30 in one zone, 120 in some of the past. A local time of
@@ -241,7 +250,7 @@ async fn oldest_statement(
         .expr_as(column("TIME").cast_as("SIGNED"), "seconds")
         .expr(column("ID").cast_as("UNSIGNED"))
         .from((Alias::new("information_schema"), Alias::new("PROCESSLIST")))
-        .and_where(column("COMMAND").is_in(EXECUTING))
+        .and_where(column("COMMAND").is_not_in(IDLE))
         .and_where(column("ID").ne(own_id))
         .cond_where(is_idle_replication().not())
         .order_by("seconds", sea_orm::Order::Desc)

@@ -11,11 +11,41 @@ use crate::sql;
 
 /// A setting that the server did not take.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the session variable {variable} is {found}, and cannot be set to {wanted}")]
-pub(crate) struct RefusedSetting {
-    variable: &'static str,
-    wanted: &'static str,
-    found: String,
+pub(crate) enum RefusedSetting {
+    #[error("the session variable {variable} is {found}, and cannot be set to {wanted}")]
+    Kept {
+        variable: &'static str,
+        wanted: &'static str,
+        found: String,
+    },
+    /// With what the server says of it.
+    #[error("session variables cannot be set: {0}")]
+    Denied(String),
+}
+
+impl From<RefusedSetting> for sqlx::Error {
+    fn from(refused: RefusedSetting) -> Self {
+        Self::Configuration(Box::new(refused))
+    }
+}
+
+/// Numbers of the server's errors for a variable that it does not know, that is not to be set, or not to this value.
+const REFUSALS: [u16; 5] = [
+    1193, // ER_UNKNOWN_SYSTEM_VARIABLE
+    1227, // ER_SPECIFIC_ACCESS_DENIED_ERROR
+    1229, // ER_GLOBAL_VARIABLE
+    1231, // ER_WRONG_VALUE_FOR_VAR
+    1238, // ER_INCORRECT_GLOBAL_LOCAL_VAR
+];
+
+/// What the server answered when it was given all settings.
+fn refusal(error: sqlx::Error) -> sqlx::Error {
+    let answer = error.as_database_error();
+    let number = answer.and_then(|answer| answer.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>());
+    match number.map(sqlx::mysql::MySqlDatabaseError::number) {
+        Some(number) if REFUSALS.contains(&number) => RefusedSetting::Denied(error.to_string()).into(),
+        _ => error,
+    }
 }
 
 /// Products that speak MySQL's protocol and have other snapshots, or none, by what their versions and comments say.
@@ -68,17 +98,18 @@ pub(crate) async fn prepare(connection: &mut MySqlConnection) -> Result<(), sqlx
     if let Err(error) = connection.execute(sql::SET_SESSION).await {
         let row = connection.fetch_one(sql::READ_PRODUCT).await?;
         let (version, comment): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-        return Err(OtherProduct::recognize(&version, &comment).map_or(error, Into::into));
+        return Err(OtherProduct::recognize(&version, &comment).map_or_else(|| refusal(error), Into::into));
     }
     let row = connection.fetch_one(sql::READ_SESSION).await?;
     for (position, (variable, wanted)) in sql::SESSION_WANTED.iter().enumerate() {
         let found: String = row.try_get(position)?;
         if !found.eq_ignore_ascii_case(wanted) {
-            return Err(sqlx::Error::Configuration(Box::new(RefusedSetting {
+            return Err(RefusedSetting::Kept {
                 variable,
                 wanted,
                 found,
-            })));
+            }
+            .into());
         }
     }
     Ok(())

@@ -302,6 +302,22 @@ pub async fn open_to_read(path: &Path, star: &Star, connections: u32) -> Result<
 /// The same while a run of this process may have the file open: nothing but SQLite opens the file. Closing any other
 /// handle on it would drop the locks that SQLite holds for the run.
 pub async fn open_during_a_run(path: &Path, star: &Star, connections: u32) -> Result<DatabaseConnection> {
+    let (readers, pending) = open_of_any_version(path, star, connections).await?;
+    match pending.into_iter().next() {
+        None => Ok(readers),
+        Some(pending) => Err(Error::TargetOlder {
+            path: path.to_owned(),
+            pending,
+        }),
+    }
+}
+
+/// The same of a target that may be older, with the migrations that it lacks.
+pub async fn open_of_any_version(
+    path: &Path,
+    star: &Star,
+    connections: u32,
+) -> Result<(DatabaseConnection, Vec<String>)> {
     if !path.is_file() {
         return Err(Error::TargetMissing { path: path.to_owned() });
     }
@@ -310,11 +326,5 @@ pub async fn open_during_a_run(path: &Path, star: &Star, connections: u32) -> Re
     if pending.len() == Steps(star.migrations).migrations().len() {
         return Err(Error::TargetMissing { path: path.to_owned() });
     }
-    match pending.into_iter().next() {
-        None => Ok(readers),
-        Some(pending) => Err(Error::TargetOlder {
-            path: path.to_owned(),
-            pending,
-        }),
-    }
+    Ok((readers, pending))
 }

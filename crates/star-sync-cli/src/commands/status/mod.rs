@@ -56,6 +56,8 @@ struct Report {
     /// When a load, an incremental run or a repair last ended well.
     #[serde(serialize_with = "time::serialize_option")]
     last_success: Option<DateTime<Utc>>,
+    /// The run that compared source and target last, if it found a mismatch.
+    last_mismatch: Option<Run>,
     runs: Vec<Run>,
     quarantined: BTreeMap<String, u64>,
     quarantined_examples: Vec<QuarantinedRow>,
@@ -177,6 +179,7 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
         ),
         missing_indexes,
         last_success: target_part.last_success,
+        last_mismatch: target_part.last_mismatch,
         runs: target_part.runs,
         quarantined: target_part.quarantined,
         quarantined_examples: target_part.quarantined_examples,
@@ -225,6 +228,7 @@ struct TargetPart {
     quarantined: BTreeMap<String, u64>,
     quarantined_examples: Vec<QuarantinedRow>,
     last_success: Option<DateTime<Utc>>,
+    last_mismatch: Option<Run>,
     runs: Vec<Run>,
     lakes: Vec<LakeStatus>,
 }
@@ -266,6 +270,7 @@ impl TargetPart {
                 .iter()
                 .map(|success| success.finished)
                 .max(),
+            last_mismatch: history::last_mismatch(&target).await?,
             runs: history::last_runs(&target, SHOWN).await?,
         };
         target.close().await.target(|| "closing the file".to_owned())?;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use chrono::Utc;
 use comfy_table::CellAlignment;
 use star_sync::compare::verdict::VerdictCode;
-use star_sync::target::bookkeeping::history::{Run, Status};
+use star_sync::target::bookkeeping::history::Run;
 use star_sync::target::bookkeeping::time;
 
 use super::{Identity, LakeStatus, Report};
@@ -18,11 +18,10 @@ pub(super) fn text(report: &Report, program: &str) -> String {
         text.push_str("no full load has finished yet\n");
     }
     text.push_str(&sources(report));
-    let mismatch = report.runs.first().filter(|run| run.status == Status::Mismatch);
-    if let Some(run) = mismatch {
+    if let Some(run) = &report.last_mismatch {
         let _ = writeln!(
             text,
-            "the last run, {} {}, ended in {}\n",
+            "the last comparison with the source, by {} in run {}, ended in {}\n",
             run.command,
             run.id,
             human::bad(VerdictCode::Mismatch.name())
@@ -36,10 +35,7 @@ pub(super) fn text(report: &Report, program: &str) -> String {
     let verification = report::backlog(&report.verification);
     if verification.is_empty() && report.verification.ranges > 0 {
         let ranges = human::grouped(report.verification.ranges);
-        let _ = writeln!(
-            text,
-            "verification: all {ranges} key ranges were verified by the last run"
-        );
+        let _ = writeln!(text, "verification: all {ranges} key ranges are verified");
     }
     text.push_str(&verification);
     text.push_str(&last_read(&report.runs));
@@ -80,7 +76,7 @@ pub(super) fn text(report: &Report, program: &str) -> String {
             human::grouped(*backlog_partitions as u64)
         );
     }
-    let next = next::after_status(report.loaded, mismatch.is_some());
+    let next = next::after_status(report.loaded, report.last_mismatch.is_some());
     text.push_str(&next::line(program, next));
     text
 }

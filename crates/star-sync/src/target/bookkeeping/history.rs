@@ -9,6 +9,7 @@ use sea_orm::{FromQueryResult, QueryOrder, QuerySelect};
 use serde::Serialize;
 
 use crate::error::{Doing, Error, Result};
+use crate::target::bookkeeping::success;
 use crate::target::bookkeeping::time::{self, stored};
 use sync_run::{ActiveModel, Column, Entity};
 
@@ -267,6 +268,23 @@ pub(crate) async fn last_change<C: ConnectionTrait>(connection: &C) -> Result<Op
         .limit(1)
         .into_tuple();
     newest.one(connection).await.target(reading)
+}
+
+/// The run that compared source and target last, if it found a mismatch. Later runs that failed compared nothing.
+pub async fn last_mismatch<C: ConnectionTrait>(connection: &C) -> Result<Option<Run>> {
+    let last_comparison = Entity::find()
+        .filter(Column::Status.is_in([Status::Done, Status::Mismatch]))
+        .filter(Column::Command.ne("init"))
+        .order_by_desc(Column::Id)
+        .limit(1);
+    let last_comparison: Option<Run> = last_comparison.into_model().one(connection).await.target(reading)?;
+    let Some(run) = last_comparison.filter(|run| run.status == Status::Mismatch) else {
+        return Ok(None);
+    };
+    // A run that found nothing to do leaves no row, but it ended well.
+    let successes = success::load(connection).await?;
+    let has_succeeded_since = successes.iter().any(|success| Some(success.finished) > run.finished);
+    Ok((!has_succeeded_since).then_some(run))
 }
 
 /// The run of this number, while the history goes back that far.

@@ -39,7 +39,14 @@ impl Lock {
                 .truncate(false)
                 .mode(0o600)
                 .open(&path)
-                .map_err(|cause| place::beside_error(&target, &path, "locked", cause))?;
+                .map_err(|cause| {
+                    // A file of another account may not be opened: it is not the folder then.
+                    if path.exists() {
+                        failed(cause)
+                    } else {
+                        place::beside_error(&target, &path, "locked", cause)
+                    }
+                })?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {

@@ -11,7 +11,10 @@ pub(crate) fn code_of(cause: &DbErr) -> Code {
     if io_error(cause).is_some_and(|error| error.kind() == std::io::ErrorKind::WouldBlock) {
         return Code::ThreadsExhausted;
     }
-    let extended = sqlite_code(cause).unwrap_or_default();
+    code_of_result(sqlite_code(cause).unwrap_or_default())
+}
+
+fn code_of_result(extended: i32) -> Code {
     match (extended & 0xFF, extended) {
         // Full; or a file that may not grow, for its limit or a quota, is an error of writing, or of growing the -shm.
         (13, _) | (_, 778 | 4_874) => Code::TargetFull,
@@ -51,5 +54,42 @@ fn io_error(cause: &DbErr) -> Option<&std::io::Error> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By the names of <https://sqlite.org/rescode.html>.
+    #[test]
+    fn a_result_code_is_told_by_what_its_user_can_do() {
+        for (name, kind, detail, code) in [
+            ("SQLITE_FULL", 13, 0, Code::TargetFull),
+            ("SQLITE_IOERR_WRITE", 10, 3, Code::TargetFull),
+            ("SQLITE_IOERR_SHMSIZE", 10, 19, Code::TargetFull),
+            ("SQLITE_BUSY_SNAPSHOT", 5, 2, Code::TargetLocked),
+            ("SQLITE_LOCKED", 6, 0, Code::TargetLocked),
+            ("SQLITE_CORRUPT", 11, 0, Code::TargetDamaged),
+            ("SQLITE_NOTADB", 26, 0, Code::TargetDamaged),
+            ("SQLITE_PERM", 3, 0, Code::TargetUnwritable),
+            ("SQLITE_READONLY_DIRECTORY", 8, 6, Code::TargetUnwritable),
+            ("SQLITE_CANTOPEN", 14, 0, Code::TargetUnwritable),
+            ("SQLITE_IOERR_GETTEMPPATH", 10, 25, Code::TargetTempFolder),
+            ("SQLITE_IOERR_SHMOPEN", 10, 18, Code::TargetFileSystem),
+            ("SQLITE_IOERR_SHMLOCK", 10, 20, Code::TargetFileSystem),
+            ("SQLITE_IOERR_SHMMAP", 10, 21, Code::TargetFileSystem),
+            ("SQLITE_IOERR_UNLOCK", 10, 8, Code::TargetFileSystem),
+            ("SQLITE_IOERR_RDLOCK", 10, 9, Code::TargetFileSystem),
+            ("SQLITE_IOERR_CHECKRESERVEDLOCK", 10, 14, Code::TargetFileSystem),
+            ("SQLITE_IOERR_LOCK", 10, 15, Code::TargetFileSystem),
+            ("SQLITE_IOERR_READ", 10, 1, Code::TargetIo),
+            ("SQLITE_IOERR_FSYNC", 10, 4, Code::TargetIo),
+            ("SQLITE_NOMEM", 7, 0, Code::TargetFailed),
+            ("SQLITE_IOERR_NOMEM", 10, 12, Code::TargetFailed),
+            ("SQLITE_ERROR", 1, 0, Code::TargetFailed),
+        ] {
+            assert_eq!(code_of_result(kind + detail * 256), code, "{name}");
+        }
     }
 }
