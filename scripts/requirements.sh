@@ -65,14 +65,17 @@ require_compiler() {
 
 # Prints the folder of Prometheus, promtool and node_exporter; installs them if they are missing.
 prometheus_folder() {
-  local found
-  found=$(on_path promtool)
-  if [ -n "$found" ] && [ -n "$(on_path prometheus)" ] && [ -n "$(on_path prometheus-node-exporter)" ]; then
-    dirname "$found"
-  else
-    scripts/install-prometheus || fail "the tests of the metrics need prometheus, promtool and prometheus-node-exporter on the PATH"
+  local folder
+  folder=$(dirname "$(on_path promtool)")
+  if has_prometheus "$folder"; then
+    echo "$folder"
+  elif ! scripts/install-prometheus; then
+    say "the tests of the metrics need prometheus, promtool and prometheus-node-exporter in one folder on the PATH"
+    return 1
   fi
 }
+
+has_prometheus() { [ -x "$1/prometheus" ] && [ -x "$1/promtool" ] && [ -x "$1/prometheus-node-exporter" ]; }
 
 is_mysql() { [ -x "$1" ] && "$1" --version 2>/dev/null | grep -qv MariaDB; }
 is_mariadb() { [ -x "$1" ] && "$1" --version 2>/dev/null | grep -q MariaDB; }

@@ -259,3 +259,41 @@ fn what_cancels_out_in_weighted_sums_changes_the_digest_of_every_target() {
         before = after;
     }
 }
+
+#[test]
+fn a_key_range_that_has_come_to_hold_many_rows_is_cut() {
+    let sandbox = Sandbox::new();
+    sandbox.change(&[
+        "CREATE TABLE kept AS SELECT * FROM payment WHERE payment_id BETWEEN 2001 AND 3000",
+        "DELETE FROM payment WHERE payment_id BETWEEN 2001 AND 3000",
+    ]);
+    let small_pages = |command: &str| sandbox.run(&[command, "--batch-size", "100"]).succeeds();
+    sandbox.run(&["init"]).succeeds();
+    small_pages("full-load");
+    // Of all rows by the digest that a range has.
+    let rows = "SELECT CAST(SUBSTR(digest, 1, INSTR(digest, ':') - 1) AS INTEGER) AS rows FROM sync_verification \
+                WHERE target_table = 'fact_payment'";
+    let largest = || {
+        sandbox
+            .figure(&format!("SELECT MAX(rows) FROM ({rows})"))
+            .parse::<u64>()
+            .unwrap()
+    };
+    let loaded = largest();
+    assert!(loaded <= 200, "{loaded}");
+    sandbox.change(&["INSERT INTO payment SELECT * FROM kept"]);
+    small_pages("incremental");
+    for payment in ["1", "2"] {
+        sandbox.change(&[&format!(
+            "UPDATE payment SET amount = amount + 1 WHERE payment_id = {payment}"
+        )]);
+        sandbox.wait_until_at_rest();
+        small_pages("incremental");
+        sandbox.assert_star_equals_source();
+    }
+    assert!(largest() <= loaded, "{}", largest());
+    assert_eq!(
+        sandbox.figure(&format!("SELECT SUM(rows) FROM ({rows})")),
+        sandbox.figure("SELECT COUNT(*) FROM fact_payment")
+    );
+}

@@ -39,6 +39,7 @@ mod properties;
 mod quarantine;
 mod readers;
 mod readme;
+mod replaced_tables;
 mod running;
 mod schema;
 mod schema_document;

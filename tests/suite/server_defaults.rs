@@ -187,6 +187,16 @@ mod needs_mariadb {
         assert!(run.stderr.contains("TiDB"), "{run:#?}");
         assert!(!sandbox.target().exists());
     }
+
+    #[test]
+    #[ignore = "needs MariaDB"]
+    fn a_server_that_is_too_old_is_refused_by_its_version() {
+        have_own_server_with(&["--version=10.5.23-MariaDB"]);
+        let sandbox = Sandbox::empty();
+        let run = sandbox.run(&["init"]).fails_with(3, "SOURCE_UNSUPPORTED");
+        assert!(run.stderr.contains("10.5.23"), "{run:#?}");
+        assert!(!sandbox.target().exists());
+    }
 }
 
 #[test]

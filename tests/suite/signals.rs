@@ -1,7 +1,7 @@
 //! Ctrl-C and SIGTERM: the first lets a run end in order, the second ends it at once, and the terminal is as it was.
 
 use std::io::{BufRead, Read};
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::harness::others::{rest, through};
@@ -172,6 +172,13 @@ fn a_second_signal_ends_a_run_that_still_honours_the_first() {
     sandbox.assert_star_equals_source();
 }
 
+/// From one shell, so that no pause is between them.
+fn send_both([one, other]: [&str; 2], child: &Child) {
+    let process = child.id();
+    let kill = format!("kill {one} {process} && kill {other} {process}");
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+}
+
 #[test]
 fn two_signals_at_once_are_one_request() {
     let sandbox = Sandbox::loaded();
@@ -180,9 +187,7 @@ fn two_signals_at_once_are_one_request() {
         let payments = hold_payments(&sandbox);
         let mut run = sandbox.start(&["incremental"]);
         wait_until_payments_are_wanted(&sandbox);
-        for signal in signals {
-            send(signal, &run.0);
-        }
+        send_both(signals, &run.0);
         let log = wait_for(&mut run.0, HEARD);
         payments.change(&["UNLOCK TABLES"]);
         rest(run, log).fails(130, &["STOPPED", "nothing of this run was kept"]);

@@ -472,6 +472,9 @@ fn status_tells_a_mismatch_until_a_run_ends_well_although_that_leaves_no_row() {
     failing.env("SAKILA_SYNC_SOURCE", "mysql://reader@127.0.0.1:1/sakila");
     Run::of(failing).ends_with_code(3);
     assert_eq!(&sandbox.json(&["status"])["last_mismatch"]["id"], id);
+    // Nor has one that verifies nothing.
+    sandbox.run(&["incremental", "--verify-budget", "0"]).succeeds();
+    assert_eq!(&sandbox.json(&["status"])["last_mismatch"]["id"], id);
     sandbox.tamper("UPDATE fact_payment SET amount = ROUND(amount - 1, 2) WHERE payment_id = 10");
     sandbox.run(&["incremental"]).succeeds();
     let status = sandbox.json(&["status"]);
@@ -479,4 +482,124 @@ fn status_tells_a_mismatch_until_a_run_ends_well_although_that_leaves_no_row() {
     let runs = status["runs"].as_array().unwrap();
     let newest_done = runs.iter().find(|run| run["status"] == "done").unwrap();
     assert!(newest_done["id"].as_i64() < id.as_i64(), "{status}");
+}
+
+/// A budget that is used up before anything is verified.
+const NO_TIME: [&str; 5] = ["incremental", "--batch-size", "1000", "--verify-budget", "1ms"];
+
+/// Runs with hardly any time, until the star equals the source again: each has to go on where the one before has stopped.
+fn is_found_little_by_little(sandbox: &Sandbox) {
+    for round in 0..100 {
+        // Ranges of another table differ in each run.
+        sandbox.change(&[&format!(
+            "UPDATE customer SET first_name = 'N{round}' WHERE customer_id = 1"
+        )]);
+        let run = sandbox.run(&NO_TIME);
+        assert!([0, 1].contains(&run.code), "{run:#?}");
+        let amount = sandbox.source_figure("SELECT CAST(amount AS CHAR) FROM payment WHERE payment_id = 15005");
+        if sandbox.figure("SELECT PRINTF('%.2f', amount) FROM fact_payment WHERE payment_id = 15005") == amount {
+            break;
+        }
+    }
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn what_a_repair_left_without_a_digest_is_verified_little_by_little() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["init"]).succeeds();
+    sandbox.run(&["full-load", "--batch-size", "1000"]).succeeds();
+    sandbox.run(&["repair", "--batch-size", "1000"]).succeeds();
+    sandbox.change(&["UPDATE payment SET amount = amount + 1, last_update = last_update WHERE payment_id = 15005"]);
+    sandbox.wait_until_at_rest();
+    is_found_little_by_little(&sandbox);
+}
+
+#[test]
+fn a_mismatch_that_lasts_is_corrected_little_by_little_beside_ordinary_changes() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["init"]).succeeds();
+    sandbox.run(&["full-load", "--batch-size", "1000"]).succeeds();
+    sandbox.tamper("UPDATE fact_payment SET amount = ROUND(amount + 1, 2) WHERE payment_id = 15005");
+    for _ in 0..100 {
+        // On the day of the difference, so that each run sees it until it is corrected.
+        sandbox.change(&[
+            "UPDATE payment SET amount = amount + 1, payment_date = (SELECT day FROM (SELECT payment_date AS day FROM payment \
+             WHERE payment_id = 15005) AS other) WHERE payment_id = 5",
+        ]);
+        if sandbox.run(&NO_TIME).code == 0 {
+            break;
+        }
+    }
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn null_and_the_number_that_a_digest_could_take_for_it() {
+    for (before, after) in [("NULL", "5"), ("5", "NULL")] {
+        let sandbox = Sandbox::new();
+        sandbox.change(&[&format!("UPDATE payment SET rental_id = {before} WHERE payment_id = 7")]);
+        sandbox.drop_foreign_keys();
+        sandbox.load();
+        sandbox.wait_until_at_rest();
+        sandbox.run(&["incremental"]).succeeds();
+        sandbox.change(&[&format!(
+            "UPDATE payment SET rental_id = {after}, last_update = last_update WHERE payment_id = 7"
+        )]);
+        sandbox.run(&["incremental"]).succeeds();
+        sandbox.assert_star_equals_source();
+    }
+}
+
+/// A city is renamed, and two runs bring the new name without verifying the cities. Then this is done without a trace.
+fn is_found_after_a_city_was_renamed(statements: &[&str]) {
+    let sandbox = verified();
+    let session = sandbox.open_session();
+    session.change(&[
+        "SELECT city, last_update INTO @city, @stamp FROM city WHERE city_id = 10",
+        "UPDATE city SET city = 'Elsewhere' WHERE city_id = 10",
+    ]);
+    sandbox.let_seconds_pass(3);
+    for _ in 0..2 {
+        sandbox
+            .run(&["incremental", "--overlap", "3600", "--verify-budget", "0"])
+            .succeeds();
+    }
+    session.change(statements);
+    sandbox.wait_until_at_rest();
+    sandbox.run(&["incremental", "--overlap", "1"]).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_looked_up_row_that_is_taken_back_before_it_was_verified() {
+    is_found_after_a_city_was_renamed(&["UPDATE city SET city = @city, last_update = @stamp WHERE city_id = 10"]);
+}
+
+#[test]
+fn a_looked_up_row_that_goes_before_it_was_verified() {
+    is_found_after_a_city_was_renamed(&[
+        "SET foreign_key_checks = 0",
+        // Count and largest key stay.
+        "UPDATE city SET city_id = 0, last_update = last_update WHERE city_id = 10",
+    ]);
+}
+
+#[test]
+fn a_fact_that_changed_silently_is_read_for_another_reason_and_changes_back() {
+    let sandbox = verified();
+    let rental = "SELECT rental_id FROM payment WHERE payment_id = 100";
+    sandbox.change(&[
+        "UPDATE payment SET amount = amount + 1, last_update = last_update WHERE payment_id = 100",
+        // Its payments are read again.
+        &format!(
+            "UPDATE rental JOIN inventory USING (inventory_id) SET store_id = 3 - store_id WHERE rental_id = ({rental})"
+        ),
+    ]);
+    sandbox.let_seconds_pass(3);
+    sandbox.run(&["incremental", "--overlap", "1", "--verify-budget", "0"]);
+    sandbox.change(&["UPDATE payment SET amount = amount - 1, last_update = last_update WHERE payment_id = 100"]);
+    sandbox.wait_until_at_rest();
+    sandbox.run(&["incremental", "--overlap", "1"]).succeeds();
+    sandbox.assert_star_equals_source();
 }

@@ -35,7 +35,7 @@ codes! {
         "let only one program publish to the lake, and run the command again",
     Damaged "LAKE_DAMAGED" "The log of a table in the lake cannot be read."
         "name an empty folder or prefix with --lake, and publish there",
-    Mismatch "LAKE_MISMATCH" "The last run found a mismatch between source and target, which is not published."
+    Mismatch "LAKE_MISMATCH" "A run has found a mismatch between source and target that no later run has resolved; it is not published."
         "`{program} validate --all --deep` shows the mismatch, `{program} repair` corrects it; `{program} publish --force` publishes the target as it is",
     ValueUnfit "LAKE_VALUE_UNFIT" "A value of the star does not fit its column in the lake."
         "correct the value in the source, or declare the column with more digits; nothing of the table was published",

@@ -137,7 +137,7 @@ impl Source {
     }
 }
 
-/// Refuses a star that is not loaded, or, without `force`, one whose last comparison with its source was a mismatch.
+/// Refuses a star that is not loaded, or, without `force`, one with a mismatch that no run has resolved.
 ///
 /// # Errors
 /// That.

@@ -35,7 +35,7 @@ const TOGETHER: [(&str, &str, &str); 9] = [
     ("publish", "retain", "vacuum"),
 ];
 
-/// Options that contradict each other. Of two that are not both on the command line, the one there counts.
+/// Options that contradict each other. If only one of two is on the command line, that one counts.
 const CONTRADICTORY: [(&str, &str); 2] = [("every", "dry_run"), ("quiet", "verbose")];
 
 /// The global options that a command of every program has no use for. Those that contact the source take all of them, so

@@ -38,6 +38,10 @@ fn of_engine(error: &Engine) -> &'static str {
             "make the folder writable by this user (SQLite keeps files beside the target), or name another path with \
              --target"
         }
+        Engine::TargetFolder {
+            problem: FolderProblem::NotAFolder,
+            ..
+        } => "a part of the path is a file: name another path with --target",
         Engine::TargetFile { cause, .. } if cause.kind() == ErrorKind::InvalidFilename => {
             "give a shorter path with --target: files with longer names are kept beside it"
         }

@@ -67,13 +67,6 @@ pub struct FullLoad {
     pub notifications: Notifications,
 }
 
-impl Incremental {
-    /// The interval of runs, if there is to be more than one. A dry run is one, whatever the environment says.
-    pub(crate) fn interval(&self) -> Option<Duration> {
-        self.every.filter(|_| !self.dry_run)
-    }
-}
-
 #[derive(Debug, Args)]
 pub struct Incremental {
     /// How long a run may verify key ranges: a share of the time since the run before (2%), or a time (10s); 0: not at all
@@ -113,6 +106,13 @@ pub struct Incremental {
     #[cfg(feature = "lake")]
     #[command(flatten)]
     pub publish: PublishTo,
+}
+
+impl Incremental {
+    /// The interval of runs, if there is to be more than one. A dry run is one, whatever the environment says.
+    pub(crate) fn interval(&self) -> Option<Duration> {
+        self.every.filter(|_| !self.dry_run)
+    }
 }
 
 /// A publication.

@@ -109,14 +109,15 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Init) -> Result<u8> 
 async fn check_identity(star: &Star, source: &Source, columns: &SourceColumns, path: &Path) -> Result<()> {
     // To read it, SQLite would leave files beside one that may not be written.
     check_writable(path)?;
-    let Ok((target, _)) = open_of_any_version(path, star, 1).await else {
+    let Ok((target, pending_migrations)) = open_of_any_version(path, star, 1).await else {
         return Ok(());
     };
     let checked = identity::check(source, columns, &target).await;
     target.close().await.target(|| "closing the file".to_owned())?;
     match checked {
-        Err(error @ star_sync::Error::SourceChanged { .. }) => Err(error.into()),
-        _ => Ok(()),
+        // The tables of an older version may be others.
+        Err(star_sync::Error::Target { .. }) if !pending_migrations.is_empty() => Ok(()),
+        checked => Ok(checked?),
     }
 }
 

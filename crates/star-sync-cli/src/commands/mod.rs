@@ -256,7 +256,7 @@ impl Session {
         let Ok(readers) = target::open_to_read(&path, self.star(), 1).await else {
             return;
         };
-        for Success { command, finished } in success::load(&readers).await.unwrap_or_default() {
+        for Success { command, finished, .. } in success::load(&readers).await.unwrap_or_default() {
             metrics::last_success(command, finished.timestamp());
         }
         let _ = readers.close().await;

@@ -63,7 +63,7 @@ pub(crate) fn after_explanation(explanation: &Explanation) -> Option<Next> {
     }
 }
 
-/// After status, by whether a full load has finished and the last comparison found a mismatch.
+/// After status, by whether a full load has finished and a mismatch is not resolved.
 pub(crate) fn after_status(is_loaded: bool, is_mismatch: bool) -> Option<Next> {
     match (is_loaded, is_mismatch) {
         (false, _) => Some(FULL_LOAD),

@@ -1,5 +1,7 @@
 //! Key ranges that a run may verify, and which of them come first.
 
+use chrono::{DateTime, Utc};
+
 use crate::changes::detect::SourceChangesByTable;
 use crate::changes::digests;
 use crate::changes::lookup_tables::LookupTableChanges;
@@ -30,13 +32,14 @@ pub(super) struct Candidate {
 impl Candidate {
     /// What is compared first. Before all, ranges that differ, and of these those in which this run has changed
     /// nothing: there the difference is a change without a newer timestamp. Then the ranges of modified tables; of all
-    /// of them those that were never verified, then the oldest.
-    pub(super) fn urgency(&self) -> (bool, bool, bool, Option<i64>) {
+    /// of them those that no run has verified, or whose verification no longer holds, then the oldest.
+    pub(super) fn urgency(&self) -> (bool, bool, bool, Option<i64>, Option<DateTime<Utc>>) {
         (
             !self.differs,
             self.differs && self.is_near_changes,
             !self.is_due,
             self.verified_run(),
+            self.range.last_verified_at,
         )
     }
 

@@ -83,11 +83,10 @@ pub(crate) async fn catch_up(pass: &Pass<'_>, mut input: CatchUpInput) -> Result
         checked.rows_verified_by_digest
     } else {
         let budget = pass.context.verify_budget;
-        let rows = verification::verify(&mut applier, &mut states, &source_changes, budget).await?;
-        verification::forget_changed(pass, &source_changes).await?;
-        lookup_tables::forget_changed(pass, &states, &source_changes).await?;
-        rows
+        verification::verify(&mut applier, &mut states, &source_changes, budget).await?
     };
+    verification::forget_changed(pass, &applier.outcomes).await?;
+    lookup_tables::forget_changed(pass, &states, &source_changes).await?;
     applier.delete_removed().await?;
     let reconciliation = Reconciliation {
         pass,

@@ -64,12 +64,22 @@ impl<'a> Pass<'a> {
             .min(KEYS_PER_PAGE)
     }
 
-    /// The key ranges of a table after `after`.
-    pub(super) async fn planned_ranges(&self, table: &Table, after: Option<i64>) -> Result<Vec<KeyRange>> {
+    /// The key ranges that these keys of a table are to be cut into.
+    pub(super) async fn planned_ranges(
+        &self,
+        table: &Table,
+        after: Option<i64>,
+        up_to: Option<i64>,
+    ) -> Result<Vec<KeyRange>> {
         let databases = &self.context.databases;
         let mut planner = databases.planner(table, self.source(), self.target()).await?;
-        planner.rows = planner.rows.max(LEAST_ROWS_PER_RANGE);
-        PlannedRanges::new(table, planner, after).all().await
+        planner.rows = self.rows_per_range();
+        PlannedRanges::new(table, planner, after).until(up_to).await
+    }
+
+    /// Rows that a key range may hold when it is cut.
+    pub(super) fn rows_per_range(&self) -> u64 {
+        self.context.databases.batch_size.max(LEAST_ROWS_PER_RANGE)
     }
 
     /// The mark of a key range that this pass verifies.

@@ -31,6 +31,12 @@ impl VerifyDeadline {
         self.began + self.budget
     }
 
+    /// About how many ranges can be compared in the time that is left.
+    pub(super) fn ranges_left(&self) -> u128 {
+        let left = self.deadline().saturating_duration_since(Instant::now());
+        left.as_millis() / TIME_PER_RANGE.as_millis()
+    }
+
     pub(super) fn half(&self) -> Instant {
         self.began + self.budget / 2
     }
@@ -81,15 +87,20 @@ impl Parts {
         }
     }
 
-    /// Ranges near changes come first, but where they are many they leave half of the time to the others: each is
-    /// reached.
+    /// Ranges near changes come first, but where they are many they leave half of the time to others that have waited longer:
+    /// each is reached.
     fn next(&mut self, is_past_half: bool) -> Option<Part> {
-        let (first, second) = if is_past_half {
-            (&mut self.others, &mut self.near_changes)
-        } else {
-            (&mut self.near_changes, &mut self.others)
+        let urgency = |parts: &[Part]| parts.last().map(Part::urgency);
+        let takes_others = match (urgency(&self.near_changes), urgency(&self.others)) {
+            (Some(near), Some(other)) => is_past_half && other < near,
+            (near, _) => near.is_none(),
         };
-        first.pop().or_else(|| second.pop())
+        let parts = if takes_others {
+            &mut self.others
+        } else {
+            &mut self.near_changes
+        };
+        parts.pop()
     }
 }
 
@@ -118,7 +129,8 @@ pub(super) async fn verify(
             }));
         }
     }
-    let (mut verified, mut differing) = (Vec::new(), 0);
+    // Those that are left have to be compared row by row, too.
+    let (mut verified, mut differing) = (Vec::new(), candidates.iter().filter(|left| left.is_compared()).count());
     while let Some(part) = parts.next(Instant::now() >= time.half()) {
         let Some((_, plan)) = plans.iter().find(|(table, _)| *table == part.table.name) else {
             continue;
@@ -182,6 +194,20 @@ mod tests {
         };
         assert_eq!(order(false), [9, 5, 7]);
         assert_eq!(order(true), [5, 7, 9]);
+    }
+
+    #[test]
+    fn a_range_near_changes_that_has_waited_longest_is_reached_in_the_second_half_too() {
+        let table = test_star::star().table("fact_loan").unwrap();
+        let mut parts = Parts::default();
+        let near = Candidate {
+            is_near_changes: true,
+            ..candidate(1, Some(3))
+        };
+        parts.add(table, vec![near, candidate(2, Some(5))]);
+        let order = std::iter::from_fn(|| parts.next(true));
+        let order: Vec<_> = order.map(|part| part.candidates[0].range.up_to).collect();
+        assert_eq!(order, [Some(1), Some(2)]);
     }
 
     #[test]

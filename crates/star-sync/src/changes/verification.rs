@@ -32,6 +32,10 @@ use crate::{metrics, pipeline};
 
 /// Ranges from which on lookups are loaded whole instead of key by key.
 const RANGES_TO_LOAD_LOOKUPS: usize = 8;
+/// Ranges that are compared however little time there is: of those that differ and of the others one, so that each is reached.
+const RANGES_IN_ANY_CASE: usize = 2;
+/// A range that has come to hold more rows than so many pages is cut anew. Its pieces have to be compared row by row.
+const MOST_PAGES: u64 = 4;
 
 /// Verifies key ranges of the backlog for as long as `budget`: by their digests where these are enough; the others row
 /// by row, first those that differ, then those that have waited longest. Returns how many source rows were verified by
@@ -75,7 +79,8 @@ pub(crate) async fn verify(
     let by_digest = range_digests::verify(pass, &mut candidates, time).await?;
     candidates.retain(Candidate::is_compared);
     candidates.sort_by_key(Candidate::urgency);
-    let lookups = lookups(applier, &candidates).await?;
+    bring_oldest_forward(&mut candidates);
+    let lookups = lookups(applier, &candidates, time).await?;
     let tables: Vec<_> = candidates.iter().map(|candidate| candidate.table.name).collect();
     let (sender, jobs) = pipeline::jobs(1);
     let stop = pass.context.databases.stop.clone();
@@ -124,18 +129,18 @@ pub(crate) async fn verify(
     Ok(lookup_table_changes.rows_verified_by_digest + rows.map(|digest| digest.rows).sum::<u64>())
 }
 
-/// Forgets the digests of ranges that this pass has not verified although rows in them have changed in the source: they
-/// are of rows that the star no longer has. If these changed back without a change timestamp, the old digest would
-/// show nothing.
-pub(crate) async fn forget_changed(pass: &Pass<'_>, source_changes: &SourceChangesByTable) -> Result<()> {
+/// Forgets the digests of ranges that this pass has not verified although it has changed rows in them: they are of rows
+/// that the star no longer has. If these changed back without a change timestamp, the old digest would show nothing.
+pub(crate) async fn forget_changed(pass: &Pass<'_>, outcomes: &Outcomes) -> Result<()> {
     for table in pass.star().tables() {
-        let keys = &source_changes[table.source_table].keys;
-        if keys.is_empty() {
+        let Some(outcome) = outcomes.get(table.name).filter(|outcome| !outcome.changed.is_empty()) else {
             continue;
-        }
+        };
+        let mut keys = outcome.changed.clone();
+        keys.sort_unstable();
         let mut ranges = verified_ranges::of_table(&*pass.transaction, table.name).await?;
         let is_verified = |range: &VerificationRange| range.verified == Some(pass.verified());
-        ranges.retain(|range| range.digest.is_some() && !is_verified(range) && has_key_of(range, keys));
+        ranges.retain(|range| range.digest.is_some() && !is_verified(range) && has_key_of(range, &keys));
         verified_ranges::forget_digests(&*pass.transaction, table.name, &ranges).await?;
     }
     Ok(())
@@ -185,7 +190,7 @@ async fn propagate(
 }
 
 /// The key ranges of a table, ascending. They are cut once and kept; where the table may have grown, its last range is
-/// cut anew.
+/// cut anew, and another one if it holds far more rows than a page.
 pub(crate) async fn ranges(pass: &Pass<'_>, table: &Table, may_have_grown: bool) -> Result<Vec<VerificationRange>> {
     let mut ranges = verified_ranges::of_table(&*pass.transaction, table.name).await?;
     let is_known = !ranges.is_empty();
@@ -193,29 +198,66 @@ pub(crate) async fn ranges(pass: &Pass<'_>, table: &Table, may_have_grown: bool)
         Some(_) if !may_have_grown => return Ok(ranges),
         _ => ranges.pop().unwrap_or(VerificationRange::ALL),
     };
-    let key_ranges = pass.planned_ranges(table, last.after).await?;
-    let cut = |key_range| {
-        let range = VerificationRange::of_key_range(key_range, last.verified)?;
-        Some(VerificationRange {
-            last_verified_at: last.last_verified_at,
-            ..range
-        })
-    };
-    let tail: Vec<VerificationRange> = key_ranges.iter().filter_map(cut).collect();
+    let tail = pieces(pass, table, &last).await?;
     if tail.len() == 1 && is_known {
         ranges.push(last);
     } else {
-        // The old digest does not apply to the new, smaller ranges.
         verified_ranges::replace(&*pass.transaction, table.name, last.after, &tail).await?;
         ranges.extend(tail);
     }
+    cut_oversized(pass, table, &mut ranges).await?;
     Ok(ranges)
 }
 
-/// The lookups of the candidates' tables: whole, where there are many.
-async fn lookups(applier: &Applier<'_>, candidates: &[Candidate]) -> Result<LookupPlan> {
+/// Cuts a range that holds too many rows: one, and only if those before have a digest again, so that ranges are not cut
+/// faster than they are compared.
+async fn cut_oversized(pass: &Pass<'_>, table: &Table, ranges: &mut Vec<VerificationRange>) -> Result<()> {
+    if ranges.iter().any(|range| range.digest.is_none()) {
+        return Ok(());
+    }
+    let is_oversized = |range: &VerificationRange| {
+        let rows = range.digest.map_or(0, |digest| digest.rows);
+        rows > MOST_PAGES * pass.rows_per_range() && range.up_to.is_some() && range.verified != Some(pass.verified())
+    };
+    for oversized in (0..ranges.len()).filter(|range| is_oversized(&ranges[*range])) {
+        let pieces = pieces(pass, table, &ranges[oversized]).await?;
+        // One key may have all of the rows.
+        if pieces.len() > 1 {
+            verified_ranges::replace_one(&*pass.transaction, table.name, &pieces).await?;
+            ranges.splice(oversized..=oversized, pieces);
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// The ranges that a range is to be cut into. Its digest does not apply to them.
+async fn pieces(pass: &Pass<'_>, table: &Table, range: &VerificationRange) -> Result<Vec<VerificationRange>> {
+    let key_ranges = pass.planned_ranges(table, range.after, range.up_to).await?;
+    let piece = |key_range| {
+        let piece = VerificationRange::of_key_range(key_range, range.verified)?;
+        Some(VerificationRange {
+            last_verified_at: range.last_verified_at,
+            ..piece
+        })
+    };
+    Ok(key_ranges.iter().filter_map(piece).collect())
+}
+
+/// Puts the range that has waited longest behind the first: ranges that differ in every run would otherwise keep it waiting
+/// for ever.
+fn bring_oldest_forward(candidates: &mut [Candidate]) {
+    if let Some(oldest) = candidates.iter().position(|candidate| !candidate.differs)
+        && oldest >= RANGES_IN_ANY_CASE
+    {
+        candidates[RANGES_IN_ANY_CASE - 1..=oldest].rotate_right(1);
+    }
+}
+
+/// The lookups of the candidates' tables: whole, where many can be compared in time.
+async fn lookups(applier: &Applier<'_>, candidates: &[Candidate], time: VerifyDeadline) -> Result<LookupPlan> {
     let source = applier.lookup_source();
-    if candidates.len() < RANGES_TO_LOAD_LOOKUPS {
+    if candidates.len() < RANGES_TO_LOAD_LOOKUPS || time.ranges_left() < RANGES_TO_LOAD_LOOKUPS as u128 {
         return Ok(LookupPlan::ByKey(source));
     }
     let mut lookups = Lookups::default();
@@ -294,12 +336,11 @@ fn merge(ranges: &[VerificationRange], count: u64) -> Vec<VerificationRange> {
     merged.collect()
 }
 
-/// Hands out candidates until the deadline; the first in any case, if it differs. Returns those that were handed out.
+/// Hands out candidates until the deadline, the first few in any case. Returns those that were handed out.
 async fn feed(candidates: Vec<Candidate>, deadline: Instant, jobs: mpsc::Sender<Job>, stop: Stop) -> Vec<Candidate> {
     let mut handed_out = Vec::new();
     for candidate in candidates {
-        let is_first = handed_out.is_empty() && candidate.differs;
-        if (Instant::now() >= deadline && !is_first) || stop.is_requested() {
+        if (Instant::now() >= deadline && handed_out.len() >= RANGES_IN_ANY_CASE) || stop.is_requested() {
             break;
         }
         let job = Job::new(candidate.table, candidate.range.key_range());
@@ -339,20 +380,40 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ranges_are_handed_out_until_the_time_is_up_but_one_that_differs_in_any_case() {
-        let handed_out = async |deadline, differs| {
-            let candidate = Candidate {
-                differs,
-                ..candidate(1, None)
-            };
+    async fn ranges_are_handed_out_until_the_time_is_up_but_two_in_any_case() {
+        let handed_out = async |deadline| {
+            let candidate = candidate(1, None);
             let (sender, mut jobs) = pipeline::jobs(1);
             let (_, stop) = crate::stop::stop();
             tokio::spawn(async move { while jobs.recv().await.is_some() {} });
-            feed(vec![candidate, candidate], deadline, sender, stop).await.len()
+            feed(vec![candidate; 3], deadline, sender, stop).await.len()
         };
         let in_time = Instant::now() + Duration::from_mins(10);
-        assert_eq!(handed_out(Instant::now(), false).await, 0);
-        assert_eq!(handed_out(Instant::now(), true).await, 1);
-        assert_eq!(handed_out(in_time, false).await, 2);
+        assert_eq!(handed_out(Instant::now()).await, 2);
+        assert_eq!(handed_out(in_time).await, 3);
+    }
+
+    #[test]
+    fn the_range_that_has_waited_longest_is_among_those_in_any_case() {
+        let differs = |up_to| Candidate {
+            differs: true,
+            ..candidate(up_to, Some(9))
+        };
+        let order = |candidates: &[Candidate]| {
+            let mut candidates = candidates.to_vec();
+            bring_oldest_forward(&mut candidates);
+            candidates
+                .iter()
+                .map(|candidate| candidate.range.up_to.unwrap())
+                .collect::<Vec<_>>()
+        };
+        let (old, older) = (candidate(4, Some(5)), candidate(5, Some(7)));
+        assert_eq!(
+            order(&[differs(1), differs(2), differs(3), old, older]),
+            [1, 4, 2, 3, 5]
+        );
+        assert_eq!(order(&[differs(1), old, older]), [1, 4, 5]);
+        assert_eq!(order(&[differs(1), differs(2)]), [1, 2]);
+        assert_eq!(order(&[]), [0; 0]);
     }
 }

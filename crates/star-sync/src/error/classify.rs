@@ -5,7 +5,7 @@ use sea_orm::{DbErr, RuntimeErr};
 use crate::error::code::Code;
 use crate::error::{Class, Transience, database_error, server_errors};
 use crate::source::answer::CutAnswer;
-use crate::source::session::{OtherProduct, RefusedSetting};
+use crate::source::session::{RefusedSetting, UnsupportedServer};
 
 /// The class of what the source has answered, or of what the driver says of it.
 pub fn class_of_error(cause: &DbErr) -> Class {
@@ -16,7 +16,7 @@ pub fn class_of_error(cause: &DbErr) -> Class {
     let code = match cause.to_string() {
         _ if is(cause, CutAnswer::is) => Code::SourceAnswerCut,
         _ if is(cause, is_caused_by::<RefusedSetting>) => Code::SourceSessionRefused,
-        _ if is(cause, is_caused_by::<OtherProduct>) => Code::SourceUnsupported,
+        _ if is(cause, is_caused_by::<UnsupportedServer>) => Code::SourceUnsupported,
         _ if !is_server_error && is_tls(cause) => Code::SourceTlsFailed,
         text if !is_server_error && (text.contains("authentication plugin") || text.contains("cleartext_plugin")) => {
             Code::SourcePluginUnsupported

@@ -61,9 +61,23 @@ impl<'a> PlannedRanges<'a> {
     }
 
     /// All of them.
-    pub async fn all(mut self) -> Result<Vec<KeyRange>> {
+    pub async fn all(self) -> Result<Vec<KeyRange>> {
+        self.until(None).await
+    }
+
+    /// Those up to a key, at which the last of them ends.
+    pub(crate) async fn until(mut self, end: Option<i64>) -> Result<Vec<KeyRange>> {
         let mut key_ranges = Vec::new();
         while let Some(key_range) = self.next().await? {
+            if let (KeyRange::Between { after, up_to }, Some(end)) = (&key_range, end)
+                && up_to.is_none_or(|up_to| up_to >= end)
+            {
+                key_ranges.push(KeyRange::Between {
+                    after: *after,
+                    up_to: Some(end),
+                });
+                break;
+            }
             key_ranges.push(key_range);
         }
         Ok(key_ranges)

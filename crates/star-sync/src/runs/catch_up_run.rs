@@ -145,7 +145,7 @@ impl<'a> CatchUpRun<'a> {
     async fn record(&self, report: &Report, is_idle: bool) -> Result<()> {
         let (transaction, run_id) = (&*self.transaction, self.run_id);
         if report.status == Status::Done {
-            success::note(transaction, self.command, Utc::now()).await?;
+            success::note(transaction, self.command, Utc::now(), run_id).await?;
         }
         if is_idle {
             history::remove(transaction, run_id).await?;

@@ -14,13 +14,7 @@ use crate::source::Source;
 /// read. Returns the data types of the columns that are read, by `table.column`.
 pub async fn columns(source: &Source, star: &Star) -> Result<BTreeMap<String, String>> {
     star.check()?;
-    let mut unsupported = unsupported(source, &star.sources).await?;
-    if is_too_old(&source.server.version, source.server.is_mariadb) {
-        unsupported.push(format!(
-            "server version {} is older than MySQL 8.0 or MariaDB 10.6",
-            source.server.version
-        ));
-    }
+    let unsupported = unsupported(source, &star.sources).await?;
     if !unsupported.is_empty() {
         return Err(Error::SourceUnsupported { problems: unsupported });
     }
@@ -196,18 +190,6 @@ async fn read_columns(source: &Source) -> Result<FoundColumns> {
     Ok(tables)
 }
 
-/// Whether the version is known to be older than what is supported. One that cannot be read is let through.
-fn is_too_old(version: &str, is_mariadb: bool) -> bool {
-    // MariaDB may put 5.5.5- before its own version, for old replicas.
-    let version = version.strip_prefix("5.5.5-").unwrap_or(version);
-    let mut numbers = version.split(['.', '-']).map(str::parse::<u32>);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) if is_mariadb => (major, minor) < (10, 6),
-        (Some(Ok(major)), _) => major < 8,
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,15 +209,5 @@ mod tests {
         assert_eq!(full_type("int", Some((10, 0)), None), "int");
         assert_eq!(full_type("datetime", None, Some(6)), "datetime(6)");
         assert_eq!(full_type("timestamp", None, Some(0)), "timestamp");
-    }
-
-    #[test]
-    fn servers_older_than_what_is_tested_are_told_apart() {
-        assert!(is_too_old("5.7.44-log", false));
-        assert!(!is_too_old("8.0.36", false));
-        assert!(!is_too_old("9.7.4-2", false));
-        assert!(is_too_old("10.5.23-MariaDB", true));
-        assert!(!is_too_old("5.5.5-10.6.12-MariaDB-log", true));
-        assert!(!is_too_old("11.8.2-MariaDB", true));
     }
 }

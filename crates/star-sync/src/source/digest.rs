@@ -2,8 +2,8 @@
 //! sets of rows with the same digest are the same rows, but for a chance of one in some ten millions.
 //!
 //! The digest of a set of rows is their number, and the sum of `CRC32(row)` over them. `row` is the sum of `value *
-//! multiplier` over the columns, each value an integer of at most 33 bits, modulo a prime of 32. Values that rows exchange
-//! would cancel out in a sum of these sums; in a sum of their checksums they do not. Multipliers are drawn once for each
+//! multiplier` over the columns, each value an integer of at most 33 bits, modulo a prime of as many. Values that rows
+//! exchange would cancel out in a sum of these sums; in a sum of their checksums they almost never do. Multipliers are drawn once for each
 //! target: no data is unlucky everywhere. All of it is integer arithmetic within 63 bits.
 
 use chrono::{DateTime, Utc};
@@ -15,10 +15,12 @@ use crate::declare::key_range::KeyRange;
 use crate::declare::source_rows::{SourceRow, SourceRows};
 use crate::declare::source_table::Family;
 pub use crate::source::digest_column::DigestColumn;
-use crate::source::digest_column::{modulo, value};
+use crate::source::digest_column::{NULL, modulo, value};
 
-/// Sums of a row are taken modulo this: the largest prime of 32 bits.
-const ROWS: i64 = 4_294_967_291;
+/// Sums of a row are taken modulo this: the smallest prime above the difference of any two values, so that a row of which one
+/// value has changed has another sum.
+const ROWS: i64 = 6_442_450_967;
+const _: () = assert!(ROWS > NULL - i32::MIN as i64);
 /// Columns whose products are added up before a modulo: `16 * 2^32 * (2^27 - 1) < 2^63`.
 const COLUMNS_PER_SUM: usize = 16;
 const MULTIPLIER_BITS: u32 = 27;
@@ -250,7 +252,7 @@ mod tests {
             "SELECT 0, COUNT(*), CAST(IFNULL(SUM(CRC32(MOD((IFNULL(CAST(MOD(`t`.`id`, 2147483647) AS SIGNED), \
              4294967296) * 3) + (IFNULL(CAST(`t`.`place` AS SIGNED), 4294967296) * 5) \
              + (IFNULL(CAST((`t`.`amount` * (100)) AS SIGNED), 4294967296) * 7) \
-             + (IFNULL(MOD(TO_SECONDS(`t`.`made`), 2147483647), 4294967296) * 9), 4294967291))), 0) AS CHAR), \
+             + (IFNULL(MOD(TO_SECONDS(`t`.`made`), 2147483647), 4294967296) * 9), 6442450967))), 0) AS CHAR), \
              MAX(NULL) FROM `t`"
         );
     }

@@ -10,8 +10,8 @@ use crate::source::column_type;
 
 /// Values that can have more than 32 bits are taken modulo this: the largest prime of 31 bits.
 const VALUES: i64 = 2_147_483_647;
-/// The value that stands for NULL, which no other cell has.
-const NULL: i64 = 4_294_967_296;
+/// The value that stands for NULL: more than that of any other cell.
+pub(super) const NULL: i64 = 4_294_967_296;
 
 /// A column that is part of a digest.
 #[derive(Clone, Debug, PartialEq, Eq)]

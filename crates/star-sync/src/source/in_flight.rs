@@ -23,22 +23,18 @@ const MAX_ATTEMPTS: u32 = 25;
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// Commands of connections that execute nothing, as the process list names them. There are many others: a statement is
 /// executed as a query, prepared, in bulk, or by a thread that applies a replica's changes.
-const IDLE: [&str; 6] = [
-    "Sleep",
-    "Daemon",
-    "Connect",
-    "Binlog Dump",
-    "Binlog Dump GTID",
-    "Slave_IO",
-];
+const IDLE: [&str; 5] = ["Sleep", "Daemon", "Binlog Dump", "Binlog Dump GTID", "Slave_IO"];
+/// The command of a connection that logs in, of a replica's that receives changes, or of an event that executes a statement.
+const CONNECT: &str = "Connect";
 /// The user of the threads that apply a replica's changes. They are listed as executing while they wait, in states
 /// that match these patterns.
 const REPLICATION_USER: &str = "system user";
-const IDLE_REPLICATION: [&str; 4] = [
+const IDLE_REPLICATION: [&str; 5] = [
     "%has read all relay log; waiting for more updates",
     "Waiting for an event from Coordinator%",
     "Waiting for % to send event",
     "Waiting for work from%",
+    "Waiting until % seconds%",
 ];
 
 /// Minutes by which clocks are set back when summer time ends: 30 in one zone, 120 in some of the past. A local time of
@@ -251,6 +247,7 @@ async fn oldest_statement(
         .expr(column("ID").cast_as("UNSIGNED"))
         .from((Alias::new("information_schema"), Alias::new("PROCESSLIST")))
         .and_where(column("COMMAND").is_not_in(IDLE))
+        .and_where(column("COMMAND").ne(CONNECT).or(column("INFO").is_not_null()))
         .and_where(column("ID").ne(own_id))
         .cond_where(is_idle_replication().not())
         .order_by("seconds", sea_orm::Order::Desc)

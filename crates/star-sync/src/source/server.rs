@@ -7,7 +7,7 @@ use sea_orm::{DbErr, RuntimeErr};
 
 use crate::error::{Doing, Result};
 use crate::source::reader::SourceReader;
-use crate::source::session::OtherProduct;
+use crate::source::session::UnsupportedServer;
 use crate::sql;
 
 /// A MySQL or MariaDB server, by its own answers.
@@ -42,7 +42,7 @@ impl Server {
             Some(row) => row.try_get_many_by_index().source(doing)?,
             None => (String::new(), None, String::new()),
         };
-        if let Some(other) = OtherProduct::recognize(&version, &comment) {
+        if let Some(other) = UnsupportedServer::recognize(&version, &comment) {
             let error = DbErr::Conn(RuntimeErr::SqlxError(Arc::new(other.into())));
             return Err(error).source(doing);
         }

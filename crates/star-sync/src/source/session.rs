@@ -70,20 +70,40 @@ pub(crate) fn other_product(version: &str, comment: &str) -> Option<&'static str
         .find(|product| said.contains(&product.to_lowercase()))
 }
 
-/// A server that is another product.
+/// A server that is another product, or too old.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the server is {0}, not MySQL or MariaDB")]
-pub(crate) struct OtherProduct(String);
+#[error("{0}")]
+pub(crate) struct UnsupportedServer(String);
 
-impl OtherProduct {
+impl UnsupportedServer {
     /// If a server that says this of itself is one.
     pub(crate) fn recognize(version: &str, comment: &str) -> Option<Self> {
-        other_product(version, comment).map(|product| Self(format!("{product} ({version})")))
+        let problem = match other_product(version, comment) {
+            Some(product) => format!("the server is {product} ({version}), not MySQL or MariaDB"),
+            None if is_too_old(version) => {
+                format!("server version {version} is older than MySQL 8.0 or MariaDB 10.6")
+            }
+            None => return None,
+        };
+        Some(Self(problem))
     }
 }
 
-impl From<OtherProduct> for sqlx::Error {
-    fn from(product: OtherProduct) -> Self {
+/// Whether the version is known to be older than what is supported. One that cannot be read is let through.
+fn is_too_old(version: &str) -> bool {
+    let is_mariadb = version.contains("MariaDB");
+    // MariaDB may put 5.5.5- before its own version, for old replicas.
+    let version = version.strip_prefix("5.5.5-").unwrap_or(version);
+    let mut numbers = version.split(['.', '-']).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) if is_mariadb => (major, minor) < (10, 6),
+        (Some(Ok(major)), _) => major < 8,
+        _ => false,
+    }
+}
+
+impl From<UnsupportedServer> for sqlx::Error {
+    fn from(product: UnsupportedServer) -> Self {
         Self::Configuration(Box::new(product))
     }
 }
@@ -91,14 +111,14 @@ impl From<OtherProduct> for sqlx::Error {
 /// Gives a new connection its settings, in two round trips.
 ///
 /// # Errors
-/// What the server answers; [`RefusedSetting`] if a setting is not as it was set; [`OtherProduct`] where settings are
+/// What the server answers; [`RefusedSetting`] if a setting is not as it was set; [`UnsupportedServer`] where settings are
 /// not known because the server is one.
 pub(crate) async fn prepare(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
     use sqlx::Executor;
     if let Err(error) = connection.execute(sql::SET_SESSION).await {
         let row = connection.fetch_one(sql::READ_PRODUCT).await?;
         let (version, comment): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-        return Err(OtherProduct::recognize(&version, &comment).map_or_else(|| refusal(error), Into::into));
+        return Err(UnsupportedServer::recognize(&version, &comment).map_or_else(|| refusal(error), Into::into));
     }
     let row = connection.fetch_one(sql::READ_SESSION).await?;
     for (position, (variable, wanted)) in sql::SESSION_WANTED.iter().enumerate() {
@@ -126,5 +146,22 @@ mod tests {
         assert_eq!(other_product("8.0.31", "Dolt"), Some("Dolt"));
         assert_eq!(other_product("9.7.4-2", "(Debian)"), None);
         assert_eq!(other_product("11.8.2-MariaDB", "mariadb.org binary distribution"), None);
+    }
+
+    #[test]
+    fn versions_that_are_too_old_are_refused() {
+        let is_unsupported = |version| UnsupportedServer::recognize(version, "").is_some();
+        for too_old in ["5.7.44-log", "10.5.23-MariaDB", "5.5.5-10.5.23-MariaDB-log"] {
+            assert!(is_unsupported(too_old), "{too_old}");
+        }
+        for supported in [
+            "8.0.36",
+            "9.7.4-2",
+            "5.5.5-10.6.12-MariaDB-log",
+            "11.8.2-MariaDB",
+            "unknown",
+        ] {
+            assert!(!is_unsupported(supported), "{supported}");
+        }
     }
 }

@@ -21,10 +21,10 @@ pub(super) fn text(report: &Report, program: &str) -> String {
     if let Some(run) = &report.last_mismatch {
         let _ = writeln!(
             text,
-            "the last comparison with the source, by {} in run {}, ended in {}\n",
-            run.command,
+            "{}: found by run {}, {}, and not resolved since\n",
+            human::bad(VerdictCode::Mismatch.name()),
             run.id,
-            human::bad(VerdictCode::Mismatch.name())
+            run.command
         );
     }
     let _ = writeln!(text, "{}\n", watermarks(report));

@@ -9,8 +9,8 @@ use sea_orm::{FromQueryResult, QueryOrder, QuerySelect};
 use serde::Serialize;
 
 use crate::error::{Doing, Error, Result};
-use crate::target::bookkeeping::success;
 use crate::target::bookkeeping::time::{self, stored};
+use crate::target::bookkeeping::{success, verified_ranges};
 use sync_run::{ActiveModel, Column, Entity};
 
 pub(crate) mod sync_run {
@@ -270,21 +270,22 @@ pub(crate) async fn last_change<C: ConnectionTrait>(connection: &C) -> Result<Op
     newest.one(connection).await.target(reading)
 }
 
-/// The run that compared source and target last, if it found a mismatch. Later runs that failed compared nothing.
+/// The newest run that found a mismatch, until a later one has ended well and all key ranges of the tables that differed
+/// were compared since.
 pub async fn last_mismatch<C: ConnectionTrait>(connection: &C) -> Result<Option<Run>> {
-    let last_comparison = Entity::find()
-        .filter(Column::Status.is_in([Status::Done, Status::Mismatch]))
-        .filter(Column::Command.ne("init"))
+    let newest = Entity::find()
+        .filter(Column::Status.eq(Status::Mismatch))
         .order_by_desc(Column::Id)
         .limit(1);
-    let last_comparison: Option<Run> = last_comparison.into_model().one(connection).await.target(reading)?;
-    let Some(run) = last_comparison.filter(|run| run.status == Status::Mismatch) else {
+    let newest: Option<Run> = newest.into_model().one(connection).await.target(reading)?;
+    let Some(run) = newest else {
         return Ok(None);
     };
-    // A run that found nothing to do leaves no row, but it ended well.
     let successes = success::load(connection).await?;
-    let has_succeeded_since = successes.iter().any(|success| Some(success.finished) > run.finished);
-    Ok((!has_succeeded_since).then_some(run))
+    let is_over = successes.iter().any(|success| success.run_id > run.id)
+        // A run that has nothing to compare ends well, too.
+        && !verified_ranges::is_any_unverified_since(connection, run.source_clock.unwrap_or(run.started)).await?;
+    Ok((!is_over).then_some(run))
 }
 
 /// The run of this number, while the history goes back that far.

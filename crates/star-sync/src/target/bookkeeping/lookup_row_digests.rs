@@ -12,6 +12,9 @@ use crate::declare::key_range::KeyRange;
 use crate::error::{Doing, Result};
 use sync_source_rows::{ActiveModel, Column, Entity, Model};
 
+/// The checksum of a row of which none is known. That of a row in four billion is the same.
+const UNKNOWN: u32 = u32::MAX;
+
 pub(crate) mod sync_source_rows {
     //! One row per key range of a source table.
     use sea_orm::entity::prelude::*;
@@ -72,13 +75,15 @@ impl SourceRange {
     }
 
     /// The range without what is known of rows with these keys, which ascend, and with a digest that differs from any; none
-    /// if there are none of them in it.
+    /// if none of them is in it. These rows count as changed then, or as gone.
     pub(crate) fn without(&self, keys: &[i64]) -> Option<Self> {
         let first = keys.partition_point(|key| self.after.is_some_and(|after| *key <= after));
         let behind = keys.partition_point(|key| self.up_to.is_none_or(|up_to| *key <= up_to));
         let keys = keys.get(first..behind).filter(|keys| !keys.is_empty())?;
         let mut rows = unpacked(&self.rows);
-        rows.retain(|key, _| keys.binary_search(key).is_err());
+        for key in keys {
+            rows.insert(*key, UNKNOWN);
+        }
         let digest = Digest::unknown(rows.len() as u64);
         Some(Self::new((self.after, self.up_to), digest, &rows))
     }
@@ -205,10 +210,13 @@ mod tests {
         let before = range(Some(0), Some(9), &[(1, 10), (2, 20)]);
         assert_eq!(before.without(&[0, 10]), None);
         let without = before.without(&[0, 2, 10]).unwrap();
+        assert_eq!(without.without(&[0, 2, 10]).as_ref(), Some(&without), "forgotten again");
         assert_eq!((without.after, without.up_to), (Some(0), Some(9)));
-        assert_ne!(without.digest, Digest::default());
+        assert_eq!(without.digest, Digest::unknown(2));
         let changes = without.changes(&RowDigests::from([(1, 10), (2, 20)]));
         assert_eq!((changes.changed, changes.gone), (vec![2], vec![]));
+        let changes = without.changes(&RowDigests::from([(1, 10)]));
+        assert_eq!((changes.changed, changes.gone), (vec![], vec![2]));
     }
 
     #[tokio::test]

@@ -22,6 +22,8 @@ pub(crate) mod sync_success {
         #[sea_orm(primary_key, auto_increment = false)]
         pub command: String,
         pub finished: DateTime,
+        /// The run, which need not have a row in sync_run.
+        pub run_id: i64,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -35,16 +37,23 @@ pub(crate) const FULL_LOAD: &str = "full-load";
 pub struct Success {
     pub command: String,
     pub finished: DateTime<Utc>,
+    pub(crate) run_id: i64,
 }
 
-/// Notes that a run of this command ended well, at this time.
-pub(crate) async fn note<C: ConnectionTrait>(connection: &C, command: &str, finished: DateTime<Utc>) -> Result<()> {
+/// Notes that this run of a command ended well, at this time.
+pub(crate) async fn note<C: ConnectionTrait>(
+    connection: &C,
+    command: &str,
+    finished: DateTime<Utc>,
+    run_id: i64,
+) -> Result<()> {
     let row = ActiveModel {
         command: Set(command.to_owned()),
         finished: Set(stored(finished)),
+        run_id: Set(run_id),
     };
     let newest = OnConflict::column(Column::Command)
-        .update_column(Column::Finished)
+        .update_columns([Column::Finished, Column::RunId])
         .to_owned();
     let written = Entity::insert(row)
         .on_conflict(newest)
@@ -69,15 +78,15 @@ mod tests {
         let connection = test_star::database_of(Entity).await;
         let time = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
         for (command, seconds) in [("full-load", 1), ("incremental", 2), ("incremental", 3)] {
-            note(&connection, command, time(seconds)).await.unwrap();
+            note(&connection, command, time(seconds), seconds).await.unwrap();
         }
         let loaded = load(&connection).await.unwrap();
         let finished = loaded
             .iter()
-            .map(|success| (success.command.as_str(), success.finished));
+            .map(|success| (success.command.as_str(), success.finished, success.run_id));
         assert_eq!(
             finished.collect::<Vec<_>>(),
-            [("full-load", time(1)), ("incremental", time(3))]
+            [("full-load", time(1), 1), ("incremental", time(3), 3)]
         );
     }
 }

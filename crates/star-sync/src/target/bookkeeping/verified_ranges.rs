@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Select};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use serde::Serialize;
 
 use crate::declare::digest::Digest;
@@ -147,6 +147,16 @@ async fn read<C: ConnectionTrait>(connection: &C, select: Select<Entity>) -> Res
     Ok(ranges)
 }
 
+/// Whether there is a range that was not verified since that time, by the source's clock, and of which no verification holds.
+pub(crate) async fn is_any_unverified_since<C: ConnectionTrait>(connection: &C, time: DateTime<Utc>) -> Result<bool> {
+    let not_since = Condition::any()
+        .add(Column::VerifiedAt.is_null())
+        .add(Column::VerifiedAt.lte(stored(time)));
+    let unverified = Entity::find().filter(Column::VerifiedRun.is_null()).filter(not_since);
+    let found = unverified.limit(1).one(connection).await;
+    Ok(found.target(|| "reading sync_verification".to_owned())?.is_some())
+}
+
 /// Puts `ranges` in the place of all that is known of the keys behind `after`.
 pub(crate) async fn replace<C: ConnectionTrait>(
     connection: &C,
@@ -167,6 +177,16 @@ pub(crate) async fn replace<C: ConnectionTrait>(
             .target(doing)?;
     }
     Ok(())
+}
+
+/// Puts `pieces` in the place of the range that they were cut from, whose end the last of them has.
+pub(crate) async fn replace_one<C: ConnectionTrait>(
+    connection: &C,
+    table: &str,
+    pieces: &[VerificationRange],
+) -> Result<()> {
+    let columns = [Column::VerifiedRun, Column::VerifiedAt, Column::Digest];
+    update(connection, table, pieces, &columns).await
 }
 
 /// Marks the ranges of a table as unverified. The time of the last verification is kept: it is their age in the

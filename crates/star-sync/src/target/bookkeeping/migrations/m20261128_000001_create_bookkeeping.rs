@@ -95,6 +95,7 @@ fn tables() -> Vec<TableCreateStatement> {
             .table("sync_success")
             .col(string("command").primary_key())
             .col(date_time("finished"))
+            .col(big_integer("run_id"))
             .to_owned(),
         Table::create()
             .table("sync_verification")
