@@ -129,7 +129,7 @@ fn what_is_typed_counts_more_than_what_the_environment_says() {
     run(&["incremental"], &[validate_every]);
     let verbose = run(&["incremental", "-v"], &[("SAKILA_SYNC_QUIET", "1")]);
     assert!(
-        !verbose.stdout.is_empty() && verbose.stderr.contains("INFO"),
+        !verbose.stdout.is_empty() && verbose.stderr.contains("DEBUG"),
         "{verbose:#?}"
     );
     let quiet = run(&["incremental", "--quiet"], &[("SAKILA_SYNC_VERBOSE", "2")]);

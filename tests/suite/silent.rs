@@ -603,3 +603,36 @@ fn a_fact_that_changed_silently_is_read_for_another_reason_and_changes_back() {
     sandbox.run(&["incremental", "--overlap", "1"]).succeeds();
     sandbox.assert_star_equals_source();
 }
+
+#[test]
+fn a_staff_member_who_goes_while_another_comes() {
+    let sandbox = verified();
+    sandbox.change(&[
+        "SET foreign_key_checks = 0",
+        // Count and largest key stay; half of the rentals and payments have no staff member then.
+        "UPDATE staff SET staff_id = 0, last_update = last_update WHERE staff_id = 1",
+        "SET foreign_key_checks = 1",
+    ]);
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn an_item_that_moves_and_moves_back_beside_a_rental_that_was_deleted() {
+    let sandbox = verified();
+    let store = "UPDATE inventory SET store_id = 3 - store_id, last_update = last_update WHERE inventory_id = 100";
+    let rental = "SELECT MIN(rental_id) FROM rental WHERE inventory_id = 100";
+    let other =
+        format!("DELETE FROM rental WHERE rental_id = 1 + ({rental})").replace(rental, &sandbox.source_figure(rental));
+    sandbox.change(&[
+        "SET foreign_key_checks = 0",
+        store,
+        &other,
+        "SET foreign_key_checks = 1",
+    ]);
+    sandbox.run(&["incremental", "--verify-budget", "0"]);
+    sandbox.change(&[store]);
+    sandbox.wait_until_at_rest();
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
+}

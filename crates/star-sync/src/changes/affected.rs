@@ -40,7 +40,7 @@ impl AffectedSearch<'_> {
                 let mut select = (table.select)();
                 select.clear_selects().expr(table.source_page_key());
                 if let Some(key) = source.key {
-                    select.and_where(Expr::col((source.name, key)).is_in(changed.iter().copied()));
+                    select.cond_where(KeyRange::is_one_of(&Expr::col((source.name, key)), changed));
                 }
                 select
             };
@@ -126,7 +126,10 @@ impl AffectedSearch<'_> {
             .filter(|lookup| lookup.side == Side::Target)
             .filter(|lookup| {
                 let outcome = self.outcomes.get(lookup.table);
+                // An earlier run may have brought it when these rows were dealt with.
+                let dimension = self.star.table(lookup.table);
                 outcome.is_some_and(|outcome| !outcome.changed.is_empty())
+                    || dimension.is_some_and(|dimension| self.is_modified(dimension.source_table))
             })
             .map(|lookup| lookup.name)
             .collect();

@@ -85,7 +85,7 @@ pub(crate) async fn catch_up(pass: &Pass<'_>, mut input: CatchUpInput) -> Result
         let budget = pass.context.verify_budget;
         verification::verify(&mut applier, &mut states, &source_changes, budget).await?
     };
-    verification::forget_changed(pass, &applier.outcomes).await?;
+    verification::forget_changed(pass, &states, &applier.outcomes).await?;
     lookup_tables::forget_changed(pass, &states, &source_changes).await?;
     applier.delete_removed().await?;
     let reconciliation = Reconciliation {

@@ -128,7 +128,7 @@ pub(super) async fn forget_changed(
 #[derive(Default)]
 pub(super) struct LookupTableChanges {
     pub source_changes: SourceChangesByTable,
-    /// Joined tables with deleted rows: no join leads to the rows that depended on them.
+    /// Tables with deleted rows, to whose dependents neither a join nor a declaration leads any more.
     pub lost: Vec<&'static str>,
     /// Tables without an integer key in which unknown rows have changed.
     pub unnamed: Vec<&'static str>,
@@ -156,7 +156,7 @@ impl LookupTableChanges {
             gone = rows.gone.len(),
             "digest found changes without a change timestamp"
         );
-        if !rows.gone.is_empty() && star.tables().any(|of_star| of_star.joined.contains(&table.name)) {
+        if !rows.gone.is_empty() && star.tables().any(|of_star| of_star.loses_sight_of(table.name)) {
             self.lost.push(table.name);
         }
         let changes = self.source_changes.entry(table.name).or_default();
@@ -182,7 +182,7 @@ impl LookupTableChanges {
     /// Whether all of a table is to be compared.
     pub(super) fn compares_all(&self, table: &Table) -> bool {
         let is_lookup = |name: &&'static str| table.source_table != *name && table.is_made_from(name);
-        self.lost.iter().any(|lost| table.joined.contains(lost)) || self.unnamed.iter().any(is_lookup)
+        self.lost.iter().any(|lost| table.loses_sight_of(lost)) || self.unnamed.iter().any(is_lookup)
     }
 }
 

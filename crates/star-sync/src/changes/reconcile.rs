@@ -114,6 +114,14 @@ impl Reconciliation<'_> {
         let Some(mut figures) = self.target_totals.get(table.name).cloned() else {
             return totals::of_target(&target, table, &Period::All, &KeyRange::ALL).await;
         };
+        // Rows that belong to another group now need not have changed themselves.
+        let has_changed = |name: &String| {
+            let outcome = self.outcomes.get(name.as_str());
+            outcome.is_some_and(|outcome| !outcome.changed.is_empty())
+        };
+        if tables_of_group(table).iter().any(has_changed) {
+            return totals::of_target(&target, table, &Period::All, &KeyRange::ALL).await;
+        }
         let touched = touched_days(self.outcomes.get(table.name));
         figures.retain(|(date_key, _), _| !touched.holds(*date_key));
         figures.extend(totals::of_target(&target, table, &touched, &KeyRange::ALL).await?);
@@ -208,6 +216,15 @@ fn has_other_number_of_rows(state: TargetTableState, outcome: Option<&TableOutco
 fn touched_days(outcome: Option<&TableOutcome>) -> Period {
     let days = outcome.map(|outcome| &outcome.days);
     Period::of_days(days.into_iter().flatten().copied())
+}
+
+/// The tables that lead to the group of a table's totals.
+fn tables_of_group(table: &Table) -> Vec<String> {
+    let group = table.totals.iter().filter_map(|totals| totals.group.as_ref());
+    let relations = group.flat_map(|group| &group.relations);
+    relations
+        .map(|relation| relation.to_tbl.sea_orm_table().to_string())
+        .collect()
 }
 
 #[cfg(test)]

@@ -129,18 +129,31 @@ pub(crate) async fn verify(
     Ok(lookup_table_changes.rows_verified_by_digest + rows.map(|digest| digest.rows).sum::<u64>())
 }
 
-/// Forgets the digests of ranges that this pass has not verified although it has changed rows in them: they are of rows
-/// that the star no longer has. If these changed back without a change timestamp, the old digest would show nothing.
-pub(crate) async fn forget_changed(pass: &Pass<'_>, outcomes: &Outcomes) -> Result<()> {
+/// Forgets the digests of ranges of which it does not show later that their rows are others than those of the star:
+///
+/// - ranges that this pass has not verified although it has changed rows in them. The digest is of rows that the star no
+///   longer has;
+/// - ranges that it has verified while another table that their rows are made from is not verified. The star may have taken
+///   over a change of that table, which no digest shows if it is undone without a change timestamp.
+pub(crate) async fn forget_changed(pass: &Pass<'_>, states: &States, outcomes: &Outcomes) -> Result<()> {
     for table in pass.star().tables() {
-        let Some(outcome) = outcomes.get(table.name).filter(|outcome| !outcome.changed.is_empty()) else {
-            continue;
-        };
-        let mut keys = outcome.changed.clone();
+        let mut keys = outcomes
+            .get(table.name)
+            .map_or_else(Vec::new, |outcome| outcome.changed.clone());
         keys.sort_unstable();
+        let are_others_verified = verified_ranges::modified_run_of_others(pass.star(), table, states).is_none();
+        if keys.is_empty() && are_others_verified {
+            continue;
+        }
         let mut ranges = verified_ranges::of_table(&*pass.transaction, table.name).await?;
-        let is_verified = |range: &VerificationRange| range.verified == Some(pass.verified());
-        ranges.retain(|range| range.digest.is_some() && !is_verified(range) && has_key_of(range, &keys));
+        ranges.retain(|range| {
+            let is_outdated = if range.verified == Some(pass.verified()) {
+                !are_others_verified
+            } else {
+                has_key_of(range, &keys)
+            };
+            range.digest.is_some() && is_outdated
+        });
         verified_ranges::forget_digests(&*pass.transaction, table.name, &ranges).await?;
     }
     Ok(())
@@ -180,6 +193,8 @@ async fn propagate(
         let search = applier.affected_search(&lookup_table_changes.source_changes, &found, true);
         let keys = search.affected_keys(table).await?;
         let followed = applier.apply(table, KeyRange::of_keys(keys, pass.page_size())).await?;
+        // The keys include those of rows that seemed to be gone.
+        applier.removed.remove(table.name);
         applier.note_removed(table, &followed);
         found.entry(table.name).or_default().add(followed);
     }

@@ -110,7 +110,7 @@ impl<'a> SourceTotals<'a> {
         // Where there are none, one key range is enough.
         let (first, last) = ends.unwrap_or((None, None));
         Ok((
-            first.map(|Key(key)| key.saturating_sub(1)),
+            first.and_then(|Key(key)| key.checked_sub(1)),
             Some(last.map_or(i64::MIN, |Key(key)| key)),
         ))
     }

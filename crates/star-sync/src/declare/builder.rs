@@ -1,9 +1,10 @@
 //! The builder of [`Table`]: a target table is declared by its entity, the record that is read of a source row, and the
 //! mapping between them. Names, keys and references follow from the entities.
 
-use sea_orm::sea_query::{Expr, ExprTrait, SelectStatement};
+use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{ColumnTrait, DbBackend, EntityName, EntityTrait, IdenStatic, Iterable, RelationTrait, Schema};
 
+use crate::declare::key_range::KeyRange;
 use crate::declare::lookup::{KeysFrom, Lookup, LookupUse, Lookups, Side};
 use crate::declare::rejection::Rejection;
 use crate::declare::row::{Column, columns_of, mapped_by, notes_its_run, surrogate_key_of};
@@ -270,7 +271,7 @@ impl Table {
             let page_key = page_key.map_or_else(|| Expr::val(WHOLE_TABLE), |page_key| Expr::col((table, page_key)));
             let mut select = select();
             select.clear_selects().expr(page_key);
-            select.and_where(Expr::col(column.as_column_ref()).is_in(keys.iter().copied()));
+            select.cond_where(KeyRange::is_one_of(&Expr::col(column.as_column_ref()), keys));
             select
         };
         self.affected_by.push(AffectedBy {

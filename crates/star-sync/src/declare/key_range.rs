@@ -51,6 +51,13 @@ impl KeyRange {
         }
     }
 
+    /// These keys, in any order, as a condition on `key`.
+    pub(crate) fn is_one_of(key: &Expr, keys: &[i64]) -> Condition {
+        let mut keys = keys.to_vec();
+        keys.sort_unstable();
+        KeyRange::Keys(keys).contains(key)
+    }
+
     /// Whether a key belongs to the key range.
     pub fn holds(&self, key: i64) -> bool {
         match self {
@@ -93,7 +100,7 @@ impl KeyRange {
             .flat_map(|chunk| match (chunk.first(), chunk.last()) {
                 (Some(first), Some(last)) if last.abs_diff(*first) < 2 * chunk.len() as u64 => {
                     vec![KeyRange::Between {
-                        after: Some(first.saturating_sub(1)),
+                        after: first.checked_sub(1),
                         up_to: Some(*last),
                     }]
                 }
@@ -144,6 +151,7 @@ mod tests {
         assert_eq!(around(&[11, 7, 8, 10]), [range]);
         assert_eq!(around(&[7, 8, 100]), [KeyRange::Keys(vec![7, 8, 100])]);
         assert_eq!(around(&[i64::MIN, i64::MAX]).len(), 1);
+        assert!(around(&[i64::MIN, i64::MIN + 1])[0].holds(i64::MIN));
         assert_eq!(around(&[]), []);
     }
 

@@ -107,6 +107,15 @@ pub(crate) struct AffectedBy {
     pub follows_from: Option<(&'static Lookup, &'static str)>,
 }
 
+impl Table {
+    /// Whether rows of a source table that are gone leave no key which leads to the rows that depended on them: they were
+    /// joined, or what they affect is declared for rows that are there.
+    pub(crate) fn loses_sight_of(&self, source_table: &str) -> bool {
+        let is_declared = |other: &AffectedBy| other.source_table == source_table && other.follows_from.is_none();
+        self.joined.contains(&source_table) || self.affected_by.iter().any(is_declared)
+    }
+}
+
 /// A fact whose changed rows affect rows of another fact, which uses a lookup that it fills.
 pub(crate) struct Follows {
     pub fact: &'static str,

@@ -4,7 +4,7 @@
 //! The digest of a set of rows is their number, and the sum of `CRC32(row)` over them. `row` is the sum of `value *
 //! multiplier` over the columns, each value an integer of at most 33 bits, modulo a prime of as many. Values that rows
 //! exchange would cancel out in a sum of these sums; in a sum of their checksums they almost never do. Multipliers are drawn once for each
-//! target: no data is unlucky everywhere. All of it is integer arithmetic within 63 bits.
+//! target, so that no two rows are unlucky everywhere, but for values that are taken for the same before they are multiplied. All of it is integer arithmetic within 63 bits.
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement, UnionType};

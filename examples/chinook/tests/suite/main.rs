@@ -136,6 +136,24 @@ fn a_killed_run_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_customer_who_moves_during_a_load_takes_the_totals_along() {
+    let shop = Sandbox::new(&CHINOOK);
+    shop.run(&["init"]).ends_with(0);
+    let held = shop.star_file().with_file_name("held");
+    let mut command = shop.command(&["full-load"]);
+    command.env("FAILPOINTS", format!("pages-held=return({})", held.display()));
+    let mut load = command.spawn().unwrap();
+    while !held.exists() {
+        assert!(load.try_wait().unwrap().is_none(), "it has ended before");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    shop.change(&["UPDATE Customer SET Country = 'Nowhere' WHERE CustomerId = 4"]);
+    std::fs::remove_file(held).unwrap();
+    assert!(load.wait().unwrap().success());
+    shop.assert_star_equals_source();
+}
+
+#[test]
 fn surrogate_keys_survive_quarantine() {
     let shop = Sandbox::loaded(&CHINOOK);
     let keys = || shop.star("SELECT invoice_line_id || ':' || invoice_line_key FROM fact_invoice_line ORDER BY 1");
