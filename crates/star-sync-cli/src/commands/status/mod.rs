@@ -56,7 +56,7 @@ struct Report {
     /// When a load, an incremental run or a repair last ended well.
     #[serde(serialize_with = "time::serialize_option")]
     last_success: Option<DateTime<Utc>>,
-    /// The run that compared source and target last, if it found a mismatch.
+    /// The newest run that found a mismatch, while no later run has resolved it.
     last_mismatch: Option<Run>,
     runs: Vec<Run>,
     quarantined: BTreeMap<String, u64>,
