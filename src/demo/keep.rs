@@ -39,7 +39,7 @@ async fn is_of_a_demo(kept: &Path) -> Result<bool> {
 /// Takes the finished file out of the folder that goes. It takes the place of an earlier one whole.
 pub(super) async fn keep(file: &Path, kept: &Path) -> Result<()> {
     let _lock = if kept.exists() {
-        let lock = Lock::acquire(kept, sakila::star().names.program, "demo")?;
+        let lock = Lock::acquire(kept, "demo")?;
         let earlier = Target::open(kept, sakila::star(), ForeignKeys::Enforced, 1).await?;
         earlier.close().await?;
         // A program that has the earlier file open keeps its log: in the new file's log it would do damage.

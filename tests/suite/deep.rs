@@ -88,6 +88,35 @@ fn a_deep_validation_of_a_period_compares_the_facts_of_that_period() {
 }
 
 #[test]
+fn a_deep_validation_of_a_period_does_not_trust_the_star_in_what_lies_outside() {
+    let sandbox = Sandbox::loaded();
+    // Paid in June for a rental of May: the payment's film and store are those of the rental.
+    sandbox.change(&[
+        "UPDATE rental SET rental_date = '2025-05-20 10:00:00' WHERE rental_id = 10",
+        "UPDATE payment SET payment_date = '2025-06-02 10:00:00', rental_id = 10 WHERE payment_id = 20",
+    ]);
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.wait_until_at_rest();
+    sandbox.run(&["incremental"]).succeeds();
+    let june = ["validate", "--deep", "--from", "2025-06-01", "--to", "2025-06-30"];
+    sandbox.run(&june).succeeds();
+    // Another program changes both alike.
+    sandbox.tamper("UPDATE fact_rental SET film_key = film_key % 900 + 1 WHERE rental_id = 10");
+    sandbox.tamper("UPDATE fact_payment SET film_key = film_key % 900 + 1 WHERE payment_id = 20");
+    let run = sandbox.run(&june).ends_with_code(1);
+    assert!(run.stdout.contains("fact_payment 20 differs"), "{run:#?}");
+    assert!(
+        !run.stdout.contains("fact_rental 10 differs"),
+        "not of the period: {run:#?}"
+    );
+    sandbox.run(&["repair"]).succeeds();
+    // Only the rental is wrong, which is outside.
+    sandbox.tamper("UPDATE fact_rental SET film_key = film_key % 900 + 1 WHERE rental_id = 10");
+    sandbox.run(&june).succeeds();
+    sandbox.run(&["validate", "--deep", "--all"]).ends_with_code(1);
+}
+
+#[test]
 fn what_has_changed_since_the_last_sync_is_pending_and_no_difference() {
     let sandbox = Sandbox::loaded();
     sandbox.wait_until_at_rest();
@@ -374,6 +403,26 @@ fn rows_of_a_bridge_whose_parent_another_program_deleted_are_told_and_deleted() 
         }
     }
     sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn facts_whose_parent_is_gone_on_both_sides_do_not_keep_a_full_load_from_ending() {
+    for mend in ["full-load", "repair"] {
+        let sandbox = Sandbox::loaded();
+        sandbox.change(&[
+            "SET foreign_key_checks = 0",
+            "DELETE FROM customer WHERE customer_id = 7",
+        ]);
+        sandbox.tamper("DELETE FROM dim_customer WHERE customer_id = 7");
+        assert!(!sandbox.star("PRAGMA foreign_key_check").is_empty());
+        sandbox.run(&[mend]).succeeds();
+        assert!(sandbox.star("PRAGMA foreign_key_check").is_empty());
+        assert_eq!(
+            sandbox.figure("SELECT COUNT(*) FROM sync_reject WHERE source_table = 'rental'"),
+            sandbox.source_figure("SELECT COUNT(*) FROM rental WHERE customer_id = 7")
+        );
+        sandbox.run(&["validate", "--all", "--deep"]).succeeds();
+    }
 }
 
 #[test]

@@ -54,6 +54,97 @@ fn a_change_of_the_source_is_told_from_one_of_the_star() {
     assert!(tampered.stdout.contains("target TAMPERED"), "{tampered:#?}");
 }
 
+/// `UPDATE` of the item that the rental of payment 10 is of.
+const ITEM_OF_PAYMENT_10: &str = "UPDATE inventory SET store_id = 3 - store_id WHERE inventory_id = \
+     (SELECT inventory_id FROM rental JOIN payment USING (rental_id) WHERE payment_id = 10)";
+
+#[test]
+fn a_payment_is_compared_with_what_the_source_makes_of_its_rental() {
+    let sandbox = at_rest();
+    let explain = ["explain", "fact_payment", "10"];
+    let rental = sandbox.figure("SELECT rental_id FROM fact_payment WHERE payment_id = 10");
+    // Another program has changed the rental, which does not make the payment wrong.
+    let other_store = format!("UPDATE fact_rental SET store_key = 3 - store_key WHERE rental_id = {rental}");
+    sandbox.tamper(&other_store);
+    assert_eq!(sandbox.run(&explain).succeeds().verdict_code(), "ROW_OK");
+    sandbox.run(&["explain", "fact_rental", &rental]).ends_with_code(1);
+    sandbox.tamper(&other_store);
+    // The rental's item has changed in the source: the payment with it.
+    sandbox.change(&[ITEM_OF_PAYMENT_10]);
+    let pending = sandbox.run(&explain).succeeds();
+    assert_eq!(pending.verdict_code(), "ROW_PENDING");
+    assert!(pending.stdout.contains("store_key: source "), "{pending:#?}");
+    // A new rental with its payment, of which the star has neither.
+    sandbox.change(&[
+        "INSERT INTO rental (rental_id, rental_date, inventory_id, customer_id, staff_id) \
+         SELECT 70000, NOW(), MIN(inventory_id), 1, 2 FROM inventory WHERE store_id = 1",
+        "INSERT INTO payment (payment_id, customer_id, staff_id, rental_id, amount, payment_date) \
+         VALUES (63000, 1, 2, 70000, 1, NOW())",
+    ]);
+    let new = sandbox.json(&["explain", "fact_payment", "63000"]);
+    assert_eq!(new["verdict"]["code"], "ROW_PENDING");
+    sandbox.run(&["incremental"]).succeeds();
+    let loaded = sandbox.figure("SELECT store_key FROM fact_payment WHERE payment_id = 63000");
+    let columns = new["difference"]["columns"].as_array().unwrap();
+    let store = columns.iter().find(|column| column["column"] == "store_key").unwrap();
+    assert_eq!(store["source"].as_str().unwrap(), loaded);
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn what_leaves_no_newer_change_timestamp_is_pending_where_counts_tell() {
+    let sandbox = at_rest();
+    // Restored with its old time of change.
+    sandbox.change(&[
+        "INSERT INTO payment (payment_id, customer_id, staff_id, amount, payment_date, last_update) \
+         VALUES (63000, 1, 1, 5, '2025-12-01', '2025-12-01')",
+    ]);
+    let validated = sandbox.run(&["validate", "--all"]).succeeds();
+    assert_eq!(validated.verdict_code(), "OK_PENDING");
+    assert_eq!(
+        sandbox.run(&["validate", "--all", "--deep"]).succeeds().verdict_code(),
+        "OK_PENDING"
+    );
+    assert_eq!(
+        sandbox
+            .run(&["explain", "fact_payment", "63000"])
+            .succeeds()
+            .verdict_code(),
+        "ROW_PENDING"
+    );
+    sandbox.run(&["incremental"]).succeeds();
+    assert_eq!(
+        sandbox
+            .run(&["explain", "fact_payment", "63000"])
+            .succeeds()
+            .verdict_code(),
+        "ROW_OK"
+    );
+    // The payment of a deleted rental loses its rental, and keeps its old time of change.
+    sandbox.wait_until_at_rest();
+    sandbox.run(&["incremental"]).succeeds();
+    let rental = sandbox.figure("SELECT rental_id FROM fact_payment WHERE payment_id = 10");
+    sandbox.change(&[&format!("DELETE FROM rental WHERE rental_id = {rental}")]);
+    assert_eq!(
+        sandbox.run(&["validate", "--all"]).succeeds().verdict_code(),
+        "OK_PENDING"
+    );
+    assert_eq!(
+        sandbox
+            .run(&["explain", "fact_payment", "10"])
+            .succeeds()
+            .verdict_code(),
+        "ROW_PENDING"
+    );
+    // A row that another program has deleted is none that the source has gained.
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.tamper("DELETE FROM fact_payment WHERE payment_id = 12");
+    sandbox.change(&["UPDATE payment SET amount = amount + 1 WHERE payment_id = 11"]);
+    sandbox.run(&["validate", "--all"]).ends_with_code(1);
+    let explained = sandbox.run(&["explain", "fact_payment", "12"]).ends_with_code(1);
+    assert_eq!(explained.verdict_code(), "ROW_UNTRACKED");
+}
+
 #[test]
 fn a_row_that_cannot_be_loaded_says_why() {
     let sandbox = at_rest();

@@ -216,6 +216,27 @@ fn a_program_that_dies_in_a_full_load_of_a_star_that_has_rows_keeps_it_sound() {
 }
 
 #[test]
+fn changes_before_a_later_full_load_are_pending_until_it_has_finished() {
+    let sandbox = Sandbox::loaded();
+    sandbox.wait_until_at_rest();
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.change(&["UPDATE payment SET amount = amount + 1 WHERE payment_id = 10"]);
+    // The load's own signatures settle.
+    sandbox.wait_until_at_rest();
+    dies_at(&sandbox, &["full-load"], "load-watermark-noted", 0);
+    let validated = sandbox.run(&["validate", "--all", "--deep"]).succeeds();
+    assert_eq!(validated.verdict_code(), "OK_PENDING");
+    let explained = sandbox.run(&["explain", "fact_payment", "10"]).succeeds();
+    assert_eq!(explained.verdict_code(), "ROW_PENDING");
+    let status = sandbox.run(&["status"]).succeeds();
+    assert!(status.stdout.contains("a full load is not finished"), "{status:#?}");
+    sandbox.run(&["full-load"]).succeeds();
+    let status = sandbox.run(&["status"]).succeeds();
+    assert!(!status.stdout.contains("a full load is not finished"), "{status:#?}");
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
 fn a_program_that_dies_while_it_makes_or_migrates_the_file_makes_it_when_run_again() {
     let sandbox = Sandbox::new();
     for failpoint in ["before-migrations", "in-a-migration"] {

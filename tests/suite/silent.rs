@@ -1,6 +1,8 @@
 //! Changes that leave no trace: cascades, updates that keep `last_update`, rows swapped for others, deletes. A table
 //! that has moved is compared row by row, and what differs is mended in the same run. One test a way to lose a row.
 
+use serde_json::{Value, json};
+
 use crate::harness::outcome::rows_read_to_sync;
 use crate::harness::{Run, Sandbox};
 
@@ -472,9 +474,14 @@ fn status_tells_a_mismatch_until_a_run_ends_well_although_that_leaves_no_row() {
     failing.env("SAKILA_SYNC_SOURCE", "mysql://reader@127.0.0.1:1/sakila");
     Run::of(failing).ends_with_code(3);
     assert_eq!(&sandbox.json(&["status"])["last_mismatch"]["id"], id);
-    // Nor has one that verifies nothing.
-    sandbox.run(&["incremental", "--verify-budget", "0"]).succeeds();
-    assert_eq!(&sandbox.json(&["status"])["last_mismatch"]["id"], id);
+    // Nor has one that verifies nothing, and it says so, as often as it runs.
+    for _ in 0..2 {
+        let run = sandbox.run(&["incremental", "--verify-budget", "0"]).ends_with_code(1);
+        assert!(run.verdict().contains("and not resolved since"), "{run:#?}");
+        assert_eq!(&sandbox.json(&["status"])["last_mismatch"]["id"], id);
+    }
+    let fresh = ["status", "--fresh-within", "1h"];
+    assert!(sandbox.run(&fresh).ends_with_code(1).has_logged("STALE"));
     sandbox.tamper("UPDATE fact_payment SET amount = ROUND(amount - 1, 2) WHERE payment_id = 10");
     sandbox.run(&["incremental"]).succeeds();
     let status = sandbox.json(&["status"]);
@@ -482,6 +489,25 @@ fn status_tells_a_mismatch_until_a_run_ends_well_although_that_leaves_no_row() {
     let runs = status["runs"].as_array().unwrap();
     let newest_done = runs.iter().find(|run| run["status"] == "done").unwrap();
     assert!(newest_done["id"].as_i64() < id.as_i64(), "{status}");
+}
+
+#[test]
+fn a_mismatch_that_is_not_resolved_is_not_forgotten_with_old_runs() {
+    let sandbox = with_a_mismatch();
+    let id = sandbox.json(&["status"])["last_mismatch"]["id"].clone();
+    for _ in 0..3 {
+        sandbox.change(&["UPDATE payment SET amount = amount + 1 WHERE payment_id = 15000"]);
+        let run = ["incremental", "--verify-budget", "0", "--keep-runs", "1", "--json"];
+        let run: Value = serde_json::from_str(&sandbox.run(&run).ends_with_code(1).stdout).unwrap();
+        assert_eq!(
+            (&run["verdict"]["unresolved_run"], &run["verdict"]["mismatches"]),
+            (&id, &json!(0))
+        );
+    }
+    assert_eq!(sandbox.json(&["status"])["last_mismatch"]["id"], id);
+    sandbox.run(&["repair", "--keep-runs", "1"]).succeeds();
+    assert!(sandbox.json(&["status"])["last_mismatch"].is_null());
+    assert_eq!(sandbox.figure("SELECT COUNT(*) FROM sync_run"), "1");
 }
 
 /// A budget that is used up before anything is verified.

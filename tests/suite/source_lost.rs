@@ -4,7 +4,7 @@ use std::process::{Child, Stdio};
 
 use crate::harness::killed::kill;
 use crate::harness::outcome::has_event;
-use crate::harness::prometheus::without_target;
+use crate::harness::prometheus::{Process, wait_until, without_target};
 use crate::harness::proxy::{Fault, Proxy};
 use crate::harness::{READER, Run, Sandbox, have_own_server, server};
 use crate::running::wait_for;
@@ -104,6 +104,27 @@ fn a_server_that_says_nothing_any_more_counts_as_lost_after_the_time_that_it_is_
         assert!(run.has_logged("RETRYING") && run.stderr.contains("2s"), "{run:#?}");
         sandbox.assert_star_equals_source();
     }
+}
+
+#[test]
+fn statements_that_are_given_up_keep_no_connections_of_the_source() {
+    let sandbox = Sandbox::loaded();
+    let locking = sandbox.open_session();
+    locking.change(&["LOCK TABLES rental WRITE"]);
+    let mut command = sandbox.command(&["incremental", "--every", "100ms", "--read-timeout", "1s", "--quiet"]);
+    let sync = Process(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let failed = "SELECT COUNT(*) FROM sync_run WHERE status = 'failed'";
+    wait_until("five runs have failed", || {
+        sandbox.figure(failed).parse::<u32>().unwrap() >= 5
+    });
+    // The lock is still held: the server has let go of those that waited for it.
+    wait_until("only the last run is connected", || {
+        sandbox.source(&connections_of_the_run(&sandbox)).len() <= 1
+    });
+    locking.change(&["UNLOCK TABLES"]);
+    drop(sync);
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
 }
 
 #[test]

@@ -173,6 +173,14 @@ mod needs_prometheus {
             value(&loaded, "sakila_sync_last_run_success{command=\"full-load\"}"),
             Some(1.0)
         );
+        // What would be is no success, and says nothing of how up to date the star is.
+        let dry_run = ["incremental", "--dry-run", "--metrics-file", file_name];
+        sandbox.run(&dry_run).succeeds();
+        let tried = fs::read_to_string(&file).unwrap();
+        assert_eq!(
+            value(&tried, "sakila_sync_last_run_success{command=\"incremental\"}"),
+            None
+        );
         // A row of a payment has six cells, five of them numbers or dates.
         let bytes = value(&loaded, "sakila_sync_source_bytes_read_total{table=\"fact_payment\"}").unwrap();
         let rows = value(&loaded, "sakila_sync_rows_read_total{table=\"fact_payment\"}").unwrap();
@@ -304,7 +312,7 @@ mod needs_prometheus {
         ];
         let prometheus = Prometheus::start(sandbox.folder(), &jobs);
         let alerts = prometheus.alerts();
-        assert_eq!(alerts.len(), 11);
+        assert_eq!(alerts.len(), 12);
         let firing = || -> Vec<String> {
             let firing = alerts
                 .iter()
@@ -381,6 +389,22 @@ mod needs_prometheus {
         });
         drop(sync);
         sandbox.run(&["incremental"]).succeeds();
+
+        let lake = sandbox.folder().join("lake");
+        let damaged = lake.join("fact_payment/_delta_log/00000000000000000001.json");
+        let publish = [
+            "--metrics-addr",
+            &ports[0],
+            "--publish-every",
+            "1s",
+            "--lake",
+            lake.to_str().unwrap(),
+        ];
+        sandbox.run(&["publish", "--lake", lake.to_str().unwrap()]).succeeds();
+        fs::write(&damaged, "{").unwrap();
+        let publishing = start(&sandbox, &publish);
+        wait_until("publications fail", || firing() == ["SakilaSyncPublicationFails"]);
+        drop(publishing);
 
         sandbox.tamper("UPDATE sync_success SET finished = DATETIME('now', '-1 hour')");
         let mut failing = sandbox.command(&["incremental", "--every", "1s", "--quiet", "--metrics-addr", &ports[2]]);

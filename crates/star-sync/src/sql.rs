@@ -1,6 +1,8 @@
 //! All SQL text for MySQL: what the ORM has no way to say, each piece with its reason. SQLite's is in
 //! `target::sqlite::pragma`.
 
+use std::time::Duration;
+
 /// The snapshot has to begin with this very statement: after a plain BEGIN the first read would fix it. MySQL
 /// refuses to prepare it, so it goes out unprepared.
 pub(crate) const START_SNAPSHOT: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
@@ -8,13 +10,13 @@ pub(crate) const START_SNAPSHOT: &str = "START TRANSACTION WITH CONSISTENT SNAPS
 // follows `/*M!` MariaDB alone: so one text is right for both, before it is known which of them answers. No value is
 // DEFAULT where that is the server's: it is what must not be inherited.
 /// Whatever changes what a statement of ours returns, whether it runs, or how long its connection lives.
-pub(crate) const SET_SESSION: &str = "SET SESSION \
+const SET_SESSION: &str = "SET SESSION \
     sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 1, completion_type = 'NO_CHAIN', \
     sql_select_limit = 18446744073709551615, max_join_size = 18446744073709551615, sql_big_selects = 1, \
     sql_safe_updates = 0, sql_auto_is_null = 0, sql_buffer_result = 0, lc_time_names = 'en_US', \
     default_week_format = 0, div_precision_increment = 4, group_concat_max_len = 1048576, time_zone = '+00:00', \
     timestamp = DEFAULT, character_set_client = 'utf8mb4', character_set_results = 'utf8mb4', \
-    collation_connection = 'utf8mb4_bin', lock_wait_timeout = 31536000, innodb_lock_wait_timeout = 50, \
+    collation_connection = 'utf8mb4_bin', innodb_lock_wait_timeout = 50, \
     wait_timeout = 28800, net_read_timeout = 600, net_write_timeout = 600, foreign_key_checks = 1, unique_checks = 1, \
     default_storage_engine = 'InnoDB' \
     /*!50701 , transaction_isolation = 'REPEATABLE-READ', transaction_read_only = 0, max_execution_time = 0, \
@@ -22,6 +24,12 @@ pub(crate) const SET_SESSION: &str = "SET SESSION \
     /*M! , tx_isolation = 'REPEATABLE-READ', tx_read_only = 0, max_statement_time = 0, idle_transaction_timeout = 0, \
     idle_readonly_transaction_timeout = 0, idle_write_transaction_timeout = 0, system_versioning_asof = DEFAULT, \
     sql_if_exists = 0, old_mode = '', max_session_mem_used = 9223372036854775807 */";
+/// The same, with the longest wait for a table that somebody else has locked: a server does not notice while it waits
+/// that nobody waits for its answer any more. A second more, so that whoever waits is told of the time first.
+pub(crate) fn set_session(read_timeout: Duration) -> String {
+    let seconds = read_timeout.as_secs().clamp(1, 31_535_999) + 1;
+    format!("{SET_SESSION} , lock_wait_timeout = {seconds}")
+}
 /// Those of them on which what a statement returns depends, as text; in the order of `SESSION_WANTED`.
 pub(crate) const READ_SESSION: &str = "SELECT CAST(@@sql_mode AS CHAR), CAST(@@autocommit + 0 AS CHAR), \
     CAST(@@completion_type AS CHAR), CAST(@@sql_select_limit AS CHAR), CAST(@@max_join_size AS CHAR), \

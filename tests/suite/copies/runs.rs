@@ -85,6 +85,9 @@ fn a_run_that_finds_a_mismatch_leaves_the_copy_as_it_was() {
     ];
     let run = sandbox.run(&sync).ends_with_code(1);
     assert!(run.stderr.contains("COPY_KEPT"), "{run:#?}");
+    // The next run finds nothing, as it does not look there.
+    let run = sandbox.run(&sync).ends_with_code(1);
+    assert!(run.stderr.contains("COPY_KEPT"), "{run:#?}");
     assert_eq!(fs::read(sandbox.copy_path()).unwrap(), before);
     sandbox.run(&["repair"]).succeeds();
     sandbox.run(&sync).succeeds();

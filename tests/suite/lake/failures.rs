@@ -9,6 +9,7 @@ use star_sync::target::sqlite::lock::Lock;
 
 use super::{files_below, newest_entry};
 use crate::harness::listener::Listener;
+use crate::harness::prometheus::{Process, wait_until};
 use crate::harness::{Run, Sandbox};
 use crate::kills::dies_at;
 
@@ -70,7 +71,7 @@ fn a_publication_that_is_killed_at_any_moment_is_completed_by_the_next_one() {
 #[test]
 fn one_publishes_at_a_time_and_no_run_changes_what_is_being_published() {
     let sandbox = Sandbox::loaded();
-    let lock = Lock::acquire(&sandbox.target(), "sakila-sync", "publish").unwrap();
+    let lock = Lock::acquire(&sandbox.target(), "publish").unwrap();
     sandbox.publish(&[]).fails_with(3, "TARGET_BUSY");
     sandbox.run(&["incremental"]).fails_with(3, "TARGET_BUSY");
     drop(lock);
@@ -218,6 +219,35 @@ fn a_healthcheck_service_hears_how_publications_end() {
     fs::write(entry, "{").unwrap();
     sandbox.publish(&["--ping", &url]).fails_with(3, "LAKE_DAMAGED");
     assert_eq!(service.lines(), ["POST /id", "POST /id/fail"]);
+}
+
+#[test]
+fn publications_that_fail_between_runs_are_told_until_one_succeeds() {
+    let sandbox = Sandbox::loaded();
+    sandbox.publish(&[]).succeeds();
+    let entry = sandbox.lake().join("fact_payment/_delta_log/00000000000000000001.json");
+    fs::write(&entry, "{").unwrap();
+    let service = Listener::start("200 OK");
+    let mut command = sandbox.command(&["incremental", "--every", "200ms", "--publish-every", "200ms", "--quiet"]);
+    command
+        .arg("--lake")
+        .arg(sandbox.lake())
+        .env("SAKILA_SYNC_PING", format!("http://{}/id", service.address));
+    let sync = Process(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    wait_until("the failure is told", || {
+        let requests = service.requests();
+        requests
+            .iter()
+            .any(|request| request.body.contains("error[LAKE_DAMAGED]"))
+    });
+    // Runs succeed meanwhile.
+    let checked = "SELECT finished FROM sync_success WHERE command = 'incremental'";
+    let before = sandbox.figure(checked);
+    wait_until("another run has ended", || sandbox.figure(checked) != before);
+    assert_eq!(service.lines().last().unwrap(), "POST /id/fail");
+    fs::remove_file(&entry).unwrap();
+    wait_until("all is well again", || service.lines().last().unwrap() == "POST /id");
+    drop(sync);
 }
 
 #[test]

@@ -67,7 +67,7 @@ pub(crate) async fn after_run(session: &Session, arguments: &CopyTo, is_mismatch
         warn!(
             code = "COPY_KEPT",
             copy = %path.display(),
-            "the run found a mismatch: the previous copy is kept until a run finds none"
+            "the run found a mismatch, or has not resolved an earlier one: the previous copy is kept until it is resolved"
         );
         return Ok(None);
     }

@@ -150,7 +150,7 @@ impl InitOutcome {
 
 /// Creates the target, or completes it.
 async fn make(star: &Star, path: &Path, years: Years, identity: &str) -> Result<InitOutcome> {
-    let lock = Lock::acquire(path, star.names.program, "init")?;
+    let lock = Lock::acquire(path, "init")?;
     let (target, creation) = Target::create(path, star).await?;
     let filled = fill(star, &target, years, identity, &creation).await;
     let known = calendar::years(&target.writer, star.calendar.as_ref()).await;

@@ -83,7 +83,11 @@ pub(crate) async fn sync(
         };
         Ok((report, copied))
     };
-    let (report, copied) = session.watched(command, run, |(report, _)| report.status).await?;
+    // A dry run says nothing of how up to date the star is.
+    let (report, copied) = match load {
+        Load::Incremental { dry_run: true, .. } | Load::Repair { dry_run: true, .. } => run.await?,
+        _ => session.watched(command, run, |(report, _)| report.status).await?,
+    };
     if !report.dry_run {
         record_metrics(session.star(), command, &report);
         session.live.reconciled(command, &report);
@@ -128,7 +132,8 @@ fn record_metrics(star: &Star, command: &'static str, report: &Report) {
     }
     let whole = report.reconciliation.iter().filter(|figure| figure.date_key.is_none());
     let deltas = whole.map(|figure| (figure.labels(command), figure.delta()));
-    metrics::reconciliation_deltas(deltas.collect());
+    metrics::validation_deltas(command, deltas, report.verdict.unresolved_run.is_some());
+    metrics::unresolved_mismatch(report.verdict.is_mismatch());
 }
 
 /// Logs how far a stopped full load has come in unfinished tables; finished ones are logged already.
@@ -161,7 +166,7 @@ async fn run_load(session: &Session, command: &str, load: Load) -> Result<Report
         Load::Incremental { verify_budget, .. } => verify_budget,
         Load::Full { .. } | Load::Repair { .. } => VerifyBudget::Time(Duration::ZERO),
     };
-    let lock = Lock::acquire(&path, session.star().names.program, command)?;
+    let lock = Lock::acquire(&path, command)?;
     let target = Target::open(&path, session.star(), foreign_keys, session.threads.target_readers).await?;
     let shows_bars = !session.global.quiet && !session.is_repeated;
     let watcher = Watcher::start(session.progress.clone(), shows_bars, path.clone());

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use clap::ArgMatches;
 use futures_util::future::join_all;
 use sea_orm::DatabaseConnection;
@@ -256,8 +257,12 @@ impl Session {
         let Ok(readers) = target::open_to_read(&path, self.star(), 1).await else {
             return;
         };
+        let now = Utc::now();
         for Success { command, finished, .. } in success::load(&readers).await.unwrap_or_default() {
-            metrics::last_success(command, finished.timestamp());
+            // One in the future would be the newest for ever.
+            if finished <= now {
+                metrics::last_success(command, finished.timestamp());
+            }
         }
         let _ = readers.close().await;
     }

@@ -3,6 +3,7 @@
 //! For those who run no Prometheus. Nothing here fails a run: what cannot be sent is logged, and the URL, which is a
 //! secret of the service, is named by its host alone.
 
+use std::collections::BTreeSet;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -71,11 +72,35 @@ pub(crate) struct Notifier {
 struct NotificationState {
     /// Runs that failed one after the other.
     failures: u32,
+    /// Commands of which only a success of their own ends what is wrong: a run knows nothing of what a validation has
+    /// found, or of a lake.
+    unresolved: BTreeSet<&'static str>,
     /// The last ping that arrived: whether it was of a success, and when.
     ping: Option<(bool, Instant)>,
 }
 
 impl NotificationState {
+    /// Takes in how a command ended. Returns whether it is to be told.
+    fn note(&mut self, command: &'static str, outcome: Outcome<'_>) -> bool {
+        match outcome {
+            Outcome::Success => {
+                self.unresolved.remove(command);
+                if !self.unresolved.is_empty() {
+                    return false;
+                }
+                self.failures = 0;
+            }
+            Outcome::Mismatch | Outcome::Failure(_) => {
+                self.failures += 1;
+                if matches!(outcome, Outcome::Mismatch) || command == "publish" {
+                    self.unresolved.insert(command);
+                }
+            }
+            Outcome::Stopped => return false,
+        }
+        true
+    }
+
     /// Whether a ping of this outcome is due now.
     fn is_ping_due(&self, is_success: bool, now: Instant) -> bool {
         self.ping
@@ -106,9 +131,15 @@ impl Notifier {
 impl Session {
     /// Notifies of how a run ended.
     pub(crate) async fn notify(&self, command: &'static str, outcome: Outcome<'_>) {
+        let (failures, is_ping_due) = {
+            let mut state = self.notifier.state();
+            if !state.note(command, outcome) {
+                return;
+            }
+            (state.failures, state.is_ping_due(outcome.is_success(), Instant::now()))
+        };
         let failure = match outcome {
-            Outcome::Stopped => return,
-            Outcome::Success => None,
+            Outcome::Success | Outcome::Stopped => None,
             Outcome::Mismatch => Some(Failure {
                 code: VerdictCode::Mismatch.name(),
                 message: format!("{command} found a mismatch between source and target"),
@@ -121,11 +152,6 @@ impl Session {
                 message: error.to_string(),
                 hint: self.program.fill(&error.hint()),
             }),
-        };
-        let (failures, is_ping_due) = {
-            let mut state = self.notifier.state();
-            state.failures = if failure.is_some() { state.failures + 1 } else { 0 };
-            (state.failures, state.is_ping_due(outcome.is_success(), Instant::now()))
         };
         if let Some(url) = self.notifier.notifications.ping.as_ref().filter(|_| is_ping_due) {
             self.ping(url, command, failure.as_ref()).await;
@@ -249,12 +275,34 @@ mod tests {
     #[test]
     fn a_change_is_sent_at_once_and_the_same_again_after_a_minute() {
         let now = Instant::now();
-        let state = |ping| NotificationState { failures: 0, ping };
+        let state = |ping| NotificationState {
+            ping,
+            ..NotificationState::default()
+        };
         assert!(state(None).is_ping_due(true, now));
         assert!(!state(Some((true, now))).is_ping_due(true, now));
         assert!(state(Some((true, now))).is_ping_due(false, now));
         assert!(!state(Some((false, now))).is_ping_due(false, now + SAME_OUTCOME / 2));
         assert!(state(Some((false, now))).is_ping_due(false, now + SAME_OUTCOME));
+    }
+
+    #[test]
+    fn what_a_validation_or_a_publication_found_is_not_ended_by_runs() {
+        let error = Error::STOPPED;
+        for (command, outcome) in [("validate", Outcome::Mismatch), ("publish", Outcome::Failure(&error))] {
+            let mut state = NotificationState::default();
+            assert!(state.note("incremental", Outcome::Success));
+            assert!(state.note(command, outcome));
+            assert!(!state.note("incremental", Outcome::Success), "{command}");
+            assert!(state.note(command, outcome));
+            assert_eq!(state.failures, 2);
+            assert!(state.note(command, Outcome::Success));
+            assert_eq!(state.failures, 0);
+            assert!(state.note("incremental", Outcome::Success));
+        }
+        let mut state = NotificationState::default();
+        assert!(state.note("validate", Outcome::Failure(&error)));
+        assert!(state.note("incremental", Outcome::Success), "the source answers again");
     }
 
     #[tokio::test]

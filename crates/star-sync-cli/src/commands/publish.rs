@@ -16,6 +16,7 @@ use star_sync_lake::publish::{Report, Request};
 use star_sync_lake::{Lake, check, publish, vacuum};
 use tracing::info;
 
+use super::notify::Outcome;
 use super::{Session, copy};
 use crate::cli::{Publish, PublishTo};
 use crate::config::target_path;
@@ -73,22 +74,28 @@ pub(crate) fn check_settings(session: &Session, arguments: &PublishTo) -> Result
     copy::personal_columns(session.star(), &arguments.lake_without).map(drop)
 }
 
-/// Publishes between two runs. A publication that fails is reported, and the runs continue.
+/// Publishes between two runs. A publication that fails is reported and notified of, and the runs continue.
 pub(crate) async fn after_run(session: &Session, arguments: &PublishTo) -> Result<()> {
     let Some(lake) = &arguments.lake else {
         return Ok(());
     };
     let without = copy::personal_columns(session.star(), &arguments.lake_without)?;
     match session.unless_stopped(publish(session, lake, &without, false)).await {
-        Ok(report) => info!(
-            lake,
-            run_id = report.run_id,
-            partitions = report.partitions,
-            bytes = report.bytes,
-            "published"
-        ),
+        Ok(report) => {
+            info!(
+                lake,
+                run_id = report.run_id,
+                partitions = report.partitions,
+                bytes = report.bytes,
+                "published"
+            );
+            session.notify(COMMAND, Outcome::Success).await;
+        }
         Err(error) if error.is_stopped() => return Err(error),
-        Err(error) => session.output.error(COMMAND, session.seconds(), &error),
+        Err(error) => {
+            session.output.error(COMMAND, session.seconds(), &error);
+            session.notify(COMMAND, Outcome::Failure(&error)).await;
+        }
     }
     Ok(())
 }
@@ -118,7 +125,7 @@ async fn publish(session: &Session, location: &str, without: &[PersonalColumn], 
         readers.close().await.target(|| "closing the file".to_owned())?;
         checked.map_err(failed)?;
         let lake = Lake::create(location).map_err(failed)?;
-        let lock = Lock::acquire(&path, session.star().names.program, COMMAND)?;
+        let lock = Lock::acquire(&path, COMMAND)?;
         let target = Target::open(&path, session.star(), ForeignKeys::Enforced, 1).await?;
         let published = publish::run(&Request {
             star: session.star(),
@@ -141,7 +148,7 @@ async fn publish(session: &Session, location: &str, without: &[PersonalColumn], 
 
 async fn clean(session: &Session, location: &str, retain: Duration) -> Result<vacuum::Report> {
     let lake = Lake::open(location).map_err(failed)?;
-    let lock = Lock::acquire(&target_path(&session.global)?, session.star().names.program, COMMAND)?;
+    let lock = Lock::acquire(&target_path(&session.global)?, COMMAND)?;
     let cleaned = vacuum::run(session.star(), &lake, retain).await;
     drop(lock);
     cleaned.map_err(failed)

@@ -68,8 +68,7 @@ async fn compare(session: &Session, arguments: &Validate) -> Result<Validation> 
     .await?;
     target.close().await.target(|| "closing the file".to_owned())?;
     session.live.validated(&validation);
-    for figure in validate::deltas(&validation) {
-        metrics::validation_delta(figure.labels("validate"), figure.delta());
-    }
+    let deltas = validate::deltas(&validation).map(|figure| (figure.labels("validate"), figure.delta()));
+    metrics::validation_deltas("validate", deltas, false);
     Ok(validation)
 }

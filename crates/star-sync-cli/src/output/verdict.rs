@@ -31,7 +31,10 @@ pub(crate) fn load(verdict: &Verdict, dry_run: bool) -> String {
             grouped(verdict.tally.mismatches),
             checks_of(checks)
         ),
-        VerdictCode::Mismatch => mismatch(&verdict.tally),
+        VerdictCode::Mismatch => match verdict.unresolved_run {
+            Some(run) => unresolved(run, matching, checks),
+            None => mismatch(&verdict.tally),
+        },
         _ => format!("OK: {}", matching_of(matching, checks)),
     };
     line(
@@ -90,6 +93,15 @@ pub(crate) fn line(code: VerdictCode, sentence: &str) -> String {
         _ => sentence.to_owned(),
     };
     format!("{sentence} [{}]", code.name())
+}
+
+/// What a run has to say that finds no mismatch, but has not resolved an earlier one.
+fn unresolved(run: i64, matching: u64, checks: u64) -> String {
+    let now = match checks {
+        0 => "nothing was compared in this one".to_owned(),
+        _ => format!("in this one {}", matching_of(matching, checks)),
+    };
+    format!("MISMATCH: found by run {run} and not resolved since; {now}")
 }
 
 fn mismatch(tally: &Tally) -> String {
@@ -164,6 +176,15 @@ mod tests {
         assert_eq!(
             plain(&Verdict::of_load(quarantined, false), false),
             "MISMATCH: 1 of 15 checks; 1,234 rows are quarantined (sync_reject) [MISMATCH]"
+        );
+        let unresolved = Verdict {
+            code: VerdictCode::Mismatch,
+            unresolved_run: Some(7),
+            tally,
+        };
+        assert_eq!(
+            plain(&unresolved, false),
+            "MISMATCH: found by run 7 and not resolved since; in this one 15 of 15 checks match [MISMATCH]"
         );
         assert_eq!(
             plain(&Verdict::of_load(Tally::default(), false), false),

@@ -126,7 +126,11 @@ impl Live {
 
     /// Notes what a run that writes found in its reconciliation, if it compared anything.
     pub(crate) fn reconciled(&self, command: &'static str, report: &Report) {
-        if !report.dry_run && report.verdict.tally.checks > 0 {
+        // Of an earlier mismatch the figures are shown that were found then, unless it was another process that did.
+        let is_shown = report.verdict.unresolved_run.is_some()
+            && self.state().check.as_ref().is_some_and(|check| check.is_mismatch);
+        let is_compared = report.verdict.tally.checks > 0 || report.verdict.is_mismatch();
+        if !report.dry_run && is_compared && !is_shown {
             let differing = report.reconciliation.iter().filter(|figure| figure.differs());
             let verdict = verdict::load(&report.verdict, false);
             self.note(command, report.verdict.is_mismatch(), &verdict, differing);

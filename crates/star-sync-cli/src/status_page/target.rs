@@ -8,7 +8,7 @@ use star_sync::declare::star::Star;
 use star_sync::target::bookkeeping::history::{self, Run};
 use star_sync::target::bookkeeping::verified_ranges::{self, VerificationSummary};
 use star_sync::target::bookkeeping::{quarantine, state, success};
-use star_sync::target::open_during_a_run;
+use star_sync::target::open_to_read;
 
 use crate::error::{Doing, Result};
 
@@ -37,8 +37,7 @@ pub(crate) struct TableFreshness {
 
 impl TargetView {
     pub(crate) async fn read(star: &Star, path: &Path) -> Result<Self> {
-        // The page is asked for while a run is in progress.
-        let target = open_during_a_run(path, star, 1).await?;
+        let target = open_to_read(path, star, 1).await?;
         let states = state::load(&target).await?;
         let ranges = verified_ranges::load(&target).await?;
         let successes = success::load(&target).await?;
@@ -59,7 +58,7 @@ impl TargetView {
                 .collect(),
             verification: verified_ranges::sum_up(star, &ranges, &states, Utc::now()),
             quarantined: quarantine::by_source(star, &quarantine::counts(&target).await?),
-            last_success: successes.iter().map(|success| success.finished).max(),
+            last_success: success::newest(&successes),
             runs: history::last_runs(&target, SHOWN_RUNS).await?,
         };
         target.close().await.target(|| "closing the file".to_owned())?;

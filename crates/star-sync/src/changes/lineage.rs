@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 use crate::changes::pending;
 use crate::declare::key_range::KeyRange;
-use crate::declare::lookup::{KeysFrom, Lookup, LookupKey, Side};
+use crate::declare::lookup::{KeysFrom, Lookup, LookupKey, Lookups, Side};
 use crate::declare::period::Period;
 use crate::declare::row::RUN_COLUMN;
 use crate::declare::source_rows::SourceRow;
@@ -21,6 +21,7 @@ use crate::pipeline::flow::{Job, Page};
 use crate::pipeline::lookup::LookupSource;
 use crate::pipeline::page_digest::PageDigestPlans;
 use crate::pipeline::read::{LookupPlan, Reader};
+use crate::pipeline::transform::{TransformOutput, transform};
 use crate::source::{Snapshot, update_time_of};
 use crate::target::TargetReader;
 use crate::target::bookkeeping::history::{self, Run};
@@ -132,6 +133,8 @@ pub(crate) struct Search<'a> {
     target: &'a TargetReader,
     states: &'a States,
     seen: HashSet<(&'static str, LookupKey)>,
+    /// What facts hold for others, by the source: the target may have it otherwise.
+    corrected: Lookups,
     pub found: Vec<LineageRow>,
 }
 
@@ -149,6 +152,7 @@ impl<'a> Search<'a> {
             target,
             states,
             seen: HashSet::new(),
+            corrected: Lookups::default(),
             found: Vec::new(),
         }
     }
@@ -181,6 +185,7 @@ impl<'a> Search<'a> {
             self.add(joined, only_this(select.clear_selects()), key.clone()).await?;
         }
         let page = self.page(table, row.0).await?;
+        let page_key = row.0;
         let Some(row) = source_row(&page, row)? else {
             return Ok(page);
         };
@@ -198,12 +203,15 @@ impl<'a> Search<'a> {
                 keys.push((used.lookup, key));
             }
         }
+        let mut is_corrected = false;
         for (lookup, key) in keys {
             match (lookup.side, self.databases.star.table(lookup.table)) {
                 // A fact's row is made of its own rows in turn.
                 (Side::Target, Some(other)) if other.kind == Kind::Fact => {
                     if let LookupKey::Number(key) = key {
-                        Box::pin(self.behind(other, &(key, None))).await?;
+                        let behind = Box::pin(self.behind(other, &(key, None))).await?;
+                        self.correct(other, behind)?;
+                        is_corrected = true;
                     }
                 }
                 (Side::Target, Some(other)) => {
@@ -214,7 +222,27 @@ impl<'a> Search<'a> {
                 _ => self.add_by_key(lookup.table, lookup.key, key).await?,
             }
         }
+        if is_corrected {
+            return self.page(table, page_key).await;
+        }
         Ok(page)
+    }
+
+    /// Notes what the source's rows of a page are to others.
+    fn correct(&mut self, table: &'static Table, page: Page) -> Result<()> {
+        let maps = table.filled_lookups.iter().map(|filled| {
+            let known = self.corrected.map(filled.lookup);
+            (filled.lookup, known.cloned().unwrap_or_default())
+        });
+        let mut output = TransformOutput {
+            lookup_maps: maps.collect(),
+            ..TransformOutput::default()
+        };
+        transform(page, &mut output, 0)?;
+        for (lookup, map) in output.lookup_maps {
+            self.corrected.set(lookup, map);
+        }
+        Ok(())
     }
 
     async fn add_by_key(&mut self, source_table: &'static str, column: &'static str, key: LookupKey) -> Result<()> {
@@ -283,11 +311,10 @@ impl<'a> Search<'a> {
         let reader = Reader {
             source: self.snapshot.reader(),
             target: self.target.clone(),
-            lookups: LookupPlan::ByKey(LookupSource::new(
-                self.databases.star,
-                self.snapshot.reader(),
-                self.target.clone(),
-            )),
+            lookups: LookupPlan::ByKey(LookupSource {
+                corrected: self.corrected.clone(),
+                ..LookupSource::new(self.databases.star, self.snapshot.reader(), self.target.clone())
+            }),
             period: Period::All,
             digest_plans: PageDigestPlans::new(),
         };

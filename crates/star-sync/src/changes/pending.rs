@@ -2,8 +2,8 @@
 //!
 //! A row of a table that has certainly not changed since is never pending. Nor is a row that is missing in the target,
 //! or differs there, without a newer change timestamp of its source rows; nor one that a run has written after all of
-//! these changes. Rows that are gone from the source leave no timestamp: as many of them are pending as row counts
-//! reveal.
+//! these changes. Rows that are gone from the source leave no timestamp, and those that came may have an old one: as
+//! many of them are pending as row counts reveal.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -104,6 +104,10 @@ fn may_have_changed_at(
     let (Some(state), Some(update_time)) = (state, update_time) else {
         return true;
     };
+    // The signature is that of an unfinished load's start, and the star is of the last sync.
+    if state.lifecycle.load_watermark().is_some() {
+        return true;
+    }
     // A signature that had settled at the last sync is certain either way.
     if let Some(settled) = &state.settled_signature {
         return !signature.is_some_and(|signature| is_same(settled, signature));
@@ -148,13 +152,14 @@ impl Pending {
             // These need no further evidence.
             let mut certain = search(&recent).affected_keys(table).await?;
             if may_have_changed(snapshot, table.source_table, states) {
-                // What the timestamps do not explain of the row counts is rows that are gone.
+                // What the timestamps do not explain of the row counts is rows that are gone, or came with an old one.
                 let stamped = added(table, sides, candidates.iter().copied()).await?;
-                let surplus = sides.rows(table, 0, None).await?.delta() + stamped;
-                if surplus != 0 {
-                    let gone = gone(databases, snapshot, sides, table).await?;
-                    candidates.extend(&gone);
-                    certain.extend(gone);
+                let rows = sides.rows(table, 0, None).await?;
+                // Unless it was another program that inserted or deleted rows of the target.
+                if rows.delta() + stamped != 0 && states.unexpected_rows(table.name, rows.target) == 0 {
+                    let keys = keys_of_one_side(databases, snapshot, sides, table).await?;
+                    candidates.extend(&keys);
+                    certain.extend(keys);
                 }
             }
             candidates.sort_unstable();
@@ -221,9 +226,13 @@ async fn source_changes(star: &'static Star, snapshot: &Snapshot, states: &State
             is_loaded_row_by_row: star.has_all_of(source_table.name),
             counts_rows: false,
         };
-        let state = states.get(source_table.name);
+        // It is settled here whether the table may have changed.
+        let state = states.get(source_table.name).map(|state| SourceState {
+            settled_signature: None,
+            ..state.clone()
+        });
         let changes = if may_have_changed(snapshot, source_table.name, states) {
-            SourceChanges::read(snapshot, source_table, state, Mode::Incremental, options).await?
+            SourceChanges::read(snapshot, source_table, state.as_ref(), Mode::Incremental, options).await?
         } else {
             SourceChanges::default()
         };
@@ -254,9 +263,14 @@ async fn added(table: &Table, sides: &Sides<'_>, keys: impl Iterator<Item = i64>
     Ok(rows - i64::try_from(quarantined).unwrap_or(i64::MAX))
 }
 
-/// The page keys of which the target holds more rows than the source.
-async fn gone(databases: &Databases<'_>, snapshot: &Snapshot, sides: &Sides<'_>, table: &Table) -> Result<Vec<i64>> {
-    let mut gone = Vec::new();
+/// The page keys of which one side holds more rows than the other.
+async fn keys_of_one_side(
+    databases: &Databases<'_>,
+    snapshot: &Snapshot,
+    sides: &Sides<'_>,
+    table: &Table,
+) -> Result<Vec<i64>> {
+    let mut keys = Vec::new();
     let planner = databases
         .planner(table, snapshot.reader(), sides.target.clone())
         .await?;
@@ -269,9 +283,9 @@ async fn gone(databases: &Databases<'_>, snapshot: &Snapshot, sides: &Sides<'_>,
         for key in source_keys(snapshot, table, &key_range).await? {
             *more.entry(key).or_default() -= 1;
         }
-        gone.extend(more.into_iter().filter(|(_, more)| *more > 0).map(|(key, _)| key));
+        keys.extend(more.into_iter().filter(|(_, more)| *more != 0).map(|(key, _)| key));
     }
-    Ok(gone)
+    Ok(keys)
 }
 
 async fn source_keys(snapshot: &Snapshot, table: &Table, key_range: &KeyRange) -> Result<Vec<i64>> {
@@ -335,6 +349,14 @@ mod tests {
             );
         }
         assert!(may_have_changed_at(None, Some("of 1"), Some(time(1)), true));
+        let loading = SourceState {
+            lifecycle: Lifecycle::Loading {
+                load_watermark: time(90),
+                last_synced: Some(time(10)),
+            },
+            ..state(Some(50))
+        };
+        assert!(may_have_changed_at(Some(&loading), Some("of 50"), Some(time(50)), true));
     }
 
     #[test]

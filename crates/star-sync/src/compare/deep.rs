@@ -110,6 +110,7 @@ pub(crate) async fn recheck(
             }
         }
         let key_ranges = KeyRange::of_keys(keys, KEYS_PER_PAGE);
+        rows.look_up_facts(table, &key_ranges).await?;
         let found = rows.compare(table, key_ranges, Period::All).await?;
         let mut examples = found.differences;
         examples.sort_by(|one, other| one.key.cmp(&other.key));

@@ -62,7 +62,11 @@ impl Comparison {
 
     /// The labels of its delta as a metric, compared by this command.
     pub fn labels(&self, command: &'static str) -> DeltaLabels {
-        let group = self.group.as_ref().map(ToString::to_string).unwrap_or_default();
+        let group = match (&self.group, self.grouped_by) {
+            (Some(group), _) => group.to_string(),
+            (None, Some(_)) => "(none)".to_owned(),
+            (None, None) => String::new(),
+        };
         (command, self.table, self.measure.name, group)
     }
 

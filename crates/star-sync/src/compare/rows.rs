@@ -1,12 +1,13 @@
 //! Compares rows of both sides at one instant, without writing.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::declare::key_range::KeyRange;
-use crate::declare::lookup::Lookups;
+use crate::declare::key_range::{KEYS_PER_PAGE, KeyRange};
+use crate::declare::lookup::{KeysFrom, LookupKey, Lookups, Side};
 use crate::declare::period::Period;
 use crate::declare::table::{Kind, Table};
-use crate::error::Result;
+use crate::error::{Doing, Result};
 use crate::pipeline::databases::Databases;
 use crate::pipeline::flow::{Removed, TableOutcome};
 use crate::pipeline::lookup::LookupSource;
@@ -47,6 +48,38 @@ impl<'a> RowComparison<'a> {
             corrected: Lookups::default(),
             removed: Removed::new(),
         }
+    }
+
+    /// Finds out what the source makes of the rows of other facts that these rows look up: the target may have them
+    /// otherwise, without their being compared themselves.
+    pub(crate) async fn look_up_facts(&mut self, table: &'static Table, key_ranges: &[KeyRange]) -> Result<()> {
+        let mut done = HashSet::new();
+        for used in &table.lookups {
+            let other = self.databases.star.table(used.lookup.table);
+            let fact = other.filter(|other| used.lookup.side == Side::Target && other.kind == Kind::Fact);
+            let (Some(fact), KeysFrom::Column(column)) = (fact, used.keys) else {
+                continue;
+            };
+            if !done.insert((fact.name, column)) {
+                continue;
+            }
+            let mut keys = HashSet::new();
+            for key_range in key_ranges {
+                let select = (table.select)()
+                    .cond_where(key_range.contains(&table.source_page_key()))
+                    .cond_where(table.source_rows())
+                    .to_owned();
+                let rows = self.source.rows(&select).await;
+                let rows = rows.source(|| format!("reading {}, {key_range}", table.source_table))?;
+                keys.extend(rows.iter().filter_map(|row| match row.cell(column) {
+                    Some(LookupKey::Number(key)) => Some(key),
+                    _ => None,
+                }));
+            }
+            self.compare(fact, KeyRange::of_keys(keys, KEYS_PER_PAGE), Period::All)
+                .await?;
+        }
+        Ok(())
     }
 
     /// Compares the rows of a table in these key ranges, as far as they lie in the period. What has to be done to the

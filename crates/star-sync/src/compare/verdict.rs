@@ -12,7 +12,7 @@ codes! {
     NothingCompared "NOTHING_COMPARED" "A validation that compared row counts, but no totals, because the period has no facts. A run: rows were changed, but no row count or total had to be compared.",
     Unchanged "UNCHANGED" "The run found nothing changed in the source, and compared no counts or totals.",
     Unverified "UNVERIFIED" "The run found no changed row, but tables were modified, and not all of their key ranges are verified yet.",
-    Mismatch "MISMATCH" "Source and target differ by what neither pending nor quarantined rows explain.",
+    Mismatch "MISMATCH" "Source and target differ by what neither pending nor quarantined rows explain. A run: they did in an earlier run, and not all that differed has been verified since.",
     WouldChange "WOULD_CHANGE" "A dry run: the run would change rows of the target.",
     WouldNotChange "WOULD_NOT_CHANGE" "A dry run: the run would change no row of the target.",
     RowOk "ROW_OK" "explain: the row matches the source.",
@@ -34,6 +34,9 @@ impl VerdictCode {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     pub code: VerdictCode,
+    /// The earlier run that found a mismatch, where this run has not resolved it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unresolved_run: Option<i64>,
     #[serde(flatten)]
     pub tally: Tally,
 }
@@ -82,7 +85,7 @@ impl Verdict {
         } else {
             VerdictCode::Ok
         };
-        Self { code, tally }
+        Self::new(code, tally)
     }
 
     /// The verdict of a load, an incremental run or a repair.
@@ -96,7 +99,24 @@ impl Verdict {
             (0, false, 0, 0) => VerdictCode::Unchanged,
             (0, false, 1.., 0) => VerdictCode::NothingCompared,
         };
-        Self { code, tally }
+        Self::new(code, tally)
+    }
+
+    fn new(code: VerdictCode, tally: Tally) -> Self {
+        Self {
+            code,
+            unresolved_run: None,
+            tally,
+        }
+    }
+
+    /// The verdict of a run that finds no mismatch itself, and has not looked at all that an earlier run found one in.
+    pub(crate) fn with_unresolved_mismatch(self, run_id: i64) -> Self {
+        Self {
+            code: VerdictCode::Mismatch,
+            unresolved_run: Some(run_id),
+            ..self
+        }
     }
 
     pub fn is_mismatch(&self) -> bool {

@@ -68,7 +68,8 @@ metrics! {
     VERIFICATION_BACKLOG_TABLES "verification_backlog_tables" Gauge [] "target tables that these key ranges belong to";
     VERIFICATION_BACKLOG_ROWS "verification_backlog_rows" Gauge [] "source rows in these key ranges when they were last verified; NaN while one of them has no digest";
     VERIFICATION_BACKLOG_AGE_SECONDS "verification_backlog_age_seconds" Gauge [] "time since the oldest of these key ranges was verified, or since the last full load if it never was; 0 if there is none";
-    VALIDATION_DELTA "validation_delta" Gauge ["command", "table", "check", "group"] "the delta of a figure: target plus pending and quarantined rows, minus source, as last compared by the command; 0 is a match; check is rows or the name of a measure (measure in the JSON documents); group is empty for a figure without groups";
+    VALIDATION_DELTA "validation_delta" Gauge ["command", "table", "check", "group"] "the delta of a figure: target plus pending and quarantined rows, minus source, as last compared by the command; 0 is a match; check is rows or the name of a measure (measure in the JSON documents); group is empty for a figure without groups, and (none) for rows that belong to no group";
+    UNRESOLVED_MISMATCH "unresolved_mismatch" Gauge [] "1 if the last run found a mismatch, or did not resolve that of an earlier run";
     RUNS_TOTAL "runs_total" Counter ["command", "status"] "runs that ended (done, mismatch, failed, stopped)";
     RUN_IN_PROGRESS "run_in_progress" Gauge ["command"] "1 while a run is in progress";
     LAST_RUN_SUCCESS "last_run_success" Gauge ["command"] "1 if the last run succeeded without a mismatch";

@@ -113,23 +113,41 @@ pub(crate) fn verification_backlog(summary: &VerificationSummary, age_seconds: i
 }
 
 /// `group` is empty for a figure without groups.
-pub fn validation_delta((command, table, check, group): DeltaLabels, delta: i64) {
+fn validation_delta((command, table, check, group): DeltaLabels, delta: i64) {
     gauge!(catalogue::VALIDATION_DELTA.name, "command" => command, "table" => table, "check" => check, "group" => group)
         .set(signed(delta));
 }
 
-/// The deltas of the reconciliation that ends a run. What an earlier run of this process found, and this one has not, is
-/// gone.
-pub fn reconciliation_deltas(deltas: BTreeMap<DeltaLabels, i64>) {
+/// The deltas that a command has found. What it found earlier in this process, and has not now, is gone, unless an
+/// earlier mismatch is unresolved: then it was not looked at.
+pub fn validation_deltas(
+    command: &'static str,
+    figures: impl Iterator<Item = (DeltaLabels, i64)>,
+    is_unresolved: bool,
+) {
     static FOUND: Mutex<BTreeSet<DeltaLabels>> = Mutex::new(BTreeSet::new());
+    let mut deltas: BTreeMap<DeltaLabels, i64> = BTreeMap::new();
+    for (labels, delta) in figures {
+        // The rows of a table and those of its totals have the same labels, if these have no groups.
+        let largest = deltas.entry(labels).or_default();
+        if delta.unsigned_abs() > largest.unsigned_abs() {
+            *largest = delta;
+        }
+    }
     let mut found = FOUND.lock().expect("no holder of this lock panics");
-    for gone in found.iter().filter(|labels| !deltas.contains_key(labels)) {
+    let is_gone = |labels: &&DeltaLabels| !is_unresolved && labels.0 == command && !deltas.contains_key(labels);
+    for gone in found.iter().filter(is_gone) {
         validation_delta(gone.clone(), 0);
     }
     for (labels, delta) in &deltas {
         validation_delta(labels.clone(), *delta);
     }
     found.extend(deltas.into_keys());
+}
+
+/// Whether a run that has ended found a mismatch, or has not resolved an earlier one.
+pub fn unresolved_mismatch(is_unresolved: bool) {
+    gauge!(catalogue::UNRESOLVED_MISMATCH.name).set(if is_unresolved { 1.0 } else { 0.0 });
 }
 
 /// Marks a command as at work.

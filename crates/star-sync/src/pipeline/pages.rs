@@ -167,8 +167,12 @@ impl Pages<'_> {
                     lookup_source.load(uses, lookups).await?;
                     LookupPlan::Loaded(lookups.clone())
                 }
-                // Rows of a short period refer to few keys: only these are fetched.
-                Period::Ranges(_) => LookupPlan::ByKey(lookup_source),
+                // Rows of a short period refer to few keys: only these are fetched, but for what the source's rows of
+                // the phases before are to others.
+                Period::Ranges(_) => LookupPlan::ByKey(LookupSource {
+                    corrected: lookups.clone(),
+                    ..lookup_source
+                }),
             },
             period: self.period.clone(),
             digest_plans: digest_plans.clone(),
@@ -217,7 +221,37 @@ impl Pages<'_> {
         for (lookup, map) in lookup_maps {
             lookups.set(lookup, map);
         }
+        if !matches!(self.period, Period::All) {
+            self.fill_lookups(phase, lookups, &pages_outcome.removed).await?;
+        }
         Ok(outcomes)
+    }
+
+    /// Fills the lookups of the tables of a phase from all of their source rows: rows of a period may refer to any of
+    /// them, and the target may have them otherwise.
+    async fn fill_lookups(&self, phase: &'static [Table], lookups: &mut Lookups, removed: &Removed) -> Result<()> {
+        let others = phase.iter().filter(|table| table.filled_lookups.is_empty());
+        let pages = Pages {
+            databases: self.databases,
+            is_target_empty: true,
+            mode: WriteMode::CompareOnly,
+            run_id: 0,
+            loaded_up_to: others.map(|table| (table.name.to_owned(), Key::LARGEST)).collect(),
+            period: Period::All,
+            digesting: None,
+        };
+        let mut pages_outcome = PagesOutcome {
+            removed: removed.clone(),
+            ..PagesOutcome::default()
+        };
+        let mut of_all = lookups.clone();
+        Box::pin(pages.run_phase(phase, &mut of_all, None, &mut pages_outcome)).await?;
+        for filled in phase.iter().flat_map(|table| &table.filled_lookups) {
+            if let Some(map) = of_all.map(filled.lookup) {
+                lookups.set(filled.lookup, map.clone());
+            }
+        }
+        Ok(())
     }
 }
 

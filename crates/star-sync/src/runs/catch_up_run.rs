@@ -109,7 +109,7 @@ impl<'a> CatchUpRun<'a> {
         tally.changed_rows += self.calendar_days_corrected;
         tally.backlog_ranges = verification.backlog_ranges;
         let verdict = Verdict::of_load(tally, self.dry_run);
-        let report = Report {
+        let mut report = Report {
             status: if verdict.is_mismatch() {
                 Status::Mismatch
             } else {
@@ -131,6 +131,14 @@ impl<'a> CatchUpRun<'a> {
         };
         let is_idle = !self.finishes_load && changes_nothing(&report, &outcomes);
         self.record(&report, is_idle).await?;
+        if let (Status::Done, false, Some(run)) = (
+            report.status,
+            self.dry_run,
+            history::last_mismatch(&*self.transaction).await?,
+        ) {
+            report.status = Status::Mismatch;
+            report.verdict = report.verdict.with_unresolved_mismatch(run.id);
+        }
         self.snapshot.close().await?;
         failpoint::pass("before-catch-up-commit");
         if self.dry_run {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{Condition, TransactionTrait};
+use sea_orm::TransactionTrait;
 use serde::Serialize;
 
 use crate::changes::identity::{self, SourceColumns};
 use crate::changes::lineage::{self, Cells, LineageRow, Search, target_row, was_written_since};
-use crate::changes::pending;
-use crate::compare::figures;
+use crate::changes::pending::{self, Pending};
+use crate::compare::figures::Sides;
 use crate::compare::verdict::VerdictCode;
 use crate::declare::lookup::LookupKey;
 use crate::declare::rejection::{ReasonCode, RejectedRow};
@@ -19,10 +19,9 @@ use crate::pipeline::databases::Databases;
 use crate::pipeline::flow::Difference;
 use crate::pipeline::transform::{TransformOutput, transform};
 use crate::runs::validate::wait_until_after;
-use crate::runs::validation_pass::unexpected_rows;
 use crate::target::TargetReader;
 use crate::target::bookkeeping::history::{self, Run};
-use crate::target::bookkeeping::state::{self, States};
+use crate::target::bookkeeping::state;
 use crate::target::bookkeeping::{quarantine, time, watermark};
 
 /// Everything that `explain` shows of one row.
@@ -91,6 +90,7 @@ async fn explain(
         return Err(Error::NotLoaded);
     }
     identity::check(databases.source, source_columns, &transaction).await?;
+    let quarantined = quarantine::counts(&transaction).await?;
     let target = TargetReader::Within(Arc::new(transaction));
     let mut snapshot = databases.source.snapshot().await?;
     snapshot.refresh_update_times().await?;
@@ -121,12 +121,21 @@ async fn explain(
         _ => Compared::Differs,
     };
     let has_unseen_change = source.iter().any(|row| row.is_pending) && !was_written_since(&source, run.as_ref());
-    let is_gone = compared == Compared::Differs
-        && !has_source
-        && may_have_changed(table.source_table)
-        && !has_rows_of_others(table, &target, &states).await?;
     let may_have_changed = sources_of(databases, table).any(may_have_changed);
-    let code = verdict(compared, has_unseen_change || is_gone, may_have_changed);
+    let mut code = verdict(compared, has_unseen_change, may_have_changed);
+    // A row that is gone, or came with an old time of change, is told by what it leaves behind.
+    if may_have_changed && code.is_mismatch() {
+        let sides = Sides {
+            source: snapshot.reader(),
+            indexes: databases.source.indexes(&snapshot.reader()).await?,
+            target: target.clone(),
+            quarantined,
+        };
+        let pending = Pending::find(databases, &snapshot, &sides, &states).await?;
+        if pending.holds(table, row.0) {
+            code = VerdictCode::RowPending;
+        }
+    }
     let clock = snapshot.clock;
     snapshot.close().await?;
     let explanation = Explanation {
@@ -167,12 +176,6 @@ fn verdict(compared: Compared, is_pending: bool, may_have_changed: bool) -> Verd
         Compared::Differs if may_have_changed => VerdictCode::RowUntracked,
         Compared::Differs => VerdictCode::RowMismatch,
     }
-}
-
-/// Whether the target holds rows that another program inserted: then one that the source lacks was perhaps never there.
-async fn has_rows_of_others(table: &Table, target: &TargetReader, states: &States) -> Result<bool> {
-    let rows = figures::count(target, table, Condition::all()).await?;
-    Ok(unexpected_rows(states, table, rows) > 0)
 }
 
 /// The source tables that a table is made from.

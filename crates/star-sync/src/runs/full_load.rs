@@ -190,7 +190,7 @@ async fn complete(context: &Context<'_>) -> Result<()> {
         context.target.create_indexes(table, &mut on_index).await?;
         let committed = committed.clone();
         // Beside the indexes of the next table.
-        checks.spawn(async move { Ok::<_, Error>((table.name, integrity::orphans(table, &committed).await?)) });
+        checks.spawn(async move { Ok::<_, Error>((table.name, integrity::orphans_to_stay(table, &committed).await?)) });
     }
     let mut orphans = Vec::new();
     while let Some(check) = checks.join_next().await {

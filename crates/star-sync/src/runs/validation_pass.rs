@@ -15,7 +15,7 @@ use crate::compare::integrity::Integrity;
 use crate::compare::rows::RowComparison;
 use crate::compare::source_totals::SourceTotals;
 use crate::compare::totals::{self, BothTotals};
-use crate::compare::verdict::{Tally, Verdict, VerdictCode};
+use crate::compare::verdict::{Tally, Verdict};
 use crate::declare::day_totals::DayTotals;
 use crate::declare::key_range::KeyRange;
 use crate::declare::period::Period;
@@ -108,10 +108,7 @@ impl<'a> ValidationPass<'a> {
     pub(crate) async fn compare(&self, period: &Period, suspects: Option<&Suspects>) -> Result<Validation> {
         let databases = &self.request.databases;
         let mut validation = Validation {
-            verdict: Verdict {
-                code: VerdictCode::NothingCompared,
-                tally: Tally::default(),
-            },
+            verdict: Verdict::of_validation(Tally::default(), true),
             tables: Vec::new(),
             calendar: self.calendar().await?,
             totals: Vec::new(),
@@ -179,7 +176,7 @@ impl<'a> ValidationPass<'a> {
         TableValidation {
             rows,
             integrity: target.integrity,
-            unexpected_rows: unexpected_rows(&self.states, table, target.rows),
+            unexpected_rows: self.states.unexpected_rows(table.name, target.rows),
             pending_rows: self.pending.rows(table),
         }
     }
@@ -259,15 +256,6 @@ struct TargetFigures {
     rows: i64,
     integrity: Integrity,
     totals: DayTotals,
-}
-
-/// Rows that the target has more than the last run left in it. A full load that is not finished changes that.
-pub(crate) fn unexpected_rows(states: &States, table: &Table, rows: i64) -> i64 {
-    if states.is_loading() {
-        return 0;
-    }
-    let left = states.target(table.name).rows;
-    left.map_or(0, |left| rows - left)
 }
 
 async fn newest(table: &Table, snapshot: &Snapshot) -> Result<Newest> {

@@ -29,6 +29,9 @@ const PAUSES: [Duration; 4] = [
     Duration::from_millis(400),
 ];
 
+/// How long a connection that is given back may take to answer.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// How to reach the source.
 #[derive(Clone)]
 pub struct Access {
@@ -63,7 +66,7 @@ struct Limits {
 /// # Errors
 /// `Unreachable` if nothing answers at the address; what the server answers to the log-in.
 pub(crate) async fn open(access: &Access, wanted: u32, read_timeout: Duration) -> Result<OpenPool> {
-    let limits = log_in(access).await?;
+    let limits = log_in(access, read_timeout).await?;
     let mut size = wanted.min(limits.connections.unwrap_or(u32::MAX)).max(1);
     if limits.connections == Some(size) {
         // The log-in is still counted for a moment, and a connection that is refused counts as aborted.
@@ -80,7 +83,7 @@ pub(crate) async fn open(access: &Access, wanted: u32, read_timeout: Duration) -
         } else {
             CONNECT_TIMEOUT
         };
-        let pool = make_pool(options.clone(), size, patience).await?;
+        let pool = make_pool(options.clone(), size, patience, read_timeout).await?;
         match fill(&pool, size).await {
             Ok(opened) if opened == size => {
                 return Ok(OpenPool {
@@ -116,14 +119,15 @@ pub async fn close(pool: &DatabaseConnection) {
     }
 }
 
-async fn log_in(access: &Access) -> Result<Limits> {
+async fn log_in(access: &Access, read_timeout: Duration) -> Result<Limits> {
     let mut connection = match (connect_once(&access.login, access).await, &access.local) {
         // A server whose TLS is too old for us; on the same machine it is not needed.
         (Err(error), Some(local)) if error.code() == Code::SourceTlsFailed => connect_once(local, access).await?,
         (connected, _) => connected?,
     };
     // Of the log-in, since the pool would go on trying a connection whose settings are refused, and not say why.
-    let prepared = tokio::time::timeout(CONNECT_TIMEOUT, session::prepare(&mut connection)).await;
+    let prepared = session::prepare(&mut connection, read_timeout);
+    let prepared = tokio::time::timeout(CONNECT_TIMEOUT, prepared).await;
     if let Err(cause) = prepared.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
         let _ = connection.close().await;
         let cause = DbErr::Conn(RuntimeErr::SqlxError(Arc::new(cause)));
@@ -192,13 +196,28 @@ fn requires_tls(create_user: &str) -> bool {
         .any(|demand| create_user.contains(&format!(" REQUIRE {demand}")))
 }
 
-async fn make_pool(login: MySqlConnectOptions, size: u32, patience: Duration) -> Result<DatabaseConnection> {
+async fn make_pool(
+    login: MySqlConnectOptions,
+    size: u32,
+    patience: Duration,
+    read_timeout: Duration,
+) -> Result<DatabaseConnection> {
     // The driver wants a URL; what counts is what it is mapped to.
     let mut options = ConnectOptions::new("mysql://localhost");
     options
         .map_sqlx_mysql_opts(move |_| login.clone())
-        .map_sqlx_mysql_pool_opts(|pool| {
-            pool.after_connect(|connection, _| Box::pin(async move { session::prepare(connection).await }))
+        .map_sqlx_mysql_pool_opts(move |pool| {
+            pool.after_connect(move |connection, _| {
+                Box::pin(async move { session::prepare(connection, read_timeout).await })
+            })
+            // A statement that was given up may still wait for its answer, for hours where a lock holds it up, and the
+            // driver waits for that before it uses the connection again: then it is closed instead.
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    let answered = tokio::time::timeout(RELEASE_TIMEOUT, connection.ping()).await;
+                    Ok(matches!(answered, Ok(Ok(()))))
+                })
+            })
         })
         .max_connections(size)
         .min_connections(0)

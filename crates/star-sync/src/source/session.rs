@@ -5,7 +5,9 @@
 //! Every connection is given its settings before its first statement, and is asked for them then: a setting that
 //! somebody keeps from being changed is an error, and not another result.
 
-use sqlx::{MySqlConnection, Row};
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, MySqlConnection, Row};
 
 use crate::sql;
 
@@ -108,14 +110,15 @@ impl From<UnsupportedServer> for sqlx::Error {
     }
 }
 
-/// Gives a new connection its settings, in two round trips.
+/// Gives a new connection its settings, in two round trips. `read_timeout` is how long its statements are waited for.
 ///
 /// # Errors
 /// What the server answers; [`RefusedSetting`] if a setting is not as it was set; [`UnsupportedServer`] where settings are
 /// not known because the server is one.
-pub(crate) async fn prepare(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
+pub(crate) async fn prepare(connection: &mut MySqlConnection, read_timeout: Duration) -> Result<(), sqlx::Error> {
     use sqlx::Executor;
-    if let Err(error) = connection.execute(sql::SET_SESSION).await {
+    let set = AssertSqlSafe(sql::set_session(read_timeout));
+    if let Err(error) = connection.execute(set).await {
         let row = connection.fetch_one(sql::READ_PRODUCT).await?;
         let (version, comment): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         return Err(UnsupportedServer::recognize(&version, &comment).map_or_else(|| refusal(error), Into::into));

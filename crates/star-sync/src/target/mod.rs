@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use sea_orm::sea_query::{Query, SelectStatement, SqliteQueryBuilder};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, SqliteTransactionMode,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, SqliteTransactionMode, Statement,
     TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::MigratorTraitSelf;
@@ -45,7 +45,7 @@ pub struct Target {
 impl Target {
     /// Opens an existing database of ours, of this very version, to read and write.
     pub async fn open(path: &Path, star: &Star, foreign_keys: ForeignKeys, readers: u32) -> Result<Self> {
-        place::check(path, star.names.program)?;
+        place::check(path)?;
         check_writable(path)?;
         let readers = open_to_read(path, star, readers).await?;
         let writer = connect(path, Access::Write(foreign_keys), 1).await?;
@@ -59,7 +59,7 @@ impl Target {
 
     /// Creates the database, or brings one of an older version up to date after keeping a backup of it.
     pub async fn create(path: &Path, star: &Star) -> Result<(Self, Creation)> {
-        place::check(path, star.names.program)?;
+        place::check(path)?;
         check_migrations(star).await?;
         let existed = path.metadata().is_ok_and(|file| file.len() > 0);
         if !existed {
@@ -67,8 +67,7 @@ impl Target {
         }
         check_writable(path)?;
         let foreign_keys = ForeignKeys::CheckedAtEnd;
-        let readers = connect(path, Access::Read, 1).await?;
-        let pending = version::pending_migrations(path, star, &readers).await?;
+        let (readers, pending) = version::open(path, star, 1).await?;
         let target = Self {
             path: path.to_owned(),
             writer: connect(path, Access::Write(foreign_keys), 1).await?,
@@ -102,35 +101,32 @@ impl Target {
     /// # Errors
     /// What `create` would fail with, as far as that can be told without writing.
     pub async fn inspect(path: &Path, star: &Star) -> Result<PlannedAction> {
-        place::check(path, star.names.program)?;
+        place::check(path)?;
         if path.metadata().map_or(true, |file| file.len() == 0) {
             place::check_creatable(path)?;
             return Ok(PlannedAction::Create);
         }
         check_writable(path)?;
-        let readers = connect(path, Access::Read, 1).await?;
-        let pending = version::pending_migrations(path, star, &readers).await;
+        let (readers, pending) = version::open(path, star, 1).await?;
         readers.close().await.target(|| "closing the file".to_owned())?;
-        Ok(match pending? {
+        Ok(match pending {
             pending if pending.is_empty() => PlannedAction::Nothing,
             pending if pending.len() == Steps(star.migrations).migrations().len() => PlannedAction::Create,
             _ => PlannedAction::Migrate,
         })
     }
 
-    /// Copies the file, at rest, beside itself.
+    /// Copies the database to a file beside it. By SQLite: to open and close the file here would drop its locks.
     async fn back_up(&self) -> Result<PathBuf> {
-        // What is still in the log would be missing from the copy.
-        log::empty_or_fail(&self.path, &self.writer).await?;
         let mut backup = self.path.as_os_str().to_owned();
         backup.push(chrono::Utc::now().format(".%Y%m%d-%H%M%S.backup").to_string());
         let backup = PathBuf::from(backup);
         failpoint::pass("before-backup");
-        std::fs::copy(&self.path, &backup).map_err(|cause| Error::TargetFile {
-            path: backup.clone(),
-            verb: "written",
-            cause,
-        })?;
+        create_private_file(&backup)?;
+        let into = [backup.to_string_lossy().into_owned().into()];
+        let copy = Statement::from_sql_and_values(self.writer.get_database_backend(), pragma::COPY_INTO, into);
+        let copied = self.writer.execute_raw(copy).await;
+        copied.target(|| format!("backing up to {}", backup.display()))?;
         Ok(backup)
     }
 
@@ -295,13 +291,7 @@ pub(crate) async fn roll_back(transaction: Arc<DatabaseTransaction>) -> Result<(
 
 /// Opens an existing database of ours, of this very version, to look at it. Nothing is ever written through this.
 pub async fn open_to_read(path: &Path, star: &Star, connections: u32) -> Result<DatabaseConnection> {
-    place::check(path, star.names.program)?;
-    open_during_a_run(path, star, connections).await
-}
-
-/// The same while a run of this process may have the file open: nothing but SQLite opens the file. Closing any other
-/// handle on it would drop the locks that SQLite holds for the run.
-pub async fn open_during_a_run(path: &Path, star: &Star, connections: u32) -> Result<DatabaseConnection> {
+    place::check(path)?;
     let (readers, pending) = open_of_any_version(path, star, connections).await?;
     match pending.into_iter().next() {
         None => Ok(readers),
@@ -321,10 +311,51 @@ pub async fn open_of_any_version(
     if !path.is_file() {
         return Err(Error::TargetMissing { path: path.to_owned() });
     }
-    let readers = connect(path, Access::Read, connections).await?;
-    let pending = version::pending_migrations(path, star, &readers).await?;
+    let (readers, pending) = version::open(path, star, connections).await?;
     if pending.len() == Steps(star.migrations).migrations().len() {
         return Err(Error::TargetMissing { path: path.to_owned() });
     }
     Ok((readers, pending))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_star;
+
+    /// The locks of this process on a file, as the system has them.
+    fn locks(path: &Path) -> usize {
+        use std::os::unix::fs::MetadataExt;
+        let inode = format!(":{} ", path.metadata().unwrap().ino());
+        let own = format!(" {} ", std::process::id());
+        let locks = std::fs::read_to_string("/proc/locks").unwrap();
+        locks
+            .lines()
+            .filter(|lock| lock.contains(&inode) && lock.contains(&own))
+            .count()
+    }
+
+    /// Another program that closes the file would take an unlocked one for its own, and remove its log.
+    #[tokio::test]
+    async fn what_looks_at_the_file_during_a_run_leaves_it_locked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("star.db");
+        let star = test_star::star();
+        Target::create(&path, star).await.unwrap().0.close().await.unwrap();
+        let run = Target::open(&path, star, ForeignKeys::Enforced, 1).await.unwrap();
+        let transaction = begin(&run.writer).await.unwrap();
+        let held = locks(&path);
+        assert!(held > 0);
+        let page = open_to_read(&path, star, 1).await.unwrap();
+        page.close().await.unwrap();
+        sqlite::lock::Lock::acquire(&path, "run").unwrap();
+        check_writable(&path).unwrap();
+        let planned = Target::inspect(&path, star).await.unwrap();
+        assert_eq!(planned, PlannedAction::Nothing);
+        assert_eq!(locks(&path), held);
+        transaction.rollback().await.unwrap();
+        let held = locks(&path);
+        run.back_up().await.unwrap();
+        assert_eq!(locks(&path), held);
+    }
 }

@@ -37,6 +37,9 @@ const SHOWN: u64 = 10;
 struct Report {
     /// Whether a full load has finished.
     loaded: bool,
+    /// Whether a full load is not finished: one that is in progress, or was interrupted.
+    #[serde(skip)]
+    loading: bool,
     /// The source that the target was loaded from; none before the first load has begun.
     loaded_from: Option<Identity>,
     /// The source as it is, if it answered.
@@ -161,6 +164,7 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
     let verification_clock = lag_clock.unwrap_or_else(Utc::now);
     let report = Report {
         loaded: target_part.states.is_loaded(),
+        loading: target_part.states.is_loading(),
         loaded_from: target_part.loaded_from.map(|record| Identity {
             server: record.server,
             schema: record.schema,
@@ -187,14 +191,15 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
     };
     let text = text::text(&report, session.program.name());
     session.output.result("status", session.seconds(), &report, &text)?;
-    let is_fresh = arguments
-        .fresh_within
-        .is_none_or(|within| report.last_success.is_some_and(|time| age_of(time) <= within));
+    let is_fresh = arguments.fresh_within.is_none_or(|within| {
+        let last_success = report.last_success.filter(|_| report.last_mismatch.is_none());
+        last_success.is_some_and(|time| is_younger(time, within, Utc::now()))
+    });
     if !is_fresh {
         error!(
             code = "STALE",
             last_success = report.last_success.map_or_else(|| "never".to_owned(), time::text),
-            "no run has succeeded within --fresh-within"
+            "no run has succeeded within --fresh-within, or a mismatch is not resolved"
         );
     }
     Ok(exit_of(!is_fresh))
@@ -214,9 +219,10 @@ async fn missing_indexes(session: &Session) -> Result<u8> {
     Ok(0)
 }
 
-/// How long ago a time is, by this machine's clock, as the history's times are. What lies in the future is no age.
-fn age_of(time: DateTime<Utc>) -> Duration {
-    (Utc::now() - time).to_std().unwrap_or_default()
+/// Whether a time is not longer ago, by this machine's clock, as the history's times are. One in the future is of before
+/// the clock was set back, and nobody knows when that was.
+fn is_younger(time: DateTime<Utc>, within: Duration, now: DateTime<Utc>) -> bool {
+    (now - time).to_std().is_ok_and(|age| age <= within)
 }
 
 /// What the target has.
@@ -265,11 +271,7 @@ impl TargetPart {
             ranges: verified_ranges::load(&target).await?,
             quarantined,
             quarantined_examples,
-            last_success: success::load(&target)
-                .await?
-                .iter()
-                .map(|success| success.finished)
-                .max(),
+            last_success: success::newest(&success::load(&target).await?),
             last_mismatch: history::last_mismatch(&target).await?,
             runs: history::last_runs(&target, SHOWN).await?,
         };

@@ -16,6 +16,8 @@ pub(super) fn text(report: &Report, program: &str) -> String {
     let mut text = String::new();
     if !report.loaded {
         text.push_str("no full load has finished yet\n");
+    } else if report.loading {
+        text.push_str("a full load is not finished: until it is, only full-load, validate and explain can be run\n");
     }
     text.push_str(&sources(report));
     if let Some(run) = &report.last_mismatch {
@@ -76,7 +78,7 @@ pub(super) fn text(report: &Report, program: &str) -> String {
             human::grouped(*backlog_partitions as u64)
         );
     }
-    let next = next::after_status(report.loaded, report.last_mismatch.is_some());
+    let next = next::after_status(report.loaded && !report.loading, report.last_mismatch.is_some());
     text.push_str(&next::line(program, next));
     text
 }

@@ -229,7 +229,7 @@ pub(crate) async fn remove<C: ConnectionTrait>(connection: &C, id: i64) -> Resul
     Ok(())
 }
 
-/// Deletes all but the newest rows. Returns the oldest run that is kept.
+/// Deletes all but the newest rows, and that of a mismatch that is not resolved. Returns the oldest of the newest.
 pub(crate) async fn keep_newest<C: ConnectionTrait>(connection: &C, rows: u64) -> Result<Option<i64>> {
     let oldest_kept: Option<i64> = Entity::find()
         .select_only()
@@ -242,7 +242,10 @@ pub(crate) async fn keep_newest<C: ConnectionTrait>(connection: &C, rows: u64) -
         .await
         .target(reading)?;
     if let Some(oldest) = oldest_kept {
-        let older = Entity::delete_many().filter(Column::Id.lt(oldest));
+        let unresolved = last_mismatch(connection).await?.map(|run| run.id);
+        let older = Entity::delete_many()
+            .filter(Column::Id.lt(oldest))
+            .filter(Column::Id.is_not_in(unresolved));
         older.exec(connection).await.target(writing)?;
     }
     Ok(oldest_kept)

@@ -195,6 +195,14 @@ impl States {
         self.targets.get(table).copied().unwrap_or_default()
     }
 
+    /// Rows that a target table has more than the last run left in it. A full load that is not finished changes that.
+    pub(crate) fn unexpected_rows(&self, table: &str, rows: i64) -> i64 {
+        if self.is_loading() {
+            return 0;
+        }
+        self.target(table).rows.map_or(0, |left| rows - left)
+    }
+
     /// Up to which page key an unfinished load has loaded each target table, as far as it has begun.
     pub(crate) fn loaded_up_to(&self) -> HashMap<String, i64> {
         let loaded = self.targets.iter();

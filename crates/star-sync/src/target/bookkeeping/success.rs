@@ -62,6 +62,12 @@ pub(crate) async fn note<C: ConnectionTrait>(
     Ok(())
 }
 
+/// When the newest run ended well: the one with the highest number, however the clock was set meanwhile.
+pub fn newest(successes: &[Success]) -> Option<DateTime<Utc>> {
+    let newest = successes.iter().max_by_key(|success| success.run_id);
+    newest.map(|success| success.finished)
+}
+
 /// All commands that ever ended well.
 pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<Vec<Success>> {
     let successes = Entity::find().into_model().all(connection).await;

@@ -20,9 +20,9 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of `target` for a command of `program`, or says who has it.
-    pub fn acquire(target: &Path, program: &'static str, command: &str) -> Result<Self> {
-        place::check(target, program)?;
+    /// Takes the lock of `target` for a command, or says who has it.
+    pub fn acquire(target: &Path, command: &str) -> Result<Self> {
+        place::check(target)?;
         // By its real name: a link to the target is the target.
         let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
         let path = place::beside(&target, ".lock");
@@ -93,12 +93,12 @@ mod tests {
     fn the_second_run_learns_who_holds_the_lock_and_the_third_gets_it() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("analytics.db");
-        let first = Lock::acquire(&target, "program", "full-load").unwrap();
-        let second = Lock::acquire(&target, "program", "incremental").unwrap_err();
+        let first = Lock::acquire(&target, "full-load").unwrap();
+        let second = Lock::acquire(&target, "incremental").unwrap_err();
         let expected = format!("full-load, process {}, since ", std::process::id());
         assert!(second.to_string().contains(&expected), "{second}");
         drop(first);
-        Lock::acquire(&target, "program", "incremental").unwrap();
+        Lock::acquire(&target, "incremental").unwrap();
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
     }
 }

@@ -21,8 +21,8 @@ use std::time::Duration;
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
-use crate::error::{Doing, Error, Result};
-pub use crate::target::sqlite::place::beside;
+use crate::error::{Doing, Result};
+pub use crate::target::sqlite::place::{beside, check_writable};
 
 /// How long to wait for another program that writes to the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -98,22 +98,6 @@ pub(crate) async fn connect(path: &Path, access: Access, connections: u32) -> Re
     Database::connect(options)
         .await
         .target(|| format!("opening {}", path.display()))
-}
-
-/// Fails if the file is there and may not be written. SQLite would open it all the same, and leave `-wal` and `-shm`
-/// files behind that may not be written either. To be asked before SQLite has the file open: closing another handle on
-/// it drops SQLite's locks.
-pub fn check_writable(path: &Path) -> Result<()> {
-    // Of what is no file, `place::check` tells; to open a pipe would wait for its reader.
-    if !path.is_file() {
-        return Ok(());
-    }
-    let opened = std::fs::OpenOptions::new().write(true).open(path);
-    opened.map(drop).map_err(|cause| Error::TargetFile {
-        path: path.to_owned(),
-        verb: "written",
-        cause,
-    })
 }
 
 /// Only its owner may read what the star tells.

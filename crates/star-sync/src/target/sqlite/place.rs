@@ -1,7 +1,7 @@
 //! Whether a database can be where the target is said to be: told before the lock and before SQLite, which would say of
 //! all of it that a file cannot be opened, and wait for ever at a named pipe.
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,11 @@ use crate::error::{Error, FolderProblem, Result};
 /// What every SQLite database begins with.
 pub(crate) const HEADER: &[u8; 16] = b"SQLite format 3\0";
 
-/// Fails if the target's folder is missing, if what is there is no file, or a file of another program.
-pub(crate) fn check(path: &Path, program: &'static str) -> Result<()> {
+/// Fails if the target's folder is missing, or if what is there is no file. The file itself is not opened: to close it
+/// again would drop the locks that SQLite holds for all of this process.
+pub(crate) fn check(path: &Path) -> Result<()> {
     match path.metadata() {
-        Ok(found) => check_file(path, &found, program),
+        Ok(found) => check_file(path, &found),
         Err(cause) if cause.kind() == ErrorKind::NotFound => check_folder(path),
         Err(cause) if cause.kind() == ErrorKind::NotADirectory => {
             Err(folder_error(path, FolderProblem::NotAFolder, cause))
@@ -34,6 +35,21 @@ pub(crate) fn check_creatable(path: &Path) -> Result<()> {
     may.map_err(|cause| beside_error(path, path, "created", cause.into()))
 }
 
+/// Fails if the file is there and may not be written. SQLite would open it all the same, and leave `-wal` and `-shm`
+/// files behind that may not be written either.
+pub fn check_writable(path: &Path) -> Result<()> {
+    use rustix::fs::{Access, access};
+    // Of what is no file, `check` tells.
+    if !path.is_file() {
+        return Ok(());
+    }
+    access(path, Access::WRITE_OK).map_err(|cause| Error::TargetFile {
+        path: path.to_owned(),
+        verb: "written",
+        cause: cause.into(),
+    })
+}
+
 /// What a file beside the target, which could not be opened for writing, says about the folder.
 pub(crate) fn beside_error(target: &Path, beside: &Path, verb: &'static str, cause: io::Error) -> Error {
     match cause.kind() {
@@ -49,10 +65,10 @@ pub(crate) fn beside_error(target: &Path, beside: &Path, verb: &'static str, cau
     }
 }
 
-fn check_file(path: &Path, found: &Metadata, program: &'static str) -> Result<()> {
+fn check_file(path: &Path, found: &Metadata) -> Result<()> {
     let file_type = found.file_type();
     let kind = if file_type.is_file() {
-        return check_header(path, program);
+        return Ok(());
     } else if file_type.is_dir() {
         "a folder"
     } else if file_type.is_fifo() {
@@ -68,17 +84,12 @@ fn check_file(path: &Path, found: &Metadata, program: &'static str) -> Result<()
     })
 }
 
-/// An empty file is one that can become a database; one that cannot be read is for SQLite to tell.
-fn check_header(path: &Path, program: &'static str) -> Result<()> {
+/// Whether a file that SQLite cannot use begins as a database. Only of such a file: none has locks on it.
+pub(crate) fn has_header(path: &Path) -> bool {
     let mut header = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(HEADER.len() as u64).read_to_end(&mut header));
-    if read.is_ok() && !header.is_empty() && header != HEADER {
-        return Err(Error::TargetForeign {
-            path: path.to_owned(),
-            program,
-        });
-    }
-    Ok(())
+    let read = File::open(path).and_then(|file| file.take(HEADER.len() as u64).read_to_end(&mut header));
+    // What cannot be read is for SQLite to tell.
+    read.is_err() || header == HEADER
 }
 
 fn check_folder(path: &Path) -> Result<()> {
@@ -127,24 +138,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let within = |name: &str| folder.path().join(name);
         std::fs::write(within("diary"), "dear diary").unwrap();
-        std::fs::write(within("empty.db"), "").unwrap();
-        std::fs::write(within("star.db"), [HEADER.as_slice(), &[0; 84]].concat()).unwrap();
         std::os::unix::net::UnixListener::bind(within("socket")).unwrap();
         for (name, code) in [
             ("", Code::TargetNotAFile),
             ("socket", Code::TargetNotAFile),
-            ("diary", Code::TargetForeign),
             ("diary/star.db", Code::TargetFolder),
             ("nowhere/star.db", Code::TargetFolder),
         ] {
-            let error = check(&within(name), "program").unwrap_err();
+            let error = check(&within(name)).unwrap_err();
             assert_eq!(error.code(), code, "{name}: {error}");
         }
         let long = "a".repeat(300);
-        assert_eq!(check(&within(&long), "program").unwrap_err().code(), Code::TargetFile);
-        check(Path::new("/dev/null"), "program").unwrap_err();
-        for name in ["empty.db", "star.db", "not-there.db"] {
-            check(&within(name), "program").unwrap();
+        assert_eq!(check(&within(&long)).unwrap_err().code(), Code::TargetFile);
+        check(Path::new("/dev/null")).unwrap_err();
+        for name in ["diary", "not-there.db"] {
+            check(&within(name)).unwrap();
         }
     }
 }

@@ -33,6 +33,9 @@ pub(crate) fn write_user_version(version: i32) -> String {
     format!("PRAGMA user_version = {version}")
 }
 
+/// The whole database as a file of its own, which may be there if it is empty. No query builder knows it.
+pub(crate) const COPY_INTO: &str = "VACUUM INTO ?";
+
 // Copies. ATTACH and DETACH are SQLite's own, and no builder knows CREATE VIEW or CREATE TABLE AS.
 
 /// The name of the target's schema on a connection that writes a copy.

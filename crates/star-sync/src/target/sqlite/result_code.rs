@@ -37,6 +37,11 @@ pub(crate) fn is_foreign_key(cause: &DbErr) -> bool {
     matches!(sqlite_code(cause), Some(787 | 1811))
 }
 
+/// Whether the file is no database to SQLite.
+pub(crate) fn is_no_database(cause: &DbErr) -> bool {
+    sqlite_code(cause) == Some(26)
+}
+
 /// SQLite's extended result code, if it is SQLite that failed.
 pub fn sqlite_code(error: &DbErr) -> Option<i32> {
     let error = database_error(error)?;

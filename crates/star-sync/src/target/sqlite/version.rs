@@ -10,7 +10,8 @@ use sea_orm_migration::{MigrationTrait, MigratorTraitSelf, seaql_migrations};
 use crate::declare::star::Star;
 use crate::error::{Doing, Error, Result};
 use crate::target::bookkeeping;
-use crate::target::sqlite::pragma;
+use crate::target::sqlite::result_code::is_no_database;
+use crate::target::sqlite::{Access, connect, place, pragma};
 
 /// The engine's migrations and behind them a star's, for SeaORM to apply.
 pub(crate) struct Steps(pub fn() -> Vec<Box<dyn MigrationTrait>>);
@@ -23,13 +24,28 @@ impl MigratorTraitSelf for Steps {
     }
 }
 
+/// Opens a file to read it, with the migrations that it lacks; an empty one lacks all.
+///
+/// # Errors
+/// If the file is another program's, a copy for readers, or of a version that this program does not know.
+pub(crate) async fn open(path: &Path, star: &Star, connections: u32) -> Result<(DatabaseConnection, Vec<String>)> {
+    let opened = async {
+        let readers = connect(path, Access::Read, connections).await?;
+        let pending = pending_migrations(path, star, &readers).await?;
+        Ok((readers, pending))
+    };
+    opened.await.map_err(|error| match error {
+        Error::Target { cause, .. } if is_no_database(&cause) && !place::has_header(path) => Error::TargetForeign {
+            path: path.to_owned(),
+            program: star.names.program,
+        },
+        error => error,
+    })
+}
+
 /// The migrations that the file lacks. Fails, before anything is written, if the file is another program's
 /// database or of a version that this program does not know.
-pub(crate) async fn pending_migrations(
-    path: &Path,
-    star: &Star,
-    connection: &DatabaseConnection,
-) -> Result<Vec<String>> {
+async fn pending_migrations(path: &Path, star: &Star, connection: &DatabaseConnection) -> Result<Vec<String>> {
     let doing = || format!("reading the header of {}", path.display());
     let statement = Statement::from_string(connection.get_database_backend(), pragma::READ_APPLICATION_ID);
     let row = connection.query_one_raw(statement).await.target(doing)?;

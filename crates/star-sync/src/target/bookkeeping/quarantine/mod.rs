@@ -7,7 +7,7 @@ mod replace;
 
 use std::collections::BTreeMap;
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter,
     QuerySelect, QueryTrait,
@@ -117,6 +117,12 @@ pub(crate) async fn page_keys(target: &TargetReader, table: &Table) -> Result<Ve
     let doing = || format!("reading the quarantined rows of {}", table.source_table);
     let keys = missing_parents(target, table, &KeyRange::ALL).await.target(doing)?;
     Ok(keys.into_iter().map(|(key, _)| key).collect())
+}
+
+/// Selects them.
+pub(crate) fn select_page_keys(table: &Table) -> SelectStatement {
+    let quarantined = Entity::find().filter(of_table(table.name, &KeyRange::ALL));
+    quarantined.select_only().column(Column::PageKey).into_query()
 }
 
 /// (page key, missing parent) of the quarantined rows of a table in `key_range`.
