@@ -296,12 +296,28 @@ mod needs_prometheus {
         expressions
     }
 
+    /// A sync whose publications fail.
+    fn publish_to_a_damaged_lake(sandbox: &Sandbox, port: &str) -> Process {
+        let lake = sandbox.folder().join("lake");
+        let lake = ["--lake", lake.to_str().unwrap()];
+        sandbox.run(&[["publish"].as_slice(), &lake].concat()).succeeds();
+        let entry = sandbox
+            .folder()
+            .join("lake/fact_payment/_delta_log/00000000000000000001.json");
+        fs::write(entry, "{").unwrap();
+        let arguments = ["--metrics-addr", port, "--publish-every", "1s"];
+        start(sandbox, &[&arguments, lake.as_slice()].concat())
+    }
+
     #[test]
     #[ignore = "needs Prometheus, promtool and node_exporter"]
     fn every_panel_shows_data_and_every_alert_fires_on_its_fault_alone() {
         let (sandbox, loading, never) = (Sandbox::new(), Sandbox::new(), Sandbox::empty());
-        // Some payments of today: a repeated validation is of the last 30 days.
-        sandbox.change(&["UPDATE payment SET payment_date = UTC_TIMESTAMP() WHERE payment_id <= 20"]);
+        // Some payments of today: a repeated validation is of the last 30 days. The first, which changes again and again, is
+        // of yesterday: runs compare the totals of its day only.
+        sandbox.change(&[
+            "UPDATE payment SET payment_date = UTC_TIMESTAMP() - INTERVAL (payment_id = 1) DAY WHERE payment_id <= 20",
+        ]);
         sandbox.load();
         let ports: Vec<String> = (0..4).map(|_| free_port()).collect();
         let jobs = [
@@ -390,19 +406,7 @@ mod needs_prometheus {
         drop(sync);
         sandbox.run(&["incremental"]).succeeds();
 
-        let lake = sandbox.folder().join("lake");
-        let damaged = lake.join("fact_payment/_delta_log/00000000000000000001.json");
-        let publish = [
-            "--metrics-addr",
-            &ports[0],
-            "--publish-every",
-            "1s",
-            "--lake",
-            lake.to_str().unwrap(),
-        ];
-        sandbox.run(&["publish", "--lake", lake.to_str().unwrap()]).succeeds();
-        fs::write(&damaged, "{").unwrap();
-        let publishing = start(&sandbox, &publish);
+        let publishing = publish_to_a_damaged_lake(&sandbox, &ports[0]);
         wait_until("publications fail", || firing() == ["SakilaSyncPublicationFails"]);
         drop(publishing);
 

@@ -54,9 +54,12 @@ pub(crate) async fn run(session: &Session, arguments: &Incremental, every: Durat
             }
             run.write_metrics();
         }
-        if let (Ok(Status::Done), Some(pace)) = (&result, arguments.validate_every)
+        if let (Ok(status), Some(pace)) = (&result, arguments.validate_every)
             && validated.elapsed() >= pace
         {
+            if *status == Status::Mismatch {
+                run.notify(command, Outcome::Mismatch).await;
+            }
             validated = Instant::now();
             (command, run) = ("validate", session.again());
             result = validate::repeated(&run, &Validate::default()).await;

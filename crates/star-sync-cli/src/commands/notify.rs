@@ -28,6 +28,9 @@ const PING_PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(
 /// How long the command may run: the next run waits for it.
 const COMMAND_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// The command that writes to a lake.
+const PUBLISH: &str = "publish";
+
 /// How a run ended.
 #[derive(Clone, Copy)]
 pub(crate) enum Outcome<'a> {
@@ -92,7 +95,7 @@ impl NotificationState {
             }
             Outcome::Mismatch | Outcome::Failure(_) => {
                 self.failures += 1;
-                if matches!(outcome, Outcome::Mismatch) || command == "publish" {
+                if matches!(outcome, Outcome::Mismatch) || command == PUBLISH {
                     self.unresolved.insert(command);
                 }
             }
@@ -140,13 +143,23 @@ impl Session {
         };
         let failure = match outcome {
             Outcome::Success | Outcome::Stopped => None,
-            Outcome::Mismatch => Some(Failure {
-                code: VerdictCode::Mismatch.name(),
-                message: format!("{command} found a mismatch between source and target"),
-                hint: self
-                    .program
-                    .fill("run `{program} validate --all --deep`, then `{program} repair`"),
-            }),
+            Outcome::Mismatch => {
+                let (sides, hint) = match command {
+                    PUBLISH => (
+                        "target and lake",
+                        "run `{program} publish --force`, which replaces the lake's tables",
+                    ),
+                    _ => (
+                        "source and target",
+                        "run `{program} validate --all --deep`, then `{program} repair`",
+                    ),
+                };
+                Some(Failure {
+                    code: VerdictCode::Mismatch.name(),
+                    message: format!("{command} found a mismatch between {sides}"),
+                    hint: self.program.fill(hint),
+                })
+            }
             Outcome::Failure(error) => Some(Failure {
                 code: error.code(),
                 message: error.to_string(),

@@ -49,7 +49,13 @@ pub(crate) fn text(program: &str, explanation: &Explanation) -> String {
         );
     }
     if let (Some(code), Some(reason)) = (explanation.reason_code, &explanation.reason) {
-        let _ = writeln!(text, "quarantined: {}: {reason}", code.name());
+        let is_noted = explanation.verdict.code == VerdictCode::RowQuarantined;
+        let state = if is_noted {
+            "quarantined"
+        } else {
+            "cannot be loaded yet"
+        };
+        let _ = writeln!(text, "{state}: {}: {reason}", code.name());
     }
     if let Some(difference) = &explanation.difference {
         let _ = writeln!(
@@ -61,7 +67,7 @@ pub(crate) fn text(program: &str, explanation: &Explanation) -> String {
     let code = explanation.verdict.code;
     let verdict = match code {
         VerdictCode::RowAbsent => "neither source nor target has this row",
-        VerdictCode::RowQuarantined => "the row is quarantined until its parent appears",
+        VerdictCode::RowQuarantined => "the row is quarantined until it can be loaded",
         VerdictCode::RowPending if explanation.source_rows.is_empty() => {
             "pending: deleted in the source since the last sync (run incremental)"
         }

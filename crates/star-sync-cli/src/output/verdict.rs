@@ -80,7 +80,8 @@ pub(crate) fn validation(validation: &Validation) -> String {
         _ => format!("OK: {matching}"),
     };
     if *tolerance > 0 {
-        let _ = write!(sentence, ", within a tolerance of {}", grouped(*tolerance));
+        let word = if verdict.is_mismatch() { "beyond" } else { "within" };
+        let _ = write!(sentence, ", {word} a tolerance of {}", grouped(*tolerance));
     }
     line(verdict.code, &(sentence + &quarantined(&verdict.tally)))
 }
