@@ -44,8 +44,15 @@ pub(crate) async fn run(session: &Session, arguments: &Incremental, every: Durat
         run.write_metrics();
         run.disconnect().await;
         #[cfg(feature = "lake")]
-        if let (Ok(Status::Done), Some(pace)) = (&result, arguments.publish.publish_every) {
-            if published.is_none_or(|published| published.elapsed() >= pace) {
+        if let (Ok(status), Some(pace)) = (&result, arguments.publish.publish_every) {
+            let is_due = published.is_none_or(|published| published.elapsed() >= pace);
+            if is_due && *status == Status::Mismatch {
+                warn!(
+                    code = "PUBLICATION_HELD",
+                    "the lake is not published to until the mismatch is resolved"
+                );
+            }
+            if is_due && *status == Status::Done {
                 published = Some(Instant::now());
                 let published = super::publish::after_run(&session.again(), &arguments.publish).await;
                 result = published.and(result);

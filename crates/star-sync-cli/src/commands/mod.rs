@@ -97,6 +97,15 @@ impl Task {
         }
     }
 
+    /// Whether nothing is to be written.
+    fn is_dry_run(&self) -> bool {
+        match self {
+            Self::Own(Command::Incremental(arguments)) => arguments.dry_run,
+            Self::Own(Command::Repair(arguments)) => arguments.dry_run,
+            _ => false,
+        }
+    }
+
     /// The notification settings.
     fn notifications(&self) -> Notifications {
         match self {
@@ -173,7 +182,10 @@ pub(crate) async fn run(program: &'static Program, global: Global, task: &Task, 
     session.start_metrics().await;
     let result = task.run(&session).await;
     session.disconnect().await;
-    session.write_metrics();
+    // What would be is no success, and says nothing of how up to date the star is.
+    if !task.is_dry_run() {
+        session.write_metrics();
+    }
     let result = result.map_err(|error| match error {
         error if error.is_stopped() => Error::Interrupted { hint: task.stopped() },
         error => error,
@@ -260,7 +272,7 @@ impl Session {
         let now = Utc::now();
         for Success { command, finished, .. } in success::load(&readers).await.unwrap_or_default() {
             // One in the future would be the newest for ever.
-            if finished <= now {
+            if finished <= now + success::CLOCK_TOLERANCE {
                 metrics::last_success(command, finished.timestamp());
             }
         }

@@ -156,7 +156,7 @@ impl Session {
                 };
                 Some(Failure {
                     code: VerdictCode::Mismatch.name(),
-                    message: format!("{command} found a mismatch between {sides}"),
+                    message: format!("{command} ended with a mismatch between {sides}"),
                     hint: self.program.fill(hint),
                 })
             }

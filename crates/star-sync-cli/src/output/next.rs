@@ -14,6 +14,7 @@ const FULL_LOAD: Next = ("full-load", "loads the star");
 pub const INCREMENTAL: Next = ("incremental", "applies what changed since the last run");
 const APPLY: Next = ("incremental", "applies the pending changes");
 const REPAIR: Next = ("repair", "writes the rows that differ");
+const RESOLVE: Next = ("repair", "compares all rows, and writes those that differ");
 const DEEP: Next = ("validate --all --deep", "shows the rows that differ");
 const ALL: Next = ("validate --all", "compares all days");
 const QUARANTINE: Next = ("status", "lists quarantined rows with their reasons");
@@ -35,6 +36,8 @@ pub(crate) fn after_init(is_loaded: bool) -> Next {
 /// After a load, an incremental run or a repair.
 pub(crate) fn after_load(command: &str, verdict: &Verdict) -> Option<Next> {
     match verdict.code {
+        // What it differs in may be right by now, which no validation notes.
+        VerdictCode::Mismatch if verdict.unresolved_run.is_some() => Some(RESOLVE),
         VerdictCode::Mismatch => Some(DEEP),
         VerdictCode::WouldChange if command == "repair" => Some(REPAIR),
         VerdictCode::WouldChange => Some(INCREMENTAL),

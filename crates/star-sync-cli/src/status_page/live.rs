@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use star_sync::compare::figures::Comparison;
+use star_sync::compare::verdict::Verdict;
 use star_sync::pipeline::progress::Progress;
 use star_sync::runs::report::Report;
 use star_sync::runs::validate::Validation;
@@ -126,11 +127,8 @@ impl Live {
 
     /// Notes what a run that writes found in its reconciliation, if it compared anything.
     pub(crate) fn reconciled(&self, command: &'static str, report: &Report) {
-        // Of an earlier mismatch the figures are shown that were found then, unless it was another process that did.
-        let is_shown = report.verdict.unresolved_run.is_some()
-            && self.state().check.as_ref().is_some_and(|check| check.is_mismatch);
-        let is_compared = report.verdict.tally.checks > 0 || report.verdict.is_mismatch();
-        if !report.dry_run && is_compared && !is_shown {
+        let is_shown = is_shown(self.state().check.as_ref(), command, &report.verdict);
+        if !report.dry_run && is_shown {
             let differing = report.reconciliation.iter().filter(|figure| figure.differs());
             let verdict = verdict::load(&report.verdict, false);
             self.note(command, report.verdict.is_mismatch(), &verdict, differing);
@@ -172,6 +170,16 @@ impl Live {
     }
 }
 
+/// Whether a run's verdict takes the place of the check that is shown.
+fn is_shown(shown: Option<&Check>, command: &str, verdict: &Verdict) -> bool {
+    if shown.is_some_and(|check| check.is_mismatch && check.command == command) {
+        // The figures stay that were found, until the mismatch is resolved, by however few checks.
+        verdict.unresolved_run.is_none()
+    } else {
+        verdict.tally.checks > 0 || verdict.is_mismatch()
+    }
+}
+
 impl FailedRun {
     fn new(command: &'static str, error: &Error, now: DateTime<Utc>, before: Option<Self>) -> Self {
         Self {
@@ -193,6 +201,8 @@ fn rows_read(progress: &Progress) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use star_sync::compare::verdict::Tally;
+
     use super::*;
     use crate::error::Code;
 
@@ -221,6 +231,28 @@ mod tests {
         assert_eq!(compared("validate", true), Some(("validate", true)));
         assert_eq!(compared("incremental", false), Some(("validate", true)));
         assert_eq!(compared("validate", false), Some(("validate", false)));
+    }
+
+    #[test]
+    fn a_mismatch_of_a_run_stays_until_one_has_resolved_it_by_however_few_checks() {
+        let live = Live::default();
+        live.note("incremental", true, "", std::iter::empty());
+        let check = live.now().check;
+        let verdict = |checks, unresolved_run| Verdict {
+            unresolved_run,
+            ..Verdict::of_load(
+                Tally {
+                    checks,
+                    matching: checks,
+                    ..Tally::default()
+                },
+                false,
+            )
+        };
+        assert!(!is_shown(check.as_ref(), "incremental", &verdict(9, Some(7))));
+        assert!(is_shown(check.as_ref(), "incremental", &verdict(0, None)));
+        assert!(!is_shown(None, "incremental", &verdict(0, None)), "nothing was compared");
+        assert!(is_shown(None, "incremental", &verdict(9, None)));
     }
 
     #[test]

@@ -231,10 +231,17 @@ impl Pages<'_> {
     /// them, and the target may have them otherwise.
     async fn fill_lookups(&self, phase: &'static [Table], lookups: &mut Lookups, removed: &Removed) -> Result<()> {
         let others = phase.iter().filter(|table| table.filled_lookups.is_empty());
+        let databases = Databases {
+            // Of its own, as the rows are not counted.
+            progress: Arc::default(),
+            readers: self.databases.readers.clone(),
+            stop: self.databases.stop.clone(),
+            ..*self.databases
+        };
         let pages = Pages {
-            databases: self.databases,
+            databases: &databases,
             is_target_empty: true,
-            mode: WriteMode::CompareOnly,
+            mode: WriteMode::LookupsOnly,
             run_id: 0,
             loaded_up_to: others.map(|table| (table.name.to_owned(), Key::LARGEST)).collect(),
             period: Period::All,

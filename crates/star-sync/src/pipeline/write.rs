@@ -32,6 +32,8 @@ pub enum WriteMode {
     InRunTransaction(Arc<DatabaseTransaction>),
     /// Nothing is written; the outcomes are only recorded.
     CompareOnly,
+    /// Nothing is written or recorded: what is wanted are the lookups that the tables fill.
+    LookupsOnly,
 }
 
 /// Executes batches; with `CompareOnly` it records what they would change.
@@ -83,6 +85,9 @@ impl Writer {
 
     /// Writes one batch. Returns what was done to the target.
     pub async fn write(&mut self, mut batch: Batch) -> Result<BatchCounts> {
+        if matches!(self.mode, WriteMode::LookupsOnly) {
+            return Ok(BatchCounts::default());
+        }
         if !batch.late.is_empty() {
             let outcome = self.outcomes.entry(batch.job.table.name).or_default();
             outcome.deferred.push(batch.job.key_range);
@@ -205,7 +210,7 @@ impl Writer {
 
     async fn transaction(&mut self) -> Result<Option<Arc<DatabaseTransaction>>> {
         match (&self.mode, &self.open) {
-            (WriteMode::CompareOnly, _) => Ok(None),
+            (WriteMode::CompareOnly | WriteMode::LookupsOnly, _) => Ok(None),
             (WriteMode::InRunTransaction(transaction), _) | (_, Some(transaction)) => Ok(Some(Arc::clone(transaction))),
             (WriteMode::CommitEveryFewBatches(connection), None) => {
                 let transaction = Arc::new(target::begin(connection).await?);

@@ -130,12 +130,13 @@ impl<'a> CatchUpRun<'a> {
             resumed: None,
         };
         let is_idle = !self.finishes_load && changes_nothing(&report, &outcomes);
-        self.record(&report, is_idle).await?;
-        if let (Status::Done, false, Some(run)) = (
-            report.status,
-            self.dry_run,
-            history::last_mismatch(&*self.transaction).await?,
-        ) {
+        let unresolved = match report.status {
+            Status::Done if !self.dry_run => history::unresolved_mismatch(&*self.transaction).await?,
+            _ => None,
+        };
+        self.record(&report, is_idle, unresolved.is_none()).await?;
+        // In the history it has ended well: what it has verified counts from the run on that found the mismatch.
+        if let Some(run) = unresolved {
             report.status = Status::Mismatch;
             report.verdict = report.verdict.with_unresolved_mismatch(run.id);
         }
@@ -150,9 +151,9 @@ impl<'a> CatchUpRun<'a> {
     }
 
     /// Closes the run's row in the history, or takes it out where the run changed nothing.
-    async fn record(&self, report: &Report, is_idle: bool) -> Result<()> {
+    async fn record(&self, report: &Report, is_idle: bool, is_resolved: bool) -> Result<()> {
         let (transaction, run_id) = (&*self.transaction, self.run_id);
-        if report.status == Status::Done {
+        if report.status == Status::Done && is_resolved {
             success::note(transaction, self.command, Utc::now(), run_id).await?;
         }
         if is_idle {

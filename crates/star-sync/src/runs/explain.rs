@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use sea_orm::TransactionTrait;
+use sea_orm::{Condition, TransactionTrait};
 use serde::Serialize;
 
 use crate::changes::identity::{self, SourceColumns};
 use crate::changes::lineage::{self, Cells, LineageRow, Search, target_row, was_written_since};
 use crate::changes::pending::{self, Pending};
-use crate::compare::figures::Sides;
+use crate::compare::figures::{self, Sides};
 use crate::compare::verdict::VerdictCode;
 use crate::declare::lookup::LookupKey;
 use crate::declare::rejection::{ReasonCode, RejectedRow};
-use crate::declare::table::{RowIdentity, Table, key_of_row};
+use crate::declare::table::{Kind, RowIdentity, Table, key_of_row};
 use crate::error::{Doing, Error, Result};
 use crate::pipeline::databases::Databases;
 use crate::pipeline::flow::Difference;
@@ -21,7 +21,7 @@ use crate::pipeline::transform::{TransformOutput, transform};
 use crate::runs::validate::wait_until_after;
 use crate::target::TargetReader;
 use crate::target::bookkeeping::history::{self, Run};
-use crate::target::bookkeeping::state;
+use crate::target::bookkeeping::state::{self, States};
 use crate::target::bookkeeping::{quarantine, time, watermark};
 
 /// Everything that `explain` shows of one row.
@@ -121,10 +121,20 @@ async fn explain(
         _ => Compared::Differs,
     };
     let has_unseen_change = source.iter().any(|row| row.is_pending) && !was_written_since(&source, run.as_ref());
+    let has_own_changed = may_have_changed(table.source_table);
     let may_have_changed = sources_of(databases, table).any(may_have_changed);
-    let mut code = verdict(compared, has_unseen_change, may_have_changed);
-    // A row that is gone, or came with an old time of change, is told by what it leaves behind.
-    if may_have_changed && code.is_mismatch() {
+    // One that is gone from the source, or came with an old time of change, tells of no change.
+    let is_of_one_side = compared == Compared::Differs
+        && has_source != star.is_some()
+        && has_own_changed
+        && !has_rows_of_others(table, &target, &states).await?;
+    let mut code = verdict(compared, has_unseen_change || is_of_one_side, may_have_changed);
+    // Nor does one that refers to a fact's row which is gone.
+    let refers_to_facts = table.lookups.iter().any(|used| {
+        let other = databases.star.table(used.lookup.table);
+        other.is_some_and(|other| other.kind == Kind::Fact)
+    });
+    if code == VerdictCode::RowUntracked && refers_to_facts && !was_written_since(&source, run.as_ref()) {
         let sides = Sides {
             source: snapshot.reader(),
             indexes: databases.source.indexes(&snapshot.reader()).await?,
@@ -176,6 +186,12 @@ fn verdict(compared: Compared, is_pending: bool, may_have_changed: bool) -> Verd
         Compared::Differs if may_have_changed => VerdictCode::RowUntracked,
         Compared::Differs => VerdictCode::RowMismatch,
     }
+}
+
+/// Whether another program has inserted or deleted rows of the target: then one of one side is perhaps its own.
+async fn has_rows_of_others(table: &Table, target: &TargetReader, states: &States) -> Result<bool> {
+    let rows = figures::count(target, table, Condition::all()).await?;
+    Ok(states.unexpected_rows(table.name, rows) != 0)
 }
 
 /// The source tables that a table is made from.

@@ -8,6 +8,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -17,6 +18,7 @@ use sqlx::{ConnectOptions as _, Connection, Row};
 use tracing::debug;
 
 use crate::error::{Code, Doing, Error, Result};
+use crate::source::reader::HAS_GIVEN_UP;
 use crate::source::{CONNECT_TIMEOUT, session};
 use crate::sql;
 
@@ -214,6 +216,9 @@ async fn make_pool(
             // driver waits for that before it uses the connection again: then it is closed instead.
             .after_release(|connection, _| {
                 Box::pin(async move {
+                    if !HAS_GIVEN_UP.load(Ordering::Relaxed) {
+                        return Ok(true);
+                    }
                     let answered = tokio::time::timeout(RELEASE_TIMEOUT, connection.ping()).await;
                     Ok(matches!(answered, Ok(Ok(()))))
                 })

@@ -1,6 +1,8 @@
 //! What a run reads the source with: the pool, or one snapshot.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
@@ -121,9 +123,17 @@ impl SourceReader {
     }
 }
 
+/// Whether this process has ever given up waiting for an answer, so that connections may still wait for one.
+pub(super) static HAS_GIVEN_UP: AtomicBool = AtomicBool::new(false);
+
 /// Waits for an answer, but no longer than this: a server that is stuck, or a network that swallows everything, says
 /// nothing at all.
 pub(super) async fn in_time<T>(limit: Duration, answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-    let answered = tokio::time::timeout(limit, answer).await;
-    answered.unwrap_or_else(|_| Err(DbErr::Conn(RuntimeErr::Internal(format!("no answer within {limit:?}")))))
+    // Dropped, and its connection given back, after that is noted.
+    let mut answer = pin!(answer);
+    if let Ok(answered) = tokio::time::timeout(limit, &mut answer).await {
+        return answered;
+    }
+    HAS_GIVEN_UP.store(true, Ordering::Relaxed);
+    Err(DbErr::Conn(RuntimeErr::Internal(format!("no answer within {limit:?}"))))
 }

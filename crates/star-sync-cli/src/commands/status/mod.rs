@@ -192,14 +192,14 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
     let text = text::text(&report, session.program.name());
     session.output.result("status", session.seconds(), &report, &text)?;
     let is_fresh = arguments.fresh_within.is_none_or(|within| {
-        let last_success = report.last_success.filter(|_| report.last_mismatch.is_none());
+        let last_success = report.last_success;
         last_success.is_some_and(|time| is_younger(time, within, Utc::now()))
     });
     if !is_fresh {
         error!(
             code = "STALE",
             last_success = report.last_success.map_or_else(|| "never".to_owned(), time::text),
-            "no run has succeeded within --fresh-within, or a mismatch is not resolved"
+            "no run has succeeded within --fresh-within"
         );
     }
     Ok(exit_of(!is_fresh))
@@ -220,9 +220,11 @@ async fn missing_indexes(session: &Session) -> Result<u8> {
 }
 
 /// Whether a time is not longer ago, by this machine's clock, as the history's times are. One in the future is of before
-/// the clock was set back, and nobody knows when that was.
+/// the clock was set back, and nobody knows when that was; but for small differences between machines.
 fn is_younger(time: DateTime<Utc>, within: Duration, now: DateTime<Utc>) -> bool {
-    (now - time).to_std().is_ok_and(|age| age <= within)
+    (now + success::CLOCK_TOLERANCE - time)
+        .to_std()
+        .is_ok_and(|age| age <= within + success::CLOCK_TOLERANCE)
 }
 
 /// What the target has.

@@ -273,8 +273,7 @@ pub(crate) async fn last_change<C: ConnectionTrait>(connection: &C) -> Result<Op
     newest.one(connection).await.target(reading)
 }
 
-/// The newest run that found a mismatch, until a later one has ended well and all key ranges of the tables that differed
-/// were compared since.
+/// The newest run that found a mismatch, until a later one has succeeded.
 pub async fn last_mismatch<C: ConnectionTrait>(connection: &C) -> Result<Option<Run>> {
     let newest = Entity::find()
         .filter(Column::Status.eq(Status::Mismatch))
@@ -285,10 +284,19 @@ pub async fn last_mismatch<C: ConnectionTrait>(connection: &C) -> Result<Option<
         return Ok(None);
     };
     let successes = success::load(connection).await?;
-    let is_over = successes.iter().any(|success| success.run_id > run.id)
-        // A run that has nothing to compare ends well, too.
-        && !verified_ranges::is_any_unverified_since(connection, run.source_clock.unwrap_or(run.started)).await?;
+    let is_over = successes.iter().any(|success| success.run_id > run.id);
     Ok((!is_over).then_some(run))
+}
+
+/// The same at the end of a run that found none: it has resolved it if all key ranges that differed were compared since. One
+/// that has nothing to compare finds none, too.
+pub(crate) async fn unresolved_mismatch<C: ConnectionTrait>(connection: &C) -> Result<Option<Run>> {
+    let Some(run) = last_mismatch(connection).await? else {
+        return Ok(None);
+    };
+    let since = run.source_clock.unwrap_or(run.started);
+    let is_unresolved = verified_ranges::is_any_unverified_since(connection, since).await?;
+    Ok(is_unresolved.then_some(run))
 }
 
 /// The run of this number, while the history goes back that far.

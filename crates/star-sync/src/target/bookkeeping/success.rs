@@ -1,6 +1,8 @@
 //! When each command last ended well, whether or not it changed anything: runs that changed nothing leave no row in the
 //! history.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
@@ -28,6 +30,9 @@ pub(crate) mod sync_success {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+/// How far the clocks of the machines that sync and that ask may differ.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_mins(1);
 
 /// The command that loads everything.
 pub(crate) const FULL_LOAD: &str = "full-load";
