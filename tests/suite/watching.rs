@@ -292,6 +292,15 @@ mod needs_prometheus {
         expressions
     }
 
+    fn sync_without_a_source(sandbox: &Sandbox, port: &str) -> Process {
+        let mut sync = sandbox.command(&["incremental", "--every", "1s", "--quiet", "--metrics-addr", port]);
+        sync.env(
+            "SAKILA_SYNC_SOURCE",
+            format!("mysql://nobody@127.0.0.1:{}/sakila", free_port()),
+        );
+        Process(sync.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+
     /// A sync whose publications fail.
     fn publish_to_a_damaged_lake(sandbox: &Sandbox, port: &str) -> Process {
         let lake = sandbox.folder().join("lake");
@@ -407,12 +416,7 @@ mod needs_prometheus {
         drop(publishing);
 
         sandbox.tamper("UPDATE sync_success SET finished = DATETIME('now', '-1 hour')");
-        let mut failing = sandbox.command(&["incremental", "--every", "1s", "--quiet", "--metrics-addr", &ports[2]]);
-        failing.env(
-            "SAKILA_SYNC_SOURCE",
-            format!("mysql://nobody@127.0.0.1:{}/sakila", free_port()),
-        );
-        let failing = Process(failing.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let failing = sync_without_a_source(&sandbox, &ports[2]);
         wait_until("it has failed often", || {
             firing() == ["SakilaSyncDown", "SakilaSyncNoSuccess", "SakilaSyncRunsFail"]
         });

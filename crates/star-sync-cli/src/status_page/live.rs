@@ -251,7 +251,10 @@ mod tests {
         };
         assert!(!is_shown(check.as_ref(), "incremental", &verdict(9, Some(7))));
         assert!(is_shown(check.as_ref(), "incremental", &verdict(0, None)));
-        assert!(!is_shown(None, "incremental", &verdict(0, None)), "nothing was compared");
+        assert!(
+            !is_shown(None, "incremental", &verdict(0, None)),
+            "nothing was compared"
+        );
         assert!(is_shown(None, "incremental", &verdict(9, None)));
     }
 
