@@ -133,3 +133,28 @@ fn an_endless_sync_tells_when_it_begins_to_fail_and_when_it_is_well_again() {
     send("-TERM", &sync.0);
     assert_eq!(sync.0.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn a_mismatch_of_a_run_is_over_once_it_is_resolved_however_often_validations_follow() {
+    let sandbox = Sandbox::loaded();
+    let service = Listener::start("200 OK");
+    let mut command = sandbox.command(&["incremental", "--every", "300ms", "--validate-every", "1ms", "--quiet"]);
+    command
+        .args(["--verify-budget", "0", "--ping", &format!("http://{}/id", service.address)])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let sync = Process(command.spawn().unwrap());
+    wait_until("success is told", || service.lines() == ["POST /id"]);
+    sandbox.tamper("UPDATE fact_payment SET amount = amount + 5 WHERE payment_id = 1");
+    sandbox.change(&["INSERT INTO payment (customer_id, staff_id, amount, payment_date) \
+         SELECT customer_id, staff_id, 1, payment_date FROM payment WHERE payment_id = 1"]);
+    wait_until("the mismatch of a run is told", || {
+        let requests = service.requests();
+        requests.iter().any(|request| request.body.contains("incremental: error[MISMATCH]"))
+    });
+    assert_eq!(service.lines().last().unwrap(), "POST /id/fail");
+    // Beside the runs, which hold the target now and then.
+    wait_until("it is repaired", || sandbox.run(&["repair"]).code == 0);
+    wait_until("all is well again", || service.lines().last().unwrap() == "POST /id");
+    drop(sync);
+}

@@ -64,9 +64,7 @@ pub(crate) async fn run(session: &Session, arguments: &Incremental, every: Durat
         if let (Ok(status), Some(pace)) = (&result, arguments.validate_every)
             && validated.elapsed() >= pace
         {
-            if *status == Status::Mismatch {
-                run.notify(command, Outcome::Mismatch).await;
-            }
+            run.notify(command, Outcome::of_run(*status)).await;
             validated = Instant::now();
             (command, run) = ("validate", session.again());
             result = validate::repeated(&run, &Validate::default()).await;

@@ -14,7 +14,7 @@ use star_sync::pipeline::progress::Progress;
 use star_sync::source::Source;
 use star_sync::source::connect::{self, Access};
 use star_sync::stop::{Stop, stop};
-use star_sync::target::bookkeeping::history::Status;
+use star_sync::target::bookkeeping::history::{self, Status};
 use star_sync::target::bookkeeping::success::{self, Success};
 use star_sync::{metrics, target};
 use tracing::{Instrument, debug, info_span, warn};
@@ -275,6 +275,9 @@ impl Session {
             if finished <= now + success::CLOCK_TOLERANCE {
                 metrics::last_success(command, finished.timestamp());
             }
+        }
+        if let Ok(last_mismatch) = history::last_mismatch(&readers).await {
+            metrics::unresolved_mismatch(last_mismatch.is_some());
         }
         let _ = readers.close().await;
     }

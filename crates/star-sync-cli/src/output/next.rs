@@ -50,8 +50,10 @@ pub(crate) fn after_load(command: &str, verdict: &Verdict) -> Option<Next> {
 pub(crate) fn after_validation(validation: &Validation) -> Option<Next> {
     match validation.verdict.code {
         VerdictCode::Mismatch if validation.deep.is_none() => Some(DEEP),
+        VerdictCode::Mismatch if validation.is_loading => Some(FULL_LOAD),
         VerdictCode::Mismatch => Some(REPAIR),
         VerdictCode::NothingCompared if validation.from.is_some() => Some(ALL),
+        _ if validation.verdict.tally.pending_rows > 0 && validation.is_loading => Some(FULL_LOAD),
         _ if validation.verdict.tally.pending_rows > 0 => Some(APPLY),
         _ => None,
     }
@@ -59,6 +61,9 @@ pub(crate) fn after_validation(validation: &Validation) -> Option<Next> {
 
 pub(crate) fn after_explanation(explanation: &Explanation) -> Option<Next> {
     match explanation.verdict.code {
+        VerdictCode::RowPending | VerdictCode::RowUntracked | VerdictCode::RowMismatch if explanation.is_loading => {
+            Some(FULL_LOAD)
+        }
         VerdictCode::RowPending => Some(APPLY),
         VerdictCode::RowUntracked => Some(("incremental", "verifies tables that changed")),
         VerdictCode::RowMismatch => Some(REPAIR),

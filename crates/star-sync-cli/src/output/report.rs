@@ -31,7 +31,8 @@ pub(crate) fn line(program: &str, command: &str, report: &Report, seconds: f64) 
     }
     if report.verdict.is_mismatch() {
         let verdict = verdict::load(&report.verdict, report.dry_run);
-        let _ = write!(line, "; {verdict}: run `{program} validate --all`");
+        let command = report.verdict.unresolved_run.map_or("validate --all", |_| "repair");
+        let _ = write!(line, "; {verdict}: run `{program} {command}`");
     }
     line
 }

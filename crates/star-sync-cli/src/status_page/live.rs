@@ -152,8 +152,10 @@ impl Live {
     ) {
         let mut state = self.state();
         // A run compares less than a validation: a mismatch stays until its own command finds none.
-        let stays = |before: &Check| before.is_mismatch && before.command != command;
-        if !is_mismatch && state.check.as_ref().is_some_and(stays) {
+        let stays = |before: &Check| {
+            before.is_mismatch && before.command != command && (!is_mismatch || before.command == "validate")
+        };
+        if state.check.as_ref().is_some_and(stays) {
             return;
         }
         let mut mismatches: Vec<Comparison> = differing.cloned().collect();
@@ -229,6 +231,7 @@ mod tests {
         };
         assert_eq!(compared("incremental", false), Some(("incremental", false)));
         assert_eq!(compared("validate", true), Some(("validate", true)));
+        assert_eq!(compared("incremental", true), Some(("validate", true)));
         assert_eq!(compared("incremental", false), Some(("validate", true)));
         assert_eq!(compared("validate", false), Some(("validate", false)));
     }

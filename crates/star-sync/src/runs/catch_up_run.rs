@@ -131,7 +131,7 @@ impl<'a> CatchUpRun<'a> {
         };
         let is_idle = !self.finishes_load && changes_nothing(&report, &outcomes);
         let unresolved = match report.status {
-            Status::Done if !self.dry_run => history::unresolved_mismatch(&*self.transaction).await?,
+            Status::Done if !self.dry_run => history::unresolved_mismatch(&*self.transaction, star).await?,
             _ => None,
         };
         self.record(&report, is_idle, unresolved.is_none()).await?;

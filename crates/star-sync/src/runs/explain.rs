@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{Condition, TransactionTrait};
+use sea_orm::TransactionTrait;
 use serde::Serialize;
 
 use crate::changes::identity::{self, SourceColumns};
 use crate::changes::lineage::{self, Cells, LineageRow, Search, target_row, was_written_since};
 use crate::changes::pending::{self, Pending};
-use crate::compare::figures::{self, Sides};
+use crate::compare::figures::Sides;
 use crate::compare::verdict::VerdictCode;
 use crate::declare::lookup::LookupKey;
 use crate::declare::rejection::{ReasonCode, RejectedRow};
@@ -21,7 +21,7 @@ use crate::pipeline::transform::{TransformOutput, transform};
 use crate::runs::validate::wait_until_after;
 use crate::target::TargetReader;
 use crate::target::bookkeeping::history::{self, Run};
-use crate::target::bookkeeping::state::{self, States};
+use crate::target::bookkeeping::state;
 use crate::target::bookkeeping::{quarantine, time, watermark};
 
 /// Everything that `explain` shows of one row.
@@ -46,6 +46,9 @@ pub struct Explanation {
     pub reason: Option<String>,
     pub difference: Option<Difference>,
     pub verdict: RowVerdict,
+    /// Whether a later full load is not finished: until it is, no other run can be begun.
+    #[serde(skip)]
+    pub is_loading: bool,
 }
 
 /// The verdict on a row.
@@ -121,20 +124,17 @@ async fn explain(
         _ => Compared::Differs,
     };
     let has_unseen_change = source.iter().any(|row| row.is_pending) && !was_written_since(&source, run.as_ref());
-    let has_own_changed = may_have_changed(table.source_table);
     let may_have_changed = sources_of(databases, table).any(may_have_changed);
-    // One that is gone from the source, or came with an old time of change, tells of no change.
-    let is_of_one_side = compared == Compared::Differs
-        && has_source != star.is_some()
-        && has_own_changed
-        && !has_rows_of_others(table, &target, &states).await?;
-    let mut code = verdict(compared, has_unseen_change || is_of_one_side, may_have_changed);
-    // Nor does one that refers to a fact's row which is gone.
+    let mut code = verdict(compared, has_unseen_change, may_have_changed);
+    // A row that is gone from the source, or came with an old time of change, tells of no change; nor does one that refers
+    // to a fact's row which is gone. These are found by counts.
+    let is_of_one_side = has_source != star.is_some();
     let refers_to_facts = table.lookups.iter().any(|used| {
         let other = databases.star.table(used.lookup.table);
         other.is_some_and(|other| other.kind == Kind::Fact)
     });
-    if code == VerdictCode::RowUntracked && refers_to_facts && !was_written_since(&source, run.as_ref()) {
+    let has_seen_all = was_written_since(&source, run.as_ref());
+    if code == VerdictCode::RowUntracked && (is_of_one_side || refers_to_facts && !has_seen_all) {
         let sides = Sides {
             source: snapshot.reader(),
             indexes: databases.source.indexes(&snapshot.reader()).await?,
@@ -160,6 +160,7 @@ async fn explain(
         reason: rejection.map(|rejection| rejection.reason),
         difference,
         verdict: RowVerdict { code },
+        is_loading: states.is_loading(),
     };
     Ok((explanation, clock))
 }
@@ -186,12 +187,6 @@ fn verdict(compared: Compared, is_pending: bool, may_have_changed: bool) -> Verd
         Compared::Differs if may_have_changed => VerdictCode::RowUntracked,
         Compared::Differs => VerdictCode::RowMismatch,
     }
-}
-
-/// Whether another program has inserted or deleted rows of the target: then one of one side is perhaps its own.
-async fn has_rows_of_others(table: &Table, target: &TargetReader, states: &States) -> Result<bool> {
-    let rows = figures::count(target, table, Condition::all()).await?;
-    Ok(states.unexpected_rows(table.name, rows) != 0)
 }
 
 /// The source tables that a table is made from.

@@ -51,6 +51,9 @@ pub struct Validation {
     /// How the source differs from the one that the target was loaded from, where that was accepted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub source_identity_changes: Vec<String>,
+    /// Whether a later full load is not finished: until it is, no other run can be begun.
+    #[serde(skip)]
+    pub is_loading: bool,
 }
 
 /// The dimension of days.

@@ -119,6 +119,7 @@ impl<'a> ValidationPass<'a> {
             tolerance: self.request.tolerance,
             deep: None,
             source_identity_changes: self.source_identity_changes.clone(),
+            is_loading: self.states.is_loading(),
         };
         // Each side is one connection: they work at the same time.
         let (of_source, of_target) = tokio::try_join!(self.source_side(period), self.target_side(period))?;

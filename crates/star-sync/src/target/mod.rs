@@ -122,11 +122,19 @@ impl Target {
         backup.push(chrono::Utc::now().format(".%Y%m%d-%H%M%S.backup").to_string());
         let backup = PathBuf::from(backup);
         failpoint::pass("before-backup");
-        create_private_file(&backup)?;
-        let into = [backup.to_string_lossy().into_owned().into()];
+        // One that is not finished, for want of room, is none.
+        let failed = |cause| Error::TargetFile {
+            path: backup.clone(),
+            verb: "written",
+            cause,
+        };
+        let folder = place::folder_of(&backup);
+        let unfinished = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        let into = [unfinished.path().to_string_lossy().into_owned().into()];
         let copy = Statement::from_sql_and_values(self.writer.get_database_backend(), pragma::COPY_INTO, into);
         let copied = self.writer.execute_raw(copy).await;
         copied.target(|| format!("backing up to {}", backup.display()))?;
+        unfinished.persist(&backup).map_err(|error| failed(error.error))?;
         Ok(backup)
     }
 

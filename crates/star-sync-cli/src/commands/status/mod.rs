@@ -224,7 +224,7 @@ async fn missing_indexes(session: &Session) -> Result<u8> {
 fn is_younger(time: DateTime<Utc>, within: Duration, now: DateTime<Utc>) -> bool {
     (now + success::CLOCK_TOLERANCE - time)
         .to_std()
-        .is_ok_and(|age| age <= within + success::CLOCK_TOLERANCE)
+        .is_ok_and(|age| age <= within.saturating_add(success::CLOCK_TOLERANCE))
 }
 
 /// What the target has.

@@ -8,6 +8,7 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{FromQueryResult, QueryOrder, QuerySelect};
 use serde::Serialize;
 
+use crate::declare::star::Star;
 use crate::error::{Doing, Error, Result};
 use crate::target::bookkeeping::time::{self, stored};
 use crate::target::bookkeeping::{success, verified_ranges};
@@ -290,12 +291,12 @@ pub async fn last_mismatch<C: ConnectionTrait>(connection: &C) -> Result<Option<
 
 /// The same at the end of a run that found none: it has resolved it if all key ranges that differed were compared since. One
 /// that has nothing to compare finds none, too.
-pub(crate) async fn unresolved_mismatch<C: ConnectionTrait>(connection: &C) -> Result<Option<Run>> {
+pub(crate) async fn unresolved_mismatch<C: ConnectionTrait>(connection: &C, star: &Star) -> Result<Option<Run>> {
     let Some(run) = last_mismatch(connection).await? else {
         return Ok(None);
     };
     let since = run.source_clock.unwrap_or(run.started);
-    let is_unresolved = verified_ranges::is_any_unverified_since(connection, since).await?;
+    let is_unresolved = verified_ranges::is_any_unverified_since(connection, star, since).await?;
     Ok(is_unresolved.then_some(run))
 }
 

@@ -147,12 +147,20 @@ async fn read<C: ConnectionTrait>(connection: &C, select: Select<Entity>) -> Res
     Ok(ranges)
 }
 
-/// Whether there is a range that was not verified since that time, by the source's clock, and of which no verification holds.
-pub(crate) async fn is_any_unverified_since<C: ConnectionTrait>(connection: &C, time: DateTime<Utc>) -> Result<bool> {
+/// Whether a table of the star has a range that was not verified since that time, by the source's clock, and of which no
+/// verification holds.
+pub(crate) async fn is_any_unverified_since<C: ConnectionTrait>(
+    connection: &C,
+    star: &Star,
+    time: DateTime<Utc>,
+) -> Result<bool> {
     let not_since = Condition::any()
         .add(Column::VerifiedAt.is_null())
         .add(Column::VerifiedAt.lte(stored(time)));
-    let unverified = Entity::find().filter(Column::VerifiedRun.is_null()).filter(not_since);
+    let unverified = Entity::find()
+        .filter(Column::TargetTable.is_in(star.tables().map(|table| table.name)))
+        .filter(Column::VerifiedRun.is_null())
+        .filter(not_since);
     let found = unverified.limit(1).one(connection).await;
     Ok(found.target(|| "reading sync_verification".to_owned())?.is_some())
 }
