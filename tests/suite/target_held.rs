@@ -1,7 +1,14 @@
 //! What a run does while another program has a transaction open on the target, so that the write-ahead log cannot be
 //! emptied: it ends well and says who is in the way, and the log does not grow without end.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
 use rusqlite::Connection;
+use star_sync::target::sqlite::beside;
+use star_sync::target::sqlite::lock::Lock;
+use star_sync::target::{self, ForeignKeys, Target};
 
 use crate::harness::outcome::rows_read_to_sync;
 use crate::harness::{Run, Sandbox};
@@ -109,5 +116,42 @@ fn a_backup_has_what_is_in_the_log() {
         ["0"],
         "the copy is of the file as it was"
     );
+    sandbox.assert_star_equals_source();
+}
+
+/// The locks of this process on a file, as the system has them.
+fn own_locks(path: &Path) -> usize {
+    let inode = format!(":{} ", path.metadata().unwrap().ino());
+    let own = format!(" {} ", std::process::id());
+    let locks = fs::read_to_string("/proc/locks").unwrap();
+    locks
+        .lines()
+        .filter(|lock| lock.contains(&inode) && lock.contains(&own))
+        .count()
+}
+
+/// Another program that closes the file takes an unlocked one for its own, and removes its log.
+#[test]
+fn what_looks_at_the_file_beside_a_run_of_the_same_process_leaves_it_locked() {
+    let sandbox = Sandbox::loaded();
+    let (path, star) = (sandbox.target(), sakila_sync::program().star);
+    let look = async || {
+        let run = Target::open(&path, star, ForeignKeys::Enforced, 1).await.unwrap();
+        let transaction = target::begin(&run.writer).await.unwrap();
+        let held = own_locks(&path);
+        assert!(held > 0);
+        // The status page, a copy that may be due, a second run.
+        let page = target::open_to_read(&path, star, 1).await.unwrap();
+        page.close().await.unwrap();
+        target::check_writable(&path).unwrap();
+        Lock::acquire(&path, "run").unwrap();
+        Target::inspect(&path, star).await.unwrap();
+        assert_eq!(own_locks(&path), held);
+        sandbox.run(&["status"]).succeeds();
+        assert!(beside(&path, "-wal").exists(), "the run's log");
+        transaction.rollback().await.unwrap();
+        run.close().await.unwrap();
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(look());
     sandbox.assert_star_equals_source();
 }

@@ -8,9 +8,6 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait, Schema, Statement, TryGetable,
 };
 
-use sea_orm_migration::MigrationTrait;
-
-use crate::declare::CreateTables;
 use crate::declare::integer::Integer;
 use crate::declare::lookup::Lookup;
 use crate::declare::source_table::SourceTable;
@@ -117,12 +114,7 @@ pub fn star_of(tables: Vec<Table>) -> Star {
         SourceTable::of::<book::Entity>(book::Column::BookId),
         SourceTable::of::<loan::Entity>(loan::Column::LoanId),
     ];
-    Star::new(names, sources, tables, None, migrations)
-}
-
-fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    let star = CreateTables::new("m20261128_000001_create_star");
-    vec![Box::new(star.table(dim_book::Entity).table(fact_loan::Entity))]
+    Star::new(names, sources, tables, None, Vec::new)
 }
 
 /// Its tables, a dimension and a fact.
