@@ -140,7 +140,12 @@ fn a_mismatch_of_a_run_is_over_once_it_is_resolved_however_often_validations_fol
     let service = Listener::start("200 OK");
     let mut command = sandbox.command(&["incremental", "--every", "300ms", "--validate-every", "1ms", "--quiet"]);
     command
-        .args(["--verify-budget", "0", "--ping", &format!("http://{}/id", service.address)])
+        .args([
+            "--verify-budget",
+            "0",
+            "--ping",
+            &format!("http://{}/id", service.address),
+        ])
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let sync = Process(command.spawn().unwrap());
@@ -150,7 +155,9 @@ fn a_mismatch_of_a_run_is_over_once_it_is_resolved_however_often_validations_fol
          SELECT customer_id, staff_id, 1, payment_date FROM payment WHERE payment_id = 1"]);
     wait_until("the mismatch of a run is told", || {
         let requests = service.requests();
-        requests.iter().any(|request| request.body.contains("incremental: error[MISMATCH]"))
+        requests
+            .iter()
+            .any(|request| request.body.contains("incremental: error[MISMATCH]"))
     });
     assert_eq!(service.lines().last().unwrap(), "POST /id/fail");
     // Beside the runs, which hold the target now and then.
