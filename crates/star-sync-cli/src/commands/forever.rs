@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use star_sync::metrics;
+#[cfg(feature = "lake")]
 use star_sync::target::bookkeeping::history::Status;
 use tokio::time::MissedTickBehavior;
 #[cfg(feature = "lake")]
