@@ -123,7 +123,8 @@ async fn explain(
         (None, Some(_)) if quarantine::is_noted(&target, table, row).await? => Compared::Quarantined,
         _ => Compared::Differs,
     };
-    let has_unseen_change = source.iter().any(|row| row.is_pending) && !was_written_since(&source, run.as_ref());
+    let has_seen_all = was_written_since(&source, run.as_ref());
+    let has_unseen_change = !has_seen_all && source.iter().any(|row| row.is_pending);
     let may_have_changed = sources_of(databases, table).any(may_have_changed);
     let mut code = verdict(compared, has_unseen_change, may_have_changed);
     // A row that is gone from the source, or came with an old time of change, tells of no change; nor does one that refers
@@ -133,7 +134,6 @@ async fn explain(
         let other = databases.star.table(used.lookup.table);
         other.is_some_and(|other| other.kind == Kind::Fact)
     });
-    let has_seen_all = was_written_since(&source, run.as_ref());
     if code == VerdictCode::RowUntracked && (is_of_one_side || refers_to_facts && !has_seen_all) {
         let sides = Sides {
             source: snapshot.reader(),
