@@ -45,7 +45,7 @@ pub struct Opened {
 impl Opened {
     /// A source and its loaded star, with so many connections to each.
     pub async fn new(sides: &Loaded, connections: u32) -> Self {
-        let access = config::parse_source(&sides.source.plain_url, None).expect("it is a URL");
+        let access = config::parse_source(&sides.source.plain_url, sides.source.password.clone()).expect("it is a URL");
         let source = source::Source::connect(&access, connections, READ_TIMEOUT).await;
         let readers = target::open_to_read(&sides.star(), sakila::star(), connections).await;
         let (source, readers) = (source.expect("it was seeded"), readers.expect("it was loaded"));

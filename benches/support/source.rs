@@ -25,6 +25,8 @@ pub struct Source {
     pub url: String,
     /// The same without TLS, if it is on a server of ours: as the program reaches it.
     pub plain_url: String,
+    /// Of a source that is given, where it is not in the URL.
+    pub password: Option<String>,
     /// Other ways to reach a server of ours, each with its name in the tables.
     other_ways: Vec<(&'static str, String)>,
     pub pool: MySqlPool,
@@ -71,10 +73,10 @@ impl Servers {
         let options = MySqlPoolOptions::new().max_connections(4).test_before_acquire(false);
         let options = options.idle_timeout(None).max_lifetime(None);
         let mut connection: MySqlConnectOptions = plain_url.parse().expect("the URL of the source is valid");
-        if given.is_some()
-            && let Ok(password) = std::env::var("SAKILA_SYNC_SOURCE_PASSWORD")
-        {
-            connection = connection.password(&password);
+        // A server of ours has none.
+        let password = given.and_then(|_| std::env::var("SAKILA_SYNC_SOURCE_PASSWORD").ok());
+        if let Some(password) = &password {
+            connection = connection.password(password);
         }
         let pool = options.connect_with(connection).await;
         let pool = pool.expect("the source can be reached");
@@ -82,6 +84,7 @@ impl Servers {
             figures: Figures::of_source(&pool).await,
             url,
             plain_url,
+            password,
             other_ways,
             pool,
         }
