@@ -21,9 +21,7 @@ fn table<'a>(list: &'a Value, name: &str) -> &'a Value {
 }
 
 fn damaged() -> Sandbox {
-    let sandbox = Sandbox::loaded();
-    sandbox.wait_until_at_rest();
-    sandbox.run(&["incremental"]).succeeds();
+    let sandbox = Sandbox::verified();
     for statement in DAMAGE {
         sandbox.tamper(statement);
     }
@@ -72,9 +70,7 @@ fn a_deep_validation_names_every_difference_by_key_and_column() {
 
 #[test]
 fn a_deep_validation_of_a_period_compares_the_facts_of_that_period() {
-    let sandbox = Sandbox::loaded();
-    sandbox.wait_until_at_rest();
-    sandbox.run(&["incremental"]).succeeds();
+    let sandbox = Sandbox::verified();
     sandbox.tamper("UPDATE fact_rental SET staff_id = 77 WHERE date_key_rented = 20251101");
     let planted = sandbox.figure("SELECT COUNT(*) FROM fact_rental WHERE staff_id = 77");
     let report = sandbox.json(&["validate", "--deep", "--from", "2025-11-01", "--to", "2025-11-01"]);
@@ -118,9 +114,7 @@ fn a_deep_validation_of_a_period_does_not_trust_the_star_in_what_lies_outside() 
 
 #[test]
 fn what_has_changed_since_the_last_sync_is_pending_and_no_difference() {
-    let sandbox = Sandbox::loaded();
-    sandbox.wait_until_at_rest();
-    sandbox.run(&["incremental"]).succeeds();
+    let sandbox = Sandbox::verified();
     sandbox.let_seconds_pass(1);
     sandbox.change(&[
         "UPDATE payment SET amount = amount + 5 WHERE payment_id = 21",
@@ -249,9 +243,7 @@ fn one_table_is_loaded_after_a_full_load_only() {
 
 #[test]
 fn a_dry_run_foretells_what_a_run_does_and_writes_nothing() {
-    let sandbox = Sandbox::loaded();
-    sandbox.wait_until_at_rest();
-    sandbox.run(&["incremental"]).succeeds();
+    let sandbox = Sandbox::verified();
     sandbox.change(&[
         "UPDATE payment SET amount = amount + 5 WHERE payment_id = 21",
         "DELETE FROM payment WHERE payment_id = 22",
@@ -287,9 +279,7 @@ fn a_dry_run_foretells_what_a_run_does_and_writes_nothing() {
 
 #[test]
 fn a_cell_that_another_program_left_in_another_type_is_a_difference_and_is_mended() {
-    let sandbox = Sandbox::loaded();
-    sandbox.wait_until_at_rest();
-    sandbox.run(&["incremental"]).succeeds();
+    let sandbox = Sandbox::verified();
     for statement in [
         "UPDATE fact_rental SET staff_id = 'nobody' WHERE rental_id = 12",
         "UPDATE fact_rental SET rental_duration_days = 2.5 WHERE rental_id = 13",
@@ -316,9 +306,7 @@ fn a_cell_that_another_program_left_in_another_type_is_a_difference_and_is_mende
 
 #[test]
 fn amounts_are_compared_to_the_last_bit() {
-    let sandbox = Sandbox::loaded();
-    sandbox.wait_until_at_rest();
-    sandbox.run(&["incremental"]).succeeds();
+    let sandbox = Sandbox::verified();
     let tamper = |others: &[&str]| {
         for (other, payment) in others.iter().zip(11..) {
             let statement = format!("UPDATE fact_payment SET amount = {other} WHERE payment_id = {payment}");

@@ -3,9 +3,7 @@
 use crate::harness::Sandbox;
 
 fn at_rest() -> Sandbox {
-    let sandbox = Sandbox::loaded();
-    sandbox.wait_until_at_rest();
-    sandbox.run(&["incremental"]).succeeds();
+    let sandbox = Sandbox::verified();
     sandbox.let_seconds_pass(1);
     sandbox
 }

@@ -217,9 +217,7 @@ fn a_program_that_dies_in_a_full_load_of_a_star_that_has_rows_keeps_it_sound() {
 
 #[test]
 fn changes_before_a_later_full_load_are_pending_until_it_has_finished() {
-    let sandbox = Sandbox::loaded();
-    sandbox.wait_until_at_rest();
-    sandbox.run(&["incremental"]).succeeds();
+    let sandbox = Sandbox::verified();
     sandbox.change(&["UPDATE payment SET amount = amount + 1 WHERE payment_id = 10"]);
     // The load's own signatures settle.
     sandbox.wait_until_at_rest();

@@ -210,9 +210,7 @@ fn a_server_that_does_not_let_a_setting_be_changed_is_refused() {
 /// On MariaDB it moves no time of change.
 #[test]
 fn a_truncated_table_loses_its_rows_in_the_next_run() {
-    let sandbox = Sandbox::loaded();
-    sandbox.wait_until_at_rest();
-    sandbox.run(&["incremental"]).succeeds();
+    let sandbox = Sandbox::verified();
     sandbox.change(&["TRUNCATE TABLE payment"]);
     sandbox.run(&["incremental"]).succeeds();
     sandbox.assert_star_equals_source();

@@ -8,9 +8,7 @@ use crate::harness::{Run, Sandbox};
 
 /// A loaded star, changed in the source without a trace. One incremental run has to bring it all.
 fn is_found(changes: &[&str]) {
-    let sandbox = Sandbox::loaded();
-    sandbox.wait_until_at_rest();
-    sandbox.run(&["incremental"]).succeeds();
+    let sandbox = Sandbox::verified();
     let keys = sandbox.surrogate_keys();
     sandbox.change(changes);
     sandbox.run(&["incremental"]).succeeds();
@@ -98,7 +96,7 @@ fn a_table_that_is_truncated_and_filled_again_with_another_row() {
 /// On MariaDB it moves no UPDATE_TIME.
 #[test]
 fn a_looked_up_table_that_is_truncated() {
-    let sandbox = verified();
+    let sandbox = Sandbox::verified();
     sandbox.drop_foreign_keys();
     sandbox.run(&["incremental"]).succeeds();
     sandbox.wait_until_at_rest();
@@ -110,9 +108,7 @@ fn a_looked_up_table_that_is_truncated() {
 
 #[test]
 fn what_was_found_is_told_apart() {
-    let sandbox = Sandbox::loaded();
-    sandbox.wait_until_at_rest();
-    sandbox.run(&["incremental"]).succeeds();
+    let sandbox = Sandbox::verified();
     sandbox.change(&[
         "UPDATE payment SET amount = amount + 1, last_update = last_update WHERE payment_id = 5",
         "UPDATE payment SET amount = amount + 1 WHERE payment_id = 6",
@@ -204,9 +200,7 @@ fn a_silent_change_of_a_table_that_is_only_looked_up_is_found_although_digests_a
 
 #[test]
 fn a_budget_of_nothing_leaves_the_table_unproven_and_the_next_run_goes_on_there() {
-    let sandbox = Sandbox::loaded();
-    sandbox.wait_until_at_rest();
-    sandbox.run(&["incremental"]).succeeds();
+    let sandbox = Sandbox::verified();
     sandbox.change(&["UPDATE payment SET amount = amount + 1, last_update = last_update WHERE payment_id = 5"]);
     sandbox.wait_until_at_rest();
     let report = sandbox.json(&["incremental", "--verify-budget", "0"]);
@@ -271,9 +265,7 @@ fn ranges_whose_sums_differ_come_first() {
 
 #[test]
 fn a_table_that_has_not_moved_is_not_read() {
-    let sandbox = Sandbox::loaded();
-    sandbox.wait_until_at_rest();
-    sandbox.run(&["incremental"]).succeeds();
+    let sandbox = Sandbox::verified();
     let report = sandbox.json(&["incremental"]);
     for table in report["tables"].as_array().unwrap() {
         assert_eq!(
@@ -304,9 +296,7 @@ fn what_grows_at_the_end_of_a_table_is_cut_into_ranges() {
 
 #[test]
 fn a_fact_keeps_its_key_when_its_dimension_changes_its_own_unseen() {
-    let sandbox = Sandbox::loaded();
-    sandbox.wait_until_at_rest();
-    sandbox.run(&["incremental"]).succeeds();
+    let sandbox = Sandbox::verified();
     let keys = "SELECT rental_id || '=' || fact_rental_key FROM fact_rental WHERE rental_id < 2000";
     let before = sandbox.star(keys);
     // The rentals are read for their own stamps; their customers' new keys tell nothing.
@@ -330,14 +320,6 @@ fn a_fact_keeps_its_key_when_its_dimension_changes_its_own_unseen() {
     sandbox.assert_star_equals_source();
 }
 
-/// Every table verified once, and none of them modified since.
-fn verified() -> Sandbox {
-    let sandbox = Sandbox::loaded();
-    sandbox.wait_until_at_rest();
-    sandbox.run(&["incremental"]).succeeds();
-    sandbox
-}
-
 /// Rows of all tables that a run has compared one by one, and the report.
 fn compared(sandbox: &Sandbox, arguments: &[&str]) -> u64 {
     let report = sandbox.json(arguments);
@@ -347,7 +329,7 @@ fn compared(sandbox: &Sandbox, arguments: &[&str]) -> u64 {
 
 #[test]
 fn of_a_looked_up_table_exactly_what_hangs_on_its_silently_changed_rows_is_compared() {
-    let sandbox = verified();
+    let sandbox = Sandbox::verified();
     let rentals: u64 = sandbox
         .source_figure("SELECT COUNT(*) FROM rental WHERE inventory_id = 77")
         .parse()
@@ -372,7 +354,7 @@ fn of_a_looked_up_table_exactly_what_hangs_on_its_silently_changed_rows_is_compa
 
 #[test]
 fn rows_of_a_joined_table_that_are_exchanged_for_others_without_a_trace_are_found() {
-    let sandbox = verified();
+    let sandbox = Sandbox::verified();
     sandbox.drop_foreign_keys();
     sandbox.run(&["incremental"]).succeeds();
     let extent = "SELECT CONCAT(COUNT(*), ' ', MAX(city_id)) FROM city";
@@ -387,7 +369,7 @@ fn rows_of_a_joined_table_that_are_exchanged_for_others_without_a_trace_are_foun
 fn a_statement_that_moves_no_update_time_is_found_by_digest() {
     // Partitions and tablespaces that are exchanged move none on either server, TRUNCATE none on MariaDB. Here the target is
     // made to believe that nothing was modified.
-    let sandbox = verified();
+    let sandbox = Sandbox::verified();
     sandbox.change(&[
         "UPDATE payment SET amount = amount + 1, last_update = last_update WHERE payment_id = 5",
         "UPDATE inventory SET store_id = 3 - store_id, last_update = last_update WHERE inventory_id = 77",
@@ -401,7 +383,7 @@ fn a_statement_that_moves_no_update_time_is_found_by_digest() {
 
 #[test]
 fn a_change_that_is_taken_back_without_a_trace_before_it_was_verified_is_found() {
-    let sandbox = verified();
+    let sandbox = Sandbox::verified();
     let city = sandbox.source_figure("SELECT city FROM city WHERE city_id = 5");
     let stamp = sandbox.source_figure("SELECT CAST(last_update AS CHAR) FROM city WHERE city_id = 5");
     // Watermarks pass the changes, so that no later run reads them again by their timestamps.
@@ -427,7 +409,7 @@ fn a_change_that_is_taken_back_without_a_trace_before_it_was_verified_is_found()
 
 #[test]
 fn what_a_repair_has_compared_is_verified_by_later_runs_although_nothing_seems_to_be_modified() {
-    let sandbox = verified();
+    let sandbox = Sandbox::verified();
     sandbox.run(&["repair"]).succeeds();
     sandbox.change(&["UPDATE payment SET amount = amount + 1, last_update = last_update WHERE payment_id = 5"]);
     sandbox.wait_until_at_rest();
@@ -579,7 +561,7 @@ fn null_and_the_number_that_a_digest_could_take_for_it() {
 
 /// A city is renamed, and two runs bring the new name without verifying the cities. Then this is done without a trace.
 fn is_found_after_a_city_was_renamed(statements: &[&str]) {
-    let sandbox = verified();
+    let sandbox = Sandbox::verified();
     let session = sandbox.open_session();
     session.change(&[
         "SELECT city, last_update INTO @city, @stamp FROM city WHERE city_id = 10",
@@ -613,7 +595,7 @@ fn a_looked_up_row_that_goes_before_it_was_verified() {
 
 #[test]
 fn a_fact_that_changed_silently_is_read_for_another_reason_and_changes_back() {
-    let sandbox = verified();
+    let sandbox = Sandbox::verified();
     let rental = "SELECT rental_id FROM payment WHERE payment_id = 100";
     sandbox.change(&[
         "UPDATE payment SET amount = amount + 1, last_update = last_update WHERE payment_id = 100",
@@ -632,7 +614,7 @@ fn a_fact_that_changed_silently_is_read_for_another_reason_and_changes_back() {
 
 #[test]
 fn a_staff_member_who_goes_while_another_comes() {
-    let sandbox = verified();
+    let sandbox = Sandbox::verified();
     sandbox.change(&[
         "SET foreign_key_checks = 0",
         // Count and largest key stay; half of the rentals and payments have no staff member then.
@@ -645,7 +627,7 @@ fn a_staff_member_who_goes_while_another_comes() {
 
 #[test]
 fn an_item_that_moves_and_moves_back_beside_a_rental_that_was_deleted() {
-    let sandbox = verified();
+    let sandbox = Sandbox::verified();
     let store = "UPDATE inventory SET store_id = 3 - store_id, last_update = last_update WHERE inventory_id = 100";
     let rental = "SELECT MIN(rental_id) FROM rental WHERE inventory_id = 100";
     let other =

@@ -289,6 +289,7 @@ fn whatever_writes_meanwhile_one_incremental_run_after_it_makes_the_star_equal()
 
 #[test]
 fn stamps_alone_suffice_where_open_transactions_are_seen() {
+    have_own_server();
     let sandbox = Sandbox::empty();
     let source = Source::seeded(&sandbox);
     let runs = soak(

@@ -15,8 +15,10 @@ mod transcript;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sakila_seed::private_server::PrivateServer;
 use sakila_sync::sakila::star;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 use star_sync::declare::table::Kind;
@@ -36,6 +38,8 @@ pub struct Sandbox {
     admin: DatabaseConnection,
     schema: String,
     folder: tempfile::TempDir,
+    /// Kept here, since in another thread `server()` is that of all tests.
+    server: Arc<PrivateServer>,
 }
 
 /// What the binary printed and how it ended.
@@ -92,6 +96,7 @@ impl Sandbox {
             admin,
             schema,
             folder: tempfile::tempdir().unwrap(),
+            server: server(),
         }
     }
 
@@ -99,6 +104,14 @@ impl Sandbox {
     pub fn loaded() -> Self {
         let sandbox = Self::new();
         sandbox.load();
+        sandbox
+    }
+
+    /// The same, every table verified once, and none of them modified since.
+    pub fn verified() -> Self {
+        let sandbox = Self::loaded();
+        sandbox.wait_until_at_rest();
+        sandbox.run(&["incremental"]).succeeds();
         sandbox
     }
 
@@ -122,7 +135,7 @@ impl Sandbox {
 
     /// The source's URL for the account that may only SELECT.
     pub fn url(&self) -> String {
-        server().url(server::READER, &self.schema)
+        self.server.url(server::READER, &self.schema)
     }
 
     /// The compiled binary with source, target and nothing else of the environment's settings.
@@ -139,7 +152,7 @@ impl Sandbox {
             // A slow machine finds the same as a fast one.
             .env("SAKILA_SYNC_VERIFY_BUDGET", "600")
             .args(arguments);
-        if server().is_mariadb {
+        if self.server.is_mariadb {
             // There a table counts as at rest when its last change is older than the overlap.
             command.env("SAKILA_SYNC_OVERLAP", "2");
         }
@@ -150,7 +163,7 @@ impl Sandbox {
     pub fn as_administrator(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(arguments);
         command
-            .env("SAKILA_SYNC_SOURCE", server().administrator_url(&self.schema))
+            .env("SAKILA_SYNC_SOURCE", self.server.administrator_url(&self.schema))
             .env_remove("SAKILA_SYNC_SOURCE_PASSWORD");
         command
     }
@@ -201,11 +214,10 @@ impl Sandbox {
 
     /// Another session with the source, for transactions that stay open.
     pub fn open_session(&self) -> Session<'_> {
+        let url = self.server.administrator_url(&self.schema);
         Session {
             sandbox: self,
-            connection: self
-                .runtime
-                .block_on(connect(&server().administrator_url(&self.schema))),
+            connection: self.runtime.block_on(connect(&url)),
         }
     }
 
@@ -216,7 +228,7 @@ impl Sandbox {
 
     /// Waits until every table's time of change lies so far back that it proves the table to be at rest.
     pub fn wait_until_at_rest(&self) {
-        if !server().is_mariadb {
+        if !self.server.is_mariadb {
             self.change(&["SET SESSION information_schema_stats_expiry = 0"]);
         }
         // With DATABASE() in its place MariaDB opens every table of every schema.

@@ -139,13 +139,23 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether nothing is to be written.
+    pub(crate) fn is_dry_run(&self) -> bool {
+        match self {
+            Self::Incremental(arguments) => arguments.dry_run,
+            Self::Repair(arguments) => arguments.dry_run,
+            _ => false,
+        }
+    }
+
     /// Notifications of how the command ended; none of one that only reads.
     pub(crate) fn notifications(&self) -> Option<&Notifications> {
         match self {
+            _ if self.is_dry_run() => None,
             Self::Init(arguments) => (!arguments.check).then_some(&arguments.notifications),
             Self::FullLoad(arguments) => Some(&arguments.notifications),
-            Self::Incremental(arguments) => (!arguments.dry_run).then_some(&arguments.notifications),
-            Self::Repair(arguments) => (!arguments.dry_run).then_some(&arguments.notifications),
+            Self::Incremental(arguments) => Some(&arguments.notifications),
+            Self::Repair(arguments) => Some(&arguments.notifications),
             Self::Validate(arguments) => Some(&arguments.notifications),
             Self::Copy(arguments) => Some(&arguments.notifications),
             #[cfg(feature = "lake")]

@@ -76,19 +76,19 @@ pub(crate) async fn sync(
     let run = async {
         let report = run_load(session, command, load).await?;
         let copied = match copy_to {
-            Some(copy_to) if !report.dry_run => {
+            Some(copy_to) if !session.is_dry_run => {
                 super::copy::after_run(session, copy_to, report.verdict.is_mismatch()).await?
             }
             _ => None,
         };
         Ok((report, copied))
     };
-    // A dry run says nothing of how up to date the star is.
-    let (report, copied) = match load {
-        Load::Incremental { dry_run: true, .. } | Load::Repair { dry_run: true, .. } => run.await?,
-        _ => session.watched(command, run, |(report, _)| report.status).await?,
+    let (report, copied) = if session.is_dry_run {
+        run.await?
+    } else {
+        session.watched(command, run, |(report, _)| report.status).await?
     };
-    if !report.dry_run {
+    if !session.is_dry_run {
         record_metrics(session.star(), command, &report);
         session.live.reconciled(command, &report);
     }

@@ -63,6 +63,8 @@ pub struct Session {
     pub threads: ThreadPlan,
     /// Whether it is one of many: then no bars are drawn and little is printed.
     pub is_repeated: bool,
+    /// Whether nothing is written: that is no success, and says nothing of how up to date the star is.
+    is_dry_run: bool,
     health: Health,
     notifier: Arc<Notifier>,
     /// What the page shows of this process.
@@ -97,13 +99,8 @@ impl Task {
         }
     }
 
-    /// Whether nothing is to be written.
     fn is_dry_run(&self) -> bool {
-        match self {
-            Self::Own(Command::Incremental(arguments)) => arguments.dry_run,
-            Self::Own(Command::Repair(arguments)) => arguments.dry_run,
-            _ => false,
-        }
+        matches!(self, Self::Own(command) if command.is_dry_run())
     }
 
     /// The notification settings.
@@ -172,6 +169,7 @@ pub(crate) async fn run(program: &'static Program, global: Global, task: &Task, 
         stop,
         threads,
         is_repeated,
+        is_dry_run: task.is_dry_run(),
         health: Health::new(healthy_within),
         notifier: Arc::new(Notifier::new(task.notifications())),
         live: Arc::default(),
@@ -182,8 +180,7 @@ pub(crate) async fn run(program: &'static Program, global: Global, task: &Task, 
     session.start_metrics().await;
     let result = task.run(&session).await;
     session.disconnect().await;
-    // What would be is no success, and says nothing of how up to date the star is.
-    if !task.is_dry_run() {
+    if !session.is_dry_run {
         session.write_metrics();
     }
     let result = result.map_err(|error| match error {

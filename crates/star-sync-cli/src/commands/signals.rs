@@ -32,8 +32,7 @@ pub(crate) fn hint(command: &Command) -> &'static str {
         // A repair, in one transaction.
         Command::FullLoad(arguments) if arguments.table.is_some() => NOTHING_KEPT,
         Command::FullLoad(_) => "what was finished is kept; run `{program} full-load` again to resume",
-        Command::Incremental(arguments) if arguments.dry_run => DRY_RUN,
-        Command::Repair(arguments) if arguments.dry_run => DRY_RUN,
+        command if command.is_dry_run() => DRY_RUN,
         Command::Incremental(_) | Command::Repair(_) => NOTHING_KEPT,
         Command::Copy(_) => "nothing was changed, and the previous copy is kept; run the command again",
         #[cfg(feature = "lake")]

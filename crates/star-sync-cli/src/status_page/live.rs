@@ -128,7 +128,7 @@ impl Live {
     /// Notes what a run that writes found in its reconciliation, if it compared anything.
     pub(crate) fn reconciled(&self, command: &'static str, report: &Report) {
         let is_shown = is_shown(self.state().check.as_ref(), command, &report.verdict);
-        if !report.dry_run && is_shown {
+        if is_shown {
             let differing = report.reconciliation.iter().filter(|figure| figure.differs());
             let verdict = verdict::load(&report.verdict, false);
             self.note(command, report.verdict.is_mismatch(), &verdict, differing);

@@ -14,7 +14,7 @@ use crate::declare::period::Period;
 use crate::declare::row::RUN_COLUMN;
 use crate::declare::source_rows::SourceRow;
 use crate::declare::source_table::SourceTable;
-use crate::declare::table::{Kind, RowIdentity, Table, key_of_row};
+use crate::declare::table::{RowIdentity, Table, key_of_row};
 use crate::error::{Doing, Result};
 use crate::pipeline::databases::Databases;
 use crate::pipeline::flow::{Job, Page};
@@ -205,15 +205,16 @@ impl<'a> Search<'a> {
         }
         let mut is_corrected = false;
         for (lookup, key) in keys {
-            match (lookup.side, self.databases.star.table(lookup.table)) {
-                // A fact's row is made of its own rows in turn.
-                (Side::Target, Some(other)) if other.kind == Kind::Fact => {
-                    if let LookupKey::Number(key) = key {
-                        let behind = Box::pin(self.behind(other, &(key, None))).await?;
-                        self.correct(other, behind)?;
-                        is_corrected = true;
-                    }
+            // A fact's row is made of its own rows in turn.
+            if let Some(fact) = self.databases.star.fact_behind(lookup) {
+                if let LookupKey::Number(key) = key {
+                    let behind = Box::pin(self.behind(fact, &(key, None))).await?;
+                    self.correct(fact, behind)?;
+                    is_corrected = true;
                 }
+                continue;
+            }
+            match (lookup.side, self.databases.star.table(lookup.table)) {
                 (Side::Target, Some(other)) => {
                     if let Some(column) = other.source_key.first() {
                         self.add_by_key(other.source_table, column.name, key).await?;

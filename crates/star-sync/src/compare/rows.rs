@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::declare::key_range::{KEYS_PER_PAGE, KeyRange};
-use crate::declare::lookup::{KeysFrom, LookupKey, Lookups, Side};
+use crate::declare::lookup::{KeysFrom, LookupKey, Lookups};
 use crate::declare::period::Period;
 use crate::declare::table::{Kind, Table};
 use crate::error::{Doing, Result};
@@ -55,8 +55,7 @@ impl<'a> RowComparison<'a> {
     pub(crate) async fn look_up_facts(&mut self, table: &'static Table, key_ranges: &[KeyRange]) -> Result<()> {
         let mut done = HashSet::new();
         for used in &table.lookups {
-            let other = self.databases.star.table(used.lookup.table);
-            let fact = other.filter(|other| used.lookup.side == Side::Target && other.kind == Kind::Fact);
+            let fact = self.databases.star.fact_behind(used.lookup);
             let (Some(fact), KeysFrom::Column(column)) = (fact, used.keys) else {
                 continue;
             };

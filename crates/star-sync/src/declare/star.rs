@@ -6,10 +6,11 @@ use sea_orm::Value;
 use sea_orm::sea_query::SelectStatement;
 use sea_orm_migration::MigrationTrait;
 
+use crate::declare::lookup::{Lookup, Side};
 use crate::declare::mistakes;
 use crate::declare::row::Column;
 use crate::declare::source_table::SourceTable;
-use crate::declare::table::Table;
+use crate::declare::table::{Kind, Table};
 use crate::error::{Error, Result};
 
 /// A star schema and the source tables that it is made from. A program has one, as a `static`.
@@ -97,6 +98,12 @@ impl Star {
     /// The table of this name, if it is one of the star's.
     pub fn table(&self, name: &str) -> Option<&Table> {
         self.tables().find(|table| table.name == name)
+    }
+
+    /// The fact whose rows a lookup leads to, if it leads to a fact: what the target has of it may be out of date.
+    pub(crate) fn fact_behind(&self, lookup: &Lookup) -> Option<&Table> {
+        let table = self.table(lookup.table).filter(|_| lookup.side == Side::Target)?;
+        (table.kind == Kind::Fact).then_some(table)
     }
 
     /// Checks the declarations. Every command does so before it reads anything.

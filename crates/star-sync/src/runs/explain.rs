@@ -13,7 +13,7 @@ use crate::compare::figures::Sides;
 use crate::compare::verdict::VerdictCode;
 use crate::declare::lookup::LookupKey;
 use crate::declare::rejection::{ReasonCode, RejectedRow};
-use crate::declare::table::{Kind, RowIdentity, Table, key_of_row};
+use crate::declare::table::{RowIdentity, Table, key_of_row};
 use crate::error::{Doing, Error, Result};
 use crate::pipeline::databases::Databases;
 use crate::pipeline::flow::Difference;
@@ -130,10 +130,8 @@ async fn explain(
     // A row that is gone from the source, or came with an old time of change, tells of no change; nor does one that refers
     // to a fact's row which is gone. These are found by counts.
     let is_of_one_side = has_source != star.is_some();
-    let refers_to_facts = table.lookups.iter().any(|used| {
-        let other = databases.star.table(used.lookup.table);
-        other.is_some_and(|other| other.kind == Kind::Fact)
-    });
+    let mut lookups = table.lookups.iter();
+    let refers_to_facts = lookups.any(|used| databases.star.fact_behind(used.lookup).is_some());
     if code == VerdictCode::RowUntracked && (is_of_one_side || refers_to_facts && !has_seen_all) {
         let sides = Sides {
             source: snapshot.reader(),

@@ -192,8 +192,9 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
     let text = text::text(&report, session.program.name());
     session.output.result("status", session.seconds(), &report, &text)?;
     let is_fresh = arguments.fresh_within.is_none_or(|within| {
-        let last_success = report.last_success;
-        last_success.is_some_and(|time| is_younger(time, within, Utc::now()))
+        report
+            .last_success
+            .is_some_and(|time| is_younger(time, within, Utc::now()))
     });
     if !is_fresh {
         error!(
