@@ -227,10 +227,12 @@ fn a_table_that_is_swapped_while_a_run_waits_for_it_and_swapped_back_is_looked_a
     ]);
     sandbox.wait_until_at_rest();
     let waiting = |processes: usize| {
-        let waiting = "SELECT STATE FROM information_schema.PROCESSLIST \
-                       WHERE DB = DATABASE() AND STATE LIKE 'Waiting for table%'";
+        let waiting = format!(
+            "SELECT STATE FROM {} WHERE DB = DATABASE() AND STATE LIKE 'Waiting for table%'",
+            sandbox.connections()
+        );
         wait_until("sessions wait for the payments", || {
-            sandbox.source(waiting).len() == processes
+            sandbox.source(&waiting).len() == processes
         });
     };
     let reader = sandbox.open_session();

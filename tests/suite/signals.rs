@@ -25,7 +25,6 @@ pub fn hold_payments(sandbox: &Sandbox) -> Session<'_> {
 /// Waits until some other session waits for that lock to read rows; to look at a table's figures takes another lock. On
 /// any other table, a lock that shows as pending may be granted the next moment.
 pub fn wait_until_payments_are_wanted(sandbox: &Sandbox) {
-    // MySQL's list of processes cannot be read while one of them binds bytes that are no text.
     let waiting = if server().is_mariadb {
         "SELECT STATE FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND STATE LIKE 'Waiting for table%'"
     } else {

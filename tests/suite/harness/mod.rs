@@ -221,6 +221,16 @@ impl Sandbox {
         }
     }
 
+    /// Where a query finds the server's connections, with ID, USER, DB, COMMAND and STATE. MySQL's `PROCESSLIST` cannot be read
+    /// while any test's statement holds bytes that are no text.
+    pub fn connections(&self) -> &'static str {
+        if self.server.is_mariadb {
+            return "information_schema.PROCESSLIST";
+        }
+        "(SELECT PROCESSLIST_ID AS ID, PROCESSLIST_USER AS USER, PROCESSLIST_DB AS DB, PROCESSLIST_COMMAND AS COMMAND, \
+          PROCESSLIST_STATE AS STATE FROM performance_schema.threads) AS connections"
+    }
+
     /// Waits until the source's clock has moved on by so many seconds.
     pub fn let_seconds_pass(&self, seconds: u32) {
         self.change(&[&format!("DO SLEEP({seconds})")]);
