@@ -412,7 +412,7 @@ mod needs_prometheus {
         sandbox.run(&["incremental"]).succeeds();
 
         let publishing = publish_to_a_damaged_lake(&sandbox, &ports[0]);
-        wait_until("publications fail", || firing() == ["SakilaSyncPublicationFails"]);
+        wait_until("publications fail", || firing() == ["SakilaSyncCopyOrPublicationFails"]);
         drop(publishing);
 
         sandbox.tamper("UPDATE sync_success SET finished = DATETIME('now', '-1 hour')");

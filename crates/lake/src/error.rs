@@ -16,27 +16,29 @@ codes! {
     Missing "LAKE_MISSING" "The lake's bucket or folder does not exist, or nothing was published to it."
         "check the name of the folder or bucket (buckets are not created); `{program} publish --lake URL` publishes to it",
     Denied "LAKE_DENIED" "There are no credentials for the lake, or they do not allow the request."
-        "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, and AWS_ENDPOINT_URL for another server than AWS; the account must be able to list, read, write and delete objects below the prefix",
+        "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, and AWS_ENDPOINT_URL for a server other than AWS; the account must be able to list, read, write and delete objects below the prefix",
     Full "LAKE_FULL" "The lake's disk is full, or a quota is exceeded."
-        "free space and run the command again; readers of the lake still see the last publication",
+        "free space and run the command again; each table of the lake is complete, and the next publication completes the rest",
     Unwritable "LAKE_UNWRITABLE" "The lake's folder cannot be written."
         "make the folder writable by this user, or name another one with --lake",
     Failed "LAKE_FAILED" "The lake's storage cannot be reached, or failed."
-        "run the command again; the last publication is still complete",
+        "run the command again; each table of the lake is complete, and the next publication completes the rest",
     Foreign "LAKE_FOREIGN" "The lake has contents other than published tables."
         "name an empty folder or prefix with --lake; nothing was changed",
     OtherStar "LAKE_OTHER_STAR" "The lake was published from another target."
-        "name an empty folder or prefix with --lake; `{program} publish --force` replaces the lake's tables by this star",
+        "name an empty folder or prefix with --lake; `{program} publish --force` replaces all rows of the lake's tables",
     Changed "LAKE_CHANGED" "Another program has written to a table of the lake since the last publication."
-        "let no other program write to the lake; `{program} publish --force` replaces all partitions of its tables",
+        "let no other program write to the lake; `{program} publish --force` replaces all rows of its tables",
     Restored "LAKE_RESTORED" "The lake has runs that the target does not have: the target is a restored backup."
-        "`{program} publish --force` replaces all partitions of the lake's tables",
+        "`{program} publish --force` replaces all rows of the lake's tables",
     Conflict "LAKE_CONFLICT" "Another program wrote to a table of the lake during the publication."
         "let only one program publish to the lake, and run the command again",
     Damaged "LAKE_DAMAGED" "The log of a table in the lake cannot be read."
         "name an empty folder or prefix with --lake, and publish there",
     Mismatch "LAKE_MISMATCH" "A run has found a mismatch between source and target that no later run has resolved; it is not published."
         "`{program} validate --all --deep` shows the mismatch, `{program} repair` corrects it; `{program} publish --force` publishes the target as it is",
+    Personal "LAKE_PERSONAL" "The lake was published with pseudonyms in place of personal data that this publication contains."
+        "leave out the same columns: `{program} publish --without`, `{program} incremental --lake-without`; to publish the data, name an empty folder or prefix with --lake",
     ValueUnfit "LAKE_VALUE_UNFIT" "A value of the star does not fit its column in the lake."
         "correct the value in the source, or declare the column with more digits; nothing of the table was published",
 }
@@ -81,6 +83,14 @@ pub enum Error {
     },
     #[error("the last run found a mismatch between source and target")]
     Mismatch,
+    #[error(
+        "{table} in the lake {lake} has pseudonyms in place of {columns}, and this publication would have the data"
+    )]
+    Personal {
+        lake: String,
+        table: String,
+        columns: String,
+    },
     #[error("{table}.{column} holds a value that does not fit {fits}")]
     ValueUnfit {
         table: String,
@@ -130,6 +140,7 @@ impl Error {
             Self::Conflict { .. } => Code::Conflict,
             Self::Damaged { .. } => Code::Damaged,
             Self::Mismatch => Code::Mismatch,
+            Self::Personal { .. } => Code::Personal,
             Self::ValueUnfit { .. } | Self::Encoding { .. } => Code::ValueUnfit,
             Self::Engine(_) => Code::Failed,
         }

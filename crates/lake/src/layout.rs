@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::actions::{Format, META_WITHOUT, MONTH, MetaData};
 use crate::log::now;
+use crate::versions;
 
 /// Digits of a decimal column in all; Spark's limit is 38, and a Parquet reader need not know fewer bits than 128 for it.
 const DECIMAL_PRECISION: u8 = 20;
@@ -116,6 +117,25 @@ pub(crate) fn tables<'a>(star: &'a Star, without: &[PersonalColumn]) -> Vec<Layo
     tables
 }
 
+/// What is declared so that it cannot be published: names that a lake needs itself. Delta compares names of columns
+/// without their case.
+pub(crate) fn mistakes(tables: &[Layout<'_>]) -> Vec<String> {
+    let mut mistakes = Vec::new();
+    for table in tables {
+        if table.name == versions::TABLE {
+            mistakes.push(format!("{}: a lake has a table of this name of its own", table.name));
+        }
+        let is_month = |column: &PublishedColumn| column.name.eq_ignore_ascii_case(MONTH);
+        if table.is_divided() && table.columns.iter().any(is_month) {
+            mistakes.push(format!(
+                "{}: a lake divides facts by a column {MONTH}; give the declared one another name",
+                table.name
+            ));
+        }
+    }
+    mistakes
+}
+
 fn published(column: &Column, decimals: Option<u8>) -> PublishedColumn {
     PublishedColumn {
         name: column.name,
@@ -183,6 +203,13 @@ impl<'a> Layout<'a> {
             && ours.configuration.get(META_WITHOUT) == meta_data.configuration.get(META_WITHOUT)
     }
 
+    /// Personal columns of which the table was published without the data, and would have it now.
+    pub(crate) fn disclosed_columns<'b>(&self, meta_data: &'b MetaData) -> Vec<&'b str> {
+        let columns = meta_data.configuration.get(META_WITHOUT).into_iter();
+        let columns = columns.flat_map(|columns| columns.split(','));
+        columns.filter(|column| !self.without.contains(column)).collect()
+    }
+
     /// Selects the rows of a partition, in order; NULL and pseudonyms in place of personal data that is left out.
     pub(crate) fn select(&self, partition: Partition) -> SelectStatement {
         let mut select = Query::select();
@@ -248,5 +275,32 @@ pub(crate) fn meta_data<'a>(
         partition_columns: is_divided.then(|| MONTH.to_owned()).into_iter().collect(),
         configuration,
         created_time: Some(now()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_and_a_column_that_a_lake_adds_itself_cannot_be_declared() {
+        let table = |name, column, partitioning| Layout {
+            name,
+            kind: TableKind::Fact,
+            columns: vec![PublishedColumn {
+                name: column,
+                column_type: ColumnType::Integer,
+            }],
+            partitioning,
+            order: column,
+            table: None,
+            without: Vec::new(),
+        };
+        let by_month = Partitioning::ByMonth { date_column: "Month" };
+        let found = |name, column, partitioning| mistakes(&[table(name, column, partitioning)]);
+        assert_eq!(found("fact_loan", "day", by_month), Vec::<String>::new());
+        assert_eq!(found("dim_month", "month", Partitioning::Whole), Vec::<String>::new());
+        assert!(found("fact_loan", "Month", by_month)[0].starts_with("fact_loan: "));
+        assert!(found("star_versions", "day", Partitioning::Whole)[0].starts_with("star_versions: "));
     }
 }

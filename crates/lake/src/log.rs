@@ -163,6 +163,7 @@ pub(crate) struct Entry<'a> {
 /// `Conflict` if another program has written that version meanwhile.
 pub(crate) async fn commit(lake: &Lake, before: Option<TableState>, entry: Entry<'_>) -> Result<TableState> {
     let version = before.as_ref().map_or(0, |state| state.version + 1);
+    let timestamp = next_timestamp(before.as_ref());
     let mut state = before.unwrap_or_default();
     state.version = version;
     let mut actions = entry.actions;
@@ -178,7 +179,7 @@ pub(crate) async fn commit(lake: &Lake, before: Option<TableState>, entry: Entry
         state.apply(action.clone());
     }
     let commit_info = json!({
-        "timestamp": now(),
+        "timestamp": timestamp,
         "operation": "PUBLISH",
         "operationParameters": {},
         "engineInfo": concat!("star-sync/", env!("CARGO_PKG_VERSION")),
@@ -236,6 +237,14 @@ pub(crate) fn file_of(name: &str) -> Option<(i64, FileKind)> {
     }
 }
 
+/// The time of the next entry, later than that of the last one even if the clock was set back: by time readers tell which
+/// of two is the newer one.
+pub(crate) fn next_timestamp(state: Option<&TableState>) -> i64 {
+    let last_commit = state.and_then(|state| state.last_commit.as_ref());
+    let last = last_commit.and_then(|commit| commit.get("timestamp")?.as_i64());
+    last.map_or_else(now, |last| now().max(last + 1))
+}
+
 /// Milliseconds since 1970, as the log has times.
 pub(crate) fn now() -> i64 {
     Utc::now().timestamp_millis()
@@ -272,5 +281,16 @@ mod tests {
         assert_eq!(add.month(), Some("200505"));
         state.apply(add.removed(2).into());
         assert_eq!((state.rows(), state.removed.len()), (0, 1));
+    }
+
+    #[test]
+    fn times_go_on_where_the_clock_was_set_back() {
+        let ahead = now() + 1_000_000;
+        let state = TableState {
+            last_commit: Some(json!({ "timestamp": ahead })),
+            ..TableState::default()
+        };
+        assert_eq!(next_timestamp(Some(&state)), ahead + 1);
+        assert!((now() - next_timestamp(None)).abs() < 100_000);
     }
 }

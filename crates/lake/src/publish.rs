@@ -78,6 +78,10 @@ pub struct PublishedTable {
 /// What keeps the lake from being written, or this target from writing to it. Readers see the last publication then, or for
 /// some tables already this one.
 pub async fn run(request: &Request<'_>) -> Result<Report> {
+    let mistakes = layout::mistakes(&layout::tables(request.star, request.without));
+    if !mistakes.is_empty() {
+        return Err(star_sync::Error::DeclarationInvalid { mistakes }.into());
+    }
     request.lake.log_in().await?;
     let transaction = request.target.readers.begin().await;
     let transaction = transaction.target(|| "beginning to publish".to_owned())?;
@@ -158,7 +162,7 @@ async fn started(transaction: &DatabaseTransaction, run_id: i64) -> Result<Optio
     Ok(run.map(|run| time::text(run.started)))
 }
 
-/// Refuses a place that holds anything but tables of this star.
+/// Refuses a place that holds anything but tables of this star. A folder with the name of one is none if it has no log.
 async fn check_place(request: &Request<'_>) -> Result<()> {
     let ours: BTreeSet<&str> = layout::tables(request.star, &[])
         .iter()
@@ -166,16 +170,15 @@ async fn check_place(request: &Request<'_>) -> Result<()> {
         .chain([versions::TABLE])
         .collect();
     let names = request.lake.names().await?;
-    match names
-        .into_iter()
-        .find(|name| !ours.contains(name.as_str()) && !name.starts_with('.'))
-    {
-        None => Ok(()),
-        Some(found) => Err(Error::Foreign {
-            lake: request.lake.name.clone(),
-            found,
-        }),
+    for found in names.into_iter().filter(|name| !name.starts_with('.')) {
+        if !ours.contains(found.as_str()) || log::load(request.lake, &found).await?.is_none() {
+            return Err(Error::Foreign {
+                lake: request.lake.name.clone(),
+                found,
+            });
+        }
     }
+    Ok(())
 }
 
 struct Publisher<'a> {
@@ -306,7 +309,8 @@ impl Publisher<'_> {
         if is_unchanged && matches!(noted, Some(Ok(run)) if run == run_id) {
             return Ok(true);
         }
-        let mut actions = versions::write(lake, state.as_ref(), run_id, Utc::now(), table_versions).await?;
+        let published = log::next_timestamp(state.as_ref());
+        let mut actions = versions::write(lake, state.as_ref(), run_id, published, table_versions).await?;
         if state.is_none() {
             actions.extend([Protocol::ours().into(), versions::meta_data().into()]);
         }

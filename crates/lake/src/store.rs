@@ -5,18 +5,22 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use object_store::aws::{AmazonS3Builder, AwsCredentialProvider};
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    ClientOptions, Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, RetryConfig,
+    ClientConfigKey, Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, RetryConfig,
 };
 use url::Url;
 
 use crate::error::{Error, Result};
 
-/// How long a connection to S3 may take to open.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection to S3 may take to open, and a request, with the upload of a file, unless the environment says
+/// otherwise.
+const TIMEOUTS: [(&str, ClientConfigKey, &str); 2] = [
+    ("AWS_CONNECT_TIMEOUT", ClientConfigKey::ConnectTimeout, "5 seconds"),
+    ("AWS_TIMEOUT", ClientConfigKey::Timeout, "10 minutes"),
+];
 /// How long a request to S3 is repeated that fails.
 const RETRY_TIMEOUT: Duration = Duration::from_mins(1);
 const RETRIES: usize = 4;
@@ -29,6 +33,7 @@ pub struct Lake {
     /// Its full path or URL.
     pub name: String,
     store: Arc<dyn ObjectStore>,
+    folder: Option<std::path::PathBuf>,
     root: Path,
     /// What has the credentials for a bucket, or asks the cloud's machine for them.
     credentials: Option<AwsCredentialProvider>,
@@ -65,6 +70,7 @@ impl Lake {
                     name,
                     // What is published has to survive a power failure.
                     store: Arc::new(store.with_fsync(true)),
+                    folder: Some(path),
                     root: Path::default(),
                     credentials: None,
                 })
@@ -81,16 +87,23 @@ impl Lake {
         let url = Url::parse(location).map_err(|error| invalid(error.to_string()))?;
         let bucket = url.host_str().filter(|bucket| !bucket.is_empty());
         let bucket = bucket.ok_or_else(|| invalid("it names no bucket".to_owned()))?;
-        let root = Path::parse(url.path().trim_matches('/')).map_err(|error| invalid(error.to_string()))?;
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(invalid("its prefix must not contain ? or #".to_owned()));
+        }
+        let root = Path::from_url_path(url.path().trim_matches('/')).map_err(|error| invalid(error.to_string()))?;
         // Only the first one counts; whichever it is, it is ring's.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let is_plain = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"]
             .iter()
             .any(|name| std::env::var(name).is_ok_and(|endpoint| endpoint.starts_with("http://")));
-        let options = ClientOptions::new().with_connect_timeout(CONNECT_TIMEOUT);
-        let store = AmazonS3Builder::from_env()
+        let mut builder = AmazonS3Builder::from_env();
+        for (variable, key, seconds) in TIMEOUTS {
+            if std::env::var_os(variable).is_none() {
+                builder = builder.with_config(AmazonS3ConfigKey::Client(key), seconds);
+            }
+        }
+        let store = builder
             .with_bucket_name(bucket)
-            .with_client_options(options)
             .with_allow_http(is_plain)
             .with_retry(RetryConfig {
                 max_retries: RETRIES,
@@ -105,6 +118,7 @@ impl Lake {
                 .is_none()
                 .then(|| Arc::clone(store.credentials())),
             store: Arc::new(store),
+            folder: None,
             root,
         })
     }
@@ -151,17 +165,26 @@ impl Lake {
         written.map(drop).map_err(self.failed(format!("writing {path}")))
     }
 
-    /// Writes an object unless there is one of this name. Returns whether it has; readers never see a part of it.
+    /// Writes an object unless there is another one of this name. Returns whether it is there now; readers never see a
+    /// part of it.
     pub(crate) async fn write_new(&self, path: &Path, content: Bytes) -> Result<bool> {
         let options = PutOptions {
             mode: PutMode::Create,
             ..PutOptions::default()
         };
-        match self.store.put_opts(path, content.into(), options).await {
+        match self.store.put_opts(path, content.clone().into(), options).await {
             Ok(_) => Ok(true),
-            Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => Ok(false),
+            // A request whose answer was lost is repeated, and meets what it has written itself.
+            Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => {
+                Ok(self.read(path).await? == Some(content))
+            }
             Err(cause) => Err(self.failed(format!("writing {path}"))(cause)),
         }
+    }
+
+    /// The folder that it is, unless it is a bucket.
+    pub(crate) fn folder(&self) -> Option<&std::path::Path> {
+        self.folder.as_deref()
     }
 
     /// What there is below a path, or in all of the lake.
@@ -217,7 +240,7 @@ fn folder_of(location: &str) -> Result<Option<std::path::PathBuf>> {
     }
 }
 
-fn folder_error(folder: &std::path::Path, doing: &str, cause: std::io::Error) -> Error {
+pub(crate) fn folder_error(folder: &std::path::Path, doing: &str, cause: std::io::Error) -> Error {
     let (path, source) = (folder.display().to_string(), Box::new(cause));
     if matches!(
         source.kind(),
@@ -265,9 +288,24 @@ mod tests {
         assert_eq!(lake.read(&path).await.unwrap(), None);
         assert!(lake.write_new(&path, Bytes::from("one")).await.unwrap());
         assert!(!lake.write_new(&path, Bytes::from("two")).await.unwrap());
+        // As when the answer to the first request was lost.
+        assert!(lake.write_new(&path, Bytes::from("one")).await.unwrap());
         assert_eq!(lake.read(&path).await.unwrap(), Some(Bytes::from("one")));
         assert_eq!(lake.names().await.unwrap(), ["fact"]);
         let listed = lake.list(&lake.path("fact")).await.unwrap();
         assert_eq!(lake.relative(&listed[0].location), "fact/_delta_log/0.json");
+    }
+
+    #[test]
+    fn a_prefix_is_taken_as_it_is_written() {
+        let root = |location| Lake::open(location).map(|lake| lake.path("fact").to_string());
+        assert_eq!(root("s3://bucket/my lake/ü").unwrap(), "my lake/ü/fact");
+        assert_eq!(root("s3://bucket/my%20lake").unwrap(), "my lake/fact");
+        for location in ["s3://bucket/a#1", "s3://bucket/a?1"] {
+            assert!(
+                matches!(root(location), Err(Error::LocationInvalid { .. })),
+                "{location}"
+            );
+        }
     }
 }

@@ -1,16 +1,20 @@
 //! Deletes files that no reader needs any more: those that neither the current version of a table names nor any version
 //! that was current within a time.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use star_sync::declare::star::Star;
+use uuid::Uuid;
 
-use crate::checkpoint::before_now;
+use crate::checkpoint::{LAST_CHECKPOINT, before_now};
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::log;
-use crate::store::Lake;
+use crate::store::{Lake, folder_error};
 use crate::versions;
 
 /// What was deleted.
@@ -38,10 +42,11 @@ pub async fn run(star: &Star, lake: &Lake, retain: Duration) -> Result<Report> {
         for object in lake.list(&lake.path(table)).await? {
             let path = lake.relative(&object.location);
             let path = path.strip_prefix(&folder).unwrap_or(&path);
-            if path.starts_with("_delta_log/") || state.files.contains_key(path) {
+            let removed = state.removed.get(path);
+            if state.files.contains_key(path) || !(removed.is_some() || is_data_file(path)) {
                 continue;
             }
-            let removed = state.removed.get(path).and_then(|remove| remove.deletion_timestamp);
+            let removed = removed.and_then(|remove| remove.deletion_timestamp);
             // One that no version names was left by a publication that was killed, or belongs to one at work.
             let last_needed = removed.unwrap_or(0).max(object.last_modified.timestamp_millis());
             if last_needed <= oldest {
@@ -50,6 +55,11 @@ pub async fn run(star: &Star, lake: &Lake, retain: Duration) -> Result<Report> {
                 report.bytes += object.size;
             }
         }
+        if let Some(lake_folder) = lake.folder() {
+            let folder = lake_folder.join(table);
+            let deleted = delete_unfinished(&folder, oldest, &mut report);
+            deleted.map_err(|cause| folder_error(&folder, "deleting unfinished files", cause))?;
+        }
     }
     if is_empty {
         return Err(Error::NotPublished {
@@ -57,4 +67,62 @@ pub async fn run(star: &Star, lake: &Lake, retain: Duration) -> Result<Report> {
         });
     }
     Ok(report)
+}
+
+/// Whether it has a name that publications give to files with rows.
+fn is_data_file(path: &str) -> bool {
+    let (_, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let unique = name
+        .strip_prefix("part-")
+        .and_then(|name| name.strip_suffix(".parquet"));
+    unique.is_some_and(|unique| Uuid::parse_str(unique.trim_end_matches(".zstd")).is_ok())
+}
+
+/// Deletes what a publication to a folder was writing when it was killed. The store writes a file as `NAME#1`, which it
+/// does not list, and renames it.
+fn delete_unfinished(folder: &Path, oldest: i64, report: &mut Report) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        if metadata.is_dir() {
+            delete_unfinished(&entry.path(), oldest, report)?;
+            continue;
+        }
+        let name = entry.file_name();
+        let name = name.to_str().and_then(|name| name.rsplit_once('#'));
+        let is_unfinished = name.is_some_and(|(name, number)| {
+            number.bytes().all(|digit| digit.is_ascii_digit()) && (is_data_file(name) || is_log_file(name))
+        });
+        let modified = DateTime::<Utc>::from(metadata.modified()?);
+        if is_unfinished && modified.timestamp_millis() <= oldest {
+            fs::remove_file(entry.path())?;
+            report.files += 1;
+            report.bytes += metadata.len();
+        }
+    }
+    Ok(())
+}
+
+fn is_log_file(name: &str) -> bool {
+    name == LAST_CHECKPOINT || log::file_of(name).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_others_are_not_taken_for_those_of_a_publication() {
+        let unique = Uuid::new_v4();
+        assert!(is_data_file(&format!("month=200505/part-{unique}.zstd.parquet")));
+        assert!(is_data_file(&format!("part-{unique}.parquet")));
+        for name in [
+            "2019.csv",
+            "part-1.parquet",
+            "part-.zstd.parquet",
+            "_delta_log/00000000000000000000.json",
+        ] {
+            assert!(!is_data_file(name), "{name}");
+        }
+    }
 }

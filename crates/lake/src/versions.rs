@@ -6,7 +6,6 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use uuid::Uuid;
@@ -58,12 +57,13 @@ fn schema() -> SchemaRef {
     ]))
 }
 
-/// Writes the rows of a publication; the actions that add them to the table. With many files, these become one.
+/// Writes the rows of a publication, at this time in milliseconds; the actions that add them to the table. With many
+/// files, these become one.
 pub(crate) async fn write(
     lake: &Lake,
     before: Option<&TableState>,
     run_id: i64,
-    published: DateTime<Utc>,
+    published: i64,
     versions: &[TableVersion],
 ) -> Result<Vec<Action>> {
     let mut batches = vec![rows(run_id, published, versions).map_err(encoding)?];
@@ -109,10 +109,10 @@ fn encoding(cause: Failure) -> Error {
     }
 }
 
-fn rows(run_id: i64, published: DateTime<Utc>, versions: &[TableVersion]) -> std::result::Result<RecordBatch, Failure> {
+fn rows(run_id: i64, published: i64, versions: &[TableVersion]) -> std::result::Result<RecordBatch, Failure> {
     let sums = versions.iter().map(|version| serde_json::to_string(&version.sums));
     let sums = sums.collect::<std::result::Result<Vec<_>, _>>()?;
-    let times = vec![published.timestamp_micros(); versions.len()];
+    let times = vec![published * 1_000; versions.len()];
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from(vec![run_id; versions.len()])),
         Arc::new(
@@ -159,9 +159,7 @@ mod tests {
                 rows: 1,
                 sums: BTreeMap::from([("fee".to_owned(), 699)]),
             };
-            let actions = write(&lake, Some(&state), run_id, DateTime::UNIX_EPOCH, &[version])
-                .await
-                .unwrap();
+            let actions = write(&lake, Some(&state), run_id, 0, &[version]).await.unwrap();
             for action in actions {
                 state.apply(action);
             }

@@ -98,7 +98,7 @@ fn in_32_bits(column: &str, Integer(number): Integer) -> Result<i32, Rejection> 
         .map_err(|_| Rejection::invalid(ReasonCode::ValueOutOfRange, format!("{column} is beyond 32 bits")))
 }
 
-/// Prices are not part of totals, so more digits than declared are rounded, not rejected.
+/// Prices are not part of totals, so those with more digits than declared are kept, not rejected. A lake refuses them.
 fn nearest_real(column: &str, amount: Decimal) -> Result<f64, Rejection> {
     let real = amount.to_f64();
     real.ok_or_else(|| Rejection::invalid(ReasonCode::ValueOutOfRange, format!("{column} is no REAL")))

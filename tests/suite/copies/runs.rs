@@ -8,6 +8,8 @@ use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use super::all_rows;
+use crate::harness::listener::Listener;
+use crate::harness::prometheus::{Process, wait_until};
 use crate::harness::{Run, Sandbox, send};
 
 #[test]
@@ -125,6 +127,38 @@ fn a_sync_that_goes_on_copies_what_its_runs_change() {
     );
     send("-TERM", &child);
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_copy_that_fails_between_runs_is_told_until_one_succeeds_and_no_run_fails_with_it() {
+    let sandbox = Sandbox::loaded();
+    let service = Listener::start("200 OK");
+    let mut command = sandbox.command(&["incremental", "--every", "200ms", "--copy-every", "0"]);
+    command
+        .args(["--copy-to", "nowhere/readers.db"])
+        .env("SAKILA_SYNC_PING", format!("http://{}/id", service.address));
+    let log = sandbox.folder().join("log");
+    let sync = command
+        .stdout(Stdio::null())
+        .stderr(File::create(&log).unwrap())
+        .spawn();
+    let sync = Process(sync.unwrap());
+    wait_until("the failure is told", || {
+        let requests = service.requests();
+        requests.iter().any(|request| request.body.contains("error[COPY_FILE]"))
+    });
+    raise(&sandbox, 1);
+    let amount = "SELECT CAST(amount AS CHAR) FROM payment WHERE payment_id = 1";
+    let applied = "SELECT printf('%.2f', amount) FROM fact_payment WHERE payment_id = 1";
+    wait_until("runs go on", || {
+        sandbox.figure(applied) == sandbox.source_figure(amount)
+    });
+    assert_eq!(service.lines().last().unwrap(), "POST /id/fail");
+    fs::create_dir(sandbox.folder().join("nowhere")).unwrap();
+    wait_until("all is well again", || service.lines().last().unwrap() == "POST /id");
+    assert!(sandbox.folder().join("nowhere/readers.db").exists());
+    assert!(!fs::read_to_string(log).unwrap().contains("RUN_FAILED"));
+    drop(sync);
 }
 
 /// Has a run copy what there is to copy; whether it did.

@@ -106,6 +106,10 @@ fn what_is_no_lake_of_this_star_is_refused_and_left_as_it_is() {
     sandbox.publish(&["--force"]).fails_with(3, "LAKE_FOREIGN");
     assert_eq!(fs::read_dir(sandbox.lake()).unwrap().count(), 1);
     fs::remove_file(sandbox.lake().join("thesis.docx")).unwrap();
+    fs::create_dir(sandbox.lake().join("dim_film")).unwrap();
+    fs::write(sandbox.lake().join("dim_film/2019.csv"), "no Delta table").unwrap();
+    sandbox.publish(&[]).fails_with(3, "LAKE_FOREIGN");
+    fs::remove_dir_all(sandbox.lake().join("dim_film")).unwrap();
 
     // Without any credentials for it.
     let mut bucket = sandbox.command(&["publish", "--lake", "s3://no-such-bucket-of-ours/lake"]);

@@ -83,10 +83,13 @@ fn several_lakes_of_one_star_are_each_brought_up_to_date_by_themselves() {
 
 /// That the names are in no file is for other engines to say: `engines_find_no_personal_data_that_is_left_out`.
 #[test]
-fn a_table_is_written_again_when_other_personal_data_is_left_out() {
+fn personal_data_that_was_left_out_stays_out_if_a_publication_forgets_to() {
     let sandbox = Sandbox::loaded();
     let table = sandbox.lake().join("dim_customer");
     let versions = || fs::read_dir(table.join("_delta_log")).unwrap().count();
+    sandbox.publish(&[]).succeeds();
+    sandbox.publish(&["--without", "last_name"]).succeeds();
+    assert_eq!(versions(), 2);
     sandbox.publish(&["--without", "personal"]).succeeds();
     sandbox.assert_lake_equals_star();
     let entry = newest_entry(&table);
@@ -95,11 +98,12 @@ fn a_table_is_written_again_when_other_personal_data_is_left_out() {
         meta_data["configuration"]["star_sync.pseudonymized"],
         "first_name,last_name"
     );
-    assert_eq!(versions(), 1);
+    assert_eq!(versions(), 3);
     sandbox.publish(&["--without", "personal"]).succeeds();
-    assert_eq!(versions(), 1);
-    sandbox.publish(&[]).succeeds();
-    assert_eq!(versions(), 2);
+    for forgetful in [&[][..], &["--without", "last_name"], &["--force"]] {
+        sandbox.publish(forgetful).fails_with(3, "LAKE_PERSONAL");
+    }
+    assert_eq!(versions(), 3);
     sandbox.assert_lake_equals_star();
 }
 
@@ -233,19 +237,31 @@ fn status_and_metrics_tell_of_the_lake_and_a_publication_that_fails_does_not_end
 fn files_that_no_version_needs_are_deleted_after_a_time() {
     let sandbox = Sandbox::loaded();
     sandbox.publish(&[]).succeeds();
-    let leftover = sandbox
-        .lake()
-        .join("fact_payment/month=200505/part-of-a-killed-publication.parquet");
-    fs::create_dir_all(leftover.parent().unwrap()).unwrap();
-    fs::write(&leftover, "left").unwrap();
+    // Of killed publications: a file that no version names, and two that were not finished. And one of another program.
+    let month = sandbox.lake().join("fact_payment/month=200505");
+    fs::create_dir_all(&month).unwrap();
+    let name = "part-6fa459ea-ee8a-3ca4-894e-db77e160355e.zstd.parquet";
+    let leftovers = [
+        month.join(name),
+        month.join(format!("{name}#1")),
+        sandbox.lake().join("fact_payment/_delta_log/_last_checkpoint#2"),
+    ];
+    let stranger = month.join("2019.csv");
+    for file in leftovers.iter().chain([&stranger]) {
+        fs::write(file, "left").unwrap();
+    }
     sandbox.change_and_sync("UPDATE payment SET amount = amount + 1, last_update = NOW() WHERE payment_id = 1");
     sandbox.publish(&["--vacuum"]).succeeds();
-    assert!(leftover.exists(), "it is younger than seven days");
+    assert!(
+        leftovers.iter().all(|file| file.exists()),
+        "they are younger than seven days"
+    );
     let before = files_below(&sandbox.lake()).len();
     let vacuum = sandbox.publish(&["--vacuum", "--retain", "0"]).succeeds();
     let deleted = before - files_below(&sandbox.lake()).len();
-    assert!(!leftover.exists());
-    // The leftover, and the file of each partition that the change has replaced.
-    assert!(deleted >= 2, "{vacuum:?}");
+    assert!(!leftovers.iter().any(|file| file.exists()));
+    assert!(stranger.exists());
+    // The leftovers, and the file of each partition that the change has replaced.
+    assert!(deleted > leftovers.len(), "{vacuum:?}");
     sandbox.assert_lake_equals_star();
 }

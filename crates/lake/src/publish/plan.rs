@@ -41,6 +41,7 @@ impl Publisher<'_> {
         let mut is_replaced = false;
         for layout in layouts {
             let state = log::load(self.request.lake, layout.name).await?;
+            self.check_personal(layout, state.as_ref())?;
             let plan = match self.plan(transaction, layout, state.as_ref()).await {
                 Ok(plan) => plan,
                 Err(error) => {
@@ -88,6 +89,21 @@ impl Publisher<'_> {
         }
         let mut changed = changed_partitions::changed_after(transaction, run).await?;
         Ok(changed.remove(layout.name).map_or(Plan::Nothing, Plan::Changed))
+    }
+
+    /// Refuses to write personal data to a lake that was published without it: an option that is forgotten once would
+    /// disclose it, and old versions keep it.
+    fn check_personal(&self, layout: &Layout<'_>, state: Option<&TableState>) -> Result<()> {
+        let meta_data = state.and_then(|state| state.meta_data.as_ref());
+        let disclosed = meta_data.map_or_else(Vec::new, |meta_data| layout.disclosed_columns(meta_data));
+        if disclosed.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Personal {
+            lake: self.request.lake.name.clone(),
+            table: layout.name.to_owned(),
+            columns: disclosed.join(", "),
+        })
     }
 
     /// The run that a table is of, which only this target has written to.

@@ -33,7 +33,7 @@ pub(crate) const DEFAULT_KEEP_RUNS: u64 = 10_000;
 #[command(version, max_term_width = 100)]
 #[command(after_help = "\
 Exit codes: 0 done, 1 mismatch found, 2 invalid usage or settings (nothing was contacted), 3 failed, \
-130 stopped by Ctrl-C or SIGTERM (with --every: 0).
+130 stopped by Ctrl-C, SIGTERM or SIGHUP (with --every: 0).
 
 Examples:
   export {ENV}_SOURCE=mysql://reader@localhost:3306/{source}

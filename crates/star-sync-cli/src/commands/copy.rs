@@ -6,14 +6,18 @@ use std::path::Path;
 use serde::Serialize;
 use star_sync::declare::personal::PersonalColumn;
 use star_sync::declare::star::Star;
+use star_sync::target::bookkeeping::history::Status;
 use star_sync::target::copy::{self, Report, Request, due};
 use tracing::{info, warn};
 
 use super::Session;
+use super::notify::Outcome;
 use crate::cli::{Copy, CopyTo};
 use crate::config::target_path;
 use crate::error::{Code, Error, Result};
 use crate::output::human;
+
+pub(crate) const COMMAND: &str = "copy";
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -32,13 +36,13 @@ pub(crate) async fn run(session: &Session, arguments: &Copy) -> Result<u8> {
         mode: arguments.mode,
         without: &without,
     };
-    let report = copy::run(&request).await?;
+    let report = make(session, &request).await?;
     let document = Document {
         target: &target,
         report: &report,
     };
     let text = text(&report);
-    session.output.result("copy", session.seconds(), &document, &text)?;
+    session.output.result(COMMAND, session.seconds(), &document, &text)?;
     Ok(0)
 }
 
@@ -47,8 +51,33 @@ pub(crate) fn check(star: &Star, arguments: &CopyTo) -> Result<()> {
     personal_columns(star, &arguments.without).map(drop)
 }
 
-/// Makes the copy that is asked for after a run, if one is due.
+async fn make(session: &Session, request: &Request<'_>) -> Result<Report> {
+    let made = async { Ok(copy::run(request).await?) };
+    session.watched(COMMAND, made, |_| Status::Done).await
+}
+
+/// Makes the copy that is asked for after a run, if one is due. One of many runs does not fail with it: that is reported
+/// and notified of, and the runs continue.
 pub(crate) async fn after_run(session: &Session, arguments: &CopyTo, is_mismatch: bool) -> Result<Option<Report>> {
+    let made = make_due(session, arguments, is_mismatch).await;
+    if !session.is_repeated {
+        return made;
+    }
+    match made {
+        Err(error) if !error.is_stopped() => {
+            session.output.error(COMMAND, session.seconds(), &error);
+            session.notify(COMMAND, Outcome::Failure(&error)).await;
+            Ok(None)
+        }
+        Ok(Some(report)) => {
+            session.notify(COMMAND, Outcome::Success).await;
+            Ok(Some(report))
+        }
+        other => other,
+    }
+}
+
+async fn make_due(session: &Session, arguments: &CopyTo, is_mismatch: bool) -> Result<Option<Report>> {
     let Some(path) = &arguments.copy_to else {
         return Ok(None);
     };
@@ -71,7 +100,7 @@ pub(crate) async fn after_run(session: &Session, arguments: &CopyTo, is_mismatch
         );
         return Ok(None);
     }
-    let report = copy::run(&request).await?;
+    let report = make(session, &request).await?;
     info!(copy = %path.display(), bytes = report.bytes, "copied");
     Ok(Some(report))
 }

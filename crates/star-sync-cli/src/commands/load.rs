@@ -73,25 +73,19 @@ pub(crate) async fn sync(
     load: Load,
     copy_to: Option<&CopyTo>,
 ) -> Result<Report> {
-    let run = async {
-        let report = run_load(session, command, load).await?;
-        let copied = match copy_to {
-            Some(copy_to) if !session.is_dry_run => {
-                super::copy::after_run(session, copy_to, report.verdict.is_mismatch()).await?
-            }
-            _ => None,
-        };
-        Ok((report, copied))
-    };
-    let (report, copied) = if session.is_dry_run {
+    let run = run_load(session, command, load);
+    let mut copied = None;
+    let report = if session.is_dry_run {
         run.await?
     } else {
-        session.watched(command, run, |(report, _)| report.status).await?
-    };
-    if !session.is_dry_run {
+        let report = session.watched(command, run, |report| report.status).await?;
         record_metrics(session.star(), command, &report);
         session.live.reconciled(command, &report);
-    }
+        if let Some(copy_to) = copy_to {
+            copied = super::copy::after_run(session, copy_to, report.verdict.is_mismatch()).await?;
+        }
+        report
+    };
     let seconds = session.seconds();
     let summary = Summary {
         rows_per_second: human::rate(report.counts().read, seconds).round(),

@@ -15,7 +15,7 @@ use tokio::process::Command;
 use tracing::{debug, warn};
 use url::Url;
 
-use super::Session;
+use super::{Session, copy};
 use crate::cli::Notifications;
 use crate::error::{Error, Result};
 
@@ -76,7 +76,7 @@ struct NotificationState {
     /// Runs that failed one after the other.
     failures: u32,
     /// Commands of which only a success of their own ends what is wrong: a run knows nothing of what a validation has
-    /// found, or of a lake.
+    /// found, of a copy or of a lake.
     unresolved: BTreeSet<&'static str>,
     /// The last ping that arrived: whether it was of a success, and when.
     ping: Option<(bool, Instant)>,
@@ -95,7 +95,7 @@ impl NotificationState {
             }
             Outcome::Mismatch | Outcome::Failure(_) => {
                 self.failures += 1;
-                if matches!(outcome, Outcome::Mismatch) || command == PUBLISH {
+                if matches!(outcome, Outcome::Mismatch) || [PUBLISH, copy::COMMAND].contains(&command) {
                     self.unresolved.insert(command);
                 }
             }

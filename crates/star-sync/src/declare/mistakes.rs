@@ -1,5 +1,7 @@
 //! Mistakes in a declaration that the compiler cannot find.
 
+use std::collections::BTreeSet;
+
 use crate::declare::lookup::{KeyType, KeysFrom, Lookup, LookupUse, Side};
 use crate::declare::personal;
 use crate::declare::row::CellType;
@@ -21,6 +23,7 @@ pub(crate) fn find(star: &Star) -> Vec<String> {
             of_joins(table),
             of_references(star, table),
             of_columns(table),
+            of_dates(table),
             of_key(table),
             of_lookups(star, table),
             of_follows(star, table),
@@ -251,6 +254,19 @@ fn of_follows(star: &Star, table: &Table) -> Vec<String> {
         .collect()
 }
 
+/// Date keys that are not read as such: the years of the calendar, the months of a fact and its totals by day would miss
+/// their rows.
+fn of_dates(table: &Table) -> Vec<String> {
+    let day = table.totals.as_ref().and_then(|totals| totals.dates.as_ref());
+    let names = table.date_columns.iter().copied().chain(day.map(|dates| dates.target));
+    let names: BTreeSet<&str> = names.collect();
+    let columns = table.columns.iter().filter(|column| names.contains(column.name));
+    let others = columns.filter(|column| column.cell_type != CellType::Integer);
+    others
+        .map(|column| format!("{} is a date key: it has to be an i32 or an Option of one", column.name))
+        .collect()
+}
+
 fn of_totals(table: &Table) -> Vec<String> {
     let Some(totals) = &table.totals else {
         return Vec::new();
@@ -387,6 +403,12 @@ mod tests {
                 .looks_up_through(&BY_KEY, &THROUGH)
         });
         assert_eq!(declared, "");
+    }
+
+    #[test]
+    fn a_date_key_has_32_bits() {
+        let mistakes = mistakes_of(|tables| tables[1].date_columns.push("loan_id"));
+        assert!(mistakes.starts_with("fact_loan: loan_id is a date key"), "{mistakes}");
     }
 
     #[test]

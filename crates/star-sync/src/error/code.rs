@@ -63,7 +63,7 @@ codes! {
     SourceSchemaUnknown "SOURCE_SCHEMA_UNKNOWN" "The schema does not exist.",
     SourceSchemaDenied "SOURCE_SCHEMA_DENIED" "The account has no privilege on the schema, or the schema does not exist.",
     SourceSelectDenied "SOURCE_SELECT_DENIED" "The account may not SELECT from a table or column.",
-    SourcePrivilegeDenied "SOURCE_PRIVILEGE_DENIED" "The server requires another privilege than SELECT for a statement.",
+    SourcePrivilegeDenied "SOURCE_PRIVILEGE_DENIED" "The server requires a privilege other than SELECT for a statement.",
     SourceConnectionsExhausted "SOURCE_CONNECTIONS_EXHAUSTED" "The server or the account has reached its limit of connections or queries.",
     SourceSessionRefused "SOURCE_SESSION_REFUSED" "The server, or a proxy before it, does not accept session settings that are needed to read consistently.",
     SourceAnswerCut "SOURCE_ANSWER_CUT" "The server, or a proxy before it, returned only some of the rows of a query.",
@@ -109,5 +109,5 @@ codes! {
     Orphans "ORPHANS" "The load would leave rows whose parents are missing: a defect of the program.",
     TransactionHeld "TRANSACTION_HELD" "A part of the program still uses the transaction that is to end: a defect of the program.",
     Panicked "PANICKED" "A stage of the program panicked: a defect of the program.",
-    Stopped "STOPPED" "The command was stopped by Ctrl-C or SIGTERM.",
+    Stopped "STOPPED" "The command was stopped by Ctrl-C, SIGTERM or SIGHUP.",
 }

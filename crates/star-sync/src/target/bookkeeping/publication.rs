@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::error::{Doing, Result};
 use crate::target::bookkeeping::changed_partitions;
 use crate::target::bookkeeping::time::{self, stored};
+use crate::target::sqlite::pragma;
 use sync_publication::{ActiveModel, Column, Entity};
 
 pub(crate) mod sync_publication {
@@ -57,8 +58,14 @@ pub async fn backlog<C: ConnectionTrait>(connection: &C, publication: &Publicati
     Ok(changed.values().map(std::collections::BTreeSet::len).sum())
 }
 
-/// Remembers a lake and its last publication.
+/// Remembers a lake and its last publication, also after a power failure: what the lake holds from then on names the
+/// writer.
 pub async fn save<C: ConnectionTrait>(connection: &C, publication: &Publication) -> Result<()> {
+    let doing = || "writing sync_publication".to_owned();
+    connection
+        .execute_unprepared(pragma::SYNCHRONOUS_FULL)
+        .await
+        .target(doing)?;
     let row = ActiveModel {
         lake: Set(publication.lake.clone()),
         writer: Set(publication.writer.clone()),
@@ -72,7 +79,11 @@ pub async fn save<C: ConnectionTrait>(connection: &C, publication: &Publication)
         .on_conflict(again)
         .exec_without_returning(connection)
         .await
-        .target(|| "writing sync_publication".to_owned())?;
+        .target(doing)?;
+    connection
+        .execute_unprepared(pragma::SYNCHRONOUS_NORMAL)
+        .await
+        .target(doing)?;
     Ok(())
 }
 

@@ -53,8 +53,8 @@ pub struct CopiedTable {
     pub rows: u64,
 }
 
-/// Makes the copy, or replaces the one that is there. The source is not contacted, and a run in progress is not
-/// disturbed.
+/// Makes the copy, or replaces the one that is there. The source is not contacted. A run that ends meanwhile waits for
+/// it to empty the write-ahead log, for 10 s at most.
 ///
 /// # Errors
 /// `NotLoaded` before a full load has finished, and while a later one is unfinished; whatever keeps the target from

@@ -22,14 +22,15 @@ pub(crate) struct CreatedViews {
 }
 
 /// Reads the definitions of the target's views, in the order in which they were made, and keeps the sync's own tables
-/// for as long as the connection is open.
+/// that they read for as long as the connection is open.
 pub(crate) async fn read(transaction: &DatabaseTransaction) -> Result<Vec<Definition>, DbErr> {
-    for table in master(transaction, "table").await? {
-        if table.name.starts_with(pragma::OWN_TABLES) {
-            transaction.execute_unprepared(&pragma::keep_table(&table.name)).await?;
+    let views = master(transaction, "view").await?;
+    for Definition { name, .. } in master(transaction, "table").await? {
+        if name.starts_with(pragma::OWN_TABLES) && views.iter().any(|view| view.sql.contains(&name)) {
+            transaction.execute_unprepared(&pragma::keep_table(&name)).await?;
         }
     }
-    master(transaction, "view").await
+    Ok(views)
 }
 
 async fn master(transaction: &DatabaseTransaction, kind: &str) -> Result<Vec<Definition>, DbErr> {

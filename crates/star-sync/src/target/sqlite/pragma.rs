@@ -11,6 +11,7 @@ pub(crate) const FOREIGN_KEYS_ON: &str = "PRAGMA foreign_keys = ON";
 /// Inside a transaction: foreign keys are checked when it commits, so that the order of its statements is free.
 pub(crate) const DEFER_FOREIGN_KEYS: &str = "PRAGMA defer_foreign_keys = ON";
 pub(crate) const SYNCHRONOUS_OFF: &str = "PRAGMA synchronous = OFF";
+pub(crate) const SYNCHRONOUS_FULL: &str = "PRAGMA synchronous = FULL";
 pub(crate) const SYNCHRONOUS_NORMAL: &str = "PRAGMA synchronous = NORMAL";
 /// Index creation sorts in pieces of the cache's size: small pieces stay in the processor's cache. Helper threads sort
 /// one piece while the next is filled, where cores are idle (docs/performance.md).
