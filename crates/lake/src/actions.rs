@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// The partition column of a fact that is divided into months.
@@ -47,7 +47,7 @@ pub(crate) struct MetaData {
     pub format: Format,
     pub schema_string: String,
     pub partition_columns: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub configuration: BTreeMap<String, String>,
     pub created_time: Option<i64>,
 }
@@ -55,7 +55,7 @@ pub(crate) struct MetaData {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Format {
     pub provider: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub options: BTreeMap<String, String>,
 }
 
@@ -73,7 +73,7 @@ pub(crate) struct Txn {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Add {
     pub path: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub partition_values: BTreeMap<String, Option<String>>,
     pub size: i64,
     pub modification_time: i64,
@@ -108,6 +108,19 @@ pub(crate) struct Stats {
     pub max_values: BTreeMap<String, i64>,
     #[serde(default)]
     pub null_count: BTreeMap<String, i64>,
+}
+
+impl MetaData {
+    pub(crate) fn has_column(&self, name: &str) -> bool {
+        let schema: serde_json::Value = serde_json::from_str(&self.schema_string).unwrap_or_default();
+        let fields = schema["fields"].as_array();
+        fields.is_some_and(|fields| fields.iter().any(|field| field["name"] == name))
+    }
+}
+
+/// Checkpoints have NULL in place of maps that are not there.
+fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl Add {
@@ -193,5 +206,25 @@ impl From<Protocol> for Action {
             protocol: Some(protocol),
             ..Self::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_program_s_checkpoint_leaves_empty_is_read() {
+        let add = r#"{"path": "part.parquet", "partitionValues": null, "size": 1, "modificationTime": 1,
+            "dataChange": true, "stats": null, "tags": null}"#;
+        assert!(serde_json::from_str::<Add>(add).unwrap().partition_values.is_empty());
+        let meta_data = r#"{"id": "id", "format": {"provider": "parquet", "options": null}, "schemaString": "{}",
+            "partitionColumns": [], "configuration": null, "createdTime": null}"#;
+        assert!(
+            serde_json::from_str::<MetaData>(meta_data)
+                .unwrap()
+                .configuration
+                .is_empty()
+        );
     }
 }

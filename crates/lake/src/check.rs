@@ -15,9 +15,9 @@ use star_sync::error::Doing;
 use star_sync::target::bookkeeping::changed_partitions;
 use star_sync::target::bookkeeping::publication;
 
-use crate::actions::{Add, META_WITHOUT};
+use crate::actions::Add;
 use crate::error::{Error, Result};
-use crate::layout::{self, ColumnType, Layout};
+use crate::layout::{self, ColumnType, Layout, left_out};
 use crate::log::{self, TableState};
 use crate::store::Lake;
 
@@ -74,7 +74,7 @@ pub async fn run(star: &Star, readers: &DatabaseConnection, lake: &Lake) -> Resu
         })?;
         states.push((table.name, state));
     }
-    let without = left_out(star, &states);
+    let without = columns_left_out(star, &states);
     let transaction = readers.begin().await.target(|| "beginning to compare".to_owned())?;
     let known = publication::load(&transaction).await?;
     let writer = known.into_iter().find(|publication| publication.lake == lake.name);
@@ -122,13 +122,12 @@ pub async fn run(star: &Star, readers: &DatabaseConnection, lake: &Lake) -> Resu
 }
 
 /// The personal columns that the lake was published without.
-fn left_out(star: &Star, states: &[(&str, TableState)]) -> Vec<PersonalColumn> {
+fn columns_left_out(star: &Star, states: &[(&str, TableState)]) -> Vec<PersonalColumn> {
     let mut columns = star.personal_columns();
     columns.retain(|column| {
         let of_table = states.iter().find(|(table, _)| *table == column.table);
         let meta_data = of_table.and_then(|(_, state)| state.meta_data.as_ref());
-        let names = meta_data.and_then(|meta_data| meta_data.configuration.get(META_WITHOUT));
-        names.is_some_and(|names| names.split(',').any(|name| name == column.column))
+        meta_data.is_some_and(|meta_data| left_out(meta_data).contains(&column.column))
     });
     columns
 }

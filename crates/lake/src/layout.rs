@@ -203,11 +203,22 @@ impl<'a> Layout<'a> {
             && ours.configuration.get(META_WITHOUT) == meta_data.configuration.get(META_WITHOUT)
     }
 
-    /// Personal columns of which the table was published without the data, and would have it now.
-    pub(crate) fn disclosed_columns<'b>(&self, meta_data: &'b MetaData) -> Vec<&'b str> {
-        let columns = meta_data.configuration.get(META_WITHOUT).into_iter();
-        let columns = columns.flat_map(|columns| columns.split(','));
-        columns.filter(|column| !self.without.contains(column)).collect()
+    /// Columns of which a lake that leaves out personal data would have the data now: those that it was published
+    /// without, and `personal` ones that it does not have yet, of a new table or by a new name.
+    pub(crate) fn disclosed_columns(
+        &self,
+        personal: &[PersonalColumn],
+        meta_data: Option<&MetaData>,
+    ) -> Vec<&'static str> {
+        let left_out = meta_data.map(left_out).unwrap_or_default();
+        let personal = personal.iter().filter(|column| column.table == self.name);
+        let personal: Vec<&str> = personal.map(|column| column.column).collect();
+        let is_new = |name| !meta_data.is_some_and(|meta_data| meta_data.has_column(name));
+        let columns = self.columns.iter().map(|column| column.name);
+        columns
+            .filter(|name| !self.without.contains(name))
+            .filter(|name| left_out.contains(name) || personal.contains(name) && is_new(name))
+            .collect()
     }
 
     /// Selects the rows of a partition, in order; NULL and pseudonyms in place of personal data that is left out.
@@ -246,6 +257,12 @@ impl<'a> Layout<'a> {
     }
 }
 
+/// The personal columns that a table was published without.
+pub(crate) fn left_out(meta_data: &MetaData) -> Vec<&str> {
+    let columns = meta_data.configuration.get(META_WITHOUT);
+    columns.map(|columns| columns.split(',').collect()).unwrap_or_default()
+}
+
 /// A table's description; columns with their types in Delta.
 pub(crate) fn meta_data<'a>(
     columns: impl Iterator<Item = (&'a str, String)>,
@@ -282,20 +299,54 @@ pub(crate) fn meta_data<'a>(
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_table_and_a_column_that_a_lake_adds_itself_cannot_be_declared() {
-        let table = |name, column, partitioning| Layout {
+    fn table(name: &'static str, column: &'static str, partitioning: Partitioning) -> Layout<'static> {
+        Layout {
             name,
             kind: TableKind::Fact,
             columns: vec![PublishedColumn {
                 name: column,
-                column_type: ColumnType::Integer,
+                column_type: ColumnType::Text,
             }],
             partitioning,
             order: column,
             table: None,
             without: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn personal_data_is_disclosed_by_a_column_that_was_left_out_and_by_a_new_one() {
+        let published =
+            |column, without: &[&str]| meta_data([(column, "string".to_owned())].into_iter(), false, without);
+        let personal = PersonalColumn {
+            table: "dim_reader",
+            column: "name",
         };
+        let now = table("dim_reader", "name", Partitioning::Whole);
+        let disclosed = |meta_data: Option<MetaData>| now.disclosed_columns(&[personal], meta_data.as_ref());
+        assert_eq!(disclosed(Some(published("name", &["name"]))), ["name"]);
+        assert_eq!(
+            disclosed(Some(published("full_name", &["full_name"]))),
+            ["name"],
+            "renamed"
+        );
+        assert_eq!(disclosed(None), ["name"], "a new table");
+        assert!(
+            disclosed(Some(published("name", &[]))).is_empty(),
+            "the lake has the data already"
+        );
+        let left_out = Layout {
+            without: vec!["name"],
+            ..table("dim_reader", "name", Partitioning::Whole)
+        };
+        let before = published("name", &["name"]);
+        assert!(left_out.disclosed_columns(&[personal], Some(&before)).is_empty());
+        let dropped = table("dim_reader", "city", Partitioning::Whole);
+        assert!(dropped.disclosed_columns(&[], Some(&before)).is_empty());
+    }
+
+    #[test]
+    fn a_table_and_a_column_that_a_lake_adds_itself_cannot_be_declared() {
         let by_month = Partitioning::ByMonth { date_column: "Month" };
         let found = |name, column, partitioning| mistakes(&[table(name, column, partitioning)]);
         assert_eq!(found("fact_loan", "day", by_month), Vec::<String>::new());

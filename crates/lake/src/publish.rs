@@ -23,9 +23,10 @@ use crate::actions::{Action, Add, Protocol};
 use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::layout::{self, Layout};
-use crate::log::{self, Entry, TableState, now};
+use crate::log::{self, Entry, TableState};
 use crate::rows;
 use crate::store::Lake;
+use crate::vacuum::is_data_file;
 use crate::versions::{self, TableVersion};
 use plan::{Plan, Planned};
 
@@ -162,7 +163,8 @@ async fn started(transaction: &DatabaseTransaction, run_id: i64) -> Result<Optio
     Ok(run.map(|run| time::text(run.started)))
 }
 
-/// Refuses a place that holds anything but tables of this star. A folder with the name of one is none if it has no log.
+/// Refuses a place that holds anything but tables of this star. A folder with the name of one is none if it has no log,
+/// unless it has files of a publication that was killed.
 async fn check_place(request: &Request<'_>) -> Result<()> {
     let ours: BTreeSet<&str> = layout::tables(request.star, &[])
         .iter()
@@ -171,7 +173,10 @@ async fn check_place(request: &Request<'_>) -> Result<()> {
         .collect();
     let names = request.lake.names().await?;
     for found in names.into_iter().filter(|name| !name.starts_with('.')) {
-        if !ours.contains(found.as_str()) || log::load(request.lake, &found).await?.is_none() {
+        let is_ours = ours.contains(found.as_str())
+            && (log::load(request.lake, &found).await?.is_some()
+                || holds_data_files_alone(request.lake, &found).await?);
+        if !is_ours {
             return Err(Error::Foreign {
                 lake: request.lake.name.clone(),
                 found,
@@ -179,6 +184,11 @@ async fn check_place(request: &Request<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+async fn holds_data_files_alone(lake: &Lake, folder: &str) -> Result<bool> {
+    let files = lake.list(&lake.path(folder)).await?;
+    Ok(files.iter().all(|file| is_data_file(file.location.as_ref())))
 }
 
 struct Publisher<'a> {
@@ -342,7 +352,7 @@ fn actions(layout: &Layout<'_>, state: Option<&TableState>, plan: &Plan, added: 
         }
     };
     let files = state.into_iter().flat_map(|state| state.files.values());
-    let now = now();
+    let now = log::next_timestamp(state);
     actions.extend(
         files
             .filter(|file| is_replaced(file))

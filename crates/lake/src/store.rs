@@ -19,10 +19,10 @@ use crate::error::{Error, Result};
 /// otherwise.
 const TIMEOUTS: [(&str, ClientConfigKey, &str); 2] = [
     ("AWS_CONNECT_TIMEOUT", ClientConfigKey::ConnectTimeout, "5 seconds"),
-    ("AWS_TIMEOUT", ClientConfigKey::Timeout, "10 minutes"),
+    ("AWS_TIMEOUT", ClientConfigKey::Timeout, "2 minutes"),
 ];
 /// How long a request to S3 is repeated that fails.
-const RETRY_TIMEOUT: Duration = Duration::from_mins(1);
+const RETRY_TIMEOUT: Duration = Duration::from_mins(5);
 const RETRIES: usize = 4;
 /// Says that a bucket needs no credentials.
 const SKIP_SIGNATURE: &str = "AWS_SKIP_SIGNATURE";

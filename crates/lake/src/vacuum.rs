@@ -2,6 +2,7 @@
 //! that was current within a time.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -70,7 +71,7 @@ pub async fn run(star: &Star, lake: &Lake, retain: Duration) -> Result<Report> {
 }
 
 /// Whether it has a name that publications give to files with rows.
-fn is_data_file(path: &str) -> bool {
+pub(crate) fn is_data_file(path: &str) -> bool {
     let (_, name) = path.rsplit_once('/').unwrap_or(("", path));
     let unique = name
         .strip_prefix("part-")
@@ -83,7 +84,11 @@ fn is_data_file(path: &str) -> bool {
 fn delete_unfinished(folder: &Path, oldest: i64, report: &mut Report) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let metadata = entry.metadata()?;
+        let metadata = match entry.metadata() {
+            // Gone meanwhile, as temporary files of other programs are.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            found => found?,
+        };
         if metadata.is_dir() {
             delete_unfinished(&entry.path(), oldest, report)?;
             continue;

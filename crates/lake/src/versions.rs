@@ -79,7 +79,7 @@ pub(crate) async fn write(
                 problem: format!("{path} is gone"),
             })?;
             batches.extend(read(content).map_err(encoding)?);
-            actions.push(file.removed(now()).into());
+            actions.push(file.removed(published).into());
         }
     }
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();

@@ -110,6 +110,14 @@ fn what_is_no_lake_of_this_star_is_refused_and_left_as_it_is() {
     fs::write(sandbox.lake().join("dim_film/2019.csv"), "no Delta table").unwrap();
     sandbox.publish(&[]).fails_with(3, "LAKE_FOREIGN");
     fs::remove_dir_all(sandbox.lake().join("dim_film")).unwrap();
+    // What a killed publication of another target leaves is no reason to refuse.
+    let killed = sandbox
+        .lake()
+        .join("dim_film/part-6fa459ea-ee8a-3ca4-894e-db77e160355e.zstd.parquet");
+    fs::create_dir(killed.parent().unwrap()).unwrap();
+    fs::write(killed, "left").unwrap();
+    sandbox.publish(&[]).succeeds();
+    sandbox.assert_lake_equals_star();
 
     // Without any credentials for it.
     let mut bucket = sandbox.command(&["publish", "--lake", "s3://no-such-bucket-of-ours/lake"]);

@@ -9,7 +9,7 @@ use star_sync::target::bookkeeping::changed_partitions;
 use super::{Publisher, RUN_STARTED, started};
 use crate::actions::Protocol;
 use crate::error::{Error, Result};
-use crate::layout::Layout;
+use crate::layout::{Layout, left_out};
 use crate::log::{self, TableState};
 use crate::versions;
 
@@ -39,9 +39,12 @@ impl Publisher<'_> {
     ) -> Result<(Vec<Planned<'b>>, Option<TableState>)> {
         let mut tables = Vec::new();
         let mut is_replaced = false;
+        let mut states = Vec::new();
         for layout in layouts {
-            let state = log::load(self.request.lake, layout.name).await?;
-            self.check_personal(layout, state.as_ref())?;
+            states.push(log::load(self.request.lake, layout.name).await?);
+        }
+        self.check_personal(layouts, &states)?;
+        for (layout, state) in layouts.iter().zip(states) {
             let plan = match self.plan(transaction, layout, state.as_ref()).await {
                 Ok(plan) => plan,
                 Err(error) => {
@@ -93,17 +96,23 @@ impl Publisher<'_> {
 
     /// Refuses to write personal data to a lake that was published without it: an option that is forgotten once would
     /// disclose it, and old versions keep it.
-    fn check_personal(&self, layout: &Layout<'_>, state: Option<&TableState>) -> Result<()> {
-        let meta_data = state.and_then(|state| state.meta_data.as_ref());
-        let disclosed = meta_data.map_or_else(Vec::new, |meta_data| layout.disclosed_columns(meta_data));
-        if disclosed.is_empty() {
+    fn check_personal(&self, layouts: &[Layout<'_>], states: &[Option<TableState>]) -> Result<()> {
+        let descriptions = states.iter().map(|state| state.as_ref()?.meta_data.as_ref());
+        if !descriptions.clone().flatten().any(|found| !left_out(found).is_empty()) {
             return Ok(());
         }
-        Err(Error::Personal {
-            lake: self.request.lake.name.clone(),
-            table: layout.name.to_owned(),
-            columns: disclosed.join(", "),
-        })
+        let personal = self.request.star.personal_columns();
+        for (layout, meta_data) in layouts.iter().zip(descriptions) {
+            let disclosed = layout.disclosed_columns(&personal, meta_data);
+            if !disclosed.is_empty() {
+                return Err(Error::Personal {
+                    lake: self.request.lake.name.clone(),
+                    table: layout.name.to_owned(),
+                    columns: disclosed.join(", "),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// The run that a table is of, which only this target has written to.

@@ -36,7 +36,8 @@ pub(crate) async fn run(session: &Session, arguments: &Copy) -> Result<u8> {
         mode: arguments.mode,
         without: &without,
     };
-    let report = make(session, &request).await?;
+    let made = session.unless_stopped(async { Ok(copy::run(&request).await?) });
+    let report = session.watched(COMMAND, made, |_| Status::Done).await?;
     let document = Document {
         target: &target,
         report: &report,
@@ -51,15 +52,15 @@ pub(crate) fn check(star: &Star, arguments: &CopyTo) -> Result<()> {
     personal_columns(star, &arguments.without).map(drop)
 }
 
-async fn make(session: &Session, request: &Request<'_>) -> Result<Report> {
-    let made = async { Ok(copy::run(request).await?) };
-    session.watched(COMMAND, made, |_| Status::Done).await
-}
-
 /// Makes the copy that is asked for after a run, if one is due. One of many runs does not fail with it: that is reported
-/// and notified of, and the runs continue.
+/// and notified of, and the runs continue; it is tried again at the pace of copies, until it succeeds.
 pub(crate) async fn after_run(session: &Session, arguments: &CopyTo, is_mismatch: bool) -> Result<Option<Report>> {
-    let made = make_due(session, arguments, is_mismatch).await;
+    let session = &session.again();
+    let failed = session.failed_at(COMMAND);
+    if failed.is_some_and(|failed| failed.elapsed() < arguments.copy_every) {
+        return Ok(None);
+    }
+    let made = make_due(session, arguments, failed.is_some(), is_mismatch).await;
     if !session.is_repeated {
         return made;
     }
@@ -77,7 +78,13 @@ pub(crate) async fn after_run(session: &Session, arguments: &CopyTo, is_mismatch
     }
 }
 
-async fn make_due(session: &Session, arguments: &CopyTo, is_mismatch: bool) -> Result<Option<Report>> {
+/// `has_failed`: the last one did. Then one is due whatever is there now.
+async fn make_due(
+    session: &Session,
+    arguments: &CopyTo,
+    has_failed: bool,
+    is_mismatch: bool,
+) -> Result<Option<Report>> {
     let Some(path) = &arguments.copy_to else {
         return Ok(None);
     };
@@ -89,7 +96,7 @@ async fn make_due(session: &Session, arguments: &CopyTo, is_mismatch: bool) -> R
         mode: arguments.copy_mode,
         without: &personal_columns(session.star(), &arguments.without)?,
     };
-    if !due::is_due(&request, arguments.copy_every).await? {
+    if !has_failed && !due::is_due(&request, arguments.copy_every).await? {
         return Ok(None);
     }
     if is_mismatch {
@@ -100,7 +107,8 @@ async fn make_due(session: &Session, arguments: &CopyTo, is_mismatch: bool) -> R
         );
         return Ok(None);
     }
-    let report = make(session, &request).await?;
+    let made = async { Ok(copy::run(&request).await?) };
+    let report = session.watched(COMMAND, made, |_| Status::Done).await?;
     info!(copy = %path.display(), bytes = report.bytes, "copied");
     Ok(Some(report))
 }

@@ -3,7 +3,7 @@
 //! For those who run no Prometheus. Nothing here fails a run: what cannot be sent is logged, and the URL, which is a
 //! secret of the service, is named by its host alone.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -76,8 +76,8 @@ struct NotificationState {
     /// Runs that failed one after the other.
     failures: u32,
     /// Commands of which only a success of their own ends what is wrong: a run knows nothing of what a validation has
-    /// found, of a copy or of a lake.
-    unresolved: BTreeSet<&'static str>,
+    /// found, of a copy or of a lake. With the time of the last failure.
+    unresolved: BTreeMap<&'static str, Instant>,
     /// The last ping that arrived: whether it was of a success, and when.
     ping: Option<(bool, Instant)>,
 }
@@ -96,7 +96,7 @@ impl NotificationState {
             Outcome::Mismatch | Outcome::Failure(_) => {
                 self.failures += 1;
                 if matches!(outcome, Outcome::Mismatch) || [PUBLISH, copy::COMMAND].contains(&command) {
-                    self.unresolved.insert(command);
+                    self.unresolved.insert(command, Instant::now());
                 }
             }
             Outcome::Stopped => return false,
@@ -132,6 +132,11 @@ impl Notifier {
 }
 
 impl Session {
+    /// When a command last failed whose failure only a success of its own ends.
+    pub(crate) fn failed_at(&self, command: &str) -> Option<Instant> {
+        self.notifier.state().unresolved.get(command).copied()
+    }
+
     /// Notifies of how a run ended.
     pub(crate) async fn notify(&self, command: &'static str, outcome: Outcome<'_>) {
         let (failures, is_ping_due) = {
@@ -302,7 +307,11 @@ mod tests {
     #[test]
     fn what_a_validation_or_a_publication_found_is_not_ended_by_runs() {
         let error = Error::STOPPED;
-        for (command, outcome) in [("validate", Outcome::Mismatch), ("publish", Outcome::Failure(&error))] {
+        for (command, outcome) in [
+            ("validate", Outcome::Mismatch),
+            ("publish", Outcome::Failure(&error)),
+            ("copy", Outcome::Failure(&error)),
+        ] {
             let mut state = NotificationState::default();
             assert!(state.note("incremental", Outcome::Success));
             assert!(state.note(command, outcome));

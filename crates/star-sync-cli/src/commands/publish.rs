@@ -80,7 +80,7 @@ pub(crate) async fn after_run(session: &Session, arguments: &PublishTo) -> Resul
         return Ok(());
     };
     let without = copy::personal_columns(session.star(), &arguments.lake_without)?;
-    match session.unless_stopped(publish(session, lake, &without, false)).await {
+    match publish(session, lake, &without, false).await {
         Ok(report) => {
             info!(
                 lake,
@@ -143,6 +143,7 @@ async fn publish(session: &Session, location: &str, without: &[PersonalColumn], 
         metrics::lake_backlog(&report.lake, 0);
         Ok(report)
     };
+    let run = session.unless_stopped(run);
     session.watched(COMMAND, run, |_| Status::Done).await
 }
 

@@ -102,10 +102,12 @@ impl Live {
             state.rows_sampled = 0;
         }
         match error {
-            None => state.failure = None,
+            // A success of another command does not end it.
+            None => state.failure = state.failure.take().filter(|failure| failure.command != command),
             Some(error) if error.is_stopped() => {}
             Some(error) => {
-                let failure = FailedRun::new(command, error, Utc::now(), state.failure.take());
+                let before = state.failure.take().filter(|before| before.command == command);
+                let failure = FailedRun::new(command, error, Utc::now(), before);
                 state.failure = Some(failure);
             }
         }
@@ -218,6 +220,8 @@ mod tests {
         assert_eq!((failure.failures, failure.message.as_str()), (2, "second"));
         live.ended("incremental", Some(&Error::STOPPED));
         assert!(live.now().failure.is_some(), "stopped is neither");
+        live.ended("copy", None);
+        assert!(live.now().failure.is_some(), "another command has succeeded");
         live.ended("incremental", None);
         assert_eq!(live.now().failure, None);
     }

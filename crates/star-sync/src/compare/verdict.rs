@@ -11,7 +11,7 @@ codes! {
     OkPending "OK_PENDING" "Everything that was checked matches, apart from rows that changed in the source since the last sync.",
     NothingCompared "NOTHING_COMPARED" "A validation compared row counts but no totals, because the period has no facts. A run changed rows, but no row count or total had to be compared.",
     Unchanged "UNCHANGED" "The run found nothing changed in the source, and compared no counts or totals.",
-    Unverified "UNVERIFIED" "The run found no changed row, but tables were modified, and not all of their key ranges are verified yet.",
+    Unverified "UNVERIFIED" "The run found no changed row and compared no counts or totals, and there is a verification backlog.",
     Mismatch "MISMATCH" "Source and target differ by what neither pending nor quarantined rows explain. Of a run also: an earlier run found a mismatch, and not all key ranges of the tables that differed have been verified since.",
     WouldChange "WOULD_CHANGE" "A dry run: the run would change rows of the target.",
     WouldNotChange "WOULD_NOT_CHANGE" "A dry run: the run would change no row of the target.",

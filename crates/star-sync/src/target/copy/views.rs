@@ -25,8 +25,10 @@ pub(crate) struct CreatedViews {
 /// that they read for as long as the connection is open.
 pub(crate) async fn read(transaction: &DatabaseTransaction) -> Result<Vec<Definition>, DbErr> {
     let views = master(transaction, "view").await?;
+    // Whatever case a view has it in, it is the same table.
+    let views_text: String = views.iter().map(|view| view.sql.to_ascii_lowercase()).collect();
     for Definition { name, .. } in master(transaction, "table").await? {
-        if name.starts_with(pragma::OWN_TABLES) && views.iter().any(|view| view.sql.contains(&name)) {
+        if name.starts_with(pragma::OWN_TABLES) && views_text.contains(&name) {
             transaction.execute_unprepared(&pragma::keep_table(&name)).await?;
         }
     }
@@ -144,7 +146,7 @@ mod tests {
         CREATE TABLE target.dim_book (book_id INTEGER, reader TEXT); \
         INSERT INTO target.dim_book VALUES (1, 'Ada'); \
         CREATE VIEW target.late AS SELECT book_id FROM dim_book WHERE (SELECT seen FROM \"how fresh\") > '2026'; \
-        CREATE VIEW target.\"how fresh\" AS SELECT last_synced AS seen, reader FROM sync_state, dim_book; \
+        CREATE VIEW target.\"how fresh\" AS SELECT last_synced AS seen, reader FROM Sync_State, dim_book; \
         CREATE VIEW target.books AS SELECT * FROM dim_book; \
         CREATE VIEW target.entries AS SELECT entry FROM diary; \
         CREATE TABLE main.dim_book (book_id INTEGER, reader TEXT); \
