@@ -38,7 +38,7 @@ codes! {
     Mismatch "LAKE_MISMATCH" "A run has found a mismatch between source and target that no later run has resolved; it is not published."
         "`{program} validate --all --deep` shows the mismatch, `{program} repair` corrects it; `{program} publish --force` publishes the target as it is",
     Personal "LAKE_PERSONAL" "The lake was published with pseudonyms in place of personal data that this publication contains."
-        "leave out the same columns: `{program} publish --without`, `{program} incremental --lake-without`; to publish the data, name an empty folder or prefix with --lake",
+        "replace the same columns: `{program} publish --without`, `{program} incremental --lake-without`; to publish the data, name an empty folder or prefix with --lake",
     ValueUnfit "LAKE_VALUE_UNFIT" "A value of the star does not fit its column in the lake."
         "correct the value in the source, or declare the column with more digits; nothing of the table was published",
 }

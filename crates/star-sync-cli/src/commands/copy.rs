@@ -36,7 +36,8 @@ pub(crate) async fn run(session: &Session, arguments: &Copy) -> Result<u8> {
         mode: arguments.mode,
         without: &without,
     };
-    let made = session.unless_stopped(async { Ok(copy::run(&request).await?) });
+    // Boxed: nested any deeper, the future is too deep for the compiler.
+    let made = session.unless_stopped(async { Ok(Box::pin(copy::run(&request)).await?) });
     let report = session.watched(COMMAND, made, |_| Status::Done).await?;
     let document = Document {
         target: &target,
@@ -107,7 +108,7 @@ async fn make_due(
         );
         return Ok(None);
     }
-    let made = async { Ok(copy::run(&request).await?) };
+    let made = async { Ok(Box::pin(copy::run(&request)).await?) };
     let report = session.watched(COMMAND, made, |_| Status::Done).await?;
     info!(copy = %path.display(), bytes = report.bytes, "copied");
     Ok(Some(report))

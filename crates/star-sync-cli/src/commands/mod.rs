@@ -132,7 +132,7 @@ impl Task {
             Command::Explain(arguments) => session.unless_stopped(explain::run(session, arguments)).await,
             Command::Validate(arguments) => validate::run(session, arguments).await,
             Command::Status(arguments) => session.unless_stopped(status::run(session, arguments)).await,
-            Command::Copy(arguments) => session.unless_stopped(copy::run(session, arguments)).await,
+            Command::Copy(arguments) => copy::run(session, arguments).await,
             #[cfg(feature = "lake")]
             Command::Publish(arguments) => session.unless_stopped(publish::run(session, arguments)).await,
             Command::Completions { shell } => manual::completions(session.program, *shell),

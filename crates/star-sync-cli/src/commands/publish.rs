@@ -127,14 +127,15 @@ async fn publish(session: &Session, location: &str, without: &[PersonalColumn], 
         let lake = Lake::create(location).map_err(failed)?;
         let lock = Lock::acquire(&path, COMMAND)?;
         let target = Target::open(&path, session.star(), ForeignKeys::Enforced, 1).await?;
-        let published = publish::run(&Request {
+        let request = Request {
             star: session.star(),
             target: &target,
             lake: &lake,
             without,
             force,
-        })
-        .await;
+        };
+        // Boxed: nested any deeper, the future is too deep for the compiler.
+        let published = Box::pin(publish::run(&request)).await;
         let closed = target.close().await;
         drop(lock);
         let report = published.map_err(failed)?;
