@@ -28,6 +28,29 @@ fn damaged() -> Sandbox {
     sandbox
 }
 
+/// Bridge rows of one actor share their page key.
+#[test]
+fn rows_beside_a_quarantined_one_are_compared() {
+    let sandbox = Sandbox::verified();
+    sandbox.change(&[
+        "SET foreign_key_checks = 0",
+        "INSERT INTO film_actor (actor_id, film_id) VALUES (1, 9999)",
+    ]);
+    sandbox.run(&["incremental"]).succeeds();
+    assert_eq!(
+        sandbox.figure("SELECT COUNT(*) FROM sync_reject WHERE source_table = 'film_actor'"),
+        "1"
+    );
+    sandbox.run(&["validate", "--all", "--deep"]).succeeds();
+    let films = "SELECT film_key FROM bridge_film_actor JOIN dim_actor USING (actor_key) WHERE actor_id = 1";
+    sandbox.tamper(&format!(
+        "UPDATE bridge_film_actor SET film_key = (SELECT MIN(film_key) FROM dim_film WHERE film_key NOT IN ({films})) \
+         WHERE film_key = (SELECT MIN(film_key) FROM ({films})) \
+         AND actor_key = (SELECT actor_key FROM dim_actor WHERE actor_id = 1)"
+    ));
+    sandbox.run(&["validate", "--all", "--deep"]).ends_with_code(1);
+}
+
 #[test]
 fn a_deep_validation_names_every_difference_by_key_and_column() {
     let sandbox = damaged();

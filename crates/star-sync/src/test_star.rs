@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait, Schema, Statement, TryGetable,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait, RelationDef, Schema, Statement,
+    TryGetable,
 };
 
 use crate::declare::integer::Integer;
@@ -53,9 +54,9 @@ pub mod fact_loan {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// A table of the source, with no more than its key.
+/// A table of the source: its key, and keys of others.
 macro_rules! source_entity {
-    ($module:ident, $table:literal, $key:ident) => {
+    ($module:ident, $table:literal, $key:ident $(, $other:ident)*) => {
         /// A source table.
         pub mod $module {
             use sea_orm::entity::prelude::*;
@@ -67,6 +68,7 @@ macro_rules! source_entity {
             pub struct Model {
                 #[sea_orm(primary_key, auto_increment = false)]
                 pub $key: Integer,
+                $(pub $other: Integer,)*
             }
 
             #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
@@ -78,7 +80,7 @@ macro_rules! source_entity {
 }
 
 source_entity!(book, "book", book_id);
-source_entity!(loan, "loan", loan_id);
+source_entity!(loan, "loan", loan_id, book_id);
 
 source_record! {
     struct Book of book::Entity {
@@ -133,6 +135,12 @@ pub fn tables() -> Vec<Table> {
             })
         }),
     ]
+}
+
+/// The join of a loan with its book, which the star does not make.
+pub fn loan_to_book() -> RelationDef {
+    let join = loan::Entity::belongs_to(book::Entity);
+    join.from(loan::Column::BookId).to(book::Column::BookId).into()
 }
 
 /// The mistakes of the star with other tables, one a line.

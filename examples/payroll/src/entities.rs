@@ -56,10 +56,19 @@ pub mod dim_employee {
         pub name: String,
         pub born: Option<Date>,
         pub country_key: Option<i64>,
+        /// The same dimension in another role; NULL also where the country is not known.
+        pub tax_country_key: Option<i64>,
         #[sea_orm(default_value = 0)]
         pub run_id: i64,
         #[sea_orm(belongs_to, relation_enum = "Country", from = "country_key", to = "country_key")]
         pub country: HasOne<super::dim_country::Entity>,
+        #[sea_orm(
+            belongs_to,
+            relation_enum = "TaxCountry",
+            from = "tax_country_key",
+            to = "country_key"
+        )]
+        pub tax_country: HasOne<super::dim_country::Entity>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -87,10 +96,14 @@ pub mod fact_assignment {
         pub hours: Option<f64>,
         /// Whether the department is closed.
         pub is_closed: bool,
+        /// An employee in another role; NULL also where the employee is not known.
+        pub approver_key: Option<i64>,
         #[sea_orm(default_value = 0)]
         pub run_id: i64,
         #[sea_orm(belongs_to, relation_enum = "Employee", from = "employee_key", to = "employee_key")]
         pub employee: HasOne<super::dim_employee::Entity>,
+        #[sea_orm(belongs_to, relation_enum = "Approver", from = "approver_key", to = "employee_key")]
+        pub approver: HasOne<super::dim_employee::Entity>,
         #[sea_orm(
             belongs_to,
             relation_enum = "Department",
@@ -119,6 +132,8 @@ pub mod fact_full_time {
         pub dept_no: String,
         #[sea_orm(unique_key = "natural")]
         pub from_date: Date,
+        /// The day on which it ends; NULL where that is open.
+        pub until_key: Option<i32>,
         pub employee_key: i64,
         #[sea_orm(default_value = 0)]
         pub run_id: i64,

@@ -49,6 +49,7 @@ pub mod employee {
         pub name: String,
         pub born: Option<Date>,
         pub country: Option<String>,
+        pub tax_country: Option<String>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -70,6 +71,8 @@ pub mod assignment {
         #[sea_orm(primary_key, auto_increment = false)]
         pub from_date: Date,
         pub hours: Option<Decimal>,
+        pub until: Option<Date>,
+        pub approved_by: Option<Integer>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}

@@ -2,12 +2,14 @@
 
 use std::sync::LazyLock;
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use rust_decimal::Decimal;
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::RelationTrait;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use star_sync::declare::{Entry, Integer, Lookup, Lookups, Measure, Rejection, Table, Totals, fixed_point};
+use star_sync::declare::{
+    Entry, Integer, Lookup, Lookups, Measure, Rejection, Table, Totals, calendar_key, fixed_point,
+};
 use star_sync::source_record;
 
 use crate::entities::{dim_country, dim_department, dim_employee, fact_assignment, fact_full_time, fact_grade};
@@ -59,6 +61,7 @@ source_record! {
         name: String = employee::Column::Name,
         born: Option<NaiveDate> = employee::Column::Born,
         country: Option<String> = employee::Column::Country,
+        tax_country: Option<String> = employee::Column::TaxCountry,
     }
 }
 
@@ -68,6 +71,8 @@ source_record! {
         dept_no: String = assignment::Column::DeptNo,
         from_date: NaiveDate = assignment::Column::FromDate,
         hours: Option<Decimal> = assignment::Column::Hours,
+        until: Option<NaiveDate> = assignment::Column::Until,
+        approved_by: Option<Integer> = assignment::Column::ApprovedBy,
     }
 }
 
@@ -101,6 +106,7 @@ pub fn tables() -> Vec<Table> {
         }),
         Table::dimension::<dim_employee::Entity, _>(employee)
             .looks_up(&COUNTRY, employee::Column::Country)
+            .looks_up(&COUNTRY, employee::Column::TaxCountry)
             .personal([dim_employee::Column::Name, dim_employee::Column::Born]),
         assignments(),
         full_time(),
@@ -116,6 +122,7 @@ fn employee(employee: Employee, lookups: &Lookups) -> Result<dim_employee::Activ
         name: Set(employee.name),
         born: Set(employee.born),
         country_key: Set(country.transpose()?),
+        tax_country_key: Set(employee.tax_country.and_then(|code| lookups.get(&COUNTRY, &code))),
         run_id: NotSet,
     })
 }
@@ -140,6 +147,7 @@ fn assignments() -> Table {
             dept_no: Set(row.dept_no),
             from_date: Set(row.from_date),
             hours: Set(hours.transpose()?),
+            approver_key: Set(row.approved_by.and_then(|approver| lookups.get(&EMPLOYEE, approver))),
             run_id: NotSet,
         })
     })
@@ -149,6 +157,7 @@ fn assignments() -> Table {
         (Column::FromDate, assignment::Column::FromDate),
     ])
     .looks_up(&EMPLOYEE, assignment::Column::EmpNo)
+    .looks_up(&EMPLOYEE, assignment::Column::ApprovedBy)
     .looks_up(&DEPARTMENT, assignment::Column::DeptNo)
     .looks_up(&IS_CLOSED, assignment::Column::DeptNo)
     .totals(
@@ -175,6 +184,7 @@ fn full_time() -> Table {
             employee_key: Set(lookups.find(&EMPLOYEE, row.emp_no)?),
             dept_no: Set(row.dept_no),
             from_date: Set(row.from_date),
+            until_key: Set(row.until.map(midnight).map(calendar_key).transpose()?),
             run_id: NotSet,
         })
     })
@@ -185,7 +195,14 @@ fn full_time() -> Table {
     ])
     .only(|| Expr::col((assignment::Entity, assignment::Column::Hours)).gte(20))
     .looks_up(&EMPLOYEE, assignment::Column::EmpNo)
-    .totals(Totals::of(|_: Assignment, _: &Lookups| Entry::default()))
+    .totals(
+        Totals::of(|row: Assignment, _: &Lookups| Entry::default().on(row.until.map(midnight)))
+            .dated(assignment::Column::Until, Column::UntilKey),
+    )
+}
+
+fn midnight(day: NaiveDate) -> NaiveDateTime {
+    day.and_time(NaiveTime::MIN)
 }
 
 fn grades() -> Table {

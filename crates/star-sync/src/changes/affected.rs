@@ -7,14 +7,22 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 use crate::changes::detect::SourceChangesByTable;
 use crate::declare::integer::Key;
 use crate::declare::key_range::{KEYS_PER_STATEMENT, KeyRange};
-use crate::declare::lookup::{LookupKeys, Side};
+use crate::declare::lookup::{KeysFrom, LookupKeys, Side};
 use crate::declare::star::Star;
-use crate::declare::table::{Table, TargetPageKey, WHOLE_TABLE, When};
+use crate::declare::table::{Kind, Table, TargetPageKey, WHOLE_TABLE, When};
 use crate::error::{Doing, Result};
 use crate::pipeline::flow::{Outcomes, Removed};
 use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
 use crate::target::bookkeeping::quarantine;
+
+/// The page keys of all rows, where those that are affected cannot be told.
+fn all_rows(table: &Table) -> SelectStatement {
+    Query::select()
+        .expr(table.source_page_key())
+        .from(table.source_table)
+        .to_owned()
+}
 
 /// Searches for affected rows, given the changes of a pass so far.
 pub(crate) struct AffectedSearch<'a> {
@@ -62,14 +70,10 @@ impl AffectedSearch<'_> {
         let mut without_key: Vec<&str> = affected_by.chain(needed.map(|lookup| lookup.table)).collect();
         without_key.retain(|name| self.is_without_key(name) && !self.changed_in(name).is_empty());
         if let Some(name) = without_key.first() {
-            let all = |_: &[i64]| {
-                Query::select()
-                    .expr(table.source_page_key())
-                    .from(table.source_table)
-                    .to_owned()
-            };
-            self.add_affected(&mut keys, all, self.changed_in(name)).await?;
+            self.add_affected(&mut keys, |_| all_rows(table), self.changed_in(name))
+                .await?;
         }
+        self.add_without_parent(&mut keys, table).await?;
         for followed in &table.follows {
             if let Some(outcome) = self.outcomes.get(followed.fact) {
                 let changed = match followed.when {
@@ -165,6 +169,33 @@ impl AffectedSearch<'_> {
             for row in self.source.all(&affected(chunk)).await.source(doing)? {
                 keys.push(row.try_get_by_index::<Key>(0).source(doing)?.0);
             }
+        }
+        Ok(())
+    }
+
+    /// Adds rows that refer to a new row of a dimension, and may have been loaded without it: they do not wait in
+    /// quarantine.
+    async fn add_without_parent(&self, keys: &mut Vec<i64>, table: &Table) -> Result<()> {
+        for used in &table.lookups {
+            let dimension = self.star.table(used.lookup.table).filter(|other| {
+                used.lookup.side == Side::Target && other.kind == Kind::Dimension && table.may_lack(other)
+            });
+            let Some((dimension, outcome)) = dimension.and_then(|other| Some((other, self.outcomes.get(other.name)?)))
+            else {
+                continue;
+            };
+            let is_named_by_page_key = dimension.source_key.first().map(|key| key.name) == dimension.page_key;
+            let affected = |changed: &[i64]| {
+                let (KeysFrom::Column(column), true) = (used.keys, is_named_by_page_key) else {
+                    return all_rows(table);
+                };
+                let column = &table.selected[column];
+                let column = Expr::col((Alias::new(&column.table), column.name));
+                let mut select = (table.select)();
+                select.clear_selects().expr(table.source_page_key());
+                select.cond_where(KeyRange::is_one_of(&column, changed)).to_owned()
+            };
+            self.add_affected(keys, affected, &outcome.lookup_changed).await?;
         }
         Ok(())
     }

@@ -42,6 +42,8 @@ struct PendingRows {
     /// Page keys of rows that a change may have reached, ascending, without the quarantined ones, which are explained
     /// already. Many of them are equal on both sides, such as those within the safety lag.
     candidates: Vec<i64>,
+    /// The same with those that are quarantined: rows beside them may have changed.
+    reached: Vec<i64>,
     /// Page keys of quarantined rows, ascending.
     quarantined: Vec<i64>,
     /// How many of the candidates differ.
@@ -61,8 +63,11 @@ impl PendingRows {
     ) -> Self {
         outcome.changed.retain(|key| !seen.contains(key));
         outcome.lookup_changed.retain(|key| !seen.contains(key));
-        candidates.retain(|key| quarantined.binary_search(key).is_err() && !seen.contains(key));
+        candidates.retain(|key| !seen.contains(key));
+        let reached = candidates.clone();
+        candidates.retain(|key| quarantined.binary_search(key).is_err());
         Self {
+            reached,
             rows: rows_that_differ(table, outcome, &quarantined),
             candidates,
             quarantined,
@@ -187,7 +192,7 @@ impl Pending {
     pub(crate) fn holds(&self, table: &Table, key: i64) -> bool {
         self.0
             .get(table.name)
-            .is_some_and(|rows| rows.candidates.binary_search(&key).is_ok())
+            .is_some_and(|rows| rows.reached.binary_search(&key).is_ok())
     }
 
     /// Whether a row is quarantined.

@@ -122,7 +122,13 @@ impl Reconciliation<'_> {
         if tables_of_group(table).iter().any(has_changed) {
             return totals::of_target(&target, table, &Period::All, &KeyRange::ALL).await;
         }
-        let touched = touched_days(self.outcomes.get(table.name));
+        let touched = self
+            .outcomes
+            .get(table.name)
+            .map_or_else(Period::none, TableOutcome::touched_days);
+        if touched == Period::All {
+            return totals::of_target(&target, table, &Period::All, &KeyRange::ALL).await;
+        }
         figures.retain(|(date_key, _), _| !touched.holds(*date_key));
         figures.extend(totals::of_target(&target, table, &touched, &KeyRange::ALL).await?);
         Ok(figures)
@@ -137,7 +143,7 @@ impl Reconciliation<'_> {
     ) -> Result<BothTotals> {
         let target = self.pass.target();
         let outcome = self.outcomes.get(table.name);
-        let touched = touched_days(outcome);
+        let touched = outcome.map_or_else(Period::none, TableOutcome::touched_days);
         if touched.is_empty() {
             return Ok(BothTotals::default());
         }
@@ -210,12 +216,6 @@ fn has_other_number_of_rows(state: TargetTableState, outcome: Option<&TableOutco
         seen.inserted + seen.deleted + found.inserted + found.deleted > 0
     };
     state.rows.is_none() || outcome.is_some_and(came_or_went)
-}
-
-/// The days at which the rows that the pass has changed count, or counted.
-fn touched_days(outcome: Option<&TableOutcome>) -> Period {
-    let days = outcome.map(|outcome| &outcome.days);
-    Period::of_days(days.into_iter().flatten().copied())
 }
 
 /// The tables that lead to the group of a table's totals.

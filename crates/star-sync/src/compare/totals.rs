@@ -156,7 +156,7 @@ pub(crate) async fn changes(
         let (Some(outcome), Some(totals)) = (outcomes.get(table.name), &table.totals) else {
             continue;
         };
-        let period = Period::of_days(outcome.days.iter().copied());
+        let period = outcome.touched_days();
         let mut groups: BTreeMap<Option<Group>, [Total; 2]> = BTreeMap::new();
         for (side, target) in [committed, written].into_iter().enumerate() {
             for ((_, group), total) in of_target(target, table, &period, &KeyRange::ALL).await? {

@@ -8,6 +8,8 @@ use crate::declare::totals::{Group, Total, Totals};
 
 /// Date key and group.
 pub(crate) type DayAndGroup = (i32, Option<Group>);
+/// In place of the date key of a row that has none, or whose totals have no days.
+pub(crate) const WITHOUT_DAY: i32 = 0;
 /// Totals by day and group.
 pub(crate) type DayTotals = HashMap<DayAndGroup, Total>;
 

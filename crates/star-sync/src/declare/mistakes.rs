@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::declare::lookup::{KeyType, KeysFrom, Lookup, LookupUse, Side};
 use crate::declare::personal;
 use crate::declare::row::CellType;
-use crate::declare::source_table::Family;
+use crate::declare::source_table::{Family, SourceColumn};
 use crate::declare::star::Star;
 use crate::declare::table::{Kind, Table, TargetPageKey};
 use crate::declare::totals::MOST_MEASURES;
@@ -32,6 +32,17 @@ pub(crate) fn find(star: &Star) -> Vec<String> {
         ];
         let of_table = of_table.into_iter().flatten();
         mistakes.extend(of_table.map(|mistake| format!("{}: {mistake}", table.name)));
+    }
+    for source in &star.sources {
+        let is_it = |column: &&SourceColumn| Some(column.name) == source.change_timestamp;
+        if let Some(column) = source.columns.iter().find(is_it)
+            && column.family != Family::Timestamp
+        {
+            mistakes.push(format!(
+                "{}: {} is no TIMESTAMP: a time without a zone does not tell when a row changed",
+                source.name, column.name
+            ));
+        }
     }
     for (position, source) in star.sources.iter().enumerate() {
         if star.sources[..position].iter().any(|other| other.name == source.name) {
@@ -249,9 +260,29 @@ fn of_follows(star: &Star, table: &Table) -> Vec<String> {
     };
     let followed = table.follows.iter().map(|followed| followed.fact);
     let useless = followed.filter(|fact| !is_needed(fact));
-    useless
+    let mut mistakes: Vec<String> = useless
         .map(|fact| format!("it follows {fact}, and looks up nothing that it fills"))
-        .collect()
+        .collect();
+    for used in &table.lookups {
+        let Lookup {
+            side, table: of, value, ..
+        } = used.lookup;
+        let Some(other) = star.table(of).filter(|_| *side == Side::Target) else {
+            continue;
+        };
+        if other.kind == Kind::Fact {
+            if table.follows.iter().all(|followed| followed.fact != *of) {
+                mistakes.push(format!(
+                    "it looks up {of}, and does not follow it: changes there would not reach its rows"
+                ));
+            }
+        } else if other.surrogate_key != Some(*value) {
+            mistakes.push(format!(
+                "it looks up {of}.{value}, which is not its surrogate key: changes there would not reach its rows"
+            ));
+        }
+    }
+    mistakes
 }
 
 /// Date keys that are not read as such: the years of the calendar, the months of a fact and its totals by day would miss
@@ -298,6 +329,7 @@ mod tests {
 
     use super::*;
     use crate::declare::source_record::SelectedColumn;
+    use crate::declare::source_table::SourceTable;
     use crate::test_star::{self, mistakes_of};
 
     #[test]
@@ -403,6 +435,41 @@ mod tests {
                 .looks_up_through(&BY_KEY, &THROUGH)
         });
         assert_eq!(declared, "");
+    }
+
+    #[test]
+    fn only_the_surrogate_key_of_a_dimension_is_looked_up_and_facts_are_followed() {
+        static ITSELF: LazyLock<Lookup> = LazyLock::new(|| {
+            Lookup::in_target(
+                "book",
+                test_star::dim_book::Column::BookId,
+                test_star::dim_book::Column::BookId,
+            )
+        });
+        static LOAN: LazyLock<Lookup> = LazyLock::new(|| {
+            Lookup::in_target(
+                "loan",
+                test_star::fact_loan::Column::LoanId,
+                test_star::fact_loan::Column::LoanKey,
+            )
+        });
+        let mistakes_with = |lookup: &'static Lookup| {
+            mistakes_of(|tables| {
+                let loan = tables.remove(1);
+                tables.push(loan.looks_up(lookup, test_star::loan::Column::LoanId));
+            })
+        };
+        assert!(mistakes_with(&ITSELF).contains("looks up dim_book.book_id, which is not its surrogate key"));
+        assert!(mistakes_with(&LOAN).contains("looks up fact_loan, and does not follow it"));
+        assert!(!mistakes_with(&test_star::BOOK).contains("surrogate key"));
+    }
+
+    #[test]
+    fn a_change_timestamp_has_a_zone() {
+        let mut star = test_star::star_of(test_star::tables());
+        star.sources[1] = SourceTable::of::<test_star::loan::Entity>(test_star::loan::Column::LoanId)
+            .changed_at(test_star::loan::Column::BookId);
+        assert!(star.mistakes().join("").contains("loan: book_id is no TIMESTAMP"));
     }
 
     #[test]

@@ -33,6 +33,11 @@ impl Period {
         Self::Ranges(ranges)
     }
 
+    /// No day.
+    pub(crate) fn none() -> Self {
+        Self::Ranges(Vec::new())
+    }
+
     /// Whether it holds no day at all.
     pub fn is_empty(&self) -> bool {
         matches!(self, Self::Ranges(ranges) if ranges.is_empty())

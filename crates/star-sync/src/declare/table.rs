@@ -186,6 +186,25 @@ impl Table {
                 .any(|used| used.lookup.side == Side::Target && used.lookup.table == table)
     }
 
+    /// Whether a row may be loaded without the row of another table that it refers to.
+    pub(crate) fn may_lack(&self, parent: &Self) -> bool {
+        let mut references = self
+            .references
+            .iter()
+            .filter(|reference| reference.parent == parent.name);
+        references.any(|reference| {
+            let mut columns = self.columns.iter();
+            columns.any(|column| column.name == reference.column && column.nullable)
+        })
+    }
+
+    /// Whether a column of its source table decides which rows of others are joined.
+    pub(crate) fn joins_by(&self, column: &str) -> bool {
+        let of_own = |relation: &&RelationDef| relation.from_tbl.sea_orm_table().to_string() == self.source_table;
+        let mut joins = self.joins.iter().filter(of_own);
+        joins.any(|relation| relation.from_col.iter().any(|from| from.to_string() == column))
+    }
+
     /// Which source rows belong to the table, as a condition on them.
     pub(crate) fn source_rows(&self) -> Condition {
         Condition::all().add_option(self.only.map(|only| only()))

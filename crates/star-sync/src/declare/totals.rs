@@ -8,6 +8,7 @@ use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, JoinType, Query
 use sea_orm::{ColumnTrait, RelationDef};
 
 use crate::declare::date_key;
+use crate::declare::day_totals::WITHOUT_DAY;
 use crate::declare::lookup::{KeysFrom, Lookup, LookupKey, LookupUse, Lookups};
 use crate::declare::source_record::{SelectedColumn, SourceRecord, joined_of, position_of};
 use crate::declare::source_rows::SourceRow;
@@ -262,7 +263,8 @@ impl Totals {
         match &self.dates {
             Some(dates) => {
                 let date_key = Expr::col((Alias::new(table), dates.target));
-                select.expr(date_key.clone()).add_group_by([date_key]);
+                let day = Expr::expr(date_key.clone()).if_null(WITHOUT_DAY);
+                select.expr(day).add_group_by([date_key]);
             }
             None => {
                 select.expr(Expr::val(0));

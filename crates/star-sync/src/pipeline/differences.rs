@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use sea_orm::Value;
 
+use crate::declare::day_totals::WITHOUT_DAY;
 use crate::declare::lookup::LookupKey;
 use crate::declare::partition::{Partition, Partitioning};
 use crate::declare::row::{key_part, key_text, text};
@@ -117,7 +118,9 @@ impl<'a> DifferenceCollector<'a> {
         }
         self.changed.push(page_key);
         let differs = |&position: &usize| source.map(|cells| &cells[position]) != target.map(|cells| &cells[position]);
-        if self.lookup_positions.iter().any(differs) {
+        // A row of a dimension gives others a parent when it comes.
+        let is_new_parent = self.table.kind == Kind::Dimension && target.is_none();
+        if is_new_parent || self.lookup_positions.iter().any(differs) {
             self.lookup_changed.push(page_key);
         }
         for cells in [source, target].into_iter().flatten() {
@@ -132,8 +135,8 @@ impl<'a> DifferenceCollector<'a> {
             }
             let day = match self.day {
                 Day::None => None,
-                Day::Any => Some(0),
-                Day::At(position) => date(position),
+                Day::Any => Some(WITHOUT_DAY),
+                Day::At(position) => Some(date(position).unwrap_or(WITHOUT_DAY)),
             };
             if day != self.last_day {
                 self.days.extend(day);

@@ -7,9 +7,11 @@ use sea_orm::Value;
 use serde::Serialize;
 use tracing::info;
 
+use crate::declare::day_totals::WITHOUT_DAY;
 use crate::declare::key_range::KeyRange;
 use crate::declare::lookup::{LookupKey, Lookups};
 use crate::declare::partition::Partition;
+use crate::declare::period::Period;
 use crate::declare::rejection::RejectedRow;
 use crate::declare::row::{Columns, TargetRow, key_part};
 use crate::declare::source_rows::SourceRows;
@@ -217,6 +219,14 @@ impl TableOutcome {
         self.deferred.extend(other.deferred);
         self.late.extend(other.late);
         self.pages.extend(other.pages);
+    }
+
+    /// The days at which the rows that changed count, or counted; all if some of them have none.
+    pub(crate) fn touched_days(&self) -> Period {
+        if self.days.contains(&WITHOUT_DAY) {
+            return Period::All;
+        }
+        Period::of_days(self.days.iter().copied())
     }
 
     /// One line of the log, if anything was read.

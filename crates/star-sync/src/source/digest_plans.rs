@@ -22,10 +22,25 @@ pub(crate) struct DigestPlans {
 }
 
 impl DigestPlans {
-    /// Digests the columns that a table is made of in its own source table.
+    /// Digests the columns that a table is made of in its own source table. Those by which others are joined are among
+    /// them, whether they are read or not: they decide which rows are.
     pub(crate) fn own(&self, table: &Table) -> Option<DigestPlan> {
         let own = |column: &&SelectedColumn| column.table == table.source_table;
-        self.plan(table, table.selected.iter().filter(own))
+        let mut columns: Vec<SelectedColumn> = table.selected.iter().filter(own).cloned().collect();
+        let declared = self
+            .star
+            .source(table.source_table)
+            .map_or(&[][..], |source| &source.columns);
+        for SourceColumn { name, family } in declared {
+            if table.joins_by(name) && columns.iter().all(|column| column.name != *name) {
+                columns.push(SelectedColumn {
+                    table: table.source_table.to_owned(),
+                    name,
+                    family: *family,
+                });
+            }
+        }
+        self.plan(table, columns.iter())
     }
 
     /// Digests all that a page of a table brings: what its select reads, of joined tables too, followed by `more`. With
@@ -111,6 +126,10 @@ mod tests {
             columns.map(|column| column.name.clone()).collect::<Vec<_>>()
         };
         assert_eq!(names(digesting.own(table).unwrap()), ["loan_id"]);
+        // Which book is joined is part of a row, whether its key is read or not.
+        let mut joining = test_star::tables().remove(1);
+        joining.joins.push(test_star::loan_to_book());
+        assert_eq!(names(digesting.own(&joining).unwrap()), ["loan_id", "book_id"]);
         let more = SelectedColumn {
             table: "loan".to_owned(),
             name: "book_id",

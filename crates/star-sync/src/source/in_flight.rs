@@ -95,8 +95,9 @@ impl InFlight {
         clock: DateTime<Utc>,
         own_id: u64,
     ) -> std::result::Result<Self, DbErr> {
-        let transactions = transactions(connection, clock).await?;
+        // Statements first: one that ends in between has left its transaction behind, which is listed then.
         let statement = oldest_statement(connection, clock, own_id).await?;
+        let transactions = transactions(connection, clock).await?;
         // A transaction that has only read limits nothing: a row that it changes later gets a later change timestamp.
         let changing = transactions.iter().filter(|transaction| transaction.has_changed_rows);
         let works = changing.map(|transaction| transaction.work).chain(statement);
@@ -114,7 +115,8 @@ impl InFlight {
             Self::NotPermitted => clock,
             Self::Listed { oldest, .. } => oldest.map_or(clock, |oldest| oldest.since),
         };
-        let committed_until = Ord::min(open_since, clock) - safety_lag;
+        // A change timestamp is cut off to whole seconds: it may stand for nearly one more.
+        let committed_until = Ord::min(open_since, clock) - safety_lag - TimeDelta::seconds(1);
         // Where the start of a transaction is unknown, no change timestamp counts as committed for good.
         Ord::max(committed_until, UNKNOWN_START)
     }
@@ -310,6 +312,11 @@ mod tests {
         let safety_lag = TimeDelta::seconds(120);
         assert_eq!(seen(UNKNOWN_START).committed_until(clock, safety_lag), UNKNOWN_START);
         let begun = clock - TimeDelta::seconds(10);
-        assert_eq!(seen(begun).committed_until(clock, safety_lag), begun - safety_lag);
+        // A change timestamp of that second may stand for nearly one more.
+        let second = TimeDelta::seconds(1);
+        assert_eq!(
+            seen(begun).committed_until(clock, safety_lag),
+            begun - safety_lag - second
+        );
     }
 }

@@ -57,7 +57,8 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    /// A lookup in the star: from the natural key of a dimension or fact to another column of it.
+    /// A lookup in the star: from the natural key of a dimension to its surrogate key, or from that of a fact to a
+    /// column that the fact declares to fill.
     pub fn in_target<C: ColumnTrait>(name: &'static str, key: C, value: C) -> Self {
         Self::new(name, Side::Target, key, value)
     }
@@ -120,17 +121,6 @@ pub enum Side {
 pub struct LookupUse {
     pub lookup: &'static Lookup,
     pub keys: KeysFrom,
-}
-
-impl LookupUse {
-    /// Whether one statement answers both.
-    pub(crate) fn is_met_with(&self, other: &Self) -> bool {
-        self.lookup.is_read_with(other.lookup)
-            && match (&self.keys, &other.keys) {
-                (KeysFrom::Column(one), KeysFrom::Column(other)) => one == other,
-                _ => std::ptr::eq(self, other),
-            }
-    }
 }
 
 /// Where the keys to look up are found.

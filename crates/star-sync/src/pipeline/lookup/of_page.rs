@@ -16,49 +16,96 @@ use crate::pipeline::flow::Late;
 use crate::pipeline::lookup::cache::CachedLookups;
 use crate::pipeline::lookup::{LookupSource, distinct};
 
+/// The lookups of a page, as far as they are filled.
+#[derive(Default)]
+struct PageLookups {
+    lookups: Lookups,
+    late: Late,
+    found: Vec<Found>,
+}
+
+/// The keys that a page has for a lookup, and the values that it found.
+struct Found {
+    lookup: &'static Lookup,
+    keys: HashSet<LookupKey>,
+    values: HashSet<LookupKey>,
+}
+
+impl PageLookups {
+    fn found(&self, lookup: &Lookup) -> Option<&Found> {
+        self.found.iter().find(|found| found.lookup == lookup)
+    }
+
+    /// In place of what was found before.
+    fn note(&mut self, lookup: &'static Lookup, keys: &HashSet<LookupKey>, values: HashSet<LookupKey>) {
+        self.found.retain(|found| found.lookup != lookup);
+        let keys = keys.clone();
+        self.found.push(Found { lookup, keys, values });
+    }
+}
+
 impl LookupSource {
     /// Fills the lookups of one page with just the keys that its rows refer to.
     pub(crate) async fn of_page(&self, uses: &[LookupUse], rows: &SourceRows) -> Result<(Lookups, Late)> {
-        let mut lookups = Lookups::default();
-        let mut late = Late::new();
-        // Of each lookup so far, what the page has found in it.
-        let mut found: Vec<(&'static Lookup, HashSet<LookupKey>)> = Vec::new();
+        let mut page = PageLookups::default();
+        // Two columns may hold keys of the same rows: an origin and a destination.
         for used in uses {
-            if lookups.map(used.lookup).is_some() {
+            let KeysFrom::Column(_) = used.keys else { continue };
+            if page.lookups.map(used.lookup).is_some() {
                 continue;
             }
-            let together = uses.iter().filter(|other| other.is_met_with(used));
-            let together = distinct(together.map(|used| used.lookup));
-            let keys: HashSet<LookupKey> = match used.keys {
-                KeysFrom::Column(column) => column_keys(rows, column),
-                KeysFrom::Values(earlier) => {
-                    let earlier = found.iter().find(|(of, _)| *of == earlier);
-                    earlier.map(|(_, values)| values.clone()).unwrap_or_default()
+            let (mut together, mut keys) = (Vec::new(), HashSet::new());
+            for other in uses {
+                if let (KeysFrom::Column(column), true) = (other.keys, other.lookup.is_read_with(used.lookup)) {
+                    together.push(other.lookup);
+                    keys.extend(column_keys(rows, column));
                 }
-            };
-            if let Some(maps) = self.of_snapshot(&together, &keys).await? {
-                for (lookup, map) in together.into_iter().zip(maps) {
-                    found.push((lookup, numbers(keys.iter().filter_map(|key| map.get(key)))));
-                    lookups.set(lookup, map);
-                }
-                continue;
             }
-            let maps = self.load_keys(&together, &keys).await?;
-            for (lookup, mut map) in together.into_iter().zip(maps) {
-                for key in &keys {
-                    if let Some(value) = self.corrected.map(lookup).and_then(|map| map.get(key)) {
-                        map.insert(key, value);
-                    }
-                }
-                if self.finds_late_rows {
-                    let missing = keys.iter().filter(|key| map.get(*key).is_none());
-                    late.extend(self.late(lookup, missing).await?);
-                }
-                found.push((lookup, numbers(map.values())));
-                lookups.set(lookup, map);
-            }
+            self.fill(&mut page, distinct(together.into_iter()), keys).await?;
         }
-        Ok((lookups, late))
+        for used in uses {
+            let KeysFrom::Values(earlier) = used.keys else { continue };
+            let mut keys = page
+                .found(earlier)
+                .map(|found| found.values.clone())
+                .unwrap_or_default();
+            if let Some(found) = page.found(used.lookup) {
+                keys.extend(found.keys.iter().cloned());
+            }
+            self.fill(&mut page, vec![used.lookup], keys).await?;
+        }
+        Ok((page.lookups, page.late))
+    }
+
+    /// Fills lookups that are read from the same rows with these keys.
+    async fn fill(
+        &self,
+        page: &mut PageLookups,
+        together: Vec<&'static Lookup>,
+        keys: HashSet<LookupKey>,
+    ) -> Result<()> {
+        if let Some(maps) = self.of_snapshot(&together, &keys).await? {
+            for (lookup, map) in together.into_iter().zip(maps) {
+                page.note(lookup, &keys, numbers(keys.iter().filter_map(|key| map.get(key))));
+                page.lookups.set(lookup, map);
+            }
+            return Ok(());
+        }
+        let maps = self.load_keys(&together, &keys).await?;
+        for (lookup, mut map) in together.into_iter().zip(maps) {
+            for key in &keys {
+                if let Some(value) = self.corrected.map(lookup).and_then(|map| map.get(key)) {
+                    map.insert(key, value);
+                }
+            }
+            if self.finds_late_rows {
+                let missing = keys.iter().filter(|key| map.get(*key).is_none());
+                page.late.extend(self.late(lookup, missing).await?);
+            }
+            page.note(lookup, &keys, numbers(map.values()));
+            page.lookups.set(lookup, map);
+        }
+        Ok(())
     }
 
     /// The same from the lookups that were read in the snapshot; missing keys are read first.
