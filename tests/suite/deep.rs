@@ -37,6 +37,8 @@ fn rows_beside_a_quarantined_one_are_compared() {
         "INSERT INTO film_actor (actor_id, film_id) VALUES (1, 9999)",
     ]);
     sandbox.run(&["incremental"]).succeeds();
+    sandbox.wait_until_at_rest();
+    sandbox.run(&["incremental"]).succeeds();
     assert_eq!(
         sandbox.figure("SELECT COUNT(*) FROM sync_reject WHERE source_table = 'film_actor'"),
         "1"

@@ -15,6 +15,9 @@
 //! name the program, its variables and its source by placeholders, which are filled where they are shown: see
 //! [`Program::fill`].
 
+// Commands are futures in futures, down to the driver's: deeper than the compiler's own limit.
+#![recursion_limit = "256"]
+
 mod allocator;
 pub mod cli;
 mod commands;

@@ -36,8 +36,7 @@ pub(crate) async fn run(session: &Session, arguments: &Copy) -> Result<u8> {
         mode: arguments.mode,
         without: &without,
     };
-    // Boxed: nested any deeper, the future is too deep for the compiler.
-    let made = session.unless_stopped(async { Ok(Box::pin(copy::run(&request)).await?) });
+    let made = session.unless_stopped(async { Ok(copy::run(&request).await?) });
     let report = session.watched(COMMAND, made, |_| Status::Done).await?;
     let document = Document {
         target: &target,
@@ -108,7 +107,7 @@ async fn make_due(
         );
         return Ok(None);
     }
-    let made = async { Ok(Box::pin(copy::run(&request)).await?) };
+    let made = async { Ok(copy::run(&request).await?) };
     let report = session.watched(COMMAND, made, |_| Status::Done).await?;
     info!(copy = %path.display(), bytes = report.bytes, "copied");
     Ok(Some(report))

@@ -134,8 +134,7 @@ async fn publish(session: &Session, location: &str, without: &[PersonalColumn], 
             without,
             force,
         };
-        // Boxed: nested any deeper, the future is too deep for the compiler.
-        let published = Box::pin(publish::run(&request)).await;
+        let published = publish::run(&request).await;
         let closed = target.close().await;
         drop(lock);
         let report = published.map_err(failed)?;

@@ -147,7 +147,8 @@ pub(crate) fn figure_name(table: &str, grouped_by: Option<&str>, group: Option<&
 pub(crate) fn comparison_name(figure: &Comparison) -> String {
     let mut name = figure_name(figure.table, figure.grouped_by, figure.group.as_ref());
     if let Some(date_key) = figure.date_key {
-        let _ = write!(name, ", {}", date_key::text(date_key));
+        let day = date_key::day(date_key).map_or_else(|| "no day".to_owned(), |_| date_key::text(date_key));
+        let _ = write!(name, ", {day}");
     }
     let _ = write!(name, ", {}", figure.measure.label);
     name

@@ -7,22 +7,14 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 use crate::changes::detect::SourceChangesByTable;
 use crate::declare::integer::Key;
 use crate::declare::key_range::{KEYS_PER_STATEMENT, KeyRange};
-use crate::declare::lookup::{KeysFrom, LookupKeys, Side};
+use crate::declare::lookup::{LookupKeys, Side};
 use crate::declare::star::Star;
 use crate::declare::table::{Kind, Table, TargetPageKey, WHOLE_TABLE, When};
 use crate::error::{Doing, Result};
-use crate::pipeline::flow::{Outcomes, Removed};
+use crate::pipeline::flow::{Outcomes, Removed, TableOutcome};
 use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
 use crate::target::bookkeeping::quarantine;
-
-/// The page keys of all rows, where those that are affected cannot be told.
-fn all_rows(table: &Table) -> SelectStatement {
-    Query::select()
-        .expr(table.source_page_key())
-        .from(table.source_table)
-        .to_owned()
-}
 
 /// Searches for affected rows, given the changes of a pass so far.
 pub(crate) struct AffectedSearch<'a> {
@@ -70,8 +62,13 @@ impl AffectedSearch<'_> {
         let mut without_key: Vec<&str> = affected_by.chain(needed.map(|lookup| lookup.table)).collect();
         without_key.retain(|name| self.is_without_key(name) && !self.changed_in(name).is_empty());
         if let Some(name) = without_key.first() {
-            self.add_affected(&mut keys, |_| all_rows(table), self.changed_in(name))
-                .await?;
+            let all = |_: &[i64]| {
+                Query::select()
+                    .expr(table.source_page_key())
+                    .from(table.source_table)
+                    .to_owned()
+            };
+            self.add_affected(&mut keys, all, self.changed_in(name)).await?;
         }
         self.add_without_parent(&mut keys, table).await?;
         for followed in &table.follows {
@@ -176,26 +173,23 @@ impl AffectedSearch<'_> {
     /// Adds rows that refer to a new row of a dimension, and may have been loaded without it: they do not wait in
     /// quarantine.
     async fn add_without_parent(&self, keys: &mut Vec<i64>, table: &Table) -> Result<()> {
-        for used in &table.lookups {
-            let dimension = self.star.table(used.lookup.table).filter(|other| {
-                used.lookup.side == Side::Target && other.kind == Kind::Dimension && table.may_lack(other)
-            });
-            let Some((dimension, outcome)) = dimension.and_then(|other| Some((other, self.outcomes.get(other.name)?)))
-            else {
+        let doing = || format!("searching {} for rows without a parent", table.name);
+        for reference in &table.references {
+            let has_new = |outcome: &TableOutcome| !outcome.lookup_changed.is_empty();
+            let parent = self.star.table(&reference.parent);
+            let is_dimension = parent.is_some_and(|parent| parent.kind == Kind::Dimension);
+            if !is_dimension
+                || !table.is_nullable(reference.column)
+                || !self.outcomes.get(reference.parent.as_str()).is_some_and(has_new)
+            {
                 continue;
-            };
-            let is_named_by_page_key = dimension.source_key.first().map(|key| key.name) == dimension.page_key;
-            let affected = |changed: &[i64]| {
-                let (KeysFrom::Column(column), true) = (used.keys, is_named_by_page_key) else {
-                    return all_rows(table);
-                };
-                let column = &table.selected[column];
-                let column = Expr::col((Alias::new(&column.table), column.name));
-                let mut select = (table.select)();
-                select.clear_selects().expr(table.source_page_key());
-                select.cond_where(KeyRange::is_one_of(&column, changed)).to_owned()
-            };
-            self.add_affected(keys, affected, &outcome.lookup_changed).await?;
+            }
+            let mut select = Query::select();
+            table.add_target_tables(select.expr(table.target_page_key()));
+            select.and_where(Expr::col((Alias::new(table.name), reference.column)).is_null());
+            for row in self.target.all(&select).await.target(doing)? {
+                keys.push(row.try_get_by_index(0).target(doing)?);
+            }
         }
         Ok(())
     }

@@ -75,10 +75,14 @@ impl<'a> Applier<'a> {
     /// Applies the changes that were detected in the source. The earlier list of deleted dimension rows is replaced:
     /// the affected keys include them.
     pub(crate) async fn apply_affected(&mut self, table: &'static Table, keys: Vec<i64>) -> Result<()> {
-        let outcome = self
+        let mut outcome = self
             .apply(table, KeyRange::of_keys(keys, self.pass.page_size()))
             .await?;
-        self.removed.remove(table.name);
+        // A parent that seemed to be gone, and is not, is new to rows that were read meanwhile.
+        let seemed_gone = self.removed.remove(table.name).into_iter().flatten();
+        let is_gone: HashSet<i64> = outcome.deleted.iter().map(|row| row.page_key).collect();
+        let back = seemed_gone.map(|row| row.page_key).filter(|key| !is_gone.contains(key));
+        outcome.lookup_changed.extend(back);
         self.note_removed(table, &outcome);
         self.outcomes.entry(table.name).or_default().add(outcome);
         Ok(())

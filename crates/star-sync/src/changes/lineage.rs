@@ -191,16 +191,14 @@ impl<'a> Search<'a> {
         };
         let mut keys: Vec<(&'static Lookup, LookupKey)> = Vec::new();
         for used in &table.lookups {
-            let key = match used.keys {
-                KeysFrom::Column(column) => row.cell(column),
+            match used.keys {
+                KeysFrom::Column(column) => keys.extend(row.cell(column).map(|key| (used.lookup, key))),
                 KeysFrom::Values(earlier) => {
-                    let of_earlier = keys.iter().find(|(lookup, _)| *lookup == earlier);
-                    let found = of_earlier.and_then(|(_, key)| page.lookups.get(earlier, key));
-                    found.map(LookupKey::Number)
+                    let of_earlier = keys.iter().filter(|(lookup, _)| *lookup == earlier);
+                    let found = of_earlier.filter_map(|(_, key)| page.lookups.get(earlier, key));
+                    let found: Vec<i64> = found.collect();
+                    keys.extend(found.into_iter().map(|key| (used.lookup, LookupKey::Number(key))));
                 }
-            };
-            if let Some(key) = key {
-                keys.push((used.lookup, key));
             }
         }
         let mut is_corrected = false;

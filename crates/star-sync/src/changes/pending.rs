@@ -5,7 +5,7 @@
 //! these changes. Rows that are gone from the source leave no timestamp, and those that came may have an old one: as
 //! many of them are pending as row counts reveal.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Query;
@@ -39,11 +39,9 @@ pub(crate) struct Pending(HashMap<&'static str, PendingRows>);
 
 #[derive(Default)]
 struct PendingRows {
-    /// Page keys of rows that a change may have reached, ascending, without the quarantined ones, which are explained
-    /// already. Many of them are equal on both sides, such as those within the safety lag.
+    /// Page keys of rows that a change may have reached, ascending, without those of quarantined rows alone, which are
+    /// explained already. Many of them are equal on both sides, such as those within the safety lag.
     candidates: Vec<i64>,
-    /// The same with those that are quarantined: rows beside them may have changed.
-    reached: Vec<i64>,
     /// Page keys of quarantined rows, ascending.
     quarantined: Vec<i64>,
     /// How many of the candidates differ.
@@ -63,11 +61,10 @@ impl PendingRows {
     ) -> Self {
         outcome.changed.retain(|key| !seen.contains(key));
         outcome.lookup_changed.retain(|key| !seen.contains(key));
-        candidates.retain(|key| !seen.contains(key));
-        let reached = candidates.clone();
-        candidates.retain(|key| quarantined.binary_search(key).is_err());
+        // Beside a quarantined row there are others, where it does not have a page key of its own.
+        let is_explained = |key: &i64| table.is_identified_by_page_key() && quarantined.binary_search(key).is_ok();
+        candidates.retain(|key| !is_explained(key) && !seen.contains(key));
         Self {
-            reached,
             rows: rows_that_differ(table, outcome, &quarantined),
             candidates,
             quarantined,
@@ -151,7 +148,8 @@ impl Pending {
                 source_changes,
                 outcomes: &outcomes,
                 removed: &rows.removed,
-                retries_all: true,
+                // Rows beside a quarantined one that has not changed are not pending with it.
+                retries_all: table.is_identified_by_page_key(),
             };
             let mut candidates = search(&source_changes).affected_keys(table).await?;
             // These need no further evidence.
@@ -192,7 +190,7 @@ impl Pending {
     pub(crate) fn holds(&self, table: &Table, key: i64) -> bool {
         self.0
             .get(table.name)
-            .is_some_and(|rows| rows.reached.binary_search(&key).is_ok())
+            .is_some_and(|rows| rows.candidates.binary_search(&key).is_ok())
     }
 
     /// Whether a row is quarantined.
@@ -209,8 +207,12 @@ impl Pending {
 
     /// The rows that a change may have reached, but for the quarantined ones.
     pub(crate) fn key_ranges(&self, table: &Table) -> Vec<KeyRange> {
-        let candidates = self.0.get(table.name).map_or(&[][..], |rows| &rows.candidates);
-        KeyRange::of_keys(candidates.iter().copied(), KEYS_PER_STATEMENT)
+        let Some(rows) = self.0.get(table.name) else {
+            return Vec::new();
+        };
+        let is_quarantined = |key: &&i64| rows.quarantined.binary_search(key).is_ok();
+        let candidates = rows.candidates.iter().filter(|key| !is_quarantined(key));
+        KeyRange::of_keys(candidates.copied(), KEYS_PER_STATEMENT)
     }
 
     /// How many rows the next run adds to a table, or takes away.
@@ -218,8 +220,8 @@ impl Pending {
         let Some(rows) = self.0.get(table.name) else {
             return Ok(0);
         };
-        let keys = rows.candidates.iter().chain(&rows.quarantined);
-        added(table, sides, keys.copied()).await
+        let keys: BTreeSet<i64> = rows.candidates.iter().chain(&rows.quarantined).copied().collect();
+        added(table, sides, keys.into_iter()).await
     }
 }
 

@@ -154,7 +154,10 @@ impl Reconciliation<'_> {
             return totals_of_rows(table, source_totals, &target, quarantined, changed).await;
         }
         let source = async {
-            let source = if count <= ROWS_OF_TOUCHED_DAYS {
+            let source = if count <= ROWS_OF_TOUCHED_DAYS && touched == Period::All {
+                // With what these rows look up, not whole lookups.
+                source_totals.of_key_range(table, &touched, &KeyRange::ALL).await?
+            } else if count <= ROWS_OF_TOUCHED_DAYS {
                 source_totals.of_short_period(table, &touched).await?
             } else {
                 source_totals.of_period(table, &touched).await?

@@ -75,22 +75,19 @@ fn looked_up_keys(
     let mut found = Vec::new();
     for used in &totals.lookups {
         let of_lookup = changed.iter().filter(|(lookup, _)| *lookup == used.lookup);
-        let mut keys: HashSet<LookupKey> = of_lookup.flat_map(|(_, keys)| keys.iter().cloned()).collect();
-        let mut keys_from = used.keys;
-        while let KeysFrom::Values(through) = keys_from {
-            // A lookup through others: the keys for which those have one of these values.
-            keys = sides
-                .iter()
-                .filter_map(|lookups| lookups.map(through))
-                .flat_map(|map| map.keys_of(&keys))
-                .collect();
-            keys_from = totals.lookups.iter().find(|used| used.lookup == through)?.keys;
-        }
-        let KeysFrom::Column(column) = keys_from else {
-            continue;
-        };
-        if !keys.is_empty() {
-            found.push((column, keys));
+        let keys: HashSet<LookupKey> = of_lookup.flat_map(|(_, keys)| keys.iter().cloned()).collect();
+        let mut ways = vec![(used.keys, keys)];
+        while let Some((keys_from, keys)) = ways.pop().filter(|(_, keys)| !keys.is_empty()) {
+            match keys_from {
+                KeysFrom::Column(column) => found.push((column, keys)),
+                KeysFrom::Values(through) => {
+                    // A lookup through others: the keys for which those have one of these values, in any column.
+                    let maps = sides.iter().filter_map(|lookups| lookups.map(through));
+                    let keys: HashSet<LookupKey> = maps.flat_map(|map| map.keys_of(&keys)).collect();
+                    let through = totals.lookups.iter().filter(|used| used.lookup == through);
+                    ways.extend(through.map(|used| (used.keys, keys.clone())));
+                }
+            }
         }
     }
     let count: usize = found.iter().map(|(_, keys)| keys.len()).sum();

@@ -124,7 +124,12 @@ pub(crate) async fn recheck(
             different: found.counts.updated,
             pending,
             examples,
-            keys: found.changed,
+            // Where only rows were rejected, none differs.
+            keys: if found.counts.inserted + found.counts.deleted + found.counts.updated == 0 {
+                Vec::new()
+            } else {
+                found.changed
+            },
         });
     }
     Ok(differences)

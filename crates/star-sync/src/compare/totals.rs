@@ -50,7 +50,7 @@ pub(crate) async fn of_target(
         }
         // Without groups and dates, SQL makes a row of nothing.
         if total.rows > 0 {
-            figures.insert((date_key, group), total);
+            *figures.entry((date_key, group)).or_default() += total;
         }
     }
     Ok(figures)

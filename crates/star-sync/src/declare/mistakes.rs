@@ -7,7 +7,7 @@ use crate::declare::personal;
 use crate::declare::row::CellType;
 use crate::declare::source_table::{Family, SourceColumn};
 use crate::declare::star::Star;
-use crate::declare::table::{Kind, Table, TargetPageKey};
+use crate::declare::table::{Follows, Kind, Table, TargetPageKey, When};
 use crate::declare::totals::MOST_MEASURES;
 
 /// Columns that a natural key may have.
@@ -271,9 +271,12 @@ fn of_follows(star: &Star, table: &Table) -> Vec<String> {
             continue;
         };
         if other.kind == Kind::Fact {
-            if table.follows.iter().all(|followed| followed.fact != *of) {
+            let is_it = |followed: &&Follows| followed.fact == *of && matches!(followed.when, When::LookupChanged);
+            let is_filled = other.filled_lookups.iter().any(|filled| filled.lookup == used.lookup);
+            if !is_filled || !table.follows.iter().any(|followed| is_it(&followed)) {
                 mistakes.push(format!(
-                    "it looks up {of}, and does not follow it: changes there would not reach its rows"
+                    "it looks up {of}, which does not fill the lookup, or which it does not follow: changes there would \
+                     not reach its rows"
                 ));
             }
         } else if other.surrogate_key != Some(*value) {
@@ -460,7 +463,7 @@ mod tests {
             })
         };
         assert!(mistakes_with(&ITSELF).contains("looks up dim_book.book_id, which is not its surrogate key"));
-        assert!(mistakes_with(&LOAN).contains("looks up fact_loan, and does not follow it"));
+        assert!(mistakes_with(&LOAN).contains("looks up fact_loan, which does not fill the lookup"));
         assert!(!mistakes_with(&test_star::BOOK).contains("surrogate key"));
     }
 

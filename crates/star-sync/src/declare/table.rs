@@ -186,16 +186,9 @@ impl Table {
                 .any(|used| used.lookup.side == Side::Target && used.lookup.table == table)
     }
 
-    /// Whether a row may be loaded without the row of another table that it refers to.
-    pub(crate) fn may_lack(&self, parent: &Self) -> bool {
-        let mut references = self
-            .references
-            .iter()
-            .filter(|reference| reference.parent == parent.name);
-        references.any(|reference| {
-            let mut columns = self.columns.iter();
-            columns.any(|column| column.name == reference.column && column.nullable)
-        })
+    /// Whether a column of it may be NULL.
+    pub(crate) fn is_nullable(&self, column: &str) -> bool {
+        self.columns.iter().any(|found| found.name == column && found.nullable)
     }
 
     /// Whether a column of its source table decides which rows of others are joined.

@@ -9,6 +9,7 @@ use crate::compare::deep::TableDifferences;
 use crate::compare::figures::Comparison;
 use crate::compare::findings::{DifferingFigure, Finding, Findings};
 use crate::compare::rows::RowComparison;
+use crate::declare::day_totals::WITHOUT_DAY;
 use crate::declare::key_range::{KEYS_PER_PAGE, KeyRange};
 use crate::declare::period::Period;
 use crate::declare::table::Table;
@@ -86,7 +87,8 @@ impl ValidationPass<'_> {
                 delta: figure.delta(),
             });
         }
-        let period = if concerns_all_days {
+        let has_no_day = |day: &&Comparison| day.date_key == Some(WITHOUT_DAY);
+        let period = if concerns_all_days || days.iter().any(|day| has_no_day(&day)) {
             Period::All
         } else {
             Period::of_days(days.iter().filter_map(|day| day.date_key).collect::<BTreeSet<_>>())
