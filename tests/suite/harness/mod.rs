@@ -244,7 +244,7 @@ impl Sandbox {
         // With DATABASE() in its place MariaDB opens every table of every schema.
         let young = format!(
             "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{}' \
-             AND UPDATE_TIME > NOW() - INTERVAL 3 SECOND",
+             AND UPDATE_TIME > NOW() - INTERVAL 4 SECOND",
             self.schema
         );
         while !self.source(&young).is_empty() {
