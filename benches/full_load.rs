@@ -87,6 +87,11 @@ fn main() {
             measured.push(cell);
         }
     }
+    // With the defaults, if they were measured.
+    let is_default = |cell: &&Measured| (cell.workers, cell.batch_size) == (2, 10_000);
+    if let Some(cell) = measured.iter().rfind(is_default).or(measured.last()) {
+        print_stages(cell);
+    }
     write_results(&options.output, &measured);
     plot_results(&options.output, &measured);
     println!("\nwritten to {}", options.output.display());
@@ -123,14 +128,39 @@ fn print_header() {
     println!("|{}", "---:|".repeat(15));
 }
 
+/// Seconds of a stage, over all its tasks.
+fn stage(cell: &Measured, name: &str, field: &str) -> f64 {
+    let stages = cell.run.result["stages"].as_array().into_iter().flatten();
+    let found = stages
+        .filter(|stage| stage["stage"] == name)
+        .map(|stage| stage[field].as_f64());
+    found.flatten().sum()
+}
+
+/// What each stage of a load costs against its floor.
+fn print_stages(cell: &Measured) {
+    println!(
+        "\nscale {}, {} workers, batches of {} rows:\n\n| stage | busy s | floor s | ratio |\n|---|---:|---:|---:|",
+        cell.scale, cell.workers, cell.batch_size
+    );
+    // The floor is the time of two connections at once, and the stage's that of both added up.
+    for (name, floor) in [
+        ("reader", Some(2.0 * cell.floors.read)),
+        ("transform", None),
+        ("writer", Some(cell.floors.write)),
+        ("index", Some(cell.floors.index)),
+        ("catch_up", None),
+    ] {
+        let busy = stage(cell, name, "busy_seconds");
+        match floor {
+            Some(floor) => println!("| {name} | {busy:.2} | {floor:.2} | {:.2} |", busy / floor),
+            None => println!("| {name} | {busy:.2} | | |"),
+        }
+    }
+}
+
 fn print(cell: &Measured) {
-    let stage = |name: &str, field: &str| {
-        let stages = cell.run.result["stages"].as_array().into_iter().flatten();
-        let found = stages
-            .filter(|stage| stage["stage"] == name)
-            .map(|stage| stage[field].as_f64());
-        found.flatten().sum::<f64>()
-    };
+    let stage = |name: &str, field: &str| stage(cell, name, field);
     let share = |name: &str| {
         let (working, waiting) = (stage(name, "busy_seconds"), stage(name, "waiting_seconds"));
         working / (working + waiting) * 100.0
@@ -210,7 +240,7 @@ fn plot_results(folder: &Path, measured: &[Measured]) {
     plot::lines(
         &folder.join("grid.svg"),
         &title,
-        "rows a page (--batch-size)",
+        "rows per batch (--batch-size)",
         "facts per second",
         &by_workers,
     );
@@ -224,7 +254,7 @@ fn plot_results(folder: &Path, measured: &[Measured]) {
             |cell| cell.run.wall_seconds,
         );
         let memory = line(
-            "peak memory, 10 MB".to_owned(),
+            "peak memory in units of 10 MB".to_owned(),
             growing,
             |cell| f64::from(cell.scale),
             |cell| cell.run.peak_megabytes / 10.0,
