@@ -85,6 +85,12 @@ fn what_changes_without_a_trace_between_a_page_and_the_closing_snapshot_is_found
             "UPDATE city SET city = 'Elsewhere', last_update = last_update WHERE city_id < 50",
             "UPDATE rental SET inventory_id = 77, last_update = last_update WHERE rental_id IN (60, 4000)",
         ],
+        // What facts look up, and reject rows without.
+        &[
+            "SET foreign_key_checks = 0",
+            "DELETE FROM staff WHERE staff_id = 2",
+            "SET foreign_key_checks = 1",
+        ],
     ] {
         let (sandbox, run) = load_during(changes);
         run.succeeds();

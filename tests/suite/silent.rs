@@ -446,6 +446,37 @@ fn what_a_mismatch_has_shown_is_corrected_by_the_next_run() {
 }
 
 #[test]
+fn a_mismatch_that_comes_from_a_row_of_another_table_is_corrected_there() {
+    let sandbox = Sandbox::verified();
+    let rental = sandbox.source_figure("SELECT rental_id FROM payment WHERE payment_id = 100");
+    sandbox.tamper(&format!(
+        "UPDATE fact_rental SET store_key = 3 - store_key WHERE rental_id = {rental}"
+    ));
+    // Its store is that of the rental.
+    sandbox.change(&["UPDATE payment SET amount = amount + 1 WHERE payment_id = 100"]);
+    sandbox.run(&["incremental"]).ends_with_code(1);
+    sandbox.run(&["incremental"]).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
+fn a_mismatch_that_comes_from_the_mapping_is_not_resolved_by_mapping_again() {
+    let sandbox = Sandbox::verified();
+    let incremental = |arguments: &[&str]| {
+        let mut command = sandbox.command(&[&["incremental"], arguments].concat());
+        command.env("FAILPOINTS", "row-mapped-wrong=return(fact_payment.amount)");
+        Run::of(command)
+    };
+    sandbox.change(&["UPDATE payment SET amount = amount + 1 WHERE payment_id = 100"]);
+    incremental(&[]).ends_with_code(1);
+    for _ in 0..2 {
+        incremental(&["--verify-budget", "100%"]).ends_with_code(1);
+    }
+    sandbox.run(&["incremental", "--verify-budget", "100%"]).succeeds();
+    sandbox.assert_star_equals_source();
+}
+
+#[test]
 fn status_tells_a_mismatch_until_a_run_ends_well_although_that_leaves_no_row() {
     let sandbox = with_a_mismatch();
     let status = sandbox.json(&["status"]);

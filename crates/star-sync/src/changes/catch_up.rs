@@ -19,10 +19,13 @@ use crate::changes::{Mode, lookup_tables, verification};
 use crate::compare::figures::Comparison;
 use crate::declare::day_totals::DayTotals;
 use crate::declare::key_range::KeyRange;
+use crate::declare::lookup::Side;
+use crate::declare::star::Star;
 use crate::declare::table::Table;
 use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::pipeline::flow::{Outcomes, Removed};
+use crate::target::bookkeeping::history;
 use crate::target::bookkeeping::state::{self, States};
 use crate::target::bookkeeping::verified_ranges::{self, VerificationSummary};
 
@@ -90,6 +93,7 @@ pub(crate) async fn catch_up(pass: &Pass<'_>, mut input: CatchUpInput) -> Result
     applier.delete_removed().await?;
     let reconciliation = Reconciliation {
         pass,
+        compares_all: pass.mode == Mode::FullLoad || would_resolve_mismatch(pass).await?,
         states: &states,
         source_changes: &source_changes,
         outcomes: &applier.outcomes,
@@ -98,14 +102,8 @@ pub(crate) async fn catch_up(pass: &Pass<'_>, mut input: CatchUpInput) -> Result
     };
     let comparisons = reconciliation.run(&mut rows).await?;
     debug!("reconciled");
-    for table in pass.star().tables() {
-        // Rows that no digest shows differ: the next runs compare all of them.
-        if comparisons
-            .iter()
-            .any(|comparison| comparison.table == table.name && comparison.differs())
-        {
-            verified_ranges::forget(&*pass.transaction, table.name).await?;
-        }
+    for table in to_compare_anew(pass.star(), &comparisons) {
+        verified_ranges::forget(&*pass.transaction, table).await?;
     }
     failpoint::pass("before-watermarks");
     let verification = verification::sum_up(pass, &states).await?;
@@ -128,6 +126,33 @@ pub(crate) async fn catch_up(pass: &Pass<'_>, mut input: CatchUpInput) -> Result
         verification,
         rows_verified_by_digest,
     })
+}
+
+/// Whether all key ranges that differed were compared since an earlier run found a mismatch. That alone does not resolve it:
+/// the rows of a table may be compared with what is wrong in another one.
+async fn would_resolve_mismatch(pass: &Pass<'_>) -> Result<bool> {
+    let (transaction, star) = (&*pass.transaction, pass.star());
+    let was_found = history::last_mismatch(transaction).await?.is_some();
+    Ok(was_found && history::unresolved_mismatch(transaction, star).await?.is_none())
+}
+
+/// The tables of which the next runs compare all rows, because rows that no digest shows differ: those that differ, and those
+/// that they look up.
+fn to_compare_anew(star: &Star, comparisons: &[Comparison]) -> HashSet<&'static str> {
+    let differing = comparisons.iter().filter(|comparison| comparison.differs());
+    let mut tables: HashSet<&'static str> = differing.map(|comparison| comparison.table).collect();
+    // What is looked up comes before what looks it up.
+    for table in star.tables().rev() {
+        if tables.contains(table.name) {
+            let looked_up = table.lookups.iter().map(|used| used.lookup);
+            tables.extend(
+                looked_up
+                    .filter(|lookup| lookup.side == Side::Target)
+                    .map(|lookup| lookup.table),
+            );
+        }
+    }
+    tables
 }
 
 /// Applies to one table what changed, what seemed to differ before the pass, and what the row counts reveal.
@@ -243,6 +268,22 @@ mod tests {
         ] {
             assert_eq!(ranges_to_compare(loan, &source_changes), expected);
         }
+    }
+
+    #[test]
+    fn what_differs_is_compared_anew_with_what_it_looks_up() {
+        let mut tables = test_star::tables();
+        let loan = tables.remove(1);
+        tables.push(loan.looks_up(&test_star::BOOK, test_star::loan::Column::BookId));
+        let star = test_star::star_of(tables);
+        let rows = |table, source| Comparison::of_rows(star.table(table).unwrap(), source, 7, 0);
+        let anew = |comparisons: &[Comparison]| to_compare_anew(&star, comparisons);
+        assert_eq!(anew(&[rows("dim_book", 7), rows("fact_loan", 7)]), HashSet::new());
+        assert_eq!(anew(&[rows("dim_book", 8)]), HashSet::from(["dim_book"]));
+        assert_eq!(
+            anew(&[rows("dim_book", 7), rows("fact_loan", 8)]),
+            HashSet::from(["dim_book", "fact_loan"])
+        );
     }
 
     #[test]

@@ -24,10 +24,12 @@ pub(crate) enum ChangedKeys {
 }
 
 impl PageCheck<'_> {
-    /// The lookups for which the snapshot has other values than they were filled with. Those of totals are corrected.
+    /// The lookups for which the snapshot has other values than they were filled with, which `checked` is told of. Those
+    /// of totals are corrected.
     pub(super) async fn changed_lookups(
         &self,
         totals_lookups: &mut Lookups,
+        checked: &mut CheckedPages,
     ) -> Result<Vec<(&'static Lookup, Vec<LookupKey>)>> {
         let source = LookupSource::new(self.context.databases.star, self.snapshot.reader(), TargetReader::Empty);
         let mut changed = Vec::new();
@@ -52,6 +54,11 @@ impl PageCheck<'_> {
                             keys = keys.len(),
                             "changed since it was looked up"
                         );
+                        checked.note_changed(self.key_of(lookup), (lookup.table, lookup.key), &keys);
+                        let is_gone = |key: &LookupKey| map.get(key).is_none();
+                        if keys.iter().any(is_gone) && self.is_lost_sight_of(lookup.table) {
+                            checked.changed.insert(lookup.table, ChangedKeys::Unnamed);
+                        }
                         changed.push((*lookup, keys));
                     }
                 }
@@ -63,14 +70,20 @@ impl PageCheck<'_> {
         Ok(changed)
     }
 
+    /// Whether rows of a source table that are gone leave no key that leads to what depended on them.
+    fn is_lost_sight_of(&self, source_table: &str) -> bool {
+        let mut tables = self.context.databases.star.tables();
+        tables.any(|table| table.loses_sight_of(source_table))
+    }
+
     /// The column that names the changed rows of a lookup's table.
-    pub(super) fn key_of(&self, lookup: &Lookup) -> Option<&'static str> {
+    fn key_of(&self, lookup: &Lookup) -> Option<&'static str> {
         self.context.databases.star.source(lookup.table)?.key
     }
 }
 
 impl CheckedPages {
-    pub(super) fn note_changed(&mut self, key: Option<&str>, lookup: (&'static str, &'static str), keys: &[LookupKey]) {
+    fn note_changed(&mut self, key: Option<&str>, lookup: (&'static str, &'static str), keys: &[LookupKey]) {
         let (table, lookup_key) = lookup;
         let number = |key: &LookupKey| match key {
             LookupKey::Number(number) => Some(*number),

@@ -73,10 +73,7 @@ impl PageCheck<'_> {
     pub(crate) async fn run(self) -> Result<CheckedPages> {
         let mut checked = CheckedPages::default();
         let mut totals_lookups = self.pages_outcome.totals_lookups.clone();
-        let mut changed_lookups = self.changed_lookups(&mut totals_lookups).await?;
-        for (lookup, keys) in &changed_lookups {
-            checked.note_changed(self.key_of(lookup), (lookup.table, lookup.key), keys);
-        }
+        let mut changed_lookups = self.changed_lookups(&mut totals_lookups, &mut checked).await?;
         let mut totals = SourceTotals::with_lookups(&self.context.databases, self.snapshot.reader(), totals_lookups);
         for table in self.context.databases.star.tables() {
             if let Some(of_table) = self.check(table).await? {

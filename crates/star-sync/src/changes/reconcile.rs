@@ -6,7 +6,6 @@ use std::collections::{HashMap, HashSet};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tracing::warn;
 
-use crate::changes::Mode;
 use crate::changes::detect::SourceChangesByTable;
 use crate::changes::pass::Pass;
 use crate::changes::row_count_check::RowCounts;
@@ -35,6 +34,8 @@ const PARTS_AT_ONCE: usize = 2;
 /// The inputs of the reconciliation that ends a pass.
 pub(crate) struct Reconciliation<'a> {
     pub pass: &'a Pass<'a>,
+    /// Whether all totals and row counts are compared, and not only those that the pass has touched.
+    pub compares_all: bool,
     pub states: &'a States,
     pub source_changes: &'a SourceChangesByTable,
     pub outcomes: &'a Outcomes,
@@ -45,8 +46,7 @@ pub(crate) struct Reconciliation<'a> {
 }
 
 impl Reconciliation<'_> {
-    /// Compares row counts of the tables that were modified; totals over the days that were touched, or all after a
-    /// full load.
+    /// Compares row counts of the tables that were modified, and totals over the days that were touched; or all of both.
     pub(crate) async fn run(&self, counts: &mut RowCounts) -> Result<Vec<Comparison>> {
         let sides = self.pass.sides().await?;
         let databases = &self.pass.context.databases;
@@ -58,7 +58,7 @@ impl Reconciliation<'_> {
                 continue;
             }
             let quarantined = totals::quarantined(&sides.target, table, &sides.quarantined).await?;
-            let both = if self.pass.mode == Mode::FullLoad {
+            let both = if self.compares_all {
                 let all = &Period::All;
                 BothTotals {
                     source: match self.surveys.get(table.name) {
@@ -97,7 +97,7 @@ impl Reconciliation<'_> {
         counts: &mut RowCounts,
         comparisons: &mut Vec<Comparison>,
     ) -> Result<()> {
-        if self.source_changes[table.source_table].is_modified {
+        if self.compares_all || self.source_changes[table.source_table].is_modified {
             let rows = sides.rows(table, 0, counts.of_source(table)).await?;
             counts.target.insert(table.name, rows.target);
             comparisons.push(rows);

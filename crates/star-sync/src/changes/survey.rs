@@ -22,9 +22,10 @@ pub(crate) struct Survey {
     pub totals: DayTotals,
 }
 
-/// Whether a table's totals are made of every row of its source table, and no other table's are.
+/// Whether a table's totals are made of every row of its source table, of which no other table has anything: of one that is
+/// also joined or looked up, the survey does not tell all that change detection needs.
 pub(crate) fn is_surveyed(star: &Star, table: &Table) -> bool {
-    table.totals.is_some() && star.shows_all_rows(table)
+    table.totals.is_some() && star.shows_all_rows(table) && star.has_all_of(table.source_table)
 }
 
 /// From when on the rows of a table have changed that a load reads again.

@@ -12,7 +12,7 @@ codes! {
     NothingCompared "NOTHING_COMPARED" "Of a validation: row counts were compared but no totals, because the period has no facts. Of a run: it changed rows, but no row count or total had to be compared.",
     Unchanged "UNCHANGED" "The run found nothing changed in the source, and compared no counts or totals.",
     Unverified "UNVERIFIED" "The run found no changed row and compared no counts or totals, and there is a verification backlog.",
-    Mismatch "MISMATCH" "Source and target differ by what neither pending nor quarantined rows explain. Of a run also: an earlier run found a mismatch, and not all key ranges of the tables that differed have been verified since.",
+    Mismatch "MISMATCH" "Source and target differ by what neither pending nor quarantined rows explain. Of a run also: an earlier run found a mismatch, and not all key ranges of the tables that differed, and of those that they look up, have been verified since.",
     WouldChange "WOULD_CHANGE" "A dry run: the run would change rows of the target.",
     WouldNotChange "WOULD_NOT_CHANGE" "A dry run: the run would change no row of the target.",
     RowOk "ROW_OK" "explain: the row matches the source.",

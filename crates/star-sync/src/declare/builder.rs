@@ -172,7 +172,9 @@ impl Table {
     }
 
     /// Declares that changed rows of `source` affect no rows, because the mapping uses nothing of a looked-up row but
-    /// that it exists. Rows whose looked-up row is inserted or deleted are found without a declaration.
+    /// that it exists, and rejects rows without it
+    /// ([`Lookups::find`](crate::declare::lookup::Lookups::find)). Rejected rows whose looked-up row is inserted, and rows
+    /// whose looked-up row is deleted, are found without a declaration.
     #[must_use]
     pub fn unaffected_by<S: EntityTrait>(self, source: S) -> Self {
         self.affected(source.table_name(), None)

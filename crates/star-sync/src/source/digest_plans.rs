@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+
 use crate::declare::lookup::Lookup;
 use crate::declare::source_record::SelectedColumn;
 use crate::declare::source_table::{SourceColumn, SourceTable};
@@ -103,7 +105,10 @@ impl DigestPlans {
                 family: column.family,
             }))
         };
-        DigestPlan::new(names.map(column).collect::<Option<_>>()?, self.seed)
+        let mut plan = DigestPlan::new(names.map(column).collect::<Option<_>>()?, self.seed)?;
+        // As they are read.
+        plan.only = Condition::all().add(Expr::col((source.name, first.key)).is_not_null());
+        Some(plan)
     }
 }
 

@@ -9,7 +9,7 @@ use std::cmp::max;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use sea_orm::sea_query::{Order, Query, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 
 use crate::declare::integer::Key;
 use crate::declare::key_range::{KEYS_PER_STATEMENT, KeyRange};
@@ -211,7 +211,10 @@ fn whole_page(lookups: &[&Lookup], after: Option<i64>) -> (SelectStatement, Look
     }
     let behind = LookupKeys::Numbers(KeyRange::Between { after, up_to: None });
     let mut page = lookup::select_values(lookups, &behind);
-    page.order_by(first.key, Order::Asc).limit(KEYS_PER_PAGE);
+    // Rows without a key come first, and would fill pages behind which no key tells how to go on.
+    page.and_where(Expr::col(first.key).is_not_null())
+        .order_by(first.key, Order::Asc)
+        .limit(KEYS_PER_PAGE);
     // A table of its own, so that what is selected after its rows is neither ordered nor limited with them.
     let page = Query::select()
         .column(first.key)
@@ -260,5 +263,21 @@ impl Fetched {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::sea_query::SqliteQueryBuilder;
+
+    use super::*;
+    use crate::test_star;
+
+    #[test]
+    fn rows_without_a_key_are_left_out_of_the_pages_of_a_lookup() {
+        let (page, _) = whole_page(&[&*test_star::BOOK], None);
+        let sql = page.to_string(SqliteQueryBuilder);
+        let expected = r#""book_id" IS NOT NULL ORDER BY "book_id" ASC LIMIT 20000"#;
+        assert!(sql.contains(expected), "{sql}");
     }
 }
