@@ -101,6 +101,7 @@ pub fn command() -> ExtraCommand {
             "target",
             "read_timeout",
             "retry_for",
+            "max_source_share",
             "overlap",
             "keep_runs",
             "metrics_addr",

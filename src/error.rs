@@ -2,7 +2,7 @@
 
 use sea_orm::DbErr;
 use star_sync::codes;
-use star_sync::error::server_error_number;
+use star_sync::error::{Code, server_error_number, source_code};
 use star_sync_cli::error::EXIT_FAILED;
 use star_sync_cli::{Error, hint};
 
@@ -82,6 +82,10 @@ fn seed_hint(cause: &DbErr) -> &'static str {
         Some(167 | 1062 | 1264 | 1467) => {
             "a key has reached the maximum of its official type; start over with `{program} seed --replace`: larger scales \
              have wider keys"
+        }
+        _ if source_code(cause) == Code::SourceLost => {
+            "the schema is incomplete; `{program} seed --replace` starts over. Of `seed mutate`, every business day that was \
+             printed is kept: run it again"
         }
         _ => hint::for_answer(cause),
     }

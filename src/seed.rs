@@ -98,7 +98,15 @@ pub fn command() -> ExtraCommand {
             None => "seed",
         },
         work: Work::Pages,
-        ignores: &["target", "batch_size", "overlap", "retry_for", "keep_runs"],
+        ignores: &[
+            "target",
+            "batch_size",
+            "max_source_share",
+            "overlap",
+            "retry_for",
+            "keep_runs",
+            "metrics_file",
+        ],
         stopped: |arguments| match parsed(arguments).then {
             None => "the schema is incomplete; `{program} seed --replace` starts over",
             Some(SeedCommand::Mutate { .. }) => {
@@ -129,6 +137,13 @@ async fn run(session: &Session, arguments: Arguments) -> Result<u8> {
 
 async fn fill(session: &Session, arguments: &Arguments) -> Result<u8> {
     let source = session.connect_readers().await?;
+    if source.connections < 2 {
+        return Err(error::own(
+            ErrorCode::SeedRefused,
+            "seed needs two connections, and the account may open one",
+            "nothing was changed; raise the limit (MAX_USER_CONNECTIONS of the account, max_user_connections of the server)",
+        ));
+    }
     let today = source.clock().await?.date_naive();
     let until = arguments.until.unwrap_or(today);
     if until > today {

@@ -1,7 +1,7 @@
 """Loads the same star with DuckDB and with sakila-sync, one after the other, and prints a table of their times.
 `scripts/bench peer` runs it.
 
-    pairs.py SOCKET USER SCHEMA FOLDER      (the source's URL and password in the environment)
+    pairs.py PROGRAM SOCKET USER SCHEMA FOLDER      (the source's URL and password in the environment)
 
 DuckDB's time includes the start of Python, that of sakila-sync includes `init`. After each pair, the row counts of all
 tables and the total of all payments have to be the same in both files; the calendar covers whole years only in one.
@@ -18,7 +18,6 @@ import time
 
 PAIRS = 5
 PEER = pathlib.Path(__file__).with_name("duckdb_star.py")
-PROGRAM = "target/release/sakila-sync"
 TABLES = [
     "dim_film", "dim_actor", "dim_category", "dim_store", "dim_staff", "dim_customer", "bridge_film_actor",
     "bridge_film_category", "fact_rental", "fact_payment",
@@ -39,13 +38,13 @@ def figures(star):
         return counts + [connection.execute(cents).fetchone()[0]]
 
 
-def main(socket, user, schema, folder):
+def main(program, socket, user, schema, folder):
     ratios = []
     print("| pair | DuckDB s | sakila-sync s | ratio |\n|---:|---:|---:|---:|")
     for pair in range(1, PAIRS + 1):
         theirs, ours = f"{folder}/duckdb.db", f"{folder}/sakila-sync.db"
         duckdb = seconds([sys.executable, PEER, socket, user, schema, theirs])
-        sync = seconds([PROGRAM, "init"], [PROGRAM, "full-load"], SAKILA_SYNC_TARGET=ours)
+        sync = seconds([program, "init"], [program, "full-load"], SAKILA_SYNC_TARGET=ours)
         found = figures(theirs)
         assert figures(ours) == found, "the stars differ"
         ratios.append(sync / duckdb)

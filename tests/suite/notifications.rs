@@ -71,8 +71,15 @@ fn a_service_that_does_not_answer_fails_no_run_and_its_url_is_not_shown() {
         assert!(!run.stderr.contains(SECRET), "{run:#?}");
     }
     assert_eq!(refusing.requests().len(), 1, "what is refused is not sent again");
-    let run = sandbox.run(&["incremental", "--ping", &format!("ftp://{SECRET}")]);
-    run.ends_with_code(2);
+    let url = format!("ftp://{SECRET}");
+    for arguments in [
+        ["incremental", "--ping", &url],
+        ["incremental", "--ping", SECRET],
+        ["incremental", "--json", &url],
+    ] {
+        let run = sandbox.run(&arguments).ends_with_code(2);
+        assert!(!format!("{run:?}").contains(SECRET), "{run:#?}");
+    }
 }
 
 #[test]

@@ -299,6 +299,21 @@ fn what_an_account_lacks_is_found_before_the_rows_are_written() {
 }
 
 #[test]
+fn an_account_that_may_open_one_connection_is_told_at_once() {
+    let sandbox = Sandbox::empty();
+    sandbox.change(&[
+        "CREATE USER IF NOT EXISTS lone_clerk@'%' WITH MAX_USER_CONNECTIONS 1",
+        "GRANT ALL ON *.* TO lone_clerk@'%'",
+    ]);
+    let mut command = sandbox.command(&["seed"]);
+    command
+        .env("SAKILA_SYNC_SOURCE", sandbox.url().replace("reader@", "lone_clerk@"))
+        .env_remove("SAKILA_SYNC_SOURCE_PASSWORD");
+    Run::of(command).fails_with(3, "SEED_REFUSED");
+    assert_eq!(sandbox.source("SHOW TABLES").len(), 0);
+}
+
+#[test]
 fn two_seeds_at_once_do_not_mix() {
     let sandbox = Sandbox::new();
     let mut first = sandbox

@@ -174,9 +174,15 @@ mod needs_prometheus {
             Some(1.0)
         );
         // What would be is no success, and says nothing of how up to date the star is.
-        let dry_run = ["incremental", "--dry-run", "--metrics-file", file_name];
-        sandbox.run(&dry_run).succeeds();
-        assert_eq!(fs::read_to_string(&file).unwrap(), loaded);
+        for command in [
+            &["incremental", "--dry-run"][..],
+            &["status"],
+            &["explain", "fact_payment", "7"],
+        ] {
+            let arguments = [command, &["--metrics-file", file_name]].concat();
+            sandbox.run(&arguments).succeeds();
+            assert_eq!(fs::read_to_string(&file).unwrap(), loaded, "{command:?}");
+        }
         // A row of a payment has six cells, five of them numbers or dates.
         let bytes = value(&loaded, "sakila_sync_source_bytes_read_total{table=\"fact_payment\"}").unwrap();
         let rows = value(&loaded, "sakila_sync_rows_read_total{table=\"fact_payment\"}").unwrap();

@@ -36,7 +36,7 @@ const TOGETHER: [(&str, &str, &str); 9] = [
 ];
 
 /// Options that contradict each other. If only one of two is on the command line, that one counts.
-const CONTRADICTORY: [(&str, &str); 2] = [("every", "dry_run"), ("quiet", "verbose")];
+const CONTRADICTORY: [(&str, &str); 3] = [("every", "dry_run"), ("copy_to", "dry_run"), ("quiet", "verbose")];
 
 /// The global options that a command of every program has no use for. Those that contact the source take all of them, so
 /// that they can be called one after the other with the same options.
@@ -242,6 +242,7 @@ mod tests {
         }
         for contradictory in [
             "x incremental --dry-run --every 1m",
+            "x incremental --dry-run --copy-to b.db",
             "x incremental --quiet -v",
             "x --quiet incremental -v",
         ] {

@@ -38,7 +38,7 @@ pub struct Notifications {
     /// Run this shell command after each run that fails or finds a mismatch
     ///
     /// Its environment has FAILURE_COMMAND, FAILURE_CODE, FAILURE_MESSAGE, FAILURE_HINT, FAILURE_TARGET and FAILURE_COUNT,
-    /// the number of consecutive failures. It is killed after a minute.
+    /// the number of consecutive failures of this command. It is killed after a minute.
     #[arg(long, env = "{ENV}_ON_FAILURE", value_name = "COMMAND")]
     pub on_failure: Option<String>,
 }

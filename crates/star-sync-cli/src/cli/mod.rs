@@ -148,6 +148,18 @@ impl Command {
         }
     }
 
+    /// Whether it is a run, whose metrics say how up to date the star is.
+    pub(crate) fn is_run(&self) -> bool {
+        match self {
+            Self::FullLoad(_) | Self::Incremental(_) | Self::Repair(_) | Self::Validate(_) | Self::Copy(_) => {
+                !self.is_dry_run()
+            }
+            #[cfg(feature = "lake")]
+            Self::Publish(_) => true,
+            _ => false,
+        }
+    }
+
     /// Notifications of how the command ended; none of one that only reads.
     pub(crate) fn notifications(&self) -> Option<&Notifications> {
         match self {

@@ -180,7 +180,7 @@ pub(crate) async fn run(program: &'static Program, global: Global, task: &Task, 
     session.start_metrics().await;
     let result = task.run(&session).await;
     session.disconnect().await;
-    if !session.is_dry_run {
+    if matches!(task, Task::Own(command) if command.is_run()) {
         session.write_metrics();
     }
     let result = result.map_err(|error| match error {

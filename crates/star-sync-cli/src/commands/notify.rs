@@ -73,8 +73,8 @@ pub(crate) struct Notifier {
 
 #[derive(Default)]
 struct NotificationState {
-    /// Runs that failed one after the other.
-    failures: u32,
+    /// Per command, how often it has failed since its last success.
+    failures: BTreeMap<&'static str, u32>,
     /// Commands of which only a success of their own ends what is wrong: a run knows nothing of what a validation has
     /// found, of a copy or of a lake. With the time of the last failure.
     unresolved: BTreeMap<&'static str, Instant>,
@@ -87,21 +87,19 @@ impl NotificationState {
     fn note(&mut self, command: &'static str, outcome: Outcome<'_>) -> bool {
         match outcome {
             Outcome::Success => {
+                self.failures.remove(command);
                 self.unresolved.remove(command);
-                if !self.unresolved.is_empty() {
-                    return false;
-                }
-                self.failures = 0;
+                self.unresolved.is_empty()
             }
             Outcome::Mismatch | Outcome::Failure(_) => {
-                self.failures += 1;
+                *self.failures.entry(command).or_default() += 1;
                 if matches!(outcome, Outcome::Mismatch) || [PUBLISH, copy::COMMAND].contains(&command) {
                     self.unresolved.insert(command, Instant::now());
                 }
+                true
             }
-            Outcome::Stopped => return false,
+            Outcome::Stopped => false,
         }
-        true
     }
 
     /// Whether a ping of this outcome is due now.
@@ -144,7 +142,8 @@ impl Session {
             if !state.note(command, outcome) {
                 return;
             }
-            (state.failures, state.is_ping_due(outcome.is_success(), Instant::now()))
+            let failures = state.failures.get(command).copied().unwrap_or_default();
+            (failures, state.is_ping_due(outcome.is_success(), Instant::now()))
         };
         let failure = match outcome {
             Outcome::Success | Outcome::Stopped => None,
@@ -317,9 +316,11 @@ mod tests {
             assert!(state.note(command, outcome));
             assert!(!state.note("incremental", Outcome::Success), "{command}");
             assert!(state.note(command, outcome));
-            assert_eq!(state.failures, 2);
+            assert_eq!(state.failures[command], 2);
+            assert!(state.note("incremental", Outcome::Failure(&error)));
+            assert_eq!(state.failures["incremental"], 1, "the first failure of an outage");
             assert!(state.note(command, Outcome::Success));
-            assert_eq!(state.failures, 0);
+            assert!(!state.failures.contains_key(command));
             assert!(state.note("incremental", Outcome::Success));
         }
         let mut state = NotificationState::default();

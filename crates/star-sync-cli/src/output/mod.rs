@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
+use clap::error::{ContextKind, ContextValue};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -188,7 +189,8 @@ pub(crate) fn usage(program: &'static Program, error: &clap::Error) -> u8 {
         return 0;
     }
     let rendered = error.render();
-    let text = rendered.to_string();
+    let shown = |text: String| without_secrets(text, error);
+    let text = shown(rendered.to_string());
     // Whether JSON was asked for cannot be said by a command line that is none.
     let is_json = std::env::args_os().any(|argument| argument == "--json")
         || std::env::var(program.variable("JSON"))
@@ -207,16 +209,31 @@ pub(crate) fn usage(program: &'static Program, error: &clap::Error) -> u8 {
         };
         output.error("", 0.0, &problem);
     } else {
-        let coded = rendered
-            .ansi()
-            .to_string()
-            .replacen("error:", &format!("error[{}]:", Code::Usage.name()), 1);
+        let coded =
+            shown(rendered.ansi().to_string()).replacen("error:", &format!("error[{}]:", Code::Usage.name()), 1);
         // In place of clap's own advice, the hint that every error ends with.
         let what = coded.split("\nFor more information").next().unwrap_or_default();
         let hint = program.fill(&problem.hint());
         write_error(&format!("{}\n\n{} {hint}", what.trim_end(), human::advice("hint:")));
     }
     problem.exit_code()
+}
+
+/// Leaves out URLs, which can hold a password or be the secret of a service, from what clap says of a command line.
+fn without_secrets(text: String, error: &clap::Error) -> String {
+    let is_of_ping = matches!(
+        error.get(ContextKind::InvalidArg),
+        Some(ContextValue::String(argument)) if argument.starts_with("--ping")
+    );
+    let secrets = error.context().filter_map(|(kind, value)| match value {
+        ContextValue::String(value) if value.contains("://") => Some(value),
+        ContextValue::String(value) if kind == ContextKind::InvalidValue && is_of_ping => Some(value),
+        _ => None,
+    });
+    secrets
+        // Shorter ones are part of other words.
+        .filter(|secret| secret.len() > 5)
+        .fold(text, |text, secret| text.replace(secret, "..."))
 }
 
 /// Levels of other crates' logs and of our own, by how many steps above the warnings that a terminal shows.

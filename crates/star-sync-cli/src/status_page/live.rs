@@ -1,6 +1,6 @@
 //! The runs of this process: which one is in progress, how fast it reads, what failed, what was compared.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -29,8 +29,8 @@ pub(crate) struct Live(Mutex<State>);
 #[derive(Clone, Default)]
 pub(crate) struct State {
     pub run: Option<Running>,
-    /// What failed, until a run succeeds.
-    pub failure: Option<FailedRun>,
+    /// Commands that failed, until they succeed: a success of another one says nothing of them.
+    pub failures: BTreeMap<&'static str, FailedRun>,
     pub check: Option<Check>,
     /// Rows read per second, oldest first.
     pub rates: VecDeque<f64>,
@@ -102,13 +102,12 @@ impl Live {
             state.rows_sampled = 0;
         }
         match error {
-            // A success of another command does not end it.
-            None => state.failure = state.failure.take().filter(|failure| failure.command != command),
+            None => drop(state.failures.remove(command)),
             Some(error) if error.is_stopped() => {}
             Some(error) => {
-                let before = state.failure.take().filter(|before| before.command == command);
+                let before = state.failures.remove(command);
                 let failure = FailedRun::new(command, error, Utc::now(), before);
-                state.failure = Some(failure);
+                state.failures.insert(command, failure);
             }
         }
     }
@@ -216,14 +215,18 @@ mod tests {
         let fail = |what: &str| live.ended("incremental", Some(&Error::setting(Code::Usage, what, "do it right")));
         fail("first");
         fail("second");
-        let failure = live.now().failure.unwrap();
+        let failure = live.now().failures["incremental"].clone();
         assert_eq!((failure.failures, failure.message.as_str()), (2, "second"));
         live.ended("incremental", Some(&Error::STOPPED));
-        assert!(live.now().failure.is_some(), "stopped is neither");
+        assert!(live.now().failures.contains_key("incremental"), "stopped is neither");
+        live.ended("copy", Some(&Error::setting(Code::Usage, "third", "do it right")));
         live.ended("copy", None);
-        assert!(live.now().failure.is_some(), "another command has succeeded");
+        assert!(
+            live.now().failures.contains_key("incremental"),
+            "another command has failed and succeeded"
+        );
         live.ended("incremental", None);
-        assert_eq!(live.now().failure, None);
+        assert!(live.now().failures.is_empty());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The status page at `/` beside the metrics, for sites without Grafana.
 //!
 //! One HTML document without scripts and without anything from elsewhere, which asks for itself again every few seconds.
-//! It shows names of tables, numbers and errors, and no key or value of a row.
+//! It shows names of tables, numbers and errors, and no value of a row.
 
 pub(crate) mod live;
 mod target;

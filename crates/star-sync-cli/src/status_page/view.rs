@@ -52,7 +52,8 @@ pub(crate) struct StatusPage {
     refresh_seconds: u32,
     status: &'static str,
     headline: String,
-    failure: Option<FailureView>,
+    /// That of longest standing first.
+    failures: Vec<FailureView>,
     run: Option<RunView>,
     chart: Chart,
     check: Option<CheckView>,
@@ -146,8 +147,8 @@ impl StatusPage {
         view: &std::result::Result<TargetView, String>,
         now: DateTime<Utc>,
     ) -> Self {
-        let (status, headline) = headline(live, view.as_ref().ok(), now);
         let known = view.as_ref().ok();
+        let (status, headline) = headline(live, view.as_ref(), now);
         Self {
             program: program.name(),
             version: program.version,
@@ -160,7 +161,10 @@ impl StatusPage {
             },
             status: status.class(),
             headline,
-            failure: live.failure.as_ref().map(|failure| failure_view(program, failure, now)),
+            failures: failures(live)
+                .into_iter()
+                .map(|failure| failure_view(program, failure, now))
+                .collect(),
             run: live.run.as_ref().map(run_view),
             chart: Chart::new(live.rates.iter().copied()),
             check: live.check.as_ref().map(|check| check_view(check, now)),
@@ -175,12 +179,18 @@ impl StatusPage {
     }
 }
 
+fn failures(live: &State) -> Vec<&FailedRun> {
+    let mut failures: Vec<&FailedRun> = live.failures.values().collect();
+    failures.sort_by_key(|failure| failure.first);
+    failures
+}
+
 /// The headline, for a glance from a distance.
-fn headline(live: &State, view: Option<&TargetView>, now: DateTime<Utc>) -> (PageStatus, String) {
+fn headline(live: &State, view: std::result::Result<&TargetView, &String>, now: DateTime<Utc>) -> (PageStatus, String) {
     // Of a sync that repeats, short runs would make the headline flicker.
     let is_long = |run: &&Running| matches!(run.command, "full-load" | "repair");
     let in_progress = live.run.as_ref().filter(is_long);
-    if let Some(failure) = &live.failure {
+    if let Some(failure) = failures(live).first() {
         let since = duration((now - failure.first).num_seconds());
         return (PageStatus::Bad, format!("Failing for {since}: {}", failure.code));
     }
@@ -191,11 +201,13 @@ fn headline(live: &State, view: Option<&TargetView>, now: DateTime<Utc>) -> (Pag
         return (PageStatus::Busy, format!("{} in progress", run.command));
     }
     match view {
-        Some(view) if view.is_loaded => match view.last_success {
+        Ok(view) if view.is_loaded => match view.last_success {
             Some(at) => (PageStatus::Good, format!("Last success {} ago", ago(at, now))),
             None => (PageStatus::Busy, "Loaded; no run has succeeded since".to_owned()),
         },
-        _ => (PageStatus::Busy, "No full load has finished yet".to_owned()),
+        Ok(_) => (PageStatus::Busy, "No full load has finished yet".to_owned()),
+        // Perhaps it is not there yet. If not, runs fail, too.
+        Err(_) => (PageStatus::Busy, "The target cannot be read".to_owned()),
     }
 }
 
@@ -380,9 +392,13 @@ mod tests {
         let noon = DateTime::UNIX_EPOCH + TimeDelta::hours(12);
         let well = view(Some(noon - TimeDelta::seconds(30)));
         let mut live = State::default();
-        assert_eq!(headline(&live, None, noon).0, PageStatus::Busy);
+        assert_eq!(headline(&live, Ok(&TargetView::default()), noon).0, PageStatus::Busy);
         assert_eq!(
-            headline(&live, Some(&well), noon),
+            headline(&live, Err(&String::new()), noon).1,
+            "The target cannot be read"
+        );
+        assert_eq!(
+            headline(&live, Ok(&well), noon),
             (PageStatus::Good, "Last success 30 s ago".to_owned())
         );
         live.run = Some(Running {
@@ -390,7 +406,7 @@ mod tests {
             began: Instant::now(),
             progress: Arc::default(),
         });
-        assert_eq!(headline(&live, Some(&well), noon).1, "full-load in progress");
+        assert_eq!(headline(&live, Ok(&well), noon).1, "full-load in progress");
         live.check = Some(Check {
             command: "validate",
             at: noon,
@@ -399,18 +415,21 @@ mod tests {
             mismatches: Vec::new(),
             more: 0,
         });
-        assert_eq!(headline(&live, Some(&well), noon).1, "Source and target do not match");
-        live.failure = Some(FailedRun {
-            command: "incremental",
-            code: "SOURCE_LOST",
-            message: String::new(),
-            hint: String::new(),
-            failures: 3,
-            first: noon - TimeDelta::minutes(5),
-            last: noon,
-        });
+        assert_eq!(headline(&live, Ok(&well), noon).1, "Source and target do not match");
+        for (command, code, minutes) in [("copy", "COPY_FAILED", 2), ("incremental", "SOURCE_LOST", 5)] {
+            let failure = FailedRun {
+                command,
+                code,
+                message: String::new(),
+                hint: String::new(),
+                failures: 3,
+                first: noon - TimeDelta::minutes(minutes),
+                last: noon,
+            };
+            live.failures.insert(command, failure);
+        }
         assert_eq!(
-            headline(&live, Some(&well), noon),
+            headline(&live, Ok(&well), noon),
             (PageStatus::Bad, "Failing for 5 min: SOURCE_LOST".to_owned())
         );
     }
