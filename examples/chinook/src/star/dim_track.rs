@@ -20,7 +20,7 @@ pub struct Model {
     #[sea_orm(unique)]
     pub track_id: i64,
     pub name: String,
-    /// NULL of a track that is on no album.
+    /// NULL for a track that is on no album.
     pub album: Option<String>,
     pub artist: Option<String>,
     pub genre: Option<String>,
