@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use futures_util::TryStreamExt;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 
 use crate::changes::detect::SourceChangesByTable;
@@ -162,10 +163,18 @@ impl AffectedSearch<'_> {
         changed: &[i64],
     ) -> Result<()> {
         let doing = || "searching for dependent rows".to_owned();
+        let mut before = None;
         for chunk in changed.chunks(KEYS_PER_STATEMENT) {
-            for row in self.source.all(&affected(chunk)).await.source(doing)? {
+            let select = affected(chunk);
+            // Some select the same rows whichever keys have changed.
+            if before.as_ref() == Some(&select) {
+                continue;
+            }
+            let mut rows = self.source.stream(&select).await.source(doing)?;
+            while let Some(row) = rows.try_next().await.source(doing)? {
                 keys.push(row.try_get_by_index::<Key>(0).source(doing)?.0);
             }
+            before = Some(select);
         }
         Ok(())
     }
@@ -178,7 +187,11 @@ impl AffectedSearch<'_> {
             let has_new = |outcome: &TableOutcome| !outcome.lookup_changed.is_empty();
             let parent = self.star.table(&reference.parent);
             let is_dimension = parent.is_some_and(|parent| parent.kind == Kind::Dimension);
+            // Others have its key from rows that they follow.
+            let mut lookups = table.lookups.iter().map(|used| used.lookup);
+            let looks_up = lookups.any(|lookup| lookup.side == Side::Target && lookup.table == reference.parent);
             if !is_dimension
+                || !looks_up
                 || !table.is_nullable(reference.column)
                 || !self.outcomes.get(reference.parent.as_str()).is_some_and(has_new)
             {

@@ -64,7 +64,7 @@ impl Part {
     }
 }
 
-/// All parts, in the order in which they are digested: those near changes for half of the time, then the others.
+/// All parts, in the order in which they are digested: the oldest, those near changes for half of the time, then the others.
 #[derive(Default)]
 struct Parts {
     near_changes: Vec<Part>,
@@ -87,12 +87,11 @@ impl Parts {
         }
     }
 
-    /// Ranges near changes come first, but where they are many they leave half of the time to others that have waited longer:
-    /// each is reached.
-    fn next(&mut self, is_past_half: bool) -> Option<Part> {
+    /// Ranges near changes come first, unless it `takes_oldest`.
+    fn next(&mut self, takes_oldest: bool) -> Option<Part> {
         let urgency = |parts: &[Part]| parts.last().map(Part::urgency);
         let takes_others = match (urgency(&self.near_changes), urgency(&self.others)) {
-            (Some(near), Some(other)) => is_past_half && other < near,
+            (Some(near), Some(other)) => takes_oldest && other < near,
             (near, _) => near.is_none(),
         };
         let parts = if takes_others {
@@ -131,7 +130,11 @@ pub(super) async fn verify(
     }
     // Those that are left have to be compared row by row, too.
     let (mut verified, mut differing) = (Vec::new(), candidates.iter().filter(|left| left.is_compared()).count());
-    while let Some(part) = parts.next(Instant::now() >= time.half()) {
+    // Where ranges near changes are many, and those that differ are to be compared, no time is left for others: so that each is
+    // reached, one of them comes first.
+    let mut is_first = true;
+    while let Some(part) = parts.next(is_first || Instant::now() >= time.half()) {
+        is_first = false;
         let Some((_, plan)) = plans.iter().find(|(table, _)| *table == part.table.name) else {
             continue;
         };

@@ -1,6 +1,6 @@
 //! Compares rows of both sides at one instant, without writing.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::declare::key_range::{KEYS_PER_PAGE, KeyRange};
@@ -53,15 +53,19 @@ impl<'a> RowComparison<'a> {
     /// Finds out what the source makes of the rows of other facts that these rows look up: the target may have them
     /// otherwise, without their being compared themselves.
     pub(crate) async fn look_up_facts(&mut self, table: &'static Table, key_ranges: &[KeyRange]) -> Result<()> {
-        let mut done = HashSet::new();
+        let mut facts: Vec<(&'static Table, BTreeSet<usize>)> = Vec::new();
         for used in &table.lookups {
             let fact = self.databases.star.fact_behind(used.lookup);
             let (Some(fact), KeysFrom::Column(column)) = (fact, used.keys) else {
                 continue;
             };
-            if !done.insert((fact.name, column)) {
-                continue;
+            match facts.iter_mut().find(|(known, _)| known.name == fact.name) {
+                Some((_, columns)) => drop(columns.insert(column)),
+                None => facts.push((fact, BTreeSet::from([column]))),
             }
+        }
+        // The keys of all columns at once: a comparison replaces what an earlier one has found of the same fact.
+        for (fact, columns) in facts {
             let mut keys = HashSet::new();
             for key_range in key_ranges {
                 let select = (table.select)()
@@ -70,10 +74,12 @@ impl<'a> RowComparison<'a> {
                     .to_owned();
                 let rows = self.source.rows(&select).await;
                 let rows = rows.source(|| format!("reading {}, {key_range}", table.source_table))?;
-                keys.extend(rows.iter().filter_map(|row| match row.cell(column) {
-                    Some(LookupKey::Number(key)) => Some(key),
-                    _ => None,
-                }));
+                for row in rows.iter() {
+                    keys.extend(columns.iter().filter_map(|column| match row.cell(*column) {
+                        Some(LookupKey::Number(key)) => Some(key),
+                        _ => None,
+                    }));
+                }
             }
             self.compare(fact, KeyRange::of_keys(keys, KEYS_PER_PAGE), Period::All)
                 .await?;
