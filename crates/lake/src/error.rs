@@ -35,7 +35,7 @@ codes! {
         "let only one program publish to the lake, and run the command again",
     Damaged "LAKE_DAMAGED" "The log of a table in the lake cannot be read."
         "name an empty folder or prefix with --lake, and publish there",
-    Mismatch "LAKE_MISMATCH" "A run has found a mismatch between source and target that no later run has resolved; it is not published."
+    Mismatch "LAKE_MISMATCH" "A run has found a mismatch between source and target that no later run has resolved; the target is not published."
         "`{program} validate --all --deep` shows the mismatch, `{program} repair` corrects it; `{program} publish --force` publishes the target as it is",
     Personal "LAKE_PERSONAL" "The lake was published with pseudonyms in place of personal data that this publication contains."
         "replace the same columns: `{program} publish --without`, `{program} incremental --lake-without`; to publish the data, name an empty folder or prefix with --lake",
