@@ -285,11 +285,7 @@ fn what_an_account_lacks_is_found_before_the_rows_are_written() {
         "CREATE USER IF NOT EXISTS clerk@'%'",
         "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP ON *.* TO clerk@'%'",
     ]);
-    let mut command = sandbox.command(&["seed"]);
-    command
-        .env("SAKILA_SYNC_SOURCE", sandbox.url().replace("reader@", "clerk@"))
-        .env_remove("SAKILA_SYNC_SOURCE_PASSWORD");
-    Run::of(command).fails_with(3, "SEED_FAILED");
+    Run::of(sandbox.as_account("clerk", &["seed"])).fails_with(3, "SEED_FAILED");
     assert_eq!(sandbox.source("SHOW TABLES"), ["sakila_sync_seed"]);
 
     sandbox.administer(&["seed"]).fails_with(3, "SEED_REFUSED");
@@ -305,11 +301,7 @@ fn an_account_that_may_open_one_connection_is_told_at_once() {
         "CREATE USER IF NOT EXISTS lone_clerk@'%' WITH MAX_USER_CONNECTIONS 1",
         "GRANT ALL ON *.* TO lone_clerk@'%'",
     ]);
-    let mut command = sandbox.command(&["seed"]);
-    command
-        .env("SAKILA_SYNC_SOURCE", sandbox.url().replace("reader@", "lone_clerk@"))
-        .env_remove("SAKILA_SYNC_SOURCE_PASSWORD");
-    Run::of(command).fails_with(3, "SEED_REFUSED");
+    Run::of(sandbox.as_account("lone_clerk", &["seed"])).fails_with(3, "SEED_REFUSED");
     assert_eq!(sandbox.source("SHOW TABLES").len(), 0);
 }
 

@@ -228,13 +228,7 @@ fn whatever_reads_a_single_snapshot_is_content_with_a_single_connection() {
         "INSERT INTO film_actor (actor_id, film_id, last_update) SELECT actor_id, 1, '2006-02-15' FROM actor \
          WHERE actor_id NOT IN (SELECT actor_id FROM film_actor WHERE film_id = 1) LIMIT 1",
     ]);
-    let alone = |arguments: &[&str]| {
-        let mut command = sandbox.command(arguments);
-        command
-            .env("SAKILA_SYNC_SOURCE", sandbox.url().replace("reader@", "loner@"))
-            .env_remove("SAKILA_SYNC_SOURCE_PASSWORD");
-        Run::of(command)
-    };
+    let alone = |arguments: &[&str]| Run::of(sandbox.as_account("loner", arguments));
     for command in [
         &["incremental", "--retry-for", "0"][..],
         &["incremental", "--dry-run", "--retry-for", "0"],

@@ -28,14 +28,7 @@ impl Sandbox {
     }
 
     fn observing(&self, arguments: &[&str]) -> Command {
-        let mut command = self.command(arguments);
-        command
-            .env(
-                "SAKILA_SYNC_SOURCE",
-                self.url().replace("reader@", &format!("{OBSERVER}@")),
-            )
-            .env_remove("SAKILA_SYNC_SOURCE_PASSWORD");
-        command
+        self.as_account(OBSERVER, arguments)
     }
 }
 

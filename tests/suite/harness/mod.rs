@@ -168,6 +168,15 @@ impl Sandbox {
         command
     }
 
+    /// A command with an account of this name, which has no password.
+    pub fn as_account(&self, name: &str, arguments: &[&str]) -> Command {
+        let mut command = self.command(arguments);
+        command
+            .env("SAKILA_SYNC_SOURCE", self.url().replace("reader@", &format!("{name}@")))
+            .env_remove("SAKILA_SYNC_SOURCE_PASSWORD");
+        command
+    }
+
     pub fn administer(&self, arguments: &[&str]) -> Run {
         Run::of(self.as_administrator(arguments))
     }
