@@ -23,7 +23,7 @@ pub mod dim_store;
 pub mod fact_payment;
 pub mod fact_rental;
 
-/// The target tables that are loaded. Their order is derived from their lookups.
+/// The target tables that are loaded. Their order is derived from their lookups and references.
 pub fn tables() -> Vec<Table> {
     vec![
         dim_film::table(),

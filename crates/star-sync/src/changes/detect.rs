@@ -157,7 +157,7 @@ impl SourceChanges {
         Ok(())
     }
 
-    /// The same, of the recent changes alone.
+    /// These changes, reduced to the recent ones.
     #[must_use]
     pub(crate) fn of_recent(&self) -> Self {
         Self {

@@ -10,7 +10,7 @@ codes! {
     Ok "OK" "Everything that was checked matches, and no row is pending.",
     OkPending "OK_PENDING" "Everything that was checked matches, apart from rows that changed in the source since the last sync.",
     NothingCompared "NOTHING_COMPARED" "Of a validation: row counts were compared but no totals, because the period has no facts. Of a run: it changed rows, but no row count or total had to be compared.",
-    Unchanged "UNCHANGED" "The run found nothing changed in the source, and compared no counts or totals.",
+    Unchanged "UNCHANGED" "The run changed no row of the star, and compared no counts or totals.",
     Unverified "UNVERIFIED" "The run found no changed row and compared no counts or totals, and there is a verification backlog.",
     Mismatch "MISMATCH" "Source and target differ by what neither pending nor quarantined rows explain. Of a run also: an earlier run found a mismatch, and not all key ranges of the tables that differed, and of those that they look up, have been verified since.",
     WouldChange "WOULD_CHANGE" "A dry run: the run would change rows of the target.",

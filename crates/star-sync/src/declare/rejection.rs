@@ -12,7 +12,7 @@ codes! {
     ReasonCode =>
     MissingParent "MISSING_PARENT" "The row refers to a row that the source does not have, or that is quarantined itself and so not in the star."
         "insert the parent in the source, or correct the reference; if sync_reject has the parent, see the parent's own reason",
-    ParentQuarantined "PARENT_QUARANTINED" "The row is loaded only together with its parent, which is quarantined."
+    ParentQuarantined "PARENT_QUARANTINED" "The row takes values from a row of another fact, which is quarantined."
         "see the parent's own reason in sync_reject",
     ValueNull "VALUE_NULL" "A column that the star needs is NULL."
         "set the value in the source",
@@ -27,7 +27,8 @@ codes! {
 /// Why a row is quarantined: what a mapping returns instead of a target row. The reason may contain keys and names of
 /// columns, never other values.
 ///
-/// The row is kept in `sync_reject`, with its surrogate key if it had one, and tried again by every run.
+/// The row is kept in `sync_reject`, with its surrogate key if it had one. A run tries it again if one of its source tables
+/// was modified, or if its missing parent may have appeared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     pub code: ReasonCode,

@@ -1,4 +1,4 @@
-//! Rows of the source, decoded as they come.
+//! Rows of the source, decoded as they come. They are declared here because mappings receive them.
 //!
 //! To the driver each row is allocations of its own. To keep a page of them for another thread, which decodes them and
 //! gives them back, takes longer than to take the cells out while a row is at hand (docs/performance.md). What type a

@@ -118,7 +118,7 @@ struct RowMatches {
     both: Vec<(usize, usize)>,
     /// Rows that only the source has.
     missing: Vec<usize>,
-    /// Held, and not wanted.
+    /// Rows that only the target has.
     extra: Vec<usize>,
 }
 

@@ -14,11 +14,11 @@ use crate::target;
 use crate::target::bookkeeping::state::{self, Lifecycle, SourceState, States};
 use crate::target::bookkeeping::{source_identity, target_table};
 
-/// A load that was interrupted longer ago begins anew: a row that changed since without a time of change would
-/// never be read again.
+/// A load with an older watermark begins anew: to resume it, the catch-up pass would compare everything that it had loaded,
+/// over one connection.
 const HOURS_TO_RESUME: i64 = 6;
 
-/// The state from which a load starts.
+/// The state from which a load starts. Its watermark is kept in `sync_state.load_watermark`, where the catch-up pass reads it.
 #[derive(Default)]
 pub(super) struct LoadStart {
     /// The star holds no row: it need not be read, and may be written without syncing.
@@ -90,7 +90,7 @@ pub(super) async fn prepare(context: &Context<'_>) -> Result<LoadStart> {
     Ok(start)
 }
 
-/// Whether there is an interrupted load of the same source that began less than `HOURS_TO_RESUME` ago.
+/// Whether there is an interrupted load of the same source whose watermark is less than `HOURS_TO_RESUME` old.
 async fn can_resume(context: &Context<'_>, states: &States, clock: DateTime<Utc>) -> Result<bool> {
     let loads = states.iter().filter_map(|(_, state)| state.lifecycle.load_watermark());
     if !is_young(loads.min(), clock) {
@@ -100,9 +100,9 @@ async fn can_resume(context: &Context<'_>, states: &States, clock: DateTime<Utc>
     Ok(remembered == Some(identity::current(context)))
 }
 
-/// Whether a load that began then, if one did, can be resumed.
-fn is_young(began: Option<DateTime<Utc>>, clock: DateTime<Utc>) -> bool {
-    began.is_some_and(|began| began <= clock && clock - began < TimeDelta::hours(HOURS_TO_RESUME))
+/// Whether a load with this watermark, if there is one, can be resumed.
+fn is_young(load_watermark: Option<DateTime<Utc>>, clock: DateTime<Utc>) -> bool {
+    load_watermark.is_some_and(|watermark| watermark <= clock && clock - watermark < TimeDelta::hours(HOURS_TO_RESUME))
 }
 
 #[cfg(test)]
