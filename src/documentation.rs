@@ -167,3 +167,41 @@ fn anchors_of_headings_follow_the_rules_of_github() {
     let expected = ["exit-codes---json", "run-it", "run-it-1"].map(str::to_owned);
     assert_eq!(anchors(document), BTreeSet::from(expected));
 }
+
+/// The Rust files below a folder.
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = folder
+        .read_dir()
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path());
+    let files = entries.flat_map(|path| {
+        if path.is_dir() {
+            return rust_files(&path);
+        }
+        let is_rust = path.extension().is_some_and(|extension| extension == "rs");
+        if is_rust { vec![path] } else { Vec::new() }
+    });
+    files.collect()
+}
+
+/// As CONTRIBUTING.md has it. scripts/test includes them where the requirement is met.
+#[test]
+fn tests_with_requirements_are_ignored_by_cargo_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut modules = 0;
+    for path in rust_files(&root.join("tests")) {
+        let text = read_to_string(&path).unwrap();
+        for start in ["\nmod needs_", "\nmod nightly {"] {
+            for module in text.split(start).skip(1) {
+                let module = module.split("\n}\n").next().unwrap_or_default();
+                let (tests, ignored) = ["#[test]", "#[ignore"]
+                    .map(|attribute| module.matches(attribute).count())
+                    .into();
+                assert_eq!(tests, ignored, "{}", path.display());
+                modules += 1;
+            }
+        }
+    }
+    assert!(modules >= 10, "{modules} modules found");
+}

@@ -223,6 +223,7 @@ mod needs_chromium {
     }
 
     #[test]
+    #[ignore = "needs Chromium"]
     fn the_page_fits_a_desktop_and_a_phone() {
         let sandbox = loaded();
         let site = Site::of(&sandbox);

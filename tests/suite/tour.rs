@@ -198,6 +198,7 @@ mod needs_sqlite3 {
     use super::*;
 
     #[test]
+    #[ignore = "needs sqlite3"]
     fn a_star_of_an_earlier_demo_is_replaced_as_a_whole_while_a_program_has_it_open() {
         let folder = tempfile::tempdir().unwrap();
         Run::of(demo(folder.path(), &[])).succeeds();
