@@ -13,7 +13,7 @@ use crate::declare::key_range::KeyRange;
 use crate::declare::period::Period;
 use crate::declare::star::Star;
 use crate::declare::table::Table;
-use crate::declare::totals::{Group, Measure, Total};
+use crate::declare::totals::{self, Group, Measure, Total, Totals};
 use crate::error::{Doing, Result};
 use crate::pipeline::flow::Outcomes;
 use crate::target::TargetReader;
@@ -33,6 +33,12 @@ pub(crate) async fn of_target(
         return Ok(DayTotals::new());
     }
     let doing = || format!("adding up {}", table.name);
+    if *period == Period::All
+        && *key_range == KeyRange::ALL
+        && let Some(figures) = of_whole_target(target, table, totals).await?
+    {
+        return Ok(figures);
+    }
     let mut select = totals.target_select(table.name);
     select
         .cond_where(table.target_in(period))
@@ -41,19 +47,45 @@ pub(crate) async fn of_target(
     for row in target.all(&select).await.target(doing)? {
         let date_key = row.try_get_by_index(0).target(doing)?;
         let group = group_of(&row).target(doing)?;
-        let mut total = Total {
-            rows: row.try_get_by_index(2).target(doing)?,
-            ..Total::default()
-        };
-        for (position, amount) in total.amounts.iter_mut().enumerate().take(totals.sums.len()) {
-            *amount = row.try_get_by_index(3 + position).target(doing)?;
-        }
+        let total = total_of(&row, 2, totals).target(doing)?;
         // Without groups and dates, SQL makes a row of nothing.
         if total.rows > 0 {
             *figures.entry((date_key, group)).or_default() += total;
         }
     }
     Ok(figures)
+}
+
+/// The totals of all rows that the target has, if days and groups can be packed into one number.
+async fn of_whole_target(target: &TargetReader, table: &Table, totals: &Totals) -> Result<Option<DayTotals>> {
+    let doing = || format!("adding up {}", table.name);
+    let Some(select) = totals.packed_target_select(table.name) else {
+        return Ok(None);
+    };
+    for unpackable in totals.unpackable(table.name) {
+        if target.number(&unpackable).await.target(doing)? > 0 {
+            return Ok(None);
+        }
+    }
+    let mut figures = DayTotals::new();
+    for row in target.all(&select).await.target(doing)? {
+        let (day, group) = totals::unpacked(row.try_get_by_index(0).target(doing)?);
+        let date_key = i32::try_from(day).map_err(|error| DbErr::Type(error.to_string()));
+        *figures.entry((date_key.target(doing)?, group)).or_default() += total_of(&row, 1, totals).target(doing)?;
+    }
+    Ok(Some(figures))
+}
+
+/// The figures of a row, from this column on.
+fn total_of(row: &QueryResult, first: usize, totals: &Totals) -> std::result::Result<Total, DbErr> {
+    let mut total = Total {
+        rows: row.try_get_by_index(first)?,
+        ..Total::default()
+    };
+    for (position, amount) in total.amounts.iter_mut().enumerate().take(totals.sums.len()) {
+        *amount = row.try_get_by_index(first + 1 + position)?;
+    }
+    Ok(total)
 }
 
 /// The group of a row, which follows its date.

@@ -5,17 +5,22 @@ use std::ops::{AddAssign, SubAssign};
 
 use chrono::NaiveDateTime;
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, JoinType, Query, SelectStatement};
-use sea_orm::{ColumnTrait, RelationDef};
+use sea_orm::{ColumnTrait, Condition, RelationDef};
 
 use crate::declare::date_key;
 use crate::declare::day_totals::WITHOUT_DAY;
 use crate::declare::lookup::{KeysFrom, Lookup, LookupKey, LookupUse, Lookups};
 use crate::declare::source_record::{SelectedColumn, SourceRecord, joined_of, position_of};
 use crate::declare::source_rows::SourceRow;
-use crate::declare::source_table::SourceTable;
+use crate::declare::source_table::{Family, SourceTable};
 
 /// The most measures that totals can have, beside the number of rows.
 pub(crate) const MOST_MEASURES: usize = 4;
+/// Numbers of groups that can be packed into one number with a day, which is less than 2^27.
+const GROUPS_PER_DAY: i64 = 1 << 36;
+const DAYS: i64 = 1 << 27;
+/// The packed number of rows without a group.
+const WITHOUT_GROUP: i64 = GROUPS_PER_DAY - 1;
 
 /// The totals that source and target are reconciled by. Those of the target are computed by SQLite. Those of the source
 /// are added up row by row, with joins in memory, because a server takes many times longer to join millions of rows
@@ -52,6 +57,19 @@ pub(crate) struct GroupedBy {
     pub column: SelectedColumn,
     /// The join from the table to it.
     pub relations: Vec<RelationDef>,
+}
+
+impl GroupedBy {
+    fn column(&self) -> Expr {
+        Expr::col((Alias::new(&self.column.table), self.column.name))
+    }
+}
+
+/// Day and group of a number that `packed_target_select` selects.
+pub(crate) fn unpacked(packed: i64) -> (i64, Option<Group>) {
+    let group = packed.rem_euclid(GROUPS_PER_DAY);
+    let day = packed.div_euclid(GROUPS_PER_DAY);
+    (day, (group != WITHOUT_GROUP).then_some(Group::Number(group)))
 }
 
 /// The day at which a row counts.
@@ -258,8 +276,7 @@ impl Totals {
     /// Selects from the target, unfiltered: the date key, or 0 for none; the group, or NULL; the number of rows, and
     /// each of the sums.
     pub(crate) fn target_select(&self, table: &str) -> SelectStatement {
-        let mut select = Query::select();
-        select.from(Alias::new(table));
+        let mut select = self.target_tables(table);
         match &self.dates {
             Some(dates) => {
                 let date_key = Expr::col((Alias::new(table), dates.target));
@@ -272,21 +289,84 @@ impl Totals {
         }
         match &self.group {
             Some(group) => {
-                for relation in &group.relations {
-                    select.join(JoinType::LeftJoin, relation.to_tbl.clone(), relation.clone());
-                }
-                let column = Expr::col((Alias::new(&group.column.table), group.column.name));
+                let column = group.column();
                 select.expr(column.clone()).add_group_by([column]);
             }
             None => {
                 select.expr(Expr::val(None::<i64>));
             }
         }
+        self.add_figures(&mut select);
+        select
+    }
+
+    /// As `target_select`, with day and group in one number, which [`unpacked`] takes apart: SQLite groups faster by
+    /// one number than by two. Nothing without days, or if groups are no numbers of another table.
+    pub(crate) fn packed_target_select(&self, table: &str) -> Option<SelectStatement> {
+        let (dates, group) = self.dates.as_ref().zip(self.number_group())?;
+        let day = Expr::expr(Expr::col((Alias::new(table), dates.target))).if_null(WITHOUT_DAY);
+        let packed = day
+            .mul(GROUPS_PER_DAY)
+            .add(Expr::expr(group.column()).if_null(WITHOUT_GROUP));
+        let mut select = self.target_tables(table);
+        // By its position: a name would be that of a column, if there is one.
+        select.expr(packed).add_group_by([Expr::cust("1")]);
+        self.add_figures(&mut select);
+        Some(select)
+    }
+
+    /// Each counts what cannot be packed in the target: groups, and days below or above all others.
+    pub(crate) fn unpackable(&self, table: &str) -> Vec<SelectStatement> {
+        let Some((dates, group)) = self.dates.as_ref().zip(self.number_group()) else {
+            return Vec::new();
+        };
+        let cannot_be = |column: Expr, numbers: i64| {
+            Condition::any()
+                .add(column.clone().not_between(0, numbers - 1))
+                .add(column.clone().cast_as("INTEGER").ne(column))
+        };
+        let count = |from: &str, condition| {
+            let mut select = Query::select();
+            select.expr(Expr::col(Asterisk).count()).from(Alias::new(from));
+            select.cond_where(condition).to_owned()
+        };
+        let day = || Expr::col((Alias::new(table), dates.target));
+        // With an index on the days each is found in one step.
+        let of_days = [day().min(), day().max()].map(|end| {
+            let end = Query::select()
+                .expr_as(end, dates.target)
+                .from(Alias::new(table))
+                .to_owned();
+            let mut select = Query::select();
+            select.expr(Expr::col(Asterisk).count()).from_subquery(end, "ends");
+            select
+                .cond_where(cannot_be(Expr::col(("ends", dates.target)), DAYS))
+                .to_owned()
+        });
+        let of_groups = count(&group.column.table, cannot_be(group.column(), WITHOUT_GROUP));
+        of_days.into_iter().chain([of_groups]).collect()
+    }
+
+    /// The group, if it is a number of another table, which has far fewer rows to look through.
+    fn number_group(&self) -> Option<&GroupedBy> {
+        let group = self.group.as_ref();
+        group.filter(|group| group.column.family == Family::Integer && !group.relations.is_empty())
+    }
+
+    fn target_tables(&self, table: &str) -> SelectStatement {
+        let mut select = Query::select();
+        select.from(Alias::new(table));
+        for relation in self.group.iter().flat_map(|group| &group.relations) {
+            select.join(JoinType::LeftJoin, relation.to_tbl.clone(), relation.clone());
+        }
+        select
+    }
+
+    fn add_figures(&self, select: &mut SelectStatement) {
         select.expr(Expr::col(Asterisk).count());
         for (_, of_target) in &self.sums {
             select.expr(Expr::expr(Func::sum(of_target())).if_null(0));
         }
-        select
     }
 
     /// The name of the group, if there is one.
@@ -298,5 +378,20 @@ impl Totals {
     pub(crate) fn figures(&self, total: Total) -> impl Iterator<Item = (Measure, i64)> {
         let sums = self.sums.iter().map(|(measure, _)| *measure).zip(total.amounts);
         [(ROWS, total.rows)].into_iter().chain(sums)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn day_and_group_are_unpacked_from_one_number() {
+        let packed = |day: i64, group: i64| unpacked(day * GROUPS_PER_DAY + group);
+        assert_eq!(packed(20_050_524, 2), (20_050_524, Some(Group::Number(2))));
+        assert_eq!(packed(WITHOUT_DAY.into(), 0), (0, Some(Group::Number(0))));
+        let last = WITHOUT_GROUP - 1;
+        assert_eq!(packed(99_991_231, last), (99_991_231, Some(Group::Number(last))));
+        assert_eq!(packed(20_050_524, WITHOUT_GROUP), (20_050_524, None));
     }
 }
