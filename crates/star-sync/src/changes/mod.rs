@@ -1,9 +1,10 @@
 //! Finding what changed in the source, and applying it: the pass that brings the target to one instant of the source.
 //!
 //! The steps of a pass, each with explicit inputs and outputs: `detect` reads what changed since the watermarks
-//! (`survey` for a full load), `affected` which target rows depend on it, `row_count_check` determines
-//! key ranges with other numbers of rows, `apply` compares and writes both, `verification` re-checks key ranges within the
-//! budget (`candidate` which, `range_digests` by their digests, `lookup_tables` the tables that are only joined or looked up), `reconcile` compares counts and totals, `advance` advances the watermarks. `page_check` compares
+//! (`survey` for a full load), `affected` which target rows depend on it, `row_count_check` determines key ranges with
+//! other numbers of rows, `apply` compares and writes both, `verification` re-checks key ranges within the budget
+//! (`candidate` which, `range_digests` by their digests, `lookup_tables` the tables that are only joined or looked up),
+//! `reconcile` compares counts and totals, `advance` advances the watermarks. `page_check` compares
 //! the pages of a full load with the snapshot of the catch-up pass (`page_cover` the keys between them, `lookup_check`
 //! what they were mapped with, `page_surveys` their totals). `catch_up` calls the steps in order; `pass` is what all of
 //! them read and write through. `pending` determines, without writing, what such a pass would change; `lineage` the

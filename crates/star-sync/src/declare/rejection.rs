@@ -27,8 +27,8 @@ codes! {
 /// Why a row is quarantined: what a mapping returns instead of a target row. The reason may contain keys and names of
 /// columns, never other values.
 ///
-/// The row is kept in `sync_reject`, with its surrogate key if it had one. A run tries it again if one of its source tables
-/// was modified, or if its missing parent may have appeared.
+/// The row is kept in `sync_reject`, with its surrogate key if it had one. A run tries it again if one of its source
+/// tables was modified, or if its missing parent may have appeared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     pub code: ReasonCode,

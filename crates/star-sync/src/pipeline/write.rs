@@ -1,5 +1,6 @@
-//! The writer: executes batches, in transactions of a few batches each. Besides it, only the correction of calendar days and
-//! orphaned bridge rows (`target`) and the deletion of removed rows at the end of a pass (`changes::apply`) change the star.
+//! The writer: executes batches, in transactions of a few batches each. Besides it, only the correction of calendar days
+//! and orphaned bridge rows (`target`) and the deletion of removed rows at the end of a pass (`changes::apply`) change
+//! the star.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

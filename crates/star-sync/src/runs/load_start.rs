@@ -14,11 +14,12 @@ use crate::target;
 use crate::target::bookkeeping::state::{self, Lifecycle, SourceState, States};
 use crate::target::bookkeeping::{source_identity, target_table};
 
-/// A load with an older watermark begins anew: to resume it, the catch-up pass would compare everything that it had loaded,
-/// over one connection.
+/// A load with an older watermark begins anew: to resume it, the catch-up pass would compare everything that it had
+/// loaded, over one connection.
 const HOURS_TO_RESUME: i64 = 6;
 
-/// The state from which a load starts. Its watermark is kept in `sync_state.load_watermark`, where the catch-up pass reads it.
+/// The state from which a load starts. Its watermark is kept in `sync_state.load_watermark`, where the catch-up pass
+/// reads it.
 #[derive(Default)]
 pub(super) struct LoadStart {
     /// The star holds no row: it need not be read, and may be written without syncing.

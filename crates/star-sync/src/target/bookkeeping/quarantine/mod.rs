@@ -1,6 +1,6 @@
-//! Quarantine: source rows that could not be loaded, with the reason. A run tries a row again if one of its source tables
-//! was modified, or if its missing parent may have appeared. The row is removed when it loads, or when the source no longer has
-//! it.
+//! Quarantine: source rows that could not be loaded, with the reason. A run tries a row again if one of its source
+//! tables was modified, or if its missing parent may have appeared. The row is removed when it loads, or when the source
+//! no longer has it.
 //!
 //! `replace` writes it, with each batch; here it is read.
 
