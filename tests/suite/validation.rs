@@ -63,6 +63,40 @@ fn a_tolerance_allows_a_small_difference_and_no_larger_one() {
 }
 
 #[test]
+fn any_store_and_day_that_the_star_has_is_added_up() {
+    // Numbers that do not fit into the one by which a whole table is grouped.
+    for (damage, store, day) in [
+        (
+            "UPDATE dim_store SET store_id = 68719476736 WHERE store_id = 2",
+            68_719_476_736_i64,
+            20_240_615,
+        ),
+        ("UPDATE dim_store SET store_id = -1 WHERE store_id = 2", -1, 20_240_615),
+        (
+            "UPDATE fact_payment SET date_key_paid = 134217728 WHERE date_key_paid = 20240615",
+            2,
+            134_217_728,
+        ),
+    ] {
+        let sandbox = Sandbox::loaded();
+        sandbox.tamper(damage);
+        let run = sandbox.run(&["validate", "--all", "--json"]).ends_with_code(1);
+        let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        let days = report["differing_days"].as_array().unwrap().iter();
+        let cents: Vec<String> = days
+            .filter(|figure| figure["table"] == "fact_payment" && figure["measure"] == "cents")
+            .filter(|figure| figure["group"] == store && figure["date_key"] == day)
+            .map(|figure| figure["target"].to_string())
+            .collect();
+        let expected = sandbox.figure(&format!(
+            "SELECT CAST(SUM(ROUND(amount * 100)) AS INTEGER) FROM fact_payment JOIN dim_store USING (store_key) \
+             WHERE store_id = {store} AND date_key_paid = {day}"
+        ));
+        assert_eq!(cents, [expected], "{damage}: {report:#}");
+    }
+}
+
+#[test]
 fn missing_rows_and_orphans_are_found() {
     for damage in [
         "DELETE FROM dim_film WHERE film_id = 1",

@@ -6,27 +6,27 @@ use star_sync::compare::verdict::VerdictCode;
 use star_sync::runs::explain::Explanation;
 use star_sync::target::bookkeeping::time;
 use std::fmt::Write;
+use textwrap::core::display_width;
 
 use super::validation::difference_text;
 use super::{next, verdict};
+
+/// The rows of the source and of the target are broken after so many.
+const COLUMNS: usize = 80;
 
 pub(crate) fn text(program: &str, explanation: &Explanation) -> String {
     let Explanation { table, key, .. } = explanation;
     let mut text = String::from("source rows:\n");
     for row in &explanation.source_rows {
-        let newer = if row.is_pending {
-            "  (newer than the watermark)"
-        } else {
-            ""
-        };
-        let _ = writeln!(text, "  {}: {}{newer}", row.table, cells(&row.columns));
+        let newer = row.is_pending.then_some("(newer than the watermark)");
+        text.push_str(&row_text(row.table, &row.columns, newer));
     }
     if explanation.source_rows.is_empty() {
         text.push_str("  none\n");
     }
     match &explanation.target_row {
         Some(star) => {
-            let _ = writeln!(text, "target row:\n  {table}: {}", cells(star));
+            let _ = write!(text, "target row:\n{}", row_text(table, star, None));
         }
         None => text.push_str("target row:\n  none\n"),
     }
@@ -34,7 +34,7 @@ pub(crate) fn text(program: &str, explanation: &Explanation) -> String {
     if let Some(run) = &explanation.written_by {
         let _ = writeln!(
             text,
-            "written by run {}, {} of {} UTC; watermark after it {}, now {}",
+            "written by run {}, {} of {} UTC;\n  watermark after it {}, now {}",
             run.id,
             run.command,
             time::text(run.started),
@@ -87,11 +87,42 @@ pub(crate) fn text(program: &str, explanation: &Explanation) -> String {
     text
 }
 
-fn cells(cells: &Cells) -> String {
-    let shown: Vec<String> = cells
+/// The columns of a row, on as many lines as they need.
+fn row_text(table: &str, cells: &Cells, note: Option<&str>) -> String {
+    let columns = cells
         .0
         .iter()
-        .map(|(name, value)| format!("{name}={}", value.as_deref().unwrap_or("NULL")))
-        .collect();
-    shown.join(" ")
+        .map(|(name, value)| format!("{name}={}", value.as_deref().unwrap_or("NULL")));
+    let mut lines = String::new();
+    let mut line = format!("  {table}:");
+    for word in columns.chain(note.map(str::to_owned)) {
+        if display_width(&line) + 1 + display_width(&word) > COLUMNS {
+            let _ = writeln!(lines, "{line}");
+            line = " ".repeat(3);
+        }
+        let _ = write!(line, " {word}");
+    }
+    lines + &line + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_broken_between_its_columns_after_80_of_the_terminal() {
+        let value = |length| Some("x".repeat(length));
+        let cells = Cells(vec![
+            ("first".into(), value(60)),
+            ("second".into(), value(69)),
+            ("third".into(), None),
+        ]);
+        let text = row_text("fact", &cells, Some("(newer than the watermark)"));
+        let lengths: Vec<usize> = text.lines().map(str::len).collect();
+        assert_eq!(lengths, [74, 80, 41], "{text}");
+        assert!(
+            text.ends_with("\n    third=NULL (newer than the watermark)\n"),
+            "{text}"
+        );
+    }
 }
