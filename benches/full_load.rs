@@ -1,13 +1,13 @@
-//! How fast `full-load` is: over a grid of `--workers` and `--batch-size`, and as the source grows.
+//! Benchmarks `full-load`: over a grid of `--workers` and `--batch-size`, and over sources of growing size.
 //!
 //! ```text
 //! SAKILA_SYNC_MYSQLD=mysqld cargo bench --bench full_load -- --scales 10 --workers 1,2,4 --batch-sizes 5000,10000,20000
 //! cargo bench --bench full_load -- --source mysql://USER@HOST/SCHEMA
 //! ```
 //!
-//! Every load is checked before it counts: its own comparison, and counts and sums of both facts by SQL of our own.
-//! The floors, what reading, writing and indexing cost at least, are measured between the loads. It prints a table and
-//! writes `full_load.json` and plots to `--output`.
+//! Every load is checked before it counts: by its own validation, and by counts and sums of both facts in independent
+//! SQL. The floors (the minimal cost of reading, writing and indexing) are measured between the loads. The bench prints
+//! a table and writes `full_load.json` and plots to `--output`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ mod support;
 
 #[derive(Parser)]
 struct Options {
-    /// Loads from here instead of from a server of its own; then there is one scale only, the source's
+    /// Loads from this source instead of a private server; --scales is then only a label
     #[arg(long)]
     source: Option<String>,
     #[arg(long, value_delimiter = ',', default_value = "10")]
@@ -33,12 +33,12 @@ struct Options {
     workers: Vec<u32>,
     #[arg(long, value_delimiter = ',', default_value = "10000")]
     batch_sizes: Vec<u32>,
-    /// Loads of each kind; the median counts
+    /// Loads per cell; the median is reported
     #[arg(long, default_value_t = 3)]
     runs: usize,
     #[arg(long, default_value = "target/bench")]
     output: PathBuf,
-    /// Given by cargo
+    /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -87,7 +87,7 @@ fn main() {
             measured.push(cell);
         }
     }
-    // With the defaults, if they were measured.
+    // The cell with the default options, if it was measured.
     let is_default = |cell: &&Measured| (cell.workers, cell.batch_size) == (2, 10_000);
     if let Some(cell) = measured.iter().rfind(is_default).or(measured.last()) {
         print_stages(cell);
@@ -104,7 +104,7 @@ fn grid(options: &Options) -> impl Iterator<Item = (u32, u32)> + '_ {
         .flat_map(|workers| options.batch_sizes.iter().map(|batch_size| (*workers, *batch_size)))
 }
 
-/// One load into an empty file, checked.
+/// Loads into an empty file and checks the result.
 fn load(source: &Source, target: &Path, workers: u32, batch_size: u32) -> Run {
     measure::run(&source.url, target, &["init"]);
     let (workers, batch_size) = (workers.to_string(), batch_size.to_string());
@@ -137,13 +137,13 @@ fn stage(cell: &Measured, name: &str, field: &str) -> f64 {
     found.flatten().sum()
 }
 
-/// What each stage of a load costs against its floor.
+/// Prints the cost of each stage of a load beside its floor.
 fn print_stages(cell: &Measured) {
     println!(
         "\nscale {}, {} workers, batches of {} rows:\n\n| stage | busy s | floor s | ratio |\n|---|---:|---:|---:|",
         cell.scale, cell.workers, cell.batch_size
     );
-    // The floor is the time of two connections at once, and the stage's that of both added up.
+    // The reading floor is the elapsed time of two parallel connections; the stage's time is the sum over both.
     for (name, floor) in [
         ("reader", Some(2.0 * cell.floors.read)),
         ("transform", None),
@@ -211,7 +211,7 @@ fn write_results(folder: &Path, measured: &[Measured]) {
     fs::write(folder.join("full_load.json"), text).expect("results can be written");
 }
 
-/// One plot of the grid, a line a number of workers, and one of the growth, where there is more than one scale.
+/// Plots the grid with one line per number of workers, and the growth if there is more than one scale.
 fn plot_results(folder: &Path, measured: &[Measured]) {
     let line = |name: String, cells: Vec<&Measured>, x: fn(&Measured) -> f64, y: fn(&Measured) -> f64| Line {
         name,

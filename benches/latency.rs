@@ -1,12 +1,12 @@
-//! What others who use the source notice: how long their point selects and single-row updates take alone, beside full
-//! loads, and beside an endless incremental sync.
+//! Measures the effect on other users of the source: the latency of point selects and single-row updates alone, during
+//! full loads, and during a continuous incremental sync.
 //!
 //! ```text
 //! SAKILA_SYNC_MYSQLD=mysqld cargo bench --bench latency -- --scale 100
 //! ```
 //!
-//! Two connections send statements at fixed moments, whatever the answers take, so that a slow answer delays none of the
-//! measurements: a time is counted from when the statement was due. Server, program and these two share the machine. A
+//! Two connections send statements on a fixed schedule. Latency is measured from when a statement was due, so that a
+//! slow answer does not hide the delay of those after it. Server, program and these connections share the machine. A
 //! source that is given with `--source` is changed: amounts of payments go up and down by a cent.
 
 use std::fs;
@@ -26,27 +26,27 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 mod support;
 
-/// Statements of one connection: a select and an update in turn.
+/// The interval between the statements of one connection: select and update alternate.
 const BETWEEN_STATEMENTS: Duration = Duration::from_millis(5);
 const CONNECTIONS: u64 = 2;
 /// Long enough for some thousand statements.
 const ALONE: Duration = Duration::from_secs(20);
-/// Runs of an endless sync, every five seconds.
+/// How long the continuous sync runs, every five seconds.
 const BESIDE_SYNC: Duration = Duration::from_secs(32);
 
 #[derive(Parser)]
 struct Options {
     #[command(flatten)]
     from: SourceOptions,
-    /// Full loads beside which statements are measured
+    /// Full loads during which statements are measured
     #[arg(long, default_value_t = 3)]
     runs: usize,
-    /// Given by cargo
+    /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// Milliseconds of each statement.
+/// The latency of each statement in milliseconds.
 #[derive(Default)]
 struct Latencies {
     selects: Vec<f64>,
@@ -81,12 +81,12 @@ async fn main() {
     print("incremental --every 5s", &measured, Some(&alone));
 }
 
-/// A first load into a file of its own.
+/// Runs a first load into a new file.
 fn load(sides: &Loaded, share: &str) {
     for end in ["", "-wal", "-shm"] {
         let mut file = sides.star().into_os_string();
         file.push(end);
-        // The first time there is none.
+        // The file does not exist before the first load.
         let _ = fs::remove_file(PathBuf::from(file));
     }
     sides.run(&["init"]);
@@ -94,7 +94,7 @@ fn load(sides: &Loaded, share: &str) {
     assert_eq!(run.result["status"], "done");
 }
 
-/// An endless sync that is ended after a while.
+/// Runs a continuous sync and kills it after `BESIDE_SYNC`.
 fn sync(sides: &Loaded) {
     let child = Command::new(env!("CARGO_BIN_EXE_sakila-sync"))
         .args(["incremental", "--every", "5s", "--quiet", "--overlap", "1"])
@@ -112,7 +112,7 @@ fn sync(sides: &Loaded) {
     child.wait().expect("a child can be waited for");
 }
 
-/// The latencies of others' statements while `work` runs, and its seconds.
+/// Runs `work`. Returns its seconds and the latencies of the statements meanwhile.
 async fn beside(sides: &Arc<Loaded>, work: impl FnOnce() + Send + 'static) -> (f64, Latencies) {
     let stop = Arc::new(AtomicBool::new(false));
     let figures = sides.source.figures;
@@ -134,13 +134,13 @@ async fn beside(sides: &Arc<Loaded>, work: impl FnOnce() + Send + 'static) -> (f
     (seconds, all)
 }
 
-/// The statements of one connection.
+/// Runs the statements of one connection until `stop` is set.
 async fn others(pool: MySqlPool, figures: Figures, number: u64, stop: Arc<AtomicBool>) -> Latencies {
     let mut connection = pool.acquire().await.expect("the server takes two connections more");
     let mut latencies = Latencies::default();
     let mut moments = tokio::time::interval(BETWEEN_STATEMENTS);
     moments.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    // Spread over all keys, and the same in each run.
+    // Pseudo-random over all keys, and the same in each run.
     let mut key = number;
     let mut is_select = false;
     while !stop.load(Ordering::Relaxed) {
@@ -166,14 +166,14 @@ async fn select(connection: &mut MySqlConnection, rental: u64) {
 }
 
 async fn update(connection: &mut MySqlConnection, payment: u64) {
-    // There and back, so that the sums stay within what the column takes.
+    // Alternates up and down, so that amounts stay within the range of the column.
     let update = "UPDATE payment SET amount = IF(amount < 5, amount + 0.01, amount - 0.01), last_update = NOW() \
                   WHERE payment_id = ?";
     let update = sqlx::query(update).bind(payment);
     update.execute(connection).await.expect("a payment can be changed");
 }
 
-/// The value that so many of a hundred are below.
+/// The given percentile of the values.
 fn percentile(latencies: &[f64], percent: usize) -> f64 {
     let mut sorted = latencies.to_vec();
     sorted.sort_by(f64::total_cmp);

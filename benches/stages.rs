@@ -1,12 +1,12 @@
-//! The stages of the pipeline one by one, each in rows per second, on real parts: a private MySQL, SQLite files.
+//! Benchmarks the stages of the pipeline separately, in rows per second, with a private MySQL server and SQLite files.
 //!
 //! ```text
 //! SAKILA_SYNC_MYSQLD=mysqld cargo bench --bench stages
 //! cargo bench --bench stages -- writer
 //! ```
 //!
-//! Reader and writer stand next to what the same rows cost at least: the driver's rows without decoding, and rusqlite
-//! with a prepared statement per row.
+//! Reader and writer are compared with floors: fetching the driver's rows without decoding, and rusqlite with a
+//! prepared statement per row.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -35,10 +35,10 @@ mod support;
 /// Enough rows for the largest page.
 const SCALE: u32 = 10;
 const FACTS: [&str; 2] = ["fact_rental", "fact_payment"];
-/// Rows a page, and so a batch.
+/// Rows per page, and therefore per batch.
 const PAGES: [usize; 3] = [1_000, 10_000, 50_000];
 const ROWS_PER_STATEMENT: [usize; 4] = [1, 100, 500, 1_000];
-/// Rows that are written at a time, in batches of whatever size.
+/// Rows written per measurement, for every batch size.
 const ROWS_TO_WRITE: usize = 50_000;
 
 fn main() {
@@ -65,8 +65,8 @@ fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, Wal
     group
 }
 
-/// Mapping rows, with lookups loaded, for a target that is empty; and the same against one that holds them all, so that
-/// nothing differs. Pages are used up, so each is read anew, which takes several times longer than what is measured.
+/// Maps rows, with lookups loaded, for an empty target and for one that already holds the same rows. Mapping consumes
+/// its page, so each iteration reads a new one, which takes several times longer than what is measured.
 fn transform_pages(criterion: &mut Criterion, runtime: &Runtime, facts: &Facts) {
     for (what, is_target_empty) in [("map", true), ("map and compare", false)] {
         let mut group = group(criterion, &format!("transform: {what}"));
@@ -96,7 +96,7 @@ fn transform_pages(criterion: &mut Criterion, runtime: &Runtime, facts: &Facts) 
     }
 }
 
-/// Making the text of an INSERT, and binding values to one that was kept.
+/// Builds the text of an INSERT, and binds values to a cached one.
 fn build_statements(criterion: &mut Criterion, runtime: &Runtime, facts: &Facts) {
     let table = Facts::table("fact_rental");
     let mut group = criterion.benchmark_group("statement");
@@ -118,7 +118,7 @@ fn build_statements(criterion: &mut Criterion, runtime: &Runtime, facts: &Facts)
     }
 }
 
-/// Writing the same rows in batches of several sizes, and row by row.
+/// Writes the same rows in batches of several sizes, and row by row.
 fn write_batches(criterion: &mut Criterion, runtime: &Runtime, facts: &Facts) {
     let mut group = group(criterion, "writer");
     group.throughput(Throughput::Elements(ROWS_TO_WRITE as u64));
@@ -150,7 +150,7 @@ fn write_batches(criterion: &mut Criterion, runtime: &Runtime, facts: &Facts) {
     }
 }
 
-/// The time of writing into empty files, in each of which all rows have to arrive.
+/// The time to write into empty files. Checks that each contains all rows afterwards.
 fn times(iterations: u64, facts: &Facts, table: &Table, write: impl Fn(&Path) -> Duration) -> Duration {
     let file: PathBuf = facts.empty.with_file_name("written.db");
     let count = format!("SELECT COUNT(*) FROM {}", table.name);
@@ -163,7 +163,7 @@ fn times(iterations: u64, facts: &Facts, table: &Table, write: impl Fn(&Path) ->
     (0..iterations).map(one).sum()
 }
 
-/// As a first load writes: without syncing, and committing every few batches.
+/// Writes like a first load: without fsync, and with a commit every few batches.
 async fn write_all(file: &Path, batches: Vec<Batch>, facts: &Facts) -> Duration {
     let target = Target::open(file, sakila::star(), ForeignKeys::CheckedAtEnd, 1).await;
     let target = target.expect("it is a star");
@@ -180,7 +180,7 @@ async fn write_all(file: &Path, batches: Vec<Batch>, facts: &Facts) -> Duration 
     duration
 }
 
-/// Reading pages for an empty target, and the same columns without decoding or keeping them.
+/// Reads pages for an empty target, and the same columns without decoding or storing them.
 fn read_pages(criterion: &mut Criterion, runtime: &Runtime, facts: &Facts) {
     let mut group = group(criterion, "reader");
     let pool = &facts.sides.source.pool;

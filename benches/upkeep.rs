@@ -1,13 +1,13 @@
-//! What comes after the first load, each beside what it is held against: loading again, incremental runs,
-//! validation, and the small commands.
+//! Benchmarks what follows the first load, each beside a reference value: repeated loads, incremental runs, validation,
+//! and short commands.
 //!
 //! ```text
 //! SAKILA_SYNC_MYSQLD=mysqld cargo bench --bench upkeep -- --scale 100 --runs 2
 //! ```
 //!
-//! A source that is given with `--source` is changed: rentals last longer, payments cost more, and indexes come and
-//! go. Every run is checked before it counts: its own comparison, what it says that it wrote, and counts and sums of
-//! both sides by SQL of our own. It prints a table and writes `upkeep.json` to `--output`.
+//! A source that is given with `--source` is changed: rentals last longer, payments cost more, and indexes are created
+//! and dropped. Every run is checked before it counts: by its own validation, by the row counts that it reports, and by
+//! counts and sums of both sides in independent SQL. The bench prints a table and writes `upkeep.json` to `--output`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -27,28 +27,28 @@ mod support;
 
 /// Runs of a command that takes milliseconds.
 const SHORT_RUNS: usize = 11;
-/// Runs of one that takes less than a second, and depends on the moment.
+/// Runs of a command that takes less than a second and whose duration varies.
 const UNSTEADY_RUNS: usize = 9;
 /// Far more than it takes to verify all key ranges once.
 const MOST_RUNS_TO_FIND: u32 = 200;
-/// Nothing is compared row by row that nothing tells of.
+/// Disables verification: only rows with a detected change are compared.
 const NO_BUDGET: [&str; 2] = ["--verify-budget", "0"];
 
 #[derive(Parser)]
 struct Options {
     #[command(flatten)]
     from: SourceOptions,
-    /// Runs of each kind; the median counts
+    /// Runs per measurement; the median is reported
     #[arg(long, default_value_t = 3)]
     runs: usize,
     #[arg(long, default_value = "target/bench")]
     output: PathBuf,
-    /// Given by cargo
+    /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// What is measured, and the results so far.
+/// The source and star that are measured, and the results so far.
 struct Upkeep {
     sides: Loaded,
     runs: usize,
@@ -95,12 +95,12 @@ async fn main() {
 }
 
 impl Upkeep {
-    /// First loads into files of their own, the last of which is kept; and what the server says of their statements.
+    /// First loads into new files, the last of which is kept, and the server's statistics about their statements.
     async fn load(&mut self) {
         changes::settle(&self.sides.source.pool).await;
         let (mut runs, mut longest) = (Vec::new(), Vec::new());
         for _ in 0..self.runs {
-            // An earlier one's; the first time there is none.
+            // The file of the previous load; there is none in the first round.
             let _ = fs::remove_file(self.sides.star());
             self.sides.run(&["init"]);
             let is_summed_up = digests::clear(&self.sides.source.pool).await;
@@ -142,7 +142,7 @@ impl Upkeep {
             .add("validate --all", seconds, against, measure::middle(of_server));
     }
 
-    /// Returns the seconds of a deep validation.
+    /// Returns the seconds of `validate --all --deep`.
     async fn validate_deep(&mut self) -> f64 {
         let facts = self.sides.source.figures;
         let (mut runs, mut both, mut of_source, mut of_star) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -178,7 +178,7 @@ impl Upkeep {
         seconds
     }
 
-    /// A repair for which there is nothing to do: the source sends all of its rows.
+    /// A repair without differences: the source sends all of its rows.
     async fn repair(&mut self, deep_seconds: f64) {
         let (mut runs, mut sent) = (Vec::new(), Vec::new());
         for _ in 0..self.runs {
@@ -200,7 +200,7 @@ impl Upkeep {
             .push(format!("{what}: the server sends {} bytes", sent[sent.len() / 2]));
     }
 
-    /// Nothing has changed, but every table has moved; there is no index to look by.
+    /// Nothing has changed, but UPDATE_TIME of every table has advanced, and change timestamps are not indexed.
     async fn touched(&mut self) {
         self.sides.catch_up().await;
         let no_budget = ("--verify-budget 0", &NO_BUDGET[..], UNSTEADY_RUNS);
@@ -208,7 +208,7 @@ impl Upkeep {
             let (mut runs, mut scans) = (Vec::new(), Vec::new());
             for _ in 0..rounds {
                 self.touch().await;
-                // Before and after: after a pause the server is slower, whoever asks first.
+                // Measured before and after, because the server is slower for the first query after a pause.
                 scans.push(server_sql::scan(&self.sides.source.pool).await);
                 runs.push(self.look_through(budget).await);
                 scans.push(server_sql::scan(&self.sides.source.pool).await);
@@ -220,7 +220,7 @@ impl Upkeep {
         }
     }
 
-    /// What it gains to tell the server along which index to count.
+    /// The gain from telling the server by which index to count.
     async fn counted(&mut self) {
         let Source { pool, figures, .. } = &self.sides.source;
         let mut seconds = [Vec::new(), Vec::new()];
@@ -311,8 +311,8 @@ impl Upkeep {
         }
     }
 
-    /// One payment has changed, and every key range is verified: what a run takes with the default budget, and one that
-    /// verifies both facts whole; what the server sends for each, and needs for its digests.
+    /// One payment has changed since every key range was verified. Measures a run with the default budget and one that
+    /// verifies both facts whole: duration, bytes that the server sends, and its time for digests.
     async fn one_change(&mut self) {
         self.sides.incremental(&["--verify-budget", "100%"]).await;
         for (how, budget) in [
@@ -353,10 +353,10 @@ impl Upkeep {
         }
     }
 
-    /// How many runs it takes until verification finds a payment that changed and kept its change timestamp, beside an
-    /// ordinary change before each run.
+    /// How many runs verification needs to find a payment that changed without its change timestamp, with an ordinary
+    /// change before each run.
     async fn silent_change(&mut self) {
-        // The default budgets of runs that are so far apart.
+        // The default budgets of these intervals.
         for (interval, budget) in [("5 s", "200ms"), ("1 min", "1200ms"), ("1 h", "10s")] {
             let pool = &self.sides.source.pool;
             let mut runs_to_find = Vec::new();
@@ -367,7 +367,7 @@ impl Upkeep {
                     let ordinary = "UPDATE payment SET amount = amount + 0.01 ORDER BY payment_id DESC LIMIT 1";
                     changes::execute(pool, ordinary).await;
                     changes::settle(pool).await;
-                    // Until it is found, the totals of both sides differ.
+                    // Unchecked: the totals differ until the change is found.
                     let run = self.sides.incremental_unchecked(&["--verify-budget", budget]);
                     if count(&run, "fact_payment", "found") == 1 {
                         runs_to_find.push(run_number);
@@ -401,7 +401,7 @@ impl Upkeep {
         }
     }
 
-    /// A Sakila of the official size, from nothing to a loaded star.
+    /// `init` and `full-load` of a Sakila of the official size.
     async fn small_source(&mut self, servers: &Servers) {
         let source = servers.source(None, 1).await;
         changes::settle(&source.pool).await;

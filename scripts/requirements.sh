@@ -46,7 +46,7 @@ install_packages() {
   fi
 }
 
-# update_lists [sudo]: updates apt's lists. The time that apt waits for a lock does not apply to that of the lists.
+# update_lists [sudo]: updates apt's lists. Retries, because apt's lock timeout does not apply to the lock of the lists.
 update_lists() {
   local answer until=$((SECONDS + 600))
   until answer=$("$@" env LC_ALL=C apt-get update -q 2>&1); do
@@ -81,8 +81,9 @@ is_mysql() { [ -x "$1" ] && "$1" --version 2>/dev/null | grep -qv MariaDB; }
 is_mariadb() { [ -x "$1" ] && "$1" --version 2>/dev/null | grep -q MariaDB; }
 on_path() { PATH=$PATH:/usr/sbin:/usr/local/sbin command -v "$1" || true; }
 
-# Prints the path of a MySQL server that runs from any folder, installing one if need be; prints nothing if that
-# fails. Ubuntu's own confines mysqld to its own folders, so there it is always ours.
+# Prints the path of a MySQL server that runs from any folder; installs one if necessary, and prints nothing if that
+# fails. On Ubuntu, AppArmor confines the installed mysqld to its own folders, so that of scripts/install-mysql is used
+# there.
 mysql_server() {
   local system
   system=$(on_path mysqld)
@@ -93,8 +94,8 @@ mysql_server() {
   fi
 }
 
-# The same for MariaDB. The packages are the bare server, and the one whose my_print_defaults the script that makes a
-# data folder calls: no service is started.
+# The same for MariaDB. The packages contain only the server and my_print_defaults, which the script that creates a data
+# folder calls; they start no service.
 mariadb_server() {
   local server
   server=$(on_path mariadbd)

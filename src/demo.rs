@@ -1,7 +1,7 @@
-//! `demo`: the tour. Every step is this program itself, run as a user would run it, against a server of its own.
+//! The `demo` command: runs the program's own commands, as a user would, against a private server.
 //!
-//! Everything lies in the server's folder, which goes when this program ends, however it ends; only the finished
-//! SQLite file is taken out of it.
+//! All files are in the server's temporary folder, which is removed when the program ends, even if it is killed; only
+//! the finished SQLite file is copied out.
 
 mod chart;
 mod keep;
@@ -27,16 +27,16 @@ use self::keep::{cannot_keep, keep, may_keep};
 use crate::error::{self, ErrorCode};
 use crate::sakila;
 
-/// Named so that it is no file of anybody else's.
+/// The default of `--keep`: a name that is unlikely to collide with a user's file.
 const DEMO_FILE: &str = "sakila-demo.db";
-/// The star of a demo is known by it.
+/// The source schema; it identifies the star of an earlier demo.
 const SCHEMA: &str = "sakila_demo";
-/// The account that may only read, which is all that the sync needs.
+/// An account with SELECT only, which is all that the sync needs.
 const READER: &str = "reader";
 /// Months that the chart shows.
 const MONTHS: u64 = 12;
 
-/// Three questions to try.
+/// Example queries with their titles, printed at the end.
 const QUERIES: [(&str, &str); 3] = [
     (
         "the films that are rented most",
@@ -82,15 +82,15 @@ struct Arguments {
 #[derive(Serialize)]
 struct Report {
     server: String,
-    /// The commands, as they would be typed.
+    /// The commands as a user would type them.
     steps: Vec<String>,
-    /// The SQLite file.
+    /// The path of the SQLite file.
     target: PathBuf,
-    /// The source's URL, where the server stays.
+    /// The source's URL, if the server keeps running (`--serve`).
     source: Option<String>,
 }
 
-/// The command, as the program declares it.
+/// The declaration of the command.
 pub fn command() -> ExtraCommand {
     ExtraCommand {
         declaration: Arguments::command(),
@@ -118,7 +118,7 @@ fn parsed(arguments: &ArgMatches) -> Arguments {
 }
 
 async fn run(session: &Session, arguments: Arguments) -> Result<u8> {
-    // Once the tour is over a request to stop is no interruption: it is what the server stays up for.
+    // Only the tour can be interrupted. After it, a stop request is the normal end of `--serve`.
     let server = session.unless_stopped(tour(session, &arguments)).await?;
     if arguments.serve {
         session.stop.requested().await;
@@ -127,7 +127,7 @@ async fn run(session: &Session, arguments: Arguments) -> Result<u8> {
     Ok(0)
 }
 
-/// All of it but the waiting; returns the server that it has run on.
+/// Runs all steps. Returns the server, which the caller keeps running for `--serve`.
 async fn tour(session: &Session, arguments: &Arguments) -> Result<PrivateServer> {
     let binary = private_server::find(arguments.mysqld.as_deref()).ok_or_else(error::no_server)?;
     let kept = std::path::absolute(&arguments.keep).map_err(|cause| cannot_keep(&arguments.keep, cause))?;
@@ -194,9 +194,9 @@ async fn tour(session: &Session, arguments: &Arguments) -> Result<PrivateServer>
 struct Tour<'a> {
     session: &'a Session,
     server: PrivateServer,
-    /// The SQLite file while the tour goes on.
+    /// The SQLite file during the tour, in the server's folder.
     file: PathBuf,
-    /// What has been run.
+    /// The commands run so far.
     steps: Vec<String>,
 }
 
@@ -208,7 +208,7 @@ impl Tour<'_> {
         Ok(())
     }
 
-    /// Runs a command of this program and shows it with what it prints.
+    /// Prints a command of this program and runs it.
     async fn step(&mut self, source: &str, arguments: &[&str]) -> Result<()> {
         let shown = format!("sakila-sync {}", arguments.join(" "));
         self.say(&format!("\n$ {shown}"))?;
@@ -226,7 +226,7 @@ impl Tour<'_> {
             .env("SAKILA_SYNC_TARGET", &self.file)
             .env("SAKILA_SYNC_WORKERS", global.workers.to_string())
             .env("SAKILA_SYNC_BATCH_SIZE", global.batch_size.to_string())
-            // No .env of the user's is read there.
+            // So that no .env file of the user is read.
             .current_dir(self.server.folder())
             .stdin(Stdio::null())
             .kill_on_drop(true);
@@ -239,7 +239,7 @@ impl Tour<'_> {
         }
         let status = command.status().await.map_err(|cause| failed(&shown, cause))?;
         if !status.success() {
-            // Ctrl-C is for the step too.
+            // The child process receives Ctrl-C too, and then ends with this code.
             if status.code() == Some(i32::from(EXIT_STOPPED)) {
                 return Err(Error::STOPPED);
             }
@@ -260,7 +260,7 @@ fn failed(doing: &str, cause: io::Error) -> Error {
     )
 }
 
-/// A word as a shell takes it.
+/// Quotes a word for a shell if necessary.
 fn quoted(word: &str) -> String {
     let is_plain = |letter: char| letter.is_alphanumeric() || "/._-".contains(letter);
     if word.chars().all(is_plain) {
@@ -280,7 +280,7 @@ async fn make_schema(session: &Session, server: &PrivateServer) -> Result<Source
     Ok(source)
 }
 
-/// The last months' revenue, from the star.
+/// Reads the revenue of the last months from the star.
 async fn revenue(file: &Path) -> Result<Vec<Bar>> {
     let doing = || "reading revenue_by_store_and_month".to_owned();
     let target = open_to_read(file, sakila::star(), 1).await?;
@@ -316,7 +316,7 @@ async fn revenue(file: &Path) -> Result<Vec<Bar>> {
     Ok(bars.target(doing)?)
 }
 
-/// Year and month in one number.
+/// Year and month as one number: YYYYMM.
 fn month() -> Expr {
     Expr::col("year").mul(100).add(Expr::col("month"))
 }

@@ -115,7 +115,7 @@ fn documents() -> Vec<PathBuf> {
     names.iter().map(|name| project.join(name)).chain(in_docs).collect()
 }
 
-/// The lines of a document that are in no code block.
+/// The lines of a document outside code blocks.
 fn prose(document: &str) -> Vec<&str> {
     let parts = document.split("```").step_by(2);
     parts.flat_map(str::lines).collect()
@@ -185,7 +185,7 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     files.collect()
 }
 
-/// As CONTRIBUTING.md has it. scripts/test includes them where the requirement is met.
+/// The rule in CONTRIBUTING.md. scripts/test runs the ignored tests whose requirements are met.
 #[test]
 fn tests_with_requirements_are_ignored_by_cargo_test() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,4 +1,4 @@
-//! What `seed` and `demo` report besides what every command can.
+//! Errors that only `seed` and `demo` report.
 
 use sea_orm::DbErr;
 use star_sync::codes;
@@ -32,7 +32,7 @@ pub fn own(code: ErrorCode, text: impl Into<String>, hint: impl Into<String>) ->
     }
 }
 
-/// The same with what caused it.
+/// Like [`own`], with a cause.
 pub fn caused(
     code: ErrorCode,
     text: impl Into<String>,
@@ -48,7 +48,7 @@ pub fn caused(
     }
 }
 
-/// No server that could be started.
+/// The error if no database server is installed.
 pub fn no_server() -> Error {
     own(
         ErrorCode::ServerMissing,
@@ -57,7 +57,7 @@ pub fn no_server() -> Error {
     )
 }
 
-/// What the seed has reported.
+/// Converts an error of the crate `sakila_seed`.
 pub fn of_seed(error: sakila_seed::Error) -> Error {
     match error {
         sakila_seed::Error::Failed { doing, cause } => caused(
@@ -71,7 +71,7 @@ pub fn of_seed(error: sakila_seed::Error) -> Error {
     }
 }
 
-/// The same of a command that writes to the source; the account that the sync reads with may not.
+/// The hint for a failed write to the source. The account may lack the privilege: the sync itself only reads.
 fn seed_hint(cause: &DbErr) -> &'static str {
     match server_error_number(cause) {
         Some(1044 | 1142 | 1143 | 1227 | 1370) => {

@@ -1,12 +1,12 @@
-//! `sakila-sync` keeps a SQLite star schema in step with an operational MySQL database, Sakila.
+//! `sakila-sync` keeps a SQLite star schema up to date with an operational MySQL database, Sakila.
 //!
-//! This crate contains the source's tables and the star (`sakila`), and two commands that the program has besides those
-//! of every program (`seed`, `demo`). The sync itself is the crate `star_sync`, which moves any star that is declared;
-//! `star_sync_cli` makes the command line out of [`program`].
+//! This crate declares the source's tables and the star (`sakila`), and adds two commands (`seed`, `demo`) to those
+//! that every program has. The sync itself is the crate `star_sync`, which loads any declared star; `star_sync_cli`
+//! builds the command line from [`program`].
 //!
-//! Who may import whom, downwards only: `main` → `demo`, `seed` → `sakila`, `star_sync_cli` → `star_sync`; of
-//! `star_sync` `sakila` imports only `declare`. Beside them, `crates/seed` fills a source of our own making and starts
-//! throw-away servers, for the demonstration and the tests.
+//! Imports go in one direction: `main` → `demo`, `seed` → `sakila`, `star_sync_cli` → `star_sync`. `sakila` imports
+//! only the module `declare` of `star_sync`. `crates/seed` generates a source and starts temporary servers, for the
+//! demo and the tests.
 
 mod demo;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `seed` and `seed mutate`: a Sakila of our own making, and a day of business in it.
+//! The commands `seed`, which generates a Sakila, and `seed mutate`, which applies a business day to it.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ enum SeedCommand {
     },
 }
 
-/// A day with four years before it that a TIMESTAMP column can hold.
+/// Parses `--until`. A TIMESTAMP column must be able to hold the day and the four years before it.
 fn last_day(text: &str) -> std::result::Result<NaiveDate, String> {
     cli::day(text).and_then(|day| match day.year() {
         1975..=2037 => Ok(day),
@@ -89,7 +89,7 @@ struct TableRows {
     rows: u64,
 }
 
-/// The command, as the program declares it.
+/// The declaration of the command.
 pub fn command() -> ExtraCommand {
     ExtraCommand {
         declaration: Arguments::command(),
@@ -127,7 +127,7 @@ async fn run(session: &Session, arguments: Arguments) -> Result<u8> {
         Some(SeedCommand::Mutate { every }) => {
             let ended = session.unless_stopped(mutate(session, every)).await;
             match ended {
-                // What goes on until it is stopped has then done what it was asked to.
+                // With `--every`, a stop request is the normal end.
                 Err(error) if error.is_stopped() && every.is_some() => Ok(0),
                 ended => ended,
             }
@@ -203,7 +203,7 @@ fn text(program: &str, report: &Report, seconds: f64) -> String {
     )
 }
 
-/// One day, or one after the other at a fixed pace until the program is stopped.
+/// Applies one business day, or one per interval until the program is stopped.
 async fn mutate(session: &Session, every: Option<Duration>) -> Result<u8> {
     let source = session.connect(1).await?;
     let Some(every) = every else {
@@ -212,12 +212,12 @@ async fn mutate(session: &Session, every: Option<Duration>) -> Result<u8> {
         return Ok(0);
     };
     let mut ticks = tokio::time::interval(every);
-    // A day that takes longer than the pace delays the next one; days are not made up for.
+    // A day that takes longer than the interval delays the next one; missed days are not caught up.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let day = business_day(&source.pool).await.map_err(error::of_seed)?;
-        // Without a reader nobody would ever stop it.
+        // The reader of the output has closed it.
         if !print_day(session, &day, false)? {
             return Ok(0);
         }

@@ -1,4 +1,4 @@
-//! Changes in the source: what an incremental run has to find, and indexes that help it to.
+//! Changes the source: rows that an incremental run has to find, and the advised indexes.
 
 use std::time::Duration;
 
@@ -6,31 +6,31 @@ use sakila_sync::sakila;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, MySqlPool, Row};
 
-/// UPDATE_TIME has whole seconds, and the program trusts none as young as two of them.
+/// UPDATE_TIME has whole seconds, and the program does not rely on one of the last two seconds.
 const SECONDS_TO_SETTLE: u32 = 3;
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// Which rows change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// The hundredth with the highest keys.
+    /// The 1% of the rows with the highest keys.
     Newest,
-    /// Every hundredth.
+    /// Every hundredth row.
     Spread,
 }
 
-/// How many rows have changed.
+/// The number of changed rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Changed {
     pub rentals: u64,
     pub payments: u64,
 }
 
-/// Waits until what has changed so far lies further back than the overlap of a second that the benches use, and
-/// than the program takes for too young to be told from what is still to come.
+/// Waits until the last change is older than the safety lag of one second that the benches use, and old enough for the
+/// program to rely on UPDATE_TIME.
 pub async fn settle(pool: &MySqlPool) {
     let mut connection = pool.acquire().await.expect("the source can be reached");
-    // MySQL keeps UPDATE_TIME for a day otherwise; MariaDB has neither that cache nor this variable.
+    // MySQL caches UPDATE_TIME for a day by default; MariaDB has neither this cache nor the variable.
     let _ = sqlx::query("SET SESSION information_schema_stats_expiry = 0")
         .execute(&mut *connection)
         .await;
@@ -47,8 +47,7 @@ pub async fn settle(pool: &MySqlPool) {
     }
 }
 
-/// Changes rows of every table that the star is made from, and puts them back as they were within the same
-/// transaction: UPDATE_TIME moves, and nothing else.
+/// Changes rows of every source table and restores them in the same transaction, so that only UPDATE_TIME advances.
 pub async fn touch(pool: &MySqlPool) {
     for table in &sakila::star().sources {
         let (name, key) = (table.name, table.key.expect("Sakila's tables have integer keys"));
@@ -81,8 +80,8 @@ pub async fn touch(pool: &MySqlPool) {
     }
 }
 
-/// Lets a hundredth of the rentals end a day later, and a hundredth of the payments cost a cent more. `round` chooses
-/// which of those that are spread.
+/// Makes 1% of the rentals end a day later, and 1% of the payments cost a cent more. With [`Which::Spread`], `round`
+/// selects the rows.
 pub async fn change(pool: &MySqlPool, which: Which, round: usize) -> Changed {
     Changed {
         rentals: change_table(pool, &RENTAL, which, round).await,
@@ -90,7 +89,7 @@ pub async fn change(pool: &MySqlPool, which: Which, round: usize) -> Changed {
     }
 }
 
-/// A table, and what changes in its rows.
+/// A table, and the change to its rows.
 struct ChangedTable {
     table: &'static str,
     key: &'static str,
@@ -129,7 +128,7 @@ async fn change_table(pool: &MySqlPool, changed: &ChangedTable, which: Which, ro
     updated.expect("the account may change the source").rows_affected()
 }
 
-/// Creates the indexes that `init` has advised. Returns the statements that drop them.
+/// Creates the indexes that `init` advised. Returns the statements that drop them.
 pub async fn take_advice(pool: &MySqlPool, init: &Value) -> Vec<String> {
     let advice = init["missing_indexes"].as_array().into_iter().flatten();
     let mut drops = Vec::new();

@@ -1,5 +1,5 @@
-//! What the source's server itself says of the statements that a program has sent it: its performance_schema, which
-//! sums them up by their text without values.
+//! Statistics of the source's server about the statements it executed: performance_schema, grouped by text without
+//! values.
 
 use sqlx::{MySqlPool, Row};
 
@@ -9,12 +9,12 @@ const LONGEST: &str = "\
     SELECT CAST(MAX_TIMER_WAIT AS DOUBLE) / 1e12, DIGEST_TEXT \
     FROM performance_schema.events_statements_summary_by_digest \
     WHERE SCHEMA_NAME = DATABASE() AND DIGEST_TEXT IS NOT NULL ORDER BY MAX_TIMER_WAIT DESC LIMIT 1";
-/// Statements that found no room in the summary have no text.
+/// Statements beyond the capacity of the summary are counted in a row without text.
 const SEEN: &str = "\
     SELECT COUNT(DIGEST_TEXT LIKE '%FROM `rental`%' OR NULL), COUNT(DIGEST_TEXT IS NULL OR NULL) \
     FROM performance_schema.events_statements_summary_by_digest WHERE SCHEMA_NAME = DATABASE()";
-/// Whatever locks tables or rows. The server writes key words in capitals, with one space between them, and says before
-/// them that a statement was prepared, and executed.
+/// Statements that lock tables or rows. Digest texts have keywords in capitals, separated by one space; those of
+/// prepared statements begin with PREPARE or EXECUTE.
 const LOCKING: &str = "\
     SELECT DIGEST_TEXT FROM performance_schema.events_statements_summary_by_digest \
     WHERE SCHEMA_NAME = DATABASE() AND (DIGEST_TEXT REGEXP '^((PREPARE|EXECUTE) )?(LOCK|FLUSH) ' \
@@ -26,14 +26,14 @@ const OF_KEY_RANGES: &str = "\
     FROM performance_schema.events_statements_summary_by_digest \
     WHERE SCHEMA_NAME = DATABASE() AND DIGEST_TEXT LIKE '%CRC32%'";
 
-/// The statement that took longest at its worst.
+/// The statement with the longest single execution.
 pub struct Longest {
     pub seconds: f64,
     /// Its text without values.
     pub text: String,
 }
 
-/// Forgets all statements so far. Returns whether the server sums them up and the account may do this.
+/// Resets the statistics. Returns whether the server collects them and the account may reset them.
 pub async fn clear(pool: &MySqlPool) -> bool {
     let is_on = sqlx::query_scalar::<_, i64>("SELECT @@performance_schema")
         .fetch_one(pool)
@@ -41,13 +41,13 @@ pub async fn clear(pool: &MySqlPool) -> bool {
     is_on.is_ok_and(|is_on| is_on == 1) && sqlx::query(CLEAR).execute(pool).await.is_ok()
 }
 
-/// Seconds that the server has needed for digests of key ranges since `clear`.
+/// Seconds that the server has spent on digests of key ranges since `clear`.
 pub async fn seconds_of_key_ranges(pool: &MySqlPool) -> f64 {
     let seconds = sqlx::query_scalar(OF_KEY_RANGES).fetch_one(pool).await;
     seconds.expect("the summary can be read")
 }
 
-/// The longest of the statements since `clear`. Panics if one of them locked anything, or if not all were summed up.
+/// The longest statement since `clear`. Panics if a statement took locks, or if the statistics are incomplete.
 pub async fn longest(pool: &MySqlPool) -> Longest {
     let locking = sqlx::query_scalar::<_, String>(LOCKING).fetch_all(pool).await;
     assert_eq!(

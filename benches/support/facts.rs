@@ -1,4 +1,4 @@
-//! Pages of rentals and payments as the pipeline's stages have them, of any size, and the files that they go to.
+//! Inputs for the stages of the pipeline: pages of rentals and payments of any size, and target files.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ const READ_TIMEOUT: Duration = Duration::from_mins(1);
 /// A loaded star with its source, opened as a load opens them.
 pub struct Facts {
     pub sides: Loaded,
-    /// A target as `init` makes it: the tables, without secondary indexes, and the calendar.
+    /// A target as `init` creates it: the tables, without secondary indexes, and the calendar.
     pub empty: PathBuf,
     pub opened: Opened,
     pub years: Years,
@@ -43,7 +43,7 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// A source and its loaded star, with so many connections to each.
+    /// A source and its loaded star, with `connections` connections to each.
     pub async fn new(sides: &Loaded, connections: u32) -> Self {
         let access = config::parse_source(&sides.source.plain_url, sides.source.password.clone()).expect("it is a URL");
         let source = source::Source::connect(&access, connections, READ_TIMEOUT).await;
@@ -57,7 +57,7 @@ impl Opened {
         }
     }
 
-    /// A reader that holds all lookups. Into an empty target it reads the source alone.
+    /// A reader with all lookups loaded. For an empty target it reads only the source.
     pub fn reader(&self, is_target_empty: bool) -> Reader {
         Reader {
             source: self.source.reader(),
@@ -106,7 +106,7 @@ impl Facts {
         page.expect("both sides can be read")
     }
 
-    /// The cells of the first `rows` rows of a table, as the star is to hold them.
+    /// The cells of the first `rows` rows of a table, as the star should contain them.
     pub async fn cells(&self, table: &'static Table, rows: usize) -> Vec<Value> {
         let page = self.page(&self.job(table, rows).await, true).await;
         let batch = transform(page, &mut TransformOutput::default(), 0).expect("the rows are sound");
@@ -167,8 +167,8 @@ pub fn batches(table: &'static Table, cells: &[Value], rows: usize) -> Vec<Batch
     batches.map(batch).collect()
 }
 
-/// Writes the rows with one prepared statement per row, in one transaction without syncing, into a file without
-/// secondary indexes.
+/// Writes the rows with one prepared statement per row, in one transaction without fsync, into a file without secondary
+/// indexes.
 pub fn write_row_by_row(file: &Path, table: &Table, rows: &[Vec<Cell>]) -> rusqlite::Result<()> {
     let mut connection = rusqlite::Connection::open(file)?;
     connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF; PRAGMA cache_size = -16384")?;
@@ -184,7 +184,7 @@ pub fn write_row_by_row(file: &Path, table: &Table, rows: &[Vec<Cell>]) -> rusql
     transaction.commit()
 }
 
-/// The same cells, row by row, as rusqlite takes them.
+/// The same cells as rows of rusqlite values.
 pub fn rows_of(table: &Table, cells: &[Value]) -> Vec<Vec<Cell>> {
     let cell = |value: &Value| match value {
         Value::BigInt(number) => number.map_or(Cell::Null, Cell::Integer),

@@ -1,4 +1,4 @@
-//! What source and star must agree on, by SQL that has nothing to do with the program's own comparison.
+//! Counts and sums that must be equal in source and star, by SQL that is independent of the program's validation.
 
 use std::path::Path;
 
@@ -20,12 +20,12 @@ const OF_STAR: &str = "\
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Figures {
     pub rentals: i64,
-    /// That all rentals lasted.
+    /// The total duration of all rentals.
     pub days: i64,
     /// The sum of the staff members' keys.
     pub staff: i64,
     pub payments: i64,
-    /// Of all payments.
+    /// The sum of all payments.
     pub cents: i64,
 }
 
@@ -61,7 +61,7 @@ impl Figures {
     }
 }
 
-/// The one number that a select yields in the star.
+/// Runs a query on the star that returns one number.
 pub fn number(star: &Path, sql: &str) -> i64 {
     let connection = Connection::open(star).expect("the star can be opened");
     let number = connection.query_row(sql, [], |row| row.get(0));

@@ -1,5 +1,5 @@
-//! What the parts of a load cost at least, measured in the same minutes: reading without decoding, writing with
-//! rusqlite, creating the indexes.
+//! Floors: the minimal cost of each part of a load, measured shortly after the loads. Reading without decoding, writing
+//! with rusqlite, creating the indexes.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -17,9 +17,9 @@ use super::source::Source;
 const ROWS_PER_SLICE: i64 = 100_000;
 /// Keys of one page.
 const KEYS_PER_PAGE: i64 = 10_000;
-/// As the program has it while it creates indexes.
+/// The program's settings while it creates indexes.
 const INDEXING: &str = "PRAGMA cache_size = -4096; PRAGMA threads = 0";
-/// As the program has them.
+/// As in the program.
 const ROWS_PER_STATEMENT: usize = 500;
 const COLUMNS: [(&str, &str, &str); 2] = [
     (
@@ -34,15 +34,15 @@ const COLUMNS: [(&str, &str, &str); 2] = [
     ),
 ];
 
-/// Seconds of each.
+/// Seconds of each part.
 #[derive(Clone, Copy, Debug)]
 pub struct Floors {
-    /// Of `read`.
+    /// The duration of `read`.
     pub read: f64,
-    /// The same facts, in prepared statements of as many rows as the program's, in transactions without syncing, with
-    /// their unique index.
+    /// Writing the same facts in prepared statements of as many rows as the program's, in transactions without fsync,
+    /// with their unique index.
     pub write: f64,
-    /// All secondary indexes of the star, in a file that has none.
+    /// Creating all secondary indexes of the star in a file that has none.
     pub index: f64,
 }
 
@@ -60,7 +60,7 @@ impl Floors {
     }
 }
 
-/// Reads the columns that a load reads of rentals and payments, on two connections, as the driver hands rows out.
+/// Reads the columns that a load reads of rentals and payments, on two connections, without decoding.
 pub async fn read(source: &Source) -> Duration {
     let mut pages = Vec::new();
     for (table, key, columns) in COLUMNS {
@@ -97,7 +97,7 @@ pub async fn read(source: &Source) -> Duration {
     began.elapsed()
 }
 
-/// Reads all columns of both facts of a star, on a thread each.
+/// Reads all columns of both facts of a star, on one thread per fact.
 pub fn scan(star: &Path, facts: &Figures) -> Duration {
     let began = Instant::now();
     let rows: i64 = std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! A table of what was measured beside what it is held against, printed line by line.
+//! A table of measurements and their reference values, printed line by line.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ impl Lines {
         Self(Vec::new())
     }
 
-    /// Prints a line: what took `seconds`, and what else takes `against_seconds`.
+    /// Prints a line: `what` took `seconds`, the reference `against` takes `against_seconds`.
     pub fn add(&mut self, what: impl Into<String>, seconds: f64, against: impl Into<String>, against_seconds: f64) {
         let line = Line {
             what: what.into(),
@@ -40,7 +40,7 @@ impl Lines {
         self.0.push(line);
     }
 
-    /// Writes them as JSON.
+    /// Writes the lines as JSON.
     pub fn write(&self, path: &Path) {
         let lines: Vec<Value> = self.0.iter().map(Line::json).collect();
         let text = serde_json::to_string_pretty(&lines).expect("numbers can be written");

@@ -1,4 +1,4 @@
-//! A star that is kept in step with its source: runs of the program on it, each of them checked.
+//! A source and its star: runs the program on them and checks each run.
 
 use std::path::PathBuf;
 
@@ -10,14 +10,14 @@ use super::figures::Figures;
 use super::measure::{self, Run};
 use super::source::Source;
 
-/// Both sides.
+/// A source and its star.
 pub struct Loaded {
     pub source: Source,
     pub folder: TempDir,
 }
 
 impl Loaded {
-    /// A source, and a folder in which its star is to be.
+    /// A source, and a folder for its star.
     pub fn new(source: Source) -> Self {
         Self {
             source,
@@ -33,7 +33,7 @@ impl Loaded {
         measure::run(&self.source.url, &self.star(), arguments)
     }
 
-    /// A full load, whose result is what the source held when it was opened.
+    /// Runs a full load. The star must then match the source as it was when it was opened.
     pub fn full_load(&self) -> Run {
         let run = self.run(&["full-load"]);
         assert_eq!(run.result["status"], "done");
@@ -41,12 +41,12 @@ impl Loaded {
         run
     }
 
-    /// An incremental run, after which both sides may differ. The overlap is short, so that it need not be waited for.
+    /// Runs `incremental` without comparing both sides. The safety lag is short, so that benches need not wait for it.
     pub fn incremental_unchecked(&self, arguments: &[&str]) -> Run {
         self.run(&[&["incremental", "--overlap", "1"], arguments].concat())
     }
 
-    /// An incremental run, after which both sides are equal.
+    /// Runs `incremental`, after which both sides must match.
     pub async fn incremental(&self, arguments: &[&str]) -> Run {
         let run = self.incremental_unchecked(arguments);
         assert_eq!(run.result["status"], "done");
@@ -55,14 +55,14 @@ impl Loaded {
         run
     }
 
-    /// Brings the star up to date, with every row compared, so that the next run finds no work of an earlier one.
+    /// Updates the star and verifies every row, so that the next run has no verification backlog.
     pub async fn catch_up(&self) {
         changes::settle(&self.source.pool).await;
         let run = self.incremental(&["--verify-budget", "3600"]).await;
         assert_eq!(run.result["verification"]["backlog_ranges"], 0);
     }
 
-    /// A validation that says that both sides are equal, and of how many rows.
+    /// Runs `validate`, which must report no mismatch and the right row counts.
     pub fn validate(&self, arguments: &[&str]) -> Run {
         let run = self.run(&[&["validate"], arguments].concat());
         assert_eq!(run.result["verdict"]["mismatches"], 0);
@@ -77,7 +77,7 @@ impl Loaded {
     }
 }
 
-/// A count that a load gives of one table.
+/// A count that a load reports for one table.
 pub fn count(run: &Run, table: &str, field: &str) -> u64 {
     let tables = run.result["tables"].as_array().into_iter().flatten();
     let found = tables.filter(|found| found["table"] == table);

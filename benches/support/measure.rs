@@ -1,4 +1,4 @@
-//! One run of the program: its result as JSON, and what the kernel says that it cost.
+//! Runs the program once. Returns its JSON result, and the resources that it used according to the kernel.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::Value;
 use wait4::Wait4;
 
-/// What a run of the program cost.
+/// The result and the cost of a run of the program.
 #[derive(Clone, Debug)]
 pub struct Run {
     pub wall_seconds: f64,
@@ -18,7 +18,7 @@ pub struct Run {
     pub result: Value,
 }
 
-/// Runs `sakila-sync` with `arguments` and `--json`. Panics with what it said if it fails.
+/// Runs `sakila-sync` with `arguments` and `--json`. Panics with its output if it fails.
 pub fn run(source: &str, target: &Path, arguments: &[&str]) -> Run {
     let began = Instant::now();
     let mut child = Command::new(env!("CARGO_BIN_EXE_sakila-sync"))

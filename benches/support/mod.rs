@@ -1,5 +1,5 @@
-//! What the benches stand on: a source to load from, the measured run of a program, what both sides hold, the floors,
-//! and how results are shown.
+//! Support for the benches: sources, measured runs of the program, counts and sums of both sides, floors, and output of
+//! results.
 #![allow(
     dead_code,
     reason = "every bench is compiled with all of it, and none uses all of it"

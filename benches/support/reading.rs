@@ -1,4 +1,4 @@
-//! Reading and transforming alone: the way of the facts' rows up to the writer, which throws them away.
+//! Measures reading and transforming of the facts alone: the writer discards the rows.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use star_sync::target::TargetReader;
 use super::facts::{Facts, Opened};
 use super::loaded::Loaded;
 
-/// As the program has them by default.
+/// The program's defaults.
 const READERS: usize = 2;
 const CONNECTIONS: u32 = 2;
 const ROWS_PER_PAGE: u64 = 10_000;

@@ -1,4 +1,4 @@
-//! What the source's server needs for the same questions in plain SQL.
+//! Measures the source's server: equivalent queries in plain SQL, and the bytes that it sends.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ const RENTALS: &str = "\
     SELECT DATE(rental_date), inventory.store_id, COUNT(*), CAST(0 AS SIGNED) \
     FROM rental JOIN inventory USING (inventory_id) \
     GROUP BY DATE(rental_date), inventory.store_id";
-/// Payments by day and store of the rented item; without one, of the staff member.
+/// Payments by day and store of the rented item; without an item, of the staff member.
 const PAYMENTS: &str = "\
     SELECT DATE(payment_date), COALESCE(inventory.store_id, staff.store_id), COUNT(*), CAST(SUM(amount) * 100 AS SIGNED) \
     FROM payment JOIN staff USING (staff_id) \
@@ -21,7 +21,7 @@ const PAYMENTS: &str = "\
     LEFT JOIN inventory ON inventory.inventory_id = rental.inventory_id \
     GROUP BY DATE(payment_date), COALESCE(inventory.store_id, staff.store_id)";
 
-/// Seconds in which the server joins and adds up both facts by day and store.
+/// Seconds that the server takes to join both facts and sum them by day and store.
 pub async fn totals(pool: &MySqlPool, facts: &Figures) -> f64 {
     let began = Instant::now();
     let rentals = all(pool, RENTALS).await;
@@ -33,7 +33,7 @@ pub async fn totals(pool: &MySqlPool, facts: &Figures) -> f64 {
     seconds
 }
 
-/// Seconds in which the server goes once through every table that the star is made from.
+/// Seconds that the server takes to scan every source table once.
 pub async fn scan(pool: &MySqlPool) -> f64 {
     let began = Instant::now();
     for table in &sakila::star().sources {
@@ -50,7 +50,7 @@ pub async fn bytes_sent(pool: &MySqlPool) -> u64 {
     bytes.parse().expect("it is a number")
 }
 
-/// Seconds in which the server counts both facts: along the index of its choice, or along the primary key.
+/// Seconds that the server takes to count both facts: by the index that it chooses, or by the primary key.
 pub async fn count(pool: &MySqlPool, facts: &Figures, is_along_primary_key: bool) -> f64 {
     let hint = if is_along_primary_key {
         "FORCE INDEX (PRIMARY)"

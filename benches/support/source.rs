@@ -1,4 +1,4 @@
-//! The source that is loaded from: one that is given, or a private server with a Sakila of any scale.
+//! The source of a bench: a given one, or a private server with a Sakila of any scale.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,10 +12,10 @@ use super::figures::Figures;
 /// The options of a bench that changes its source.
 #[derive(clap::Args)]
 pub struct SourceOptions {
-    /// Loads from here, and changes it, instead of starting a server of its own
+    /// Loads from this source, and changes it, instead of starting a private server
     #[arg(long)]
     pub source: Option<String>,
-    /// Of the server of its own
+    /// Scale of the Sakila on the private server
     #[arg(long, default_value_t = 10)]
     pub scale: u32,
 }
@@ -23,22 +23,22 @@ pub struct SourceOptions {
 /// A database to load from.
 pub struct Source {
     pub url: String,
-    /// The same without TLS, if it is on a server of ours: as the program reaches it.
+    /// The same without TLS if the server is private, because the program then connects without TLS too.
     pub plain_url: String,
-    /// Of a source that is given, where it is not in the URL.
+    /// The password of a given source, if it is not in the URL.
     pub password: Option<String>,
-    /// Other ways to reach a server of ours, each with its name in the tables.
+    /// Other URLs of a private server, each with its label in the tables.
     other_ways: Vec<(&'static str, String)>,
     pub pool: MySqlPool,
-    /// As they were when it was opened.
+    /// Counts and sums when the source was opened.
     pub figures: Figures,
 }
 
-/// Servers of our own are there as long as this is.
+/// The private server, unless a source is given. It is stopped when this is dropped.
 pub struct Servers(Option<PrivateServer>);
 
 impl Servers {
-    /// None is started if a source is given; `more` are further options of the server.
+    /// Starts a server unless a source is given; `more` are further options of the server.
     pub fn start(given: Option<&str>, more: &[&str]) -> Self {
         if given.is_some() {
             return Self(None);
@@ -50,7 +50,7 @@ impl Servers {
         Self(Some(server))
     }
 
-    /// A schema of this scale, made if it is not there.
+    /// The given source, or else a newly seeded schema of this scale.
     pub async fn source(&self, given: Option<&str>, scale: u32) -> Source {
         let (url, plain_url, other_ways) = match (given, &self.0) {
             (Some(url), _) => (url.to_owned(), url.to_owned(), Vec::new()),
@@ -68,12 +68,11 @@ impl Servers {
             }
             (None, None) => unreachable!("without a given source a server was started"),
         };
-        // As the program has it: no question whether the server is still there before each statement, no upkeep of idle
-        // connections.
+        // Like the program's pool: no liveness check before each statement, no maintenance of idle connections.
         let options = MySqlPoolOptions::new().max_connections(4).test_before_acquire(false);
         let options = options.idle_timeout(None).max_lifetime(None);
         let mut connection: MySqlConnectOptions = plain_url.parse().expect("the URL of the source is valid");
-        // A server of ours has none.
+        // The account of a private server has no password.
         let password = given.and_then(|_| std::env::var("SAKILA_SYNC_SOURCE_PASSWORD").ok());
         if let Some(password) = &password {
             connection = connection.password(password);
@@ -92,7 +91,7 @@ impl Servers {
 }
 
 impl Source {
-    /// How it can be reached: as it is, over TLS, and over a Unix socket.
+    /// The URLs with their labels: the default, over TLS, and over a Unix socket.
     pub fn ways(&self) -> impl Iterator<Item = (&str, &str)> {
         let other_ways = self.other_ways.iter().map(|(how, url)| (*how, url.as_str()));
         std::iter::once(("", self.url.as_str())).chain(other_ways)

@@ -1,5 +1,5 @@
--- Chinook's tables as its authors publish them for MySQL, without the columns that no star reads, and a made-up shop in
--- them: 40 customers, 300 tracks, 500 invoices. Nothing in it is of a real person.
+-- Chinook's tables as published for MySQL, without the columns that the star does not read, and generated rows: 40
+-- customers, 300 tracks, 500 invoices. No row is about a real person.
 CREATE TABLE Artist (ArtistId INT NOT NULL PRIMARY KEY, Name VARCHAR(120));
 CREATE TABLE Album (AlbumId INT NOT NULL PRIMARY KEY, Title VARCHAR(160) NOT NULL, ArtistId INT NOT NULL,
   CONSTRAINT FK_AlbumArtistId FOREIGN KEY (ArtistId) REFERENCES Artist (ArtistId));

@@ -1,4 +1,4 @@
--- A made-up payroll: keys that are codes, dates, or several columns.
+-- A generated payroll with keys that are codes, dates or several columns.
 CREATE TABLE country (code CHAR(2) NOT NULL PRIMARY KEY, name VARCHAR(40) NOT NULL);
 CREATE TABLE department (dept_no VARCHAR(8) NOT NULL PRIMARY KEY, name VARCHAR(40) NOT NULL, is_closed BOOLEAN NOT NULL);
 CREATE TABLE employee (emp_no INT UNSIGNED NOT NULL PRIMARY KEY, name VARCHAR(40) NOT NULL, born DATE, country CHAR(2),
@@ -18,7 +18,7 @@ INSERT INTO assignment (emp_no, dept_no, from_date, hours) SELECT emp_no, ELT(1 
 INSERT INTO assignment (emp_no, dept_no, from_date, hours) SELECT emp_no, 'd-1', '2024-06-01', 5.125 FROM employee;
 INSERT INTO assignment (emp_no, dept_no, from_date, hours) SELECT emp_no, 'd-2', '2024-06-01', 6.5 FROM employee WHERE emp_no % 2 = 0;
 INSERT INTO assignment VALUES (150, 'd-2', '2025-01-01', NULL, NULL, NULL);
--- The highest ones approve; 999 is nobody yet.
+-- Another employee approves. Employee 999 does not exist yet.
 UPDATE assignment SET approved_by = IF(emp_no % 7 = 0, 999, 201 - emp_no) WHERE emp_no % 2 = 0;
 UPDATE assignment SET until = from_date + INTERVAL 1 YEAR WHERE emp_no % 3 = 0;
 UPDATE employee SET tax_country = IF(emp_no % 10 = 0, 'XX', ELT(1 + emp_no % 3, 'CA', 'AT', 'BR')) WHERE emp_no > 100;

@@ -1,5 +1,4 @@
-//! What the tests of the examples share: a schema of its own for each test, on a server that all tests share, and the
-//! compiled program.
+//! Test support for the examples: gives each test its own schema on a shared server, and runs the compiled program.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -9,15 +8,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sakila_seed::private_server::{self, PrivateServer};
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, Row};
 
-/// A program to test, and the source that it is for.
+/// A program to test, and its source.
 pub struct Example {
-    /// Of the schema, and before the names of its environment variables, in capitals.
+    /// The name of the schema and, in capitals, the prefix of the environment variables.
     pub name: &'static str,
     /// The path of the compiled program.
     pub program: &'static str,
     /// The source's tables and rows, as SQL.
     pub source: &'static str,
-    /// Each table of the star, and its rows as one text: from the source, and from the star.
+    /// Per table of the star: its name, and queries for its rows as text, from the source and from the star.
     pub tables: &'static [(&'static str, &'static str, &'static str)],
 }
 
@@ -71,7 +70,7 @@ impl Run {
 }
 
 impl Sandbox {
-    /// A filled source, and no star of it.
+    /// A filled source without a star.
     pub fn new(example: &'static Example) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -111,8 +110,8 @@ impl Sandbox {
         sandbox
     }
 
-    /// Runs `incremental` when the source's last change is some seconds old: before that it could still go on unseen in the
-    /// second of the last sync, and what differs would count as pending.
+    /// Waits until the source's last change is some seconds old, then runs `incremental`. Until then, more changes
+    /// could fall into the second of the last sync, and differences would count as pending.
     pub fn settle(&self) {
         let second = || {
             self.source("SELECT CAST(UNIX_TIMESTAMP() AS CHAR)")[0]
@@ -137,9 +136,9 @@ impl Sandbox {
             .current_dir(self.folder.path())
             .env(variable("SOURCE"), server().administrator_url(&self.schema))
             .env(variable("TARGET"), self.star_file())
-            // On MariaDB a table counts as at rest when its last change is older than that.
+            // On MariaDB, a table counts as unmodified once its last change is older than this.
             .env(variable("OVERLAP"), "2")
-            // A slow machine finds the same as a fast one.
+            // Enough for a slow machine to verify everything.
             .env(variable("VERIFY_BUDGET"), "600")
             .args(arguments);
         command
@@ -166,7 +165,7 @@ impl Sandbox {
             .unwrap()
     }
 
-    /// What the source answers: one text column.
+    /// Runs a query with one text column on the source.
     pub fn source(&self, sql: &str) -> Vec<String> {
         self.runtime.block_on(async {
             let mut connection = self.connect().await;
@@ -176,7 +175,7 @@ impl Sandbox {
         })
     }
 
-    /// What the star answers: one text column.
+    /// Runs a query with one text column on the star.
     pub fn star(&self, sql: &str) -> Vec<String> {
         let star = rusqlite::Connection::open(self.star_file()).unwrap();
         let mut statement = star.prepare(sql).unwrap_or_else(|error| panic!("{error} in {sql}"));
@@ -184,13 +183,13 @@ impl Sandbox {
         rows.map(Result::unwrap).collect()
     }
 
-    /// Changes the star without the program.
+    /// Changes the star directly, bypassing the program.
     pub fn tamper(&self, sql: &str) {
         let star = rusqlite::Connection::open(self.star_file()).unwrap();
         assert_ne!(star.execute(sql, []).unwrap(), 0, "{sql}");
     }
 
-    /// Every table, row by row, as plain SQL on the source has it.
+    /// Compares every table row by row with plain SQL on the source.
     #[track_caller]
     pub fn assert_star_equals_source(&self) {
         for (table, source, star) in self.example.tables {

@@ -1,6 +1,6 @@
 //! Dimensions, bridges and facts.
 //!
-//! Secondary indexes are not made here: a first load is faster without them, and makes them when it ends.
+//! Secondary indexes are not created here: a first load is faster without them and creates them at its end.
 
 use sea_orm_migration::{prelude::*, schema::*};
 

@@ -1,8 +1,9 @@
 //! Views for analysts: the facts with names and dates joined, and the answers to common questions. `docs/schema.md`
 //! describes every column.
 //!
-//! SQL text: SeaORM has no way to say CREATE VIEW. Amounts are summed in whole cents and shown in units, because a SUM
-//! over REAL drifts. No view but `freshness` reads a table of the sync: copies of the star have that one as a table.
+//! They are SQL text, because SeaORM cannot build CREATE VIEW. Amounts are summed in whole cents and shown in units,
+//! because a SUM over REAL accumulates rounding errors. No view except `freshness` reads a table of the sync; in copies
+//! of the star, `freshness` is a table.
 
 use sea_orm_migration::prelude::*;
 
@@ -17,7 +18,7 @@ impl MigrationTrait for Migration {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for (name, select) in VIEWS {
-            // Once the first view is there: tests stop a migration in the middle (`failpoint` of the engine).
+            // After the first view: tests abort the migration here (`failpoint` of the engine).
             if name != VIEWS[0].0 {
                 fail::fail_point!("in-a-migration", |_| std::process::abort());
             }
@@ -40,7 +41,7 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// In the order in which one needs another.
+/// Ordered so that each view comes after the views that it reads.
 const VIEWS: [(&str, &str); 9] = [
     ("freshness", FRESHNESS),
     ("rentals", RENTALS),
@@ -94,7 +95,7 @@ const REVENUE_BY_STORE_AND_MONTH: &str = "SELECT s.store_id, s.city, s.country, 
      JOIN dim_date d ON d.date_key = p.date_key_paid \
      GROUP BY s.store_key, d.year, d.month";
 
-/// A payment counts in each category of its film; one without a film, or with a film without a category, under NULL.
+/// A payment counts in each category of its film; without a film or a category, it counts under NULL.
 const REVENUE_BY_FILM_CATEGORY: &str = "SELECT c.name AS category, COUNT(*) AS payments, \
             SUM(CAST(ROUND(p.amount * 100) AS INTEGER)) / 100.0 AS revenue, \
             SUM(CAST(ROUND(p.amount * 100) AS INTEGER)) AS revenue_cents \
@@ -103,7 +104,7 @@ const REVENUE_BY_FILM_CATEGORY: &str = "SELECT c.name AS category, COUNT(*) AS p
      LEFT JOIN dim_category c ON c.category_key = b.category_key \
      GROUP BY c.category_key";
 
-/// A rental counts in each category of its film; one with a film without a category under NULL.
+/// A rental counts in each category of its film; without a category, it counts under NULL.
 const RENTALS_BY_FILM_CATEGORY: &str = "SELECT c.name AS category, COUNT(*) AS rentals, \
             SUM(r.date_key_returned IS NULL) AS open_rentals, \
             AVG(r.rental_duration_days) AS average_duration_days \

@@ -1,22 +1,22 @@
-//! Numbers as bars of text.
+//! Draws numbers as a bar chart in text.
 
 use std::fmt::Write;
 
 use star_sync_cli::output::human::grouped;
 
-/// How long the longest bar is, in characters.
+/// The length of the longest bar, in characters.
 const WIDTH: usize = 40;
-/// Eighths of a character.
+/// Zero to seven eighths of a full block.
 const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
-/// One number; bars of the same group follow each other.
+/// One number. Bars of the same group must be adjacent.
 pub(super) struct Bar {
     pub group: String,
     pub name: String,
     pub value: i64,
 }
 
-/// A line a bar.
+/// Draws one line per bar.
 pub(super) fn chart(bars: &[Bar]) -> String {
     let longest = bars.iter().map(|bar| bar.value).max().unwrap_or(0).max(1);
     let mut text = String::new();
@@ -31,7 +31,7 @@ pub(super) fn chart(bars: &[Bar]) -> String {
     text
 }
 
-/// A number below zero has no bar.
+/// The bar of a number; empty if the number is negative.
 fn line(value: i64, longest: i64) -> String {
     let width = i64::try_from(WIDTH).unwrap_or(0);
     let eighths = usize::try_from(value * width * 8 / longest).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! The one file that stays of the demo: the finished star.
+//! Copies the finished star of the demo to the path in `--keep`.
 
 use std::io;
 use std::path::Path;
@@ -14,7 +14,7 @@ use super::SCHEMA;
 use crate::error::{self, ErrorCode};
 use crate::sakila;
 
-/// Finds out before the tour whether its file can be kept: only a star of an earlier demo is overwritten.
+/// Checks before the tour that the file can be written. Only a star of an earlier demo is overwritten.
 pub(super) async fn may_keep(kept: &Path) -> Result<()> {
     if kept.exists() && !is_of_a_demo(kept).await.unwrap_or(false) {
         return Err(error::own(
@@ -36,13 +36,13 @@ async fn is_of_a_demo(kept: &Path) -> Result<bool> {
     Ok(source.is_some_and(|source| source.schema == SCHEMA))
 }
 
-/// Takes the finished file out of the folder that goes. It takes the place of an earlier one whole.
+/// Copies the finished file out of the temporary folder. Replaces an earlier file atomically, by renaming.
 pub(super) async fn keep(file: &Path, kept: &Path) -> Result<()> {
     let _lock = if kept.exists() {
         let lock = Lock::acquire(kept, "demo")?;
         let earlier = Target::open(kept, sakila::star(), ForeignKeys::Enforced, 1).await?;
         earlier.close().await?;
-        // A program that has the earlier file open keeps its log: in the new file's log it would do damage.
+        // Unlinks the WAL: a program that still has the earlier file open would otherwise corrupt the new file's WAL.
         for log in ["-wal", "-shm"] {
             match std::fs::remove_file(beside(kept, log)) {
                 Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cannot_keep(kept, cause)),

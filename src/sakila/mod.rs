@@ -1,4 +1,4 @@
-//! Sakila's declarations: the source's tables, the star's tables, and nothing of how they are moved.
+//! Declares Sakila's source tables and star tables. The sync logic is in `star_sync`.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ pub mod source;
 pub mod source_lookups;
 pub mod star;
 
-/// "SkSy", in the header of each target.
+/// "SkSy", stored in the header of each target file.
 const APPLICATION_ID: i32 = 0x536B_5379;
 
 /// The star, built once.

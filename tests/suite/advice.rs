@@ -1,4 +1,4 @@
-//! Where no index serves a watermark, `init` and `status` say so, and `status --indexes` prints the script that helps.
+//! Missing indexes on watermark columns: `init` and `status` report them, and `status --indexes` prints the script.
 
 use crate::harness::Sandbox;
 
@@ -13,7 +13,7 @@ fn missing_indexes_are_one_line_and_a_script_that_creates_them() {
     assert!(status.stdout.contains(advised), "{status:#?}");
 
     let script = sandbox.run(&["status", "--indexes"]).succeeds().stdout;
-    // A table of a hundred rows is gone through in no time.
+    // A table of a hundred rows needs no index.
     assert!(!script.contains("idx_country_last_update"), "{script}");
     let rows = sandbox.source_figure("SELECT FORMAT(COUNT(*), 0) FROM payment");
     assert!(script.contains(&format!("-- payment: {rows} rows")), "{script}");
@@ -26,7 +26,7 @@ fn missing_indexes_are_one_line_and_a_script_that_creates_them() {
     sandbox.change(&statements);
     let script = sandbox.run(&["status", "--indexes"]).succeeds().stdout;
     assert_eq!(script, "-- no index is missing\n");
-    // With the index a look goes through what has changed, and nothing else.
+    // With the index, change detection scans only the changed rows.
     sandbox.change(&["UPDATE payment SET amount = 4.44 WHERE payment_id BETWEEN 10 AND 19"]);
     sandbox.run(&["incremental"]).succeeds();
     assert_eq!(

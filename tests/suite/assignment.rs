@@ -1,10 +1,10 @@
-//! The assignment's five tests: the commands do what they are for, through the compiled binary.
+//! The assignment's five tests: each command does its task, run as the compiled binary.
 
 use crate::harness::{Sandbox, TABLES};
 
 const LAST_RUN: &str = "SELECT command || ' ' || status || ': ' || rows_inserted || ' inserted, ' || rows_updated || \
                         ' updated, ' || rows_deleted || ' deleted' FROM sync_run ORDER BY id DESC LIMIT 1";
-/// Dimensions and facts whose rows name it as the run that wrote them, with the number of those rows.
+/// Dimensions and facts with rows written by the last run, and the number of these rows.
 const WRITTEN_BY_LAST_RUN: &str = "SELECT name || ': ' || COUNT(*) FROM (SELECT 'dim_film' AS name, run_id FROM dim_film \
      UNION ALL SELECT 'dim_actor', run_id FROM dim_actor UNION ALL SELECT 'dim_category', run_id FROM dim_category \
      UNION ALL SELECT 'dim_store', run_id FROM dim_store UNION ALL SELECT 'dim_staff', run_id FROM dim_staff UNION ALL SELECT 'dim_customer', run_id FROM dim_customer \
@@ -28,7 +28,7 @@ fn init_creates_the_database_and_its_tables() {
         );
     }
     assert_eq!(sandbox.figure("SELECT COUNT(*) FROM sync_state"), "15");
-    // The rentals and payments lie in four whole years, one of them a leap year.
+    // The rentals and payments fall into four whole years, one of them a leap year.
     assert_eq!(sandbox.figure("SELECT COUNT(*) FROM dim_date"), "1461");
     assert_eq!(
         sandbox.figure("SELECT MIN(date) || ' ' || MAX(date) FROM dim_date"),
@@ -49,7 +49,7 @@ fn full_load_brings_all_of_sakila() {
     );
     let open = sandbox.source_figure("SELECT CAST(COUNT(*) AS CHAR) FROM rental WHERE return_date IS NULL");
     assert_eq!(figure("SELECT COUNT(*) FROM open_rentals"), open);
-    // As Sakila's own view sales_by_store, and the payments without a rental at their staff member's store.
+    // As in Sakila's own view sales_by_store, plus the payments without a rental, at their staff member's store.
     let revenue = sandbox.source(
         "SELECT CONCAT(store, ' ', month, ': ', COUNT(*), ' = ', SUM(amount)) FROM \
          (SELECT COALESCE(i.store_id, t.store_id) AS store, DATE_FORMAT(p.payment_date, '%Y-%m') AS month, p.amount \

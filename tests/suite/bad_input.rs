@@ -1,14 +1,14 @@
-//! Whatever a row of the source holds: it loads, or it is rejected with its reason until it is mended, and it never stops
-//! the rest. What tables and schemas may hold is in `odd_schemas`.
+//! Invalid source rows: each row is loaded, or quarantined with a reason until it is corrected, and never stops the
+//! rest. Odd tables and schemas are tested in `odd_schemas`.
 
 use sakila_sync::sakila::star;
 
 use crate::harness::{Sandbox, server};
 
-/// As servers had it where zero dates and values that no type has came in.
+/// Accepts zero dates and values outside a column's type, as lenient servers do.
 const LAX: &str = "SET sql_mode = '', foreign_key_checks = 0";
 
-/// A row that cannot be loaded: what makes it so, whose it is, the reason's code, and what mends it.
+/// A row that cannot be loaded: the statement that breaks it, its table and key, the reason code, and the correction.
 struct Fault {
     statement: &'static str,
     table: &'static str,
@@ -17,7 +17,7 @@ struct Fault {
     remedy: &'static str,
 }
 
-/// One a line, as in a table.
+/// One fault per line, as in a table.
 macro_rules! faults {
     ($($table:literal $key:literal: $set:literal => $reason:literal, mended by $remedy:literal;)*) => {
         [$(Fault {
@@ -30,7 +30,7 @@ macro_rules! faults {
     };
 }
 
-/// Columns as wide and as lenient as somebody else's Sakila may have them.
+/// Columns as wide and as lenient as other Sakila databases may have them.
 const LENIENT_COLUMNS: [&str; 5] = [
     "ALTER TABLE film DROP INDEX idx_title, MODIFY title MEDIUMTEXT NULL, MODIFY length BIGINT NULL, \
      MODIFY rating ENUM('G','PG','PG-13','R','NC-17','UNRATED') NULL",
@@ -50,7 +50,7 @@ fn a_row_that_cannot_be_loaded_is_rejected_with_its_reason_and_loads_once_it_is_
         "rental" "5": "return_date = '2024-02-00'" => "DATE_INVALID", mended by "return_date = NULL";
         "rental" "6": "customer_id = NULL" => "VALUE_NULL", mended by "customer_id = 1";
         "payment" "1": "amount = 6.9950" => "VALUE_OUT_OF_RANGE", mended by "amount = 1";
-        // Two that together are beyond 64 bits, of one day and store.
+        // Two amounts of one day and store whose sum exceeds 64 bits.
         "payment" "2": "amount = 92233720368547758.07, payment_date = '2024-05-01', rental_id = NULL, staff_id = 1"
             => "VALUE_OUT_OF_RANGE", mended by "amount = 1";
         "payment" "3": "amount = 92233720368547758.07, payment_date = '2024-05-01', rental_id = NULL, staff_id = 1"
@@ -71,7 +71,7 @@ fn a_row_that_cannot_be_loaded_is_rejected_with_its_reason_and_loads_once_it_is_
     sandbox.change(&[LAX]);
     sandbox.drop_foreign_keys();
     sandbox.change(&LENIENT_COLUMNS);
-    // Their parents are sound: each has the one fault.
+    // Their parents are valid, so that each row has only the one fault.
     sandbox.change(&[
         "UPDATE rental SET customer_id = 2, inventory_id = (SELECT MIN(inventory_id) FROM inventory WHERE film_id > 5) \
          WHERE rental_id <= 6",
@@ -79,7 +79,7 @@ fn a_row_that_cannot_be_loaded_is_rejected_with_its_reason_and_loads_once_it_is_
     ]);
     sandbox.change(&faults.iter().map(|fault| fault.statement).collect::<Vec<_>>());
     if server().is_mariadb {
-        // MySQL takes no half of a surrogate pair for UTF-8.
+        // MySQL does not accept half of a surrogate pair as UTF-8.
         sandbox.change(&["UPDATE film SET title = _utf8mb4 x'EDA080' WHERE film_id = 5"]);
     }
 
@@ -96,7 +96,7 @@ fn a_row_that_cannot_be_loaded_is_rejected_with_its_reason_and_loads_once_it_is_
             let reason = "SELECT code FROM sync_reject WHERE source_table = 'film' AND key = '5'";
             assert_eq!(sandbox.star(reason), ["VALUE_UNREADABLE"]);
         }
-        // No row is in neither place, and none in both.
+        // Each row is either in the star or quarantined, never both.
         for (table, source) in star().tables().map(|table| (table.name, table.source_table)) {
             let rows = sandbox.source_figure(&format!("SELECT CAST(COUNT(*) AS CHAR) FROM {source}"));
             let sum = format!(
@@ -136,7 +136,7 @@ fn odd_values_load_as_they_are() {
         "UPDATE film SET title = CONCAT('a', CHAR(0), 'b\\n\\r\\t', '🎬', ' ''\"`%_;--  ') WHERE film_id = 1",
         "UPDATE film SET title = REPEAT('ß', 1000000) WHERE film_id = 2",
         "UPDATE film SET title = '' WHERE film_id = 3",
-        // What no ENUM has becomes its empty value.
+        // A value that the ENUM does not define becomes its empty value.
         "UPDATE film SET rating = 'X' WHERE film_id = 4",
         "UPDATE film SET rating = 'UNRATED' WHERE film_id = 5",
         "UPDATE film SET rating = NULL, length = -2147483648, release_year = 0 WHERE film_id = 6",
@@ -151,7 +151,7 @@ fn odd_values_load_as_they_are() {
         // Returned before it was rented.
         "UPDATE rental SET rental_date = '2199-12-31', return_date = '1900-01-01' WHERE rental_id = 1",
         "ALTER TABLE payment MODIFY amount DECIMAL(20,2)",
-        // Whoever had no NULLs wrote this for a rental that is open.
+        // A program without NULLs writes this for a rental that is open.
         "UPDATE rental SET return_date = 0 WHERE rental_id = 2",
     ]);
     sandbox.load();
@@ -167,7 +167,7 @@ fn odd_values_load_as_they_are() {
         sandbox.figure("SELECT release_year FROM dim_film WHERE film_id = 6"),
         "0"
     );
-    // Zeros have a text of their own in the source: without them the rest compares to the letter.
+    // The source formats zero values differently; without them, both sides must be equal as text.
     sandbox.change(&[
         "UPDATE rental SET return_date = NULL WHERE rental_id = 2",
         "UPDATE customer SET last_update = NULL WHERE customer_id = 2",

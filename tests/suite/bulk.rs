@@ -1,11 +1,11 @@
-//! Changes of thousands of rows at once: what is read, compared and written then in other ways than a few rows are.
+//! Changes of thousands of rows at a time, which are read, compared and written in other ways than a few rows.
 
 use serde_json::Value;
 
 use crate::harness::outcome::rows_read_to_sync;
 use crate::harness::{Run, Sandbox};
 
-/// Without comparing row by row what was modified: change timestamps, counts and joins have to be enough.
+/// Without verification: change timestamps, counts and joins must suffice.
 const INCREMENTAL: [&str; 3] = ["incremental", "--verify-budget", "0"];
 
 fn of_table<'a>(report: &'a Value, table: &str) -> &'a Value {
@@ -25,7 +25,7 @@ fn most_of_the_rentals_move_to_other_items_and_a_run_of_payments_changes() {
     let mut command = sandbox.command(&INCREMENTAL);
     command.env("RUST_LOG", "debug");
     let run = Run::of(command).succeeds();
-    // With so many rentals to look up, the items of all were read, once.
+    // With this many rentals to look up, the whole inventory is read, once.
     let line = "lookups loaded whole table=\"inventory\" columns=\"film_id, store_id\"";
     assert_eq!(run.stderr.matches(line).count(), 1, "{}", run.stderr);
     sandbox.assert_star_equals_source();
@@ -50,7 +50,7 @@ fn few_changes_on_days_of_many_rows_are_compared_by_themselves_and_a_wrong_one_i
     let sandbox = Sandbox::empty();
     sandbox.administer(&["seed", "--scale", "4"]).succeeds();
     sandbox.load();
-    // As another program might change what was just written.
+    // Simulates another program that changes rows just written.
     sandbox.tamper(
         "CREATE TRIGGER skew AFTER UPDATE OF amount ON fact_payment WHEN NEW.payment_id = 40000 \
          BEGIN UPDATE fact_payment SET amount = amount + 5 WHERE payment_id = NEW.payment_id; END",

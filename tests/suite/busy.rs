@@ -1,4 +1,4 @@
-//! Validations beside a source that is at work: no false alarm, and no difference hidden.
+//! Validation while the source is being written to: no false alarms, and no missed differences.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -6,13 +6,13 @@ use std::process::{Command, Stdio};
 use crate::harness::prometheus::Process;
 use crate::harness::{Run, Sandbox, number, send};
 
-/// Validations of one test run. A thousand of them by this variable.
+/// Validations per test run. The variable below sets another number, such as a thousand.
 const VALIDATIONS: u64 = 20;
-/// How often a long test says how far it has come.
+/// How often a long test reports its progress.
 const REPORT_EVERY: u64 = 50;
 const VALIDATIONS_VARIABLE: &str = "SAKILA_SYNC_TEST_VALIDATIONS";
 
-/// Lets a command run until the end of the test.
+/// Starts a command that runs until the end of the test.
 fn start(mut command: Command) -> Process {
     let command = command.stdout(Stdio::null()).stderr(Stdio::null());
     Process(command.spawn().unwrap())
@@ -23,7 +23,7 @@ fn stop(mut process: Process) {
     process.0.wait().unwrap();
 }
 
-/// A Sakila of scale 2 in which business goes on.
+/// A Sakila of scale 2 with continuous business activity.
 fn busy() -> (Sandbox, Process) {
     let sandbox = Sandbox::empty();
     sandbox.administer(&["seed", "--scale", "2"]).succeeds();
@@ -83,7 +83,8 @@ fn no_planted_difference_hides_behind_a_busy_source() {
          SELECT 64000, date_key_paid, customer_key, store_key, staff_id, amount, 0 FROM fact_payment \
          WHERE payment_id = KEY",
     ] {
-        // Business may reach a row in the moments since it was last written: then it is pending.
+        // Business may change a row after the run that last wrote it; the damage then counts as pending, so try several
+        // keys.
         let found = (11..14).any(|key| {
             sandbox.tamper(&damage.replace("KEY", &key.to_string()));
             let found = is_told();
@@ -99,7 +100,7 @@ fn no_planted_difference_hides_behind_a_busy_source() {
         is_told()
     });
     assert!(found, "a silent change");
-    // A row that business has changed, and a run has written since, in a second of its own.
+    // A row that business changed and a run has written since, both in a second of their own.
     stop(business);
     sandbox.run(&["repair"]).succeeds();
     sandbox.change(&["UPDATE payment SET amount = amount + 1 WHERE payment_id = 20"]);

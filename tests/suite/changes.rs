@@ -1,12 +1,12 @@
-//! Whatever changes in the source reaches every row of the star that depends on it, by one incremental run.
+//! Every change of the source reaches all dependent rows of the star in one incremental run.
 
 use crate::harness::Sandbox;
 use crate::harness::outcome::rows_read_to_sync;
 
-/// Without comparing row by row what was modified: change timestamps, counts and joins have to be enough.
+/// Without verification: change timestamps, counts and joins must suffice.
 const INCREMENTAL: [&str; 3] = ["incremental", "--verify-budget", "0"];
 
-/// Loads, changes, syncs, and compares every row; surrogate keys that are still needed must not move.
+/// Loads, changes, syncs, and compares every row.
 fn follows(statements: &[&str]) -> Sandbox {
     let sandbox = Sandbox::loaded();
     sandbox.change(statements);
@@ -82,7 +82,7 @@ fn staff_who_move_take_their_payments_without_a_rental_along() {
     assert_eq!(payments.len(), 5);
     let stores = "SELECT DISTINCT s.store_id FROM fact_payment p JOIN dim_store s ON s.store_key = p.store_key \
                   WHERE p.payment_id IN";
-    // The other member of the staff has always worked there.
+    // The other staff member has always worked there.
     assert_eq!(sandbox.star(&format!("{stores} ({})", payments.join(", "))), ["2"]);
 }
 
@@ -197,7 +197,7 @@ fn rows_that_vanish_from_joined_tables_are_missed_by_all_that_was_made_from_them
     sandbox.assert_star_equals_source();
     sandbox.run(&["validate", "--all"]).succeeds();
 
-    // Store 1 is in this city: what hangs on it goes along, to the last rental and its payment.
+    // Store 1 is in this city: all rows that depend on it are quarantined, down to the last rental and its payment.
     sandbox.change(&[
         "SET foreign_key_checks = 0",
         "DELETE city FROM city JOIN address USING (city_id) JOIN store USING (address_id) WHERE store_id = 1",
@@ -231,7 +231,7 @@ fn rows_that_share_a_timestamp_are_neither_lost_nor_copied_again() {
     let sandbox = Sandbox::loaded();
     sandbox.change(&["INSERT INTO rental (rental_date, inventory_id, customer_id, staff_id) VALUES (NOW(), 1, 1, 1)"]);
     sandbox.run(&INCREMENTAL).succeeds();
-    // The same second, or one that is still within the overlap: it must be found all the same.
+    // A row with the same timestamp, or one within the safety lag, must still be found.
     sandbox.change(&[
         "INSERT INTO rental (rental_date, inventory_id, customer_id, staff_id, last_update) \
          SELECT NOW(), 2, 2, 1, MAX(last_update) FROM rental",
@@ -262,7 +262,7 @@ fn a_rerun_with_nothing_changed_reads_and_writes_nothing() {
         for count in ["inserted", "updated", "deleted"] {
             assert_eq!(table[count], 0, "{table}");
         }
-        // Rows that do not say when they changed are looked at as long as nothing proves that their table is at rest.
+        // Rows without a change timestamp are re-read until their table is known to be at rest.
         let read = rows_read_to_sync(table);
         let may_be_read = if table["table"] == "dim_customer" {
             timeless.parse().unwrap()

@@ -1,4 +1,4 @@
-//! How connections begin and end: one log-in, no more connections than the account may have, COM_QUIT on each.
+//! Opening and closing of connections: one log-in, no more connections than the account allows, COM_QUIT on each.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -20,7 +20,7 @@ fn status(sandbox: &Sandbox, name: &str) -> u64 {
     sandbox.source_figure(&query).parse().unwrap()
 }
 
-/// Connections that ended without COM_QUIT, or never came about; once all but the test's own are gone.
+/// Connections that failed or ended without COM_QUIT, counted once only the test's own are open.
 fn aborted(sandbox: &Sandbox) -> [u64; 2] {
     wait_until("all connections are closed", || {
         status(sandbox, "Threads_connected") == 1
@@ -28,7 +28,7 @@ fn aborted(sandbox: &Sandbox) -> [u64; 2] {
     ["Aborted_clients", "Aborted_connects"].map(|name| status(sandbox, name))
 }
 
-/// A command with an account of one's own, without a password.
+/// A command with the given account, without a password.
 fn as_account(sandbox: &Sandbox, user: &str, arguments: &[&str]) -> Command {
     let mut command = sandbox.command(arguments);
     command
@@ -69,7 +69,7 @@ fn every_connection_is_closed_with_com_quit() {
         sandbox.administer(arguments).succeeds();
         assert_eq!(aborted(&sandbox), before, "{arguments:?}");
     }
-    // One that fails on the target, and one that fails on the source.
+    // One command fails on the target, the other on the source.
     fs::rename(sandbox.target(), sandbox.folder().join("away.db")).unwrap();
     sandbox.run(&["full-load"]).fails_with(3, "TARGET_MISSING");
     assert_eq!(aborted(&sandbox), before);
@@ -78,8 +78,8 @@ fn every_connection_is_closed_with_com_quit() {
     sandbox.run(&["full-load"]).fails_with(3, "SOURCE_UNFIT");
     assert_eq!(aborted(&sandbox), before);
     sandbox.change(&["RENAME TABLE payments TO payment"]);
-    // Those that end in order when they are stopped; a command that is dropped in the middle of preparing a statement
-    // costs its connection.
+    // Both are stopped at a point where they close their connections; a command that is stopped while it prepares a
+    // statement loses the connection.
     for (arguments, word) in [
         (
             &["full-load", "--accept-source", "--batch-size", "100", "-v"][..],

@@ -1,4 +1,5 @@
-//! Every row compared: `validate --deep` tells, `repair` mends, `incremental --dry-run` and `repair --dry-run` foretell.
+//! Comparison of every row: `validate --deep` reports, `repair` corrects, `incremental --dry-run` and `repair
+//! --dry-run` predict.
 
 use serde_json::Value;
 
@@ -89,7 +90,7 @@ fn a_deep_validation_names_every_difference_by_key_and_column() {
         payment["compared"].to_string(),
         sandbox.source_figure("SELECT COUNT(*) FROM payment")
     );
-    // What a rental's store is wrong about does not make its payment wrong.
+    // A wrong store of a rental does not make its payment wrong.
     assert_eq!(table(&report["deep"], "fact_rental")["different"], 1);
 }
 
@@ -111,7 +112,7 @@ fn a_deep_validation_of_a_period_compares_the_facts_of_that_period() {
 #[test]
 fn a_deep_validation_of_a_period_does_not_trust_the_star_in_what_lies_outside() {
     let sandbox = Sandbox::loaded();
-    // Paid in June for a rental of May: the payment's film and store are those of the rental.
+    // A payment in June for a rental in May: its film and store are those of the rental.
     sandbox.change(&[
         "UPDATE rental SET rental_date = '2025-05-20 10:00:00' WHERE rental_id = 10",
         "UPDATE payment SET payment_date = '2025-06-02 10:00:00', rental_id = 10 WHERE payment_id = 20",
@@ -121,7 +122,7 @@ fn a_deep_validation_of_a_period_does_not_trust_the_star_in_what_lies_outside() 
     sandbox.run(&["incremental"]).succeeds();
     let june = ["validate", "--deep", "--from", "2025-06-01", "--to", "2025-06-30"];
     sandbox.run(&june).succeeds();
-    // Another program changes both alike.
+    // Another program changes both in the same way.
     sandbox.tamper("UPDATE fact_rental SET film_key = film_key % 900 + 1 WHERE rental_id = 10");
     sandbox.tamper("UPDATE fact_payment SET film_key = film_key % 900 + 1 WHERE payment_id = 20");
     let run = sandbox.run(&june).ends_with_code(1);
@@ -131,7 +132,7 @@ fn a_deep_validation_of_a_period_does_not_trust_the_star_in_what_lies_outside() 
         "not of the period: {run:#?}"
     );
     sandbox.run(&["repair"]).succeeds();
-    // Only the rental is wrong, which is outside.
+    // Only the rental is wrong, and it lies outside the period.
     sandbox.tamper("UPDATE fact_rental SET film_key = film_key % 900 + 1 WHERE rental_id = 10");
     sandbox.run(&june).succeeds();
     sandbox.run(&["validate", "--deep", "--all"]).ends_with_code(1);
@@ -157,7 +158,7 @@ fn what_has_changed_since_the_last_sync_is_pending_and_no_difference() {
     assert_eq!(table(&report["deep"], "fact_payment")["different"], 0);
     assert!(table(&report["deep"], "fact_payment")["pending"].as_u64().unwrap() >= 3);
     assert!(table(&report["deep"], "dim_customer")["pending"].as_u64().unwrap() > 0);
-    // A difference beside them is none the less found.
+    // A difference beside pending changes is still found.
     sandbox.tamper("UPDATE fact_payment SET amount = amount + 1 WHERE payment_id = 11");
     sandbox.run(&["validate", "--all"]).ends_with_code(1);
     sandbox.run(&["validate", "--all", "--deep"]).ends_with_code(1);
@@ -215,7 +216,7 @@ fn a_full_load_of_one_table_writes_what_differs_in_it_and_in_what_refers_to_it()
         ranges() >= before,
         "what is verified of the other tables is still known"
     );
-    // Of the others what an incremental run applies, and no more.
+    // In other tables it applies only what an incremental run applies.
     assert_eq!(
         sandbox.figure("SELECT first_name FROM dim_actor WHERE actor_id = 5"),
         "NEW"
@@ -237,7 +238,7 @@ fn a_full_load_of_any_table_mends_it_and_the_rows_that_are_made_with_it() {
         .into_iter()
         .filter(|name| *name != "dim_date")
     {
-        // The first row is lost, and with it the keys that others have of it.
+        // Deletes the first row, so that the surrogate key which other rows reference is lost.
         sandbox.tamper(&format!(
             "DELETE FROM {name} WHERE rowid = (SELECT MIN(rowid) FROM {name})"
         ));
@@ -347,13 +348,13 @@ fn amounts_are_compared_to_the_last_bit() {
         assert_eq!(first["key"], payment);
         assert_eq!(first["columns"][0]["column"], "amount");
     }
-    // These are beyond what the totals of a validation can add up.
+    // These amounts exceed what the totals of a validation can add up.
     tamper(&["1e300", "-1e17", "92233720368547758.07"]);
     sandbox.run(&["repair"]).succeeds();
     sandbox.assert_star_equals_source();
 }
 
-/// Days that another program has taken out, changed and put in.
+/// Calendar days that another program has deleted, changed and inserted.
 const CALENDAR_DAMAGE: [&str; 3] = [
     "DELETE FROM dim_date WHERE date_key = (SELECT MIN(date_key_rented) FROM fact_rental)",
     "UPDATE dim_date SET month = 2, date = '1999-01-01' WHERE date_key = (SELECT MAX(date_key_paid) FROM fact_payment)",
@@ -388,7 +389,7 @@ fn a_calendar_that_another_program_has_changed_is_told_and_corrected() {
     }
 }
 
-/// What another program, for which SQLite checks no foreign keys, may leave in a bridge.
+/// What another program may leave in a bridge if its SQLite does not enforce foreign keys.
 const ORPHANS: [&str; 3] = [
     "INSERT INTO bridge_film_category SELECT 77777, category_key FROM dim_category LIMIT 1",
     "DELETE FROM dim_film WHERE film_id = 10",

@@ -1,4 +1,4 @@
-//! A digest is the same number, whether the server computes it or we do from the rows that it sends.
+//! Digests: the server and the program compute the same number from the same rows.
 
 use proptest::test_runner::{TestCaseError, TestRunner};
 use proptest::{prop_assert_eq, prop_oneof};
@@ -36,7 +36,7 @@ const COLUMNS: [(&str, &str, Family, &str); 21] = [
     ("unknown", "DATETIME", Family::DateTime, ""),
 ];
 
-/// Values of each column, in its order, that are at an end of something, as SQL.
+/// Extreme values of each column, in column order, as SQL.
 const EXTREMES: [&[&str]; 20] = [
     &["NULL", "-128", "127", "0", "-1"],
     &["NULL", "0", "65535"],
@@ -80,7 +80,7 @@ fn plan(seed: u64) -> DigestPlan {
     DigestPlan::new(columns(), seed).unwrap()
 }
 
-/// Of a table without an integer key.
+/// The plan of a table without an integer key.
 fn whole_plan(seed: u64) -> DigestPlan {
     DigestPlan::of_whole_table(columns(), seed).unwrap()
 }
@@ -91,7 +91,7 @@ fn columns() -> Vec<DigestColumn> {
         .to_vec()
 }
 
-/// The session of a run, as far as values depend on it.
+/// A session with the settings of a run that affect values.
 async fn connect(sandbox: &Sandbox) -> DatabaseConnection {
     let mut options = ConnectOptions::new(server().administrator_url(sandbox.schema()));
     options.max_connections(1).sqlx_logging(false);
@@ -100,7 +100,7 @@ async fn connect(sandbox: &Sandbox) -> DatabaseConnection {
     connection
 }
 
-/// Both sides' digest of the rows whose key lies between these.
+/// The digest of the rows in this key range, from both sides.
 async fn digests(connection: &DatabaseConnection, plan: &DigestPlan, keys: (i64, i64)) -> [Digest; 2] {
     let condition = Expr::col("id").between(keys.0, keys.1);
     let select = plan.select_digest(0).and_where(condition.clone()).to_owned();
@@ -211,7 +211,7 @@ fn what_cancels_out_in_a_sum_changes_the_digest() {
         "UPDATE odd SET amount = CASE id WHEN 3 THEN 104 ELSE 103 END WHERE id IN (3, 4)",
         "UPDATE odd SET text = CASE id WHEN 11 THEN 'row 2' ELSE 'row 1' END WHERE id IN (11, 12)",
         "UPDATE odd SET whole = 100, amount = 7 WHERE id = 7",
-        // What one row gains another loses.
+        // One row gains what another loses.
         "UPDATE odd SET amount = amount + IF(id = 20, 1, -1) WHERE id IN (20, 21)",
         "UPDATE odd SET text = NULL WHERE id = 30",
         "UPDATE odd SET id = 51 WHERE id = 50",
@@ -225,8 +225,7 @@ fn what_cancels_out_in_a_sum_changes_the_digest() {
     }
 }
 
-/// Changes that leave sums over the rows as they were, also if each row counts as often as its key, or its key's remainder,
-/// says.
+/// Changes that leave sums over the rows unchanged, even sums weighted by the key or by the key's remainder.
 #[test]
 fn what_cancels_out_in_weighted_sums_changes_the_digest_of_every_target() {
     let (sandbox, runtime) = table();
@@ -249,7 +248,7 @@ fn what_cancels_out_in_weighted_sums_changes_the_digest_of_every_target() {
         "UPDATE odd SET whole = whole + IF(id IN (21, 24), 1, -1) WHERE id BETWEEN 21 AND 24",
         "UPDATE odd SET whole = whole + CASE id WHEN 31 THEN 1 WHEN 32 THEN -3 WHEN 33 THEN 3 ELSE -1 END \
          WHERE id BETWEEN 31 AND 34",
-        // Their keys have the same remainder of 65,521.
+        // Their keys have the same remainder modulo 65,521.
         "UPDATE odd SET whole = IF(id = 10, 9, 2) WHERE id IN (10, 65531)",
     ] {
         sandbox.change(&[change]);
@@ -270,7 +269,7 @@ fn a_key_range_that_has_come_to_hold_many_rows_is_cut() {
     let small_pages = |command: &str| sandbox.run(&[command, "--batch-size", "100"]).succeeds();
     sandbox.run(&["init"]).succeeds();
     small_pages("full-load");
-    // Of all rows by the digest that a range has.
+    // The row counts in the digests of all ranges.
     let rows = "SELECT CAST(SUBSTR(digest, 1, INSTR(digest, ':') - 1) AS INTEGER) AS rows FROM sync_verification \
                 WHERE target_table = 'fact_payment'";
     let largest = || {

@@ -1,4 +1,4 @@
-//! Every failure has its exit code, its hint, and leaves the target as it was.
+//! Errors: every failure has its exit code and its hint, and leaves the target unchanged.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,7 +26,7 @@ fn an_error_is_broken_between_words_where_the_terminal_ends() {
     let hint = piped.lines().find(|line| line.starts_with("hint: ")).unwrap();
     assert!(hint.chars().count() > 120, "{hint}");
     let screen = Terminal::run(&sandbox.command(&init)).end().screen;
-    // A line that the terminal itself breaks is one line here.
+    // A line that the terminal itself wraps is one line here.
     let lines = screen.lines().skip_while(|line| !line.starts_with("hint: "));
     let lines: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
     assert!(lines.iter().all(|line| line.chars().count() <= 120), "{screen}");
@@ -147,7 +147,7 @@ fn a_target_of_another_version_is_refused_and_an_older_one_migrated() {
     sandbox.tamper("DELETE FROM seaql_migrations WHERE version LIKE '%future'");
     sandbox.lose_the_views();
     sandbox.run(&["incremental"]).fails_with(3, "TARGET_OLDER");
-    // One of another source is not migrated.
+    // A target of another source is not migrated.
     sandbox.tamper("UPDATE sync_source SET server = 'another ' || server");
     sandbox.run(&["init"]).fails_with(3, "SOURCE_CHANGED");
     sandbox.run(&["incremental"]).fails_with(3, "TARGET_OLDER");
@@ -191,7 +191,7 @@ fn an_unwritable_target_is_refused() {
     let pipe = sandbox.folder().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     at(&pipe).fails_with(3, "TARGET_NOT_A_FILE");
-    // The name fits, those of the files beside it do not.
+    // The name fits; those of the files beside it are too long.
     at(&sandbox.folder().join("a".repeat(253))).fails_with(3, "TARGET_FILE");
     assert_eq!(sandbox.folder().read_dir().unwrap().count(), 1, "something is left");
 }
@@ -268,7 +268,7 @@ fn the_password_comes_from_the_url_the_environment_or_a_file_and_is_never_shown(
     fs::create_dir(&dotenv).unwrap();
     fs::write(dotenv.join(".env"), "SAKILA_SYNC_SOURCE_PASSWORD=of-old\n").unwrap();
 
-    // Where the environment names a file, a password in .env counts for nothing.
+    // If the environment names a password file, a password in .env is ignored.
     let mut file_before_dotenv = sandbox.command(&["init"]);
     file_before_dotenv
         .current_dir(&dotenv)
@@ -301,7 +301,7 @@ fn an_error_is_a_json_document_too() {
 #[test]
 fn the_first_login_of_an_account_over_a_socket_needs_no_tls() {
     let sandbox = Sandbox::new();
-    // The server forgets who has logged in before.
+    // The server forgets earlier log-ins.
     sandbox.change(&["FLUSH PRIVILEGES"]);
     let mut url = url::Url::parse(&sandbox.url()).unwrap();
     let socket = server().folder().join("socket");

@@ -1,4 +1,4 @@
-//! `explain` tells of one row what it is made of, who wrote it, and whether and why both sides differ.
+//! `explain` shows the source rows of one row, the run that wrote it, and whether and why both sides differ.
 
 use crate::harness::Sandbox;
 
@@ -8,7 +8,7 @@ fn at_rest() -> Sandbox {
     sandbox
 }
 
-/// The source tables that are named, in order.
+/// The source tables in the explanation, in order.
 fn tables(explanation: &serde_json::Value) -> Vec<&str> {
     let rows = explanation["source_rows"].as_array().unwrap();
     rows.iter().map(|row| row["table"].as_str().unwrap()).collect()
@@ -52,7 +52,7 @@ fn a_change_of_the_source_is_told_from_one_of_the_star() {
     assert!(tampered.stdout.contains("target TAMPERED"), "{tampered:#?}");
 }
 
-/// `UPDATE` of the item that the rental of payment 10 is of.
+/// `UPDATE` of the inventory item that the rental of payment 10 refers to.
 const ITEM_OF_PAYMENT_10: &str = "UPDATE inventory SET store_id = 3 - store_id WHERE inventory_id = \
      (SELECT inventory_id FROM rental JOIN payment USING (rental_id) WHERE payment_id = 10)";
 
@@ -61,18 +61,18 @@ fn a_payment_is_compared_with_what_the_source_makes_of_its_rental() {
     let sandbox = at_rest();
     let explain = ["explain", "fact_payment", "10"];
     let rental = sandbox.figure("SELECT rental_id FROM fact_payment WHERE payment_id = 10");
-    // Another program has changed the rental, which does not make the payment wrong.
+    // Another program changed the rental, which does not make the payment wrong.
     let other_store = format!("UPDATE fact_rental SET store_key = 3 - store_key WHERE rental_id = {rental}");
     sandbox.tamper(&other_store);
     assert_eq!(sandbox.run(&explain).succeeds().verdict_code(), "ROW_OK");
     sandbox.run(&["explain", "fact_rental", &rental]).ends_with_code(1);
     sandbox.tamper(&other_store);
-    // The rental's item has changed in the source: the payment with it.
+    // The rental's item changed in the source, and the payment with it.
     sandbox.change(&[ITEM_OF_PAYMENT_10]);
     let pending = sandbox.run(&explain).succeeds();
     assert_eq!(pending.verdict_code(), "ROW_PENDING");
     assert!(pending.stdout.contains("store_key: source "), "{pending:#?}");
-    // A new rental with its payment, of which the star has neither.
+    // A new rental with its payment; the star has neither.
     sandbox.change(&[
         "INSERT INTO rental (rental_id, rental_date, inventory_id, customer_id, staff_id) \
          SELECT 70000, NOW(), MIN(inventory_id), 1, 2 FROM inventory WHERE store_id = 1",
@@ -92,7 +92,7 @@ fn a_payment_is_compared_with_what_the_source_makes_of_its_rental() {
 #[test]
 fn what_leaves_no_newer_change_timestamp_is_pending_where_counts_tell() {
     let sandbox = at_rest();
-    // Restored with its old time of change.
+    // Restored with its old change timestamp.
     sandbox.change(&[
         "INSERT INTO payment (payment_id, customer_id, staff_id, amount, payment_date, last_update) \
          VALUES (63000, 1, 1, 5, '2025-12-01', '2025-12-01')",
@@ -118,7 +118,7 @@ fn what_leaves_no_newer_change_timestamp_is_pending_where_counts_tell() {
             .verdict_code(),
         "ROW_OK"
     );
-    // The payment of a deleted rental loses its rental, and keeps its old time of change.
+    // The payment of a deleted rental loses its rental and keeps its old change timestamp.
     sandbox.wait_until_at_rest();
     sandbox.run(&["incremental"]).succeeds();
     let rental = sandbox.figure("SELECT rental_id FROM fact_payment WHERE payment_id = 10");
@@ -134,7 +134,7 @@ fn what_leaves_no_newer_change_timestamp_is_pending_where_counts_tell() {
             .verdict_code(),
         "ROW_PENDING"
     );
-    // A row that another program has deleted is none that the source has gained.
+    // A row that another program deleted from the star does not count as new in the source.
     sandbox.run(&["incremental"]).succeeds();
     sandbox.tamper("DELETE FROM fact_payment WHERE payment_id = 12");
     sandbox.change(&["UPDATE payment SET amount = amount + 1 WHERE payment_id = 11"]);

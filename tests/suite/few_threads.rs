@@ -1,5 +1,4 @@
-//! What becomes of each command where the system grants few threads: it does with fewer, or says so; it never panics or
-//! hangs.
+//! Each command under a limit on threads: it works with fewer or reports the limit; it never panics or hangs.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -8,14 +7,14 @@ use std::process::Command;
 use crate::harness::others::through;
 use crate::harness::{Run, Sandbox};
 
-/// The limit counts all threads of an account: this one has no others.
+/// The limit counts all threads of an account; this account has no others.
 const ACCOUNT: &str = "60123";
-/// Of any command, on any machine.
+/// Enough threads for any command on any machine.
 const ENOUGH: usize = 8;
-/// No run takes a tenth of this; one that hangs is killed, and ends with 124.
+/// No run takes a tenth of this; one that hangs is killed and ends with 124.
 const HANGS: [&str; 2] = ["timeout", "120"];
 
-/// The same command, by an account that may have so many threads.
+/// The same command, run by an account that may have this many threads.
 fn with_threads(command: &Command, threads: usize) -> Command {
     let (user, group, limit) = (
         format!("--reuid={ACCOUNT}"),
@@ -33,7 +32,7 @@ mod needs_root {
     #[ignore = "needs root, who may choose another account"]
     fn with_few_threads_a_command_works_or_says_how_many_it_needs() {
         let sandbox = Sandbox::loaded();
-        // The account gets to the program and to the target.
+        // The account needs access to the program and to the target.
         let program = sandbox.folder().join("program");
         fs::copy(env!("CARGO_BIN_EXE_sakila-sync"), &program).unwrap();
         fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();

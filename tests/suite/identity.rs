@@ -1,4 +1,4 @@
-//! The source stays the one that the star was made from, or the run stops and says what has changed.
+//! Source identity: if the source is not the one that the star was loaded from, the run stops and names the change.
 
 use crate::harness::proxy::Proxy;
 use crate::harness::{Run, Sandbox, server};
@@ -14,8 +14,8 @@ impl Run {
     }
 }
 
-/// Every command that compares or writes refuses; `status` shows both sources. An accepting full load takes it, and all
-/// is as ever.
+/// Every command that compares or writes refuses; `status` shows both sources. After a full load that accepts the
+/// source, every command works again.
 fn is_asked_about(sandbox: &Sandbox, words: &str) {
     let all = "SELECT COUNT(*) || ' ' || SUM(amount) || ' ' || (SELECT MAX(id) FROM sync_run) || ' ' || \
                (SELECT GROUP_CONCAT(server || schema || columns) FROM sync_source) FROM fact_payment";
@@ -35,7 +35,7 @@ fn is_asked_about(sandbox: &Sandbox, words: &str) {
     }
     let status = sandbox.run(&["status"]).succeeds();
     assert!(status.stdout.contains(words), "{status:#?}");
-    // The rows are the same, so the comparison finds nothing; and it takes nothing over.
+    // The rows are the same, so the comparison finds nothing; a validation does not record the new source.
     let compared = sandbox.json(&["validate", "--all", "--deep", "--accept-source"]);
     assert_eq!(compared["verdict"]["mismatches"], 0, "{compared}");
     assert!(
@@ -60,7 +60,7 @@ fn what_was_loaded_from_one_server_is_not_gone_on_with_from_another_one() {
     let sandbox = Sandbox::new();
     sandbox.run(&["init"]).succeeds();
     dies_at(&sandbox, &["full-load"], "pages-written", 0);
-    // As if another one now answered at the same address.
+    // Simulates another server at the same address.
     sandbox.tamper("UPDATE sync_source SET server = 'another one'");
     sandbox
         .run(&["full-load"])
@@ -99,7 +99,7 @@ fn a_retyped_column_is_asked_about_even_where_it_can_still_be_read() {
 #[test]
 fn a_source_that_went_back_in_time_is_asked_about() {
     let sandbox = Sandbox::loaded();
-    // As if the last run had been an hour from now.
+    // Moves the last run one hour into the future.
     sandbox.tamper("UPDATE sync_state SET last_synced = datetime(last_synced, '+1 hour')");
     is_asked_about(&sandbox, "the source clock is ");
 }
@@ -137,7 +137,7 @@ fn a_wholly_different_sakila_is_refused_and_differs_where_it_is_compared_none_th
     ] {
         ask(arguments).refuses_because("the schema was ");
     }
-    // All its rows are newer than the watermarks: none of them is pending.
+    // All its rows are newer than the watermarks; still none counts as pending.
     let compared = ask(&["validate", "--all", "--accept-source"]).ends_with_code(1);
     assert_eq!(compared.verdict_code(), "MISMATCH");
     let status = ask(&["status", "--json"]).succeeds();

@@ -1,5 +1,5 @@
-//! The shape of every `--json` document, which docs/json.md describes, as snapshots (`cargo insta review` shows what
-//! has changed). A field that goes or changes its meaning raises `schema_version`.
+//! Snapshots of the shape of every `--json` document described in docs/json.md (`cargo insta review` shows changes).
+//! Removing a field or changing its meaning raises `schema_version`.
 
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ const VARYING: [&str; 28] = [
     "target",
     "to",
     "until",
-    // Rows within the safety lag are read as changed, and not counted: how many there are depends on the moment.
+    // Rows within the safety lag are read as changed and not counted here; their number depends on the moment.
     "rows_verified_row_by_row",
 ];
 
@@ -45,7 +45,7 @@ fn shape(value: &Value) -> Value {
             .iter()
             .map(|(name, value)| {
                 let varies = VARYING.contains(&name.as_str()) && !value.is_null();
-                // In comparisons `target` is a number that stays.
+                // In comparisons `target` is a number that does not vary.
                 let value = match value {
                     Value::String(_) if varies => json!("<text>"),
                     Value::Number(_) if varies && name != "target" => json!("<number>"),
@@ -70,9 +70,9 @@ fn the_documents_keep_their_shape() {
     sandbox.wait_until_at_rest();
     insta::assert_json_snapshot!("error", shape(&sandbox.json(&["status"])));
     insta::assert_json_snapshot!("init", shape(&sandbox.json(&["init"])));
-    // So that the load knows of each table when it was modified.
+    // The load can then record when each table was modified.
     sandbox.wait_until_at_rest();
-    // Pages of several readers are written in the order in which they come; surrogate keys tell of it.
+    // Pages of several readers are written in the order in which they arrive, which shows in the surrogate keys.
     insta::assert_json_snapshot!("full_load", shape(&sandbox.json(&["full-load", "--workers", "1"])));
     sandbox.change(&[
         "UPDATE payment SET amount = 1.23 WHERE payment_id = 1",
@@ -80,11 +80,11 @@ fn the_documents_keep_their_shape() {
         "INSERT INTO rental (rental_id, rental_date, inventory_id, customer_id, staff_id) \
          VALUES (50000, '2025-08-01 10:00:00', 1, 7777, 1)",
     ]);
-    // What changes in the very second of a run may be pending after it.
+    // A change in the same second as a run may be pending after it.
     sandbox.let_seconds_pass(1);
     insta::assert_json_snapshot!("incremental", shape(&sandbox.json(&["incremental"])));
     insta::assert_json_snapshot!("status", shape(&sandbox.json(&["status"])));
-    // MariaDB tells later which changes a run has seen.
+    // On MariaDB it takes longer until a run can tell which changes it has read.
     sandbox.wait_until_at_rest();
     sandbox.run(&["incremental"]).succeeds();
     sandbox.tamper("UPDATE fact_payment SET amount = amount + 0.01 WHERE payment_id = 1");

@@ -1,4 +1,5 @@
-//! SIGKILL, or death at a named place: the star stays sound at every moment, and the same command run again ends right.
+//! SIGKILL, or death at a failpoint: the star is consistent at every moment, and the same command succeeds when
+//! repeated.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus, Stdio};
@@ -11,7 +12,7 @@ use crate::sequences::random::Random;
 const SIGABRT: i32 = 6;
 const SIGKILL: i32 = 9;
 
-/// Changes of every kind: rows that come, go, move, and whose parents change.
+/// Changes of every kind: inserted, deleted and moved rows, and rows whose parents change.
 const CHANGES: [&str; 6] = [
     "UPDATE payment SET amount = amount + 1 WHERE payment_id % 7 = 1",
     "DELETE FROM payment WHERE payment_id BETWEEN 300 AND 320",
@@ -27,7 +28,7 @@ const ROWS_THAT_WERE_LOADED: &str = "SELECT (SELECT COUNT(*) FROM dim_film) + (S
     + (SELECT COUNT(*) FROM bridge_film_actor) + (SELECT COUNT(*) FROM bridge_film_category) \
     + (SELECT COUNT(*) FROM fact_rental) + (SELECT COUNT(*) FROM fact_payment)";
 
-/// Runs a command until it dies at a failpoint; `after` times it is passed unharmed.
+/// Runs a command until it dies at a failpoint, which it first passes `after` times.
 pub fn dies_at(sandbox: &Sandbox, arguments: &[&str], failpoint: &str, after: u32) {
     let mut command = sandbox.command(arguments);
     let action = if after == 0 {
@@ -46,14 +47,14 @@ pub fn dies_at(sandbox: &Sandbox, arguments: &[&str], failpoint: &str, after: u3
     assert_sound(sandbox);
 }
 
-/// Rows without a time of change: the pass that closes a load reads them once more.
+/// The number of rows without a change timestamp: the catch-up pass of a load re-reads them.
 fn without_time(sandbox: &Sandbox) -> u64 {
     let customers = sandbox.source_figure("SELECT COUNT(*) FROM customer WHERE last_update IS NULL");
     let payments = sandbox.source_figure("SELECT COUNT(*) FROM payment WHERE last_update IS NULL");
     customers.parse::<u64>().unwrap() + payments.parse::<u64>().unwrap()
 }
 
-/// What readers may rely on, whatever has happened.
+/// The guarantees to readers, whatever has happened.
 fn assert_sound(sandbox: &Sandbox) {
     assert_eq!(sandbox.star("PRAGMA integrity_check"), ["ok"]);
     assert_eq!(
@@ -67,7 +68,7 @@ fn a_program_that_dies_anywhere_in_a_first_load_goes_on_where_it_was() {
     let load = ["full-load", "--batch-size", "500", "--workers", "2"];
     let sandbox = Sandbox::new();
     sandbox.run(&["init"]).succeeds();
-    // Of one load, in the order in which it comes to them: each time it goes on, and comes further.
+    // Failpoints of one load, in the order in which it reaches them: each attempt resumes the load and gets further.
     for (failpoint, after) in [
         ("load-watermark-noted", 0),
         ("before-commit", 0),
@@ -99,7 +100,7 @@ fn a_program_that_dies_anywhere_in_a_first_load_goes_on_where_it_was() {
     assert_eq!(read, without_time(&sandbox), "all pages had been written: {report}");
     assert_eq!(report["resumed"]["rows_reread"], 0);
     sandbox.assert_star_equals_source();
-    // When the rows are committed, all that is left to do is to tidy up.
+    // Once the rows are committed, only cleanup remains.
     sandbox.change(&CHANGES);
     dies_at(&sandbox, &load, "before-checkpoint", 0);
     sandbox.assert_star_equals_source();
@@ -110,7 +111,7 @@ fn a_load_that_goes_on_compares_what_it_had_written() {
     let sandbox = Sandbox::new();
     sandbox.run(&["init"]).succeeds();
     let load = ["full-load", "--batch-size", "500", "--workers", "2"];
-    // Before the fourth commit: three of eight batches each are kept.
+    // Dies before the fourth commit: three commits of eight batches each are kept.
     dies_at(&sandbox, &load, "before-commit", 3);
     let kept: u64 = [
         "dim_film",
@@ -135,7 +136,7 @@ fn a_load_that_goes_on_compares_what_it_had_written() {
     })
     .sum();
     assert!(kept > 0, "nothing was kept");
-    // What was kept was read before these, of which no time tells.
+    // The kept rows were read before these changes, which no timestamp shows.
     sandbox.change(&[
         "UPDATE film SET title = CONCAT('Q ', film_id), last_update = last_update WHERE film_id < 20",
         "UPDATE actor SET first_name = 'Q', last_update = last_update WHERE actor_id = 1",
@@ -158,7 +159,7 @@ fn a_load_that_goes_on_compares_what_it_had_written() {
         })
         .sum();
     assert!(report["resumed"]["rows_reread"].as_u64().unwrap() < kept, "{report:#}");
-    // What was kept is compared, the rest is loaded; what looks up one of the changed rows is read once more.
+    // Kept rows are verified, the others loaded; rows that look up a changed row are re-read.
     assert!(read >= all + without_time(&sandbox), "{report:#}");
     assert!(
         report["verdict"]["rows_verified_row_by_row"].as_u64().unwrap() > 0,
@@ -219,7 +220,7 @@ fn a_program_that_dies_in_a_full_load_of_a_star_that_has_rows_keeps_it_sound() {
 fn changes_before_a_later_full_load_are_pending_until_it_has_finished() {
     let sandbox = Sandbox::verified();
     sandbox.change(&["UPDATE payment SET amount = amount + 1 WHERE payment_id = 10"]);
-    // The load's own signatures settle.
+    // The table signatures that the load records must come from tables at rest.
     sandbox.wait_until_at_rest();
     dies_at(&sandbox, &["full-load"], "load-watermark-noted", 0);
     let validated = sandbox.run(&["validate", "--all", "--deep"]).succeeds();
@@ -256,7 +257,7 @@ fn a_program_that_dies_while_it_makes_or_migrates_the_file_makes_it_when_run_aga
     sandbox.assert_star_equals_source();
 }
 
-/// How many times the load is killed, and of what scale it is; 100 and 5 are the long form.
+/// The number of kills, or the scale of the load; the long form uses 100 and 5.
 fn long_form(variable: &str, short: u32) -> u32 {
     std::env::var(variable).map_or(short, |number| number.parse().unwrap())
 }

@@ -1,4 +1,4 @@
-//! Full loads: again, after an interruption, on what somebody else has damaged.
+//! Full loads: repeated, after an interruption, and on a target that another program has damaged.
 
 use crate::harness::Sandbox;
 use crate::harness::outcome::rows_read_to_sync;
@@ -53,7 +53,7 @@ fn a_full_load_mends_a_damaged_star() {
 fn a_load_goes_on_behind_the_intervals_that_were_finished() {
     let sandbox = Sandbox::new();
     sandbox.run(&["init"]).succeeds();
-    // Payments that cannot be read (a subquery of many rows): the load fails after the rentals.
+    // Payments that cannot be read (a subquery that returns several rows): the load fails after the rentals.
     sandbox.change(&[
         "RENAME TABLE payment TO payment_away",
         "CREATE VIEW payment AS SELECT payment_id, customer_id, staff_id, rental_id, payment_date, last_update, \
@@ -171,7 +171,7 @@ fn an_impossible_date_is_rejected_without_its_value_and_fills_no_calendar() {
 #[test]
 fn an_incremental_run_waits_for_a_full_load_to_be_finished() {
     let sandbox = Sandbox::loaded();
-    // As an interrupted load leaves it: what it has changed so far has not reached every table.
+    // The state of an interrupted load: its changes have not reached every table.
     sandbox.tamper("UPDATE sync_state SET load_watermark = strftime('%Y-%m-%d %H:%M:%S', 'now')");
     sandbox.run(&["incremental"]).fails_with(3, "NOT_LOADED");
     sandbox.run(&["full-load"]).succeeds();

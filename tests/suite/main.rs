@@ -1,11 +1,12 @@
-//! The test suite: one binary, one module a behaviour, all against a real server.
+//! The test suite: one binary, one module per behaviour, all against a real server.
 //!
-//! The server is the binary that SAKILA_SYNC_MYSQLD names, else mysqld or mariadbd on the PATH. Expected
-//! values come from plain SQL on the source or from published figures, never from the code under test. The source is
-//! seeded by ourselves, but for the tests in `official`, which need the official dump and say so where it is not.
+//! The server is the binary that SAKILA_SYNC_MYSQLD names, else mysqld or mariadbd on the PATH. Expected values come
+//! from plain SQL on the source or from published figures, never from the code under test. The program seeds the
+//! source, except for the tests in `official`, which need the official dump and say so if it is missing.
 //!
-//! What takes long is short unless the environment says more: `SAKILA_SYNC_SEQUENCES` sets the number of random sequences,
-//! `SAKILA_SYNC_SOAK_SCALE` and `SAKILA_SYNC_SOAK_SECONDS` the size and the time of the soak under concurrent writers.
+//! Long tests run in a short form by default. `SAKILA_SYNC_SEQUENCES` sets the number of random sequences,
+//! `SAKILA_SYNC_SOAK_SCALE` and `SAKILA_SYNC_SOAK_SECONDS` the size and duration of the soak test under concurrent
+//! writers.
 
 mod harness;
 

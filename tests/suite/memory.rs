@@ -1,4 +1,4 @@
-//! The memory of an endless sync: within its bound, and as much at the end as at the beginning.
+//! Memory of an endless sync: within its bound, and no larger at the end than at the beginning.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -6,23 +6,23 @@ use std::time::{Duration, Instant};
 use crate::harness::prometheus::Process;
 use crate::harness::{Sandbox, number, send};
 
-/// How long the sync goes on after it has warmed up. An hour by this variable.
+/// How long the sync runs after its warm-up. The variable below sets another time, such as an hour.
 const MINUTES: u64 = 2;
 const MINUTES_VARIABLE: &str = "SAKILA_SYNC_TEST_MEMORY_MINUTES";
-/// By then all kinds of runs have been made, and each thread has had its share of the work.
+/// By then all kinds of runs have occurred, and each thread has done its share of the work.
 const WARM_UP: Duration = Duration::from_mins(1);
 const BETWEEN_SAMPLES: Duration = Duration::from_secs(1);
-/// The goal is 120 MB and 16 bytes for each row of the tables that are looked up, which are few here.
+/// The goal is 120 MB plus 16 bytes per row of the looked-up tables, which are small here.
 const BOUND_KIB: u64 = 120_000;
 
-/// What the process has in memory.
+/// The resident memory of the process.
 fn resident_kib(process: &Process) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", process.0.id())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// The most that the sync has in memory within this time, while the source changes and keeps its size.
+/// The sync's peak memory within this time, while the source changes and keeps its size.
 fn peak_within(time: Duration, sandbox: &Sandbox, sync: &Process) -> u64 {
     let began = Instant::now();
     let mut peak = 0;

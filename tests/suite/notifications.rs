@@ -1,4 +1,5 @@
-//! Who is told how a run ended, without Prometheus: a healthcheck service (`--ping`) and a command (`--on-failure`).
+//! Notifications of a run's outcome without Prometheus: a healthcheck service (`--ping`) and a command
+//! (`--on-failure`).
 
 use std::fs;
 use std::process::Stdio;
@@ -8,7 +9,7 @@ use crate::harness::listener::Listener;
 use crate::harness::prometheus::{Process, wait_until};
 use crate::harness::{Sandbox, send};
 
-/// What must not be shown: whoever knows it can send pings.
+/// Must not be shown, because it allows anyone to send pings.
 const SECRET: &str = "5ba7b810";
 
 #[test]
@@ -41,7 +42,7 @@ fn a_healthcheck_service_hears_of_success_mismatch_and_failure() {
         "{bodies:?}"
     );
     assert!(!failed.stderr.contains(SECRET), "{failed:#?}");
-    // What only looks tells nobody.
+    // Commands that only read send no notification.
     sandbox
         .run(&["incremental", "--dry-run", "--ping", &url])
         .ends_with_code(3);
@@ -133,7 +134,8 @@ fn an_endless_sync_tells_when_it_begins_to_fail_and_when_it_is_well_again() {
     wait_until("it is well again", || {
         service.lines().last() == Some(&well) && service.lines().len() > 1
     });
-    // However many runs there were, each change was told once; a slow machine may have seen a minute pass.
+    // Each change of state is reported once, however many runs there were; on a slow machine a report may repeat after
+    // a minute.
     let mut changes = service.lines();
     changes.dedup();
     assert_eq!(changes, [well.clone(), failing, well]);
@@ -167,7 +169,7 @@ fn a_mismatch_of_a_run_is_over_once_it_is_resolved_however_often_validations_fol
             .any(|request| request.body.contains("incremental: error[MISMATCH]"))
     });
     assert_eq!(service.lines().last().unwrap(), "POST /id/fail");
-    // Beside the runs, which hold the target now and then.
+    // Retried, because the runs lock the target now and then.
     wait_until("it is repaired", || sandbox.run(&["repair"]).code == 0);
     wait_until("all is well again", || service.lines().last().unwrap() == "POST /id");
     drop(sync);

@@ -1,5 +1,5 @@
-//! Somebody else's Sakila: keys of any width, views, partitions and strangers among the tables, tables without rows or
-//! keys. It loads, or it is refused by name before anything is read, and nothing stops the rest.
+//! Unusual Sakila schemas: keys of any width, views, partitions, unrelated tables, tables without rows or keys. Each is
+//! loaded, or refused by name before anything is read, and nothing stops the rest.
 
 use crate::harness::{Sandbox, TABLES, server};
 
@@ -20,7 +20,7 @@ fn keys_beyond_32_bits_load_and_those_beyond_63_are_rejected() {
         "ALTER TABLE film_category MODIFY film_id BIGINT UNSIGNED NOT NULL",
         "ALTER TABLE inventory MODIFY film_id BIGINT UNSIGNED NOT NULL",
     ]);
-    // Thousands of rows of a staff member whose ids together are beyond 64 bits.
+    // The ids of one staff member's thousands of rows add up to more than 64 bits.
     for (table, column, old, new) in [
         ("staff", "staff_id", "1", "4611686018427387904"),
         ("rental", "staff_id", "1", "4611686018427387904"),

@@ -1,4 +1,4 @@
-//! The official Sakila, where its dump is present: the published figures.
+//! The official Sakila, where its dump is present: checks the published figures.
 
 mod needs_dump {
     use crate::harness::Sandbox;
@@ -38,7 +38,7 @@ mod needs_dump {
         sandbox.change(&[
             "UPDATE city SET city = 'Lethbridge on the Oldman' WHERE city_id = 300",
             "UPDATE inventory SET store_id = 3 - store_id WHERE inventory_id <= 50",
-            // Sets rental_id of the rental's payments to NULL and touches no payment's last_update.
+            // Sets rental_id of the rental's payments to NULL and leaves the payments' last_update unchanged.
             "DELETE FROM rental WHERE rental_id IN (1, 2, 16049)",
             "UPDATE rental SET return_date = '2006-03-01 10:00:00' WHERE rental_id = 11496",
         ]);

@@ -1,5 +1,5 @@
-//! The page at `/` beside the metrics: what it tells while a run is in progress, after a mismatch, and with the source
-//! down; and, where Chromium is there, how it looks.
+//! The status page at `/` beside the metrics: its content during a run, after a mismatch, and with the source down; and
+//! its layout where Chromium is installed.
 
 use std::process::{Child, Stdio};
 
@@ -7,7 +7,7 @@ use crate::harness::http::{body, free_port, get};
 use crate::harness::prometheus::{Process, wait_until};
 use crate::harness::{Sandbox, send};
 
-/// A sync that repeats, with its page.
+/// A repeating sync with its page.
 struct Site {
     address: String,
     sync: Process,
@@ -37,7 +37,7 @@ impl Site {
             "500ms",
             "--verify-budget",
             "0",
-            // Rows within it are read again, and so corrected before a validation sees that they differ.
+            // Rows within the safety lag are re-read, and so corrected before a validation finds the difference.
             "--overlap",
             "1",
         ];
@@ -50,7 +50,7 @@ impl Site {
         body(&answer).to_owned()
     }
 
-    /// Waits until the page holds these words, and returns it.
+    /// Waits until the page contains these words, and returns it.
     fn page_with(&self, words: &str) -> String {
         wait_until(words, || self.page().contains(words));
         self.page()
@@ -61,12 +61,12 @@ impl Site {
     }
 }
 
-/// Plants a difference that a validation finds: an amount of a payment of today.
+/// Plants a difference that a validation finds: the amount of one of today's payments.
 fn plant_a_mismatch(sandbox: &Sandbox) {
     sandbox.tamper("UPDATE fact_payment SET amount = amount + 1 WHERE payment_id = 3");
 }
 
-/// A loaded star with payments of today: a repeated validation is of the last 30 days.
+/// A loaded star with payments of today: a repeated validation covers the last 30 days.
 fn loaded() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.change(&["UPDATE payment SET payment_date = UTC_TIMESTAMP() WHERE payment_id <= 20"]);
@@ -103,7 +103,7 @@ fn the_page_tells_how_the_sync_stands() {
     wait_until("it matches again", || !site.page().contains("do not match"));
 
     sandbox.change(&["ALTER TABLE film RENAME TO film_away"]);
-    // A run that was at work when the table went fails with another code.
+    // A run that was in progress when the table was renamed fails with another code.
     let failing = site.page_with("error[SOURCE_UNFIT]");
     assert!(
         failing.contains("Failing for ") && failing.contains("hint:"),
@@ -133,7 +133,7 @@ fn the_page_escapes_what_it_shows_and_lives_without_a_star() {
 fn a_full_load_shows_a_bar_for_each_table() {
     let sandbox = Sandbox::new();
     sandbox.run(&["init"]).succeeds();
-    // In so small pages it lasts until it is seen.
+    // With pages this small, the load lasts long enough to be seen.
     let site = Site::start(&sandbox, &["full-load", "--batch-size", "5"]);
     let page = site.page_with("aria-label=\"fact_rental\"");
     assert!(
@@ -142,7 +142,7 @@ fn a_full_load_shows_a_bar_for_each_table() {
     );
 }
 
-/// In a real Chromium, in which nothing may overflow, on a desktop and on a phone.
+/// Tests in a real Chromium that nothing overflows, on a desktop and on a phone.
 mod needs_chromium {
     use std::fs;
     use std::path::{Path, PathBuf};
@@ -150,7 +150,7 @@ mod needs_chromium {
 
     use super::*;
 
-    /// Where pictures are left, to look at (CONTRIBUTING.md); else in the test's own folder.
+    /// Where screenshots are stored for review (CONTRIBUTING.md); by default in the test's own folder.
     fn picture(sandbox: &Sandbox, name: &str) -> PathBuf {
         let folder =
             std::env::var_os("SAKILA_SYNC_PAGE_PICTURES").map_or_else(|| sandbox.folder().to_owned(), PathBuf::from);
@@ -177,7 +177,7 @@ mod needs_chromium {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// How a page of so many pixels' width lays itself out: the DOM after a script has measured it in a frame.
+    /// The layout of a page at this width in pixels: the DOM after a script has measured it in a frame.
     fn measured(sandbox: &Sandbox, page: &str, width: u32) -> String {
         let framed = page.replace('&', "&amp;").replace('"', "&quot;");
         let wrapper = format!(
@@ -238,7 +238,7 @@ mod needs_chromium {
                 measured.contains(&format!("data-columns=\"{columns}\"")),
                 "{width}: {measured}"
             );
-            // A seventh is there while a run is in progress.
+            // There is a seventh heading while a run is in progress.
             let has_headings = |count: u32| measured.contains(&format!("data-headings=\"{count}\""));
             assert!(has_headings(6) || has_headings(7), "{width}: {measured}");
         }

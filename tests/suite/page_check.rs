@@ -1,5 +1,5 @@
-//! A load reads each row once: what its pages brought is compared with the closing snapshot by digests. Each way in which a
-//! page can be another thing than the snapshot, by a fault or by a change that leaves no trace, is found.
+//! A load reads each row once and compares its pages with the final snapshot by digests. Any difference between a page
+//! and the snapshot is found, whether a fault or a change without a trace caused it.
 
 use crate::harness::{Run, Sandbox};
 
@@ -12,12 +12,12 @@ fn load_with(fault: &str) -> (Sandbox, Run) {
     (sandbox, Run::of(command))
 }
 
-/// Payments that had to be looked at again.
+/// Whether payments had to be re-read.
 fn second_read(run: &Run) -> bool {
     run.stderr.contains("re-read for its totals")
 }
 
-/// A load that makes these changes to its source between its last page and its closing snapshot.
+/// A load during which these changes are made between the last page and the final snapshot.
 fn load_during(changes: &[&str]) -> (Sandbox, Run) {
     let sandbox = Sandbox::new();
     sandbox.run(&["init"]).succeeds();
@@ -32,7 +32,7 @@ fn each_row_of_a_source_at_rest_is_read_once_and_its_digests_are_baselines() {
     let run = run.succeeds();
     assert!(!second_read(&run), "{}", run.stderr);
     assert!(!run.stderr.contains("changed since"), "{}", run.stderr);
-    // Each page once, and rows without a timestamp again.
+    // Each page is read once, and rows without a timestamp again.
     let pages = run
         .stderr
         .lines()
@@ -65,18 +65,18 @@ fn a_page_that_was_skipped_cut_or_read_twice_is_made_good() {
 #[test]
 fn what_changes_without_a_trace_between_a_page_and_the_closing_snapshot_is_found() {
     for changes in [
-        // One row, and two rows that exchange what they hold.
+        // One row, and two rows that exchange their values.
         &["UPDATE payment SET amount = amount + 1, last_update = last_update WHERE payment_id = 5000"][..],
         &[
             "UPDATE payment SET amount = amount + 3, last_update = last_update WHERE payment_id = 5001",
             "UPDATE payment SET amount = amount - 3, last_update = last_update WHERE payment_id = 5002",
         ],
-        // Rows that go, come, and change their key.
+        // Rows that are deleted, inserted, and change their key.
         &[
             "DELETE FROM payment WHERE payment_id BETWEEN 7000 AND 7010",
             "UPDATE rental SET rental_id = 70000, last_update = last_update WHERE rental_id = 50",
         ],
-        // What facts look up, and what dimensions join.
+        // Rows that facts look up, and rows that dimensions join.
         &[
             "UPDATE inventory SET store_id = 3 - store_id, last_update = last_update WHERE inventory_id < 20",
             "UPDATE staff SET store_id = 3 - store_id, last_update = last_update WHERE staff_id = 1",
@@ -85,7 +85,7 @@ fn what_changes_without_a_trace_between_a_page_and_the_closing_snapshot_is_found
             "UPDATE city SET city = 'Elsewhere', last_update = last_update WHERE city_id < 50",
             "UPDATE rental SET inventory_id = 77, last_update = last_update WHERE rental_id IN (60, 4000)",
         ],
-        // What facts look up, and reject rows without.
+        // Rows that facts look up, and without which facts are quarantined.
         &[
             "SET foreign_key_checks = 0",
             "DELETE FROM staff WHERE staff_id = 2",

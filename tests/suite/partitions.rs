@@ -1,10 +1,10 @@
-//! Which months of the facts a run has changed: noted with the rows, so that a publication writes these months anew and no
-//! others.
+//! The months of the facts that a run has changed: recorded with the rows, so that a publication rewrites only these
+//! months.
 
 use crate::harness::Sandbox;
 
 impl Sandbox {
-    /// The partitions that the newest run which noted any has changed.
+    /// The partitions changed by the newest run that recorded any.
     fn partitions_of_last_change(&self) -> Vec<String> {
         self.star(
             "SELECT target_table || ' ' || partition FROM sync_partition \
@@ -12,7 +12,7 @@ impl Sandbox {
         )
     }
 
-    /// The months that a fact has rows in, by plain SQL.
+    /// The months in which a fact has rows, by plain SQL.
     fn months(&self, table: &str, date_column: &str) -> Vec<String> {
         self.star(&format!(
             "SELECT DISTINCT '{table} ' || ({date_column} / 100) FROM {table}"
@@ -47,7 +47,7 @@ fn a_run_notes_the_months_that_its_rows_are_in_and_were_in() {
     sandbox.run(&["incremental"]).succeeds();
     let mut moved = ["fact_payment 199903".to_owned(), format!("fact_payment {month}")];
     moved.sort_unstable();
-    // The calendar goes back to 1999 now.
+    // The calendar now begins in 1999.
     assert_eq!(
         sandbox.partitions_of_last_change(),
         [&["dim_date 0".to_owned()], &moved[..]].concat()
@@ -64,7 +64,7 @@ fn a_run_notes_the_months_that_its_rows_are_in_and_were_in() {
     sandbox.run(&["incremental"]).succeeds();
     assert_eq!(sandbox.partitions_of_last_change(), months);
 
-    // The category's row goes at the end of the run, its links before.
+    // The category's row is deleted at the end of the run, its links before.
     sandbox.change(&[
         "DELETE FROM film_category WHERE category_id = 3",
         "DELETE FROM category WHERE category_id = 3",

@@ -1,4 +1,4 @@
-//! What can be found out before anything is loaded or changed: `init --check`, and columns that came or went.
+//! Checks before anything is loaded or changed: `init --check`, and columns that were added or removed.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ fn init_can_make_all_of_its_checks_and_create_nothing() {
     assert_eq!(checked["changed"], false);
     assert_eq!(files(), before, "nothing was created");
 
-    // What init refuses is refused.
+    // `init --check` refuses what `init` refuses.
     sandbox.change(&["ALTER TABLE film RENAME TO film_away"]);
     sandbox.run(&["init", "--check"]).fails_with(3, "SOURCE_UNFIT");
     sandbox.change(&["ALTER TABLE film_away RENAME TO film"]);
@@ -49,7 +49,7 @@ fn status_names_columns_that_the_source_has_gained_or_lost_since_the_last_full_l
         "ALTER TABLE customer ADD COLUMN loyalty INT",
         "CREATE TABLE other (id INT PRIMARY KEY)",
     ]);
-    // An incremental run goes on, and keeps what is to be told.
+    // An incremental run succeeds, and the column changes stay reported.
     sandbox.run(&["incremental"]).succeeds();
     assert_eq!(
         changes(),

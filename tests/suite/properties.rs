@@ -1,5 +1,5 @@
-//! What holds of any text that somebody types: a URL, an option or a date is understood or is a mistake in usage, none
-//! of them makes the program panic, and no password comes back in what is shown.
+//! Properties of arbitrary user input: a URL, an option or a date is parsed or is a usage error, no input makes the
+//! program panic, and no password appears in the output.
 
 use std::error::Error as _;
 use std::fmt::Write;
@@ -12,7 +12,7 @@ use star_sync_cli::cli::{Cli, Command};
 use star_sync_cli::config::{parse_source, parse_target};
 use star_sync_cli::error::Error;
 
-/// All that a person gets to see of a failure.
+/// All that a user sees of a failure.
 fn told(error: &Error) -> String {
     let mut told = format!("{error} {error:?} {}", error.hint());
     let mut cause = error.source();

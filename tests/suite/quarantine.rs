@@ -1,4 +1,4 @@
-//! Quarantine: a row that cannot be loaded for a while returns under the surrogate key that it had.
+//! Quarantine: a row that cannot be loaded for a while returns under its old surrogate key.
 
 use crate::harness::Sandbox;
 use crate::harness::outcome::rows_read_to_sync;
@@ -6,7 +6,7 @@ use crate::kills::dies_at;
 
 const INCREMENTAL: [&str; 1] = ["incremental"];
 
-/// Changes the source without its foreign keys, as a restore or a careless script does.
+/// Changes the source without foreign key checks, as a restore or a careless script does.
 fn change(sandbox: &Sandbox, statements: &[&str]) {
     let unchecked = [
         &["SET foreign_key_checks = 0"],
@@ -22,23 +22,23 @@ fn quarantined(sandbox: &Sandbox, source_table: &str) -> u64 {
     sandbox.figure(&count).parse().unwrap()
 }
 
-/// Each reason once, as `table code`.
+/// Each distinct reason, as `table code`.
 fn reasons(sandbox: &Sandbox) -> Vec<String> {
     sandbox.star("SELECT DISTINCT source_table || ' ' || code FROM sync_reject")
 }
 
-/// The surrogate keys of all rows but this one.
+/// The surrogate keys of all rows except this one.
 fn keys_without(sandbox: &Sandbox, row: &str) -> Vec<String> {
     let mut keys = sandbox.surrogate_keys();
     keys.retain(|key| !key.starts_with(&format!("{row}=")));
     keys
 }
 
-/// A parent that hides under another key for a while.
+/// A parent that is moved to another key for a while.
 struct Parent {
     table: &'static str,
     key: &'static str,
-    /// What hangs on it, and is quarantined meanwhile.
+    /// The tables whose dependent rows are quarantined meanwhile.
     takes_along: &'static [&'static str],
 }
 
@@ -91,7 +91,7 @@ fn all_that_hangs_on_a_parent_that_vanishes_returns_under_its_own_keys() {
         takes_along,
     } in PARENTS
     {
-        // That row itself leaves the source, and is another one when there is one again.
+        // The parent itself leaves the source, so it counts as another row when it returns.
         let keys = keys_without(&sandbox, &format!("{table} {key}"));
         let id = format!("{table}_id");
         // Some of these columns are TINYINT UNSIGNED.
@@ -124,7 +124,7 @@ fn all_that_hangs_on_a_parent_that_vanishes_returns_under_its_own_keys() {
 fn a_dimension_that_is_quarantined_returns_under_its_key_and_so_do_its_facts() {
     let sandbox = Sandbox::loaded();
     let keys = sandbox.surrogate_keys();
-    // The address of a store, and of a customer.
+    // The address of a store, and the address of a customer.
     for parent in [
         "store USING (address_id) WHERE store_id = 1",
         "customer USING (address_id) WHERE customer_id = 5",
@@ -276,7 +276,7 @@ fn rows_that_wait_for_their_parent_are_not_read_by_runs_in_which_it_cannot_have_
         rows_read_to_sync(of_table)
     };
     assert_eq!(read("fact_rental"), 0, "{result}");
-    // A payment whose quarantined rental goes counts at its staff member's store.
+    // A payment whose quarantined rental is deleted counts at its staff member's store.
     let keys = sandbox.star(
         "SELECT source_table || ' ' || key || '=' || surrogate_key FROM sync_reject WHERE source_table = 'payment'",
     );

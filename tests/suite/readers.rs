@@ -1,8 +1,9 @@
-//! Whoever reads the star while a run writes to it sees states that hold together, and is not kept waiting.
+//! Readers of the star during a run see consistent states and are not kept waiting.
 //!
-//! Two readers poll the file from before a run's beginning until after its end, with plain SQL: one on a connection that
-//! stays open, and one that opens the file anew each time, as a report does. Neither lets SQLite wait for a lock, so that
-//! each refusal shows; who is refused asks again at once, and the time until the answer is what a reader is locked out.
+//! Two readers poll the file with plain SQL from before a run's beginning until after its end: one on a connection that
+//! stays open, and one that opens the file for each poll, as a report does. SQLite does not wait for locks on their
+//! connections, so that each refusal shows. A refused reader retries immediately; the time until it succeeds is its
+//! lock-out.
 
 mod reader;
 
@@ -14,9 +15,9 @@ use reader::{Reader, State, Watched, look_within, open};
 
 use crate::harness::Sandbox;
 
-/// Nobody is locked out for longer than a program waits that has not been told otherwise: Python's sqlite3, 5 s.
+/// No reader may be locked out for longer than the shortest usual default timeout: 5 s in Python's sqlite3.
 const LONGEST_LOCK_OUT: Duration = Duration::from_secs(5);
-/// With fewer looks at a run a reader has not seen much of it.
+/// A reader with fewer polls during a run has not seen enough of it.
 const FEWEST_POLLS: usize = 25;
 
 impl Watched {
@@ -28,7 +29,7 @@ impl Watched {
         self.states.last().unwrap()
     }
 
-    /// What holds of every run: once a watermark has advanced, all is there that it stands for.
+    /// Holds for every run: a watermark never advances before the rows that it covers.
     fn assert_watermarks_are_not_ahead_of_the_rows(&self) {
         for state in &self.states {
             assert!(
@@ -41,7 +42,7 @@ impl Watched {
         }
     }
 
-    /// What holds of a run that is one transaction.
+    /// Holds for a run that is one transaction.
     fn assert_nothing_between(&self) {
         let (before, after) = (self.before(), self.after());
         assert_ne!(before.watermarks, after.watermarks, "{}", self.name);
@@ -54,8 +55,8 @@ impl Watched {
 fn watch(sandbox: &Sandbox, command: &[&str]) -> [Watched; 2] {
     let file = sandbox.target();
     let (is_running, has_ended) = (AtomicBool::new(false), AtomicBool::new(false));
-    // One after the other: whoever is the first to read the file sets up its shared memory, and keeps out others for as
-    // long, whether there is a run or not.
+    // One after the other: the first reader of the file sets up its shared memory and locks out others meanwhile, with
+    // or without a run.
     let readers = [true, false].map(|stays_open| {
         let mut reader = Reader::new(&file, stays_open);
         reader.poll();
@@ -108,8 +109,8 @@ fn watch(sandbox: &Sandbox, command: &[&str]) -> [Watched; 2] {
     })
 }
 
-/// What a day may bring, and more: new rows with new parents in new years, rows and their parents that go, places and
-/// copies that change.
+/// The changes of a day, and more: new rows with new parents in new years, deleted rows and parents, changed places and
+/// copies.
 const CHANGES: [&str; 15] = [
     "INSERT INTO customer (customer_id, store_id, first_name, last_name, address_id, create_date) \
      SELECT customer_id + 1000, store_id, first_name, last_name, address_id, NOW() FROM customer WHERE customer_id < 200",
@@ -200,7 +201,7 @@ fn a_report_that_reads_on_through_a_whole_run_sees_what_it_began_with() {
     let after = look_within(&connection.transaction().unwrap(), "a report").unwrap();
     assert_ne!(after, before);
     drop(connection);
-    // The run has left its log, which the report was reading, beside the file; the next one puts that right.
+    // The run could not remove its log, because the report was reading it; the next run removes it.
     let log = sandbox.folder().join("analytics.db-wal");
     assert!(log.exists());
     sandbox.run(&["incremental"]).succeeds();

@@ -1,7 +1,7 @@
-//! The commands of `docs/commands.md`, and of the README if it shows what one prints, typed as printed: what the documents show
-//! is what they print.
+//! Documented commands: runs those of `docs/commands.md`, and those of the README whose output it shows, and compares
+//! their output with the documents.
 //!
-//! `UPDATE_README=1 cargo test readme` writes what they print today into both.
+//! `UPDATE_README=1 cargo test readme` updates the output in both.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,9 @@ use regex::Regex;
 
 use crate::harness::{Run, Sandbox, server};
 
-/// In the order in which their commands are typed, all on one schema and one target.
+/// In the order in which their commands are run, all on one schema and one target.
 const DOCUMENTS: [&str; 2] = ["README.md", "docs/commands.md"];
-/// The tests' server and schema.
+/// The address of the tests' server and schema.
 const ADDRESS: &str = r"127\.0\.0\.1:[0-9]+/\w+";
 
 /// One `$ ...` line and the lines after it.
@@ -36,7 +36,7 @@ fn commands(block: &str) -> Vec<Shown> {
     shown
 }
 
-/// What differs from run to run, masked, and the room that it takes.
+/// Masks what differs from run to run, and the width that it takes.
 fn masked(text: &str) -> String {
     let masks = [
         // Colours, if they are forced.
@@ -45,13 +45,13 @@ fn masked(text: &str) -> String {
         (r"(MySQL|MariaDB) [0-9][-.\w]*", "SERVER"),
         (r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}", "TIME"),
         (r"stages: .*\nbottleneck: .*", "STAGES"),
-        // As many as the time allows.
+        // The number depends on the time available.
         (r"verified [0-9,]+ rows by digest, [0-9,]+ row by row", "VERIFIED"),
         (r"[0-9.]+ s\b", "SECONDS"),
         (r"[0-9,]+ rows/s", "RATE"),
         (r"[0-9.]+ MiB", "SIZE"),
         (r"[0-9,]+ (years|days|h|min|s)\b", "LAG"),
-        // The tests' safety lag is shorter on MariaDB, and so is what it holds back.
+        // On MariaDB the tests use a shorter safety lag, which shows in this column.
         (
             r"(SECONDS|LAG) ago +(SECONDS|LAG) ago +TIME +(the safety lag|-)",
             "LAG ago LAG ago TIME HELD",
@@ -67,7 +67,7 @@ fn masked(text: &str) -> String {
     })
 }
 
-/// A document whose ```console blocks are typed, and that is written anew.
+/// A document whose ```console blocks are run, and its updated text.
 struct Document {
     path: PathBuf,
     text: String,
@@ -86,14 +86,14 @@ impl Document {
     }
 }
 
-/// Types a command of a document, compares what it prints, and returns that as the document has it.
+/// Runs a command of a document, compares its output, and returns the output as the document shows it.
 fn type_command(sandbox: &Sandbox, shown: &Shown) -> String {
     let arguments: Vec<&str> = shown.command.split(' ').collect();
     assert_eq!(arguments[0], "sakila-sync", "{}", shown.command);
     let run = if arguments[1] == "seed" {
         sandbox.administer(&arguments[1..])
     } else {
-        // Pages of several readers are written in the order in which they come; surrogate keys tell of it.
+        // Pages of several readers are written in the order in which they arrive, which shows in the surrogate keys.
         let mut command = sandbox.command(&arguments[1..]);
         command.env("SAKILA_SYNC_WORKERS", "1");
         // On a slow machine the default would leave key ranges to the next run.
@@ -101,10 +101,10 @@ fn type_command(sandbox: &Sandbox, shown: &Shown) -> String {
         Run::of(command)
     }
     .succeeds();
-    // Whoever types is slower than we are.
+    // A user types more slowly than this test does.
     sandbox.wait_until_at_rest();
-    // On MariaDB a table counts as modified for as long as the safety lag: which rows an incremental run verifies depends on
-    // the moment.
+    // On MariaDB a table counts as modified until the safety lag has passed: which rows an incremental run verifies
+    // depends on the moment.
     let is_steady = !server().is_mariadb || arguments[1] != "incremental";
     if is_steady && std::env::var_os("UPDATE_README").is_none() {
         assert_eq!(

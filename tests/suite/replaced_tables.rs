@@ -1,12 +1,12 @@
-//! Rows that come, go and change by statements that do not set `UPDATE_TIME`: those on partitions and on tablespaces. Each
-//! of them really runs; one incremental run has to bring it.
+//! Changes by statements that do not set `UPDATE_TIME`: those on partitions and on tablespaces. Each statement is
+//! really executed; one incremental run must apply its changes.
 
 use std::fs;
 
 use crate::harness::server::server;
 use crate::harness::{Sandbox, have_own_server};
 
-/// Loaded, and at rest. Payments below 8,000 are in a partition of their own.
+/// Loaded and at rest. Payments below 8,000 are in a separate partition.
 fn partitioned() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.drop_foreign_keys();
@@ -22,7 +22,7 @@ fn at_rest(sandbox: Sandbox) -> Sandbox {
     sandbox
 }
 
-/// Changes the source by these statements, and syncs once.
+/// Changes the source with these statements, and syncs once.
 fn is_brought(sandbox: &Sandbox, statements: &[&str]) {
     sandbox.change(statements);
     sandbox.run(&["incremental"]).succeeds();
@@ -50,7 +50,7 @@ fn a_partition_that_is_exchanged_for_a_table_with_as_many_rows() {
         "CREATE TABLE other LIKE payment",
         "ALTER TABLE other REMOVE PARTITIONING",
         "INSERT INTO other SELECT * FROM payment WHERE payment_id < 8000",
-        // Their sum stays.
+        // The sum of the amounts is unchanged.
         "UPDATE other SET amount = amount + 1, last_update = last_update WHERE payment_id = 10",
         "UPDATE other SET amount = amount - 1, last_update = last_update WHERE payment_id = 11",
     ]);
@@ -79,7 +79,7 @@ fn partitions_that_are_reorganized_change_nothing() {
     );
 }
 
-/// Discards the tablespace of a table, and imports that of `other`, which has the same columns and indexes.
+/// Discards the tablespace of a table and imports that of `other`, which has the same columns and indexes.
 fn import_tablespace(sandbox: &Sandbox, table: &str) {
     let folder = server().folder().join("data").join(sandbox.schema());
     let session = sandbox.open_session();

@@ -1,4 +1,4 @@
-//! What can be seen and done while a run is under way: metrics, logs, signals, a second run.
+//! What is visible and possible during a run: metrics, logs, signals, a second run.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
@@ -12,7 +12,7 @@ use crate::harness::proxy::Proxy;
 use crate::harness::{Sandbox, send, server};
 use crate::source_lost::run_through;
 
-/// A full load in pages so small that it takes a while.
+/// A full load with pages so small that it takes a while.
 fn start_slow_load(sandbox: &Sandbox, arguments: &[&str]) -> Child {
     sandbox.run(&["init"]).succeeds();
     let mut command = sandbox.command(&["full-load", "--batch-size", "10", "--workers", "1", "-v"]);
@@ -24,7 +24,7 @@ fn start_slow_load(sandbox: &Sandbox, arguments: &[&str]) -> Child {
         .unwrap()
 }
 
-/// Reads the log until a line contains `word`; the run is then under way.
+/// Reads the log until a line contains `word`; the run is then in progress.
 pub fn wait_for(child: &mut Child, word: &str) -> BufReader<std::process::ChildStderr> {
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let (mut said, mut line) = (String::new(), String::new());
@@ -69,7 +69,7 @@ fn metrics_tell_what_is_still_to_be_compared() {
     let arguments = ["incremental", "--metrics-addr", &port, "-v"];
     let mut command = sandbox.command(&arguments);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // A page that is a range of keys is one that is compared.
+    // In an incremental run, a page with a key range is one that is verified.
     let mut log = wait_for(&mut child, "key_range=keys (");
     let metrics = without_target(&get(&format!("127.0.0.1:{port}"), "/metrics").unwrap());
     let value = |name: &str| -> f64 {
@@ -100,7 +100,7 @@ fn a_run_tells_how_many_bytes_the_source_has_sent_and_how_many_rows_digests_have
         let sent = proxy.bytes_passed() - before;
         let report: Value = serde_json::from_str(&run.stdout).unwrap();
         let received = report["bytes_received"].as_u64().unwrap();
-        // The log-in is not counted, nor what follows the count.
+        // Neither the log-in nor anything after the count is included.
         assert!((received..received + 20_000).contains(&sent), "{received} of {sent}");
         assert!(
             report["rows_verified_by_digest"].as_u64().unwrap() >= rows_of_facts,
@@ -152,14 +152,14 @@ fn an_interrupted_load_keeps_what_is_finished_and_goes_on_when_run_again() {
 fn a_second_run_stops_at_once_and_says_who_is_at_work() {
     let sandbox = Sandbox::new();
     let mut child = start_slow_load(&sandbox, &[]);
-    // Whoever has read a page has the lock.
+    // A run that has read a page holds the lock.
     let mut log = wait_for(&mut child, "key_range=keys (");
     for command in ["full-load", "incremental", "init"] {
         let second = sandbox.run(&[command]).fails_with(3, "TARGET_BUSY");
         let holder = format!("full-load, process {}, ", child.id());
         assert!(second.stderr.contains(&holder), "{second:#?}");
     }
-    // Looking is allowed.
+    // Read-only commands are allowed.
     sandbox.run(&["status"]).succeeds();
     log.read_to_string(&mut String::new()).unwrap();
     assert!(child.wait().unwrap().success());

@@ -1,5 +1,5 @@
-//! The migrated schema of the star is the one that its entities describe; the engine's own tables are held to theirs by
-//! a unit test.
+//! The migrated schema of the star equals the one that its entities describe; a unit test checks the engine's own
+//! tables.
 
 use sakila_sync::sakila::star::{
     bridge_film_actor, bridge_film_category, dim_actor, dim_category, dim_customer, dim_film, dim_staff, dim_store,
@@ -10,7 +10,7 @@ use star_sync::declare::dim_date;
 
 use crate::harness::Sandbox;
 
-/// Columns, keys and foreign keys of every table, as SQLite reports them; a line each.
+/// Columns, keys and foreign keys of every table as SQLite reports them, one per line.
 const SHAPE: [&str; 3] = [
     "SELECT m.name || '.' || c.name || ' ' || c.type || ' notnull=' || c.\"notnull\" || ' pk=' || c.pk \
      FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name GLOB '[dbf]*_*'",

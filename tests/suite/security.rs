@@ -1,5 +1,5 @@
-//! Who can read along: TLS down to the certificate's name, passwords that show nowhere, files that are their owner's
-//! alone, a port that only this machine reaches, an account that can do nothing but read.
+//! Security: TLS including the certificate's name, passwords that never appear, files that only their owner can read, a
+//! port reachable only from this machine, an account that can only read.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -15,7 +15,7 @@ use crate::harness::prometheus::wait_until;
 use crate::harness::server::{self, READER, READER_PASSWORD, administer};
 use crate::harness::{Run, Sandbox, send};
 
-/// Who signs certificates.
+/// A certificate authority.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
@@ -34,7 +34,7 @@ impl Authority {
         }
     }
 
-    /// A server's certificate and its key.
+    /// A server certificate and its key.
     fn sign(&self, name: &str, last_year: i32) -> (String, String) {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.not_before = date_time_ymd(2020, 1, 1);
@@ -56,7 +56,7 @@ fn a_certificate_is_checked_as_far_as_the_mode_says() {
         fs::write(folder.join("certificate.pem"), certificate).unwrap();
         fs::write(folder.join("key.pem"), key).unwrap();
     };
-    // MySQL starts with an expired certificate, but does not take one while it runs.
+    // MySQL starts with an expired certificate, but does not load one while it runs.
     present(ours.sign("127.0.0.1", 2021));
     let option = |name: &str, file: &str| format!("--{name}={}", folder.join(file).display());
     let server = server::start(&[
@@ -82,7 +82,7 @@ fn a_certificate_is_checked_as_far_as_the_mode_says() {
     let connect = |parameters: &str| Run::of(with(&["init"], &server.url(READER, "sakila_tls"), parameters));
     let refused = |parameters: &str, cause: &str| {
         let run = connect(parameters).fails_with(3, "SOURCE_TLS_FAILED");
-        // In the words of the TLS library.
+        // The TLS library's own wording.
         assert!(run.stderr.contains(cause), "{parameters}: no {cause:?} in {run:#?}");
         assert!(!run.stderr.contains(READER_PASSWORD), "{run:#?}");
     };
@@ -109,7 +109,7 @@ fn a_certificate_is_checked_as_far_as_the_mode_says() {
     connect("ssl-mode=DISABLED").ends_with_code(3);
     refused("ssl-mode=VERIFY_IDENTITY&ssl-ca=another.pem", "UnknownIssuer");
     refused("ssl-mode=VERIFY_CA&ssl-ca=another.pem", "UnknownIssuer");
-    // Without an authority of one's own only the public ones count.
+    // Without a configured authority only the public ones are trusted.
     refused("ssl-mode=VERIFY_IDENTITY", "UnknownIssuer");
 
     renewed("db.example");
@@ -138,13 +138,14 @@ fn what_stays_on_this_machine_is_encrypted_only_where_that_is_asked_for() {
         Run::of(command).succeeds();
         accepted() - before
     };
-    // The log-in alone: over TLS a wrong password is told from an account that requires TLS. Their MariaDB has none.
+    // Only the log-in: over TLS, a wrong password is distinguished from an account that requires TLS. The tests'
+    // MariaDB has no TLS.
     assert_eq!(encrypted_by(""), u32::from(!server.is_mariadb));
     assert_eq!(encrypted_by("ssl-mode=DISABLED"), 0);
     // The tests' MySQL has certificates, their MariaDB has none.
     assert_eq!(encrypted_by("ssl-mode=PREFERRED") > 0, !server.is_mariadb);
     if !server.is_mariadb {
-        // Whoever demands it gets it.
+        // A server that requires TLS gets it.
         administer(&server, &["SET GLOBAL require_secure_transport = ON"]);
         assert!(encrypted_by("") > 1);
     }
@@ -190,7 +191,7 @@ fn a_password_from_a_file_shows_neither_in_what_is_written_nor_in_the_list_of_pr
             .env_remove("SAKILA_SYNC_SOURCE_PASSWORD")
             .env("SAKILA_SYNC_SOURCE_PASSWORD_FILE", &secret)
             .env("SAKILA_SYNC_METRICS_FILE", &metrics)
-            // As much as can be logged, of every library.
+            // The most verbose log, of every library.
             .env("RUST_LOG", "trace");
         command
     };
@@ -270,7 +271,7 @@ fn files_are_their_owner_s_alone_whatever_the_umask() {
     let after = modes();
     assert!(after.iter().any(|(name, _)| name.ends_with(".backup")), "{after:?}");
     for (name, mode) in during.iter().chain(&after) {
-        // The collector of the metrics is another user; it may read, and nobody may write.
+        // The metrics collector is another user: it may read the file, and only the owner may write it.
         let expected = if name == "sakila.prom" { 0o644 } else { 0o600 };
         assert_eq!(*mode, expected, "{name} is {mode:o}");
     }
@@ -286,7 +287,7 @@ fn the_metrics_port_is_reached_from_this_machine_alone_unless_it_is_told_otherwi
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
-        // Another address of this machine: only who listens everywhere answers there.
+        // Another address of this machine: only a server that listens on all addresses answers there.
         let reached = ["127.0.0.1", "127.0.0.2"].map(|host| TcpStream::connect(format!("{host}:{port}")).is_ok());
         send("-TERM", &child);
         child.wait().unwrap();

@@ -1,12 +1,12 @@
-//! `seed` and `seed mutate`: a Sakila as in life, the same for the same settings, and never at somebody else's cost.
+//! `seed` and `seed mutate`: a realistic Sakila, reproducible from its settings, that never overwrites other data.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
 use crate::harness::{Run, Sandbox, send};
 
-/// Tables with the columns that two schemas of the same settings must agree in. Business days leave the stamping to
-/// the server's clock.
+/// Tables with the columns that are equal in two schemas of the same settings. Change timestamps are left out: on
+/// business days the server's clock sets them.
 const CONTENTS: [(&str, &str); 16] = [
     ("country", "country_id, country"),
     ("city", "city_id, city, country_id"),
@@ -46,7 +46,7 @@ const CONTENTS: [(&str, &str); 16] = [
 ];
 
 impl Sandbox {
-    /// A digest a table, of the columns in `CONTENTS`.
+    /// One digest per table, of the columns in `CONTENTS`.
     fn digests(&self) -> Vec<String> {
         CONTENTS
             .iter()
@@ -54,7 +54,7 @@ impl Sandbox {
             .collect()
     }
 
-    /// A digest a table, of every column.
+    /// One digest per table, of every column.
     fn whole_digests(&self) -> Vec<String> {
         let columns_of = |table: &str| {
             let columns = self.source(&format!(
@@ -193,7 +193,7 @@ fn it_is_as_in_life() {
     assert_eq!(sandbox.count("SELECT COUNT(*) FROM payment WHERE amount = 0"), 24);
 
     let never = |sql: &str| assert_eq!(sandbox.count(sql), 0, "{sql}");
-    // No copy is out twice at a time, nobody rents before they are a customer, nothing lies in the future.
+    // No copy is rented twice at the same time, no customer rents before they exist, nothing lies in the future.
     never(
         "SELECT COUNT(*) FROM rental a JOIN rental b ON b.inventory_id = a.inventory_id AND b.rental_id > a.rental_id \
          AND (a.return_date IS NULL OR b.rental_date < a.return_date)",
@@ -251,7 +251,7 @@ mod needs_dump {
             assert!(expected.len() >= 22);
             assert_eq!(seeded.source(shape), expected);
         }
-        // The dump leaves the locations out where it takes the server for an old one.
+        // The dump omits the locations if it takes the server for an old version.
         let location = "SELECT CONCAT(c.DATA_TYPE, ' ', s.INDEX_TYPE) FROM information_schema.COLUMNS c \
                         JOIN information_schema.STATISTICS s USING (TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME) \
                         WHERE c.TABLE_SCHEMA = DATABASE() AND c.COLUMN_NAME = 'location'";
@@ -271,7 +271,7 @@ fn a_day_that_cannot_be_stored_or_has_not_come_is_rejected_before_anything_is_dr
         let run = sandbox
             .administer(&["seed", "--replace", "--until", until])
             .ends_with_code(exit_code);
-        // The parser of the command line has no codes of its own.
+        // The command-line parser has no error codes.
         let found = run.error_code();
         assert_eq!(found.as_deref().unwrap_or("USAGE"), code, "{run:#?}");
     }
@@ -289,7 +289,7 @@ fn what_an_account_lacks_is_found_before_the_rows_are_written() {
     assert_eq!(sandbox.source("SHOW TABLES"), ["sakila_sync_seed"]);
 
     sandbox.administer(&["seed"]).fails_with(3, "SEED_REFUSED");
-    // As if it had been killed while it tried what it may do.
+    // Simulates a run that was killed while it tested its privileges.
     sandbox.change(&["CREATE TABLE sakila_sync_probe (id INT PRIMARY KEY)"]);
     sandbox.administer(&["seed", "--replace"]).succeeds();
 }
@@ -414,7 +414,7 @@ fn business_days_change_a_little_of_everything_the_same_way_each_time_and_the_st
 fn days_that_have_come_to_today_still_bring_rentals_back() {
     let sandbox = Sandbox::empty();
     sandbox.administer(&["seed"]).succeeds();
-    // More days than what was open at first would last for.
+    // More days than it takes to return all initially open rentals.
     let open = sandbox.count("SELECT COUNT(*) FROM rental WHERE return_date IS NULL");
     let mut returned = 0;
     for _ in 0..open / 10 + 5 {

@@ -1,5 +1,5 @@
-//! What a server's defaults do to a session: nothing. And where an answer is cut, or a table has no snapshots, the
-//! program says so instead of taking what it sees for all there is.
+//! Server defaults: they do not affect the session. If a result is truncated, or a table has no snapshots, the program
+//! reports it instead of treating the result as complete.
 
 use std::process::{Child, Command, Stdio};
 
@@ -12,7 +12,7 @@ use crate::harness::server::have_own_server_with;
 use crate::harness::{Run, Sandbox, have_own_server, server};
 use crate::signals::wait_until_payments_are_wanted;
 
-/// Every one of them changes what a statement returns, whether it runs, or how long its connection lives.
+/// Each of them changes what a statement returns, whether it runs, or how long its connection lives.
 const HOSTILE: [&str; 18] = [
     "sql_select_limit = 3",
     "max_join_size = 1",
@@ -115,7 +115,7 @@ fn a_snapshot_is_one_whatever_the_servers_isolation_level() {
         "transaction_isolation"
     };
     sandbox.change(&[&format!("SET GLOBAL {variable} = 'READ-COMMITTED'")]);
-    // The links of films and actors are counted by the run that follows.
+    // This change makes the run count the links of films and actors.
     sandbox.change(&["UPDATE film_actor SET last_update = NOW() WHERE film_id = 2"]);
     let payments = sandbox.open_session();
     payments.change(&["LOCK TABLES payment WRITE"]);
@@ -174,7 +174,7 @@ fn a_table_without_snapshots_is_refused_by_name() {
     }
 }
 
-/// It alone can be told to call itself something else.
+/// Only MariaDB can report another version string.
 mod needs_mariadb {
     use super::*;
 
@@ -207,7 +207,7 @@ fn a_server_that_does_not_let_a_setting_be_changed_is_refused() {
     assert!(!sandbox.target().exists());
 }
 
-/// On MariaDB it moves no time of change.
+/// On MariaDB, TRUNCATE does not set UPDATE_TIME.
 #[test]
 fn a_truncated_table_loses_its_rows_in_the_next_run() {
     let sandbox = Sandbox::verified();
@@ -240,19 +240,19 @@ fn a_table_that_is_swapped_while_a_run_waits_for_it_and_swapped_back_is_looked_a
     let url = server().administrator_url(sandbox.schema());
     let swap = std::thread::spawn(move || execute_on(&url, "RENAME TABLE payment TO p_old, p_new TO payment"));
     waiting(1);
-    // It comes after the swap, which waits for the reader.
+    // The run is queued behind the swap, which waits for the reader.
     let run = begin(sandbox.command(&["incremental"]));
     waiting(2);
     reader.change(&["COMMIT"]);
     swap.join().unwrap();
-    // Whether it has read the one or the other: it must not remember the one as the other.
+    // Whichever table it read, it must not record one as the other.
     end(run);
     sandbox.change(&["RENAME TABLE payment TO p_new, p_old TO payment"]);
     sandbox.run(&["incremental"]).succeeds();
     sandbox.assert_star_equals_source();
 }
 
-/// The server then lists it as begun when the server was started.
+/// The server then lists the transaction as begun when the server was started.
 #[test]
 fn a_prepared_transaction_that_a_restart_has_brought_back_holds_the_watermark() {
     have_own_server();
@@ -269,7 +269,7 @@ fn a_prepared_transaction_that_a_restart_has_brought_back_holds_the_watermark() 
         "UPDATE payment SET amount = 33.33 WHERE payment_id = 10",
         "XA END 'b'",
         "XA PREPARE 'b'",
-        // These servers write their log once a second.
+        // These servers write their log to disk once a second.
         "DO SLEEP(3)",
     ]);
     drop(branch);

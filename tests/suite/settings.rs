@@ -1,4 +1,4 @@
-//! Settings come through as they are written, from the environment and from `.env`, and what is no setting is told.
+//! Settings: read verbatim from the environment and from `.env`; unknown ones are reported.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -7,10 +7,10 @@ use std::process::Command;
 use crate::harness::others::bound_by_permissions;
 use crate::harness::{Run, Sandbox, server};
 
-/// A password with all that a shell, a URL and a .env file could trip over, but for single quotes.
+/// A password with all characters that a shell, a URL and a .env file treat specially, except single quotes.
 const PASSWORD: &str = "pa$word ${HOME} #%/?@\"\\n";
 
-/// A command that takes all it needs from `.env`.
+/// A command that takes all its settings from `.env`.
 fn from_dotenv(sandbox: &Sandbox, arguments: &[&str], text: &str) -> Command {
     fs::write(sandbox.folder().join(".env"), text).unwrap();
     let mut command = sandbox.command(arguments);
@@ -50,7 +50,7 @@ fn a_password_in_dotenv_is_taken_as_it_is_written() {
     let within_url = url.replace('@', ":pa$word%231\\@");
     let text = format!("SAKILA_SYNC_SOURCE={within_url}");
     Run::of(from_dotenv(&sandbox, &["init"], &text)).succeeds();
-    // As an editor on another system saves it.
+    // A file as saved by an editor on another system.
     fs::write(sandbox.folder().join("secret"), "\u{feff}pa$word#1\\\r\n").unwrap();
     let text = format!("{source}SAKILA_SYNC_SOURCE_PASSWORD_FILE=secret\n");
     Run::of(from_dotenv(&sandbox, &["init"], &text)).succeeds();
@@ -73,7 +73,7 @@ fn a_folder_that_may_not_be_entered_holds_no_dotenv_and_one_that_may_not_be_read
     fs::create_dir(&closed).unwrap();
     let mut command = sandbox.command(&["init"]);
     command.current_dir(&closed);
-    // Open when the shell enters it, and closed when the program starts.
+    // The folder is accessible when the shell enters it, and closed when the program starts.
     let shell = ["sh", "-c", "chmod 0 . && exec \"$0\" \"$@\""];
     let command = crate::harness::others::through(&shell, &bound_by_permissions(&command));
     Run::of(command).succeeds();
@@ -83,7 +83,7 @@ fn a_folder_that_may_not_be_entered_holds_no_dotenv_and_one_that_may_not_be_read
     fs::set_permissions(sandbox.folder().join(".env"), Permissions::from_mode(0o000)).unwrap();
     Run::of(bound_by_permissions(&sandbox.command(&["init"]))).fails_with(2, "DOTENV_INVALID");
     fs::remove_file(sandbox.folder().join(".env")).unwrap();
-    // As virtual environments of Python are called.
+    // Python's virtual environments often have this name.
     fs::create_dir(sandbox.folder().join(".env")).unwrap();
     sandbox.run(&["init"]).succeeds();
 }
@@ -123,9 +123,9 @@ fn what_is_typed_counts_more_than_what_the_environment_says() {
         Run::of(command).succeeds()
     };
     let (every, validate_every) = (("SAKILA_SYNC_EVERY", "1h"), ("SAKILA_SYNC_VALIDATE_EVERY", "1h"));
-    // Once, although the environment wants it every hour.
+    // Runs once, although the environment sets an interval of an hour.
     run(&["incremental", "--dry-run"], &[every, validate_every]);
-    // An interval of what is not repeated.
+    // A validation interval for a run that does not repeat.
     run(&["incremental"], &[validate_every]);
     let verbose = run(&["incremental", "-v"], &[("SAKILA_SYNC_QUIET", "1")]);
     assert!(

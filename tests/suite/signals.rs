@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first lets a run end in order, the second ends it at once, and the terminal is as it was.
+//! Ctrl-C and SIGTERM: the first ends a run cleanly, the second immediately, and the terminal is restored.
 
 use std::io::{BufRead, Read};
 use std::process::{Child, Command, Stdio};
@@ -11,18 +11,18 @@ use crate::harness::{Run, Sandbox, Session, send, server};
 use crate::running::wait_for;
 
 const HEARD: &str = "stopping after the step in progress";
-/// How its line begins; a line of the log has no such room after the name.
+/// The beginning of its bar; a log line has no such space after the name.
 const RENTALS_BAR: &str = "fact_rental          ";
 const MANY_CHANGES: &str = "UPDATE payment SET amount = amount + 1";
 
-/// Keeps whoever reads the payments waiting, and so a run at work.
+/// Blocks readers of the payments, and so keeps a run in progress.
 pub fn hold_payments(sandbox: &Sandbox) -> Session<'_> {
     let session = sandbox.open_session();
     session.change(&["LOCK TABLES payment WRITE"]);
     session
 }
 
-/// Waits until some other session waits for that lock to read rows; to look at a table's figures takes another lock. On
+/// Waits until another session waits for that lock to read rows; reading a table's statistics takes another lock. On
 /// any other table, a lock that shows as pending may be granted the next moment.
 pub fn wait_until_payments_are_wanted(sandbox: &Sandbox) {
     let waiting = if server().is_mariadb {
@@ -35,7 +35,7 @@ pub fn wait_until_payments_are_wanted(sandbox: &Sandbox) {
     wait_until("the run reads the payments", || !sandbox.source(waiting).is_empty());
 }
 
-/// Asks the run to stop, waits until it has heard, lets it go on, and waits for its end.
+/// Asks the run to stop, waits until it has acknowledged, unblocks it, and waits for its end.
 fn stop(mut run: Process, signal: &str, payments: &Session) -> Run {
     send(signal, &run.0);
     let log = wait_for(&mut run.0, HEARD);
@@ -83,7 +83,7 @@ fn a_run_that_is_stopped_ends_in_order_and_run_again_it_ends_right() {
         wait_until_payments_are_wanted(&sandbox);
         let stopped = stop(run, signal, &payments);
         if command[0] == "full-load" && !command.contains(&"--table") {
-            // Which tables it has come to depends on when the payments were first wanted.
+            // Which tables the load has reached depends on when it first needed the payments.
             assert!(stopped.stderr.contains("kept, to be resumed table="), "{stopped:#?}");
         }
         stopped.fails(130, &["STOPPED", hint]);
@@ -97,7 +97,7 @@ fn a_run_that_is_stopped_ends_in_order_and_run_again_it_ends_right() {
             assert_eq!(sandbox.figure("PRAGMA integrity_check"), "ok");
         }
         let again = sandbox.run(command);
-        // What a dry run of a repair would change is a difference.
+        // A dry run of a repair reports changes as differences.
         assert!(again.code == 0 || command == ["repair", "--dry-run"], "{again:#?}");
     }
     sandbox.run(&["full-load"]).succeeds();
@@ -147,17 +147,17 @@ fn a_second_signal_ends_a_run_that_still_honours_the_first() {
     let sandbox = Sandbox::loaded();
     sandbox.change(&[MANY_CHANGES]);
     for signals in [["-INT", "-INT"], ["-TERM", "-TERM"], ["-INT", "-TERM"]] {
-        // It waits for the lock, for up to ten seconds.
+        // The run waits for this lock for up to ten seconds.
         let writer = sandbox.other_program("BEGIN IMMEDIATE");
         let mut run = sandbox.start(&["incremental"]);
         sandbox.wait_until_locked_by(&run);
         send(signals[0], &run.0);
         let mut log = wait_for(&mut run.0, HEARD);
-        // Closer to the first it would be the same request: `SAME_REQUEST` in crates/star-sync-cli/src/commands/signals.rs, which is counted
-        // from before the log line that was waited for.
+        // A signal closer to the first would count as the same request: see `SAME_REQUEST` in
+        // crates/star-sync-cli/src/commands/signals.rs, which is measured from before the log line that was waited for.
         std::thread::sleep(Duration::from_millis(301));
         send(signals[1], &run.0);
-        // Had it waited for the lock until the end, it would tell of that.
+        // If it had waited for the lock until the end, it would have logged that.
         assert_eq!(run.0.wait().unwrap().code(), Some(130));
         let mut rest = String::new();
         log.read_to_string(&mut rest).unwrap();
@@ -171,7 +171,7 @@ fn a_second_signal_ends_a_run_that_still_honours_the_first() {
     sandbox.assert_star_equals_source();
 }
 
-/// From one shell, so that no pause is between them.
+/// From one shell, so that there is no pause between them.
 fn send_both([one, other]: [&str; 2], child: &Child) {
     let process = child.id();
     let kill = format!("kill {one} {process} && kill {other} {process}");
@@ -227,7 +227,7 @@ fn a_log_whose_reader_has_gone_ends_no_run() {
 #[test]
 fn an_interrupted_run_leaves_a_clean_terminal() {
     let sandbox = Sandbox::loaded();
-    // A full load is the last: repairs wait for one that was interrupted to be finished.
+    // The full load is last: after an interrupted one, a repair is refused until the load is finished.
     for (command, shown) in [
         (&["validate", "--all"][..], "before: "),
         (&["repair", "--batch-size", "500"], RENTALS_BAR),
@@ -284,7 +284,7 @@ fn nothing_is_drawn_where_stderr_is_no_terminal() {
     let log = String::from_utf8(log).unwrap();
     assert!(log.contains("table finished"), "{log}");
     assert!(!log.contains('\x1b'), "{log}");
-    // On the terminal stands the result, which may have colours; nothing on it was ever taken back.
+    // The terminal shows only the result, possibly coloured; nothing on it was erased.
     for drawn in ["\x1b[2K", "\x1b[K", "█", "░"] {
         assert!(
             !log.contains(drawn) && !left.written.contains(drawn),

@@ -1,12 +1,12 @@
-//! Changes that leave no trace: cascades, updates that keep `last_update`, rows swapped for others, deletes. A table
-//! that has moved is compared row by row, and what differs is mended in the same run. One test a way to lose a row.
+//! Changes without a trace: cascades, updates that keep `last_update`, replaced rows, deletes. A modified table is
+//! verified, and differences are corrected in the same run. One test per kind of change.
 
 use serde_json::{Value, json};
 
 use crate::harness::outcome::rows_read_to_sync;
 use crate::harness::{Run, Sandbox};
 
-/// A loaded star, changed in the source without a trace. One incremental run has to bring it all.
+/// Changes a loaded star's source without a trace. One incremental run must apply all changes.
 fn is_found(changes: &[&str]) {
     let sandbox = Sandbox::verified();
     let keys = sandbox.surrogate_keys();
@@ -93,7 +93,7 @@ fn a_table_that_is_truncated_and_filled_again_with_another_row() {
     ]);
 }
 
-/// On MariaDB it moves no UPDATE_TIME.
+/// On MariaDB, TRUNCATE does not set UPDATE_TIME.
 #[test]
 fn a_looked_up_table_that_is_truncated() {
     let sandbox = Sandbox::verified();
@@ -123,7 +123,7 @@ fn what_was_found_is_told_apart() {
     assert_eq!(rows_read_to_sync(payment), 1);
     assert_eq!(payment["updated"], 2);
     assert_eq!(payment["found"], 1);
-    // Of the other range the digest says that it is as it was.
+    // The digest of the other range shows that it is unchanged.
     let first_range = sandbox.figure("SELECT MIN(up_to) FROM sync_verification WHERE target_table = 'fact_payment'");
     assert_eq!(
         payment["verified_row_by_row"].to_string(),
@@ -134,7 +134,7 @@ fn what_was_found_is_told_apart() {
     assert_eq!(report["verification"]["backlog_ranges"], 0);
 }
 
-/// Payments in small ranges, each of them verified by a run, with a digest.
+/// Payments in small ranges, each verified by a run and with a digest.
 fn verified_in_small_ranges() -> Sandbox {
     let sandbox = Sandbox::loaded();
     sandbox.wait_until_at_rest();
@@ -171,7 +171,7 @@ fn of_verified_ranges_only_those_are_read_that_have_changed() {
 fn amounts_that_are_exchanged_beside_an_ordinary_change_are_found() {
     let sandbox = verified_in_small_ranges();
     sandbox.change(&[
-        // What one gains the other loses, in the same range and without a trace.
+        // One gains what the other loses, in the same range and without a trace.
         "UPDATE payment SET amount = amount + 3, last_update = last_update WHERE payment_id = 5001",
         "UPDATE payment SET amount = amount - 3, last_update = last_update WHERE payment_id = 5002",
         "UPDATE payment SET staff_id = 3 - staff_id, last_update = last_update WHERE payment_id = 9000",
@@ -180,7 +180,7 @@ fn amounts_that_are_exchanged_beside_an_ordinary_change_are_found() {
     let compared = payments_compared(&sandbox);
     assert!((1..=2_000).contains(&compared), "{compared}");
     sandbox.assert_star_equals_source();
-    // And the digests that were taken then are those of now.
+    // The digests that the run saved are current, so the next silent change is found.
     sandbox.change(&["UPDATE payment SET rental_id = NULL, last_update = last_update WHERE payment_id = 12000"]);
     sandbox.run(&["incremental"]).succeeds();
     sandbox.assert_star_equals_source();
@@ -208,7 +208,7 @@ fn a_budget_of_nothing_leaves_the_table_unproven_and_the_next_run_goes_on_there(
     assert_eq!(report["verification"]["backlog_ranges"], 2);
     let backlog = || sandbox.json(&["status"])["verification"]["backlog_ranges"].clone();
     assert_eq!(backlog(), 2);
-    // The table is at rest by now; that it is unproven is remembered.
+    // The table is at rest now; that it is not verified yet is remembered.
     sandbox.run(&["incremental"]).succeeds();
     sandbox.assert_star_equals_source();
     assert_eq!(backlog(), 0);
@@ -221,7 +221,7 @@ fn a_silent_change_is_reached_however_small_the_budget_and_however_busy_the_sour
     sandbox.run(&["full-load", "--batch-size", "200"]).succeeds();
     sandbox.wait_until_at_rest();
     sandbox.run(&["incremental", "--verify-budget", "100%"]).succeeds();
-    // In the table that comes last, where nothing else changes.
+    // In the last table, where nothing else changes.
     sandbox.change(&["UPDATE payment SET amount = 77.77, last_update = last_update WHERE payment_id = 15000"]);
     let found = "SELECT COUNT(*) FROM fact_payment WHERE payment_id = 15000 AND amount = 77.77";
     let mut runs = 0;
@@ -244,7 +244,7 @@ fn ranges_whose_sums_differ_come_first() {
     sandbox.change(&["UPDATE payment SET amount = amount + 1, last_update = last_update WHERE payment_id = 15000"]);
     sandbox.wait_until_at_rest();
     sandbox.run(&["incremental", "--verify-budget", "0"]).succeeds();
-    // By age it would be among the last: of 160 ranges, the log names the pages in the order in which they were read.
+    // By age it would be among the last of 160 ranges; the log names the pages in the order in which they were read.
     let run = sandbox.run(&["incremental", "--batch-size", "100", "-v"]).succeeds();
     let first: Vec<&str> = run
         .stderr
@@ -299,12 +299,13 @@ fn a_fact_keeps_its_key_when_its_dimension_changes_its_own_unseen() {
     let sandbox = Sandbox::verified();
     let keys = "SELECT rental_id || '=' || fact_rental_key FROM fact_rental WHERE rental_id < 2000";
     let before = sandbox.star(keys);
-    // The rentals are read for their own stamps; their customers' new keys tell nothing.
+    // The rentals are read because of their own timestamps; the new keys of their customers leave no trace.
     sandbox.change(&[
         "UPDATE customer SET customer_id = customer_id + 1000, last_update = last_update WHERE customer_id < 200",
         "UPDATE rental SET return_date = rental_date + INTERVAL 1 DAY WHERE rental_id < 2000",
     ]);
-    // Without a budget nothing tells that the customers' old rows are to go: they are left, and the run says so.
+    // Without a budget, nothing shows that the customers' old rows must be deleted: they remain, and the run reports
+    // it.
     for (budget, code) in [("0", 1), ("10", 0)] {
         sandbox
             .run(&["incremental", "--verify-budget", budget])
@@ -320,7 +321,7 @@ fn a_fact_keeps_its_key_when_its_dimension_changes_its_own_unseen() {
     sandbox.assert_star_equals_source();
 }
 
-/// Rows of all tables that a run has compared one by one, and the report.
+/// The number of rows of all tables that a run has verified row by row.
 fn compared(sandbox: &Sandbox, arguments: &[&str]) -> u64 {
     let report = sandbox.json(arguments);
     let tables = report["tables"].as_array().unwrap().iter();
@@ -336,7 +337,7 @@ fn of_a_looked_up_table_exactly_what_hangs_on_its_silently_changed_rows_is_compa
         .unwrap();
     sandbox.change(&[
         "UPDATE inventory SET store_id = 3 - store_id, last_update = last_update WHERE inventory_id = 77",
-        // An ordinary change of the same range.
+        // An ordinary change in the same range.
         "UPDATE inventory SET film_id = film_id WHERE inventory_id = 78",
         "UPDATE inventory SET last_update = NOW() WHERE inventory_id = 79",
     ]);
@@ -347,7 +348,7 @@ fn of_a_looked_up_table_exactly_what_hangs_on_its_silently_changed_rows_is_compa
     sandbox.change(&["UPDATE city SET city = 'Elsewhere', last_update = last_update WHERE city_id = 10"]);
     assert!(compared(&sandbox, &["incremental"]) <= 10);
     sandbox.assert_star_equals_source();
-    // And what is remembered is what was read then.
+    // The run recorded the state that it read.
     sandbox.wait_until_at_rest();
     assert_eq!(compared(&sandbox, &["incremental"]), 0);
 }
@@ -367,8 +368,8 @@ fn rows_of_a_joined_table_that_are_exchanged_for_others_without_a_trace_are_foun
 
 #[test]
 fn a_statement_that_moves_no_update_time_is_found_by_digest() {
-    // Partitions and tablespaces that are exchanged move none on either server, TRUNCATE none on MariaDB. Here the target is
-    // made to believe that nothing was modified.
+    // Exchanged partitions and tablespaces set no UPDATE_TIME on either server, TRUNCATE sets none on MariaDB. Here the
+    // target is manipulated to record that nothing was modified.
     let sandbox = Sandbox::verified();
     sandbox.change(&[
         "UPDATE payment SET amount = amount + 1, last_update = last_update WHERE payment_id = 5",
@@ -386,7 +387,7 @@ fn a_change_that_is_taken_back_without_a_trace_before_it_was_verified_is_found()
     let sandbox = Sandbox::verified();
     let city = sandbox.source_figure("SELECT city FROM city WHERE city_id = 5");
     let stamp = sandbox.source_figure("SELECT CAST(last_update AS CHAR) FROM city WHERE city_id = 5");
-    // Watermarks pass the changes, so that no later run reads them again by their timestamps.
+    // The watermarks pass the changes, so that no later run re-reads them by their timestamps.
     let sync = |budget| {
         sandbox.wait_until_at_rest();
         sandbox
@@ -419,14 +420,15 @@ fn what_a_repair_has_compared_is_verified_by_later_runs_although_nothing_seems_t
     sandbox.assert_star_equals_source();
 }
 
-/// Loaded, and the last run has found a mismatch: the amount of payment 10 is one more in the star.
+/// Loaded, and the last run found a mismatch: the star's amount of payment 10 is too high by one.
 fn with_a_mismatch() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.run(&["init"]).succeeds();
     sandbox.run(&["full-load", "--batch-size", "1000"]).succeeds();
     sandbox.wait_until_at_rest();
     sandbox.run(&["incremental"]).succeeds();
-    // Of one day, and of different key ranges: the source's is applied, and the star's shows in the totals of the day.
+    // Two payments of one day in different key ranges: the source's change is applied, and the star's shows in the
+    // totals of the day.
     sandbox.change(&[
         "UPDATE payment SET payment_date = (SELECT day FROM (SELECT payment_date AS day FROM payment WHERE payment_id = 10) \
          AS other) WHERE payment_id = 16000",
@@ -487,7 +489,7 @@ fn status_tells_a_mismatch_until_a_run_ends_well_although_that_leaves_no_row() {
     failing.env("SAKILA_SYNC_SOURCE", "mysql://reader@127.0.0.1:1/sakila");
     Run::of(failing).ends_with_code(3);
     assert_eq!(&sandbox.json(&["status"])["last_mismatch"]["id"], id);
-    // Nor has one that verifies nothing, and it says so, as often as it runs.
+    // A run that verifies nothing does not resolve the mismatch, and every such run reports it.
     for _ in 0..2 {
         let run = sandbox.run(&["incremental", "--verify-budget", "0"]).ends_with_code(1);
         assert!(run.verdict().contains("and not resolved since"), "{run:#?}");
@@ -526,7 +528,7 @@ fn a_mismatch_that_is_not_resolved_is_not_forgotten_with_old_runs() {
 /// A budget that is used up before anything is verified.
 const NO_TIME: [&str; 5] = ["incremental", "--batch-size", "1000", "--verify-budget", "1ms"];
 
-/// Runs with hardly any time, until the star equals the source again: each has to go on where the one before has stopped.
+/// Runs with hardly any time until the star equals the source again: each run has to resume where the last one stopped.
 fn is_found_little_by_little(sandbox: &Sandbox) {
     for round in 0..100 {
         // Ranges of another table differ in each run.
@@ -590,7 +592,8 @@ fn null_and_the_number_that_a_digest_could_take_for_it() {
     }
 }
 
-/// A city is renamed, and two runs bring the new name without verifying the cities. Then this is done without a trace.
+/// Renames a city and syncs the name twice without verifying the cities, then executes these statements, which leave no
+/// trace.
 fn is_found_after_a_city_was_renamed(statements: &[&str]) {
     let sandbox = Sandbox::verified();
     let session = sandbox.open_session();
@@ -619,7 +622,7 @@ fn a_looked_up_row_that_is_taken_back_before_it_was_verified() {
 fn a_looked_up_row_that_goes_before_it_was_verified() {
     is_found_after_a_city_was_renamed(&[
         "SET foreign_key_checks = 0",
-        // Count and largest key stay.
+        // Row count and largest key are unchanged.
         "UPDATE city SET city_id = 0, last_update = last_update WHERE city_id = 10",
     ]);
 }
@@ -630,7 +633,7 @@ fn a_fact_that_changed_silently_is_read_for_another_reason_and_changes_back() {
     let rental = "SELECT rental_id FROM payment WHERE payment_id = 100";
     sandbox.change(&[
         "UPDATE payment SET amount = amount + 1, last_update = last_update WHERE payment_id = 100",
-        // Its payments are read again.
+        // Its payments are re-read.
         &format!(
             "UPDATE rental JOIN inventory USING (inventory_id) SET store_id = 3 - store_id WHERE rental_id = ({rental})"
         ),
@@ -648,7 +651,7 @@ fn a_staff_member_who_goes_while_another_comes() {
     let sandbox = Sandbox::verified();
     sandbox.change(&[
         "SET foreign_key_checks = 0",
-        // Count and largest key stay; half of the rentals and payments have no staff member then.
+        // Row count and largest key are unchanged; half of the rentals and payments lose their staff member.
         "UPDATE staff SET staff_id = 0, last_update = last_update WHERE staff_id = 1",
         "SET foreign_key_checks = 1",
     ]);

@@ -1,4 +1,4 @@
-//! The source goes away while a run reads it: what passes is waited for, what lasts stops the run at once.
+//! Loss of the source during a run: temporary faults are waited out, permanent ones stop the run immediately.
 
 use std::process::{Child, Stdio};
 
@@ -10,10 +10,10 @@ use crate::harness::{READER, Run, Sandbox, have_own_server, server};
 use crate::running::wait_for;
 use crate::signals::{hold_payments, wait_until_payments_are_wanted};
 
-/// Small pages, one reader: much of a load lies behind any fault.
+/// Small pages, one reader: much of a load is done before any fault.
 const SMALL_PAGES: [&str; 5] = ["--batch-size", "500", "--workers", "1", "-v"];
 
-/// Runs a command whose way to the server is the proxy, with a metrics file.
+/// Runs a command that connects through the proxy, with a metrics file.
 pub fn run_through(sandbox: &Sandbox, proxy: &Proxy, arguments: &[&str]) -> Run {
     let url = sandbox
         .url()
@@ -47,7 +47,7 @@ fn start_load(sandbox: &Sandbox) -> (Child, impl std::io::Read) {
     (child, log)
 }
 
-/// A query for their ids.
+/// A query for the ids of the run's connections.
 fn connections_of_the_run(sandbox: &Sandbox) -> String {
     format!(
         "SELECT CAST(ID AS CHAR) FROM {} WHERE USER = '{READER}' AND DB = '{}'",
@@ -118,7 +118,7 @@ fn statements_that_are_given_up_keep_no_connections_of_the_source() {
     wait_until("five runs have failed", || {
         sandbox.figure(failed).parse::<u32>().unwrap() >= 5
     });
-    // The lock is still held: the server has let go of those that waited for it.
+    // The lock is still held, so the server must have ended the connections that waited for it.
     wait_until("only the last run is connected", || {
         sandbox.source(&connections_of_the_run(&sandbox)).len() <= 1
     });
@@ -152,7 +152,7 @@ fn a_statement_that_is_killed_is_run_again() {
     let sandbox = Sandbox::new();
     let (child, log) = load_under_way(&sandbox);
     let running = format!("{} AND COMMAND <> 'Sleep'", connections_of_the_run(&sandbox));
-    // Between two statements there is none to kill.
+    // Between two statements there is nothing to kill.
     let killer = sandbox.open_session();
     let mut killed = false;
     while !killed {
@@ -168,13 +168,13 @@ fn a_statement_that_is_killed_is_run_again() {
 fn connections_that_are_killed_are_made_again() {
     let sandbox = Sandbox::new();
     sandbox.run(&["init"]).succeeds();
-    // One of them waits for an answer: a run need not notice that others are gone.
+    // One of the connections waits for a result: a run need not notice the loss of the others.
     let payments = hold_payments(&sandbox);
     let (child, log) = start_load(&sandbox);
     wait_until_payments_are_wanted(&sandbox);
     let killer = sandbox.open_session();
     for id in sandbox.source(&connections_of_the_run(&sandbox)) {
-        // One that is gone already cannot be killed.
+        // A connection that is already gone cannot be killed.
         let _ = killer.attempt(&format!("KILL {id}"));
     }
     payments.change(&["UNLOCK TABLES"]);
@@ -188,7 +188,7 @@ fn a_server_that_is_killed_and_started_again_is_waited_for() {
     let server = have_own_server();
     let sandbox = Sandbox::new();
     sandbox.run(&["init"]).succeeds();
-    // A statement is under way: between two of them a load may find the server up again, and notice nothing.
+    // A statement is in progress: between two statements, a load may find the server up again and notice nothing.
     let _payments = hold_payments(&sandbox);
     let (child, log) = start_load(&sandbox);
     wait_until_payments_are_wanted(&sandbox);
@@ -210,7 +210,7 @@ fn a_server_without_a_connection_to_spare_is_waited_for_and_one_that_turns_read_
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let log = wait_for(&mut child, "code=\"RETRYING\"");
     drop(others);
-    // A failover leaves a server that may only be read: that is all the sync does.
+    // A failover may leave a read-only server, which is sufficient for the sync.
     sandbox.change(&["SET GLOBAL read_only = ON"]);
     ends_well(child, log);
     sandbox.assert_star_equals_source();
@@ -222,7 +222,7 @@ fn whatever_reads_a_single_snapshot_is_content_with_a_single_connection() {
     sandbox.change(&[
         "CREATE USER IF NOT EXISTS loner@'%' WITH MAX_USER_CONNECTIONS 1",
         "GRANT SELECT ON `sakila\\_%`.* TO loner@'%'",
-        // One change that leaves a trace, one that leaves none, and a row that came unseen.
+        // One change with a new timestamp, one without, and a new row with an old timestamp.
         "UPDATE payment SET amount = amount + 1 WHERE payment_id = 7",
         "UPDATE rental SET return_date = return_date + INTERVAL 1 DAY, last_update = last_update WHERE rental_id = 9",
         "INSERT INTO film_actor (actor_id, film_id, last_update) SELECT actor_id, 1, '2006-02-15' FROM actor \

@@ -1,5 +1,5 @@
-//! What a run does while another program has a transaction open on the target, so that the write-ahead log cannot be
-//! emptied: it ends well and says who is in the way, and the log does not grow without end.
+//! Runs while another program has a transaction open on the target, so that the write-ahead log cannot be emptied: the
+//! run succeeds and names the program, and the log does not grow without bound.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -13,17 +13,17 @@ use star_sync::target::{self, ForeignKeys, Target};
 use crate::harness::outcome::rows_read_to_sync;
 use crate::harness::{Run, Sandbox};
 
-/// What a report does that somebody has left open.
+/// The transaction of a report that was left open.
 const READING: &str = "BEGIN; SELECT COUNT(*) FROM fact_payment";
 const LOG_KEPT: &str = "TARGET_LOG_KEPT";
 const ONE_CHANGE: &str = "UPDATE payment SET amount = amount + 1 WHERE payment_id = 1";
 
-/// How the programs are named that hold up a run: here it is the test itself.
+/// How a run names the program that blocks it, which here is the test itself.
 fn holder() -> String {
     format!("(process {})", std::process::id())
 }
 
-/// Expects the error of a run that the test holds up, which names it.
+/// Expects the error of a run that the test blocks, and that the error names the test.
 fn is_held_up(run: Run) {
     let run = run.fails_with(3, "TARGET_LOG_HELD");
     assert!(run.stderr.contains(&holder()), "{run:#?}");
@@ -49,7 +49,7 @@ fn a_run_ends_well_beside_a_reader_and_says_who_keeps_the_log() {
     sandbox.assert_star_equals_source();
 
     end(&reader);
-    // A connection that is open and in no transaction holds nothing.
+    // An open connection without a transaction blocks nothing.
     let run = sandbox.run(&["incremental"]).succeeds();
     assert!(!run.has_logged(LOG_KEPT), "{run:#?}");
     assert_eq!(log_bytes(&sandbox), 0);
@@ -62,7 +62,7 @@ fn a_log_that_has_outgrown_its_bound_is_emptied_first_or_stops_the_run() {
     let sandbox = Sandbox::loaded();
     sandbox.change(&[ONE_CHANGE]);
     let reader = sandbox.other_program(READING);
-    // As many runs would leave it: more than 64 MiB, and more than the file.
+    // The log as many runs would leave it: more than 64 MiB, and larger than the file.
     let writer = sandbox.other_program(
         "PRAGMA wal_autocheckpoint = 0; CREATE TABLE theirs AS SELECT zeroblob(70 * 1024 * 1024) AS rows; \
          DROP TABLE theirs",
@@ -73,7 +73,7 @@ fn a_log_that_has_outgrown_its_bound_is_emptied_first_or_stops_the_run() {
         is_held_up(sandbox.run(&[command]));
         assert_eq!(log_bytes(&sandbox), before, "{command} has written");
     }
-    // Looking is allowed.
+    // Read-only commands are allowed.
     sandbox.run(&["status"]).succeeds();
 
     end(&reader);
@@ -119,7 +119,7 @@ fn a_backup_has_what_is_in_the_log() {
     sandbox.assert_star_equals_source();
 }
 
-/// The locks of this process on a file, as the system has them.
+/// The locks of this process on a file, as listed by the system.
 fn own_locks(path: &Path) -> usize {
     let inode = format!(":{} ", path.metadata().unwrap().ino());
     let own = format!(" {} ", std::process::id());
@@ -130,7 +130,7 @@ fn own_locks(path: &Path) -> usize {
         .count()
 }
 
-/// Another program that closes the file takes an unlocked one for its own, and removes its log.
+/// If the file were unlocked, another program that closes it would consider itself the last and remove the log.
 #[test]
 fn what_looks_at_the_file_beside_a_run_of_the_same_process_leaves_it_locked() {
     let sandbox = Sandbox::loaded();

@@ -1,5 +1,5 @@
-//! What a run does when its target resists: a full disk, a limit, permissions, other programs, damage. It fails with
-//! the hint that helps, keeps what was committed, and when the cause is gone the same command ends in the right star.
+//! Failing targets: a full disk, a limit, permissions, other programs, damage. The run fails with a useful hint, keeps
+//! what was committed, and the same command succeeds once the cause is gone.
 
 use std::fs::{self, Permissions};
 use std::io::{Seek, SeekFrom, Write};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::harness::others::{bound_by_permissions, through};
 use crate::harness::{DEADLINE, Run, Sandbox};
 
-/// Touches every payment, so that an incremental run has some megabytes to write.
+/// Changes every payment, so that an incremental run has some megabytes to write.
 const MANY_CHANGES: &str = "UPDATE payment SET amount = amount + 1";
 
 mod needs_mount {
@@ -34,7 +34,7 @@ mod needs_mount {
         run(&["full-load", "--batch-size", "500"]).succeeds();
 
         sandbox.change(&[MANY_CHANGES]);
-        // All but a few pages.
+        // Fills the disk except for a few pages.
         let filler = disk.folder.join("filler");
         let filler = filler.display();
         disk.shell(&format!(
@@ -54,7 +54,7 @@ mod needs_mount {
     }
 }
 
-/// Soft and hard limit: no program of this account can raise it.
+/// A soft and hard limit, which no program of this account can raise.
 #[test]
 fn with_few_open_files_a_command_works_or_says_how_many_it_needs() {
     let sandbox = Sandbox::loaded();
@@ -75,7 +75,7 @@ fn with_few_open_files_a_command_works_or_says_how_many_it_needs() {
             }
         }
     }
-    // A soft limit alone is raised.
+    // The program raises a limit that is only soft.
     let run = Run::of(through(
         &["prlimit", "--nofile=10:1024"],
         &sandbox.command(&["incremental"]),
@@ -132,7 +132,7 @@ fn a_short_writer_is_waited_for() {
     let writer = sandbox.other_program("BEGIN IMMEDIATE");
     let mut run = sandbox.start(&["incremental"]);
     sandbox.wait_until_locked_by(&run);
-    // What it does before it writes is done in less; the lock is asked for again and again, for ten seconds.
+    // The run takes less than this to reach its first write; then it retries the lock for ten seconds.
     sandbox.let_seconds_pass(2);
     assert!(run.0.try_wait().unwrap().is_none(), "it has not waited");
     writer.execute_batch("COMMIT").unwrap();
@@ -148,12 +148,12 @@ fn a_writer_that_holds_on_is_not_waited_for_for_ever() {
     for command in ["incremental", "full-load"] {
         let began = Instant::now();
         sandbox.run(&[command]).fails_with(3, "TARGET_LOCKED");
-        // Ten seconds for its transaction, and perhaps ten for the checkpoint that ends a run.
+        // Ten seconds for its transaction, and possibly ten for the final checkpoint.
         let waited = began.elapsed();
         assert!(waited >= Duration::from_secs(10), "{command} gave up after {waited:?}");
         assert!(waited < DEADLINE, "{command} gave up after {waited:?}");
     }
-    // Looking is allowed.
+    // Read-only commands are allowed.
     sandbox.run(&["status"]).succeeds();
     writer.execute_batch("COMMIT").unwrap();
     sandbox.run(&["incremental"]).succeeds();
@@ -177,7 +177,7 @@ fn a_damaged_file_is_told_and_another_one_in_its_place_leads_to_a_right_star() {
         .collect();
     file.write_all(&noise).unwrap();
     drop(file);
-    // A full load is the last: once it has begun, others wait for it to be finished.
+    // The full load is last: after it has begun, other commands require it to be finished.
     for command in [
         &["incremental"][..],
         &["repair"],

@@ -1,4 +1,4 @@
-//! What a newcomer types first: the demonstration, the help, completions and man pages.
+//! First steps of a new user: the demonstration, the help, completions and man pages.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -22,9 +22,9 @@ const COMMANDS: [&str; 12] = [
     "man",
 ];
 
-/// The demonstration in a folder of its own, which also is where it makes its temporary files.
+/// The demonstration in its own folder, which also holds its temporary files.
 fn demo(folder: &Path, arguments: &[&str]) -> Command {
-    // The server that the tests run on is the one that it starts.
+    // It starts the server binary that the tests run on.
     let binary = std::env::var_os("SAKILA_SYNC_MYSQLD");
     let mut command = Command::new(env!("CARGO_BIN_EXE_sakila-sync"));
     command
@@ -39,7 +39,7 @@ fn demo(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// What the demonstration prints with --json.
+/// The output of the demonstration with --json.
 pub fn demo_document() -> serde_json::Value {
     let folder = tempfile::tempdir().unwrap();
     let run = Run::of(demo(folder.path(), &["--json"])).succeeds();
@@ -78,7 +78,7 @@ fn the_demonstration_shows_each_command_and_keeps_nothing_but_the_star() {
             "$ sakila-sync validate",
         ]
     );
-    // On a busy machine a verdict may add what is still to be verified.
+    // On a busy machine a verdict may also state the verification backlog.
     let verdicts = run.stdout.lines().filter(|line| line.starts_with("OK: "));
     assert_eq!(verdicts.filter(|line| line.ends_with("[OK]")).count(), 4);
     let bars = run
@@ -118,7 +118,7 @@ fn a_stopped_demonstration_leaves_no_server_and_no_folder_behind() {
         send(signal, &child);
         assert_eq!(child.wait().unwrap().code(), code, "{signal}");
         drop(output);
-        // Whoever cleans up after a killed program holds its log until then.
+        // The process that cleans up after a killed program holds stderr open until it is done.
         wait_until_closed(child);
         assert_eq!(files(folder.path()), Vec::<PathBuf>::new(), "{signal}");
         // A process that was killed on a busy machine takes a moment to end.
@@ -128,7 +128,7 @@ fn a_stopped_demonstration_leaves_no_server_and_no_folder_behind() {
     }
 }
 
-/// The command lines of this machine's processes that name a folder.
+/// The command lines of this machine's processes that contain this folder.
 fn processes_that_name(folder: &Path) -> Vec<String> {
     let folder = folder.to_str().unwrap();
     Path::new("/proc")
@@ -236,7 +236,7 @@ fn every_command_has_help_with_an_example_a_man_page_and_completions() {
         let page = sandbox.run(&[&["man"], words.as_slice()].concat()).succeeds();
         let title = format!(".TH sakila-sync-{} 1", command.replace(' ', "-"));
         assert!(page.stdout.contains(&title), "{page:#?}");
-        // These three contact no source of the user's.
+        // These three do not connect to the user's source.
         let is_told = page.stdout.contains("SAKILA_SYNC_SOURCE");
         assert_eq!(is_told, !["demo", "completions", "man"].contains(&command), "{command}");
     }

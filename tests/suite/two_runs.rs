@@ -1,4 +1,4 @@
-//! One run at a time: the second says who is at work and since when, and a dead process holds nobody up.
+//! One run at a time: a second one names the running process and its start time, and a dead process blocks nothing.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,7 +8,7 @@ use crate::harness::prometheus::{Process, wait_until};
 use crate::harness::{Sandbox, send};
 use crate::running::wait_for;
 
-/// The times that a text names, as in `2026-01-31 23:59:59 UTC`.
+/// The number of times in a text, such as `2026-01-31 23:59:59 UTC`.
 fn times(text: &str) -> usize {
     let time = regex::Regex::new(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC").unwrap();
     time.find_iter(text).count()
@@ -22,7 +22,7 @@ fn whichever_run_is_at_work_a_second_one_stops_at_once_and_says_who_and_since_wh
         (&["repair"], "repair"),
         (&["incremental", "--every", "1h"], "incremental"),
     ] {
-        // So that it stays at work.
+        // Keeps the run in progress.
         let writer = sandbox.other_program("BEGIN IMMEDIATE");
         let mut run = sandbox.start(first);
         sandbox.wait_until_locked_by(&run);

@@ -1,17 +1,17 @@
-//! A verdict is a true sentence: what was checked, and how much of it is pending, quarantined or not compared at all.
+//! Verdicts state what was checked, and how much of it is pending, quarantined or not compared.
 
 use serde_json::Value;
 
 use crate::harness::{Sandbox, have_own_server};
 
-/// A star whose source is at rest, and was when it was last synced.
+/// A star whose source is at rest, and was so at the last sync.
 fn at_rest() -> Sandbox {
     let sandbox = Sandbox::loaded();
     settle(&sandbox);
     sandbox
 }
 
-/// Syncs when all tables have come to rest, so that the next change is told from what was there before.
+/// Syncs once all tables are at rest, so that the next change is distinguished from earlier ones.
 fn settle(sandbox: &Sandbox) {
     sandbox.wait_until_at_rest();
     sandbox.run(&["incremental"]).succeeds();
@@ -30,7 +30,7 @@ fn number(report: &Value, field: &str) -> u64 {
 fn an_ok_counts_its_checks() {
     let sandbox = at_rest();
     let run = sandbox.run(&["validate", "--all"]).succeeds();
-    // Row count and integrity of ten tables; the calendar; rows of two facts and amounts of one, at two stores.
+    // Row count and integrity of ten tables; the calendar; row counts of two facts and amounts of one, at two stores.
     let tables = sandbox.figure(
         "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name <> 'dim_date' \
          AND (name LIKE 'dim%' OR name LIKE 'fact%' OR name LIKE 'bridge%')",
@@ -59,14 +59,14 @@ fn pending_rows_are_part_of_the_verdict_and_a_mismatch_if_asked() {
     let report = sandbox.json(&["validate", "--all", "--no-pending"]);
     assert_eq!((code(&report), number(&report, "pending_rows")), ("MISMATCH", 3));
     sandbox.run(&["validate", "--all", "--no-pending"]).ends_with_code(1);
-    // One of them deleted by the shop, and one that a dimension alone shows.
+    // After changed and deleted payments, a change that only a dimension shows.
     sandbox.run(&["incremental"]).succeeds();
     sandbox.change(&["UPDATE film SET title = 'ANOTHER' WHERE film_id = 7"]);
     sandbox.run(&["validate", "--all", "--no-pending"]).ends_with_code(1);
     let report = sandbox.json(&["validate", "--all"]);
     assert_eq!((code(&report), number(&report, "pending_rows")), ("OK_PENDING", 1));
     sandbox.run(&["incremental"]).succeeds();
-    // What the safety lag reads again is equal, and so not pending.
+    // Rows that are re-read within the safety lag are equal, and therefore not pending.
     let run = sandbox.run(&["validate", "--all", "--no-pending"]).succeeds();
     assert_eq!(run.verdict_code(), "OK");
 }
@@ -126,7 +126,7 @@ fn quarantined_rows_are_named_in_every_verdict() {
         let run = sandbox.run(arguments).succeeds();
         assert!(run.verdict().contains("1 row is quarantined"), "{run:#?}");
     }
-    // The source's totals are its own: quarantined rows are in them.
+    // The totals of the source include quarantined rows.
     let totals = &sandbox.json(&["validate", "--all"])["totals"];
     let of_rentals = |field: &str| -> i64 {
         let totals = totals.as_array().unwrap().iter();
@@ -162,7 +162,7 @@ fn rows_that_another_program_inserts_or_deletes_show_whatever_the_source_does() 
         ),
         ("DELETE FROM fact_payment WHERE payment_id = 31", -1),
     ] {
-        // Rows are deleted and changed meanwhile: the planted one might be among those.
+        // Other rows are deleted and changed meanwhile: the planted difference could be mistaken for one of them.
         sandbox.change(&[
             "DELETE FROM payment ORDER BY payment_id DESC LIMIT 2",
             "UPDATE payment SET amount = amount + 1 WHERE payment_id = 31",
@@ -185,7 +185,7 @@ fn rows_that_another_program_inserts_or_deletes_show_whatever_the_source_does() 
 #[test]
 fn a_row_deleted_in_the_second_of_the_last_sync_is_pending() {
     let sandbox = at_rest();
-    // The last sync, a change of the table before it, and one after it: all in one second.
+    // The last sync, and changes of the table before and after it, all in one second.
     for payment in 201..=230 {
         sandbox.change(&[&format!(
             "UPDATE payment SET amount = amount + 1 WHERE payment_id = {payment}"
@@ -206,11 +206,11 @@ fn a_row_deleted_in_the_second_of_the_last_sync_is_pending() {
 fn a_period_ends_today_by_the_date_of_the_server() {
     have_own_server();
     let sandbox = Sandbox::loaded();
-    // Of half a day either way, one is another day than that of UTC.
+    // At offsets of half a day in both directions, one zone has another date than UTC.
     for zone in ["+12:30", "-12:30", "SYSTEM"] {
         sandbox.change(&[&format!("SET GLOBAL time_zone = '{zone}'")]);
         let session = sandbox.open_session();
-        // The driver has set it to UTC.
+        // The driver has set the session to UTC.
         session.change(&["SET time_zone = @@global.time_zone"]);
         let today = || session.figure("SELECT CAST(CURDATE() AS CHAR)");
         let (before, report) = (today(), sandbox.json(&["validate", "--days", "1"]));

@@ -1,8 +1,8 @@
-//! The views, row by row, against plain SQL on the source.
+//! The views, compared row by row with plain SQL on the source.
 
 use crate::harness::Sandbox;
 
-/// A view, and the same rows from the source: one line per row, from either side, alike to the letter.
+/// A view, and the same rows from the source: one line per row, with identical text from both sides.
 struct Expected {
     view: &'static str,
     source: &'static str,
@@ -18,7 +18,7 @@ macro_rules! payments {
     };
 }
 
-/// Names of the store's and the customer's places.
+/// City and country of the store and the customer.
 macro_rules! places {
     () => {
         "JOIN address sa ON sa.address_id = s.address_id JOIN city sc ON sc.city_id = sa.city_id \
@@ -125,7 +125,7 @@ fn assert_views_equal_source(sandbox: &Sandbox) {
     );
 }
 
-/// Late are rentals that came back late, and those still out too long on the source's day of the last sync.
+/// Late rentals: those returned late, and those overdue on the source's day of the last sync.
 fn assert_late_returns_equal_source(sandbox: &Sandbox) {
     let today = sandbox.figure("SELECT date(last_synced) FROM freshness WHERE source_table = 'rental'");
     // Midnight may have passed since the sync.
@@ -161,7 +161,7 @@ fn each_view_holds_what_the_source_holds() {
     let sandbox = Sandbox::loaded();
     assert_views_equal_source(&sandbox);
     sandbox.change(&[
-        // A film in two categories, one in none, a payment without a rental, returns that are late by a day and in time.
+        // A film in two categories, one in none, a payment without a rental, returns that are a day late and on time.
         "INSERT INTO film_category (film_id, category_id) SELECT film_id, 1 + category_id % 16 FROM film_category \
          WHERE film_id = 1",
         "DELETE FROM film_category WHERE film_id = 2",
@@ -188,7 +188,7 @@ fn each_view_holds_what_the_source_holds() {
 #[test]
 fn facts_of_a_staff_member_who_cannot_be_loaded_are_in_the_views_without_a_name() {
     let sandbox = Sandbox::new();
-    // A date that no calendar has, as servers had it once.
+    // A date that does not exist, as older servers accepted it.
     sandbox.change(&[
         "SET sql_mode = ''",
         "UPDATE staff SET last_update = 0 WHERE staff_id = 2",
@@ -233,8 +233,8 @@ mod needs_dump {
         let sandbox = Sandbox::official();
         sandbox.load();
         super::assert_views_equal_source(&sandbox);
-        // Sakila's own views: payments with a rented item, by category; rentals still out too long, as its documentation
-        // finds them.
+        // Sakila's own views: payments with a rented item, by category; and overdue rentals, as its documentation finds
+        // them.
         let revenue = sandbox.source("SELECT CONCAT(category, ' ', total_sales) FROM sales_by_film_category");
         let view = "SELECT category || ' ' || printf('%.2f', revenue) FROM revenue_by_film_category \
                     WHERE category IS NOT NULL";

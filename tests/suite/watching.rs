@@ -1,4 +1,4 @@
-//! What a sync tells of itself to Prometheus and to node_exporter, and that it runs for ever: with the real programs.
+//! Monitoring of an endless sync by Prometheus and node_exporter, tested with the real programs.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,14 +12,14 @@ use crate::harness::http::{free_port, get};
 use crate::harness::prometheus::{Process, Prometheus, problems, program, wait_until, without_target};
 use crate::harness::{Run, Sandbox, send};
 
-/// An endless sync at one run a second.
+/// An endless sync with one run per second.
 fn start(sandbox: &Sandbox, arguments: &[&str]) -> Process {
     let mut command = sandbox.command(&["incremental", "--every", "1s", "--quiet"]);
     command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
     Process(command.spawn().unwrap())
 }
 
-/// The value of one series in Prometheus' text format, named without its target.
+/// The value of one series in Prometheus' text format; `series` omits the target label.
 fn value(metrics: &str, series: &str) -> Option<f64> {
     let metrics = without_target(metrics);
     let line = metrics
@@ -58,7 +58,7 @@ fn runs_that_change_nothing_leave_no_row_in_the_history_and_old_rows_go() {
     sandbox.tamper("UPDATE sync_success SET finished = DATETIME('now', '-2 hours')");
     let first = sandbox.json(&["incremental"])["run_id"].as_i64().unwrap();
     assert_eq!(history(), loaded);
-    // Only the time of the last success tells of it.
+    // Only the time of the last success records this run.
     sandbox.run(&["status", "--fresh-within", "1h"]).succeeds();
 
     sandbox.change(&["UPDATE payment SET amount = 7.77 WHERE payment_id = 1"]);
@@ -75,7 +75,7 @@ fn runs_that_change_nothing_leave_no_row_in_the_history_and_old_rows_go() {
     assert_eq!(explained["written_by"]["id"], second);
     assert_ne!(explained["watermark_after_run"], serde_json::Value::Null);
 
-    // A quarantined row is a change, though no row of the star is written.
+    // A quarantined row counts as a change, although no row of the star is written.
     sandbox.change(&[
         "SET FOREIGN_KEY_CHECKS = 0",
         "INSERT INTO rental VALUES (60001, NOW(), 1, 60000, NULL, 1, NOW())",
@@ -111,7 +111,7 @@ fn an_endless_sync_brings_changes_outlives_failures_and_ends_cleanly() {
     let address = format!("127.0.0.1:{port}");
     let mut sync = start(&sandbox, &["--metrics-addr", &port, "--healthy-within", "3s"]);
     let is_healthy = || get(&address, "/healthz").is_ok_and(|answer| answer.contains(" 200 OK"));
-    // Without a star it fails, and says so to whoever asks.
+    // Without a star it fails, and reports so.
     wait_until("it answers", || get(&address, "/healthz").is_ok());
     assert!(get(&address, "/healthz").unwrap().contains(" 503 "));
     sandbox.load();
@@ -139,7 +139,7 @@ fn an_endless_sync_brings_changes_outlives_failures_and_ends_cleanly() {
     sandbox.assert_star_equals_source();
 }
 
-/// With the real programs.
+/// Tests with the real programs.
 mod needs_prometheus {
     use super::*;
 
@@ -173,7 +173,7 @@ mod needs_prometheus {
             value(&loaded, "sakila_sync_last_run_success{command=\"full-load\"}"),
             Some(1.0)
         );
-        // What would be is no success, and says nothing of how up to date the star is.
+        // Dry runs and read-only commands are no successful syncs, and do not affect freshness.
         for command in [
             &["incremental", "--dry-run"][..],
             &["status"],
@@ -183,12 +183,12 @@ mod needs_prometheus {
             sandbox.run(&arguments).succeeds();
             assert_eq!(fs::read_to_string(&file).unwrap(), loaded, "{command:?}");
         }
-        // A row of a payment has six cells, five of them numbers or dates.
+        // A payment has six columns, five of them numbers or dates.
         let bytes = value(&loaded, "sakila_sync_source_bytes_read_total{table=\"fact_payment\"}").unwrap();
         let rows = value(&loaded, "sakila_sync_rows_read_total{table=\"fact_payment\"}").unwrap();
         assert!((20.0..60.0).contains(&(bytes / rows)), "{bytes} bytes in {rows} rows");
 
-        // A run that fails tells so, and does not forget when one last went well.
+        // A failed run is recorded, and the time of the last success is kept.
         let last_success = value(
             &loaded,
             "sakila_sync_last_success_timestamp_seconds{command=\"full-load\"}",
@@ -208,7 +208,7 @@ mod needs_prometheus {
             &failed,
             "sakila_sync_last_success_timestamp_seconds{command=\"full-load\"}",
         );
-        // The history has whole seconds, of a moment within the load and before its end.
+        // The history has whole seconds, of a moment after the load began and before it ended.
         let remembered = remembered.unwrap();
         assert!(
             (began - 1.0..=last_success).contains(&remembered),
@@ -224,7 +224,7 @@ mod needs_prometheus {
         );
     }
 
-    /// A node_exporter that reads this folder, and what it exports.
+    /// A node_exporter that reads this folder, and the metrics it exports.
     fn node_exporter(folder: &Path) -> (Process, String) {
         let port = free_port();
         let exporter = Process(
@@ -257,7 +257,7 @@ mod needs_prometheus {
             }
         }
         let (_exporter, exported) = node_exporter(&folder);
-        // A series that is there twice makes the whole answer an error.
+        // A duplicate series makes the whole response an error.
         assert!(exported.contains(" 200 OK"), "{exported}");
         assert_eq!(value(&exported, "node_textfile_scrape_error"), Some(0.0), "{exported}");
         let real_folder = sandbox.folder().canonicalize().unwrap();
@@ -324,8 +324,8 @@ mod needs_prometheus {
     #[ignore = "needs Prometheus, promtool and node_exporter"]
     fn every_panel_shows_data_and_every_alert_fires_on_its_fault_alone() {
         let (sandbox, loading, never) = (Sandbox::new(), Sandbox::new(), Sandbox::empty());
-        // Some payments of today: a repeated validation is of the last 30 days. The first, which changes again and again, is
-        // of yesterday: runs compare the totals of its day only.
+        // Some payments of today, because a repeated validation covers the last 30 days. The first one changes
+        // repeatedly and is of yesterday, because runs compare only the totals of the days that they change.
         sandbox.change(&[
             "UPDATE payment SET payment_date = UTC_TIMESTAMP() - INTERVAL (payment_id = 1) DAY WHERE payment_id <= 20",
         ]);
@@ -348,7 +348,7 @@ mod needs_prometheus {
         };
         wait_until("it is missed", || firing() == ["SakilaSyncDown", "SakilaSyncAbsent"]);
 
-        // While all is well: one sync that runs for ever, and one full load.
+        // Without any fault: one endless sync, and one full load.
         let arguments = [
             "--metrics-addr",
             &ports[0],
@@ -385,7 +385,7 @@ mod needs_prometheus {
         wait_until("the difference is found", || firing() == ["SakilaSyncMismatch"]);
         sandbox.change(&["UPDATE payment SET last_update = NOW() WHERE payment_id = 3"]);
         wait_until("it is gone again", || firing().is_empty());
-        // Of which neither rows nor totals tell.
+        // Damage that neither row counts nor totals show.
         let film = sandbox.figure("SELECT film_key FROM fact_rental WHERE rental_id = 12");
         sandbox.tamper("UPDATE fact_rental SET film_key = 999999 WHERE rental_id = 12");
         wait_until("the orphan is found", || firing() == ["SakilaSyncValidationFails"]);

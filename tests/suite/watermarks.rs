@@ -1,4 +1,4 @@
-//! Watermarks never advance past a change that is not committed yet, and `status` says what limits them.
+//! Watermarks never pass a change that is not committed yet, and `status` shows what limits them.
 
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -8,10 +8,10 @@ use crate::harness::server::{administer, have_own_server_with, start};
 use crate::harness::{Run, Sandbox, server};
 use crate::running::wait_for;
 
-/// Without comparing row by row what was modified, which would find what a watermark has passed.
+/// Without verification, which would find changes that a watermark has passed.
 const INCREMENTAL: [&str; 5] = ["incremental", "--overlap", "1", "--verify-budget", "0"];
 
-/// An account that may see open transactions beside reading the tests' schemas.
+/// An account that may see in-flight transactions besides reading the tests' schemas.
 const OBSERVER: &str = "observer";
 
 impl Sandbox {
@@ -43,7 +43,7 @@ fn a_transaction_that_commits_long_after_it_stamped_its_rows_is_not_lost() {
     sandbox.change(&["UPDATE customer SET first_name = 'EARLY' WHERE customer_id = 2"]);
     sandbox.let_seconds_pass(3);
 
-    // By the clock alone the watermark would now be newer than EARLY, and so than LATE too.
+    // By the clock alone, the watermark would now be newer than EARLY, and therefore than LATE.
     sandbox.observe(&INCREMENTAL).succeeds();
     assert_eq!(
         sandbox.figure("SELECT first_name FROM dim_customer WHERE customer_id = 2"),
@@ -85,7 +85,7 @@ fn a_transaction_that_commits_while_a_full_load_runs_is_not_lost() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Film 1 has been read by then, as it was.
+    // The old version of film 1 has been read by then.
     let mut log = wait_for(&mut load, "table=\"dim_actor\"");
     late.change(&["COMMIT"]);
     log.read_to_string(&mut String::new()).unwrap();
@@ -106,7 +106,7 @@ fn a_transaction_that_only_reads_holds_nothing_back() {
     sandbox.change(&["UPDATE film SET title = 'NEW' WHERE film_id = 1"]);
     sandbox.let_seconds_pass(3);
     sandbox.observe(&INCREMENTAL).succeeds();
-    // Other tests work on the same server, and may well hold it back.
+    // Transactions of other tests on the same server may limit the watermark.
     let held = sandbox.figure("SELECT COALESCE(limited_by, 'nothing') FROM sync_state WHERE source_table = 'film'");
     assert!(!held.contains(&format!(" connection {},", reader.id())), "{held}");
     reader.change(&["COMMIT"]);
@@ -140,7 +140,7 @@ fn a_writer_that_commits_late_loses_nothing_while_incremental_runs_again_and_aga
     sandbox.make_observer();
     let late = sandbox.open_session();
     for payment in 0..4 {
-        // Stamped first, committed after runs that have seen younger rows.
+        // Its timestamp is set first, and it is committed after runs that have read newer rows.
         late.change(&[
             "BEGIN",
             &format!("UPDATE payment SET amount = 77.77 WHERE payment_id = {}", 100 + payment),
@@ -213,14 +213,14 @@ fn a_transaction_that_has_only_read_so_far_may_still_change_what_has_settled_mea
     sandbox.make_observer();
     sandbox.observe(&["incremental"]).succeeds();
     let late = sandbox.open_session();
-    // Both begin in one second, and that is all that MariaDB notes of the tables that they change.
+    // Both transactions begin in the same second, which is all that MariaDB records as the UPDATE_TIME of their tables.
     sandbox.change(&["DO SLEEP(1 - MICROSECOND(NOW(6)) / 1000000)"]);
     late.change(&["START TRANSACTION", "DO (SELECT COUNT(*) FROM store)"]);
     sandbox.change(&["UPDATE payment SET amount = 1.11 WHERE payment_id = 1"]);
     sandbox.let_seconds_pass(4);
     sandbox.observe(&INCREMENTAL).succeeds();
     late.change(&["UPDATE payment SET amount = 2.22 WHERE payment_id = 2", "COMMIT"]);
-    // Its time of change is that of the other: the payment is pending all the same.
+    // The table's UPDATE_TIME is the same as before; the payment must be pending nevertheless.
     sandbox.observe(&["validate", "--all"]).succeeds();
     sandbox.observe(&INCREMENTAL).succeeds();
     sandbox.assert_star_equals_source();
@@ -237,7 +237,7 @@ fn a_replica_that_waits_for_its_source_limits_no_watermark() {
         &[
             "CREATE USER replica@'%' IDENTIFIED BY 'not-a-secret'",
             "GRANT REPLICATION SLAVE ON *.* TO replica@'%'",
-            // All before it is not to be replicated.
+            // Everything before it must not be replicated.
             "FLUSH BINARY LOGS",
         ],
     );

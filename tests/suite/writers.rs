@@ -1,10 +1,10 @@
-//! The source goes on being written to while it is loaded and kept in step: once the writers stop, one incremental run
-//! makes the star equal to it.
+//! Concurrent writers: the source is written to while it is loaded and synced; after the writers stop, one incremental
+//! run makes the star equal to it.
 //!
-//! Writers are two `seed mutate` at full speed, and direct ones with a session each: changes that stamp their rows,
-//! deletes that cascade, changes that keep `last_update`, and transactions that stay open for seconds and commit what
-//! they stamped long before. The size is `SAKILA_SYNC_SOAK_SCALE` (1), the time beside an endless sync
-//! `SAKILA_SYNC_SOAK_SECONDS` (10).
+//! The writers are two `seed mutate` at full speed, and direct ones with a session each: changes with new timestamps,
+//! cascading deletes, changes that keep `last_update`, and transactions that stay open for seconds before they commit
+//! their old timestamps. `SAKILA_SYNC_SOAK_SCALE` (1) sets the size, and `SAKILA_SYNC_SOAK_SECONDS` (10) the time of
+//! the endless sync.
 
 mod statements;
 
@@ -24,21 +24,21 @@ use crate::running::wait_for;
 use crate::sequences::REFUSALS;
 use crate::sequences::random::Random;
 
-/// Between two statements of a direct writer.
+/// The pause between two statements of a direct writer.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How long a transaction stays open: longer than the shortest overlap that is tried here.
+/// How long a transaction stays open: longer than the shortest safety lag used here.
 const OPEN_FOR: Duration = Duration::from_secs(4);
 
-/// What has been done to the source.
+/// Counts of changes made to the source.
 #[derive(Default)]
 struct Done {
     rows: AtomicU64,
     late_commits: AtomicU64,
-    /// A day of business that met somebody else's locks is begun again.
+    /// A business day that meets locks of another session is repeated.
     days_refused: AtomicU64,
 }
 
-/// Stops the writers when it goes, also when a test fails.
+/// Stops the writers when dropped, also if a test fails.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -47,7 +47,7 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// A source at work.
+/// A source that is being written to.
 struct Source<'a> {
     sandbox: &'a Sandbox,
     highest_key: u64,
@@ -74,7 +74,7 @@ impl<'a> Source<'a> {
         self.stop.load(Ordering::SeqCst)
     }
 
-    /// One day of business after the other, as fast as they go.
+    /// Runs one business day after the other at full speed.
     fn mutate(&self, log: &Path) {
         while !self.is_stopped() {
             let mut command = self
@@ -94,7 +94,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Statements one by one, each for itself.
+    /// Executes statements one by one, each in its own transaction.
     fn write(&self, seed: u64, statements: &[&str]) {
         let mut random = Random::of(seed);
         let session = self.sandbox.open_session();
@@ -105,7 +105,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Transactions that stamp rows and commit them much later.
+    /// Transactions that set timestamps and commit them much later.
     fn write_late(&self, seed: u64) {
         let mut random = Random::of(seed);
         let session = self.sandbox.open_session();
@@ -136,7 +136,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// What has been done so far: business days and rows of direct writers.
+    /// Progress so far: business days and rows of direct writers.
     fn progress(&self) -> (u64, u64) {
         let days = "SELECT CAST(business_days AS CHAR) FROM sakila_sync_seed";
         let days = self.sandbox.source_figure(days).parse().unwrap();
@@ -144,7 +144,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Runs an endless sync for the time of the soak, and on a slow machine until it has run twice. Returns the runs that
+/// Runs an endless sync for the time of the soak, or on a slow machine until it has run twice. Returns the runs that
 /// changed something.
 fn sync_for_a_while(sandbox: &Sandbox, mut command: Command) -> Vec<Value> {
     let time = Duration::from_secs(number("SAKILA_SYNC_SOAK_SECONDS").unwrap_or(10));
@@ -171,7 +171,7 @@ fn sync_for_a_while(sandbox: &Sandbox, mut command: Command) -> Vec<Value> {
     runs
 }
 
-/// The sum of one figure of all tables of a run.
+/// The sum of one figure over all tables of a run.
 fn sum(run: &Value, figure: &str) -> u64 {
     let tables = run["tables"].as_array().unwrap();
     tables.iter().map(|table| table[figure].as_u64().unwrap()).sum()
@@ -190,8 +190,8 @@ fn tell(name: &str, run: &Value) {
     );
 }
 
-/// Loads a source and keeps it in step while it is written to; then one last run, with a budget for what is silent
-/// and has to be found by comparing. `command` makes a sync's command. Returns the load and the runs beside writers.
+/// Loads and syncs a source while it is written to, followed by one last run, whose budget lets verification find
+/// silent changes. `command` makes a sync's command. Returns the load and the runs beside the writers.
 fn soak(
     source: &Source,
     writers: &[&(dyn Fn() + Sync)],
@@ -239,7 +239,7 @@ fn soak(
             total("found"),
         );
         assert!(runs.len() > 1);
-        // Some changes that no run has seen yet.
+        // Some changes that no run has read yet.
         let (_, seen) = source.progress();
         wait_until("more is written", || source.progress().1 > seen);
         let ended = source.progress();
@@ -279,7 +279,7 @@ fn whatever_writes_meanwhile_one_incremental_run_after_it_makes_the_star_equal()
         ],
         &|arguments| {
             let mut command = sandbox.command(arguments);
-            // The account does not see open transactions.
+            // The account does not see in-flight transactions.
             command.env("SAKILA_SYNC_OVERLAP", "120");
             command
         },
@@ -302,7 +302,8 @@ fn stamps_alone_suffice_where_open_transactions_are_seen() {
         ],
         &|arguments| {
             let mut command = sandbox.as_administrator(arguments);
-            // Shorter than transactions stay open: what they commit late would be lost but for what limits the watermarks.
+            // Shorter than transactions stay open: their late commits would be lost if they did not limit the
+            // watermarks.
             command
                 .env("SAKILA_SYNC_OVERLAP", "2")
                 .env("SAKILA_SYNC_VERIFY_BUDGET", "0");
@@ -313,8 +314,8 @@ fn stamps_alone_suffice_where_open_transactions_are_seen() {
     assert!(runs.iter().all(|run| run["status"] == "done"), "{runs:#?}");
 }
 
-/// A server cannot show every statement in its list of transactions, and then refuses the whole list: to whoever asks, so
-/// that these tests have a server to themselves.
+/// A server that cannot show a statement refuses its whole list of transactions, to every session. Therefore these
+/// tests have their own server.
 #[test]
 fn a_statement_that_the_server_cannot_show_makes_no_run_fail() {
     have_own_server();
@@ -346,7 +347,7 @@ fn a_statement_that_the_server_cannot_show_for_long_is_waited_for_and_nothing_of
     let id = writer.id();
     thread::scope(|scope| {
         scope.spawn(|| writer.attempt("DO SLEEP(600), 'a secret \u{1F4FC}'"));
-        // MySQL refuses the list then; MariaDB shows the statement in it.
+        // MySQL then refuses the list; MariaDB shows the statement in it.
         let under_way = format!(
             "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.PROCESSLIST WHERE ID = {id} AND COMMAND = 'Query'"
         );

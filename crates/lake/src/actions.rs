@@ -1,21 +1,21 @@
-//! The actions of Delta's log, as far as they are written here: <https://github.com/delta-io/delta/blob/master/PROTOCOL.md>.
+//! The Delta log actions that this crate writes: <https://github.com/delta-io/delta/blob/master/PROTOCOL.md>.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-/// The partition column of a fact that is divided into months.
+/// The partition column of a fact that is partitioned by month.
 pub(crate) const MONTH: &str = "month";
 
-/// The property of a table that names its personal columns which are left out.
+/// The table property that lists the personal columns that are left out.
 pub(crate) const META_WITHOUT: &str = "star_sync.pseudonymized";
 
-/// What every reader and writer of Delta understands.
+/// The protocol versions that every Delta reader and writer supports.
 pub(crate) const READER_VERSION: i32 = 1;
 pub(crate) const WRITER_VERSION: i32 = 2;
 
-/// One line of a log entry: one of these is set.
+/// One line of a log entry: exactly one field is set.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Action {
@@ -59,7 +59,7 @@ pub(crate) struct Format {
     pub options: BTreeMap<String, String>,
 }
 
-/// How far an application has come in a table.
+/// The last version that an application has written to a table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Txn {
@@ -68,7 +68,7 @@ pub(crate) struct Txn {
     pub last_updated: Option<i64>,
 }
 
-/// A file that is part of the table from here on.
+/// A file that is part of the table from this entry on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Add {
@@ -79,12 +79,12 @@ pub(crate) struct Add {
     pub modification_time: i64,
     pub data_change: bool,
     pub stats: Option<String>,
-    /// What the file adds to the table's sums, as text.
+    /// The file's contribution to the table's sums, as text.
     #[serde(default)]
     pub tags: Option<BTreeMap<String, Option<String>>>,
 }
 
-/// A file that is no part of the table any more.
+/// A file that is no longer part of the table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Remove {
@@ -97,7 +97,7 @@ pub(crate) struct Remove {
     pub size: Option<i64>,
 }
 
-/// What is known of the rows of a file.
+/// Statistics of the rows of a file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Stats {
@@ -118,18 +118,18 @@ impl MetaData {
     }
 }
 
-/// Checkpoints have NULL in place of maps that are not there.
+/// Checkpoints have NULL in place of absent maps.
 fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl Add {
-    /// Its partition's value as the log has it.
+    /// The value of the file's partition, as it is in the log.
     pub(crate) fn month(&self) -> Option<&str> {
         self.partition_values.get(MONTH).and_then(Option::as_deref)
     }
 
-    /// How many rows it has; 0 where that is not known.
+    /// The number of rows; 0 if it is unknown.
     pub(crate) fn rows(&self) -> i64 {
         let stats = self.stats.as_deref().map(serde_json::from_str::<Stats>);
         stats
@@ -137,7 +137,7 @@ impl Add {
             .map_or(0, |stats| stats.num_records)
     }
 
-    /// The same file as one that is no part of the table any more.
+    /// The action that removes this file from the table.
     pub(crate) fn removed(&self, milliseconds: i64) -> Remove {
         Remove {
             path: self.path.clone(),
@@ -158,7 +158,7 @@ impl Protocol {
         }
     }
 
-    /// Whether a table of this protocol can be written to here.
+    /// Whether this crate can write to a table with this protocol.
     pub(crate) fn is_known(&self) -> bool {
         self.min_reader_version <= READER_VERSION && self.min_writer_version <= WRITER_VERSION
     }

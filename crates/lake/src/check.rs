@@ -1,5 +1,5 @@
-//! Compares a lake with the star: of each partition the rows, and of each column of numbers or texts what its values, or
-//! their characters, add up to.
+//! Compares a lake with the star: for each partition the number of rows, and for each numeric or text column the sum of
+//! its values or of their character counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,52 +21,53 @@ use crate::layout::{self, ColumnType, Layout, left_out};
 use crate::log::{self, TableState};
 use crate::store::Lake;
 
-/// Values of integer columns are added up modulo this prime, so that no sum overflows.
+/// Values of integer columns are reduced modulo this prime before they are summed, so that no sum overflows.
 const MODULUS: i64 = 1_000_003;
 
-/// What the comparison has found.
+/// The result of the comparison.
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub lake: String,
     pub tables: Vec<CheckedTable>,
-    /// Figures that were compared.
+    /// Number of values that were compared.
     pub checks: usize,
     pub mismatches: usize,
 }
 
-/// A table of the lake, compared at the run that it is of.
+/// A table of the lake, compared as of the run that was last published to it.
 #[derive(Debug, Serialize)]
 pub struct CheckedTable {
     pub table: &'static str,
     pub version: i64,
     pub run_id: i64,
     pub rows: i64,
-    /// Partitions that were changed after that run, which are not compared.
+    /// Partitions that changed after that run; they are not compared.
     pub not_yet_published: Vec<i32>,
     pub mismatches: Vec<Mismatch>,
 }
 
-/// A figure that differs.
+/// A value that differs.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Mismatch {
-    /// The month; 0 of a table that is not divided.
+    /// The month; 0 for a table without partitions.
     pub partition: i32,
-    /// `rows`, or the column whose values add up to something else.
+    /// `rows`, or the column whose sum differs.
     pub figure: String,
     pub target: Option<i64>,
     pub lake: Option<i64>,
 }
 
-/// Figures by partition and name.
+/// The compared values, by partition and name (`rows` or a column).
 type Figures = BTreeMap<(i32, String), i64>;
 
-/// Compares all tables. Nothing is written.
+/// Compares all tables. Writes nothing.
 ///
 /// # Errors
-/// If nothing was published, and what keeps either side from being read.
+/// If nothing was published, if the lake was published from another target, or if either side cannot be read.
 pub async fn run(star: &Star, readers: &DatabaseConnection, lake: &Lake) -> Result<Report> {
     lake.log_in().await?;
-    // The lake first: what a publication adds to it meanwhile is of a run that the target has then, too.
+    // Read the lake before the target, so that the target has every run that the lake has. In the other order, a
+    // concurrent publication could add a newer run.
     let mut states = Vec::new();
     for table in layout::tables(star, &[]) {
         let state = log::load(lake, table.name).await?.ok_or_else(|| Error::NotPublished {
@@ -144,7 +145,7 @@ fn mismatches(star: &Figures, lake: &Figures) -> Vec<Mismatch> {
     differing.map(mismatch).collect()
 }
 
-/// The columns whose values are added up.
+/// The columns whose values are summed.
 fn added_up(layout: &Layout<'_>) -> impl Iterator<Item = (&'static str, ColumnType)> {
     let columns = layout.columns.iter().map(|column| (column.name, column.column_type));
     columns.filter(|(_, column_type)| {
@@ -231,7 +232,7 @@ async fn add_file(lake: &Lake, layout: &Layout<'_>, file: &Add, partition: i32, 
     Ok(())
 }
 
-/// What the values of a column add up to, as SQLite does it in `star_select`.
+/// The sum of a column's values, calculated as SQLite does in `star_select`.
 fn sum(values: &dyn Array, column_type: ColumnType) -> i64 {
     match column_type {
         ColumnType::Integer => {

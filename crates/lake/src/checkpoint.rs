@@ -1,6 +1,6 @@
-//! Checkpoints: all that a log has said up to a version, as one Parquet file, so that readers need not read every entry.
+//! Checkpoints: the state of a log at a version as one Parquet file, so that readers need not read every entry.
 //!
-//! The actions are the JSON of the log, which Arrow turns into columns and back.
+//! The actions are serialized as the log's JSON, which Arrow converts to columns and back.
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -19,18 +19,18 @@ use crate::error::{Error, Result};
 use crate::log::{self, FileKind, TableState, file_of, name_of, now};
 use crate::store::Lake;
 
-/// The note that says which checkpoint is the newest.
+/// The file that names the newest checkpoint.
 pub(crate) const LAST_CHECKPOINT: &str = "_last_checkpoint";
-/// How long a checkpoint remembers files that are no part of the table any more, and how long old versions can be read.
+/// How long checkpoints list removed files, and how long old versions can be read.
 pub(crate) const RETENTION_DAYS: i64 = 30;
 const MILLISECONDS_PER_DAY: i64 = 24 * 60 * 60 * 1000;
-/// Actions of one batch of rows.
+/// Actions per batch of rows.
 const ACTIONS_PER_BATCH: usize = 4096;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Writes the checkpoint of a version and then the note that says where it is; deletes entries that are older than the
-/// retention and that a checkpoint covers.
+/// Writes the checkpoint of a version and then the file that points to it. Deletes entries that are older than the
+/// retention and covered by a checkpoint.
 pub(crate) async fn write(lake: &Lake, table: &str, state: &TableState) -> Result<()> {
     let oldest = now() - RETENTION_DAYS * MILLISECONDS_PER_DAY;
     let actions = actions_of(state, oldest);
@@ -47,7 +47,7 @@ pub(crate) async fn write(lake: &Lake, table: &str, state: &TableState) -> Resul
     forget(lake, table, oldest).await
 }
 
-/// Deletes the log's files before the newest checkpoint that is older than a time.
+/// Deletes the log files before the newest checkpoint that is older than `oldest`.
 async fn forget(lake: &Lake, table: &str, oldest: i64) -> Result<()> {
     let objects = lake.list(&lake.path(&format!("{table}/_delta_log"))).await?;
     let files = objects.iter().filter_map(|object| {
@@ -109,13 +109,13 @@ fn encode(actions: &[Action]) -> std::result::Result<Vec<u8>, Failure> {
     Ok(writer.into_inner()?)
 }
 
-/// The actions of a checkpoint.
+/// Reads the actions of a checkpoint.
 pub(crate) fn read(content: Bytes) -> std::result::Result<Vec<Action>, Failure> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(content)?.build()?;
     let mut actions = Vec::new();
     for batch in reader {
         let batch: RecordBatch = batch?;
-        // A partition without a value has one in the map nevertheless: NULL.
+        // The map has an entry for a partition without a value too, whose value is NULL.
         let writer = WriterBuilder::new().with_explicit_nulls(true);
         let mut lines = writer.build::<_, LineDelimited>(Vec::new());
         lines.write(&batch)?;
@@ -183,7 +183,7 @@ fn schema() -> SchemaRef {
     ]))
 }
 
-/// Milliseconds of so many days before now.
+/// The time `age` before now, in milliseconds since 1970.
 pub(crate) fn before_now(age: std::time::Duration) -> i64 {
     log::now() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX)
 }

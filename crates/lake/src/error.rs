@@ -1,4 +1,4 @@
-//! What can go wrong with a lake: variants, stable codes, and what to do about each.
+//! Errors of a lake: variants, stable codes and hints.
 
 use std::error::Error as StdError;
 use std::io::ErrorKind;
@@ -106,7 +106,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The stable code of what failed, by its name; of the engine's errors, theirs.
+    /// The name of the error's stable code; for an error of the engine, the engine's code.
     pub fn code_name(&self) -> &'static str {
         match self {
             Self::Engine(error) => error.code().name(),
@@ -114,12 +114,12 @@ impl Error {
         }
     }
 
-    /// Whether nothing was contacted.
+    /// Whether the error is in the settings, and nothing was contacted.
     pub fn is_setting(&self) -> bool {
         matches!(self, Self::LocationInvalid { .. })
     }
 
-    /// Whether it is another's table, which `--force` replaces.
+    /// Whether `--force` resolves the error by replacing the table.
     pub(crate) fn is_mended_by_force(&self) -> bool {
         matches!(
             self,
@@ -146,13 +146,13 @@ impl Error {
         }
     }
 
-    /// What the reader can do about it, with placeholders for the program's words.
+    /// What the user can do about it, with placeholders such as `{program}`.
     pub fn hint(&self) -> &'static str {
         self.code().remedy()
     }
 }
 
-/// The code of what the storage has answered.
+/// The code for an error of the storage.
 fn class_of(cause: &StoreError) -> Code {
     let mut next: Option<&(dyn StdError + 'static)> = Some(cause);
     while let Some(error) = next {
@@ -174,7 +174,7 @@ fn class_of(cause: &StoreError) -> Code {
     }
 }
 
-/// The code of an answer of S3 to a list, of which only the text is known.
+/// The code for the error of an S3 list request, of which only the text is available.
 fn class_of_text(text: &str) -> Code {
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if has(&["NoSuchBucket"]) {

@@ -18,7 +18,7 @@ use crate::actions::{Format, META_WITHOUT, MONTH, MetaData};
 use crate::log::now;
 use crate::versions;
 
-/// Digits of a decimal column in all; Spark's limit is 38, and a Parquet reader need not know fewer bits than 128 for it.
+/// Precision of decimal columns. Spark allows 38; above 18, a Parquet reader only needs to support 128-bit decimals.
 const DECIMAL_PRECISION: u8 = 20;
 
 /// A table as it is published.
@@ -27,15 +27,15 @@ pub(crate) struct Layout<'a> {
     pub kind: TableKind,
     pub columns: Vec<PublishedColumn>,
     pub partitioning: Partitioning,
-    /// The column that the rows of a file are in the order of.
+    /// The column that the rows of a file are sorted by.
     order: &'static str,
-    /// The declared table, unless it is the calendar.
+    /// The declared table; none for the calendar.
     table: Option<&'a Table>,
-    /// The personal columns that are left out, by name.
+    /// The names of the personal columns that are left out.
     without: Vec<&'static str>,
 }
 
-/// In which order tables are published: what facts point to comes first.
+/// The kinds of tables in the order in which they are published: facts come last, after the tables that they reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum TableKind {
     Dimension,
@@ -50,7 +50,7 @@ pub(crate) struct PublishedColumn {
     pub column_type: ColumnType,
 }
 
-/// What a published column holds.
+/// The type of a published column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ColumnType {
     Long,
@@ -59,7 +59,7 @@ pub(crate) enum ColumnType {
     Double,
     Boolean,
     Date,
-    /// A REAL of the star that is a whole number of its smallest unit, with so many digits after the point.
+    /// A REAL of the star that is a whole number of its smallest unit, with this many decimal places.
     Decimal(u8),
 }
 
@@ -100,7 +100,7 @@ impl ColumnType {
     }
 }
 
-/// All tables of a star, in the order in which they are published.
+/// All tables of a star, in the order of publication.
 pub(crate) fn tables<'a>(star: &'a Star, without: &[PersonalColumn]) -> Vec<Layout<'a>> {
     let calendar = star.calendar.iter().map(|calendar| Layout {
         name: calendar.table,
@@ -117,8 +117,8 @@ pub(crate) fn tables<'a>(star: &'a Star, without: &[PersonalColumn]) -> Vec<Layo
     tables
 }
 
-/// What is declared so that it cannot be published: names that a lake needs itself. Delta compares names of columns
-/// without their case.
+/// Declared names that cannot be published, because a lake uses them itself. Delta compares column names without regard
+/// to case.
 pub(crate) fn mistakes(tables: &[Layout<'_>]) -> Vec<String> {
     let mut mistakes = Vec::new();
     for table in tables {
@@ -176,7 +176,7 @@ impl<'a> Layout<'a> {
         }
     }
 
-    /// The columns as they are in the files; the partition's is not.
+    /// The columns that the files contain; the partition column is not stored in them.
     pub(crate) fn arrow_schema(&self) -> SchemaRef {
         let fields = self.columns.iter();
         let fields = fields.map(|column| Field::new(column.name, column.column_type.arrow(), true));
@@ -195,7 +195,7 @@ impl<'a> Layout<'a> {
         meta_data(columns.chain(month), self.is_divided(), &self.without)
     }
 
-    /// Whether files that were written for a table of this description have the same columns.
+    /// Whether `meta_data` has this table's columns, partitioning and left-out columns, so that its files can be kept.
     pub(crate) fn is_described_by(&self, meta_data: &MetaData) -> bool {
         let ours = self.meta_data();
         ours.schema_string == meta_data.schema_string
@@ -203,8 +203,9 @@ impl<'a> Layout<'a> {
             && ours.configuration.get(META_WITHOUT) == meta_data.configuration.get(META_WITHOUT)
     }
 
-    /// Columns of which a lake that leaves out personal data would have the data now: those that it was published
-    /// without, and `personal` ones that it does not have yet, of a new table or by a new name.
+    /// The columns whose personal data this publication would disclose in a lake that leaves out personal data: columns
+    /// that were left out so far, and `personal` columns that the lake does not have yet (a new table or a new column
+    /// name).
     pub(crate) fn disclosed_columns(
         &self,
         personal: &[PersonalColumn],
@@ -221,7 +222,7 @@ impl<'a> Layout<'a> {
             .collect()
     }
 
-    /// Selects the rows of a partition, in order; NULL and pseudonyms in place of personal data that is left out.
+    /// Selects the rows of a partition in order, with NULL or pseudonyms in place of personal data that is left out.
     pub(crate) fn select(&self, partition: Partition) -> SelectStatement {
         let mut select = Query::select();
         for column in &self.columns {
@@ -240,7 +241,7 @@ impl<'a> Layout<'a> {
         select
     }
 
-    /// What a column holds, as an expression on a row of the star.
+    /// The value to publish in a column, as an expression on a row of the star.
     pub(crate) fn expression(&self, column: &'static str) -> Expr {
         match self.table {
             Some(table) if self.without.contains(&column) => pseudonym(table, column),
@@ -248,7 +249,7 @@ impl<'a> Layout<'a> {
         }
     }
 
-    /// The number of a partition that a row is in, as an expression on it.
+    /// The number of a row's partition, as an expression on the row.
     pub(crate) fn partition_expression(&self) -> Expr {
         match self.partitioning {
             Partitioning::Whole => Expr::val(0),
@@ -263,7 +264,7 @@ pub(crate) fn left_out(meta_data: &MetaData) -> Vec<&str> {
     columns.map(|columns| columns.split(',').collect()).unwrap_or_default()
 }
 
-/// A table's description; columns with their types in Delta.
+/// The description of a table; `columns` are names with their Delta types.
 pub(crate) fn meta_data<'a>(
     columns: impl Iterator<Item = (&'a str, String)>,
     is_divided: bool,

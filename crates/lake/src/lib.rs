@@ -1,13 +1,13 @@
-//! Publishes a star as Delta tables, to a folder or to S3, where engines that work on many machines read it.
+//! Publishes a star as Delta tables, to a folder or to S3, for query engines that run on many machines.
 //!
-//! A publication writes the partitions of each table that have changed since the last one (`publish`), as Parquet files
-//! (`rows`, in the columns that `layout` says), and replaces them with one entry of the table's log (`log`, whose entries
-//! are `actions`; every tenth is summed up by a `checkpoint`). `versions` is the table that tells which versions of all
-//! tables belong together. `check` compares a lake with the star, `vacuum` deletes files that no reader needs any more,
-//! `store` is the folder or the bucket.
+//! A publication (`publish`) writes the partitions of each table that changed since the last one, as Parquet files
+//! (`rows`, with the columns of `layout`), and replaces the old files with one entry of the table's log (`log`; its
+//! entries consist of `actions`, and every tenth version gets a `checkpoint`). `versions` is the table that records
+//! which versions of all tables belong together. `check` compares a lake with the star, `vacuum` deletes files that no
+//! reader needs any more, `store` is the folder or the bucket.
 //!
-//! The log is written by ourselves: five kinds of JSON lines and a checkpoint are less than a library that writes them all,
-//! and readers of other makes judge them in the tests (`docs/lake.md`).
+//! This crate writes the log itself: five kinds of JSON lines and a checkpoint take less code than a library that
+//! writes them all. The tests check the result with third-party readers (`docs/lake.md`).
 
 mod actions;
 pub mod check;
@@ -24,15 +24,15 @@ mod versions;
 pub use error::{Code, Error, Result};
 pub use store::Lake;
 
-/// Where tests kill the program; as in the engine.
+/// Points at which tests kill or pause the program, as in the engine.
 mod failpoint {
-    /// Dies here if a test wants it, as if killed.
+    /// Aborts the process if a test has enabled this point.
     pub(crate) fn pass(name: &'static str) {
         let _ = name;
         fail::fail_point!(name, |_| std::process::abort());
     }
 
-    /// Creates the file that a test names, and waits until it is deleted.
+    /// If a test has enabled this point, creates the file that it names, and waits until the file is deleted.
     pub(crate) async fn hold(name: &'static str) {
         if let Some(path) = argument(name) {
             let _ = std::fs::write(&path, "");
@@ -42,7 +42,7 @@ mod failpoint {
         }
     }
 
-    /// What a test has set this to: `FAILPOINTS="lake-file-rows=return(8192)"`.
+    /// The argument that a test has set for this point: `FAILPOINTS="lake-file-rows=return(8192)"`.
     pub(crate) fn argument(name: &'static str) -> Option<String> {
         let _ = name;
         fail::fail_point!(name, |argument| argument);

@@ -1,4 +1,4 @@
-//! A table's log: what is in the table at its newest version, and the entry that makes the next one.
+//! A table's log: reads the newest version of a table and commits the next one.
 
 use std::collections::BTreeMap;
 
@@ -12,30 +12,30 @@ use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::store::Lake;
 
-/// A checkpoint is made every so many versions.
+/// Number of versions between two checkpoints.
 const VERSIONS_PER_CHECKPOINT: i64 = 10;
-/// Digits of a version in the names of the log's files.
+/// Digits of a version in the log's file names.
 const VERSION_DIGITS: usize = 20;
 
-/// A table at its newest version.
+/// The state of a table at its newest version.
 #[derive(Default)]
 pub(crate) struct TableState {
     pub version: i64,
     pub protocol: Option<Protocol>,
     pub meta_data: Option<MetaData>,
-    /// The files of the table, by their paths.
+    /// The current files of the table, by path.
     pub files: BTreeMap<String, Add>,
-    /// Files that were part of the table.
+    /// Files that were removed from the table, by path.
     pub removed: BTreeMap<String, Remove>,
     pub txns: BTreeMap<String, Txn>,
-    /// Who wrote the newest entry; none if it does not say.
+    /// The application that wrote the newest entry; none if the entry does not name it.
     pub last_writer: Option<String>,
-    /// What the newest entry says of the run.
+    /// The commit info of the newest entry.
     pub last_commit: Option<serde_json::Value>,
 }
 
 impl TableState {
-    /// Takes over what an action says.
+    /// Applies an action to this state.
     pub(crate) fn apply(&mut self, action: Action) {
         if let Some(protocol) = action.protocol {
             self.protocol = Some(protocol);
@@ -60,12 +60,12 @@ impl TableState {
         }
     }
 
-    /// How many rows the table has.
+    /// The number of rows of the table.
     pub(crate) fn rows(&self) -> i64 {
         self.files.values().map(Add::rows).sum()
     }
 
-    /// The table's sums, by column: those of its files.
+    /// The sums of the table's files, by column.
     pub(crate) fn sums(&self) -> BTreeMap<String, i64> {
         let mut sums = BTreeMap::new();
         for (column, sum) in self.files.values().flat_map(|file| file.tags.iter().flatten()) {
@@ -76,7 +76,7 @@ impl TableState {
     }
 }
 
-/// The table of this name, if there is one.
+/// The newest state of a table; none if the table does not exist.
 pub(crate) async fn load(lake: &Lake, table: &str) -> Result<Option<TableState>> {
     let mut entries = BTreeMap::new();
     let mut checkpoint = None;
@@ -114,7 +114,7 @@ pub(crate) async fn load(lake: &Lake, table: &str) -> Result<Option<TableState>>
             state.apply(action);
         }
         next = version + 1;
-        // A version that a checkpoint has is read all the same, to know who wrote it.
+        // A checkpoint does not contain the writer of the newest version, so that entry is read too.
         if let Some(path) = entries.get(&version).filter(|_| version == state.version) {
             state.last_writer = None;
             apply_entry(lake, path, &mut state, &damaged).await?;
@@ -147,20 +147,20 @@ async fn apply_entry(
     Ok(())
 }
 
-/// One entry of a log, which is about to be written.
+/// A log entry to be written.
 pub(crate) struct Entry<'a> {
     pub table: &'a str,
     pub app_id: &'a str,
     pub run_id: i64,
-    /// When that run began; what tells it from a run of the same number in a restored target.
+    /// When that run began. Distinguishes it from a run with the same number in a restored target.
     pub run_started: &'a str,
     pub actions: Vec<Action>,
 }
 
-/// Writes the next version of a table, complete or not at all, and a checkpoint if one is due.
+/// Writes the next version of a table atomically, and a checkpoint if one is due.
 ///
 /// # Errors
-/// `Conflict` if another program has written that version meanwhile.
+/// `Conflict` if another program has already written that version.
 pub(crate) async fn commit(lake: &Lake, before: Option<TableState>, entry: Entry<'_>) -> Result<TableState> {
     let version = before.as_ref().map_or(0, |state| state.version + 1);
     let timestamp = next_timestamp(before.as_ref());
@@ -221,12 +221,12 @@ pub(crate) enum FileKind {
     Checkpoint,
 }
 
-/// A version as it stands in the names of the log's files.
+/// A version as it appears in the log's file names.
 pub(crate) fn name_of(version: i64) -> String {
     format!("{version:0VERSION_DIGITS$}")
 }
 
-/// The version of one of the log's files, and what it is; none if it is another file.
+/// The version and the kind of a log file; none for the name of any other file.
 pub(crate) fn file_of(name: &str) -> Option<(i64, FileKind)> {
     let (version, suffix) = name.split_once('.')?;
     let version = version.parse().ok().filter(|_| version.len() == VERSION_DIGITS)?;
@@ -237,15 +237,15 @@ pub(crate) fn file_of(name: &str) -> Option<(i64, FileKind)> {
     }
 }
 
-/// The time of the next entry, later than that of the last one even if the clock was set back: by time readers tell which
-/// of two is the newer one.
+/// The timestamp of the next entry. It is later than the last one even if the clock was set back, because readers use
+/// it to decide which of two versions is newer.
 pub(crate) fn next_timestamp(state: Option<&TableState>) -> i64 {
     let last_commit = state.and_then(|state| state.last_commit.as_ref());
     let last = last_commit.and_then(|commit| commit.get("timestamp")?.as_i64());
     last.map_or_else(now, |last| now().max(last + 1))
 }
 
-/// Milliseconds since 1970, as the log has times.
+/// Milliseconds since 1970, the time format of the log.
 pub(crate) fn now() -> i64 {
     Utc::now().timestamp_millis()
 }

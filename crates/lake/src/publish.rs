@@ -1,4 +1,4 @@
-//! One publication: what changed in the star since the lake's last one, table by table, each in one step.
+//! Publishes the changes in the star since the last publication to the lake, table by table, each one atomically.
 
 mod plan;
 
@@ -30,18 +30,18 @@ use crate::vacuum::is_data_file;
 use crate::versions::{self, TableVersion};
 use plan::{Plan, Planned};
 
-/// Says the run that an entry of the log is of began then.
+/// The key of a log entry's commit info that holds the start time of its run.
 pub(crate) const RUN_STARTED: &str = "runStarted";
 
 /// What to publish, and where to.
 pub struct Request<'a> {
     pub star: &'a Star,
-    /// Held by this process, so that no run changes it meanwhile.
+    /// Locked by this process, so that no run changes it during the publication.
     pub target: &'a Target,
     pub lake: &'a Lake,
     /// Personal columns to leave out.
     pub without: &'a [PersonalColumn],
-    /// Publish in spite of a mismatch, and replace what another target or program has written.
+    /// Publish despite a mismatch, and replace what another target or program has written.
     pub force: bool,
 }
 
@@ -49,9 +49,9 @@ pub struct Request<'a> {
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub lake: String,
-    /// The run that the lake holds now.
+    /// The run that the lake now reflects.
     pub run_id: i64,
-    /// Whether the lake held it already.
+    /// Whether the lake reflected that run already.
     pub up_to_date: bool,
     pub partitions: usize,
     pub rows: i64,
@@ -65,7 +65,7 @@ pub struct Report {
 pub struct PublishedTable {
     pub table: &'static str,
     pub version: i64,
-    /// The partitions that were written, as months; 0 for the whole of a table that is not divided.
+    /// The partitions that were written, as months; 0 for the whole of a table without partitions.
     pub partitions: Vec<i32>,
     /// Rows that were written.
     pub rows: i64,
@@ -157,14 +157,14 @@ pub async fn check_star(target: &impl ConnectionTrait, force: bool) -> Result<()
     Ok(())
 }
 
-/// When a run began, while the history goes back that far.
+/// When a run began; none if the history does not go back that far.
 async fn started(transaction: &DatabaseTransaction, run_id: i64) -> Result<Option<String>> {
     let run = history::find(transaction, run_id).await?;
     Ok(run.map(|run| time::text(run.started)))
 }
 
-/// Refuses a place that holds anything but tables of this star. A folder with the name of one is none if it has no log,
-/// unless it has files of a publication that was killed.
+/// Refuses a location that contains anything other than tables of this star. A folder with the name of a table counts
+/// as one if it has a log, or contains only data files of a killed publication.
 async fn check_place(request: &Request<'_>) -> Result<()> {
     let ours: BTreeSet<&str> = layout::tables(request.star, &[])
         .iter()
@@ -306,7 +306,7 @@ impl Publisher<'_> {
         }
     }
 
-    /// Adds this publication to `star_versions`, unless it is there. Returns whether it was.
+    /// Adds this publication to `star_versions`, unless it is there already. Returns whether it was.
     async fn note_versions(
         &self,
         state: Option<TableState>,
@@ -329,7 +329,7 @@ impl Publisher<'_> {
     }
 }
 
-/// What replaces the files of the partitions by new ones.
+/// The actions that replace the files of the planned partitions with new ones.
 fn actions(layout: &Layout<'_>, state: Option<&TableState>, plan: &Plan, added: Vec<Add>) -> Vec<Action> {
     let mut actions = Vec::new();
     let meta_data = state.and_then(|state| state.meta_data.as_ref());

@@ -1,5 +1,5 @@
-//! Rows on their way from SQLite to Parquet: a stream of rows becomes files of a bounded size, so that memory does not
-//! depend on how large a month is.
+//! Writes rows from SQLite to Parquet files. Rows are streamed into files of a bounded size, so that memory use does
+//! not depend on the size of a month.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,16 +22,16 @@ use crate::layout::{ColumnType, Layout};
 use crate::log::now;
 use crate::store::Lake;
 
-/// Rows of one batch of columns.
+/// Rows per batch of columns.
 const ROWS_PER_BATCH: usize = 8 * 1024;
-/// Rows that are compressed together; a reader skips as many at once.
+/// Rows per row group: they are compressed together, and readers skip whole groups.
 const ROWS_PER_GROUP: usize = 128 * 1024;
-/// Rows of one file: a few dozen MB, which is held in memory until it is written.
+/// Rows per file: a few dozen MB, which are held in memory until the file is written.
 pub(crate) const ROWS_PER_FILE: usize = 1024 * 1024;
-/// The value of a partition of rows without a date, in the names of folders.
+/// The partition value in folder names for rows without a date.
 const NO_MONTH: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// Writes the rows of a partition as files, which no log names yet.
+/// Writes the rows of a partition to files that no log entry names yet.
 pub(crate) async fn write_partition(
     lake: &Lake,
     transaction: &DatabaseTransaction,
@@ -66,7 +66,7 @@ pub(crate) async fn write_partition(
     Ok(files)
 }
 
-/// Rows by column.
+/// Rows, stored by column.
 struct Batch<'a> {
     layout: &'a Layout<'a>,
     columns: Vec<Vec<Value>>,
@@ -103,7 +103,7 @@ fn cell<T: TryGetable>(row: &QueryResult, position: usize) -> std::result::Resul
     row.try_get_by_index(position)
 }
 
-/// A file that is being encoded, in memory.
+/// A file that is being encoded in memory.
 struct File<'a> {
     layout: &'a Layout<'a>,
     writer: ArrowWriter<Vec<u8>>,
@@ -136,7 +136,7 @@ impl<'a> File<'a> {
         })
     }
 
-    /// Takes the rows of a batch, which is empty then.
+    /// Adds the rows of a batch to the file, and empties the batch.
     fn add(mut self, batch: &mut Batch<'_>) -> Result<Self> {
         let mut arrays = Vec::with_capacity(batch.columns.len());
         for (cells, column) in batch.columns.iter_mut().zip(&self.layout.columns) {
@@ -203,7 +203,7 @@ fn encoding<E: std::error::Error + Send + Sync + 'static>(layout: &Layout<'_>) -
     }
 }
 
-/// Notes the least and the largest number of a column, and how many NULLs it has.
+/// Records a column's minimum and maximum, if it is numeric, and its number of NULLs.
 fn note_stats(stats: &mut Stats, column: &'static str, cells: &[Value]) {
     let mut nulls = 0;
     let (mut least, mut largest) = (i64::MAX, i64::MIN);
@@ -232,7 +232,7 @@ fn note_stats(stats: &mut Stats, column: &'static str, cells: &[Value]) {
     }
 }
 
-/// The amounts of a column in whole numbers of their smallest unit.
+/// The amounts of a column, as whole numbers of their smallest unit.
 fn whole_amounts(table: &str, column: &'static str, decimals: u8, cells: &[Value]) -> Result<Vec<Option<i64>>> {
     let unfit = || Error::ValueUnfit {
         table: table.to_owned(),
@@ -246,7 +246,7 @@ fn whole_amounts(table: &str, column: &'static str, decimals: u8, cells: &[Value
     amounts.collect()
 }
 
-/// An amount in whole numbers of its smallest unit; none if it is not the REAL nearest to such a number.
+/// An amount as a whole number of its smallest unit; none if it is not the REAL nearest to such a number.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,

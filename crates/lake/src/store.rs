@@ -1,4 +1,4 @@
-//! Where a lake is: a folder, or a bucket of S3 or of a server that speaks as S3 does.
+//! The storage of a lake: a folder, or a bucket on S3 or on an S3-compatible server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,16 +15,16 @@ use url::Url;
 
 use crate::error::{Error, Result};
 
-/// How long a connection to S3 may take to open, and a request, with the upload of a file, unless the environment says
-/// otherwise.
+/// Timeouts for opening a connection to S3 and for a request, including the upload of a file. Environment variables
+/// override them.
 const TIMEOUTS: [(&str, ClientConfigKey, &str); 2] = [
     ("AWS_CONNECT_TIMEOUT", ClientConfigKey::ConnectTimeout, "5 seconds"),
     ("AWS_TIMEOUT", ClientConfigKey::Timeout, "2 minutes"),
 ];
-/// How long a request to S3 is repeated that fails.
+/// How long a failed request to S3 is retried.
 const RETRY_TIMEOUT: Duration = Duration::from_mins(5);
 const RETRIES: usize = 4;
-/// Says that a bucket needs no credentials.
+/// The environment variable that is set if a bucket needs no credentials.
 const SKIP_SIGNATURE: &str = "AWS_SKIP_SIGNATURE";
 
 /// A place that tables are published to.
@@ -35,15 +35,15 @@ pub struct Lake {
     store: Arc<dyn ObjectStore>,
     folder: Option<std::path::PathBuf>,
     root: Path,
-    /// What has the credentials for a bucket, or asks the cloud's machine for them.
+    /// Holds the credentials for a bucket, or requests them from the cloud's instance.
     credentials: Option<AwsCredentialProvider>,
 }
 
 impl Lake {
-    /// Opens a lake to publish to; a folder that is not there is made.
+    /// Opens a lake to publish to; creates its folder if it does not exist.
     ///
     /// # Errors
-    /// If it is no place for a lake. Nothing is asked of S3 yet.
+    /// If the location cannot be a lake. S3 is not contacted yet.
     pub fn create(location: &str) -> Result<Self> {
         if let Some(folder) = folder_of(location)? {
             std::fs::create_dir_all(&folder).map_err(|cause| folder_error(&folder, "creating the folder", cause))?;
@@ -51,10 +51,10 @@ impl Lake {
         Self::open(location)
     }
 
-    /// Opens a lake that is there.
+    /// Opens an existing lake.
     ///
     /// # Errors
-    /// The same, and if the folder is not there.
+    /// The same as for [`Self::create`], and if the folder does not exist.
     pub fn open(location: &str) -> Result<Self> {
         match folder_of(location)? {
             Some(folder) => {
@@ -68,7 +68,7 @@ impl Lake {
                 })?;
                 Ok(Self {
                     name,
-                    // What is published has to survive a power failure.
+                    // Published files must survive a power failure.
                     store: Arc::new(store.with_fsync(true)),
                     folder: Some(path),
                     root: Path::default(),
@@ -91,7 +91,7 @@ impl Lake {
             return Err(invalid("its prefix must not contain ? or #".to_owned()));
         }
         let root = Path::from_url_path(url.path().trim_matches('/')).map_err(|error| invalid(error.to_string()))?;
-        // Only the first one counts; whichever it is, it is ring's.
+        // Only the first provider of a process is installed. An earlier one is `ring` too, so the result is ignored.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let is_plain = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"]
             .iter()
@@ -123,7 +123,7 @@ impl Lake {
         })
     }
 
-    /// Finds out whether there are credentials for a bucket, before anything is asked of it.
+    /// Checks that credentials for a bucket are available, before the first request to it.
     pub(crate) async fn log_in(&self) -> Result<()> {
         let Some(credentials) = &self.credentials else {
             return Ok(());
@@ -137,19 +137,19 @@ impl Lake {
         }
     }
 
-    /// The path of something in the lake.
+    /// The full path of an object in the lake.
     pub(crate) fn path(&self, relative: &str) -> Path {
         relative.split('/').fold(self.root.clone(), Path::join)
     }
 
-    /// A path as it is from the lake's root on.
+    /// A path relative to the lake's root.
     pub(crate) fn relative(&self, path: &Path) -> String {
         let path = path.as_ref();
         let below = path.strip_prefix(self.root.as_ref()).unwrap_or(path);
         below.trim_start_matches('/').to_owned()
     }
 
-    /// An object's content; none if it is not there.
+    /// An object's content; none if it does not exist.
     pub(crate) async fn read(&self, path: &Path) -> Result<Option<Bytes>> {
         let read = async { self.store.get(path).await?.bytes().await };
         match read.await {
@@ -159,14 +159,14 @@ impl Lake {
         }
     }
 
-    /// Writes an object, which is durable then.
+    /// Writes an object. It is durable when this returns.
     pub(crate) async fn write(&self, path: &Path, content: Bytes) -> Result<()> {
         let written = self.store.put(path, content.into()).await;
         written.map(drop).map_err(self.failed(format!("writing {path}")))
     }
 
-    /// Writes an object unless there is another one of this name. Returns whether it is there now; readers never see a
-    /// part of it.
+    /// Writes an object unless one with this name exists. Returns whether the object now has this content. Readers
+    /// never see a part of it.
     pub(crate) async fn write_new(&self, path: &Path, content: Bytes) -> Result<bool> {
         let options = PutOptions {
             mode: PutMode::Create,
@@ -174,7 +174,7 @@ impl Lake {
         };
         match self.store.put_opts(path, content.clone().into(), options).await {
             Ok(_) => Ok(true),
-            // A request whose answer was lost is repeated, and meets what it has written itself.
+            // A request is retried if its response was lost. The retry finds the object that the first attempt wrote.
             Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => {
                 Ok(self.read(path).await? == Some(content))
             }
@@ -182,18 +182,18 @@ impl Lake {
         }
     }
 
-    /// The folder that it is, unless it is a bucket.
+    /// The lake's folder; none for a bucket.
     pub(crate) fn folder(&self) -> Option<&std::path::Path> {
         self.folder.as_deref()
     }
 
-    /// What there is below a path, or in all of the lake.
+    /// All objects below a path; below the root, all objects of the lake.
     pub(crate) async fn list(&self, below: &Path) -> Result<Vec<ObjectMeta>> {
         let listed = self.store.list(Some(below)).try_collect().await;
         listed.map_err(self.failed(format!("listing {below}")))
     }
 
-    /// The first segments of all that there is in the lake, and the names of objects at its root.
+    /// The names of all folders and objects at the lake's root.
     pub(crate) async fn names(&self) -> Result<Vec<String>> {
         let listed = self.store.list_with_delimiter(Some(&self.root)).await;
         let listed = listed.map_err(self.failed("listing the lake".to_owned()))?;
@@ -219,7 +219,7 @@ impl Lake {
     }
 }
 
-/// The folder that a location names; none if it is a bucket.
+/// The folder that a location names; none for a bucket.
 fn folder_of(location: &str) -> Result<Option<std::path::PathBuf>> {
     let invalid = |problem: &str| Error::LocationInvalid {
         location: location.to_owned(),
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(lake.read(&path).await.unwrap(), None);
         assert!(lake.write_new(&path, Bytes::from("one")).await.unwrap());
         assert!(!lake.write_new(&path, Bytes::from("two")).await.unwrap());
-        // As when the answer to the first request was lost.
+        // The same content again, as in a retry after a lost response.
         assert!(lake.write_new(&path, Bytes::from("one")).await.unwrap());
         assert_eq!(lake.read(&path).await.unwrap(), Some(Bytes::from("one")));
         assert_eq!(lake.names().await.unwrap(), ["fact"]);

@@ -1,5 +1,5 @@
-//! Deletes files that no reader needs any more: those that neither the current version of a table names nor any version
-//! that was current within a time.
+//! Deletes files that no reader needs any more: files that are neither in the current version of a table nor in any
+//! version that was current within the retention time.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -25,10 +25,11 @@ pub struct Report {
     pub bytes: u64,
 }
 
-/// Deletes from all tables of the star.
+/// Deletes unneeded files from all tables of the star.
 ///
 /// # Errors
-/// What keeps the lake from being read or deleted from. What was deleted is needed by no reader.
+/// If the lake cannot be read, or a file cannot be deleted. Files deleted before the error were not needed by any
+/// reader.
 pub async fn run(star: &Star, lake: &Lake, retain: Duration) -> Result<Report> {
     let oldest = before_now(retain);
     let mut report = Report::default();
@@ -48,7 +49,7 @@ pub async fn run(star: &Star, lake: &Lake, retain: Duration) -> Result<Report> {
                 continue;
             }
             let removed = removed.and_then(|remove| remove.deletion_timestamp);
-            // One that no version names was left by a publication that was killed, or belongs to one at work.
+            // A file that is in no version is left over from a killed publication, or belongs to one in progress.
             let last_needed = removed.unwrap_or(0).max(object.last_modified.timestamp_millis());
             if last_needed <= oldest {
                 lake.delete(&object.location).await?;
@@ -70,7 +71,7 @@ pub async fn run(star: &Star, lake: &Lake, retain: Duration) -> Result<Report> {
     Ok(report)
 }
 
-/// Whether it has a name that publications give to files with rows.
+/// Whether the name is one that publications give to data files.
 pub(crate) fn is_data_file(path: &str) -> bool {
     let (_, name) = path.rsplit_once('/').unwrap_or(("", path));
     let unique = name
@@ -79,13 +80,13 @@ pub(crate) fn is_data_file(path: &str) -> bool {
     unique.is_some_and(|unique| Uuid::parse_str(unique.trim_end_matches(".zstd")).is_ok())
 }
 
-/// Deletes what a publication to a folder was writing when it was killed. The store writes a file as `NAME#1`, which it
-/// does not list, and renames it.
+/// Deletes files that a killed publication to a folder left unfinished. The store writes a file as `NAME#1`, which it
+/// does not list, and then renames it.
 fn delete_unfinished(folder: &Path, oldest: i64, report: &mut Report) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let metadata = match entry.metadata() {
-            // Gone meanwhile, as temporary files of other programs are.
+            // Deleted in the meantime, for example a temporary file of another program.
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             found => found?,
         };

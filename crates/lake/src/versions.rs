@@ -1,4 +1,4 @@
-//! `star_versions`: one row per table and publication, which tells the versions of all tables that belong together.
+//! `star_versions`: one row per table and publication, which records the versions of all tables that belong together.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::log::{TableState, now};
 use crate::store::Lake;
 
 pub(crate) const TABLE: &str = "star_versions";
-/// So many small files are merged into one.
+/// The number of files from which on they are merged into one.
 const MOST_FILES: usize = 32;
 
 /// A table at one of its versions.
@@ -25,7 +25,7 @@ pub(crate) struct TableVersion {
     pub table: &'static str,
     pub version: i64,
     pub rows: i64,
-    /// By column, in whole numbers of the smallest unit.
+    /// Sums by column, as whole numbers of the smallest unit.
     pub sums: BTreeMap<String, i64>,
 }
 
@@ -57,8 +57,8 @@ fn schema() -> SchemaRef {
     ]))
 }
 
-/// Writes the rows of a publication, at this time in milliseconds; the actions that add them to the table. With many
-/// files, these become one.
+/// Writes the rows of a publication (`published` is in milliseconds) and returns the actions that add them to the
+/// table. If the table has many files, merges them into one.
 pub(crate) async fn write(
     lake: &Lake,
     before: Option<&TableState>,

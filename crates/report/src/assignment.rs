@@ -1,12 +1,12 @@
 //! The five tests of the assignment, and what each of them verifies.
 
-/// A test as the report tells of it.
+/// A test as described in the report.
 #[derive(Clone, Copy, Debug)]
 pub struct Described {
     /// Its name in the suite.
     pub name: &'static str,
     pub title: &'static str,
-    /// The command that it is about: pictures show it. What prepares it is in the log.
+    /// The command that the test is about. Pictures show only its output; that of preparing commands is in the log.
     pub command: &'static str,
     pub verifies: &'static str,
     pub how: &'static str,

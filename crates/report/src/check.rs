@@ -1,4 +1,4 @@
-//! Whether a document is the report that it should be: its parts are there, and its verdicts are those of the run.
+//! Checks a report document: its parts exist, and its verdicts match those of the run.
 
 use std::fs::File;
 use std::io::Read;
@@ -21,13 +21,13 @@ const PARTS: [&str; 5] = [
 ];
 const CHAPTER_STYLE: &str = "<w:pStyle w:val=\"Heading1\"";
 
-/// Checks the document by itself. Returns whether each test passed, as its chapter says.
+/// Checks the structure of a document. Returns whether each test passed, according to its chapter.
 pub fn document(path: &Path) -> Result<Vec<bool>> {
     let (xml, pictures) = content(path)?;
     verdicts(&xml, pictures)
 }
 
-/// The same of a document that is kept: others have to be able to find what was tested.
+/// The same for a document to be kept: it has to be of a committed state, so that others can find what was tested.
 pub fn kept(path: &Path) -> Result<Vec<bool>> {
     let (xml, pictures) = content(path)?;
     if xml.contains(NOT_COMMITTED) {
@@ -36,7 +36,7 @@ pub fn kept(path: &Path) -> Result<Vec<bool>> {
     verdicts(&xml, pictures)
 }
 
-/// The document's XML, and the number of its pictures.
+/// The document's XML, and its number of pictures.
 fn content(path: &Path) -> Result<(String, usize)> {
     let unsound = |cause: zip::result::ZipError| Error::Document {
         path: path.to_owned(),
@@ -49,7 +49,7 @@ fn content(path: &Path) -> Result<(String, usize)> {
     }
     let pictures = archive
         .file_names()
-        // The folder itself is named too.
+        // The folder itself is listed too.
         .filter(|name| name.starts_with("word/media/rId"))
         .count();
     let mut xml = String::new();
@@ -61,7 +61,7 @@ fn content(path: &Path) -> Result<(String, usize)> {
     Ok((xml, pictures))
 }
 
-/// Checks that the document says what the tests have shown.
+/// Checks that the document's verdicts are those of the run.
 pub fn agrees(path: &Path, outcomes: &[Outcome]) -> Result<()> {
     let ran: Vec<bool> = outcomes.iter().map(|outcome| outcome.passed).collect();
     let told = document(path)?;
@@ -128,7 +128,7 @@ mod tests {
             test: *test,
             passed: number != failed,
             seconds: 1.5,
-            // A test may fail before it has done anything.
+            // A test may fail before its first command.
             events: if number == failed {
                 Vec::new()
             } else {

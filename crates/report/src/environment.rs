@@ -1,4 +1,4 @@
-//! What was tested, and where: what the title page says.
+//! The environment of the tests, for the title page: what was tested, and where.
 
 use std::fs;
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::run::{Outcome, repository};
 use crate::suite_log;
 use crate::transcript::Event;
 
-/// Names with their values.
+/// Names and values.
 pub fn lines(outcomes: &[Outcome]) -> Result<Vec<(&'static str, String)>> {
     let (server, sqlite) = databases(outcomes);
     Ok(vec![
@@ -24,7 +24,7 @@ pub fn lines(outcomes: &[Outcome]) -> Result<Vec<(&'static str, String)>> {
     ])
 }
 
-/// As the tests' own connections to both sides say.
+/// The versions of both databases, as reported by the tests' connections.
 fn databases(outcomes: &[Outcome]) -> (String, String) {
     outcomes
         .iter()
@@ -42,7 +42,7 @@ fn databases(outcomes: &[Outcome]) -> (String, String) {
         .unwrap_or_else(|| ("no server was reached".to_owned(), "none".to_owned()))
 }
 
-/// A commit with this is not what was tested.
+/// Marks a commit that is not exactly what was tested.
 pub const NOT_COMMITTED: &str = "with changes that are not committed";
 
 fn commit() -> Result<String> {

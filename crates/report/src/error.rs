@@ -1,4 +1,4 @@
-//! What can go wrong while a report is made.
+//! Errors of creating a report.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// For `map_err`: what went wrong with a file.
+    /// For `map_err`: an error of a file.
     pub fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
         |cause| Self::File {
             path: path.to_owned(),

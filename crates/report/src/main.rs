@@ -1,7 +1,7 @@
-//! Makes the test report, and the pictures of the README: `scripts/test-report` and `scripts/pictures` call it.
+//! Creates the test report and the README's pictures, for `scripts/test-report` and `scripts/pictures`.
 //!
-//! The report runs the five tests of the assignment for real; the suite's harness writes down what they do, and from
-//! that come pictures and text. It exits with 1 if a test fails, and the report says which.
+//! The report runs the five tests of the assignment. The suite's harness records what they do, and pictures and text
+//! are created from the record. The program exits with 1 if a test fails, and the report shows which.
 
 mod assignment;
 mod check;
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
 }
 
 fn tests(output: &Path, suite_log: Option<&Path>) -> Result<()> {
-    // What can fail at once should not fail in the end.
+    // Read the log first, so that an unusable one fails before the tests run and not after.
     let suite = suite_log.map(suite_log::read).transpose()?.unwrap_or_default();
     let outcomes = run::assignment()?;
     let environment = environment::lines(&outcomes)?;

@@ -1,12 +1,12 @@
-//! On which pages the chapters begin, as LibreOffice lays them out: a document by itself does not know. Word counts
-//! them again when the table of contents is updated.
+//! Page numbers of the chapters, taken from LibreOffice's layout, because the document itself does not contain them.
+//! Word recalculates them when the table of contents is updated.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::error::{Error, Result};
 
-/// The pages of these headings, in their order; none if LibreOffice or pdftotext is not here.
+/// The page numbers of these headings, in order; empty if LibreOffice or pdftotext is not installed.
 pub fn of_headings(document: &Path, headings: &[String]) -> Result<Vec<u32>> {
     let folder = tempfile::tempdir().map_err(Error::file(&std::env::temp_dir()))?;
     let profile = format!("-env:UserInstallation=file://{}/profile", folder.path().display());
@@ -29,7 +29,7 @@ pub fn of_headings(document: &Path, headings: &[String]) -> Result<Vec<u32>> {
     Ok(find(&String::from_utf8_lossy(&text.stdout), headings))
 }
 
-/// Pages end with a form feed. The contents list all headings too, and share a page with the first chapter.
+/// Pages end with a form feed. The table of contents lists all headings too, so the last match counts.
 fn find(text: &str, headings: &[String]) -> Vec<u32> {
     let pages: Vec<&str> = text.split('\u{c}').collect();
     let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! Pictures for the command reference, of what its commands print: the test of the documents types them.
+//! Draws the pictures of the command reference from the output of the test that runs the documents' commands.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ const README: Described = Described {
 };
 const SHOWN: [&str; 4] = ["full-load", "incremental", "validate", "status"];
 
-/// Draws the commands into a folder, a file each.
+/// Draws each command to a file in a folder.
 pub fn draw(folder: &Path) -> Result<()> {
     run::build()?;
     let outcome = run::run(README)?;
@@ -39,8 +39,8 @@ pub fn draw(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The result, which is all that a terminal shows of a run without warnings. The reader's schema has another name than the
-/// test's.
+/// Draws the result, which is all that a terminal shows of a run without warnings. The test's schema name is replaced
+/// with the one in the documents.
 fn picture(command: &Command) -> Result<String> {
     let text = terminal::prompt(&command.line()) + &command.stdout.replace("`sakila_1`", "`sakila`");
     terminal::svg(&text, "Terminal", 0)

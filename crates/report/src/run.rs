@@ -1,4 +1,4 @@
-//! Runs tests of the suite, one by one, and gathers what they did.
+//! Runs tests of the suite one by one, and collects what they did.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -14,14 +14,14 @@ use crate::transcript::{self, Event};
 pub struct Outcome {
     pub test: Described,
     pub passed: bool,
-    /// From the start of its private server to its end.
+    /// Includes the start and the stop of its private server.
     pub seconds: f64,
     pub events: Vec<Event>,
     /// What the test runner printed, with colours.
     pub runner: String,
 }
 
-/// Runs the five tests, each in a process and on a server of its own.
+/// Runs the five tests, each in its own process and on its own server.
 pub fn assignment() -> Result<Vec<Outcome>> {
     build()?;
     TESTS
@@ -35,7 +35,7 @@ pub fn assignment() -> Result<Vec<Outcome>> {
         .collect()
 }
 
-/// Builds the suite, so that no test's time holds it.
+/// Builds the suite, so that the duration of no test includes the build.
 pub fn build() -> Result<()> {
     let status = cargo_test().arg("--no-run").status().map_err(Error::program("cargo"))?;
     status.success().then_some(()).ok_or(Error::Build)
@@ -45,11 +45,11 @@ pub fn run(test: Described) -> Result<Outcome> {
     let folder = tempfile::tempdir().map_err(Error::file(&env::temp_dir()))?;
     let output = cargo_test()
         .args(["--", "--exact", test.name, "--color", "always"])
-        // What the program honours where no terminal is; `ansi` has the sequences that every terminal knows.
+        // Forces colours without a terminal; `ansi` has the sequences that every terminal supports.
         .env("CLICOLOR_FORCE", "1")
         .env("TERM", "ansi")
         .env_remove("NO_COLOR")
-        // Of a test that fails the assertion tells, and its place.
+        // The assertion and its location suffice for a test that fails.
         .env("RUST_BACKTRACE", "0")
         .env("SAKILA_SYNC_TRANSCRIPTS", folder.path())
         .stdin(Stdio::null())
@@ -60,7 +60,7 @@ pub fn run(test: Described) -> Result<Outcome> {
     let plain = anstream::adapter::strip_str(&runner).to_string();
     Ok(Outcome {
         test,
-        // A name that no test has passes too, without having run anything.
+        // The runner also succeeds if no test has the given name, without running any.
         passed: output.status.success() && plain.contains("test result: ok. 1 passed"),
         seconds: suite_log::seconds(&plain),
         events: transcript::read(folder.path(), test.name)?,
@@ -76,7 +76,7 @@ fn cargo_test() -> Command {
     command
 }
 
-/// The folder that this package lies in.
+/// The folder that contains this package; it is inside the repository.
 pub fn repository() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.parent().unwrap_or(package).to_owned()

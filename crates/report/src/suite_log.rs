@@ -1,4 +1,4 @@
-//! The figures of the whole suite, from the log of a `scripts/test` run.
+//! Reads the figures of the whole suite from the log of a `scripts/test` run.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ pub struct Part {
     pub name: String,
     pub passed: u64,
     pub failed: u64,
-    /// What they need is not there, or they are for the night; the log says which.
+    /// Ignored tests: what they need is missing, or they only run nightly; the log lists them.
     pub not_run: u64,
     pub seconds: f64,
 }
@@ -50,7 +50,7 @@ fn parse(log: &str) -> Vec<Part> {
     parts
 }
 
-/// `/usr/sbin/mysqld  Ver 9.7.4 for Linux on x86_64` as MySQL 9.7.4.
+/// Formats `/usr/sbin/mysqld  Ver 9.7.4 for Linux on x86_64` as MySQL 9.7.4.
 fn server_name(version: &str) -> String {
     let number = version
         .split_once("Ver ")
@@ -59,7 +59,7 @@ fn server_name(version: &str) -> String {
     named(number)
 }
 
-/// The product with its version, of which only MariaDB's tells which it is.
+/// The product with its version. Only MariaDB's version string contains the product's name.
 pub fn named(version: &str) -> String {
     match version.split_once("-MariaDB") {
         Some((number, _)) => format!("MariaDB {number}"),
@@ -73,7 +73,7 @@ fn number_before(text: &str, word: &str) -> u64 {
         .unwrap_or(0)
 }
 
-/// The `finished in 4.52s` of a result.
+/// The seconds in the `finished in 4.52s` of a result.
 pub fn seconds(result: &str) -> f64 {
     result
         .split_once("finished in ")

@@ -1,4 +1,4 @@
-//! Text as a terminal shows it: a prompt, lines that wrap, and pictures of it as SVG and PNG.
+//! Renders text as a terminal shows it: a prompt, wrapped lines, and pictures as SVG and PNG.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -11,17 +11,17 @@ use resvg::usvg::{self, fontdb};
 use crate::error::{Error, Result};
 use crate::transcript::Command;
 
-/// Columns of the terminals in the report: all tables fit, and on a page letters are still large enough.
+/// Columns of the terminals in the report: all tables fit, and the letters are legible on a page.
 pub const COLUMNS: usize = 116;
 /// Lines of a picture that fills a page.
 pub const LINES: usize = 67;
-/// Printed 17 cm wide, a picture has 290 dots an inch.
+/// Gives a picture 290 dots per inch when it is printed 17 cm wide.
 const PIXELS_PER_UNIT: f32 = 2.0;
 const TITLE_BAR_UNITS: u32 = 30;
 const COLUMN_UNITS: f64 = 8.4;
 const BACKGROUND: RgbColor = RgbColor(0x1e, 0x1e, 0x2a);
 const FOREGROUND: RgbColor = RgbColor(0xdc, 0xdc, 0xdc);
-/// Black, red, green, yellow, blue, magenta, cyan and white, and the same again bright, to be read on the background.
+/// Black, red, green, yellow, blue, magenta, cyan and white, then the bright variants; all legible on the background.
 const PALETTE: Palette = Palette([
     RgbColor(0x3a, 0x3a, 0x46),
     RgbColor(0xf0, 0x71, 0x78),
@@ -43,7 +43,7 @@ const PALETTE: Palette = Palette([
 const FONT: &[u8] = include_bytes!("../fonts/DejaVuSansMono.ttf");
 const FONT_NAME: &str = "DejaVu Sans Mono";
 
-/// A picture in dots.
+/// A raster image.
 #[derive(Debug)]
 pub struct Png {
     pub bytes: Vec<u8>,
@@ -51,12 +51,12 @@ pub struct Png {
     pub height: u32,
 }
 
-/// A command as it is typed.
+/// A prompt with a command.
 pub fn prompt(line: &str) -> String {
     format!("\u{1b}[1;92m$\u{1b}[0m \u{1b}[1m{line}\u{1b}[0m\n")
 }
 
-/// A command as it is typed, with its log and then its result, which it prints last.
+/// A prompt with a command, then its log, then its result, which is printed last.
 pub fn session(command: &Command) -> String {
     let mut text = prompt(&command.line());
     text.push_str(&command.stderr);
@@ -64,7 +64,7 @@ pub fn session(command: &Command) -> String {
     text
 }
 
-/// Breaks lines where a terminal with so many columns does. Escape sequences take no column.
+/// Wraps lines at this many columns, as a terminal does. Escape sequences take up no column.
 pub fn wrapped(text: &str, columns: usize) -> String {
     let mut wrapped = String::with_capacity(text.len());
     let mut column = 0;
@@ -94,7 +94,7 @@ pub fn wrapped(text: &str, columns: usize) -> String {
     wrapped
 }
 
-/// The beginning and the end of a text that has more lines than a page.
+/// The beginning and the end of a text that has more than `maximum` lines.
 pub fn shortened(text: &str, maximum: usize) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
     if lines.len() <= maximum {
@@ -114,7 +114,7 @@ pub fn plain(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }
 
-/// A terminal's window with the text in it, at least so many columns wide.
+/// A terminal window with the text, at least `columns` columns wide.
 pub fn svg(text: &str, title: &str, columns: usize) -> Result<String> {
     #[expect(
         clippy::cast_possible_truncation,
@@ -154,7 +154,7 @@ pub fn svg(text: &str, title: &str, columns: usize) -> Result<String> {
     ))
 }
 
-/// The same as dots.
+/// Converts an SVG to a PNG.
 pub fn png(svg: &str) -> Result<Png> {
     static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
         let mut fonts = fontdb::Database::new();
@@ -175,7 +175,7 @@ pub fn png(svg: &str) -> Result<Png> {
         .ok_or_else(|| Error::Picture("it has no size".to_owned()))?;
     let (width, height) = (size.width(), size.height());
     let mut dots = Pixmap::new(width, height).ok_or_else(|| Error::Picture("it is too large".to_owned()))?;
-    // The corners are those of the paper.
+    // White shows at the rounded corners, as on paper.
     dots.fill(resvg::tiny_skia::Color::WHITE);
     let scale = Transform::from_scale(PIXELS_PER_UNIT, PIXELS_PER_UNIT);
     resvg::render(&tree, scale, &mut dots.as_mut());
@@ -183,7 +183,7 @@ pub fn png(svg: &str) -> Result<Png> {
     Ok(Png { bytes, width, height })
 }
 
-/// A terminal has few colours: numbered ones take half the room.
+/// Encodes the image with a palette, which halves its size: a terminal has few colours.
 fn encoded(dots: &Pixmap) -> std::result::Result<Vec<u8>, png::EncodingError> {
     let mut numbers: HashMap<[u8; 3], u8> = HashMap::new();
     let mut palette = Vec::new();

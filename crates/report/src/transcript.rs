@@ -1,4 +1,4 @@
-//! What a test did, as the suite's harness wrote it down (`tests/suite/harness/transcript.rs`).
+//! Reads what a test did, as the suite's harness recorded it (`tests/suite/harness/transcript.rs`).
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub enum Event {
         statements: Vec<String>,
     },
     Query(Query),
-    /// The last query on each side yielded the same rows.
+    /// The last query on each side returned the same rows.
     Comparison {
         table: String,
         rows: u64,
@@ -33,7 +33,7 @@ pub struct Command {
     pub arguments: Vec<String>,
     pub code: i32,
     pub seconds: f64,
-    /// As a terminal gets them, with colours.
+    /// The output for a terminal, with colours.
     pub stdout: String,
     pub stderr: String,
 }
@@ -43,7 +43,7 @@ pub struct Query {
     pub side: Side,
     pub sql: String,
     pub rows: u64,
-    /// The first of them.
+    /// The first rows.
     pub first: Vec<String>,
 }
 
@@ -72,13 +72,13 @@ impl Command {
         self.arguments.first().is_some_and(|argument| argument == name)
     }
 
-    /// Whether its output is for programs.
+    /// Whether its output is JSON.
     pub fn is_json(&self) -> bool {
         self.arguments.iter().any(|argument| argument == "--json")
     }
 }
 
-/// Reads the transcript of a test; one that never reached the harness has none.
+/// Reads the transcript of a test; empty if the test did not reach the harness.
 pub fn read(folder: &Path, test: &str) -> Result<Vec<Event>> {
     let path = folder.join(format!("{}.jsonl", test.replace("::", ".")));
     if !path.exists() {

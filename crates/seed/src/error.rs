@@ -1,23 +1,23 @@
-//! What can go wrong while a schema is filled or a day of business is written.
+//! Errors of filling a schema or writing a business day.
 
 use sea_orm::DbErr;
 
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A schema that was not filled, or not changed.
+/// The reason why a schema was not filled or not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The server has refused a statement, or was lost.
+    /// The server rejected a statement, or the connection was lost.
     #[error("the schema could not be filled: {doing} failed")]
     Failed {
         doing: String,
         #[source]
         cause: DbErr,
     },
-    /// The schema is not one that may be written to, or not in this state. Nothing was changed.
+    /// The schema must not be written to, or not in its present state. Nothing was changed.
     #[error("{why}")]
     Refused { why: String, hint: String },
-    /// A task that writes rows has panicked: a defect of this crate.
+    /// A task that writes rows panicked: a bug in this crate.
     #[error("a writer of the seed panicked")]
     Panicked,
 }

@@ -1,4 +1,4 @@
-//! Writing the rows and building the indexes, on several connections at once.
+//! Writes the rows and builds the indexes, on several connections in parallel.
 
 use std::future::Future;
 use std::ops::Range;
@@ -16,11 +16,11 @@ use super::world::World;
 use super::{OnStep, Step};
 use crate::error::{Doing, Error, Result};
 
-/// Values of one INSERT, about 10 kB. A message of more than one TLS record (16 kB) goes out in several pieces, and the
-/// driver leaves it to the system to hold back the last one until the server has acknowledged the others: 40 ms each
-/// time. (Scale 100 on MySQL: 164 s in statements of 30 kB.)
+/// Values per INSERT, about 10 kB. A message longer than one TLS record (16 kB) is sent in several pieces, and the
+/// system holds back the last piece until the server has acknowledged the others: 40 ms each time. (Scale 100 on MySQL
+/// takes 164 s with statements of 30 kB.)
 const VALUES_PER_STATEMENT: usize = 1_000;
-/// Rows of one transaction.
+/// Rows per transaction.
 const ROWS_PER_JOB: usize = 20_000;
 
 /// Writes all rows of all tables.
@@ -81,7 +81,7 @@ pub async fn indexes(
     all(jobs, writers).await
 }
 
-/// Does the jobs, `at_once` of them at a time; the first error ends all.
+/// Runs the jobs, `at_once` of them concurrently; the first error stops all.
 async fn all<Job>(jobs: impl Iterator<Item = Job>, at_once: usize) -> Result<()>
 where
     Job: Future<Output = Result<()>> + Send + 'static,
@@ -108,7 +108,7 @@ async fn insert(
     for from in numbers.clone().step_by(rows_per_statement) {
         let chunk = from..numbers.end.min(from + rows_per_statement as u64);
         let rows = chunk.end - chunk.start;
-        // Built once for each number of rows; its text is kept, and so is the server's preparation of it.
+        // Built once per number of rows: the same text lets the server reuse its prepared statement.
         if rows != statement_rows {
             statement = insert_statement(table, rows);
             statement_rows = rows;

@@ -1,9 +1,9 @@
-//! A Sakila of our own making, for those who have none at hand: for the demo, for tests, for benchmarks at any size.
+//! Generates a Sakila schema of any size, for the demo, for tests and for benchmarks.
 //!
-//! `seed` fills an empty schema; the same scale, seed and date give the same rows. `business_day` then lets a day
-//! pass in it. Both write to a MySQL schema, which nothing else here does, and only to one that `seed` has made:
-//! the `marker` in it says so. A table is a value (`table::SeedTable`), declared in `tables` with its layout and the
-//! function that makes row number n.
+//! `seed` fills an empty schema; the same scale, seed and date give the same rows. `business_day` then writes the
+//! changes of a day. They are the only code that writes to a MySQL schema, and only to one that `seed` created: the
+//! `marker` table in it records that. A table is a value (`table::SeedTable`), declared in `tables` with its layout and
+//! the function that generates row number n.
 
 use std::sync::Arc;
 
@@ -27,36 +27,36 @@ pub mod world;
 
 use world::{Settings, World};
 
-/// The largest scale: 16 million rentals. It is what was tried.
+/// The largest scale, and the largest that was tested: 16 million rentals.
 pub const MAXIMAL_SCALE: u32 = 1_000;
 
-/// Called when a step is done.
+/// Called to report progress.
 pub type OnStep = Arc<dyn Fn(Step) + Send + Sync>;
 
 /// A step of filling a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// So many rows more are written.
+    /// This many more rows were written.
     Rows(u64),
-    /// So many indexes of all are created.
+    /// `done` of `count` indexes were created.
     Indexes { done: usize, count: usize },
     /// Foreign keys are being added.
     ForeignKeys,
 }
 
-/// What was made: each table and its rows.
+/// The tables that were created, with their numbers of rows.
 pub type Made = Vec<(&'static str, u64)>;
 
-/// How many rows `seed` will make.
+/// The number of rows that `seed` will write.
 pub fn rows(settings: Settings) -> u64 {
     let tables = tables::all(&World::new(settings));
     tables.iter().map(|table| table.rows).sum()
 }
 
-/// Fills an empty schema on `writers` connections; with `replace`, first drops what an earlier call has made.
+/// Fills an empty schema over `writers` connections; with `replace`, first drops what an earlier call created.
 ///
 /// # Errors
-/// If the schema holds anything that `seed` has not made, or if it holds its own and is not to be replaced.
+/// If the schema contains anything that `seed` did not create, or if it is already seeded and `replace` is not set.
 pub async fn seed(
     database: &DatabaseConnection,
     settings: Settings,
@@ -79,7 +79,7 @@ pub async fn seed(
     Ok(tables.iter().map(|table| (table.name, table.rows)).collect())
 }
 
-/// Creates an empty schema on a server of one's own, and an account without a password that may only read it.
+/// Creates an empty schema on a private server, and an account without a password that has read access only.
 pub async fn make_schema(database: &DatabaseConnection, schema: &str, reader: &str) -> Result<()> {
     for statement in [
         sql::create_schema(schema),

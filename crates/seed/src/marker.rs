@@ -1,4 +1,4 @@
-//! The table in a seeded schema that says what it was made from, and that `seed` has made it.
+//! The marker table in a seeded schema: it records that `seed` created the schema, and with which settings.
 
 use chrono::NaiveDate;
 use sea_orm::entity::prelude::*;
@@ -12,12 +12,12 @@ use crate::error::{self, Doing, Error};
 
 pub const TABLE: &str = "sakila_sync_seed";
 const ID: i32 = 1;
-/// Of standard SQL: there is no such column.
+/// The SQLSTATE of an unknown column.
 const UNKNOWN_COLUMN: &str = "42S22";
-/// Of what makes the rows; it grows when the same settings would give others.
+/// The version of the row generator; incremented when the same settings generate different rows.
 const GENERATOR: i32 = 1;
 
-/// The one row.
+/// The only row of the table.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "sakila_sync_seed")]
 pub struct Model {
@@ -27,9 +27,9 @@ pub struct Model {
     pub scale: u32,
     pub seed: u64,
     pub history_until: NaiveDate,
-    /// Set when all rows, indexes and foreign keys are there.
+    /// Set when all rows, indexes and foreign keys exist.
     pub is_complete: bool,
-    /// How many days have passed since.
+    /// The number of business days written since.
     pub business_days: u32,
 }
 
@@ -48,8 +48,8 @@ impl Model {
     }
 }
 
-/// Makes sure that everything in the schema is ours, drops it if it is to be replaced, and leaves an empty schema
-/// with our mark in it.
+/// Checks that `seed` created everything in the schema, drops it if `replace` is set, and leaves a schema that is empty
+/// except for a new marker table.
 pub async fn claim(
     database: &DatabaseConnection,
     settings: Settings,
@@ -57,14 +57,14 @@ pub async fn claim(
     replace: bool,
 ) -> error::Result<()> {
     let mut found = schema::table_names(database).await?;
-    // Our mark last: until it is dropped the schema can be told to be ours.
+    // Drop the marker table last: until then it shows that `seed` created the schema.
     found.sort_unstable_by_key(|name| (name == TABLE, name.clone()));
     let is_ours = found.iter().any(|name| name == TABLE);
     let others: Vec<&str> = found
         .iter()
         .map(String::as_str)
         .filter(|name| {
-            // An earlier seed may have been killed while it probed.
+            // An earlier seed may have been killed during the probe.
             let made_by_us =
                 [TABLE, schema::PROBE].contains(name) || tables.iter().any(|table| table.as_ref().name == *name);
             !(is_ours && made_by_us)
@@ -116,7 +116,7 @@ pub async fn claim(
     Ok(())
 }
 
-/// The five characters that the SQL standard has for an error, if the server sent one.
+/// The SQLSTATE of an error, if the server sent one.
 fn sql_state(error: &DbErr) -> Option<String> {
     let DbErr::Query(RuntimeErr::SqlxError(error)) = error else {
         return None;
@@ -133,13 +133,13 @@ fn some_of(names: &[&str]) -> String {
     }
 }
 
-/// Keeps others from seeding the schema for as long as the returned session lives.
+/// Prevents other seeds of the schema while the returned session exists.
 ///
 /// # Errors
-/// If somebody else is at it.
+/// If another seed of the schema is running.
 pub async fn lock_out_others(database: &DatabaseConnection) -> error::Result<DatabaseTransaction> {
     let doing = || "locking the schema".to_owned();
-    // A transaction for its one connection: the lock is the session's.
+    // The lock belongs to the session; the transaction keeps the session on one connection.
     let session = database.begin().await.seed(doing)?;
     let schema = schema::name(&session).await?;
     let name: String = format!("{TABLE}:{schema}").chars().take(64).collect();
@@ -156,7 +156,7 @@ pub async fn lock_out_others(database: &DatabaseConnection) -> error::Result<Dat
     Ok(session)
 }
 
-/// All is there.
+/// Marks the schema as completely seeded.
 pub async fn complete(database: &DatabaseConnection) -> error::Result<()> {
     Entity::update_many()
         .col_expr(Column::IsComplete, Expr::value(true))
@@ -166,12 +166,12 @@ pub async fn complete(database: &DatabaseConnection) -> error::Result<()> {
     Ok(())
 }
 
-/// Whether the schema is a seeded one, whole or not.
+/// Whether `seed` created the schema, completely or not.
 pub async fn is_seeded(database: &DatabaseConnection) -> error::Result<bool> {
     Ok(schema::table_names(database).await?.iter().any(|name| name == TABLE))
 }
 
-/// The mark, locked until the transaction ends: whoever wants to change a seeded schema waits here.
+/// The marker row, locked until the transaction ends, so that only one transaction changes a seeded schema at a time.
 pub async fn lock(transaction: &DatabaseTransaction) -> error::Result<Model> {
     let row = Entity::find()
         .lock_exclusive()
@@ -185,7 +185,7 @@ pub async fn lock(transaction: &DatabaseTransaction) -> error::Result<Model> {
         })
 }
 
-/// One more day has passed.
+/// Records the number of business days.
 pub async fn count_day(transaction: &DatabaseTransaction, days: u32) -> error::Result<()> {
     Entity::update_many()
         .col_expr(Column::BusinessDays, Expr::value(days))

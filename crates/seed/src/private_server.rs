@@ -1,8 +1,8 @@
-//! A throw-away MySQL or MariaDB server in a temporary folder, for the demonstration and for tests.
+//! A temporary MySQL or MariaDB server in a temporary folder, for the demo and for tests.
 //!
-//! It listens on a socket and on a free loopback port, needs no rights on the machine, and is gone with the
-//! program: a janitor, a shell, holds the other end of a pipe, and when the pipe closes, however the program ended,
-//! it kills the server and removes the folder.
+//! It listens on a socket and on a free loopback port, needs no privileges on the machine, and is removed when the
+//! program ends, in whatever way: a shell process, the janitor, holds the other end of a pipe. When the pipe closes,
+//! the janitor kills the server and removes the folder.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::{env, fs};
 
-/// Reads process groups, a line each, until its input ends; kills the last one it was told of and removes the
-/// folder. What is being killed may still make files in it: it is removed again until it is gone.
+/// Reads process group ids, one per line, until its input ends. Then it kills the last group and removes the folder. A
+/// process that is being killed may still create files, so the removal is retried.
 const JANITOR: &str = r#"
 folder=$1 group=
 while read -r line; do group=$line; done
@@ -25,10 +25,10 @@ until rm -rf "$folder" 2>/dev/null || [ $tries -ge 50 ]; do sleep 0.1; tries=$((
 const READY: &str = "ready for connections";
 /// The path of a socket may have 107 characters.
 const LONGEST_FOLDER: usize = 95;
-/// A server that is thrown away need not sync: starting and filling it is several times faster.
+/// A temporary server need not sync to disk: starting and filling it is several times faster.
 const SPEED: [&str; 8] = [
     "--innodb-flush-method=nosync",
-    // A full log makes everybody wait while pages are flushed at the rate of a slow disk.
+    // When the redo log is full, all connections wait while pages are flushed at the rate configured for a slow disk.
     "--innodb-io-capacity=20000",
     "--innodb-io-capacity-max=40000",
     "--innodb-flush-log-at-trx-commit=0",
@@ -45,17 +45,17 @@ const SPEED: [&str; 8] = [
 pub struct PrivateServer {
     pub port: u16,
     pub is_mariadb: bool,
-    /// Of the account `root`, over TCP. The socket lies in a folder that nobody else can enter.
+    /// Of the account `root`, over TCP. Other users of the machine cannot enter the folder of the socket.
     password: String,
     server: Child,
     janitor: Janitor,
 }
 
-/// Keeps a folder and what runs in it from outliving the program.
+/// Ensures that a folder and the processes in it do not outlive the program.
 #[derive(Debug)]
 struct Janitor {
     folder: PathBuf,
-    /// Closing it starts the cleaning.
+    /// Closing it starts the cleanup.
     lifeline: Option<ChildStdin>,
     process: Child,
 }
@@ -65,7 +65,7 @@ impl Janitor {
         let prefix = "sakila-sync-server-";
         let mut folder = tempfile::Builder::new().prefix(prefix).tempdir()?;
         let path = folder.path().to_string_lossy().into_owned();
-        // Servers take no relative path, MariaDB's set-up none with a space, sockets none that is long.
+        // Servers reject relative paths, MariaDB's setup rejects spaces, and the length of a socket's path is limited.
         if !path.starts_with('/') || path.contains(' ') || path.len() > LONGEST_FOLDER {
             folder = tempfile::Builder::new().prefix(prefix).tempdir_in("/tmp")?;
         }
@@ -73,20 +73,20 @@ impl Janitor {
             .args(["-c", JANITOR, "janitor"])
             .arg(folder.path())
             .stdin(Stdio::piped())
-            // Ctrl-C is for the program; its end is what the janitor waits for.
+            // Ctrl-C must reach only the program: the janitor has to outlive it.
             .process_group(0)
             .spawn()?;
         Ok(Self {
             lifeline: process.stdin.take(),
             process,
-            // From here on it is the janitor that removes it.
+            // From here on the janitor removes the folder.
             folder: folder.keep(),
         })
     }
 
-    /// Starts a command in a process group of its own, which the janitor will kill.
+    /// Starts a command in its own process group, which the janitor will kill.
     fn spawn(&mut self, command: &mut Command) -> io::Result<Child> {
-        // Beside the data, and not where other servers keep temporary files of the same names.
+        // Other servers keep temporary files of the same names in the default folder.
         let child = command.env("TMPDIR", &self.folder).process_group(0).spawn()?;
         if let Some(lifeline) = &mut self.lifeline {
             writeln!(lifeline, "{}", child.id())?;
@@ -98,16 +98,16 @@ impl Janitor {
 impl Drop for Janitor {
     fn drop(&mut self) {
         drop(self.lifeline.take());
-        // If waiting fails, the work is done all the same.
+        // The janitor finishes its work even if waiting fails.
         let _ = self.process.wait();
     }
 }
 
 impl PrivateServer {
-    /// Starts `binary`, a mysqld or mariadbd, with options of its own after ours.
+    /// Starts `binary`, a mysqld or mariadbd; `options` come after the built-in ones.
     ///
     /// # Errors
-    /// If the binary cannot be run or the server ends before it listens; the error holds the end of its log.
+    /// If the binary cannot be run, or the server exits before it listens; the error contains its log.
     pub fn start(binary: &Path, options: &[&str]) -> io::Result<Self> {
         let is_mariadb = is_mariadb(binary)?;
         let mut janitor = Janitor::hire()?;
@@ -155,7 +155,7 @@ impl PrivateServer {
         Ok(server)
     }
 
-    /// The folder that goes with the server; what is put beside its data goes too.
+    /// The server's folder. Files in it are removed with the server.
     pub fn folder(&self) -> &Path {
         &self.janitor.folder
     }
@@ -165,7 +165,7 @@ impl PrivateServer {
         format!("mysql://{user}@127.0.0.1:{}/{schema}", self.port)
     }
 
-    /// The URL of a schema for the account that may do everything.
+    /// The URL of a schema for the account with all privileges.
     pub fn administrator_url(&self, schema: &str) -> String {
         format!("mysql://root:{}@127.0.0.1:{}/{schema}", self.password, self.port)
     }
@@ -173,15 +173,15 @@ impl PrivateServer {
 
 impl Drop for PrivateServer {
     fn drop(&mut self) {
-        // The janitor would kill it too, and goes on to remove the folder; here it is only told earlier, so that it
-        // does not stay in the table of processes.
+        // The janitor would kill the server too, before it removes the folder. Killing it and waiting for it here
+        // prevents a zombie process.
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
 }
 
-/// The server to use: the one that is named, else the first mysqld or mariadbd on the PATH, or where Debian keeps
-/// them, or where `scripts/install-mysql` does.
+/// The server binary: the given one, else the first mysqld or mariadbd on the PATH, in Debian's folder, or in the
+/// folder of `scripts/install-mysql`.
 pub fn find(named: Option<&Path>) -> Option<PathBuf> {
     if let Some(path) = named {
         return Some(path.to_owned());
@@ -199,8 +199,8 @@ pub fn find(named: Option<&Path>) -> Option<PathBuf> {
         .find(|path| fs::metadata(path).is_ok_and(|file| file.is_file()))
 }
 
-/// Other users of the machine can reach the port too, and root may write files: it gets a password. Without name
-/// resolution the accounts of localhost are those of the socket alone.
+/// Other users of the machine can reach the port, and root can write files, so root gets a password. Without name
+/// resolution the accounts of localhost apply to the socket only.
 fn accounts_of(password: &str) -> String {
     format!(
         "DROP USER IF EXISTS root@'127.0.0.1', root@'::1';\n\
@@ -247,7 +247,7 @@ fn initialize(janitor: &mut Janitor, binary: &Path, data: &Path, is_mariadb: boo
     if output.status.success() {
         return Ok(());
     }
-    // One server writes its reasons here, the other there.
+    // MySQL and MariaDB report errors on different streams.
     let (log, more) = (
         String::from_utf8_lossy(&output.stderr),
         String::from_utf8_lossy(&output.stdout),
@@ -257,7 +257,7 @@ fn initialize(janitor: &mut Janitor, binary: &Path, data: &Path, is_mariadb: boo
     )))
 }
 
-/// A program in the binary's folder, or in `bin` beside its `sbin`; else the one on the PATH.
+/// A program in the binary's folder, or in `bin` next to its `sbin`; else the one on the PATH.
 fn beside(binary: &Path, name: &str) -> PathBuf {
     binary
         .parent()
@@ -267,15 +267,15 @@ fn beside(binary: &Path, name: &str) -> PathBuf {
         .unwrap_or_else(|| PathBuf::from(name))
 }
 
-/// Keeps out the machine's own configuration. The option has to be the first one, so a script in front of the
-/// server, which passes options of its own, has to see to that itself.
+/// Ignores the machine's own configuration. The option has to come first, so a wrapper script that passes options of
+/// its own has to add it itself.
 fn no_defaults(binary: &Path) -> io::Result<Option<&'static str>> {
     let mut beginning = [0; 2];
     std::fs::File::open(binary)?.read_exact(&mut beginning)?;
     Ok((&beginning != b"#!").then_some("--no-defaults"))
 }
 
-/// Servers refuse to run as root unless they are told to.
+/// Servers refuse to run as root without this option.
 fn as_this_user() -> Option<&'static str> {
     let is_root = Path::new("/proc/self")
         .metadata()
@@ -287,7 +287,7 @@ fn option(name: &str, path: &Path) -> String {
     format!("--{name}={}", path.display())
 }
 
-/// Reads the log until the server listens, and goes on emptying the pipe after it has returned.
+/// Reads the log until the server listens. A thread then keeps draining the pipe.
 fn wait_until_ready(mut log: BufReader<std::process::ChildStderr>) -> io::Result<()> {
     let mut text = String::new();
     loop {

@@ -1,4 +1,4 @@
-//! Small statements on a seeded schema: find some rows, insert one, change some.
+//! Small statements on a seeded schema: select, insert, update or delete a few rows.
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, FunctionCall, Order, Query, SelectStatement, UpdateStatement};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, TryGetable, Value};
@@ -11,14 +11,14 @@ pub type Done<T = u64> = Result<T, DbErr>;
 pub struct Rows<'a>(pub &'a DatabaseTransaction);
 
 impl Rows<'_> {
-    /// A key that may exist, between the lowest and the highest that do.
+    /// A random key between the lowest and the highest existing one; it may not exist.
     pub async fn some_key(&self, random: &mut Random, table: &'static str, key: &'static str) -> Done {
         let lowest = self.extreme(table, key, Func::min).await?;
         let highest = self.extreme(table, key, Func::max).await?;
         Ok(lowest + random.below(highest - lowest + 1))
     }
 
-    /// Up to `count` keys that exist, one after the other.
+    /// Up to `count` consecutive existing keys.
     pub async fn some_keys(
         &self,
         random: &mut Random,
@@ -74,7 +74,7 @@ impl Rows<'_> {
         row.map(|row| row.try_get_by_index(0)).transpose()
     }
 
-    /// Inserts one row; returns the key that the server gave it.
+    /// Inserts one row and returns the key that the server generated.
     pub async fn insert<const N: usize>(&self, table: &'static str, row: [(&'static str, Value); N]) -> Done {
         let (columns, values): (Vec<_>, Vec<_>) = row.into_iter().unzip();
         let mut insert = Query::insert();

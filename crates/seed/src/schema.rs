@@ -7,10 +7,10 @@ use super::sql;
 use super::table::SeedTable;
 use crate::error::{Doing, Result};
 
-/// The table that `probe` makes and drops.
+/// The table that `probe` creates and drops.
 pub const PROBE: &str = "sakila_sync_probe";
 
-/// The name of the schema that a connection is in.
+/// The name of the connection's schema.
 pub async fn name(connection: &impl ConnectionTrait) -> Result<String> {
     let doing = || "reading the name of the schema".to_owned();
     let select = Query::select().expr(Func::cust("DATABASE")).to_owned();
@@ -19,10 +19,10 @@ pub async fn name(connection: &impl ConnectionTrait) -> Result<String> {
     Ok(name.unwrap_or_default())
 }
 
-/// The names of everything in the schema, views included.
+/// The names of all tables and views in the schema.
 pub async fn table_names(database: &DatabaseConnection) -> Result<Vec<String>> {
     let doing = || "listing the tables".to_owned();
-    // With DATABASE() in the place of its name MariaDB opens every table of every schema.
+    // With DATABASE() in place of the name, MariaDB opens every table of every schema.
     let select = Query::select()
         .column("TABLE_NAME")
         .from((Alias::new("information_schema"), Alias::new("TABLES")))
@@ -32,8 +32,8 @@ pub async fn table_names(database: &DatabaseConnection) -> Result<Vec<String>> {
     rows.iter().map(|row| row.try_get_by_index(0).seed(doing)).collect()
 }
 
-/// Does on a small table of its own what the others will need at the end, when all rows are written: it would be a
-/// pity to find out only then that the account may not.
+/// Tests the account's privileges on a small table. Indexes and foreign keys are only created after all rows are
+/// written, which is too late to find that a privilege is missing.
 pub async fn probe(database: &DatabaseConnection) -> Result<()> {
     let doing = || "testing the privileges of the account".to_owned();
     let create = Table::create()
@@ -52,7 +52,7 @@ pub async fn probe(database: &DatabaseConnection) -> Result<()> {
     Ok(())
 }
 
-/// Creates the tables with their primary keys alone.
+/// Creates the tables with their primary keys only.
 pub async fn create(database: &DatabaseConnection, tables: &[impl AsRef<SeedTable>]) -> Result<()> {
     for table in tables {
         let table = table.as_ref();
@@ -64,7 +64,7 @@ pub async fn create(database: &DatabaseConnection, tables: &[impl AsRef<SeedTabl
     Ok(())
 }
 
-/// Adds the foreign keys. The rows need no check: they were made to fit.
+/// Adds the foreign keys. The rows are not checked: they are generated to satisfy them.
 pub async fn add_foreign_keys(database: &DatabaseConnection, tables: &[impl AsRef<SeedTable>]) -> Result<()> {
     let backend = database.get_database_backend();
     let statements = tables.iter().map(AsRef::as_ref).flat_map(|table| {
@@ -75,7 +75,7 @@ pub async fn add_foreign_keys(database: &DatabaseConnection, tables: &[impl AsRe
     unchecked(database, statements.collect()).await
 }
 
-/// Drops tables in this order, whatever refers to them.
+/// Drops tables in the given order, even if other tables refer to them.
 pub async fn drop(database: &DatabaseConnection, names: &[String]) -> Result<()> {
     let backend = database.get_database_backend();
     let statements = names.iter().map(|name| {
@@ -85,9 +85,9 @@ pub async fn drop(database: &DatabaseConnection, names: &[String]) -> Result<()>
     unchecked(database, statements.collect()).await
 }
 
-/// Executes statements, each with what it does, without foreign-key checks.
+/// Executes statements without foreign-key checks; each has a description for errors.
 async fn unchecked(database: &DatabaseConnection, statements: Vec<(String, Statement)>) -> Result<()> {
-    // A transaction for its one connection: statements that change tables commit by themselves.
+    // The transaction keeps the session on one connection. Statements that change tables commit implicitly.
     let session = database.begin().await.seed(|| "beginning".to_owned())?;
     let switching = || "switching foreign-key checks".to_owned();
     session

@@ -1,16 +1,16 @@
-//! All SQL text of the seed: what the ORM has no way to say, each piece with its reason.
+//! All SQL text of the seed: statements that the ORM cannot express, each with its reason.
 
-/// A session setting. Without it a foreign key is added by copying the table row by row, and tables that refer to
-/// each other cannot be dropped.
+/// A session setting. With checks on, the server adds a foreign key by copying the table row by row, and refuses to
+/// drop tables that refer to each other.
 pub const FOREIGN_KEY_CHECKS_OFF: &str = "SET SESSION foreign_key_checks = 0";
 pub const FOREIGN_KEY_CHECKS_ON: &str = "SET SESSION foreign_key_checks = 1";
 
-/// The query builder knows no spatial indexes.
+/// The query builder does not support spatial indexes.
 pub fn spatial_index(name: &str, table: &str, column: &str) -> String {
     format!("CREATE SPATIAL INDEX {name} ON {table} ({column})")
 }
 
-// Nor does it know schemas and accounts. The names are our own constants.
+// It does not support schemas and accounts either. The names are constants of this project.
 pub fn create_schema(name: &str) -> String {
     format!("CREATE SCHEMA {name}")
 }

@@ -1,4 +1,4 @@
-//! A seeded table as a value: its layout, its indexes and foreign keys, and the function that makes its rows.
+//! A seeded table as a value: its layout, its indexes and foreign keys, and the function that generates its rows.
 
 use sea_orm::Value;
 use sea_orm::sea_query::{
@@ -8,17 +8,17 @@ use sea_orm::sea_query::{
 
 use super::world::World;
 
-/// Declared in `tables`; the columns stand in the order of the values that `row` makes.
+/// Declared in `tables`. The columns are in the order of the values that `row` returns.
 pub struct SeedTable {
     pub name: &'static str,
     pub rows: u64,
-    /// Makes row `number`, counted from 0.
+    /// Generates row `number`, counted from 0.
     pub row: fn(&World, u64) -> Vec<Value>,
     pub columns: Vec<&'static str>,
-    /// Columns and primary key. All else is added when the rows are there: that is several times faster.
+    /// Columns and primary key. Everything else is added after the rows, which is several times faster.
     pub create: TableCreateStatement,
     pub indexes: Vec<IndexCreateStatement>,
-    /// The column that has a spatial index, which the query builder has no word for.
+    /// The name and the column of a spatial index, which the query builder does not support.
     pub spatial_index: Option<(&'static str, &'static str)>,
     pub foreign_keys: Vec<ForeignKeyCreateStatement>,
 }
@@ -48,12 +48,12 @@ impl SeedTable {
         self
     }
 
-    /// `last_update`, which the server keeps up to date.
+    /// `last_update`, which the server maintains.
     pub fn last_update(self) -> Self {
         self.column("last_update", |column| stamped(column).not_null())
     }
 
-    /// The same of the two tables that allow NULL in it.
+    /// The same for the two tables that allow NULL in it.
     pub fn nullable_last_update(self) -> Self {
         self.column("last_update", |column| stamped(column).null())
     }
@@ -85,12 +85,12 @@ impl SeedTable {
         self
     }
 
-    /// A reference to the column of the same meaning; a parent that is needed cannot go.
+    /// A reference to a parent's column; the parent cannot be deleted while it is referenced.
     pub fn foreign_key(self, name: &str, column: &str, parent: &'static str, parent_column: &str) -> Self {
         self.reference(name, [column, parent, parent_column], ForeignKeyAction::Restrict)
     }
 
-    /// A reference that is forgotten when the parent goes.
+    /// A reference that becomes NULL when the parent is deleted.
     pub fn loose_foreign_key(self, name: &str, column: &str, parent: &'static str, parent_column: &str) -> Self {
         self.reference(name, [column, parent, parent_column], ForeignKeyAction::SetNull)
     }
@@ -129,7 +129,7 @@ fn stamped(column: &mut ColumnDef) -> &mut ColumnDef {
         .extra("ON UPDATE CURRENT_TIMESTAMP")
 }
 
-/// The integer types of keys, as far as they occur.
+/// The integer types of keys.
 #[derive(Clone, Copy)]
 pub enum KeyType {
     TinyUnsigned,
@@ -140,7 +140,7 @@ pub enum KeyType {
 }
 
 impl KeyType {
-    /// The type as it is in the official layout, or INT UNSIGNED where four times the rows would not fit it.
+    /// The type in the official layout, or INT UNSIGNED if it could not hold four times the rows.
     pub fn define(self, column: &mut ColumnDef, rows: u64) -> &mut ColumnDef {
         let fits = |highest: u64| rows * 4 <= highest;
         match self {

@@ -1,6 +1,6 @@
-//! The words that names are made of. Some lie beyond ASCII, as in life.
+//! Word lists for generated names. Some words contain non-ASCII characters, as real data does.
 
-/// Item `number`, counted from 0, which must be there.
+/// Item `number`, counted from 0; it must exist.
 #[expect(clippy::cast_possible_truncation, reason = "the lists are short")]
 pub fn nth<T: Copy>(list: &[T], number: u64) -> T {
     list[number as usize]
@@ -132,7 +132,7 @@ pub const LAST_NAMES: [&str; 60] = [
     "田中",
 ];
 
-/// A title is one word of each; with more films than pairs, a numeral tells them apart.
+/// A title is one word from each list; if there are more films than pairs, a number is appended.
 pub const TITLE_BEGINNINGS: [&str; 50] = [
     "ACADEMY",
     "AMBER",
@@ -258,7 +258,7 @@ pub const CATEGORIES: [&str; 16] = [
     "Travel",
 ];
 
-/// Each with the name that a business day may rename it to.
+/// The languages, each with the name that a business day may change it to.
 pub const LANGUAGES: [[&str; 2]; 6] = [
     ["English", "English (UK)"],
     ["Italiano", "Italian"],
@@ -268,7 +268,7 @@ pub const LANGUAGES: [[&str; 2]; 6] = [
     ["Deutsch", "German"],
 ];
 
-/// A city's name is one word of each: 30 times 20 is the official number of cities.
+/// A city's name is one word from each list: 30 times 20 is the official number of cities.
 pub const CITY_BEGINNINGS: [&str; 30] = [
     "Al", "Ash", "Bel", "Brook", "Cedar", "Clear", "East", "Elm", "Fair", "Glen", "Grand", "Green", "Hav", "High",
     "König", "Lake", "Mar", "Mill", "New ", "North", "Oak", "Port ", "Røn", "San ", "São ", "South", "Stone", "West",

@@ -1,7 +1,7 @@
-//! The world that is seeded: how many of each thing there are, which keys they have, and what happens when.
+//! The model from which all rows are generated: the number of rows, their keys, and the times of events.
 //!
-//! Every row follows from the seed, its table and its number alone, by integer arithmetic: rows can be made in any
-//! order, on any machine, and are the same.
+//! Each row is derived from the seed, its table and its number by integer arithmetic only. Rows can therefore be
+//! generated in any order and on any machine with the same result.
 
 use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, TimeDelta, Weekday};
 
@@ -9,13 +9,13 @@ use super::words::nth;
 
 /// Days of history: four years, one of them a leap year.
 const DAYS: u32 = 1_461;
-/// Shops open at nine and close at eleven in the evening.
+/// Shops are open from 9:00 to 23:00.
 const OPENS_AT_SECONDS: u64 = 9 * 3_600;
 const OPEN_SECONDS: u64 = 14 * 3_600;
-/// How busy the months of a year are, January first, in hundredths.
+/// How busy each month is, January first, in percent.
 const MONTHS: [u64; 12] = [115, 105, 95, 90, 85, 90, 110, 120, 90, 95, 110, 130];
 
-/// The official numbers of rows of the tables that grow with the scale.
+/// The official row counts of the tables that grow with the scale.
 const CUSTOMERS: u64 = 599;
 const FILMS: u64 = 1_000;
 const ACTORS: u64 = 200;
@@ -23,23 +23,23 @@ const FILM_ACTORS: u64 = 5_462;
 const INVENTORY: u64 = 4_581;
 const RENTALS: u64 = 16_044;
 pub const PAYMENTS: u64 = 16_049;
-/// Payments that belong to no rental, of `PAYMENTS`.
+/// Number of payments without a rental, out of `PAYMENTS`.
 pub const PAYMENTS_WITHOUT_RENTAL: u64 = PAYMENTS - RENTALS;
 
 pub const CITIES: u64 = 600;
 pub const STORES: u64 = 2;
 pub const STAFF: u64 = 2;
 
-/// What a schema was made from; it is kept in the schema.
+/// The settings that a schema was seeded with; they are stored in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub scale: u32,
     pub seed: u64,
-    /// The day before which history ends.
+    /// History ends before this day.
     pub until: NaiveDate,
 }
 
-/// What the rows of all tables follow from.
+/// The data from which the rows of all tables are derived.
 pub struct World {
     pub settings: Settings,
     pub customers: u64,
@@ -49,17 +49,17 @@ pub struct World {
     pub inventory: u64,
     pub rentals: u64,
     pub payments: u64,
-    /// Rental n is of copy n times this, modulo the number of copies: each copy once a round, so that none is out
-    /// twice at a time.
+    /// Rental n is of copy n times this, modulo the number of copies. Each copy is used once per round, so that it is
+    /// not rented out twice at the same time.
     stride: u64,
-    /// How much business there was up to the end of each day.
+    /// The cumulative amount of business up to the end of each day.
     business: Vec<u64>,
 }
 
 impl World {
     pub fn new(settings: Settings) -> Self {
         let scale = u64::from(settings.scale);
-        // A larger chain has more customers before it has a larger catalogue.
+        // Films and actors grow from scale 10 on, copies from scale 5 on: a chain gains customers first.
         let tenfold = scale.max(10);
         let inventory = INVENTORY * scale.max(5) / 5;
         Self {
@@ -84,12 +84,12 @@ impl World {
         self.rentals / u64::from(DAYS)
     }
 
-    /// The first moment that is no history any more.
+    /// The first moment after history.
     pub fn end(&self) -> NaiveDateTime {
         self.settings.until.into()
     }
 
-    /// Random numbers for row `number` of a table; `purpose` names the table, or what else they are for.
+    /// Random numbers for row `number` of a table; `purpose` is the table's name or another use.
     pub fn random(&self, purpose: &str, number: u64) -> Random {
         let purpose = purpose.bytes().fold(self.settings.seed, |state, byte| {
             mix(state.wrapping_add(u64::from(byte)).wrapping_add(STEP))
@@ -97,8 +97,8 @@ impl World {
         Random(mix(purpose.wrapping_add(number.wrapping_mul(STEP))))
     }
 
-    /// When rental `number` of all rentals begins: in order, within opening hours, more in busy months and at
-    /// weekends, and more from year to year.
+    /// The time at which rental `number` begins. Rentals are in order, within opening hours, more frequent in busy
+    /// months and at weekends, and increase from year to year.
     pub fn moment(&self, number: u64, random: &mut Random) -> NaiveDateTime {
         let all = self.business[self.business.len() - 1];
         let (from, to) = (number * all / self.rentals, (number + 1) * all / self.rentals);
@@ -110,23 +110,23 @@ impl World {
         midnight + TimeDelta::seconds(seconds.cast_signed())
     }
 
-    /// Any second of history.
+    /// A random second of history.
     pub fn any_moment(&self, random: &mut Random) -> NaiveDateTime {
         let seconds = random.below(u64::from(DAYS) * 86_400);
         NaiveDateTime::from(self.first_day()) + TimeDelta::seconds(seconds.cast_signed())
     }
 
-    /// The copy that rental `rental` is of.
+    /// The copy that is rented in rental `rental`.
     pub fn copy_of(&self, rental: u64) -> u64 {
         rental % self.inventory * self.stride % self.inventory
     }
 
-    /// How many customers there were when rental `rental` began: a fifth of them from the start.
+    /// The number of customers when rental `rental` began: a fifth of them existed from the start.
     pub fn customers_at(&self, rental: u64) -> u64 {
         self.customers / 5 + self.customers * 4 / 5 * rental / self.rentals
     }
 
-    /// The first rental that customer `customer` could have made, or none if there from the start.
+    /// The first rental that customer `customer` could have made; none if the customer existed from the start.
     pub fn first_rental_of(&self, customer: u64) -> Option<u64> {
         let later = customer.checked_sub(self.customers / 5)?;
         Some((later * self.rentals / (self.customers * 4 / 5)).min(self.rentals - 1))
@@ -137,7 +137,7 @@ fn first_day(until: NaiveDate) -> NaiveDate {
     until - Days::new(DAYS.into())
 }
 
-/// The sum of business up to the end of each day of history.
+/// The cumulative amount of business up to the end of each day of history.
 fn business(first_day: NaiveDate) -> Vec<u64> {
     let mut sum = 0;
     (0..DAYS)
@@ -148,7 +148,7 @@ fn business(first_day: NaiveDate) -> Vec<u64> {
                 Weekday::Sat => 160,
                 _ => 80,
             };
-            // Twice as much at the end as at the beginning.
+            // The last day has twice the business of the first.
             let growth = u64::from(DAYS + number);
             sum += weekday * MONTHS[day.month0() as usize] * growth;
             sum
@@ -156,7 +156,7 @@ fn business(first_day: NaiveDate) -> Vec<u64> {
         .collect()
 }
 
-/// A number from `from` on that shares no factor with `with`.
+/// The first number from `from` on that shares no factor with `with`.
 fn coprime(from: u64, with: u64) -> u64 {
     let gcd = |mut a: u64, mut b: u64| {
         while b > 0 {
@@ -164,33 +164,34 @@ fn coprime(from: u64, with: u64) -> u64 {
         }
         a
     };
-    // At the latest the number before itself.
+    // `with` - 1 shares no factor with `with`, so the search ends.
     (from.max(1)..with.max(2))
         .find(|number| gcd(*number, with) == 1)
         .unwrap_or(1)
 }
 
-/// The key of row `number`, counted from 0: from 1 upwards, with a gap after every `run` rows, as rows come and go.
+/// The key of row `number`, counted from 0. Keys start at 1, with a gap after every `run` rows, like those of a table
+/// from which rows were deleted.
 pub fn key(number: u64, run: u64) -> u64 {
     number + 1 + number / run
 }
 
-/// Whether row `number` is one of the `chosen` of every `of`, which lie evenly spread.
+/// Whether row `number` is one of the `chosen` of every `of` rows, evenly spread.
 pub fn is_chosen(number: u64, chosen: u64, of: u64) -> bool {
     chosen_before(number + 1, chosen, of) > chosen_before(number, chosen, of)
 }
 
-/// How many rows before row `number` are chosen.
+/// The number of chosen rows before row `number`.
 pub fn chosen_before(number: u64, chosen: u64, of: u64) -> u64 {
     number * chosen / of
 }
 
-/// A stream of random numbers: splitmix64, written out, so that the data stays the same whatever libraries do.
+/// A stream of random numbers: splitmix64, implemented here so that the data does not depend on library versions.
 pub struct Random(u64);
 
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// Sebastiano Vigna's finisher, <https://prng.di.unimi.it/splitmix64.c>.
+/// Sebastiano Vigna's finalizer, <https://prng.di.unimi.it/splitmix64.c>.
 fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -203,12 +204,13 @@ impl Random {
         mix(self.0)
     }
 
-    /// 0 to `limit` - 1, each as likely. `limit` is below 2^32.
+    /// A uniformly distributed number from 0 to `limit` - 1. `limit` is below 2^32.
     pub fn below(&mut self, limit: u64) -> u64 {
         ((self.next() >> 32) * limit) >> 32
     }
 
-    /// 0 to `limit` - 1, low ones more often: the first tenth gets a third, the very first four times the average.
+    /// A number from 0 to `limit` - 1, low ones more often: the first tenth has a third of the probability, and the
+    /// very first number four times the average.
     pub fn skewed(&mut self, limit: u64) -> u64 {
         let uniform = self.next() >> 32;
         let cube = (((uniform * uniform) >> 32) * uniform) >> 32;

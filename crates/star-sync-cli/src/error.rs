@@ -1,4 +1,4 @@
-//! What can go wrong besides the errors of the engine: settings, printing, and what a program's own commands report.
+//! Errors and exit codes of commands: errors of the engine, of settings, of output, and of a program's own commands.
 
 use star_sync::error::Transience;
 use star_sync::target::bookkeeping::history::Status;
@@ -18,7 +18,7 @@ pub const EXIT_FAILED: u8 = 3;
 /// Exit code of a command that was stopped.
 pub const EXIT_STOPPED: u8 = 130;
 
-/// The exit code of a command that ended, with or without a mismatch.
+/// The exit code of a command that ran to its end, with or without a mismatch.
 pub fn exit_of(is_mismatch: bool) -> u8 {
     if is_mismatch { EXIT_MISMATCH } else { 0 }
 }
@@ -58,7 +58,7 @@ pub enum Error {
     #[error("{what}")]
     Setting { code: Code, what: String, hint: String },
 
-    /// What a command of the program's own reports.
+    /// An error of a command outside the engine, such as one of the program's own.
     #[error("{text}")]
     Command {
         code: &'static str,
@@ -69,7 +69,7 @@ pub enum Error {
         cause: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
 
-    /// A stop request, with the hint of the stopped command. Made from the engine's `Stopped` in `commands::run`.
+    /// A stop request, with the hint of the stopped command. `commands::run` creates it from the engine's `Stopped`.
     #[error("stopped")]
     Interrupted { hint: &'static str },
     #[error("the result cannot be printed")]
@@ -80,10 +80,10 @@ pub enum Error {
 }
 
 impl Error {
-    /// The request to stop, which ended a command.
+    /// A command was ended by a stop request.
     pub const STOPPED: Self = Self::Engine(engine::Error::Stopped);
 
-    /// A setting that is missing or malformed, and what to write instead.
+    /// An error for a missing or malformed setting; the hint says what to write instead.
     pub fn setting(code: Code, what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Setting {
             code,
@@ -92,12 +92,12 @@ impl Error {
         }
     }
 
-    /// Whether it is the request to stop, and no failure.
+    /// Whether it is a stop request rather than a failure.
     pub fn is_stopped(&self) -> bool {
         matches!(self, Self::Engine(engine::Error::Stopped))
     }
 
-    /// How a run ended that ended with this error.
+    /// The status of a run that ended with this error.
     pub fn status(&self) -> Status {
         match self {
             Self::Engine(error) => Status::from_error(error),
@@ -106,7 +106,7 @@ impl Error {
         }
     }
 
-    /// Whether the source does not let this account, or this host, log in.
+    /// Whether the source refused the log-in of this account or this host.
     pub fn is_refused_login(&self) -> bool {
         matches!(self, Self::Engine(error) if error.is_refused_login())
     }
@@ -122,12 +122,12 @@ impl Error {
         }
     }
 
-    /// What the reader can do about it, with placeholders for the program's words.
+    /// What the user can do about it, with the placeholders of `Program::fill`.
     pub fn hint(&self) -> String {
         hint::for_error(self)
     }
 
-    /// The exit code of a command that failed so.
+    /// The exit code of a command that failed with this error.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Setting { .. } => EXIT_USAGE,
@@ -137,7 +137,7 @@ impl Error {
         }
     }
 
-    /// Whether the same may go well a little later.
+    /// Whether a retry may succeed.
     pub fn transience(&self) -> Transience {
         match self {
             Self::Engine(error) => error.transience(),

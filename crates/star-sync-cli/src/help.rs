@@ -1,5 +1,5 @@
-//! What commands accept and what their help shows: `-h` a command's own options and one line for the global ones,
-//! `--help` all of them in groups, and neither of them an option that the command would ignore.
+//! Which options each command accepts, and what its help shows. `-h` shows the command's own options and one line about
+//! the global ones, `--help` shows all of them in groups. Neither shows an option that the command would ignore.
 
 use std::sync::LazyLock;
 
@@ -12,17 +12,17 @@ use star_sync::declare::table::{Kind, Table};
 
 use crate::cli::Global;
 
-/// Global options that limit or measure the reading of pages and what is kept of runs.
+/// Global options about reading pages and about the history of runs, for commands that load.
 const OF_LOADS: [&str; 5] = ["workers", "batch_size", "max_source_share", "overlap", "keep_runs"];
 /// All global options.
 static ALL: LazyLock<Vec<Id>> = LazyLock::new(|| {
     let globals = Global::augment_args(Command::new(""));
     globals.get_arguments().map(Arg::get_id).cloned().collect()
 });
-/// The global options that the one line names first, if the command accepts them.
+/// The global options that the line in `-h` names, as far as the command accepts them.
 const NAMED: [&str; 5] = ["source", "target", "workers", "json", "quiet"];
 
-/// Options of commands that have an effect only together with another one.
+/// Options that have an effect only together with another one: command, option, required option.
 const TOGETHER: [(&str, &str, &str); 9] = [
     ("incremental", "validate_every", "every"),
     ("incremental", "publish_every", "every"),
@@ -35,11 +35,12 @@ const TOGETHER: [(&str, &str, &str); 9] = [
     ("publish", "retain", "vacuum"),
 ];
 
-/// Options that contradict each other. If only one of two is on the command line, that one counts.
+/// Options that contradict each other on the command line. If only one of them is there, it takes precedence over the
+/// environment.
 const CONTRADICTORY: [(&str, &str); 3] = [("every", "dry_run"), ("copy_to", "dry_run"), ("quiet", "verbose")];
 
-/// The global options that a command of every program has no use for. Those that contact the source take all of them, so
-/// that they can be called one after the other with the same options.
+/// The global options that a command of every program ignores. Commands that contact the source accept all of them, so
+/// that scripts can call several commands with the same options.
 fn ignored_by(command: &str) -> Vec<&'static str> {
     match command {
         "copy" | "publish" => [OF_LOADS.as_slice(), &["source", "read_timeout", "retry_for"]].concat(),
@@ -48,8 +49,8 @@ fn ignored_by(command: &str) -> Vec<&'static str> {
     }
 }
 
-/// The command line, each command with its own help, and without what it ignores. `extra` has what the program's own
-/// commands ignore.
+/// The command line with help for each command that hides the options it ignores. `extra` lists the options that the
+/// program's own commands ignore.
 pub(crate) fn arranged(command: Command, extra: &[(&str, &[&'static str])]) -> Command {
     let globals: Vec<Arg> = command.get_arguments().cloned().collect();
     with_line(command, &[]).mut_subcommands(|command| {
@@ -64,8 +65,8 @@ pub(crate) fn arranged(command: Command, extra: &[(&str, &[&'static str])]) -> C
     })
 }
 
-/// The command line for completions, which do not leave out what is hidden: each command has the options that it accepts
-/// as its own.
+/// The command line for shell completions. Completions include hidden options, so here each command declares only the
+/// global options that it accepts.
 pub(crate) fn for_shells(command: Command, extra: &[(&str, &[&'static str])]) -> Command {
     let command = command.mut_args(|argument| argument.global(false));
     let globals: Vec<Arg> = command.get_arguments().cloned().collect();
@@ -81,7 +82,7 @@ pub(crate) fn for_shells(command: Command, extra: &[(&str, &[&'static str])]) ->
     })
 }
 
-/// What a command ignores, of all programs or of this one.
+/// The options that a command ignores, whether it is common to all programs or the program's own.
 fn ignored(command: &str, extra: &[(&str, &[&'static str])]) -> Vec<&'static str> {
     match extra.iter().find(|(extra, _)| *extra == command) {
         Some((_, ignored)) => ignored.to_vec(),
@@ -89,7 +90,7 @@ fn ignored(command: &str, extra: &[(&str, &[&'static str])]) -> Vec<&'static str
     }
 }
 
-/// A command whose short help ends with a line about the global options that it accepts.
+/// The command with a line about the accepted global options at the end of its short help.
 fn with_line(command: Command, ignored: &[&str]) -> Command {
     if ALL.iter().all(|option| ignored.contains(&option.as_str())) {
         return command;
@@ -108,8 +109,8 @@ fn with_line(command: Command, ignored: &[&str]) -> Command {
     command.after_help(short).after_long_help(examples)
 }
 
-/// The command line with the names of tables, so that shells complete them and a mistyped one is told with the one that
-/// is meant.
+/// The command line with the table names as possible values, so that shells complete them and clap suggests the correct
+/// name for a mistyped one.
 pub(crate) fn with_tables(command: Command, star: &Star) -> Command {
     let names = |is_named: fn(&Table) -> bool| {
         let tables = star.tables().filter(move |table| is_named(table));
@@ -122,8 +123,8 @@ pub(crate) fn with_tables(command: Command, star: &Star) -> Command {
         .mut_subcommand("full-load", |command| with_names(command, all))
 }
 
-/// Refuses options on the command line that the command ignores, as it is called. In the environment they may stand for
-/// other commands.
+/// Refuses options on the command line that the command ignores, or that have no effect with its other options.
+/// Environment variables are not refused, since they may be meant for other commands.
 pub(crate) fn check(
     command: &mut Command,
     matches: &ArgMatches,

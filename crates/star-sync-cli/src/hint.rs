@@ -1,7 +1,7 @@
-//! What the reader can do about an error: one remedy per code, and more precise ones for some answers of the server or of
-//! SQLite. `docs/errors.md` lists the remedies.
+//! Hints for errors: one remedy per code, and more precise ones for some errors of the server or of SQLite.
+//! `docs/errors.md` lists the remedies.
 //!
-//! `{program}` and the like are filled where a hint is shown, by `Program::fill`.
+//! `Program::fill` replaces `{program}` and other placeholders when a hint is shown.
 
 use std::io::ErrorKind;
 
@@ -12,7 +12,7 @@ use star_sync::error::{
 
 use crate::error::{Code as OwnCode, Error};
 
-/// What to do about an error.
+/// The hint for an error.
 pub(crate) fn for_error(error: &Error) -> String {
     match error {
         Error::Engine(error) => of_engine(error).to_owned(),
@@ -22,7 +22,7 @@ pub(crate) fn for_error(error: &Error) -> String {
     }
 }
 
-/// What to do about an answer of the source.
+/// The hint for an error of the source.
 pub fn for_answer(cause: &DbErr) -> &'static str {
     of_source(source_code(cause), cause)
 }
@@ -49,7 +49,7 @@ fn of_engine(error: &Engine) -> &'static str {
     }
 }
 
-/// What to do about what the source has answered.
+/// The hint for an error of the source with this code.
 fn of_source(code: Code, cause: &DbErr) -> &'static str {
     match server_error_number(cause) {
         None if code == Code::SourceFailed && is_foreign_protocol(cause) => {
@@ -59,7 +59,7 @@ fn of_source(code: Code, cause: &DbErr) -> &'static str {
     }
 }
 
-/// What to do about an answer of the source with this code, and the server's number where it has one.
+/// The hint for an error of the source with this code and, if there is one, the server's error number.
 fn of_numbered(code: Code, number: Option<u16>) -> &'static str {
     match (code, number) {
         (Code::SourceConnectionsExhausted, Some(1040)) => {
@@ -88,7 +88,7 @@ fn of_numbered(code: Code, number: Option<u16>) -> &'static str {
     }
 }
 
-/// What to do about what SQLite has answered.
+/// The hint for an error of SQLite.
 fn of_target(code: Code, cause: &DbErr) -> &'static str {
     match (code, sqlite_code(cause).unwrap_or_default()) {
         // SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC and SQLITE_IOERR_CLOSE.
@@ -104,10 +104,10 @@ fn of_target(code: Code, cause: &DbErr) -> &'static str {
     }
 }
 
-/// Makes a function of the remedies, one for each code of the engine.
+/// Generates a function that returns the remedy for each code of the engine.
 macro_rules! remedies {
     ($($code:ident $remedy:literal,)+) => {
-        /// What to do about an error of the engine, as far as its code says it.
+        /// The general hint for an error code of the engine.
         pub const fn remedy(code: Code) -> &'static str {
             match code { $(Code::$code => $remedy,)+ }
         }
@@ -128,7 +128,7 @@ remedies! {
     SourceTlsRequired "remove ssl-mode=DISABLED from --source",
     SourceTlsFailed "check that the server offers TLS, and check ssl-ca, the host name and the dates of the certificate; ssl-mode=VERIFY_CA does not check the name",
     SourceSchemaUnknown "name an existing schema at the end of --source: mysql://user@host:3306/{source}",
-    // The same whether or not the schema exists.
+    // The server answers the same whether or not the schema exists.
     SourceSchemaDenied "check the schema's name at the end of --source; if it is right, GRANT SELECT on it to the account; if a role has the privilege, activate the role with SET DEFAULT ROLE",
     SourceSelectDenied "GRANT SELECT on the schema to the account, which is sufficient; if a role has the privilege, activate the role with SET DEFAULT ROLE",
     SourcePrivilegeDenied "grant the privilege in the message to the account, and report the defect: SELECT should be sufficient",

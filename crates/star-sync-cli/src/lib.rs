@@ -1,21 +1,21 @@
-//! A whole command-line program out of one value: a [`Program`] with the star that it keeps in step.
+//! Builds a command-line program from one value: a [`Program`] with the star schema that it keeps in sync.
 //!
-//! | module | what it is for |
+//! | module | purpose |
 //! |---|---|
-//! | `program` | the value, and its `run`: parse, configure, run, exit |
-//! | `commands` | one file per command, and the session that each is given |
-//! | `exporter` | the metrics of the engine, served or written to a file |
-//! | `status_page` | the status of the sync, as a page for a browser |
+//! | `program` | `Program` and its `run`: parse, configure, run, exit |
+//! | `commands` | one file per command, and the session passed to each |
+//! | `exporter` | metrics of the engine, served over HTTP or written to a file |
+//! | `status_page` | the status of the sync as an HTML page |
 //! | `output` | all output to stdout and stderr, as text or JSON |
-//! | `hint` | what the reader can do about an error |
-//! | `cli`, `config`, `help` | the command line, settings, what help shows |
+//! | `hint` | hints for errors |
+//! | `cli`, `config`, `help` | the command line, settings, help texts |
 //! | `allocator`, `threads`, `files` | memory, threads and open files of the process |
 //!
-//! Imports go downwards in this list, and from there to the engine, `star_sync`; the value itself may be read by all. Texts
-//! name the program, its variables and its source by placeholders, which are filled where they are shown: see
-//! [`Program::fill`].
+//! A module imports only modules below it in this list and the engine, `star_sync`; all modules may use `Program`.
+//! Texts name the program, its variables and its source by placeholders, which [`Program::fill`] replaces when a text
+//! is shown.
 
-// Commands are futures in futures, down to the driver's: deeper than the compiler's own limit.
+// The futures of commands are nested more deeply, down to the driver, than the compiler's default limit allows.
 #![recursion_limit = "256"]
 
 mod allocator;

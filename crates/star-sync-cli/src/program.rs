@@ -1,4 +1,4 @@
-//! The program as a value, and the only start of the runtime.
+//! The declaration of a program, and its `run`, which starts the runtime.
 
 use std::ffi::OsStr;
 use std::panic::AssertUnwindSafe;
@@ -23,52 +23,52 @@ use crate::help;
 use crate::output::{self, Output};
 use crate::threads::{ThreadPlan, Work};
 
-/// A program that keeps a star in step with its source.
+/// A program that keeps a star schema in sync with its source.
 pub struct Program {
-    /// With the program's name, as it is typed.
+    /// The star schema; it also names the program, as typed on the command line.
     pub star: &'static Star,
     /// What it does, in one sentence.
     pub about: &'static str,
     pub version: &'static str,
-    /// Stands before the names of all environment variables, with an underscore between.
+    /// Prefix of all environment variables, without the underscore that follows it.
     pub variable_prefix: &'static str,
-    /// Variables of this prefix that are no setting, such as those of tests: no warning is given of them. Without the
-    /// prefix.
+    /// Variables with this prefix that are not settings, such as those of tests, named without the prefix. They
+    /// cause no warning.
     pub other_variables: &'static [&'static str],
-    /// Commands besides those that every program has.
+    /// Commands in addition to those of every program.
     pub commands: Vec<ExtraCommand>,
 }
 
 /// A command that only this program has.
 pub struct ExtraCommand {
     pub declaration: clap::Command,
-    /// Its name in documents and messages, which tells subcommands apart.
+    /// Its name in JSON documents and messages; differs per subcommand.
     pub name: fn(&ArgMatches) -> &'static str,
-    /// What it does, as far as its threads go.
+    /// The kind of work, which determines the number of threads.
     pub work: Work,
-    /// Global options that it ignores, by the names of their fields in `cli::Global`: it refuses them.
+    /// Global options that it refuses, by their field names in `cli::Global`.
     pub ignores: &'static [&'static str],
-    /// What it means that it was stopped.
+    /// The hint after it was stopped.
     pub stopped: fn(&ArgMatches) -> &'static str,
     pub run: Run,
 }
 
-/// Runs a command to its end; returns the exit code.
+/// Runs a command and returns the exit code.
 pub type Run = for<'a> fn(&'a Session, &'a ArgMatches) -> Pin<Box<dyn Future<Output = Result<u8>> + 'a>>;
 
 impl Program {
-    /// The program's name, as it is typed.
+    /// The program's name, as typed on the command line.
     pub fn name(&self) -> &'static str {
         self.star.names.program
     }
 
-    /// The name of an environment variable.
+    /// The full name of an environment variable.
     pub fn variable(&self, name: &str) -> String {
         format!("{}_{name}", self.variable_prefix)
     }
 
-    /// A text with its placeholders filled: `{program}` as it is typed, `{ENV}` before the names of variables, `{Source}`
-    /// and `{source}` for the source's schema, `{calendar}`, `{dimension}` and `{fact}` for tables of the star.
+    /// Replaces the placeholders in a text: `{program}` by the program's name, `{ENV}` by the prefix of variables,
+    /// `{Source}` and `{source}` by the source's schema, `{calendar}`, `{dimension}` and `{fact}` by tables.
     pub fn fill(&self, text: &str) -> String {
         let last = |kind| {
             self.star
@@ -88,12 +88,12 @@ impl Program {
             .replace("{fact}", last(Kind::Fact))
     }
 
-    /// The command line's declaration, in this program's words.
+    /// The declaration of the command line with the placeholders replaced.
     pub fn command(&self) -> clap::Command {
         self.filled(help::arranged(self.declared(), &self.ignored()))
     }
 
-    /// The same for completions, where each command has the options that it accepts and no others.
+    /// The same for completions, where each command declares only the options that it accepts.
     pub(crate) fn command_for_shells(&self) -> clap::Command {
         self.filled(help::for_shells(self.declared(), &self.ignored()))
     }
@@ -108,7 +108,7 @@ impl Program {
         help::with_tables(command.subcommands(extras), self.star)
     }
 
-    /// The global options that commands of this program alone ignore.
+    /// The global options that the program's own commands ignore.
     fn ignored(&self) -> Vec<(&str, &'static [&'static str])> {
         let extras = self.commands.iter();
         extras
@@ -147,12 +147,12 @@ impl Program {
             .mut_subcommands(|command| self.filled(command))
     }
 
-    /// Parses, configures, runs, and says how it ended.
+    /// Parses the command line, reads the settings, runs the command and returns the exit code.
     pub fn run(self) -> ExitCode {
         allocator::share_one_arena();
         let program: &'static Self = Box::leak(Box::new(self));
         let _failpoints = fail::has_failpoints().then(fail::FailScenario::setup);
-        // Before any thread is there: it sets environment variables.
+        // Before any thread starts, because it sets environment variables.
         let dotenv = config::read_dotenv(program);
         let unknown = match &dotenv {
             Ok(in_file) => environment::unknown_variables(program, in_file),
@@ -169,7 +169,7 @@ impl Program {
             Ok(parsed) => parsed,
             Err(error) => return ExitCode::from(output::usage(program, &error)),
         };
-        // What is typed counts more than what the environment says.
+        // --verbose on the command line takes precedence over the environment's QUIET.
         global.quiet &= matches.value_source("verbose") != Some(ValueSource::CommandLine);
         output::start_logging(program, &global);
         let command = task.name();
@@ -200,8 +200,8 @@ impl Program {
         };
         let run = commands::run(program, global.clone(), &task, plan);
         let code = runtime.block_on(AssertUnwindSafe(run).catch_unwind());
-        // What still runs of a command that was dropped half-way ends with the process: it would be disturbed by a
-        // runtime that is being taken down.
+        // Tasks of a dropped command may still be running. They end with the process; shutting the runtime down first
+        // would disturb them.
         std::mem::forget(runtime);
         if let Ok(code) = code {
             ExitCode::from(code)
@@ -211,7 +211,7 @@ impl Program {
         }
     }
 
-    /// What is to be done.
+    /// The command to run, with its arguments.
     fn task(&'static self, matches: &ArgMatches) -> std::result::Result<Task, clap::Error> {
         let extra = matches.subcommand().and_then(|(name, arguments)| {
             let extra = self

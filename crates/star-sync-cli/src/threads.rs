@@ -1,5 +1,5 @@
-//! How many threads a command may use. All of them are asked for before any work begins, so that a system that grants
-//! too few says so at once, and a command that can do with fewer does.
+//! The number of threads of a command. It is tried out before any work begins, so that a system limit that is too low
+//! is reported immediately, and a command that can run with fewer threads does so.
 
 use std::io;
 use std::sync::Mutex;
@@ -11,38 +11,38 @@ use tracing::warn;
 use crate::cli::Command;
 use crate::error::{Error, Result};
 
-/// More threads than this gain nothing: the writer, which is one, cannot keep up with them.
+/// More threads than this gain nothing, because the single writer cannot keep up with them.
 const MOST: usize = 8;
-/// What a thread that only waits to be counted needs.
+/// Stack of a thread that is started only to test the limit.
 const PROBE_STACK_BYTES: usize = 64 * 1024;
-/// A thread that ends is gone in less, on any machine.
+/// The longest time to wait until the system no longer counts ended threads.
 const LONGEST_END: Duration = Duration::from_secs(1);
-/// The driver looks up host names on a thread of its own.
+/// The driver looks up host names on a separate thread.
 const NAME_LOOKUP: usize = 1;
 /// The transform stage and the writer.
 const STAGES: usize = 2;
-/// SQLite's connection that writes.
+/// The SQLite connection that writes.
 const TARGET_WRITER: usize = 1;
-/// A comparison holds one connection for its transaction and asks questions on another.
+/// A comparison holds one connection for its transaction and runs queries on another.
 const FEWEST_TARGET_READERS: u32 = 2;
 
 /// The threads of one command, besides its main thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThreadPlan {
-    /// Threads of the async runtime; with none, the main thread does its work.
+    /// Worker threads of the async runtime; 0 if it runs on the main thread.
     pub runtime: usize,
-    /// Threads that map rows; none for a command that has no pipeline.
+    /// Threads that map rows; 0 for a command without a pipeline.
     pub transform: usize,
-    /// SQLite's connections that read, of which each has a thread.
+    /// SQLite connections that read; each has a thread.
     pub target_readers: u32,
     /// All other threads.
     others: usize,
 }
 
-/// What a command does, as far as its threads go.
+/// The kind of work of a command, which determines its number of threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// Prints what it knows.
+    /// Prints, without contacting source or target.
     Printing,
     /// One connection to the source, a few statements.
     Statements,
@@ -66,7 +66,7 @@ impl Work {
 }
 
 impl ThreadPlan {
-    /// As many threads as the command has use for on so many cores.
+    /// The largest number of threads that the command can make use of on `cores` cores.
     fn preferred(work: Work, workers: usize, cores: usize) -> Self {
         let at_once = cores.min(workers).min(MOST);
         let transform = match work {
@@ -77,11 +77,11 @@ impl ThreadPlan {
             Work::Printing => 0,
             Work::Statements => 1,
             Work::Snapshot => FEWEST_TARGET_READERS,
-            // Readers of the source ask for what the target holds, the planner for where to cut.
+            // Each reader of the source queries the target's rows, and the planner queries where to split key ranges.
             Work::Pages => FEWEST_TARGET_READERS.max(u32::try_from(at_once + 1).expect("few")),
         };
         Self {
-            // With one there is no parallelism to win: the main thread can as well do its work.
+            // A single worker thread would add no parallelism over the main thread.
             runtime: if work == Work::Pages && at_once > 1 { at_once } else { 0 },
             transform,
             target_readers,
@@ -93,7 +93,7 @@ impl ThreadPlan {
         }
     }
 
-    /// As few threads as the command can do with.
+    /// The smallest number of threads that the command can run with.
     fn smallest(self) -> Self {
         Self {
             runtime: 0,
@@ -108,7 +108,7 @@ impl ThreadPlan {
         self.runtime + self.transform + self.target_readers as usize + self.others
     }
 
-    /// The error of a system that does not grant them.
+    /// The error for a system that does not allow that many threads.
     pub(crate) fn refused(self, cause: io::Error) -> Error {
         star_sync::Error::Threads {
             needed: self.threads() + 1,
@@ -117,10 +117,10 @@ impl ThreadPlan {
         .into()
     }
 
-    /// The plan of a command, of threads that the system grants.
+    /// Plans as many threads as the system allows, up to what the command can make use of.
     ///
     /// # Errors
-    /// If it grants fewer than the command can do with.
+    /// If the system allows fewer than the command needs.
     pub(crate) fn reserve(work: Work, workers: u32) -> Result<Self> {
         let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let workers = usize::try_from(workers).expect("at most 64");
@@ -139,13 +139,13 @@ impl ThreadPlan {
     }
 }
 
-/// Starts so many threads that all live at the same time, and waits until the system no longer counts them.
+/// Starts `threads` threads that all run at the same time, ends them, and waits until the system no longer counts them.
 fn start_at_once(threads: usize) -> io::Result<()> {
     let before = counted();
     let gate = Mutex::new(());
     let closed = gate.lock();
     let started = thread::scope(|scope| {
-        // Nothing that was started may wait for a gate that is left closed by an error.
+        // Dropped when this closure returns, also with an error: otherwise the started threads would wait forever.
         let _closed = closed;
         for _ in 0..threads {
             thread::Builder::new()
@@ -161,13 +161,13 @@ fn start_at_once(threads: usize) -> io::Result<()> {
     started
 }
 
-/// The threads of this process that the system counts: one that has ended may still be among them.
+/// The threads of this process that the system counts, which may include some that have just ended.
 #[cfg(target_os = "linux")]
 fn counted() -> usize {
     std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }
 
-/// Only Linux has a limit that counts threads.
+/// Only Linux counts threads against a limit.
 #[cfg(not(target_os = "linux"))]
 fn counted() -> usize {
     0

@@ -1,9 +1,9 @@
-//! Named places at which tests abort the program, to check that nothing is lost, or plant a fault, to check that it is
+//! Named places at which tests abort the program, to check that nothing is lost, or inject a fault, to check that it is
 //! detected.
 //!
-//! Without the feature `failpoints` of the crate `fail`, which only tests turn on, nothing of this is compiled in. With
-//! it, `FAILPOINTS="before-commit=return"` aborts the program at that place, and
-//! `FAILPOINTS="before-commit=3*off->return"` when it gets there for the fourth time.
+//! They are compiled in only with the feature `failpoints` of the crate `fail`, which only tests enable. Then
+//! `FAILPOINTS="before-commit=return"` aborts the program at that place, and `FAILPOINTS="before-commit=3*off->return"`
+//! when it is reached for the fourth time.
 
 /// Aborts the process if a test has set this failpoint.
 pub(crate) fn pass(name: &'static str) {
@@ -11,7 +11,7 @@ pub(crate) fn pass(name: &'static str) {
     fail::fail_point!(name, |_| std::process::abort());
 }
 
-/// Whether a test has set this fault, `FAILPOINTS="page-cut=return(fact_loan)"`, in this table.
+/// Whether a test has set this fault for this table: `FAILPOINTS="page-cut=return(fact_loan)"`.
 pub(crate) fn is_set(name: &'static str, table: &str) -> bool {
     argument(name).is_some_and(|wanted| wanted == table)
 }
@@ -27,7 +27,7 @@ pub(crate) async fn hold(name: &'static str) {
     }
 }
 
-/// The column of this table in which a test has planted a fault: `FAILPOINTS="row-mapped-wrong=return(fact_loan.fee)"`.
+/// The column of this table in which a test injects a fault: `FAILPOINTS="row-mapped-wrong=return(fact_loan.fee)"`.
 pub(crate) fn column(name: &'static str, table: &str) -> Option<String> {
     let wanted = argument(name)?;
     let (of_table, column) = wanted.split_once('.')?;

@@ -9,9 +9,9 @@
 //!  └───────────────────┘        └─────────┘       └───────────┘         └────────────┘
 //! ```
 //!
-//! A target table is a value, too ([`declare::Table`]): full load, incremental run, repair and validation are uses of
-//! the same declaration. What a program declares is in [`declare`]; the crate `star-sync-cli` makes a command-line
-//! program of it.
+//! A target table is declared as a value, too ([`declare::Table`]): full load, incremental run, repair and validation
+//! use the same declaration. The module [`declare`] contains what a program declares; the crate `star-sync-cli` turns
+//! the declarations into a command-line program.
 //!
 //! # A star of one dimension
 //!
@@ -109,10 +109,10 @@
 //! | `source` | MySQL: connections, snapshots, the check of the schema |
 //! | `declare` | what can be declared: the star, its tables, lookups, keys |
 //!
-//! Imports go downwards in this list; `source` and `target` do not import each other. Beside them: `error` and
-//! `metrics`, which may import from `target` and `source` what they report; `sql` (statements that the ORM cannot
-//! express), `stop` (the request to end early) and `failpoint` (where tests kill the program). A test in `rules` checks
-//! this.
+//! A module imports only modules below it in this list; `source` and `target` do not import each other. The remaining
+//! modules stand outside it: `error` and `metrics` (may import from `target` and `source` what they report), `sql`
+//! (statements that the ORM cannot express), `stop` (the request to end early) and `failpoint` (where tests abort the
+//! program). A test in `rules` checks this.
 
 pub mod changes;
 pub mod compare;

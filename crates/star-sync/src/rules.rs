@@ -3,7 +3,8 @@
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 
-/// Words of the first source that was declared, in two halves: the engine and the command line know none.
+/// Words of the first declared source, which the engine and the command line must not contain. They are split so that
+/// this file does not contain them either.
 const SOURCE_WORDS: [[&str; 2]; 8] = [
     ["sak", "ila"],
     ["ren", "tal"],
@@ -18,7 +19,7 @@ const SOURCE_WORDS: [[&str; 2]; 8] = [
 /// Modules in the order of the crate's documentation: imports go downwards.
 const MODULES: [&str; 7] = ["runs", "changes", "compare", "pipeline", "target", "source", "declare"];
 
-/// These are beside the others, and name what they report from these modules.
+/// Modules outside that order, each with the modules that it may import.
 const REPORTS_FROM: [(&str, &[&str]); 4] = [
     ("error", &["target", "source"]),
     ("metrics", &["target"]),
@@ -64,7 +65,7 @@ fn neither_engine_nor_command_line_names_anything_of_a_source() {
     let files = folders.iter().flat_map(|folder| files_in(folder)).chain(manifests);
     for file in files {
         let text = read_to_string(&file).unwrap().to_lowercase();
-        // A word that ends is one, whatever follows it.
+        // Punctuation becomes a space, so that every word ends with one.
         let text = text.replace(|letter: char| letter != '_' && !letter.is_alphanumeric(), " ");
         for word in SOURCE_WORDS.map(|halves| halves.concat()) {
             assert!(!text.contains(&word), "{} says {word}", file.display());

@@ -1,15 +1,15 @@
-//! All SQL text for MySQL: what the ORM has no way to say, each piece with its reason. SQLite's is in
+//! All SQL text for MySQL: statements that the ORM cannot express, each with its reason. The SQL text for SQLite is in
 //! `target::sqlite::pragma`.
 
 use std::time::Duration;
 
-/// The snapshot has to begin with this very statement: after a plain BEGIN the first read would fix it. MySQL
-/// refuses to prepare it, so it goes out unprepared.
+/// Begins a snapshot: after a plain BEGIN it would be taken only at the first read. MySQL cannot prepare this
+/// statement, so it is sent unprepared.
 pub(crate) const START_SNAPSHOT: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
-// Session variables are no part of any query builder. What follows `/*!50701` is executed by MySQL alone, and what
-// follows `/*M!` MariaDB alone: so one text is right for both, before it is known which of them answers. No value is
-// DEFAULT where that is the server's: it is what must not be inherited.
-/// Whatever changes what a statement of ours returns, whether it runs, or how long its connection lives.
+// The query builder does not support session variables. MySQL alone executes the text after `/*!50701`, MariaDB alone
+// that after `/*M!`, so one text suits both before the server is known. No value is DEFAULT where that means the
+// server's global value, which must not be inherited.
+/// Sets all variables that affect the result of a statement, whether it runs, or the lifetime of its connection.
 const SET_SESSION: &str = "SET SESSION \
     sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 1, completion_type = 'NO_CHAIN', \
     sql_select_limit = 18446744073709551615, max_join_size = 18446744073709551615, sql_big_selects = 1, \
@@ -24,13 +24,13 @@ const SET_SESSION: &str = "SET SESSION \
     /*M! , tx_isolation = 'REPEATABLE-READ', tx_read_only = 0, max_statement_time = 0, idle_transaction_timeout = 0, \
     idle_readonly_transaction_timeout = 0, idle_write_transaction_timeout = 0, system_versioning_asof = DEFAULT, \
     sql_if_exists = 0, old_mode = '', max_session_mem_used = 9223372036854775807 */";
-/// The same, with the longest wait for a table that somebody else has locked: a server does not notice while it waits
-/// that nobody waits for its answer any more. A second more, so that whoever waits is told of the time first.
+/// `SET_SESSION` with a limit on waiting for a table lock: a server that waits for a lock does not notice when the
+/// client gives up. The limit is one second longer than the read timeout, so that the client reports its timeout first.
 pub(crate) fn set_session(read_timeout: Duration) -> String {
     let seconds = read_timeout.as_secs().clamp(1, 31_535_999) + 1;
     format!("{SET_SESSION} , lock_wait_timeout = {seconds}")
 }
-/// Those of them on which what a statement returns depends, as text; in the order of `SESSION_WANTED`.
+/// Reads, as text, the session variables that affect the result of a statement, in the order of `SESSION_WANTED`.
 pub(crate) const READ_SESSION: &str = "SELECT CAST(@@sql_mode AS CHAR), CAST(@@autocommit + 0 AS CHAR), \
     CAST(@@completion_type AS CHAR), CAST(@@sql_select_limit AS CHAR), CAST(@@max_join_size AS CHAR), \
     CAST(@@sql_safe_updates + 0 AS CHAR), CAST(@@sql_auto_is_null + 0 AS CHAR), CAST(@@time_zone AS CHAR), \
@@ -39,7 +39,7 @@ pub(crate) const READ_SESSION: &str = "SELECT CAST(@@sql_mode AS CHAR), CAST(@@a
     CAST(@@information_schema_stats_expiry AS CHAR) */ \
     /*M! , CAST(@@tx_isolation AS CHAR), CAST(@@max_statement_time = 0 AS CHAR), \
     IF(@@system_versioning_asof = 'DEFAULT', '0', @@system_versioning_asof) */";
-/// What they have to be, by the names that MySQL has for them.
+/// The required values of these variables, by their MySQL names.
 pub(crate) const SESSION_WANTED: [(&str, &str); 14] = [
     ("sql_mode", "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION"),
     ("autocommit", "1"),
@@ -54,22 +54,22 @@ pub(crate) const SESSION_WANTED: [(&str, &str); 14] = [
     ("collation_connection", "utf8mb4_bin"),
     ("transaction_isolation", "REPEATABLE-READ"),
     ("max_execution_time = 0", "1"),
-    // MariaDB: system_versioning_asof.
+    // On MariaDB: system_versioning_asof.
     ("information_schema_stats_expiry", "0"),
 ];
-// System variables are no columns to the query builder. MariaDB has no identifier of its own; these four are another
-// server's together.
+// The query builder does not support system variables. MariaDB has no server identifier; these four variables together
+// identify a server.
 pub(crate) const SERVER_COMMENT: &str = "@@version_comment";
 pub(crate) const READ_PRODUCT: &str = "SELECT VERSION(), @@version_comment";
 pub(crate) const SERVER_TIME_ZONE: &str = "@@global.time_zone";
 pub(crate) const MYSQL_ID: &str = "@@server_uuid";
 pub(crate) const MARIADB_ID: &str = "CONCAT_WS(' ', @@hostname, @@port, @@server_id, @@datadir)";
-/// How many connections the account may have at once (0: any number), and whether the server demands TLS. Both are
-/// system variables, which are no columns to the query builder.
+/// The number of connections that the account may have (0: no limit), and whether the server requires TLS. The query
+/// builder does not support system variables.
 pub(crate) const CONNECTION_LIMITS: &str =
     "SELECT CAST(@@max_user_connections AS SIGNED), CAST(@@require_secure_transport AS SIGNED)";
-/// How many bytes the server has sent on a connection, as it counts them itself. The query builder knows no SHOW, and
+/// The bytes that the server has sent on a connection, by its own count. The query builder does not support SHOW, and
 /// the underlying tables differ between the servers.
 pub(crate) const BYTES_SENT: &str = "SHOW SESSION STATUS LIKE 'Bytes_sent'";
-/// Whether the account demands TLS; every account may ask for this of itself. It is no table to the query builder.
+/// Shows whether the account requires TLS; every account may run it for itself. The query builder has no SHOW.
 pub(crate) const OWN_ACCOUNT: &str = "SHOW CREATE USER CURRENT_USER()";

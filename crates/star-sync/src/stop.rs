@@ -1,34 +1,34 @@
-//! A request to stop, passed down to whoever hands out work.
+//! A request to stop a run, passed to the tasks that start work.
 
 use tokio::sync::watch;
 
-/// Set once, when the run is to end after the work at hand.
+/// The receiving end. After a request, the run ends when the work in progress is finished.
 #[derive(Clone)]
 pub struct Stop(watch::Receiver<bool>);
 
-/// The end that asks.
+/// The sending end.
 pub struct StopRequest(watch::Sender<bool>);
 
-/// Both ends of a request.
+/// Creates both ends of a stop request.
 pub fn stop() -> (StopRequest, Stop) {
     let (sender, receiver) = watch::channel(false);
     (StopRequest(sender), Stop(receiver))
 }
 
 impl StopRequest {
-    /// Asks to stop.
+    /// Requests the stop.
     pub fn request(&self) {
         self.0.send_replace(true);
     }
 }
 
 impl Stop {
-    /// Whether somebody has asked.
+    /// Whether a stop was requested.
     pub(crate) fn is_requested(&self) -> bool {
         *self.0.borrow()
     }
 
-    /// Waits until it is requested; for ever, if nobody is left to request it.
+    /// Waits until a stop is requested; waits forever once no sending end is left.
     pub async fn requested(&self) {
         let mut receiver = self.0.clone();
         if receiver.wait_for(|requested| *requested).await.is_err() {

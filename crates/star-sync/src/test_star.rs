@@ -1,4 +1,4 @@
-//! A made-up star for unit tests: books, and loans of them.
+//! A star for unit tests: books and their loans.
 
 use std::sync::LazyLock;
 
@@ -35,7 +35,7 @@ pub mod dim_book {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// The fact, which has one too.
+/// The fact, which has a surrogate key, too.
 pub mod fact_loan {
     use sea_orm::entity::prelude::*;
 
@@ -54,7 +54,7 @@ pub mod fact_loan {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// A table of the source: its key, and keys of others.
+/// Declares a source table with its key and keys of other tables.
 macro_rules! source_entity {
     ($module:ident, $table:literal, $key:ident $(, $other:ident)*) => {
         /// A source table.
@@ -119,7 +119,7 @@ pub fn star_of(tables: Vec<Table>) -> Star {
     Star::new(names, sources, tables, None, Vec::new)
 }
 
-/// Its tables, a dimension and a fact.
+/// The tables of the star: a dimension and a fact.
 pub fn tables() -> Vec<Table> {
     vec![
         Table::dimension::<dim_book::Entity, Book>(|book, _| {
@@ -137,20 +137,20 @@ pub fn tables() -> Vec<Table> {
     ]
 }
 
-/// The join of a loan with its book, which the star does not make.
+/// The join of a loan with its book, which the star does not declare.
 pub fn loan_to_book() -> RelationDef {
     let join = loan::Entity::belongs_to(book::Entity);
     join.from(loan::Column::BookId).to(book::Column::BookId).into()
 }
 
-/// The mistakes of the star with other tables, one a line.
+/// The mistakes of the star after `change` of its tables, one per line.
 pub fn mistakes_of(change: impl FnOnce(&mut Vec<Table>)) -> String {
     let mut tables = tables();
     change(&mut tables);
     star_of(tables).mistakes().join("\n")
 }
 
-/// The time so many seconds after 1970 began.
+/// The time `seconds` after 1970-01-01 00:00 UTC.
 pub fn time(seconds: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
 }
@@ -175,7 +175,7 @@ pub async fn create(connection: &DatabaseConnection, entity: impl EntityTrait) {
     connection.execute(&table).await.unwrap();
 }
 
-/// The one cell that plain SQL yields.
+/// The only cell of a query's result.
 pub async fn figure<T: TryGetable>(connection: &DatabaseConnection, sql: &str) -> T {
     let statement = Statement::from_string(connection.get_database_backend(), sql);
     let row = connection.query_one_raw(statement).await.unwrap().unwrap();

@@ -1,11 +1,11 @@
-//! `chinook-sync` keeps a SQLite star schema in step with Chinook, the sample database of a music shop, on MySQL.
+//! `chinook-sync` keeps a SQLite star schema up to date with Chinook, the sample database of a music shop, on MySQL.
 //!
-//! It is an example of a program for a schema of one's own: the source's tables (`source`), the star's tables (`star`) and
-//! the step that creates them (`migration`). Everything else is `star_sync`'s. What is to be seen here that Sakila does not
-//! have: names in `CamelCase`, no change timestamps at all, a date that stands in another table than the fact, totals by a
-//! text (the country) with two sums.
+//! It is an example of a program for your own schema. It contains the source's tables (`source`), the star's tables
+//! (`star`) and the migration that creates them (`migration`); the rest is in `star_sync`. It shows what Sakila does
+//! not have: names in `CamelCase`, no change timestamps, a date in another table than the fact, and totals with two
+//! sums, grouped by a text (the country).
 //!
-//! docs/your-own-star.md leads here step by step.
+//! docs/your-own-star.md explains it step by step.
 
 mod migration;
 mod source;
@@ -23,7 +23,7 @@ fn star() -> &'static Star {
             program: "chinook-sync",
             source: "Chinook",
             metrics_prefix: "chinook_sync",
-            // "Chnk", in the header of each target.
+            // "Chnk", stored in the header of each target file.
             application_id: 0x4368_6E6B,
         };
         let calendar = Calendar::of_days().covers(source::invoice::Column::InvoiceDate);

@@ -41,7 +41,7 @@ pub mod dim_department {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// One employee; NULL for an unknown country.
+/// One employee; `country_key` is NULL if the source has no country.
 pub mod dim_employee {
     use sea_orm::entity::prelude::*;
 
@@ -56,7 +56,7 @@ pub mod dim_employee {
         pub name: String,
         pub born: Option<Date>,
         pub country_key: Option<i64>,
-        /// The same dimension in another role; NULL also where the country is not known.
+        /// A second reference to the same dimension; also NULL if the country does not exist.
         pub tax_country_key: Option<i64>,
         #[sea_orm(default_value = 0)]
         pub run_id: i64,
@@ -92,11 +92,11 @@ pub mod fact_assignment {
         pub from_date: Date,
         pub employee_key: i64,
         pub department_key: i64,
-        /// NULL if nobody has said.
+        /// NULL if unknown.
         pub hours: Option<f64>,
         /// Whether the department is closed.
         pub is_closed: bool,
-        /// An employee in another role; NULL also where the employee is not known.
+        /// A second reference to an employee; also NULL if the employee does not exist.
         pub approver_key: Option<i64>,
         #[sea_orm(default_value = 0)]
         pub run_id: i64,
@@ -116,7 +116,7 @@ pub mod fact_assignment {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// One assignment of 20 hours or more: some of the rows of fact_assignment, in a table of their own.
+/// One assignment of 20 hours or more: a subset of the rows of fact_assignment.
 pub mod fact_full_time {
     use sea_orm::entity::prelude::*;
 
@@ -132,7 +132,7 @@ pub mod fact_full_time {
         pub dept_no: String,
         #[sea_orm(unique_key = "natural")]
         pub from_date: Date,
-        /// The day on which it ends; NULL where that is open.
+        /// The day on which the assignment ends; NULL if it is open-ended.
         pub until_key: Option<i32>,
         pub employee_key: i64,
         #[sea_orm(default_value = 0)]
@@ -144,7 +144,7 @@ pub mod fact_full_time {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// What a grade is paid.
+/// The salary of a grade.
 pub mod fact_grade {
     use sea_orm::entity::prelude::*;
 

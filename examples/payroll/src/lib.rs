@@ -1,6 +1,6 @@
-//! `payroll-sync` keeps a star of a payroll in step with MySQL. It shows what examples/chinook does not need: dimensions that
-//! are keyed by texts and so read whole, facts that are keyed by several columns and by dates, a star without a calendar,
-//! totals without days, in thousandths, and without any sum.
+//! `payroll-sync` keeps the star of a payroll up to date with MySQL. It shows what examples/chinook does not need:
+//! dimensions with text keys, which are therefore read whole; facts with composite keys and dates in keys; a star
+//! without a calendar; totals without days, in thousandths, or without any sum.
 
 mod entities;
 mod migration;
@@ -19,7 +19,7 @@ fn star() -> &'static Star {
             program: "payroll-sync",
             source: "Payroll",
             metrics_prefix: "payroll_sync",
-            // "Pyrl", in the header of each target.
+            // "Pyrl", stored in the header of each target file.
             application_id: 0x5079_726C,
         };
         Star::new(names, source::tables(), star::tables(), None, migration::steps)

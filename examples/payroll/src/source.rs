@@ -1,8 +1,8 @@
-//! The payroll's tables, as far as they are read.
+//! The payroll's tables, with the columns that are read.
 
 use star_sync::declare::SourceTable;
 
-/// A country, by its code.
+/// A country, keyed by its code.
 pub mod country {
     use sea_orm::entity::prelude::*;
 
@@ -18,7 +18,7 @@ pub mod country {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// A department, by its code.
+/// A department, keyed by its code.
 pub mod department {
     use sea_orm::entity::prelude::*;
 
@@ -55,7 +55,7 @@ pub mod employee {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// So many hours of one employee in one department, from a day on.
+/// The hours of one employee in one department, from a date on.
 pub mod assignment {
     use sea_orm::entity::prelude::*;
     use star_sync::declare::Integer;
@@ -78,7 +78,7 @@ pub mod assignment {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// What a grade is paid in a country.
+/// The salary of a grade in a country.
 pub mod grade {
     use sea_orm::entity::prelude::*;
 
@@ -96,7 +96,7 @@ pub mod grade {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// All of them. Those that are keyed by codes are read whole.
+/// All source tables. Those that are keyed by codes are read whole.
 pub fn tables() -> Vec<SourceTable> {
     vec![
         SourceTable::read_whole::<country::Entity>(),

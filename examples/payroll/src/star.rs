@@ -1,4 +1,4 @@
-//! How the star's tables are made: keys that are texts, dates, and several columns; no calendar, and no timestamps.
+//! Declares how the star's tables are filled: text, date and composite keys, no calendar, and no timestamps.
 
 use std::sync::LazyLock;
 
@@ -25,7 +25,7 @@ static DEPARTMENT: LazyLock<Lookup> = LazyLock::new(|| {
     Lookup::in_target("department", DeptNo, DepartmentKey)
 });
 
-/// dept_no to whether the department is closed, in the source: of a table without an integer key.
+/// dept_no to whether the department is closed: a lookup in a source table without an integer key.
 static IS_CLOSED: LazyLock<Lookup> = LazyLock::new(|| {
     use department::Column::{DeptNo, IsClosed};
     Lookup::in_source("department", DeptNo, IsClosed)
@@ -127,7 +127,7 @@ fn employee(employee: Employee, lookups: &Lookups) -> Result<dim_employee::Activ
     })
 }
 
-/// Hours with three digits after the point.
+/// Hours with three decimals.
 const HOURS: Measure = Measure {
     name: "thousandths_of_hours",
     label: "hours",
@@ -174,7 +174,7 @@ fn assignments() -> Table {
     )
 }
 
-/// A second fact of the same source table, of some of its rows.
+/// A second fact from the same source table, with a subset of its rows.
 fn full_time() -> Table {
     use fact_full_time::Column;
     Table::fact::<fact_full_time::Entity, Assignment>(|row, lookups| {

@@ -1,4 +1,4 @@
-//! `address`: where a customer, store or staff member is.
+//! `address`: the address of a customer, store or staff member.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! `customer`: who rents; `last_update` may be NULL.
+//! `customer`: one customer; `last_update` may be NULL.
 
 use sea_orm::entity::prelude::*;
 

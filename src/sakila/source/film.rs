@@ -14,7 +14,7 @@ pub struct Model {
     pub title: String,
     pub release_year: Option<Integer>,
     pub language_id: Integer,
-    /// How many days a customer may keep it.
+    /// Days that a customer may keep the film.
     pub rental_duration: Integer,
     pub rental_rate: Decimal,
     pub length: Option<Integer>,

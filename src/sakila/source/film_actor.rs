@@ -1,4 +1,4 @@
-//! `film_actor`: who plays in which film.
+//! `film_actor`: which actors a film has.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! `language`: the language a film is in.
+//! `language`: the language of a film.
 
 use sea_orm::entity::prelude::*;
 

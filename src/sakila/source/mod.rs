@@ -1,6 +1,6 @@
-//! The operational database as it is read: one entity a table, trimmed to the columns that are used.
+//! The source's tables: one entity per table, with only the columns that are read.
 //!
-//! Nothing here is ever written to.
+//! The sync never writes to them.
 
 use star_sync::declare::SourceTable;
 
@@ -22,8 +22,8 @@ pub mod store;
 
 /// Every source table, with the integer key column by which changed rows are identified.
 ///
-/// Rows of the link tables are identified by one half of their key: all rows of one actor, or of one film, belong
-/// together.
+/// Rows of the link tables are identified by one column of their composite key: all rows of one actor, or of one film,
+/// are processed together.
 pub fn tables() -> Vec<SourceTable> {
     vec![
         SourceTable::of::<country::Entity>(country::Column::CountryId).changed_at(country::Column::LastUpdate),

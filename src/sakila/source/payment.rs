@@ -1,4 +1,4 @@
-//! `payment`: money taken, mostly for a rental; `last_update` may be NULL.
+//! `payment`: one payment, usually for a rental; `last_update` may be NULL.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! `staff`: who rents out and takes the money, and in which store.
+//! `staff`: one staff member, and the store where they work.
 
 use sea_orm::entity::prelude::*;
 

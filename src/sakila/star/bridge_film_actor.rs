@@ -1,4 +1,4 @@
-//! `bridge_film_actor`: who plays in which film.
+//! `bridge_film_actor`: which actors a film has.
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;

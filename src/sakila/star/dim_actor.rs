@@ -1,4 +1,4 @@
-//! `dim_actor`: one row an actor.
+//! `dim_actor`: one row per actor.
 
 use std::sync::LazyLock;
 
@@ -22,7 +22,7 @@ pub struct Model {
     pub actor_id: i64,
     pub first_name: String,
     pub last_name: String,
-    /// The actor's own, UTC.
+    /// `last_update` of the actor, in UTC.
     pub last_update: String,
     /// The run that last wrote the row.
     #[sea_orm(default_value = 0)]

@@ -21,7 +21,7 @@ pub struct Model {
     #[sea_orm(unique)]
     pub category_id: i64,
     pub name: String,
-    /// The category's own, UTC.
+    /// `last_update` of the category, in UTC.
     pub last_update: String,
     /// The run that last wrote the row.
     #[sea_orm(default_value = 0)]

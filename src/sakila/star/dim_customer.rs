@@ -25,7 +25,7 @@ pub struct Model {
     pub active: bool,
     pub city: String,
     pub country: String,
-    /// The customer's own, UTC; the source allows NULL.
+    /// `last_update` of the customer, in UTC; the source allows NULL.
     pub last_update: Option<String>,
     /// The run that last wrote the row.
     #[sea_orm(default_value = 0)]

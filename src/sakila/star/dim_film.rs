@@ -29,13 +29,13 @@ pub struct Model {
     /// The language's name, without padding.
     pub language: String,
     pub release_year: Option<i32>,
-    /// The film's own, UTC.
+    /// `last_update` of the film, in UTC.
     pub last_update: String,
-    /// How many days a customer may keep it; the source calls it rental_duration.
+    /// Days that a customer may keep the film; `rental_duration` in the source.
     pub allowed_days: i32,
-    /// Units of money, as the nearest REAL.
+    /// In currency units, as the nearest REAL.
     pub rental_rate: f64,
-    /// Units of money, as the nearest REAL.
+    /// In currency units, as the nearest REAL.
     pub replacement_cost: f64,
     /// The run that last wrote the row.
     #[sea_orm(default_value = 0)]
@@ -47,7 +47,7 @@ impl ActiveModelBehavior for ActiveModel {}
 /// film_id to film_key.
 pub static FILM: LazyLock<Lookup> = LazyLock::new(|| Lookup::in_target("film", Column::FilmId, Column::FilmKey));
 
-/// Digits after the point of an amount of money.
+/// Decimal places of an amount of money.
 const MONEY_DECIMALS: u32 = 2;
 
 source_record! {
@@ -98,7 +98,8 @@ fn in_32_bits(column: &str, Integer(number): Integer) -> Result<i32, Rejection> 
         .map_err(|_| Rejection::invalid(ReasonCode::ValueOutOfRange, format!("{column} is beyond 32 bits")))
 }
 
-/// Prices are not part of totals, so those with more digits than declared are kept, not rejected. A lake refuses them.
+/// Prices are not part of totals, so a price with more decimals than declared is loaded, not quarantined. Publishing it
+/// to a lake fails.
 fn nearest_real(column: &str, amount: Decimal) -> Result<f64, Rejection> {
     let real = amount.to_f64();
     real.ok_or_else(|| Rejection::invalid(ReasonCode::ValueOutOfRange, format!("{column} is no REAL")))

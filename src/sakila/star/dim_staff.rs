@@ -1,4 +1,4 @@
-//! `dim_staff`: one row per staff member. The facts have its `staff_id`.
+//! `dim_staff`: one row per staff member. Facts reference it by `staff_id`.
 
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::{NotSet, Set};
@@ -21,9 +21,9 @@ pub struct Model {
     pub first_name: String,
     pub last_name: String,
     pub active: bool,
-    /// The store where it works.
+    /// The store where the staff member works.
     pub store_id: i64,
-    /// The staff member's own, UTC.
+    /// `last_update` of the staff member, in UTC.
     pub last_update: String,
     /// The run that last wrote the row.
     #[sea_orm(default_value = 0)]

@@ -22,7 +22,7 @@ pub struct Model {
     pub store_id: i64,
     pub city: String,
     pub country: String,
-    /// The store's own, UTC.
+    /// `last_update` of the store, in UTC.
     pub last_update: String,
     /// The run that last wrote the row.
     #[sea_orm(default_value = 0)]

@@ -1,5 +1,5 @@
-//! `fact_payment`: one row per payment. It counts at the store of the rented inventory item, as Sakila's own view
-//! `sales_by_store` has it; without a rental, at its staff member's store.
+//! `fact_payment`: one row per payment. Its store is that of the rented inventory item, as in Sakila's view
+//! `sales_by_store`; without a rental, that of its staff member.
 
 use chrono::NaiveDateTime;
 use rust_decimal::Decimal;
@@ -30,9 +30,9 @@ pub struct Model {
     pub customer_key: i64,
     pub store_key: i64,
     pub staff_id: i64,
-    /// Units with two decimals, as the nearest REAL; sum it in whole cents.
+    /// In currency units with two decimals, as the nearest REAL; sum it in whole cents.
     pub amount: f64,
-    /// As the source has it, also where there is no such rental any more; NULL without one.
+    /// As in the source, even if the rental no longer exists; NULL for a payment without a rental.
     pub rental_id: Option<i64>,
     /// The rented film; NULL without a rental or without its inventory item.
     pub film_key: Option<i64>,
@@ -79,7 +79,7 @@ pub fn table() -> Table {
                 .filter(payment::Column::RentalId.is_in(rentals.iter().copied()))
                 .into_query()
         })
-        // Deleting a rental sets its payments' rental_id to NULL and leaves no trace of which they were.
+        // Deleting a rental sets rental_id of its payments to NULL, so these cannot be found by rental_id any more.
         .follows(fact_rental::Entity, When::Deleted, |_| {
             payments().filter(payment::Column::RentalId.is_null()).into_query()
         })
@@ -140,7 +140,7 @@ fn payments() -> Select<payment::Entity> {
     payment::Entity::find().select_only().column(payment::Column::PaymentId)
 }
 
-/// The payments that count at their staff member's store.
+/// The payments without an inventory item, which use the store of their staff member.
 fn without_item() -> Select<payment::Entity> {
     payments()
         .join(JoinType::LeftJoin, payment::Relation::Rental.def())
@@ -154,7 +154,7 @@ fn entry(payment: Counted, lookups: &Lookups) -> Entry {
         .and_then(|rental| lookups.get(&RENTAL_ITEM, rental))
         .and_then(|item| lookups.get(&INVENTORY_STORE, item));
     let store = store_of_item.or_else(|| lookups.get(&STAFF_STORE, payment.staff_id?));
-    // An amount that is rejected adds nothing: with huge ones the sum would be beyond 64 bits.
+    // The amount of a quarantined row adds nothing: a huge one could overflow the 64-bit sum.
     let cents = payment
         .amount
         .and_then(|amount| fixed_point::whole(amount, CENTS.decimals));

@@ -58,11 +58,11 @@ impl ActiveModelBehavior for ActiveModel {}
 pub static RENTAL_STORE: LazyLock<Lookup> =
     LazyLock::new(|| Lookup::in_target("rental", Column::RentalId, Column::StoreKey));
 
-/// rental_id to film_key, in the same way.
+/// rental_id to film_key, with `REJECTED_RENTAL` as in [`RENTAL_STORE`].
 pub static RENTAL_FILM: LazyLock<Lookup> =
     LazyLock::new(|| Lookup::in_target("rental", Column::RentalId, Column::FilmKey));
 
-/// No surrogate key is 0.
+/// Differs from every surrogate key: those are never 0.
 pub const REJECTED_RENTAL: i64 = 0;
 
 source_record! {
@@ -113,7 +113,7 @@ fn totals() -> Totals {
 fn map(rental: Rental, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
     let film_id = lookups.find(&INVENTORY_FILM, rental.inventory_id.0)?;
     let store_id = lookups.find(&INVENTORY_STORE, rental.inventory_id.0)?;
-    // Only whether there is such a staff member matters here.
+    // Only checks that the staff member exists.
     lookups.find(&STAFF_STORE, rental.staff_id.0)?;
     let days = rental.returned.map(|returned| calendar_days(rental.rented, returned));
     Ok(ActiveModel {
@@ -130,7 +130,7 @@ fn map(rental: Rental, lookups: &Lookups) -> Result<ActiveModel, Rejection> {
     })
 }
 
-/// Like MySQL's DATEDIFF: midnights passed, whatever the hours; negative if the return comes first.
+/// Like MySQL's DATEDIFF: the difference of the dates, ignoring the time of day; negative if `to` is before `from`.
 fn calendar_days(from: NaiveDateTime, to: NaiveDateTime) -> i32 {
     let days = to.date().signed_duration_since(from.date()).num_days();
     i32::try_from(days).expect("two days of the calendar are less than 2^31 days apart")

@@ -45,7 +45,7 @@ fn missing_address(Integer(address_id): Integer) -> Rejection {
     Rejection::missing_joined("address", reason)
 }
 
-/// A time as the dimensions keep it: `YYYY-MM-DD HH:MM:SS` in UTC.
+/// Formats a timestamp as the dimensions store it: `YYYY-MM-DD HH:MM:SS` in UTC.
 fn timestamp_text(timestamp: DateTime<Utc>) -> String {
     timestamp.format("%Y-%m-%d %H:%M:%S").to_string()
 }

@@ -1,4 +1,4 @@
-//! Backup and restore of the target, as docs/schema.md describes them: its commands are run as they stand there.
+//! Backup and restore of the target: runs the commands of docs/schema.md verbatim.
 
 const DOCUMENT: &str = include_str!("../../../docs/schema.md");
 
@@ -12,7 +12,7 @@ mod needs_sqlite3 {
     use crate::harness::{Run, Sandbox};
     use crate::kills::dies_at;
 
-    /// The blocks of the shell in a section.
+    /// The shell blocks of a section.
     fn blocks(section: &str) -> Vec<&'static str> {
         let section = DOCUMENT.split("\n### ").find(|text| text.starts_with(section)).unwrap();
         let section = section.split("\n## ").next().unwrap();
@@ -32,7 +32,7 @@ mod needs_sqlite3 {
             Run::of(shell).succeeds()
         };
         let [back_up, restore]: [&str; 2] = blocks("Backup and restore").try_into().unwrap();
-        // During a run, and beside a report that reads on, as it may.
+        // During a run, and beside a report that keeps reading, both of which are allowed.
         let report = sandbox.other_program("BEGIN; SELECT COUNT(*) FROM fact_rental");
         let load = sandbox.run_held(&["full-load"], "pages-held", || {
             shell(back_up);
@@ -47,14 +47,14 @@ mod needs_sqlite3 {
         let total = "SELECT SUM(amount_cents) FROM payments";
         assert_eq!(sandbox.query(&backup, total), sandbox.star(total));
 
-        // What has changed since, deletes among it, and a target that is lost.
+        // Changes since the backup, deletes among them, and the loss of the target.
         sandbox.change(&[
             "UPDATE payment SET amount = amount + 1 WHERE payment_id < 100",
             "DELETE FROM payment WHERE payment_id BETWEEN 200 AND 210",
             "UPDATE city SET city = 'Elsewhere' WHERE city_id < 50",
         ]);
         sandbox.run(&["incremental"]).succeeds();
-        // Lost in the middle of a write.
+        // The target is lost in the middle of a write.
         dies_at(&sandbox, &["repair"], "before-catch-up-commit", 0);
         std::fs::write(sandbox.target(), "SQLite format 3\0 no more").unwrap();
         std::fs::write(sandbox.folder().join("analytics.db-wal"), "no log").unwrap();

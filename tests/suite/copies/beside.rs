@@ -1,4 +1,4 @@
-//! A copy beside runs that change the target.
+//! A copy made while runs change the target.
 
 use crate::harness::{Sandbox, TABLES};
 

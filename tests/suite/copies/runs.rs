@@ -55,7 +55,7 @@ fn runs_copy_what_they_changed_and_not_more_often_than_is_asked_for() {
     assert!(run.succeeds().stdout.contains(&line), "no {line}");
     assert_eq!(copy.metadata().unwrap().permissions().mode() & 0o777, 0o444);
 
-    // The run itself is kept where the copy fails, and the next one makes up for it.
+    // A failed copy does not undo the run, and the next run makes the copy.
     change();
     let blocked = ["incremental", "--copy-to", "nowhere/readers.db"];
     sandbox.run(&blocked).fails_with(3, "COPY_FILE");
@@ -87,7 +87,7 @@ fn a_run_that_finds_a_mismatch_leaves_the_copy_as_it_was() {
     ];
     let run = sandbox.run(&sync).ends_with_code(1);
     assert!(run.stderr.contains("COPY_KEPT"), "{run:#?}");
-    // The next run finds nothing, as it does not look there.
+    // The next run finds nothing, because it does not verify that row.
     let run = sandbox.run(&sync).ends_with_code(1);
     assert!(run.stderr.contains("COPY_KEPT"), "{run:#?}");
     assert_eq!(fs::read(sandbox.copy_path()).unwrap(), before);
@@ -161,7 +161,7 @@ fn a_copy_that_fails_between_runs_is_told_until_one_succeeds_and_no_run_fails_wi
     drop(sync);
 }
 
-/// Has a run copy what there is to copy; whether it did.
+/// Runs a sync that copies when a copy is due. Returns whether it copied.
 fn copies(sandbox: &Sandbox) -> bool {
     let sync = ["incremental", "--copy-to", "readers.db", "--copy-every", "0"];
     !sandbox.json(&sync)["copy"].is_null()
@@ -188,14 +188,14 @@ fn a_target_that_counts_its_runs_again_is_copied_again() {
     let last_run = || sandbox.figure("SELECT MAX(id) FROM sync_run");
     assert_copied(&sandbox);
     let loaded = last_run();
-    // Made anew.
+    // The target is created anew.
     fs::remove_file(&target).unwrap();
     raise(&sandbox, 1);
     sandbox.load();
     assert_eq!(last_run(), loaded);
     assert_copied(&sandbox);
 
-    // Restored from a backup.
+    // The target is restored from a backup.
     let backup = sandbox.folder().join("backup");
     fs::copy(&target, &backup).unwrap();
     raise(&sandbox, 2);
@@ -203,7 +203,7 @@ fn a_target_that_counts_its_runs_again_is_copied_again() {
     let changed = last_run();
     fs::copy(&backup, &target).unwrap();
     raise(&sandbox, 3);
-    // The start of a run is kept to the second.
+    // The start of a run is recorded in whole seconds.
     sandbox.let_seconds_pass(1);
     assert_copied(&sandbox);
     assert_eq!(last_run(), changed);

@@ -1,15 +1,15 @@
-//! What the star must hold, as plain SQL joins on the source, and the same rows as the star has them.
+//! The expected contents of the star, as plain SQL joins on the source, and the same rows as the star holds them.
 //!
-//! A row is in the star if all that it refers to is; what refers to a row that is not there is not in it either.
+//! A row is in the star if all rows that it refers to are in the star too.
 
-/// One table of the star: one line per row, from either side, alike to the letter.
+/// One table of the star: one line per row, with identical text from both sides.
 pub struct Expected {
     pub name: &'static str,
     pub source: &'static str,
     pub star: &'static str,
 }
 
-/// The keys of the films that have all that they need.
+/// The keys of the films whose parents all exist.
 macro_rules! films {
     () => {
         "(SELECT film_id FROM film JOIN language USING (language_id))"
@@ -45,8 +45,8 @@ macro_rules! rentals {
     };
 }
 
-/// A payment of a rental without its inventory item counts at its staff member's store; of one that is not in the star
-/// for another reason it is not in it either.
+/// A payment whose rental lacks its inventory item counts at its staff member's store. A payment whose rental is
+/// missing from the star for another reason is missing too.
 macro_rules! payments {
     () => {
         concat!(
@@ -157,7 +157,7 @@ pub const TABLES: [Expected; 11] = [
     },
     Expected {
         name: "dim_date",
-        // Every date that a fact falls in is in it; that it has no gaps is another test's.
+        // Every date that a fact refers to; another test checks that there are no gaps.
         source: concat!(
             "SELECT DISTINCT DATE_FORMAT(day, '%Y%m%d|%Y-%m-%d|%M|%W') FROM (SELECT rental_date AS day FROM rental \
              WHERE rental_id IN ",

@@ -1,10 +1,10 @@
-//! Just enough HTTP to ask a local server.
+//! A minimal HTTP client for local servers.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Below those that the system gives to outgoing connections, one of which could take it in the meantime.
+/// Ports below those that the system gives to outgoing connections, which could take one in the meantime.
 pub fn free_port() -> String {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 10_000 + u16::try_from(std::process::id() % 10_000).unwrap();
@@ -16,7 +16,7 @@ pub fn free_port() -> String {
     }
 }
 
-/// The whole answer, head and body.
+/// The whole response, head and body.
 pub fn get(address: &str, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
@@ -25,7 +25,7 @@ pub fn get(address: &str, path: &str) -> std::io::Result<String> {
     Ok(answer)
 }
 
-/// The answer without its head.
+/// The response without its head.
 pub fn body(answer: &str) -> &str {
     answer.split_once("\r\n\r\n").map_or("", |(_, body)| body)
 }

@@ -1,4 +1,4 @@
-//! A server that is killed or stopped, and started again as it was.
+//! Servers that are killed or stopped, and restarted unchanged.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use sakila_seed::private_server::PrivateServer;
 
-/// A server that was killed, and what it takes to start it again as it was.
+/// A server that was killed, and what it takes to restart it unchanged.
 pub struct Killed {
     command_line: Vec<String>,
     environment: Vec<String>,
@@ -17,7 +17,7 @@ pub fn kill(server: &PrivateServer) -> Killed {
     end(server, "-KILL")
 }
 
-/// Stops a server as its administrator would: all that was committed is kept.
+/// Stops a server as its administrator would: everything committed is kept.
 pub fn stop(server: &PrivateServer) -> Killed {
     end(server, "-TERM")
 }
@@ -35,17 +35,17 @@ fn end(server: &PrivateServer, signal: &str) -> Killed {
     };
     let killed = Command::new("kill").args([signal, id]).status().unwrap();
     assert!(killed.success());
-    // Dead and not yet waited for, or gone: only then has it let go of its files and its port.
+    // The server has released its files and its port only when it is a zombie or gone.
     while fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    // The new server would take a process that nobody has waited for yet to be at work on the socket.
+    // A zombie still counts as running: the new server would consider the socket in use.
     let _ = fs::remove_file(server.folder().join("socket.lock"));
     process
 }
 
 impl Killed {
-    /// Starts the server again, on its data and its port, and waits until it listens.
+    /// Restarts the server on its data and its port, and waits until it listens.
     pub fn start_again(self) -> Restarted {
         let mut server = Command::new(&self.command_line[0])
             .args(&self.command_line[1..])
@@ -61,7 +61,7 @@ impl Killed {
             let read = log.read_line(&mut said).unwrap();
             assert!(read > 0, "the server does not start again: {said}");
         }
-        // A pipe that nobody reads would fill up.
+        // A pipe without a reader would fill up.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         Restarted(server)
     }

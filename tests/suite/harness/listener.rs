@@ -1,4 +1,4 @@
-//! A healthcheck service: an HTTP server that takes every request and remembers it.
+//! A stub healthcheck service: an HTTP server that accepts and records every request.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

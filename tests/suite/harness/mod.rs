@@ -1,4 +1,4 @@
-//! What the tests stand on: a server, a Sakila of one's own, the compiled binary, and both databases by plain SQL.
+//! The test harness: a server, a Sakila per test, the compiled binary, and access to both databases by plain SQL.
 
 mod expected;
 pub mod http;
@@ -28,17 +28,17 @@ pub use expected::TABLES;
 use prometheus::wait_until;
 pub use server::{READER, have_own_server, server};
 
-/// How long anything may take that has to happen: many times what it takes on an idle machine, so that a slow and busy one
-/// does not fail, and something that hangs still does.
+/// The timeout for anything that has to happen: long enough for a slow and busy machine, and short enough to end a
+/// hang.
 pub const DEADLINE: Duration = Duration::from_mins(5);
 
-/// One test's own schema on the server and its own folder for the target.
+/// The schema of one test on the server, and its folder for the target.
 pub struct Sandbox {
     runtime: tokio::runtime::Runtime,
     admin: DatabaseConnection,
     schema: String,
     folder: tempfile::TempDir,
-    /// Kept here, since in another thread `server()` is that of all tests.
+    /// Stored because `server()` returns the shared server on other threads.
     server: Arc<PrivateServer>,
 }
 
@@ -50,7 +50,7 @@ pub struct Run {
     pub stderr: String,
 }
 
-/// The program: the one that was built with the tests, or for long runs another build of it.
+/// The program under test: the one built with the tests, or another build for long runs.
 fn program() -> PathBuf {
     let other = std::env::var_os("SAKILA_SYNC_TEST_PROGRAM").map(PathBuf::from);
     other.unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_sakila-sync")))
@@ -107,7 +107,7 @@ impl Sandbox {
         sandbox
     }
 
-    /// The same, every table verified once, and none of them modified since.
+    /// The same, with every table verified once and none modified since.
     pub fn verified() -> Self {
         let sandbox = Self::loaded();
         sandbox.wait_until_at_rest();
@@ -138,7 +138,7 @@ impl Sandbox {
         self.server.url(server::READER, &self.schema)
     }
 
-    /// The compiled binary with source, target and nothing else of the environment's settings.
+    /// The compiled binary with this source and target, and without any other settings from the environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SAKILA_SYNC_") || name == "RUST_LOG") {
@@ -149,17 +149,17 @@ impl Sandbox {
             .env("SAKILA_SYNC_SOURCE", self.url())
             .env("SAKILA_SYNC_SOURCE_PASSWORD", server::READER_PASSWORD)
             .env("SAKILA_SYNC_TARGET", self.target())
-            // A slow machine finds the same as a fast one.
+            // A slow machine must find the same as a fast one.
             .env("SAKILA_SYNC_VERIFY_BUDGET", "600")
             .args(arguments);
         if self.server.is_mariadb {
-            // There a table counts as at rest when its last change is older than the overlap.
+            // On MariaDB, a table counts as at rest when its last change is older than the safety lag.
             command.env("SAKILA_SYNC_OVERLAP", "2");
         }
         command
     }
 
-    /// A command with the account that may do everything.
+    /// A command with the account that has all privileges.
     pub fn as_administrator(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(arguments);
         command
@@ -185,7 +185,7 @@ impl Sandbox {
         Run::of(self.command(arguments))
     }
 
-    /// Runs a command that waits at a failpoint until what happens meanwhile is done.
+    /// Runs a command that waits at a failpoint while `meanwhile` runs.
     pub fn run_held(&self, arguments: &[&str], failpoint: &str, meanwhile: impl FnOnce()) -> Run {
         let held = self.folder().join("held");
         let mut command = self.command(arguments);
@@ -221,7 +221,7 @@ impl Sandbox {
         self.change(&statements.iter().map(String::as_str).collect::<Vec<_>>());
     }
 
-    /// Another session with the source, for transactions that stay open.
+    /// Another session on the source, for transactions that stay open.
     pub fn open_session(&self) -> Session<'_> {
         let url = self.server.administrator_url(&self.schema);
         Session {
@@ -230,8 +230,8 @@ impl Sandbox {
         }
     }
 
-    /// Where a query finds the server's connections, with ID, USER, DB, COMMAND and STATE. MySQL's `PROCESSLIST` cannot be read
-    /// while any test's statement holds bytes that are no text.
+    /// The table of the server's connections, with ID, USER, DB, COMMAND and STATE. MySQL's `PROCESSLIST` cannot be
+    /// read while the statement of any test contains bytes that are not text.
     pub fn connections(&self) -> &'static str {
         if self.server.is_mariadb {
             return "information_schema.PROCESSLIST";
@@ -240,17 +240,17 @@ impl Sandbox {
           PROCESSLIST_STATE AS STATE FROM performance_schema.threads) AS connections"
     }
 
-    /// Waits until the source's clock has moved on by so many seconds.
+    /// Waits until the source's clock has advanced by this many seconds.
     pub fn let_seconds_pass(&self, seconds: u32) {
         self.change(&[&format!("DO SLEEP({seconds})")]);
     }
 
-    /// Waits until every table's time of change lies so far back that it proves the table to be at rest.
+    /// Waits until every UPDATE_TIME is so old that its table counts as at rest.
     pub fn wait_until_at_rest(&self) {
         if !self.server.is_mariadb {
             self.change(&["SET SESSION information_schema_stats_expiry = 0"]);
         }
-        // With DATABASE() in its place MariaDB opens every table of every schema.
+        // With DATABASE() here, MariaDB would open every table of every schema.
         let young = format!(
             "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{}' \
              AND UPDATE_TIME > NOW() - INTERVAL 4 SECOND",
@@ -285,7 +285,7 @@ impl Sandbox {
         rows
     }
 
-    /// Changes the target without the sync.
+    /// Changes the target behind the program's back.
     pub fn tamper(&self, statement: &str) {
         transcript::change("star", &[statement]);
         self.runtime.block_on(async {
@@ -299,8 +299,8 @@ impl Sandbox {
         });
     }
 
-    /// Takes the views out of the target, and the mark of the migration that makes them: a file that lacks a migration
-    /// is one of an older version.
+    /// Removes the views and the record of the migration that creates them: a file without a migration counts as one of
+    /// an older version.
     pub fn lose_the_views(&self) {
         self.tamper("DELETE FROM seaql_migrations WHERE version LIKE '%create_views'");
         for view in self.star("SELECT name FROM sqlite_master WHERE type = 'view'") {
@@ -308,14 +308,14 @@ impl Sandbox {
         }
     }
 
-    /// The one figure that a query on the source yields.
+    /// The single value that a query on the source returns.
     pub fn source_figure(&self, sql: &str) -> String {
         let rows = self.source(sql);
         assert_eq!(rows.len(), 1, "{sql}");
         rows[0].clone()
     }
 
-    /// The one figure that a query on the target yields.
+    /// The single value that a query on the target returns.
     pub fn figure(&self, sql: &str) -> String {
         let rows = self.star(sql);
         assert_eq!(rows.len(), 1, "{sql}");
@@ -359,7 +359,7 @@ impl Sandbox {
             .collect()
     }
 
-    /// Whether every row still has the surrogate key that it had.
+    /// Whether every row still has its surrogate key.
     pub fn holds_all_of(&self, keys: &[String]) -> bool {
         let mut now = self.surrogate_keys();
         now.sort_unstable();
@@ -367,18 +367,18 @@ impl Sandbox {
     }
 }
 
-/// Hundreds of schemas would fill the disk. A server of the test's own goes as a whole.
+/// Drops the schema, since hundreds of them would fill the disk. A server of the test's own is removed as a whole.
 impl Drop for Sandbox {
     fn drop(&mut self) {
         if !server::is_own() {
-            // Whoever still has a table open is not waited for.
+            // Sessions that still have a table open are not waited for.
             let statements = format!("SET lock_wait_timeout = 1; DROP SCHEMA IF EXISTS {}", self.schema);
             let _ = self.runtime.block_on(self.admin.execute_unprepared(&statements));
         }
     }
 }
 
-/// A session of its own with a sandbox's source.
+/// A separate session on a sandbox's source.
 pub struct Session<'a> {
     sandbox: &'a Sandbox,
     connection: DatabaseConnection,
@@ -389,7 +389,7 @@ impl Session<'_> {
         self.sandbox.runtime.block_on(execute(&self.connection, statements));
     }
 
-    /// Executes a statement that the server may refuse. Returns how many rows it was about, or the error's number.
+    /// Executes a statement that the server may refuse. Returns the number of affected rows, or the error's number.
     pub fn attempt(&self, statement: &str) -> Result<u64, u16> {
         let executed = self.connection.execute_unprepared(statement);
         match self.sandbox.runtime.block_on(executed) {
@@ -398,12 +398,12 @@ impl Session<'_> {
         }
     }
 
-    /// What the server calls it.
+    /// The server's id of this connection.
     pub fn id(&self) -> String {
         self.figure("SELECT CAST(CONNECTION_ID() AS CHAR)")
     }
 
-    /// The one figure that a query yields.
+    /// The single value that a query returns.
     pub fn figure(&self, sql: &str) -> String {
         let rows = texts(&self.connection, sql);
         self.sandbox.runtime.block_on(rows).remove(0)
@@ -443,7 +443,7 @@ impl Run {
         self.ends_with_code(0)
     }
 
-    /// The line that a command ends with, before the one that names the next command.
+    /// The last line of a command's output, not counting a line that names the next command.
     pub fn verdict(&self) -> &str {
         let mut lines = self.stdout.trim_end().lines().rev();
         lines.find(|line| !line.contains("next:")).unwrap_or_default()
@@ -463,13 +463,13 @@ impl Run {
     }
 }
 
-/// What a variable of the environment sets, if it is set.
+/// The number in an environment variable, if it is set.
 pub fn number(variable: &str) -> Option<u64> {
     let value = std::env::var(variable).ok()?;
     Some(value.parse().unwrap_or_else(|error| panic!("{variable}: {error}")))
 }
 
-/// Sends a signal, as in `-INT`. The shell's own kill is on every machine.
+/// Sends a signal, such as `-INT`. The shell's own kill exists on every machine.
 pub fn send(signal: &str, child: &Child) {
     let kill = format!("kill {signal} {}", child.id());
     assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
@@ -478,12 +478,12 @@ pub fn send(signal: &str, child: &Child) {
 async fn connect(url: &str) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url);
     options.max_connections(1).sqlx_logging(false);
-    // As the program has it: the driver's own upkeep of idle connections may never end.
+    // As in the program: the driver's own maintenance of idle connections may never end.
     options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
     Database::connect(options).await.unwrap()
 }
 
-/// Of the server and of the SQLite that tests and binary are built with.
+/// The versions of the server, and of the SQLite that tests and binary are built with.
 async fn versions(server: &DatabaseConnection) -> [String; 2] {
     let sqlite = connect("sqlite::memory:").await;
     [

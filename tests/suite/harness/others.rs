@@ -1,4 +1,4 @@
-//! What else there is on a machine: other programs at the target, disks that are small, limits, and permissions.
+//! External conditions: other programs on the target, small disks, limits, and permissions.
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
@@ -11,7 +11,7 @@ use super::prometheus::{Process, wait_until};
 use super::{Run, Sandbox};
 
 impl Sandbox {
-    /// Another program with the target open that has done this, and goes on holding what it holds.
+    /// Another program that has executed these statements on the target and keeps its locks.
     pub fn other_program(&self, statements: &str) -> Connection {
         let other = Connection::open(self.target()).unwrap();
         other.execute_batch(statements).unwrap();
@@ -20,13 +20,13 @@ impl Sandbox {
 
     /// Begins a command and lets it run.
     pub fn start(&self, arguments: &[&str]) -> Process {
-        // The tests themselves may run under nohup.
+        // The tests may themselves run under nohup.
         let mut command = through(&["env", "--default-signal=HUP"], &self.command(arguments));
         let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Process(command.spawn().unwrap())
     }
 
-    /// Who says in the lock file that the target is at work; nothing where there is no such file.
+    /// The holder of the target's lock, as the lock file names it; empty if there is no such file.
     pub fn lock_holder(&self) -> String {
         std::fs::read_to_string(self.folder().join("analytics.db.lock")).unwrap_or_default()
     }
@@ -38,7 +38,7 @@ impl Sandbox {
     }
 }
 
-/// What remains of a process: the rest of what it prints, and how it ends.
+/// Waits for the end of a process: the rest of its output, and how it ended.
 pub fn rest(mut process: Process, mut log: BufReader<ChildStderr>) -> Run {
     let (mut stdout, mut stderr) = (String::new(), String::new());
     log.read_to_string(&mut stderr).unwrap();
@@ -51,7 +51,7 @@ pub fn rest(mut process: Process, mut log: BufReader<ChildStderr>) -> Run {
     }
 }
 
-/// The same command, run by another one.
+/// The same command, run by a wrapper command.
 pub fn through(wrapper: &[&str], command: &Command) -> Command {
     let mut wrapped = where_it_runs(wrapper[0], command);
     wrapped
@@ -76,21 +76,21 @@ pub fn where_it_runs(program: &str, command: &Command) -> Command {
     other
 }
 
-/// The same command, bound by permissions: those of a file's owner do not bind root.
+/// The same command, subject to file permissions, which do not restrict root.
 pub fn bound_by_permissions(command: &Command) -> Command {
     let is_root = Path::new("/proc/self").metadata().is_ok_and(|own| own.uid() == 0);
     let as_anybody = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"];
     through(if is_root { &as_anybody } else { &["env"] }, command)
 }
 
-/// A disk in memory that only those see who are asked to look at it. It goes with this value.
+/// A disk in memory, visible only inside its mount namespace. It is removed when this value is dropped.
 pub struct SmallDisk {
     holder: Child,
     pub folder: PathBuf,
 }
 
 impl SmallDisk {
-    /// Only where this user may mount: for tests in a module `needs_mount`.
+    /// Works only where this user may mount: for tests in a module `needs_mount`.
     pub fn mount(folder: PathBuf, size: &str) -> Self {
         std::fs::create_dir(&folder).unwrap();
         let script = format!(
@@ -111,13 +111,13 @@ impl SmallDisk {
         Self { holder, folder }
     }
 
-    /// The same command, where the disk can be seen.
+    /// The same command, run where the disk is visible.
     pub fn sees(&self, command: &Command) -> Command {
         let target = format!("--target={}", self.holder.id());
         through(&["nsenter", &target, "--mount", "--"], command)
     }
 
-    /// A shell command there.
+    /// Runs a shell command where the disk is visible.
     pub fn shell(&self, script: &str) {
         let mut shell = Command::new("sh");
         shell.args(["-ec", script]);

@@ -1,4 +1,4 @@
-//! How a run ended: by exit code, the codes of docs/errors.md and figures. Sentences may change, codes do not.
+//! The outcome of a run: exit code, the codes of docs/errors.md and figures. Wording may change, codes do not.
 
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ impl Run {
         has_event(&self.stderr, code)
     }
 
-    /// Expects an error with this exit code whose text holds these words. For names, which are data: a table, a path.
+    /// Expects an error with this exit code and these words in its text. Use it for names, such as a table or a path.
     #[track_caller]
     pub fn fails(self, code: i32, words: &[&str]) {
         let run = self.ends_with_code(code);

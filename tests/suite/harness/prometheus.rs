@@ -1,5 +1,5 @@
-//! A real Prometheus, promtool and node_exporter: the programs in the folder that SAKILA_SYNC_PROMETHEUS names, else
-//! on the PATH. `scripts/test` sees to it that they are there.
+//! A real Prometheus, promtool and node_exporter: the programs in the folder SAKILA_SYNC_PROMETHEUS, else on the PATH.
+//! `scripts/test` provides them.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{DEADLINE, http};
 
-/// A process of the tests' own, which ends with its test.
+/// A child process that ends with its test.
 pub struct Process(pub Child);
 
 impl Drop for Process {
@@ -30,7 +30,7 @@ pub fn program(name: &str) -> Command {
     })
 }
 
-/// What `promtool check metrics` finds wrong with a text; nothing if it is sound.
+/// The problems that `promtool check metrics` reports for a text; empty if there are none.
 pub fn problems(metrics: &str) -> String {
     let mut child = program("promtool")
         .args(["check", "metrics"])
@@ -49,7 +49,7 @@ pub fn problems(metrics: &str) -> String {
     )
 }
 
-/// Metrics without the label that all of them have, the target.
+/// Metrics without `target`, the label that all of them have.
 pub fn without_target(metrics: &str) -> String {
     let label = regex::Regex::new(r#"target="[^"]*",?"#).unwrap();
     label.replace_all(metrics, "").replace(",}", "}").replace("{}", "")
@@ -96,7 +96,7 @@ impl Prometheus {
         started
     }
 
-    /// The values of an instant query; what is no number is none.
+    /// The values of an instant query, without those that are not numbers.
     pub fn values(&self, expression: &str) -> Vec<f64> {
         let query: String = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("query", expression)
@@ -111,7 +111,7 @@ impl Prometheus {
             .collect()
     }
 
-    /// Name and expression of every alert, as Prometheus has read them.
+    /// Name and expression of every alert, as loaded by Prometheus.
     pub fn alerts(&self) -> Vec<(String, String)> {
         let answer = self.ask("/api/v1/rules?type=alert");
         let groups = answer["data"]["groups"].as_array().unwrap();
@@ -126,7 +126,7 @@ impl Prometheus {
     }
 }
 
-/// Waits for something that has to come; fails if it does not come before the deadline.
+/// Waits for a condition; fails if it is not met before the deadline.
 #[track_caller]
 pub fn wait_until(what: &str, mut has_come: impl FnMut() -> bool) {
     let began = Instant::now();

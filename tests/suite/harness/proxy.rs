@@ -1,4 +1,4 @@
-//! A way to the server that can be cut or made to say nothing, after so many bytes of the server's.
+//! A proxy in front of the server that cuts or stalls a connection after a given number of bytes from the server.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -6,25 +6,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// What happens to the connection that brings the last of the bytes.
+/// What happens to the connection that transfers the last of the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is closed in the middle of what the server says.
+    /// It is closed in the middle of the server's data.
     Cut,
-    /// It stays open, and nothing comes any more.
+    /// It stays open, and no more data arrives.
     Stall,
 }
 
-/// Passes everything on, but for the faults that are planted. Ends with the test process.
+/// Passes all data on, except for planted faults. Ends with the test process.
 pub struct Proxy {
     pub port: u16,
     planted: Arc<Mutex<Option<(Fault, usize)>>>,
-    /// Of the server's, over all connections.
+    /// Bytes sent by the server, over all connections.
     bytes_passed: Arc<AtomicU64>,
 }
 
 impl Proxy {
-    /// Before the server that listens on `server_port`.
+    /// A proxy to the server that listens on `server_port`.
     pub fn to(server_port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -38,7 +38,7 @@ impl Proxy {
         thread::spawn(move || {
             for client in listener.incoming() {
                 let client = client.unwrap();
-                // While the server is down, who comes is sent away, as the server's machine would.
+                // While the server is down, clients are disconnected, as the server's machine would do.
                 let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server_port)) else {
                     continue;
                 };
@@ -51,7 +51,7 @@ impl Proxy {
         proxy
     }
 
-    /// One fault, when the server has said so many bytes from now on, over all connections.
+    /// Plants one fault, which occurs after this many more bytes from the server, over all connections.
     pub fn plant(&self, fault: Fault, after_bytes: usize) {
         *self.planted.lock().unwrap() = Some((fault, after_bytes));
     }
@@ -61,7 +61,7 @@ impl Proxy {
         self.bytes_passed.load(Ordering::SeqCst)
     }
 
-    /// Whether the fault that was planted has happened.
+    /// Whether the planted fault has occurred.
     pub fn has_struck(&self) -> bool {
         self.planted.lock().unwrap().is_none()
     }

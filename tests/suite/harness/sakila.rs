@@ -1,4 +1,4 @@
-//! Where a test's Sakila comes from: seeded by ourselves, or the official dump where it is present.
+//! The Sakila of a test: seeded by the program, or loaded from the official dump where it is present.
 
 use std::env;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ pub fn settings() -> Settings {
     }
 }
 
-/// Fills an empty schema with rows of our own making.
+/// Fills an empty schema with seeded rows.
 pub async fn seed(schema: &str) {
     create(schema).await.close().await.unwrap();
     let access = config::parse_source(&server().administrator_url(schema), None).unwrap();
@@ -100,7 +100,7 @@ fn folder() -> PathBuf {
     )
 }
 
-/// Cuts a dump into statements, minding the client's DELIMITER command.
+/// Splits a dump into statements, honouring the client's DELIMITER command.
 fn statements(dump: &str) -> Vec<String> {
     let mut statements = Vec::new();
     let mut delimiter = ";";

@@ -1,4 +1,4 @@
-//! The one server that all tests share, a server of a test's own, and the account that the binary uses.
+//! The server that all tests share, servers of single tests, and the account that the binary uses.
 
 use std::cell::RefCell;
 use std::env;
@@ -8,40 +8,40 @@ use std::sync::{Arc, OnceLock};
 
 use sakila_seed::private_server::{self, PrivateServer};
 
-/// May only SELECT: nothing of the sync needs more.
+/// May only SELECT: the sync needs nothing else.
 pub const READER: &str = "reader";
 pub const READER_PASSWORD: &str = "not-a-secret";
 
 const MISSING: &str = "no MySQL server to test with: `scripts/test` installs one, or name a mysqld in \
                        SAKILA_SYNC_MYSQLD";
 
-/// A time zone with an odd offset: whatever takes local time for UTC shows.
+/// A time zone with an odd offset reveals code that takes local time for UTC.
 const OPTIONS: [&str; 2] = ["--default-time-zone=+05:30", "--max-connections=400"];
 
 thread_local! {
-    /// Each test is a thread, and with it the server ends: dozens of them at once would fill memory and disk.
+    /// Each test is a thread, and the server ends with it: dozens of servers at a time would fill memory and disk.
     static OWN_SERVER: RefCell<Option<Arc<PrivateServer>>> = const { RefCell::new(None) };
 }
 
-/// The server of this test: its own, if it has asked for one, or that of all tests, started by the first that asks,
-/// which ends with the test process, see `PrivateServer`.
+/// The server of this test: its own if it has requested one, else the shared one. The first test that needs the shared
+/// server starts it; it ends with the test process, see `PrivateServer`.
 pub fn server() -> Arc<PrivateServer> {
     static SERVER: OnceLock<Arc<PrivateServer>> = OnceLock::new();
     let own = OWN_SERVER.with_borrow(Clone::clone);
     own.unwrap_or_else(|| SERVER.get_or_init(|| Arc::new(start(&OPTIONS))).clone())
 }
 
-/// Whether it is the test's own.
+/// Whether the server is the test's own.
 pub fn is_own() -> bool {
     OWN_SERVER.with_borrow(Option::is_some)
 }
 
-/// Gives this test a server of its own, which it may break.
+/// Gives this test its own server, which it may break.
 pub fn have_own_server() -> Arc<PrivateServer> {
     have_own_server_with(&[])
 }
 
-/// The same with options beside the usual ones.
+/// The same with additional options.
 pub fn have_own_server_with(options: &[&str]) -> Arc<PrivateServer> {
     let options = [&OPTIONS, options].concat();
     let server = Arc::new(start(&options));
@@ -49,7 +49,7 @@ pub fn have_own_server_with(options: &[&str]) -> Arc<PrivateServer> {
     server
 }
 
-/// A server of one test's own, with options of its own.
+/// A separate server with the given options.
 pub fn start(options: &[&str]) -> PrivateServer {
     let named = env::var_os("SAKILA_SYNC_MYSQLD");
     let binary = private_server::find(named.as_deref().map(Path::new)).expect(MISSING);
@@ -64,10 +64,10 @@ pub fn start(options: &[&str]) -> PrivateServer {
     server
 }
 
-/// Executes statements as the account that may do everything.
+/// Executes statements as the account that has all privileges.
 pub fn administer(server: &PrivateServer, statements: &[&str]) {
     let url = server.administrator_url("mysql");
-    // On a thread of its own: a test may already wait within a runtime.
+    // On a separate thread, because a test may already wait within a runtime.
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread()

@@ -1,4 +1,4 @@
-//! A terminal that a command can be run in, and what stands on its screen.
+//! A terminal to run a command in, and the contents of its screen.
 
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
@@ -12,7 +12,7 @@ use super::prometheus::{Process, wait_until};
 const ROWS: NonZeroU16 = NonZeroU16::new(40).unwrap();
 const COLUMNS: NonZeroU16 = NonZeroU16::new(120).unwrap();
 
-/// A command in a terminal of its own, which util-linux's `script` makes.
+/// A command in its own terminal, which util-linux's `script` creates.
 pub struct Terminal {
     script: Process,
     keyboard: ChildStdin,
@@ -20,29 +20,29 @@ pub struct Terminal {
     pump: JoinHandle<()>,
 }
 
-/// What is left when the command has ended.
+/// The state of the terminal when the command has ended.
 #[derive(Debug)]
 pub struct Left {
     pub code: i32,
     /// The text on the screen.
     pub screen: String,
     pub is_cursor_hidden: bool,
-    /// All that was written to it, control sequences included.
+    /// Everything written to the terminal, control sequences included.
     pub written: String,
 }
 
 impl Terminal {
-    /// Runs a command in it.
+    /// Runs a command in a terminal.
     pub fn run(command: &Command) -> Self {
         Self::run_with(command, "")
     }
 
-    /// Runs a command with such redirections. The shell around it tells the terminal's settings before and after.
+    /// Runs a command with these redirections. The shell around it prints the terminal's settings before and after.
     pub fn run_with(command: &Command, redirections: &str) -> Self {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let words: Vec<_> = words.map(|word| quote(word.to_str().unwrap())).collect();
-        // A Ctrl-C reaches the shell, too, which goes on all the same. The terminal is told to keep what it has not shown
-        // yet when Ctrl-C is pressed: otherwise the system throws it away, and half a drawing may be missing.
+        // A Ctrl-C reaches the shell too, which must survive it. `noflsh` keeps output that is not shown yet when
+        // Ctrl-C is pressed: otherwise the system discards it, and half a drawing may be missing.
         let line = format!(
             "trap : INT; stty rows {ROWS} cols {COLUMNS} noflsh; echo \"before: $(stty -g)\"; {} {redirections}; code=$?; \
              echo; echo \"after: $(stty -g)\"; exit $code",
@@ -76,7 +76,7 @@ impl Terminal {
         }
     }
 
-    /// Waits until this has been written to the terminal.
+    /// Waits until this text has been written to the terminal.
     pub fn wait_for(&self, text: &str) {
         wait_until(&format!("the terminal shows {text:?}"), || {
             self.written().contains(text)
@@ -114,7 +114,7 @@ impl Terminal {
     }
 }
 
-/// What a terminal makes of what is written to it.
+/// The screen that results from what was written to it.
 fn drawn(written: &str) -> vt100::Parser {
     let mut terminal = vt100::Parser::new(ROWS, COLUMNS, 0);
     terminal.process(written.as_bytes());
@@ -122,7 +122,7 @@ fn drawn(written: &str) -> vt100::Parser {
 }
 
 impl Left {
-    /// Expects that, and the error of a command that was stopped.
+    /// Expects a clean terminal, and the error of a command that was stopped.
     #[track_caller]
     pub fn is_clean_after_a_stop(&self) {
         self.is_clean();
@@ -134,7 +134,7 @@ impl Left {
         );
     }
 
-    /// Expects a terminal as it was: its settings and its cursor, and no bar on its screen.
+    /// Expects the original settings and cursor, and no bar on the screen.
     #[track_caller]
     pub fn is_clean(&self) {
         let settings = |label: &str| {

@@ -1,7 +1,7 @@
-//! Writes down what a test does, if SAKILA_SYNC_TRANSCRIPTS names a folder; the test report is made of it.
+//! Records what a test does if SAKILA_SYNC_TRANSCRIPTS names a folder; the test report is made from it.
 //!
-//! A file a test, a JSON document a line, in the order in which things happen: the environment, commands and all that
-//! they print, changes, queries and what they yield, comparisons. Of many rows it holds the first ones.
+//! One file per test, one JSON document per line, in chronological order: the environment, commands and their output,
+//! changes, queries and their results, comparisons. Long results are cut to their first rows.
 
 use std::env;
 use std::fs::OpenOptions;
@@ -17,7 +17,7 @@ use super::Run;
 
 const FIRST_ROWS: usize = 5;
 
-/// The file of the test that this thread runs; threads that tests start themselves have none.
+/// The file of the test that this thread runs; threads started by tests have none.
 pub fn file() -> Option<PathBuf> {
     let folder = env::var_os("SAKILA_SYNC_TRANSCRIPTS")?;
     let test = thread::current().name()?.replace("::", ".");
@@ -35,7 +35,7 @@ pub fn environment(server: &str, sqlite: &str) {
     note(|| json!({"event": "environment", "server": server, "sqlite": sqlite}));
 }
 
-/// The folder that it ran in is the test's own, and says nothing to a reader.
+/// The folder of the run is left out: it belongs to the test and means nothing to a reader.
 pub fn command(command: &Command, run: &Run, duration: Duration) {
     note(|| {
         let folder = command
@@ -70,7 +70,7 @@ pub fn query(side: &str, sql: &str, rows: &[String]) {
     });
 }
 
-/// Every row of a table was compared, and both sides were alike.
+/// Every row of a table was compared, and both sides were equal.
 pub fn comparison(table: &str, rows: usize) {
     note(|| json!({"event": "comparison", "table": table, "rows": rows}));
 }

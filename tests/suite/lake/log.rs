@@ -1,4 +1,4 @@
-//! What a publication writes and what it leaves alone, by the log and the files.
+//! What a publication writes and what it leaves unchanged, according to the log and the files.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -32,14 +32,14 @@ fn a_publication_replaces_the_months_that_have_changed_and_no_others() {
     assert_eq!(files_below(&sandbox.lake().join("fact_rental")), others);
     sandbox.assert_lake_equals_star();
 
-    // A payment that moves to another month is gone from its old one.
+    // A payment that moves to another month is removed from its old one.
     sandbox.change_and_sync("UPDATE payment SET payment_date = '1999-03-31', last_update = NOW() WHERE payment_id = 1");
     sandbox.publish(&[]).succeeds();
     let entry = newest_entry(&payments);
     assert_eq!(months(&entry, "remove"), [month.as_str()]);
     assert_eq!(months(&entry, "add"), ["199903", month.as_str()]);
 
-    // And a month that becomes empty has no file any more.
+    // A month that becomes empty loses its file.
     sandbox.change_and_sync("DELETE FROM payment WHERE payment_id = 1");
     sandbox.publish(&[]).succeeds();
     let entry = newest_entry(&payments);
@@ -81,7 +81,7 @@ fn several_lakes_of_one_star_are_each_brought_up_to_date_by_themselves() {
     sandbox.run(&["publish", "--lake", second, "--check"]).succeeds();
 }
 
-/// That the names are in no file is for other engines to say: `engines_find_no_personal_data_that_is_left_out`.
+/// `engines_find_no_personal_data_that_is_left_out` checks with other engines that the names are in no file.
 #[test]
 fn personal_data_that_was_left_out_stays_out_if_a_publication_forgets_to() {
     let sandbox = Sandbox::loaded();
@@ -173,7 +173,7 @@ fn a_file_is_kept_as_long_after_it_was_replaced_as_is_asked_for_however_old_it_i
     sandbox.publish(&["--vacuum"]).succeeds();
     assert!(old.exists(), "it was replaced a moment ago");
 
-    // As if it had been replaced some days ago.
+    // Backdates the replacement by some days.
     let entry = payments.join("_delta_log").join(format!("{:020}.json", 1));
     let text = fs::read_to_string(&entry).unwrap();
     let removed = newest_entry(&payments)
@@ -201,7 +201,7 @@ fn status_and_metrics_tell_of_the_lake_and_a_publication_that_fails_does_not_end
         command.args(["--metrics-file", "metrics.prom"]);
         Process(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
     };
-    // A folder with something else in it, which is gone later.
+    // A folder with an unrelated file in it, which is removed later.
     fs::create_dir_all(&lake).unwrap();
     let thesis = lake.join("thesis.docx");
     fs::write(&thesis, "years of work").unwrap();
@@ -237,7 +237,8 @@ fn status_and_metrics_tell_of_the_lake_and_a_publication_that_fails_does_not_end
 fn files_that_no_version_needs_are_deleted_after_a_time() {
     let sandbox = Sandbox::loaded();
     sandbox.publish(&[]).succeeds();
-    // Of killed publications: a file that no version names, and two that were not finished. And one of another program.
+    // Leftovers of killed publications: a file that no version names, and two unfinished ones. And a file of another
+    // program.
     let month = sandbox.lake().join("fact_payment/month=200505");
     fs::create_dir_all(&month).unwrap();
     let name = "part-6fa459ea-ee8a-3ca4-894e-db77e160355e.zstd.parquet";
@@ -261,7 +262,7 @@ fn files_that_no_version_needs_are_deleted_after_a_time() {
     let deleted = before - files_below(&sandbox.lake()).len();
     assert!(!leftovers.iter().any(|file| file.exists()));
     assert!(stranger.exists());
-    // The leftovers, and the file of each partition that the change has replaced.
+    // The leftovers, and the file of each partition that the change replaced.
     assert!(deleted > leftovers.len(), "{vacuum:?}");
     sandbox.assert_lake_equals_star();
 }

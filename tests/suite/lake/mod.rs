@@ -1,5 +1,5 @@
-//! The star as Delta tables: what a publication writes, what it leaves alone, what becomes of one that is killed, and what
-//! engines of other makes read.
+//! The star as Delta tables: what a publication writes and leaves unchanged, what a killed one leaves behind, and what
+//! other engines read.
 
 mod engines;
 mod failures;
@@ -46,7 +46,7 @@ impl Sandbox {
     }
 }
 
-/// The newest entry of a table's log, a line an action.
+/// The newest entry of a table's log, one line per action.
 fn newest_entry(table: &Path) -> Vec<serde_json::Value> {
     let entries = fs::read_dir(table.join("_delta_log")).unwrap();
     let entries = entries.map(|entry| entry.unwrap().path());
@@ -57,7 +57,7 @@ fn newest_entry(table: &Path) -> Vec<serde_json::Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The months of the files that an entry adds, or removes.
+/// The months of the files that an entry adds or removes.
 fn months(entry: &[serde_json::Value], action: &str) -> Vec<String> {
     let files = entry.iter().filter_map(|line| line.get(action));
     let months = files.map(|file| file["partitionValues"]["month"].as_str().unwrap().to_owned());

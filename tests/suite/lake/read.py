@@ -58,7 +58,7 @@ def sail_rows(lake, tables, versions, query):
 def clickhouse_rows(lake, tables, versions, query):
     import chdb
 
-    # It reads files below the current folder only.
+    # chDB reads only files below the current folder.
     os.chdir(lake)
     connection = chdb.connect(":memory:")
     for table in tables:
@@ -82,7 +82,7 @@ def polars_rows(lake, tables, versions, query):
 
 reader, lake, *versions, query = sys.argv[1:]
 versions = dict(version.split("=") for version in versions)
-# Of a bucket, the tables that are asked for have to be named.
+# The tables of a bucket have to be named.
 if "://" in lake:
     tables = os.environ["TABLES"].split(",")
 else:

@@ -1,4 +1,4 @@
-//! A reader of the star: polls with plain SQL, each in one read transaction, and takes note of what it meets with.
+//! A reader of the star: polls with plain SQL, each poll in one read transaction, and records the results.
 
 use std::path::Path;
 use std::thread;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction};
 
-/// Every column that points to another table's row.
+/// Every column that refers to a row of another table.
 const REFERENCES: [(&str, &str, &str); 13] = [
     ("fact_rental", "date_key_rented", "dim_date.date_key"),
     ("fact_rental", "date_key_returned", "dim_date.date_key"),
@@ -24,35 +24,34 @@ const REFERENCES: [(&str, &str, &str); 13] = [
 ];
 const WATERMARKS: &str = "SELECT group_concat(source_table || ' ' || COALESCE(last_updated, '-'), ', ' ORDER BY source_table) \
                        FROM sync_state";
-/// Beside counts and cents what an update of a rental and of a dimension moves.
+/// Counts, cents, and figures that change with an update of a rental or of a dimension.
 const FIGURES: &str = "SELECT (SELECT COUNT(*) || ' rentals of ' || COALESCE(SUM(rental_duration_days), 0) || ' days, ' \
                        FROM fact_rental) || (SELECT COUNT(*) || ' payments of ' \
                        || COALESCE(SUM(CAST(ROUND(amount * 100) AS INTEGER)), 0) || ' cents, ' FROM fact_payment) \
                        || (SELECT COUNT(DISTINCT city) || ' cities, ' FROM dim_customer) \
                        || (SELECT COUNT(*) || ' roles' FROM bridge_film_actor)";
 
-/// What one read transaction shows.
+/// The star as one read transaction shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     pub watermarks: String,
     pub figures: String,
 }
 
-/// What a reader has met with.
+/// The results of a reader.
 pub struct Watched {
     pub name: &'static str,
-    /// In the order in which they were seen, each once: the first is that of before the run, the last that of after it.
+    /// Each state once, in the order seen: the first is that before the run, the last that after it.
     pub states: Vec<State>,
-    /// Polls that began and ended while the run was under way.
+    /// Polls that began and ended during the run.
     pub polls: usize,
     pub refusals: usize,
     pub longest_lock_out: Duration,
     pub longest_poll: Duration,
-    /// When it first saw the last of the states.
+    /// When the last state was first seen.
     pub saw_last: Instant,
 }
 
-/// One that polls.
 pub struct Reader<'a> {
     file: &'a Path,
     stays_open: bool,
@@ -61,7 +60,7 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// With a connection that stays open, or with a new one a poll.
+    /// A reader with a connection that stays open, or with a new one per poll.
     pub fn new(file: &'a Path, stays_open: bool) -> Self {
         let name = if stays_open {
             "a connection that stays open"
@@ -85,7 +84,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Looks at the star once, however often it takes to ask.
+    /// Reads the star once, retrying as often as necessary.
     pub fn poll(&mut self) {
         let asked = Instant::now();
         let mut began = asked;
@@ -119,7 +118,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Opens the file to read it, without any patience for locks.
+/// Opens the file for reading, without waiting for locks.
 pub fn open(file: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.busy_timeout(Duration::ZERO)?;
@@ -133,12 +132,12 @@ fn is_refusal(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// In one read transaction: whether all that is referred to is there, and what the watermarks and the facts are.
+/// In one read transaction: checks that all referenced rows exist, and returns the watermarks and the facts' figures.
 fn look(connection: &Connection, reader: &str) -> rusqlite::Result<State> {
     look_within(&connection.unchecked_transaction()?, reader)
 }
 
-/// The same in a transaction that has begun.
+/// The same in an existing transaction.
 pub fn look_within(transaction: &Transaction<'_>, reader: &str) -> rusqlite::Result<State> {
     let text = |sql: &str| transaction.query_row(sql, [], |row| row.get::<_, String>(0));
     let state = State {

@@ -1,12 +1,12 @@
-//! The keys that a sequence may name. What is believed here may turn out otherwise, where the server refuses a
-//! statement or a transaction is rolled back: then later statements that name the key change nothing.
+//! The keys that a sequence may use. They may differ from the source after a refused statement or a rollback; later
+//! statements with such a key then change nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::random::Random;
 use crate::harness::Sandbox;
 
-/// Every table with a key of one column; it is named after the table.
+/// Every table with a single-column key, which is named after the table.
 const TABLES: [&str; 13] = [
     "country",
     "city",
@@ -26,11 +26,11 @@ const TABLES: [&str; 13] = [
 #[derive(Clone, Default)]
 pub struct Keys {
     tables: BTreeMap<&'static str, TableKeys>,
-    /// (actor, film), of `film_actor`.
+    /// (actor, film) pairs of `film_actor`.
     pub roles: Vec<(u64, u64)>,
-    /// (film, category), of `film_category`.
+    /// (film, category) pairs of `film_category`.
     pub genres: Vec<(u64, u64)>,
-    /// Rows that others refer to, and that are not there.
+    /// Missing rows that other rows refer to.
     missing: Vec<(&'static str, u64)>,
 }
 
@@ -41,7 +41,7 @@ struct TableKeys {
 }
 
 impl Keys {
-    /// Those of a source.
+    /// The keys of a source.
     pub fn of(source: &Sandbox) -> Self {
         let mut keys = Self::default();
         for table in TABLES {
@@ -59,12 +59,12 @@ impl Keys {
         keys
     }
 
-    /// A key that is there.
+    /// A present key.
     pub fn pick(&self, random: &mut Random, table: &str) -> u64 {
         random.pick(&self.tables[table].present)
     }
 
-    /// A key that nobody has ever had: after all others, or in a gap between them.
+    /// A key that was never used: above all others, or in a gap between them.
     pub fn fresh(&mut self, random: &mut Random, table: &str) -> u64 {
         let used = &mut self.tables.get_mut(table).unwrap().used;
         let highest = used.last().copied().unwrap_or(0);
@@ -81,7 +81,7 @@ impl Keys {
         }
     }
 
-    /// Takes a key out, unless it is the last one: statements need keys to name.
+    /// Removes a key, unless it is the last one: statements need keys.
     pub fn forget(&mut self, table: &str, key: u64) {
         let present = &mut self.tables.get_mut(table).unwrap().present;
         if present.len() > 1 {
@@ -89,7 +89,7 @@ impl Keys {
         }
     }
 
-    /// A key that changes, and with it the links that name it.
+    /// Changes a key, and with it the links that contain it.
     pub fn rename(&mut self, table: &str, from: u64, to: u64) {
         self.forget(table, from);
         self.add(table, to);
@@ -109,13 +109,13 @@ impl Keys {
         }
     }
 
-    /// Notes that others refer to a row that is not there.
+    /// Records a missing row that other rows refer to.
     pub fn miss(&mut self, table: &'static str, key: u64) {
         self.forget(table, key);
         self.missing.push((table, key));
     }
 
-    /// Takes one of the rows that are missed, to bring it back.
+    /// Takes one of the missing rows, to bring it back.
     pub fn found(&mut self, random: &mut Random) -> Option<(&'static str, u64)> {
         if self.missing.is_empty() {
             return None;

@@ -1,8 +1,7 @@
-//! Whatever is done to the source, in whatever order, the star follows: sequences of changes that chance makes, with
-//! an incremental run now and then.
+//! Random sequences of changes to the source, with incremental runs in between: the star stays equal to the source.
 //!
-//! `SAKILA_SYNC_SEQUENCES=1000 scripts/test sequences` tries so many, and for each fifty of them one with restarts of the
-//! source. One that fails prints its seed and all that it did; `SAKILA_SYNC_SEQUENCE=SEED` repeats it alone.
+//! `SAKILA_SYNC_SEQUENCES=1000 scripts/test sequences` runs this many, plus one with source restarts for every fifty. A
+//! sequence that fails prints its seed and its steps; `SAKILA_SYNC_SEQUENCE=SEED` repeats it alone.
 
 mod keys;
 mod odds;
@@ -23,20 +22,20 @@ use star::SurrogateKeys;
 use crate::harness::killed::{Restarted, stop};
 use crate::harness::{Sandbox, Session, have_own_server, number, server};
 
-/// Longer than any session of a sequence stays open: for an account that may not see what is.
+/// For an account that cannot see in-flight transactions: longer than any transaction of a sequence stays open.
 const LONG_OVERLAP: [&str; 2] = ["--overlap", "120"];
-/// For one that may.
+/// For an account that can see them.
 const SHORT_OVERLAP: [&str; 2] = ["--overlap", "1"];
 
-/// As many as a suite of tests has the time for.
+/// As many as the suite has time for.
 const SEQUENCES: u64 = 24;
-/// One with restarts for so many without: each has a server to itself.
+/// One sequence with restarts for this many without, because it needs its own server.
 const SEQUENCES_PER_RESTART: u64 = 50;
-/// More than there are processors, for they wait now and then: for the server's clock, and for each other's locks.
+/// More than there are processors, because threads wait for the server's clock and for each other's locks.
 const THREADS: usize = 4;
-/// What the server may say: there is such a row, somebody else holds it, other rows need it, or it needs others. Then
-/// a statement changes nothing. (MySQL 9.7 says nothing where somebody else holds a row that a cascade comes to, changes
-/// some of the others and leaves the rest: a source with orphans, and nothing that tells of them.)
+/// The errors that the server may return: duplicate key, row locked by another session, row still referenced, or parent
+/// missing. The statement then changes nothing. (MySQL 9.7 returns no error if a cascade meets a row locked by another
+/// session: it changes only some of the child rows, and leaves a source with orphans and no trace of them.)
 pub const REFUSALS: [u16; 6] = [1062, 1205, 1213, 1451, 1452, 1761];
 
 #[test]
@@ -84,7 +83,7 @@ fn a_sequence_goes_on_when_its_source_is_stopped_and_started_again() {
     have_own_server();
     let template = template::small_sakila();
     let keys = Keys::of(&template);
-    // It runs until the next restart.
+    // The restarted server runs until the next restart.
     let mut restarted = None;
     for seed in first..=last {
         let mut replay = Replay {
@@ -101,7 +100,7 @@ fn a_sequence_goes_on_when_its_source_is_stopped_and_started_again() {
     }
 }
 
-/// What has been done, to be shown if it ends badly.
+/// The steps so far, printed on failure.
 struct Replay<'a> {
     seed: u64,
     lines: Vec<String>,
@@ -113,7 +112,7 @@ impl Replay<'_> {
         self.lines.push(step.to_string());
     }
 
-    /// Adds to the last line what came of it.
+    /// Adds the outcome to the last line.
     fn note_outcome(&mut self, outcome: Result<u64, u16>) {
         let line = self.lines.last_mut().unwrap();
         let outcome = match outcome {
@@ -186,7 +185,7 @@ fn open_session(sandbox: &Sandbox) -> Session<'_> {
     session.change(&[
         "SET SESSION innodb_lock_wait_timeout = 1",
         "SET SESSION lock_wait_timeout = 1",
-        // It locks fewer rows.
+        // Locks fewer rows.
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     ]);
     session

@@ -1,6 +1,6 @@
-//! How often what happens, and to which tables.
+//! Weights of the kinds of changes, and of the tables they affect.
 
-/// Which tables rows come to, and change in: each as often as the number says.
+/// Tables in which rows are inserted and updated, with their weights.
 pub const TABLES: [(u64, &str); 13] = [
     (6, "rental"),
     (6, "payment"),
@@ -16,7 +16,7 @@ pub const TABLES: [(u64, &str); 13] = [
     (1, "country"),
     (1, "language"),
 ];
-/// Whose rows go, unless others need them.
+/// Tables whose rows are deleted, unless other rows refer to them.
 pub const DELETED: [(u64, &str); 7] = [
     (6, "payment"),
     (6, "rental"),
@@ -26,7 +26,7 @@ pub const DELETED: [(u64, &str); 7] = [
     (1, "actor"),
     (1, "city"),
 ];
-/// Whose rows go with all that refers to them, which these statements see to first.
+/// Tables whose rows are deleted together with all rows that refer to them; these statements delete those first.
 pub const DELETED_WHOLE: [(&str, &[&str]); 5] = [
     (
         "customer",
@@ -49,7 +49,7 @@ pub const DELETED_WHOLE: [(&str, &[&str]); 5] = [
     ("actor", &["DELETE FROM film_actor WHERE actor_id = ?"]),
     ("category", &["DELETE FROM film_category WHERE category_id = ?"]),
 ];
-/// Who refers to whom, where the parent may never have been there.
+/// Child and parent tables, where the parent row may be missing.
 pub const ORPHANS: [(&str, &str); 8] = [
     ("rental", "customer"),
     ("rental", "inventory"),
@@ -60,7 +60,7 @@ pub const ORPHANS: [(&str, &str); 8] = [
     ("customer", "address"),
     ("film", "language"),
 ];
-/// Who may vanish and leave orphans.
+/// Tables whose rows may be deleted and leave orphans.
 pub const VANISHING: [(u64, &str); 11] = [
     (4, "rental"),
     (4, "customer"),
@@ -75,7 +75,7 @@ pub const VANISHING: [(u64, &str); 11] = [
     (1, "language"),
 ];
 
-/// Columns of which two rows exchange their values: their sum stays.
+/// Columns in which two rows exchange their values, so that the sum is unchanged.
 pub const EXCHANGED: [(&str, &str); 6] = [
     ("payment", "amount"),
     ("payment", "staff_id"),
@@ -84,7 +84,7 @@ pub const EXCHANGED: [(&str, &str); 6] = [
     ("customer", "address_id"),
     ("city", "country_id"),
 ];
-/// What is emptied and filled again, with a column in which one of the rows comes back as another.
+/// Tables that are truncated and refilled, with the change that one of the rows returns with.
 pub const TRUNCATED: [(&str, &str); 5] = [
     ("payment", "amount = amount + 1"),
     ("rental", "return_date = NULL"),
@@ -92,10 +92,10 @@ pub const TRUNCATED: [(&str, &str); 5] = [
     ("customer", "active = 1 - active"),
     ("city", "city = 'Elsewhere'"),
 ];
-/// What another table takes the place of: those that no other refers to.
+/// Tables that are replaced by another table: those that no other table refers to.
 pub const REPLACED: [&str; 2] = ["payment", "film_actor"];
 
-/// How often what happens. Silent kinds leave neither a time nor, most of them, a number of rows that tells of them.
+/// Kinds of changes with their weights. Silent kinds leave no new timestamp and mostly no changed row count.
 pub const KINDS: [(u64, Kind); 18] = [
     (12, Kind::Insert),
     (12, Kind::Update),

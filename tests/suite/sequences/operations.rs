@@ -1,11 +1,11 @@
-//! What may happen to a source, each time as one or a few statements.
+//! Random changes to a source, each as one or a few statements.
 
 use super::keys::Keys;
 use super::odds::{DELETED, DELETED_WHOLE, EXCHANGED, KINDS, Kind, ORPHANS, REPLACED, TABLES, TRUNCATED, VANISHING};
 use super::random::Random;
 use super::rows::{self, Stamp};
 
-/// The statements of something that happens.
+/// The statements of one random change.
 pub fn happening(random: &mut Random, keys: &mut Keys) -> Vec<String> {
     let kind = random.weighted(&KINDS);
     let mut operation = Operation {
@@ -17,7 +17,8 @@ pub fn happening(random: &mut Random, keys: &mut Keys) -> Vec<String> {
     operation.statements
 }
 
-/// The statements that remember a row, change it as an honest program does, and put it back as if nothing had been.
+/// Statements that store a row's values, change the row with a new timestamp, and restore it including its old
+/// timestamp.
 pub fn taken_back(random: &mut Random, keys: &Keys) -> [String; 3] {
     let (table, assignment) = random.pick(&TRUNCATED);
     let column = assignment.split(' ').next().unwrap();
@@ -60,7 +61,7 @@ impl Operation<'_> {
             Kind::SilentKeyChange if self.random.one_in(3) => self.take_over(silent),
             Kind::SilentKeyChange => self.change_key(table, silent),
             Kind::SilentSwap => {
-                // What refers to them shows no change, whatever they say themselves.
+                // Rows that refer to the swapped rows show no change, whatever timestamps the swapped rows get.
                 let stamp = self.random.pick(&[honest, silent]);
                 self.swap(table, stamp);
             }
@@ -99,7 +100,7 @@ impl Operation<'_> {
         }
         given.push((rows::key_column(table), key));
         if table == "store" {
-            // Each store has a manager to itself.
+            // Each store has its own manager.
             let manager = self.keys.fresh(self.random, "staff");
             self.insert_as("staff", manager, &[], stamp);
             given.push(("manager_staff_id", manager));
@@ -152,7 +153,7 @@ impl Operation<'_> {
         self.keys.rename(table, from, to);
     }
 
-    /// Two rows that take each other's place.
+    /// Two rows exchange their keys.
     fn swap(&mut self, table: &str, stamp: Stamp) {
         let one = self.keys.pick(self.random, table);
         let other = self.keys.pick(self.random, table);
@@ -162,7 +163,7 @@ impl Operation<'_> {
         self.rename(table, between, other, stamp);
     }
 
-    /// A row that takes the place of one that is gone.
+    /// A row takes over the key of a deleted one.
     fn take_over(&mut self, stamp: Stamp) {
         let (table, key) = self.delete_whole();
         let heir = self.keys.pick(self.random, table);
@@ -181,7 +182,7 @@ impl Operation<'_> {
         self.keys.genres.push((film, category));
     }
 
-    /// A new link, or one that leads elsewhere from now on.
+    /// Inserts a link, or changes where one leads.
     fn link(&mut self, stamp: Stamp) {
         let film = self.keys.pick(self.random, "film");
         match self.random.below(4) {
@@ -229,7 +230,7 @@ impl Operation<'_> {
         }
     }
 
-    /// One row goes and another comes: their number stays.
+    /// Deletes one row and inserts another: the row count is unchanged.
     fn exchange(&mut self, stamp: Stamp) {
         let table = self.random.pick(&["payment", "rental"]);
         match self.random.below(5) {
@@ -252,7 +253,7 @@ impl Operation<'_> {
         }
     }
 
-    /// Two rows that exchange a value, and say nothing of it.
+    /// Two rows exchange a value and keep their timestamps.
     fn exchange_values(&mut self) {
         let (table, column) = self.random.pick(&EXCHANGED);
         let one = self.keys.pick(self.random, table);
@@ -265,7 +266,7 @@ impl Operation<'_> {
         ));
     }
 
-    /// A table that is emptied by TRUNCATE and filled again, a row of it in another way and with its old time.
+    /// Truncates a table and refills it, with one row changed that keeps its timestamp.
     fn truncate(&mut self) {
         let (table, assignment) = self.random.pick(&TRUNCATED);
         let key = self.keys.pick(self.random, table);
@@ -279,7 +280,7 @@ impl Operation<'_> {
         });
     }
 
-    /// A table whose place another takes, in which a row is another and has its old time. Its foreign keys are gone then.
+    /// Replaces a table by a copy in which a row is changed and keeps its timestamp. The foreign keys are lost.
     fn replace(&mut self) {
         let table = self.random.pick(&REPLACED);
         let condition = if table == "payment" {

@@ -1,4 +1,4 @@
-//! Where chance comes from: SplitMix64, so that a seed means the same on every machine and in every version.
+//! The random number generator: SplitMix64, so that a seed means the same on every machine and in every version.
 
 pub struct Random(u64);
 
@@ -32,7 +32,7 @@ impl Random {
         of[self.index(of.len())]
     }
 
-    /// One of these, each as often as the number before it says.
+    /// One of these, chosen by weight.
     pub fn weighted<T: Copy>(&mut self, of: &[(u64, T)]) -> T {
         let mut left = self.below(of.iter().map(|(weight, _)| weight).sum());
         for (weight, one) in of {

@@ -1,33 +1,33 @@
-//! What is written into the source's tables: new rows, changes, and when they say that they happened.
+//! Values for the source's tables: new rows, changes, and their change timestamps.
 
 use super::keys::Keys;
 use super::random::Random;
 
-/// When a row says that it was changed.
+/// The change timestamp of a written row.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Stamp {
     /// The server's own time.
     Now,
-    /// As if it had not been changed.
+    /// The old timestamp, so that the row seems unchanged.
     Kept,
     Past,
     Future,
-    /// Not at all, where the table allows it.
+    /// No timestamp, where the table allows it.
     Never,
 }
 
 impl Stamp {
-    /// One that an honest program leaves.
+    /// A timestamp as a well-behaved program sets it.
     pub fn honest(random: &mut Random) -> Self {
         random.weighted(&[(10, Self::Now), (1, Self::Future), (1, Self::Never)])
     }
 
-    /// One that tells nothing of the change.
+    /// A timestamp that does not show the change.
     pub fn silent(random: &mut Random) -> Self {
         random.pick(&[Self::Kept, Self::Past])
     }
 
-    /// The value, if one is given.
+    /// The SQL value, if one is set.
     fn of(self, table: &str) -> Option<&'static str> {
         match self {
             Self::Kept => Some("last_update"),
@@ -39,16 +39,15 @@ impl Stamp {
     }
 }
 
-/// The columns of a row and their values.
 type Values = Vec<(&'static str, String)>;
 
-/// Inserts a row. A column that is named in `given` gets that value.
+/// Inserts a row. The columns in `given` get these values.
 pub fn insert(table: &str, mut values: Values, given: &[(&'static str, u64)], stamp: Stamp) -> String {
     for (column, value) in given {
         values.retain(|(other, _)| other != column);
         values.push((column, value.to_string()));
     }
-    // There is no earlier time to keep.
+    // A new row has no old timestamp to keep.
     let stamp = if stamp == Stamp::Kept { Stamp::Past } else { stamp };
     values.extend(stamp.of(table).map(|time| ("last_update", time.to_owned())));
     let (columns, values): (Vec<_>, Vec<_>) = values.into_iter().unzip();
@@ -67,7 +66,7 @@ pub fn update(table: &str, assignment: &str, condition: &str, stamp: Stamp) -> S
     format!("UPDATE {table} SET {assignment}{stamp} WHERE {condition}")
 }
 
-/// A new row but for its key. All that it refers to is there.
+/// A new row without its key. All rows that it refers to exist.
 pub fn values(random: &mut Random, keys: &Keys, table: &str) -> Values {
     match table {
         "country" => vec![("country", text(random))],
@@ -134,7 +133,7 @@ pub fn assignment(random: &mut Random, keys: &Keys, table: &str) -> String {
         ("film", 2) => format!("rating = {}", random.pick(&["'G'", "'PG-13'", "'NC-17'", "NULL"])),
         ("film", 3) => format!("length = {}", random.pick(&["NULL", "46", "185"])),
         ("film", 4) => format!("release_year = {}", random.pick(&["NULL", "1999", "2026"])),
-        // The star does not hold it.
+        // A column that the star does not hold.
         ("film", _) => format!("rental_rate = {}", amount(random)),
         ("customer" | "actor", 3) => name("first_name", random),
         ("customer" | "actor", _) => name("last_name", random),
@@ -153,7 +152,7 @@ pub fn assignment(random: &mut Random, keys: &Keys, table: &str) -> String {
     }
 }
 
-/// The column that is named after a table, in itself and in those that refer to it.
+/// The key column named after a table, in that table and in those that refer to it.
 pub fn key_column(table: &str) -> &'static str {
     match table {
         "country" => "country_id",
@@ -200,7 +199,7 @@ fn text(random: &mut Random) -> String {
     format!("'{word} {}'", random.below(1_000))
 }
 
-/// Mostly within the years that the calendar holds.
+/// Mostly within the years of the calendar.
 fn time(random: &mut Random) -> String {
     let year = random.weighted(&[(20, 2022), (20, 2024), (20, 2025), (1, 2019), (1, 2028)]);
     let (month, day) = (1 + random.below(12), 1 + random.below(28));

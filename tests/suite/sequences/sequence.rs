@@ -1,4 +1,4 @@
-//! A sequence: what two sessions do, and when the sync runs meanwhile. It follows from its seed alone.
+//! A sequence of steps: what two sessions do, and when the sync runs in between. Its seed determines it.
 
 use std::fmt;
 
@@ -6,33 +6,33 @@ use super::keys::Keys;
 use super::operations::{happening, taken_back};
 use super::random::Random;
 
-/// Pages of the usual size, which is more than any table has here, and small ones.
+/// The default page size, which exceeds every table here, and a small one.
 const OPTIONS: [&[&str]; 2] = [&[], &["--batch-size", "50"]];
 
 pub struct Sequence {
-    /// Of each `incremental`, and of both full loads.
+    /// Options of each `incremental`, and of both full loads.
     pub options: &'static [&'static str],
-    /// Whether the account sees what is in flight, so that a short overlap does.
+    /// Whether the account sees in-flight transactions, so that a short safety lag suffices.
     pub sees_in_flight_transactions: bool,
     pub steps: Vec<Step>,
 }
 
 pub enum Step {
-    /// In a session where each statement is committed at once.
+    /// In a session that commits each statement immediately.
     Main(String),
-    /// In a session that begins transactions and leaves them open for a while.
+    /// In a session that opens transactions and leaves them open for a while.
     Late(String),
     Sync {
         at_rest: bool,
-        /// Without verification it may miss what leaves no trace.
+        /// Without verification it may miss changes that leave no trace.
         verifies: bool,
     },
-    /// The server is stopped and started again: it no longer knows when its tables were modified.
+    /// The server is restarted: it no longer knows when its tables were modified.
     Restart,
 }
 
 impl Sequence {
-    /// The sequence of a seed, on a source with these keys, which may be restarted or not.
+    /// The sequence of a seed, on a source with these keys, with or without restarts.
     pub fn of(seed: u64, keys: &Keys, has_restarts: bool) -> Self {
         let mut random = Random::of(seed);
         let options = random.pick(&OPTIONS);
@@ -57,14 +57,14 @@ struct Draft {
     random: Random,
     keys: Keys,
     steps: Vec<Step>,
-    /// Whether the late session has a transaction.
+    /// Whether the late session has an open transaction.
     is_open: bool,
     has_restarts: bool,
 }
 
 impl Draft {
     fn draw(&mut self) {
-        // Only what has been at rest in a run is passed over in the next one.
+        // A run skips only tables that were at rest in the run before.
         if self.random.one_in(3) {
             self.steps.push(Step::Sync {
                 at_rest: true,
@@ -82,18 +82,18 @@ impl Draft {
             self.sync(8, verifies);
         }
         self.end_transaction();
-        // Right after the last commit, or when UPDATE_TIME, which has whole seconds, is no longer of this one: both
-        // have to do.
+        // Either immediately after the last commit, or once UPDATE_TIME, which has whole seconds, is of an earlier
+        // second: both must work.
         self.sync(4, true);
     }
 
-    /// One in so many waits until the tables are at rest.
+    /// One in `times` syncs waits until the tables are at rest.
     fn sync(&mut self, times: u64, verifies: bool) {
         let at_rest = self.random.one_in(times);
         self.steps.push(Step::Sync { at_rest, verifies });
     }
 
-    /// Some changes are before it, and some after.
+    /// Restarts the server, with some changes before and some after.
     fn restart(&mut self) {
         self.end_transaction();
         self.steps.push(Step::Restart);
@@ -121,7 +121,7 @@ impl Draft {
         }
     }
 
-    /// A change that is seen by a run that does not verify it, and is then taken back without a trace.
+    /// A change that is read by a run without verification, and then reverted without a trace.
     fn take_back(&mut self) {
         let [remember, change, take_back] = taken_back(&mut self.random, &self.keys);
         self.steps.extend([remember, change].map(Step::Main));

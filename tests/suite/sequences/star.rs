@@ -1,21 +1,21 @@
-//! Two views of a star: all that it holds without its surrogate keys, and these keys through time.
+//! Two views of a star: its rows without surrogate keys, and its surrogate keys over time.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::harness::Sandbox;
 
-/// Every column of the star's tables and of the rejects, a line each: table, column, what it refers to.
+/// Every column of the star's tables and of the quarantine, one per line: table, column, what it refers to.
 const COLUMNS: &str = "SELECT t.name || ' ' || c.name || ' ' || COALESCE(f.\"table\" || ' ' || f.\"to\", '') \
                        FROM sqlite_master t JOIN pragma_table_info(t.name) c \
                        LEFT JOIN pragma_foreign_key_list(t.name) f ON f.\"from\" = c.name WHERE t.type = 'table' \
                        AND (t.name LIKE 'dim%' OR t.name LIKE 'bridge%' OR t.name LIKE 'fact%' \
                        OR t.name = 'sync_reject')";
-/// A calendar may keep years that no fact falls in any more.
+/// The calendar may keep years that no fact refers to any more.
 const DAYS: &str = "date_key IN (SELECT date_key_rented FROM fact_rental UNION SELECT date_key_returned \
                     FROM fact_rental UNION SELECT date_key_paid FROM fact_payment)";
 
-/// All rows of a star, by table. Natural keys stand for surrogate keys: each star has its own.
+/// All rows of a star, by table. Natural keys replace surrogate keys, which differ from star to star.
 pub fn rows(sandbox: &Sandbox, file: &Path) -> BTreeMap<String, Vec<String>> {
     let mut cells: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in sandbox.query(file, COLUMNS) {
@@ -33,7 +33,7 @@ pub fn rows(sandbox: &Sandbox, file: &Path) -> BTreeMap<String, Vec<String>> {
     cells.into_iter().map(rows).collect()
 }
 
-/// What a column holds, with its name; nothing of a surrogate key and of the run that wrote a row.
+/// A column's value with its name; none for surrogate keys and for the run that wrote the row.
 fn cell(column: &str, reference: &[&str]) -> Option<String> {
     let is_surrogate_key = column.ends_with("_key") && column != "date_key";
     let value = match reference {
@@ -47,7 +47,7 @@ fn cell(column: &str, reference: &[&str]) -> Option<String> {
     Some(format!("'{column}=' || quote({value})"))
 }
 
-/// Which surrogate key each natural key had when it was last seen, and who has ever had it.
+/// The last surrogate key of each natural key, and the only natural key that each surrogate key may belong to.
 #[derive(Default)]
 pub struct SurrogateKeys {
     held: BTreeMap<String, String>,
@@ -55,7 +55,7 @@ pub struct SurrogateKeys {
 }
 
 impl SurrogateKeys {
-    /// Looks at the star after a run.
+    /// Checks and records the surrogate keys after a run.
     pub fn see(&mut self, sandbox: &Sandbox) {
         let mut held = BTreeMap::new();
         for line in sandbox.surrogate_keys() {

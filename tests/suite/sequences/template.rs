@@ -1,8 +1,8 @@
-//! The source that every sequence starts from: a seeded Sakila of which a few hundred rows are left.
+//! The source that every sequence starts from: a seeded Sakila reduced to a few hundred rows.
 
 use crate::harness::Sandbox;
 
-/// Keys have gaps, so that new rows may come between others.
+/// Keys keep gaps, so that new rows can fall between others.
 const CUTS: [&str; 15] = [
     "DELETE FROM film WHERE film_id % 12 <> 1",
     "DELETE FROM actor WHERE actor_id % 5 <> 1",
@@ -21,7 +21,7 @@ const CUTS: [&str; 15] = [
      UNION SELECT address_id FROM store UNION SELECT address_id FROM staff)",
     "DELETE FROM city WHERE city_id NOT IN (SELECT city_id FROM address)",
     "DELETE FROM country WHERE country_id NOT IN (SELECT country_id FROM city)",
-    // Nobody reads it, and its index is slow to make.
+    // The sync does not read it, and its index is slow to create.
     "DROP TABLE film_text",
     "DROP TABLE sakila_sync_seed",
 ];

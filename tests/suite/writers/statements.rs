@@ -1,6 +1,6 @@
-//! What direct writers do to a source. `?` stands for a key that may or may not be there.
+//! The statements of direct writers. `?` stands for a key that may or may not exist.
 
-/// Changes that stamp their rows, and deleted payments, which row counts tell of.
+/// Changes that set a new timestamp, and deleted payments, which row counts reveal.
 pub const OPEN: [&str; 8] = [
     "UPDATE payment SET amount = amount + 0.01 WHERE payment_id = ? AND amount < 900",
     "UPDATE payment SET customer_id = ? % 500 + 1 WHERE payment_id = ?",
@@ -12,12 +12,13 @@ pub const OPEN: [&str; 8] = [
     "UPDATE city SET city = CONCAT('City ', ?) WHERE city_id = ? % 600 + 1",
     "UPDATE customer SET active = 1 - active WHERE customer_id = ? % 500 + 1",
 ];
-/// Deletes that reach rows which say nothing of it: the payments of a rental lose it, and count at another store.
+/// Deletes that affect rows without a new timestamp: the payments of a deleted rental lose it, and count at another
+/// store.
 pub const CASCADING: [&str; 2] = [
     "DELETE FROM rental WHERE rental_id = ?",
     "DELETE FROM payment WHERE rental_id = ?",
 ];
-/// Changes that neither a stamp nor a number of rows tells of.
+/// Changes that neither a timestamp nor a row count reveals.
 pub const SILENT: [&str; 5] = [
     "UPDATE payment SET amount = amount + 0.01, last_update = last_update WHERE payment_id = ? AND amount < 900",
     "UPDATE payment SET rental_id = NULL, last_update = last_update WHERE payment_id = ?",

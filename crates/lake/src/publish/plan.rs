@@ -1,4 +1,4 @@
-//! What a publication writes of each table, decided before anything is written.
+//! Plans what a publication writes to each table, before anything is written.
 
 use std::collections::BTreeSet;
 
@@ -13,16 +13,16 @@ use crate::layout::{Layout, left_out};
 use crate::log::{self, TableState};
 use crate::versions;
 
-/// What to write of a table.
+/// What to write to a table.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Plan {
     Nothing,
     Changed(BTreeSet<Partition>),
-    /// All of it, in place of all that is there.
+    /// All rows, in place of everything in the lake.
     All,
 }
 
-/// A table, what is in the lake of it, and what to write.
+/// A table, its state in the lake, and what to write.
 pub(super) struct Planned<'a> {
     pub layout: &'a Layout<'a>,
     pub state: Option<TableState>,
@@ -30,8 +30,9 @@ pub(super) struct Planned<'a> {
 }
 
 impl Publisher<'_> {
-    /// Examines all tables, and `star_versions`, whose state is returned: a lake that may not be written to stays as it
-    /// is, and one that is replaced by force is replaced as a whole.
+    /// Plans all tables, and returns the state of `star_versions` too. Everything is checked before the first write, so
+    /// that a lake that must not be written to stays unchanged, and one that is replaced by force is replaced as a
+    /// whole.
     pub(super) async fn plans<'b>(
         &self,
         transaction: &DatabaseTransaction,
@@ -94,8 +95,8 @@ impl Publisher<'_> {
         Ok(changed.remove(layout.name).map_or(Plan::Nothing, Plan::Changed))
     }
 
-    /// Refuses to write personal data to a lake that was published without it: an option that is forgotten once would
-    /// disclose it, and old versions keep it.
+    /// Refuses to write personal data to a lake that was published without it: forgetting an option once would disclose
+    /// the data, and old versions would keep it.
     fn check_personal(&self, layouts: &[Layout<'_>], states: &[Option<TableState>]) -> Result<()> {
         let descriptions = states.iter().map(|state| state.as_ref()?.meta_data.as_ref());
         if !descriptions.clone().flatten().any(|found| !left_out(found).is_empty()) {
@@ -115,7 +116,7 @@ impl Publisher<'_> {
         Ok(())
     }
 
-    /// The run that a table is of, which only this target has written to.
+    /// The run that a table was published from. Fails if another target or program wrote to the table.
     pub(super) fn check_writer(&self, table: &str, state: &TableState) -> Result<i64> {
         let (lake, table) = (self.request.lake.name.clone(), table.to_owned());
         let Some(txn) = state.txns.get(&self.app_id) else {
@@ -128,7 +129,7 @@ impl Publisher<'_> {
         Ok(txn.version)
     }
 
-    /// Fails if the lake holds a run that this target does not know, or another one of the same number.
+    /// Fails if the lake has a run that this target does not have, or a different run with the same number.
     async fn check_history(
         &self,
         transaction: &DatabaseTransaction,
@@ -142,7 +143,8 @@ impl Publisher<'_> {
             .and_then(|commit| commit.get(RUN_STARTED)?.as_str());
         let is_other = match (started(transaction, run).await?, published) {
             (Some(ours), Some(published)) => ours != published,
-            // The history does not go back to this run, and the target does not know that it has published it.
+            // The start times cannot be compared, for example because the history does not go back to this run. The run
+            // is unknown if it is later than the last one that this target recorded as published.
             _ => Some(run) > self.source.publication.run_id,
         };
         if run > self.source.run_id || is_other {

@@ -1,4 +1,4 @@
-//! The chapter of a test: what it verifies, its commands, what a terminal showed, what SQL found, the log.
+//! The chapter of a test: what it verifies, its commands, its terminal output, its queries and its log.
 
 use super::parts::{Body, Cell};
 use super::{CHAPTER, VERDICT, styles};
@@ -7,7 +7,7 @@ use crate::run::Outcome;
 use crate::terminal::{self, COLUMNS, LINES};
 use crate::transcript::{Command, Event, Query, Side};
 
-/// Rows of a long answer that are shown.
+/// Rows that are shown of a long result.
 const SHOWN_ROWS: usize = 2;
 
 pub fn test(body: &mut Body, number: usize, outcome: &Outcome) -> Result<()> {
@@ -32,7 +32,7 @@ pub fn test(body: &mut Body, number: usize, outcome: &Outcome) -> Result<()> {
     Ok(())
 }
 
-/// What the test did, in its order.
+/// The commands and changes of the test, in order.
 fn steps(body: &mut Body, outcome: &Outcome) {
     let mut rows = Vec::new();
     for event in &outcome.events {
@@ -71,7 +71,7 @@ fn steps(body: &mut Body, outcome: &Outcome) {
     );
 }
 
-/// Screens for people; what only prepares, and documents for programs, are in the log. The runner's verdict comes last.
+/// Pictures of the output for people. Preparing commands and JSON are only in the log. The runner's verdict comes last.
 fn pictures(body: &mut Body, outcome: &Outcome) -> Result<()> {
     let is_shown = |command: &&Command| command.is(outcome.test.command) && !command.is_json();
     for command in commands(&outcome.events).filter(is_shown) {
@@ -108,14 +108,14 @@ fn picture(body: &mut Body, text: &str, caption: &str, alternative_text: &str) -
     Ok(())
 }
 
-/// The runner as one would start it.
+/// The output of the runner after the command that starts it.
 fn typed(outcome: &Outcome) -> String {
     let name = outcome.test.name;
     let line = terminal::prompt(&format!("cargo test --test suite -- --exact {name}"));
     line + outcome.runner.trim_start()
 }
 
-/// The queries whose answers were compared with figures; those that whole tables were compared by come after them.
+/// The queries whose results were compared with figures. Queries of whole-table comparisons are left out.
 fn queries(body: &mut Body, events: &[Event]) {
     let mut asked: Vec<(&Query, usize)> = Vec::new();
     for (position, event) in events.iter().enumerate() {
@@ -194,7 +194,7 @@ fn comparisons(body: &mut Body, events: &[Event]) {
     );
 }
 
-/// All that was printed; of JSON documents, what is nested deep stands in one line.
+/// Everything that was printed. In JSON documents, deeply nested values are put on one line.
 fn log(body: &mut Body, outcome: &Outcome) {
     for command in commands(&outcome.events) {
         body.styled(styles::LOG_COMMAND, &format!("$ {}", command.line()));
@@ -213,7 +213,8 @@ fn log(body: &mut Body, outcome: &Outcome) {
     body.log_together(printed.trim());
 }
 
-/// The elements of a document's lists in a line each: indented by four, followed by all that they hold.
+/// Puts each element of a document's lists on one line: it is indented by four, and followed by everything nested in
+/// it.
 fn folded(document: &str) -> String {
     let mut folded = String::with_capacity(document.len());
     for line in document.lines() {
@@ -234,7 +235,7 @@ fn commands(events: &[Event]) -> impl Iterator<Item = &Command> {
     })
 }
 
-/// 16049 as 16,049.
+/// Formats 16049 as 16,049.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();

@@ -1,5 +1,5 @@
-//! What docx-rs does not write and readers need: descriptions of pictures, header rows that come again on the next
-//! page, and the document's title.
+//! Adds what docx-rs does not write: descriptions of pictures, header rows that are repeated on each page, and the
+//! document's title.
 
 use std::fmt::Write;
 
@@ -22,7 +22,7 @@ fn edit(part: &mut Vec<u8>, change: impl FnOnce(&str) -> String) {
     *part = change(&String::from_utf8_lossy(part)).into_bytes();
 }
 
-/// Gives every picture a number of its own and its description.
+/// Gives every picture a unique number and its description.
 fn described(xml: &str, alternative_texts: &[String]) -> String {
     let mut described = String::with_capacity(xml.len());
     let mut rest = xml;
@@ -45,7 +45,7 @@ fn described(xml: &str, alternative_texts: &[String]) -> String {
     described + rest
 }
 
-/// The first row of a table with a shaded first cell is its header.
+/// Marks the first row of a table as a header to be repeated if it has a shaded cell.
 fn repeated_headers(xml: &str) -> String {
     let mut tables = xml.split("<w:tbl>");
     let mut repeated = tables.next().unwrap_or_default().to_owned();

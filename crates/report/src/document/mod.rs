@@ -16,23 +16,23 @@ use crate::run::Outcome;
 use crate::suite_log::Part;
 use parts::{Block, Body, Cell};
 
-/// All that a report tells.
+/// The contents of a report.
 pub struct Report<'a> {
     pub environment: &'a [(&'static str, String)],
     pub outcomes: &'a [Outcome],
-    /// Of the whole suite, if it has been run.
+    /// The parts of the whole suite; empty if it was not run.
     pub suite: &'a [Part],
 }
 
-/// What every test's chapter begins with.
+/// The beginning of the heading of each test's chapter.
 pub const CHAPTER: &str = "Test ";
-/// What the line with a test's verdict begins with.
+/// The beginning of the line with a test's verdict.
 pub const VERDICT: &str = "Verdict: ";
-/// The last chapter.
+/// The heading of the last chapter.
 pub const SUITE: &str = "The whole suite";
 const TITLE: &str = "sakila-sync: test report";
 
-/// Writes the document. `pages` are those of its chapters, if they are known.
+/// Writes the document and returns its headings. `pages` are the page numbers of the headings, if they are known.
 pub fn write(report: &Report, pages: &[u32], path: &Path) -> Result<Vec<String>> {
     let mut body = Body::default();
     summary(&mut body, report);
@@ -132,7 +132,7 @@ fn contents(front: &mut Body, body: &Body, pages: &[u32]) {
 }
 
 fn summary(body: &mut Body, report: &Report) {
-    // Between the contents and the summary, which share a page.
+    // Separates the contents from the summary on the page that they share.
     body.text("");
     body.chapter("Summary", false);
     let rows: Vec<Vec<Cell>> = report

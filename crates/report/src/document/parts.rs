@@ -1,4 +1,4 @@
-//! What the document is put together from: headings, text, tables and pictures with their captions, logs.
+//! The building blocks of the document: headings, text, tables and pictures with captions, logs.
 
 use docx_rs::{
     BorderType, BreakType, FieldCharType, InstrText, Paragraph, Pic, Run, Shading, Table, TableBorder,
@@ -8,9 +8,9 @@ use docx_rs::{
 use super::styles;
 use crate::terminal::Png;
 
-/// In English Metric Units, 635 to the twentieth of a point.
+/// English Metric Units per twentieth of a point.
 const EMU_PER_TWENTIETH: u32 = 635;
-/// A picture, its caption and a line of text fit on a page.
+/// The largest height of a picture: a caption and a line of text fit on the same page.
 const LARGEST_HEIGHT: u32 = 13_000 * EMU_PER_TWENTIETH;
 
 const FEW_LINES: usize = 10;
@@ -26,7 +26,7 @@ pub struct Heading {
     pub bookmark: String,
 }
 
-/// What stands in a cell.
+/// The content of a table cell.
 #[derive(Clone, Debug)]
 pub enum Cell {
     Text(String),
@@ -36,18 +36,18 @@ pub enum Cell {
     Verdict(bool),
 }
 
-/// The document after the table of contents, as it grows.
+/// The document after the table of contents, while it is being built.
 #[derive(Default)]
 pub struct Body {
     pub blocks: Vec<Block>,
     pub headings: Vec<Heading>,
-    /// What a reader who does not see the pictures is told, in their order.
+    /// Descriptions of the pictures for readers who cannot see them, in order.
     pub alternative_texts: Vec<String>,
     tables: usize,
 }
 
 impl Body {
-    /// A heading on a new page.
+    /// The heading of a chapter, optionally on a new page.
     pub fn chapter(&mut self, text: &str, on_new_page: bool) {
         let number = self.headings.len() + 1;
         let bookmark = format!("_Toc{number:08}");
@@ -80,7 +80,7 @@ impl Body {
         self.paragraph(Paragraph::new().style(styles::VERDICT).add_run(run));
     }
 
-    /// A table with its caption above; widths are in parts of the whole.
+    /// A table with its caption above it. `widths` are proportions of the text width.
     pub fn table(&mut self, caption: &str, widths: &[usize], header: &[&str], rows: &[Vec<Cell>]) {
         self.tables += 1;
         let caption = self::caption("Table", self.tables, caption).keep_next(true);
@@ -110,7 +110,7 @@ impl Body {
             .set_borders(borders())
             .margins(TableCellMargins::new().margin(30, 90, 30, 90));
         self.blocks.push(Block::Table(Box::new(table)));
-        // What follows a table would stick to it.
+        // The empty paragraph separates the table from what follows.
         self.styled(styles::CELL, "");
     }
 
@@ -142,7 +142,7 @@ impl Body {
         }
     }
 
-    /// The same on one page, with the line above them, if they are few.
+    /// The same, but a few lines stay on one page, together with the line above them.
     pub fn log_together(&mut self, text: &str) {
         let lines: Vec<&str> = text.lines().collect();
         for (number, line) in lines.iter().enumerate() {
@@ -157,7 +157,7 @@ impl Body {
     }
 }
 
-/// A caption whose number is a field, so that Word can make lists of them.
+/// A caption whose number is a field, so that Word can list the captions.
 fn caption(kind: &str, number: usize, text: &str) -> Paragraph {
     Paragraph::new()
         .style(styles::CAPTION)
@@ -166,7 +166,7 @@ fn caption(kind: &str, number: usize, text: &str) -> Paragraph {
         .add_run(Run::new().add_text(format!(": {text}")))
 }
 
-/// A field with the value that it has until somebody updates it.
+/// A field with the value to show until the field is updated.
 pub fn field(instruction: &str, value: &str) -> Run {
     Run::new()
         .add_field_char(FieldCharType::Begin, false)

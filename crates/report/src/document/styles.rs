@@ -1,4 +1,4 @@
-//! How the document looks: page, fonts, and the styles that Word and LibreOffice know by their names.
+//! The appearance of the document: page, fonts, and the styles that Word and LibreOffice know by name.
 
 use docx_rs::{
     AlignmentType, BorderType, Docx, Footer, Header, LineSpacing, LineSpacingType, NumPages, PageMargin, PageNum,
@@ -6,7 +6,7 @@ use docx_rs::{
     StyleType, Tab, TabLeaderType, TabValueType,
 };
 
-/// Of the text, in twentieths of a point: A4 less 1.8 cm on either side.
+/// The width of the text in twentieths of a point: A4 less 1.8 cm on either side.
 pub const TEXT_WIDTH: usize = PAGE_WIDTH as usize - 2 * MARGIN as usize;
 const PAGE_WIDTH: u32 = 11_906;
 const PAGE_HEIGHT: u32 = 16_838;
@@ -16,7 +16,7 @@ pub const BODY: &str = "Normal";
 pub const TITLE: &str = "Title";
 pub const SUBTITLE: &str = "Subtitle";
 pub const HEADINGS: [&str; 2] = ["Heading1", "Heading2"];
-/// The heading of the table of contents, which is not in it.
+/// The heading of the table of contents, which does not list it.
 pub const CONTENTS_HEADING: &str = "TOCHeading";
 pub const CONTENTS: &str = "TOC1";
 pub const CAPTION: &str = "Caption";
@@ -141,7 +141,7 @@ fn styles() -> Vec<Style> {
         based(LOG, "Log")
             .fonts(fonts("Consolas"))
             .size(14)
-            // What does not fit in a line goes on a little to the right.
+            // Continuation lines are indented.
             .indent(Some(280), Some(SpecialIndentType::Hanging(280)), None, None)
             .line_spacing(spacing(0, 0).line(168).line_rule(LineSpacingType::Exact)),
         log_command,
@@ -150,7 +150,7 @@ fn styles() -> Vec<Style> {
     ]
 }
 
-/// A heading stays with what follows it.
+/// A heading stays on the page of what follows it.
 fn heading(id: &str, name: &str, level: usize, half_points: usize, spacing: LineSpacing) -> Style {
     let mut style = Style::new(id, StyleType::Paragraph)
         .name(name)
@@ -170,7 +170,7 @@ fn fonts(name: &str) -> RunFonts {
     RunFonts::new().ascii(name).hi_ansi(name).cs(name)
 }
 
-/// Before and after a paragraph, in twentieths of a point.
+/// The space before and after a paragraph, in twentieths of a point.
 fn spacing(before: u32, after: u32) -> LineSpacing {
     LineSpacing::new().before(before).after(after)
 }

@@ -1,4 +1,4 @@
-//! What is new on a day: customers, films, rentals with their payments.
+//! New rows of a business day: customers, films, rentals with their payments.
 
 use rust_decimal::Decimal;
 use sea_orm::ConnectionTrait;
@@ -82,7 +82,7 @@ impl Day<'_> {
         Ok(count)
     }
 
-    /// Copies that stand on the shelf are rented, and paid for at once.
+    /// Rents out copies that are not rented out, each with its payment.
     pub(super) async fn new_rentals(&mut self) -> Done {
         let copies = self.copies_on_the_shelf(self.rentals).await?;
         for (copy, rate) in &copies {
@@ -112,7 +112,7 @@ impl Day<'_> {
         Ok(copies.len() as u64)
     }
 
-    /// Copies that are not rented out, with what renting them costs.
+    /// Copies that are not rented out, with their rental rates.
     pub(super) async fn copies_on_the_shelf(&mut self, limit: u64) -> Done<Vec<(u64, Decimal)>> {
         let from = self
             .rows

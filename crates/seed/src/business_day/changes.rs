@@ -1,4 +1,4 @@
-//! What changes on a day: returns, prices, names, places, and what is deleted.
+//! Updates of a business day: returns, payments, prices, names, addresses and stores.
 
 use chrono::{NaiveDateTime, TimeDelta};
 use rust_decimal::Decimal;
@@ -12,7 +12,7 @@ use super::super::world::STORES;
 use super::Day;
 
 impl Day<'_> {
-    /// Rentals of the last weeks come back: about as many as go out, the oldest first.
+    /// Records returns of rentals of the last weeks, oldest first, about as many as are rented out in a day.
     pub(super) async fn returns(&mut self) -> Done {
         let newest = self.rows.extreme("rental", "rental_id", Func::max).await?;
         let closes = self.opens + TimeDelta::seconds(self.open_seconds.cast_signed());
@@ -48,7 +48,7 @@ impl Day<'_> {
             .rows
             .some_keys(&mut self.random, "payment", "payment_id", count)
             .await?;
-        // A day's fee that was forgotten. The column holds no more than 999.99.
+        // Adds a late fee of one day that was not charged. The column holds at most 999.99.
         let fee = Decimal::new(LATE_FEE_CENTS, 2);
         self.rows
             .update("payment", |update| {
@@ -65,7 +65,7 @@ impl Day<'_> {
         let raise = Decimal::new(50 * (1 + self.random.below(4)).cast_signed(), 2);
         self.rows
             .update("film", |update| {
-                // Below 10.00, and always another price.
+                // The price stays below 10.00 and always changes.
                 update
                     .value("rental_rate", Expr::col("rental_rate").add(raise).modulo(10))
                     .and_where(Expr::col("film_id").is_in(keys))
@@ -73,7 +73,7 @@ impl Day<'_> {
             .await
     }
 
-    /// A spa it is, or no more.
+    /// Appends " Spa" to the name of a city, or removes it.
     pub(super) async fn rename_city(&mut self) -> Done {
         const SPA: &str = " Spa";
         let city = self.rows.some_keys(&mut self.random, "city", "city_id", 1).await?;
@@ -135,7 +135,7 @@ impl Day<'_> {
             .await?;
         self.rows
             .update("inventory", |update| {
-                // To the other one.
+                // Moves the items to the other store.
                 update
                     .value("store_id", Expr::val(STORES + 1).sub(Expr::col("store_id")))
                     .and_where(Expr::col("inventory_id").is_in(copies))

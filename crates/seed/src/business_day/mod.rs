@@ -1,6 +1,7 @@
-//! A day of business in a seeded schema: what happens in a video shop, a little of everything.
+//! Simulates a day of business in a seeded schema: a few of each kind of change that a video shop makes.
 //!
-//! Which rows change follows from the seed, the number of the day and what the schema holds. It is one transaction.
+//! The seed, the number of the day and the contents of the schema determine which rows change. A day is one
+//! transaction.
 
 mod arrivals;
 mod changes;
@@ -14,7 +15,7 @@ use super::rows::{Done, Rows};
 use super::world::{Random, Settings, World};
 use crate::error::{Doing, Error, Result};
 
-/// What happened on a day.
+/// The changes of a business day.
 #[derive(Debug, serde::Serialize)]
 pub struct BusinessDay {
     /// Counted from 1, the first day after the seeded history.
@@ -23,17 +24,17 @@ pub struct BusinessDay {
     pub changes: Vec<Change>,
 }
 
-/// One thing that happened, and how many rows of the source it touched.
+/// A kind of change, and the number of source rows that it affected.
 #[derive(Debug, serde::Serialize)]
 pub struct Change {
     pub kind: &'static str,
     pub rows: u64,
 }
 
-/// Lets one day pass. Its date follows the last one's, but never lies in the future.
+/// Writes one business day. Its date is the day after the previous one, but never in the future.
 ///
 /// # Errors
-/// If the schema was not made by `seed`.
+/// If the schema was not completely seeded by this version of `seed`.
 pub async fn business_day(database: &DatabaseConnection) -> Result<BusinessDay> {
     if !marker::is_seeded(database).await? {
         return Err(Error::Refused {
@@ -63,10 +64,10 @@ async fn now(transaction: &DatabaseTransaction) -> std::result::Result<NaiveDate
 struct Day<'a> {
     rows: Rows<'a>,
     date: NaiveDate,
-    /// The first second of business and how many there are.
+    /// The start of business hours and their length.
     opens: NaiveDateTime,
     open_seconds: u64,
-    /// About how many rentals a day of this scale has.
+    /// The approximate number of rentals per day at this scale.
     rentals: u64,
     random: Random,
 }

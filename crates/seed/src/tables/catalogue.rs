@@ -1,4 +1,4 @@
-//! What can be rented: languages, categories, films, actors, and who plays in what.
+//! The catalogue: languages, categories, films, actors, and which actors play in which films.
 
 use chrono::Datelike;
 use rust_decimal::Decimal;
@@ -52,7 +52,7 @@ pub fn film_id(number: u64) -> u64 {
     key(number, 90)
 }
 
-/// Two words; the pairs are gone through in an order that looks like none.
+/// A title of two words. The pairs of words are used in a pseudo-random order.
 pub fn title(number: u64) -> String {
     let pairs = (TITLE_BEGINNINGS.len() * TITLE_ENDINGS.len()) as u64;
     let pair = number % pairs * 1_543 % pairs;
@@ -68,7 +68,7 @@ pub fn description(title: &str) -> String {
     format!("The story of {title}, told by those who were there")
 }
 
-/// How long film `number` may be kept, 3 to 7 days.
+/// How many days film `number` may be kept, 3 to 7.
 pub fn rental_duration_days(film: u64) -> i64 {
     3 + (film * 7 % 5).cast_signed()
 }
@@ -143,8 +143,8 @@ pub fn film(world: &World) -> SeedTable {
     )
 }
 
-/// The copy of titles and descriptions that can be searched. The original fills it by triggers, which many
-/// accounts may not create; here whoever writes a film writes its text.
+/// The searchable copy of titles and descriptions. The official schema fills it with triggers, which many accounts are
+/// not allowed to create; here the code that inserts a film inserts its text too.
 pub fn film_text(world: &World) -> SeedTable {
     let rows = world.films;
     SeedTable::new("film_text", rows, |_, number| {
@@ -186,11 +186,12 @@ pub fn actor(world: &World) -> SeedTable {
 
 pub fn film_actor(world: &World) -> SeedTable {
     SeedTable::new("film_actor", world.film_actors, |world, number| {
-        // As in the original, three of a thousand films have no actors; the links fill the others one by one.
+        // As in the official data, three of a thousand films have no actors; the links are spread over the others in
+        // order.
         let films = world.films * 997 / 1_000;
         let film = number * films / world.film_actors;
         let first_link = (film * world.film_actors).div_ceil(films);
-        // Steps short enough that no actor is met twice: a film has fewer than eight.
+        // The step is short enough that no actor occurs twice: a film has fewer than eight actors.
         let mut random = world.random("film_actor", film);
         let (first, step) = (random.below(world.actors), 1 + random.below(world.actors / 8 - 1));
         let actor = (first + (number - first_link) * step) % world.actors;

@@ -1,5 +1,5 @@
-//! The tables of Sakila, laid out as its documentation says
-//! (<https://dev.mysql.com/doc/sakila/en/sakila-structure-tables.html>), with the rows that fill them.
+//! The tables of Sakila in the documented layout (<https://dev.mysql.com/doc/sakila/en/sakila-structure-tables.html>),
+//! with the functions that generate their rows.
 
 mod catalogue;
 mod people;
@@ -15,7 +15,7 @@ pub use catalogue::{description, title};
 pub use places::location;
 pub use trade::LATE_FEE_CENTS;
 
-/// All tables; the rows of one never depend on those of another being there.
+/// All tables. The rows of one can be generated before those of another exist.
 pub fn all(world: &World) -> Vec<SeedTable> {
     vec![
         places::country(),
@@ -37,7 +37,7 @@ pub fn all(world: &World) -> Vec<SeedTable> {
     ]
 }
 
-/// The value of a `last_update` column: some moment of history.
+/// The value of a `last_update` column: a random moment of history.
 fn stamp(world: &World, table: &str, number: u64) -> Value {
     world.any_moment(&mut world.random(table, u64::MAX - number)).into()
 }

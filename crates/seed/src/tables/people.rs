@@ -1,4 +1,4 @@
-//! Who rents and who rents out: stores, their staff, customers.
+//! Stores, their staff and customers.
 
 use chrono::TimeDelta;
 
@@ -12,7 +12,7 @@ pub fn store(world: &World) -> SeedTable {
     SeedTable::new("store", STORES, |world, number| {
         vec![
             (number + 1).into(),
-            // Each store's manager works in it.
+            // The manager works in the store.
             (number + 1).into(),
             address_id(number).into(),
             stamp(world, "store", number),
@@ -49,7 +49,7 @@ pub fn staff(world: &World) -> SeedTable {
             (number % STORES + 1).into(),
             true.into(),
             format!("staff{}", number + 1).into(),
-            // Nobody logs in.
+            // No password: staff accounts have no login.
             None::<String>.into(),
             stamp(world, "staff", number),
         ]
@@ -92,7 +92,7 @@ pub fn customer(world: &World) -> SeedTable {
             Some(rental) => world.moment(rental, &mut world.random("rental", rental)) - TimeDelta::days(1),
             None => world.first_day().into(),
         };
-        // A few have no last_update at all: the column allows it.
+        // A few customers have no last_update, because the column allows NULL.
         let last_update = if is_chosen(number, 3, 599) {
             None::<chrono::NaiveDateTime>.into()
         } else {
@@ -106,7 +106,7 @@ pub fn customer(world: &World) -> SeedTable {
             random.pick(&LAST_NAMES).into(),
             format!("customer{}@sakila.example", customer_id(number)).into(),
             address_id(STORES + STAFF + number).into(),
-            // As many as in the original: 15 of 599.
+            // As in the official data, 15 of 599 are inactive.
             (!is_chosen(number, 15, 599)).into(),
             created.into(),
             last_update,

@@ -1,4 +1,4 @@
-//! Where people and stores are: countries, cities, addresses.
+//! Countries, cities and addresses.
 
 use sea_orm::Value;
 
@@ -38,7 +38,7 @@ pub fn city() -> SeedTable {
         let endings = CITY_ENDINGS.len() as u64;
         let beginning = nth(&CITY_BEGINNINGS, number / endings);
         let ending = nth(&CITY_ENDINGS, number % endings);
-        // A word of its own, where the beginning is one.
+        // The ending is a word of its own if the beginning ends with a space.
         let name: String = if beginning.ends_with(' ') {
             let mut letters = ending.chars();
             let first = letters.next().into_iter().flat_map(char::to_uppercase);
@@ -69,7 +69,7 @@ pub fn city() -> SeedTable {
     .foreign_key("fk_city_country", "country_id", "country", "country_id")
 }
 
-/// Stores have the first addresses, staff the next ones, then the customers.
+/// The first addresses are those of stores, followed by staff and customers.
 pub fn addresses(world: &World) -> u64 {
     STORES + STAFF + world.customers
 }
@@ -117,8 +117,9 @@ pub fn address(world: &World) -> SeedTable {
     .foreign_key("fk_address_city", "city_id", "city", "city_id")
 }
 
-/// A point, in tenths of a degree east of 180° west and north of the south pole, as the server stores it: the
-/// number of its reference system (0), then well-known binary: little-endian, type 1 (point), two doubles.
+/// A point in the server's storage format: the number of its reference system (0), then well-known binary
+/// (little-endian, type 1 for a point, two doubles). `east` and `north` are in tenths of a degree, from 180° west and
+/// from the south pole.
 pub fn location(east: u64, north: u64) -> Value {
     let degrees = |tenths: u64, half: i32| f64::from(i32::try_from(tenths).unwrap_or(0) - half) / 10.0;
     let mut bytes = vec![0, 0, 0, 0, 1, 1, 0, 0, 0];

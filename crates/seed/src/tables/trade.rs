@@ -1,4 +1,4 @@
-//! What is done with it: copies on the shelves, rentals, payments.
+//! Inventory, rentals and payments.
 
 use chrono::{NaiveDateTime, TimeDelta};
 use rust_decimal::Decimal;
@@ -9,12 +9,12 @@ use super::catalogue::{film_id, rental_duration_days, rental_rate_cents};
 use super::people::customer_id;
 use super::stamp;
 
-/// As in the original: nothing is taken for 24 payments of 16,049.
+/// As in the official data, the amount is 0 in 24 of 16,049 payments.
 const FREE_PAYMENTS: u64 = 24;
-/// What a day too late costs.
+/// The fee for each day that a copy is late.
 pub const LATE_FEE_CENTS: i64 = 100;
 
-/// What a rental costs: the film's rate, and a fee for each day that it was kept too long.
+/// The price of a rental: the film's rate, plus a fee for each day that the copy is late.
 fn price(rate_cents: i64, duration_days: i64, kept_days: i64) -> Decimal {
     Decimal::new(rate_cents + LATE_FEE_CENTS * (kept_days - duration_days).max(0), 2)
 }
@@ -23,7 +23,7 @@ fn inventory_id(number: u64) -> u64 {
     key(number, 500)
 }
 
-/// The film that a copy is of: few films have many copies, and the newest 42 of 1,000 have none yet.
+/// The film of a copy. Few films have many copies, and the newest 42 of 1,000 have none.
 fn film_of(world: &World, copy: u64) -> u64 {
     world.random("copy", copy).skewed(world.films * 958 / 1_000)
 }
@@ -61,10 +61,10 @@ fn rental_id(number: u64) -> u64 {
     key(number, 400)
 }
 
-/// One rental, from which its payment follows too.
+/// A rental. Its payment is derived from it too.
 struct Rental {
     begin: NaiveDateTime,
-    /// None while it is open.
+    /// None while the rental is open.
     end: Option<NaiveDateTime>,
     copy: u64,
     customer: u64,
@@ -76,14 +76,14 @@ fn rental_of(world: &World, number: u64) -> Rental {
     let mut random = world.random("rental", number);
     let begin = world.moment(number, &mut random);
     let end = begin + TimeDelta::seconds(86_400 + random.below(8 * 86_400).cast_signed());
-    // One of two hundred copies is never brought back when it is rented for the last time.
+    // One of two hundred copies is not returned from its last rental.
     let is_lost = random.one_in(200) && number + world.inventory >= world.rentals;
     Rental {
         begin,
         end: (!is_lost && end < world.end()).then_some(end),
         copy: world.copy_of(number),
         customer: random.skewed(world.customers_at(number)),
-        // Whoever is there, in whichever store the copy stood.
+        // Any member of staff, regardless of the copy's store.
         staff: random.below(STAFF),
         kept_days: (end.date() - begin.date()).num_days(),
     }
@@ -143,7 +143,7 @@ pub fn payment(world: &World) -> SeedTable {
         } else {
             price(rate, duration, rental.end.map_or(0, |_| rental.kept_days))
         };
-        // Paid when it begins, or, with a fee, when it is brought back too late.
+        // Paid when the rental begins; a late one, with the fee, on its return.
         let paid = rental
             .end
             .filter(|_| rental.kept_days > duration && !is_without_rental)

@@ -109,7 +109,7 @@ pub struct Incremental {
 }
 
 impl Incremental {
-    /// The interval of runs, if there is to be more than one. A dry run is one, whatever the environment says.
+    /// The interval between runs; `None` for a single run. A dry run is single, even if {ENV}_EVERY is set.
     pub(crate) fn interval(&self) -> Option<Duration> {
         self.every.filter(|_| !self.dry_run)
     }

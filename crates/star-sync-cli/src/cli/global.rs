@@ -1,4 +1,4 @@
-//! Options that all commands have.
+//! Global options.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

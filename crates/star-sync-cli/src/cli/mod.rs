@@ -1,6 +1,6 @@
-//! The command line that all programs have: clap types only. What the values mean is checked in `config`.
+//! The clap types of the command line that all programs have. `config` checks the values.
 //!
-//! `{program}`, `{ENV}` and the like are filled by `Program::fill`.
+//! `Program::fill` replaces `{program}`, `{ENV}` and other placeholders.
 
 mod arguments;
 mod global;
@@ -12,19 +12,19 @@ pub use arguments::*;
 pub use global::{Global, LogFormat};
 pub use values::{day, interval, path, source_share, verify_budget};
 
-/// Rows a page, and so a batch: the smallest size that reads at nearly full speed.
+/// Rows per page, and so per batch: the smallest size that reads at nearly full speed.
 pub(crate) const DEFAULT_BATCH_SIZE: u64 = 10_000;
 /// Longer than most transactions take, and short enough that few rows are re-read.
 pub(crate) const DEFAULT_OVERLAP_SECONDS: u32 = 120;
-/// What an incremental run may spend on verification.
+/// Share of the time that incremental runs may spend on verification.
 pub(crate) const DEFAULT_VERIFY_BUDGET: &str = "2%";
-/// Rows that differ, a table, which a deep comparison describes.
+/// Differing rows per table that a deep comparison describes.
 pub(crate) const DEFAULT_LIMIT: usize = 10;
 /// Two readers keep the one writer busy.
 pub(crate) const DEFAULT_WORKERS: u32 = 2;
 pub(crate) const DEFAULT_TARGET: &str = "analytics.db";
 pub(crate) const DEFAULT_DAYS: u64 = 30;
-/// The owner, and the group that readers are in.
+/// Readable by the owner and by the group, which readers belong to.
 pub(crate) const DEFAULT_COPY_MODE: &str = "0640";
 pub(crate) const DEFAULT_KEEP_RUNS: u64 = 10_000;
 
@@ -139,7 +139,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether nothing is to be written.
+    /// Whether the command is a dry run.
     pub(crate) fn is_dry_run(&self) -> bool {
         match self {
             Self::Incremental(arguments) => arguments.dry_run,
@@ -148,7 +148,7 @@ impl Command {
         }
     }
 
-    /// Whether it is a run, whose metrics say how up to date the star is.
+    /// Whether it is a run whose metrics are written at its end.
     pub(crate) fn is_run(&self) -> bool {
         match self {
             Self::FullLoad(_) | Self::Incremental(_) | Self::Repair(_) | Self::Validate(_) | Self::Copy(_) => {
@@ -160,7 +160,7 @@ impl Command {
         }
     }
 
-    /// Notifications of how the command ended; none of one that only reads.
+    /// Notifications at the end of the command; `None` for commands without any and for dry runs.
     pub(crate) fn notifications(&self) -> Option<&Notifications> {
         match self {
             _ if self.is_dry_run() => None,

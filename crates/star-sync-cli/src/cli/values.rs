@@ -1,4 +1,4 @@
-//! Values of options, parsed from text.
+//! Parsers for the values of options.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::config::{absolute, expand_home};
 
-/// ADDRESS:PORT, or just a port, which then is the loopback address's.
+/// ADDRESS:PORT, or a port on the loopback address.
 pub(super) fn metrics_address(text: &str) -> Result<SocketAddr, String> {
     let port = text.strip_prefix(':').unwrap_or(text);
     if let Ok(port) = port.parse() {
@@ -29,7 +29,7 @@ pub(super) fn ping_url(text: &str) -> Result<Url, String> {
         .ok_or_else(|| "expected http://HOST/PATH or https://HOST/PATH".to_owned())
 }
 
-/// An absolute path; `~/` is the home folder where no shell has seen to it.
+/// An absolute path, with `~/` expanded if the shell did not do it.
 pub fn path(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() {
         return Err("expected a path".to_owned());
@@ -59,7 +59,7 @@ pub fn verify_budget(text: &str) -> Result<VerifyBudget, String> {
     if let Some(percent) = text.strip_suffix('%') {
         let percent: f64 = percent.parse().map_err(|_| unfit())?;
         return if (0.0..=100.0).contains(&percent) {
-            // None is none, whatever a share comes to at least.
+            // A share above 0 has a minimum time; 0% must disable verification.
             Ok(if percent > 0.0 {
                 VerifyBudget::Share(percent)
             } else {
@@ -86,7 +86,7 @@ pub(super) fn pause(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A time up to which files of older versions are remembered.
+/// How long files of older versions are kept: at most 30 days, because older versions are deleted.
 #[cfg(feature = "lake")]
 pub(super) fn retention(text: &str) -> Result<Duration, String> {
     const LONGEST: Duration = Duration::from_hours(30 * 24);

@@ -1,4 +1,4 @@
-//! `copy`: the star for readers of other accounts; also after runs of `incremental --copy-to`.
+//! `copy`: writes a copy of the star schema for readers of other accounts, also after runs of `incremental --copy-to`.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -47,13 +47,13 @@ pub(crate) async fn run(session: &Session, arguments: &Copy) -> Result<u8> {
     Ok(0)
 }
 
-/// Finds out, before anything is contacted, whether the settings can be followed.
+/// Checks the settings before anything is contacted.
 pub(crate) fn check(star: &Star, arguments: &CopyTo) -> Result<()> {
     personal_columns(star, &arguments.without).map(drop)
 }
 
-/// Makes the copy that is asked for after a run, if one is due. One of many runs does not fail with it: that is reported
-/// and notified of, and the runs continue; it is tried again at the pace of copies, until it succeeds.
+/// Makes the copy after a run, if one is due. With --every a failed copy does not fail the run: the failure is
+/// reported, a notification is sent, and the runs continue. The copy is retried once per copy interval.
 pub(crate) async fn after_run(session: &Session, arguments: &CopyTo, is_mismatch: bool) -> Result<Option<Report>> {
     let session = &session.again();
     let failed = session.failed_at(COMMAND);
@@ -78,7 +78,7 @@ pub(crate) async fn after_run(session: &Session, arguments: &CopyTo, is_mismatch
     }
 }
 
-/// `has_failed`: the last one did. Then one is due whatever is there now.
+/// Makes the copy if one is due. It always is after a failed attempt (`has_failed`).
 async fn make_due(
     session: &Session,
     arguments: &CopyTo,
@@ -113,7 +113,7 @@ async fn make_due(
     Ok(Some(report))
 }
 
-/// The personal columns that are named.
+/// The personal columns with these names.
 pub(crate) fn personal_columns(star: &Star, names: &[String]) -> Result<Vec<PersonalColumn>> {
     star.personal_columns_named(names).map_err(|unknown| {
         let declared = star.personal_columns();
@@ -151,7 +151,7 @@ pseudonymized: {}",
     text
 }
 
-/// What a run's own lines say of the copy that was made after it.
+/// One line about the copy for the report of a run.
 pub(crate) fn line(report: &Report) -> String {
     format!(
         "copied to {}: {}",

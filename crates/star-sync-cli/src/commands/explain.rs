@@ -1,4 +1,4 @@
-//! `explain`: what one row of the star is made of, and whether it is right.
+//! `explain`: shows the lineage of one row and checks it against the source.
 
 use star_sync::declare::table::Kind;
 use star_sync::runs::explain;

@@ -1,4 +1,4 @@
-//! `incremental --every`: one run after the other at a fixed pace, until the program is stopped.
+//! `incremental --every`: runs once per interval until the program is stopped.
 
 use std::time::{Duration, Instant};
 
@@ -16,16 +16,16 @@ use super::{Session, validate};
 use crate::cli::{Incremental, Validate};
 use crate::error::{Error, Result};
 
-/// A source that does not answer is asked less and less often, but never less often than this.
+/// The longest backoff after a failed run, unless the interval is longer.
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
 /// Runs until it is stopped. A failed run is reported and retried; an invalid setting ends the command.
 ///
 /// # Errors
-/// Invalid settings, before anything was contacted.
+/// Invalid settings only.
 pub(crate) async fn run(session: &Session, arguments: &Incremental, every: Duration, load: Load) -> Result<u8> {
     let mut ticks = tokio::time::interval(every);
-    // The pace is kept: what a long run misses is not made up for.
+    // Runs missed during a long run are skipped.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut failures = 0;
     let mut validated = Instant::now();
@@ -101,8 +101,8 @@ pub(crate) async fn run(session: &Session, arguments: &Incremental, every: Durat
     }
 }
 
-/// As long as the pace after the first failure, then twice as long each time. A log-in that was refused is tried rarely
-/// from the first time on: servers lock accounts and block hosts after a few.
+/// The backoff after a failed run: the interval after the first failure, doubled with each further one. After a refused
+/// log-in it is the longest from the start, because servers lock accounts and block hosts after a few attempts.
 fn pause_after(failures: u32, every: Duration, is_login_refused: bool) -> Duration {
     if is_login_refused {
         return LONGEST_PAUSE.max(every);

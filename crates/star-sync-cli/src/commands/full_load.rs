@@ -1,4 +1,4 @@
-//! `full-load`: everything, or one table and what depends on it, then the comparison.
+//! `full-load`: loads all tables, or one table and those that depend on it, and reconciles with the source.
 
 use super::Session;
 use super::load::{self, Load};

@@ -1,4 +1,4 @@
-//! `incremental`: what is new or changed since the watermarks, then the comparison.
+//! `incremental`: applies changes since the watermarks and reconciles with the source.
 
 use super::load::{self, Load};
 use super::{Session, copy, forever};

@@ -1,4 +1,4 @@
-//! `init`: the target's tables, and a check of both sides.
+//! `init`: checks source and target, and creates or migrates the target's tables.
 
 use std::path::{Path, PathBuf};
 
@@ -30,12 +30,12 @@ struct Report {
     /// Whether anything was written.
     changed: bool,
     created: bool,
-    /// The copy that was kept of a target of an older version.
+    /// The backup of a target that was migrated.
     backup: Option<PathBuf>,
     source: String,
     source_server: String,
     source_tables: usize,
-    /// Whether the account may see open transactions, so that they limit watermarks.
+    /// Whether the account may list in-flight transactions, so that they limit watermarks.
     sees_in_flight_transactions: bool,
     calendar_first_year: Option<i32>,
     calendar_last_year: Option<i32>,
@@ -43,7 +43,7 @@ struct Report {
     loaded: bool,
     /// Indexes that the source lacks.
     missing_indexes: Vec<MissingIndex>,
-    /// With `--check`: what would be done to the target.
+    /// With `--check`: what `init` would do to the target.
     #[serde(skip_serializing_if = "Option::is_none")]
     planned_action: Option<PlannedAction>,
 }
@@ -51,13 +51,13 @@ struct Report {
 pub(crate) async fn run(session: &Session, arguments: &cli::Init) -> Result<u8> {
     let path = target_path(&session.global)?;
     let star = session.star();
-    // The queries for years may take long: each has a connection.
+    // The queries for years may take long, so each has a connection and they run in parallel.
     let connections = star
         .calendar
         .as_ref()
         .map_or(0, |calendar| calendar.source_years.len())
         .max(1);
-    // The source first: if it is not fit, the target stays as it was.
+    // Check the source first, so that an unfit source leaves the target unchanged.
     let source = session.connect(u32::try_from(connections).unwrap_or(1)).await?;
     let source_columns = check::columns(&source, star).await?;
     check::privileges(&source, &star.sources).await?;
@@ -104,10 +104,10 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Init) -> Result<u8> 
     Ok(0)
 }
 
-/// Refuses another source than an existing target was loaded from, also one that is to be migrated. A target that cannot
-/// be read is for the step that creates or migrates it: it says why.
+/// Refuses a source other than the one that an existing target was loaded from, also if the target will be migrated. A
+/// target that cannot be read passes: the step that creates or migrates it reports the cause.
 async fn check_identity(star: &Star, source: &Source, columns: &SourceColumns, path: &Path) -> Result<()> {
-    // To read it, SQLite would leave files beside one that may not be written.
+    // Before reading: SQLite would leave files beside a target that is not writable.
     check_writable(path)?;
     let Ok((target, pending_migrations)) = open_of_any_version(path, star, 1).await else {
         return Ok(());
@@ -115,27 +115,27 @@ async fn check_identity(star: &Star, source: &Source, columns: &SourceColumns, p
     let checked = identity::check(source, columns, &target).await;
     target.close().await.target(|| "closing the file".to_owned())?;
     match checked {
-        // The tables of an older version may be others.
+        // The tables of an older version may differ from those that are read here.
         Err(star_sync::Error::Target { .. }) if !pending_migrations.is_empty() => Ok(()),
         checked => Ok(checked?),
     }
 }
 
-/// The target, and what was done to it.
+/// What was done to the target, and its state afterwards.
 struct InitOutcome {
     creation: Creation,
     /// Whether anything was written.
     changed: bool,
-    /// The years that the calendar holds.
+    /// The years in the calendar; with `--check`, the years of the source's dates.
     years: Years,
     /// Whether a full load has finished.
     loaded: bool,
-    /// With `--check`: what would have been done.
+    /// With `--check`: what `init` would do.
     planned_action: Option<PlannedAction>,
 }
 
 impl InitOutcome {
-    /// Nothing yet: what init would do, found by reading only.
+    /// What `init` would do, determined without writing.
     async fn planned(star: &Star, path: &Path, years: Years) -> Result<Self> {
         let would = Target::inspect(path, star).await?;
         Ok(Self {
@@ -148,7 +148,7 @@ impl InitOutcome {
     }
 }
 
-/// Creates the target, or completes it.
+/// Creates, migrates or completes the target.
 async fn make(star: &Star, path: &Path, years: Years, identity: &str) -> Result<InitOutcome> {
     let lock = Lock::acquire(path, "init")?;
     let (target, creation) = Target::create(path, star).await?;
@@ -170,7 +170,7 @@ async fn make(star: &Star, path: &Path, years: Years, identity: &str) -> Result<
     })
 }
 
-/// Fills the calendar and sync_state, and writes the history if anything was done. Returns whether it was.
+/// Fills the calendar and sync_state, and records a run if anything changed. Returns whether anything did.
 async fn fill(star: &Star, target: &Target, years: Years, identity: &str, creation: &Creation) -> Result<bool> {
     let transaction = star_sync::target::begin(&target.writer).await?;
     let states = state::fill(&transaction, &star.sources).await?;

@@ -1,4 +1,4 @@
-//! What `full-load`, `incremental` and `repair` share: the lock, both connections, progress, the summary.
+//! Code shared by `full-load`, `incremental` and `repair`: the lock, both connections, progress, the summary.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -28,11 +28,11 @@ use crate::error::{Result, exit_of};
 use crate::output::progress::Watcher;
 use crate::output::{self, human};
 
-/// Which of them.
+/// The kind of run, with its options.
 #[derive(Clone, Copy)]
 pub(crate) enum Load {
     Full {
-        /// Even if the source is not the one that the star was made from.
+        /// Whether a source other than the recorded one is accepted.
         accept_source: bool,
     },
     Incremental {
@@ -40,7 +40,7 @@ pub(crate) enum Load {
         verify_budget: VerifyBudget,
     },
     Repair {
-        /// One table, with those that depend on it; all tables if it is none.
+        /// One table, with those that depend on it; all tables if `None`.
         table: Option<&'static Table>,
         dry_run: bool,
     },
@@ -56,7 +56,7 @@ struct Summary<'a> {
     copy: Option<&'a copy::Report>,
 }
 
-/// Syncs, again if the source is lost meanwhile, and prints the summary.
+/// Syncs, with retries if the source is lost, and prints the summary.
 pub(crate) async fn run(session: &Session, command: &'static str, load: Load, copy_to: Option<&CopyTo>) -> Result<u8> {
     let report = session
         .persistently(async |attempt| sync(attempt, command, load, copy_to).await)
@@ -66,7 +66,7 @@ pub(crate) async fn run(session: &Session, command: &'static str, load: Load, co
     Ok(exit_of(report.verdict.is_mismatch() || would_repair))
 }
 
-/// One run, with the copy after it, seen by the metrics and printed.
+/// One run and the copy after it: records their metrics and prints the summary.
 pub(crate) async fn sync(
     session: &Session,
     command: &'static str,
@@ -130,7 +130,7 @@ fn record_metrics(star: &Star, command: &'static str, report: &Report) {
     metrics::unresolved_mismatch(report.verdict.is_mismatch());
 }
 
-/// Logs how far a stopped full load has come in unfinished tables; finished ones are logged already.
+/// Logs the progress of a stopped full load in unfinished tables; finished ones are logged already.
 fn log_resume_points(progress: &Progress) {
     for table in progress.tables().iter().filter(|table| !table.is_finished()) {
         info!(
@@ -146,11 +146,11 @@ async fn run_load(session: &Session, command: &str, load: Load) -> Result<Report
     let path = target_path(&session.global)?;
     let source = match load {
         Load::Full { .. } | Load::Repair { .. } => session.connect_readers().await?,
-        // All of it is one snapshot.
+        // It reads one snapshot, which is one connection.
         Load::Incremental { .. } => session.connect(1).await?,
     };
     let source_columns = check::columns(&source, session.star()).await?;
-    // Asked here, what cannot be read of them stops a run before it has begun.
+    // Read the indexes now, so that an error stops the run before it begins.
     source.indexes(&source.reader()).await?;
     let foreign_keys = match load {
         Load::Full { .. } => ForeignKeys::CheckedAtEnd,

@@ -1,4 +1,4 @@
-//! `completions` and `man`: what the command line says of itself, for shells and for man.
+//! `completions` and `man`: shell completions and man pages, generated from the command line's declaration.
 
 use clap_complete::Shell;
 use clap_mangen::Man;
@@ -14,7 +14,7 @@ pub(crate) fn completions(program: &Program, shell: Shell) -> Result<u8> {
     Ok(0)
 }
 
-/// The page of a command, named as it is typed, or that of the program.
+/// Prints the man page of the program, or of the command that `words` name.
 pub(crate) fn page(program: &Program, words: &[String]) -> Result<u8> {
     let mut described = program.command();
     described.build();

@@ -1,5 +1,5 @@
-//! Indexes that would make runs cheaper for the source: one on each change timestamp, which finds what changed, and one on
-//! each date of a fact, which finds the days to compare. They are only reported: the sync never writes to the source.
+//! Indexes that would reduce the load on the source: one on each change timestamp, to find changed rows, and one on
+//! each date of a fact, to find the days to compare. They are only reported: the sync never writes to the source.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -12,22 +12,22 @@ use star_sync::target::bookkeeping::state::States;
 
 use crate::output::human;
 
-/// Scanning fewer rows than this costs too little to be worth an index.
+/// Tables with fewer rows are cheap enough to scan without an index.
 const ROWS_WORTH_AN_INDEX: u64 = 2_000;
 
-/// One index that the source lacks, so that a table is scanned in full.
+/// An index that the source lacks; without it each run scans the table in full.
 #[derive(Serialize)]
 pub(crate) struct MissingIndex {
     pub source_table: String,
     pub column: &'static str,
-    /// Rows that the last run scanned for changes; where none did, the server's own estimate of all.
+    /// Rows that the last run scanned for changes; if unknown, the server's estimate of the table's rows.
     pub rows_scanned: u64,
-    /// Whether that is the server's estimate.
+    /// Whether `rows_scanned` is the server's estimate.
     pub is_estimate: bool,
     pub statement: String,
 }
 
-/// The indexes that are missing on tables which are large enough for it to matter.
+/// The missing indexes on tables that are large enough to need them.
 pub async fn find(star: &Star, source: &Source, states: Option<&States>) -> Result<Vec<MissingIndex>> {
     let timestamps = star.sources.iter();
     let timestamps = timestamps.filter_map(|table| Some((table.name, table.change_timestamp?)));
@@ -64,7 +64,7 @@ pub async fn find(star: &Star, source: &Source, states: Option<&States>) -> Resu
     Ok(missing)
 }
 
-/// How many indexes are missing, in one line; nothing if none is.
+/// The number of missing indexes in one line; empty if none is missing.
 pub(crate) fn line(program: &str, missing: &[MissingIndex]) -> String {
     if missing.is_empty() {
         return String::new();
@@ -78,7 +78,7 @@ pub(crate) fn line(program: &str, missing: &[MissingIndex]) -> String {
     )
 }
 
-/// The statements that create the missing indexes, as a script for the source.
+/// A script for the source that creates the missing indexes.
 pub(crate) fn statements(missing: &[MissingIndex]) -> String {
     if missing.is_empty() {
         return "-- no index is missing\n".to_owned();

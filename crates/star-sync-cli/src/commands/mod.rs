@@ -1,4 +1,4 @@
-//! One file a command; one match dispatches. What is common to them: connecting, the lock, signals, the metrics.
+//! The commands, one per file, their dispatch, and what they share: connections, signals, metrics.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -49,10 +49,10 @@ mod signals;
 mod status;
 mod validate;
 
-/// How long the end of a command may wait for statements that are under way.
+/// How long the end of a command may wait for running statements.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What every command is given.
+/// The context that is passed to every command.
 #[derive(Clone)]
 pub struct Session {
     pub program: &'static Program,
@@ -61,21 +61,21 @@ pub struct Session {
     pub progress: Arc<Progress>,
     pub stop: Stop,
     pub threads: ThreadPlan,
-    /// Whether it is one of many: then no bars are drawn and little is printed.
+    /// Whether it is one of many runs: no bars are drawn and little is printed.
     pub is_repeated: bool,
-    /// Whether nothing is written: that is no success, and says nothing of how up to date the star is.
+    /// Whether it is a dry run, which counts neither as a success nor for freshness.
     is_dry_run: bool,
     health: Health,
     notifier: Arc<Notifier>,
-    /// What the page shows of this process.
+    /// The state of this process for the status page.
     live: Arc<Live>,
     began: Instant,
     reached: Arc<Reached>,
-    /// The connections to sources that are open, so that they are closed however a run ends.
+    /// The open connections to sources, to be closed regardless of how a run ends.
     pools: Arc<Mutex<Vec<DatabaseConnection>>>,
 }
 
-/// What is to be done: one of the commands that all programs have, or one of the program's own.
+/// The command to run: one that all programs have, or one of the program's own.
 #[allow(clippy::large_enum_variant, reason = "there is one of it in a process")]
 pub(crate) enum Task {
     Own(Command),
@@ -83,7 +83,7 @@ pub(crate) enum Task {
 }
 
 impl Task {
-    /// The command's name, as it is typed.
+    /// The command's name, as typed on the command line.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Own(command) => name(command),
@@ -91,7 +91,7 @@ impl Task {
         }
     }
 
-    /// What it does, as far as its threads go.
+    /// The kind of work, which determines the number of threads.
     pub(crate) fn work(&self) -> Work {
         match self {
             Self::Own(command) => Work::for_command(command),
@@ -141,7 +141,7 @@ impl Task {
     }
 }
 
-/// Runs a command to its end. Returns the exit code.
+/// Runs a command and returns the exit code.
 pub(crate) async fn run(program: &'static Program, global: Global, task: &Task, threads: ThreadPlan) -> u8 {
     let (request, stop) = stop();
     let (command, output) = (task.name(), Output::new(program, &global, false));
@@ -188,12 +188,12 @@ pub(crate) async fn run(program: &'static Program, global: Global, task: &Task, 
         error => error,
     });
     if let Err(error) = &result {
-        // The progress bars may not have been removed, if the command was dropped while it ran.
+        // If the command was dropped while it ran, its progress bars may still be there.
         progress::leave();
         session.output.error(command, session.seconds(), error);
     }
-    // With --every each run has sent its own notification; a stop sends none. A success of `init` would be taken for one of
-    // the load that follows it.
+    // With --every each run has sent its own notification, and a stop sends none. A success of `init` sends none
+    // either, because it would be mistaken for a success of the load that follows.
     let is_told = result.is_err() || !(session.is_repeated || matches!(task, Task::Own(Command::Init(_))));
     if is_told {
         session.notify(command, Outcome::of_exit(&result)).await;
@@ -201,7 +201,7 @@ pub(crate) async fn run(program: &'static Program, global: Global, task: &Task, 
     result.unwrap_or_else(|error| error.exit_code())
 }
 
-/// A command's name, as it is typed.
+/// A command's name, as typed on the command line.
 fn name(command: &Command) -> &'static str {
     match command {
         Command::Init(_) => "init",
@@ -237,7 +237,7 @@ impl Session {
         }
     }
 
-    /// Begins to keep metrics, and serves them, if somebody wants them.
+    /// Starts to record metrics, and serves them, if the options request it.
     async fn start_metrics(&self) {
         if self.global.metrics_addr.is_none() && self.global.metrics_file.is_none() {
             return;
@@ -250,25 +250,25 @@ impl Session {
         }
     }
 
-    /// The target by its real name, wherever the command was started; empty if it is none that could be opened.
+    /// The target's canonical path, which does not depend on the working folder; empty if the setting is invalid.
     fn target_label(&self) -> PathBuf {
         let path = target_path(&self.global).unwrap_or_default();
         let absolute = path.canonicalize().or_else(|_| std::path::absolute(&path));
         absolute.unwrap_or_default()
     }
 
-    /// When earlier processes last succeeded, so that a failed run does not make the metrics forget it.
+    /// Restores the last successes of earlier processes, so that the metrics include them even if this run fails.
     async fn remember_successes(&self) {
         let Ok(path) = target_path(&self.global) else {
             return;
         };
-        // Without a star of this version there is nothing to remember, and the command itself says what is wrong.
+        // A target of another version has nothing to restore, and the command itself reports the error.
         let Ok(readers) = target::open_to_read(&path, self.star(), 1).await else {
             return;
         };
         let now = Utc::now();
         for Success { command, finished, .. } in success::load(&readers).await.unwrap_or_default() {
-            // One in the future would be the newest for ever.
+            // A success in the future, from a clock that was set back, would never look old.
             if finished <= now + success::CLOCK_TOLERANCE {
                 metrics::last_success(command, finished.timestamp());
             }
@@ -279,14 +279,14 @@ impl Session {
         let _ = readers.close().await;
     }
 
-    /// Writes the metrics file, if there is to be one.
+    /// Writes the metrics file, if --metrics-file is set.
     fn write_metrics(&self) {
         if let Some(path) = &self.global.metrics_file {
             exporter::write_file(path, self.program);
         }
     }
 
-    /// Records in the metrics when a run begins and how it ends.
+    /// Records in the metrics and for the status page when a run begins and how it ends.
     async fn watched<T>(
         &self,
         command: &'static str,
@@ -310,7 +310,7 @@ impl Session {
         result
     }
 
-    /// The star that is kept up to date.
+    /// The star schema of the program.
     pub(crate) fn star(&self) -> &'static Star {
         self.program.star
     }
@@ -324,7 +324,7 @@ impl Session {
         usize::try_from(self.global.workers).expect("at most 64")
     }
 
-    /// Runs what keeps nothing when it is stopped half-way: it can be dropped at any moment.
+    /// Runs a command that can be dropped at any moment, because it keeps nothing if it is interrupted.
     pub async fn unless_stopped<T>(&self, command: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;
@@ -333,7 +333,7 @@ impl Session {
         }
     }
 
-    /// What it takes to look at both databases.
+    /// What is needed to read both databases.
     pub(crate) fn databases<'a>(&self, source: &'a Source, readers: DatabaseConnection) -> Databases<'a> {
         Databases {
             star: self.star(),
@@ -346,12 +346,12 @@ impl Session {
         }
     }
 
-    /// Connects to the source, for readers at once: the planner walks ahead of them, and there may be a snapshot.
+    /// Connects to the source with one connection per worker, one for the planner, and one for a snapshot.
     pub async fn connect_readers(&self) -> Result<Source> {
         self.connect(self.global.workers + 2).await
     }
 
-    /// Connects to the source with up to so many connections.
+    /// Connects to the source with up to `connections` connections.
     pub async fn connect(&self, connections: u32) -> Result<Source> {
         let source = self
             .open(&config::source_access(self.program, &self.global)?, connections)
@@ -370,7 +370,7 @@ impl Session {
         Ok(source)
     }
 
-    /// Connects to any source; `disconnect` closes what is opened here.
+    /// Connects to any source; `disconnect` closes the connections.
     pub async fn open(&self, access: &Access, connections: u32) -> Result<Source> {
         let source = Source::connect(access, connections, self.global.read_timeout).await?;
         let source = source.paced(self.global.max_source_share);
@@ -380,9 +380,8 @@ impl Session {
         Ok(source)
     }
 
-    /// Closes all connections to sources with COM_QUIT, also those of runs that failed or were dropped half-way: the
-    /// server counts every other end of a connection as aborted. A statement that is under way is waited for, but not
-    /// for long.
+    /// Closes all connections to sources with COM_QUIT, also those of runs that failed or were dropped, because the
+    /// server counts connections closed otherwise as aborted. Waits for running statements up to `CLOSE_TIMEOUT`.
     pub(crate) async fn disconnect(&self) {
         let pools = std::mem::take(&mut *self.pools.lock().expect("no holder of this lock panics"));
         let closed = join_all(pools.iter().map(connect::close));

@@ -1,7 +1,7 @@
 //! Notifies a healthcheck service, and runs a command, when a run has ended (`--ping`, `--on-failure`).
 //!
-//! For those who run no Prometheus. Nothing here fails a run: what cannot be sent is logged, and the URL, which is a
-//! secret of the service, is named by its host alone.
+//! For sites without Prometheus. A notification that cannot be sent is logged and does not fail the run. Logs show only
+//! the host of the URL, because the rest is a secret of the service.
 
 use std::collections::BTreeMap;
 use std::process::{ExitStatus, Stdio};
@@ -19,13 +19,13 @@ use super::{Session, copy};
 use crate::cli::Notifications;
 use crate::error::{Error, Result};
 
-/// The same outcome is not sent again sooner: services limit the number of pings, and wait for minutes anyway.
+/// The shortest time between pings of the same outcome: services limit pings, and wait for minutes anyway.
 const SAME_OUTCOME: Duration = Duration::from_mins(1);
 /// How long one ping may take, with name lookup and TLS.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
-/// Pauses before a ping that failed is sent again. A sync that repeats sends the next one with its next run.
+/// Pauses before retries of a failed ping. With --every there are no retries: the next run sends the next ping.
 const PING_PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
-/// How long the command may run: the next run waits for it.
+/// How long the command of --on-failure may run; the next run waits for it.
 const COMMAND_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The command that writes to a lake.
@@ -37,12 +37,12 @@ pub(crate) enum Outcome<'a> {
     Success,
     Mismatch,
     Failure(&'a Error),
-    /// By Ctrl-C or SIGTERM, which is neither.
+    /// Stopped by Ctrl-C or SIGTERM: neither a success nor a failure.
     Stopped,
 }
 
 impl<'a> Outcome<'a> {
-    /// Of a command that returned this exit code or failed.
+    /// The outcome of a command, from its exit code or error.
     pub(crate) fn of_exit(result: &'a Result<u8>) -> Self {
         match result {
             Ok(0) => Self::Success,
@@ -52,7 +52,7 @@ impl<'a> Outcome<'a> {
         }
     }
 
-    /// Of one run of many.
+    /// The outcome of one of many runs.
     pub(crate) fn of_run(status: Status) -> Self {
         match status {
             Status::Mismatch => Self::Mismatch,
@@ -65,7 +65,7 @@ impl<'a> Outcome<'a> {
     }
 }
 
-/// Who is notified, and what was sent last.
+/// The notification settings, and what was sent last.
 pub(crate) struct Notifier {
     notifications: Notifications,
     state: Mutex<NotificationState>,
@@ -73,17 +73,17 @@ pub(crate) struct Notifier {
 
 #[derive(Default)]
 struct NotificationState {
-    /// Per command, how often it has failed since its last success.
+    /// Number of failures of each command since its last success.
     failures: BTreeMap<&'static str, u32>,
-    /// Commands of which only a success of their own ends what is wrong: a run knows nothing of what a validation has
-    /// found, of a copy or of a lake. With the time of the last failure.
+    /// Unresolved failures, by command, with the time of the last one. Only a success of the same command resolves
+    /// them: a successful run does not fix a mismatch that a validation found, a copy, or a lake.
     unresolved: BTreeMap<&'static str, Instant>,
-    /// The last ping that arrived: whether it was of a success, and when.
+    /// The last ping that was delivered: whether it reported a success, and when.
     ping: Option<(bool, Instant)>,
 }
 
 impl NotificationState {
-    /// Takes in how a command ended. Returns whether it is to be told.
+    /// Records the outcome of a command. Returns whether to send a notification.
     fn note(&mut self, command: &'static str, outcome: Outcome<'_>) -> bool {
         match outcome {
             Outcome::Success => {
@@ -102,14 +102,14 @@ impl NotificationState {
         }
     }
 
-    /// Whether a ping of this outcome is due now.
+    /// Whether a ping with this outcome is due.
     fn is_ping_due(&self, is_success: bool, now: Instant) -> bool {
         self.ping
             .is_none_or(|(was_success, at)| was_success != is_success || now.duration_since(at) >= SAME_OUTCOME)
     }
 }
 
-/// What is sent about a failure.
+/// The contents of a failure notification.
 struct Failure {
     code: &'static str,
     message: String,
@@ -130,12 +130,12 @@ impl Notifier {
 }
 
 impl Session {
-    /// When a command last failed whose failure only a success of its own ends.
+    /// When the command last failed, if that failure is still unresolved.
     pub(crate) fn failed_at(&self, command: &str) -> Option<Instant> {
         self.notifier.state().unresolved.get(command).copied()
     }
 
-    /// Notifies of how a run ended.
+    /// Sends the notifications about the outcome of a run.
     pub(crate) async fn notify(&self, command: &'static str, outcome: Outcome<'_>) {
         let (failures, is_ping_due) = {
             let mut state = self.notifier.state();
@@ -213,7 +213,7 @@ impl Session {
             .env("FAILURE_TARGET", self.target_label())
             .env("FAILURE_COUNT", failures.to_string())
             .stdin(Stdio::null())
-            // stdout is for results.
+            // stdout is reserved for results.
             .stdout(Stdio::from(std::io::stderr()))
             .process_group(0);
         match run_for(&mut child, COMMAND_TIMEOUT).await {
@@ -229,7 +229,7 @@ impl Session {
     }
 }
 
-/// Runs a command that leads a process group. Returns nothing if it took too long: then all of the group is ended.
+/// Runs a command that leads a process group. If it exceeds the limit, kills the whole group and returns `None`.
 async fn run_for(command: &mut Command, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
     let mut child = command.spawn()?;
     let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
@@ -242,7 +242,7 @@ async fn run_for(command: &mut Command, limit: Duration) -> std::io::Result<Opti
     child.wait().await.map(|_| None)
 }
 
-/// Where healthcheck services take failures: after the path, before the query.
+/// The URL for failures: `/fail` is appended to the path, before the query.
 fn failure_url(url: &Url) -> Url {
     let mut url = url.clone();
     if let Ok(mut path) = url.path_segments_mut() {
@@ -251,7 +251,7 @@ fn failure_url(url: &Url) -> Url {
     url
 }
 
-/// Sends a ping, and again after each pause.
+/// Sends a ping, with one retry after each pause.
 fn send(url: &Url, body: &str, pauses: &[Duration]) -> std::result::Result<(), ureq::Error> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(PING_TIMEOUT))
@@ -262,7 +262,7 @@ fn send(url: &Url, body: &str, pauses: &[Duration]) -> std::result::Result<(), u
         let Err(error) = agent.post(url.as_str()).send(body) else {
             return Ok(());
         };
-        // What the service refuses it refuses again.
+        // A request that the service refuses would be refused again.
         let is_refused = matches!(error, ureq::Error::StatusCode(status) if status < 500);
         match pauses.next() {
             Some(pause) if !is_refused => std::thread::sleep(*pause),
@@ -332,7 +332,7 @@ mod tests {
     async fn a_command_that_takes_too_long_is_ended_with_its_children() {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new("sh");
-        // The child would hold the pipe open.
+        // Without this the child would keep the test's stdout pipe open.
         command
             .args(["-c", "sleep 600 & wait"])
             .current_dir(folder.path())

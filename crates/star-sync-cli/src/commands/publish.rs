@@ -1,4 +1,4 @@
-//! `publish`: the star as Delta tables in a lake, for engines that work on many machines; also after runs of
+//! `publish`: publishes the star schema as Delta tables in a lake, for distributed query engines; also after runs of
 //! `incremental --publish-every`.
 
 use std::fmt::Write as _;
@@ -66,7 +66,7 @@ pub(crate) async fn run(session: &Session, arguments: &Publish) -> Result<u8> {
     Ok(0)
 }
 
-/// Finds out, before anything is contacted, whether the settings can be followed.
+/// Checks the settings before anything is contacted.
 pub(crate) fn check_settings(session: &Session, arguments: &PublishTo) -> Result<()> {
     if let Some(lake) = arguments.lake.as_ref().filter(|_| arguments.publish_every.is_some()) {
         Lake::create(lake).map_err(failed)?;
@@ -74,7 +74,7 @@ pub(crate) fn check_settings(session: &Session, arguments: &PublishTo) -> Result
     copy::personal_columns(session.star(), &arguments.lake_without).map(drop)
 }
 
-/// Publishes between two runs. A publication that fails is reported and notified of, and the runs continue.
+/// Publishes between two runs. A failure is reported, a notification is sent, and the runs continue.
 pub(crate) async fn after_run(session: &Session, arguments: &PublishTo) -> Result<()> {
     let Some(lake) = &arguments.lake else {
         return Ok(());
@@ -100,7 +100,7 @@ pub(crate) async fn after_run(session: &Session, arguments: &PublishTo) -> Resul
     Ok(())
 }
 
-/// Records in the metrics how much has changed since the last publication to the lake.
+/// Records in the metrics what has changed since the last publication to the lake.
 pub(crate) async fn record_backlog(session: &Session, arguments: &PublishTo) -> Result<()> {
     let Some(lake) = &arguments.lake else {
         return Ok(());
@@ -119,7 +119,7 @@ pub(crate) async fn record_backlog(session: &Session, arguments: &PublishTo) -> 
 async fn publish(session: &Session, location: &str, without: &[PersonalColumn], force: bool) -> Result<Report> {
     let run = async {
         let path = target_path(&session.global)?;
-        // Before the lake's folder is created.
+        // Check the target before the lake's folder is created.
         let readers = open_to_read(&path, session.star(), 1).await?;
         let checked = publish::check_star(&readers, force).await;
         readers.close().await.target(|| "closing the file".to_owned())?;
@@ -219,7 +219,7 @@ fn counted_files(files: usize) -> String {
     human::counted(files as u64, "file", "files")
 }
 
-/// The months of a fact; the whole of any other table.
+/// The published months of a fact; "all of it" for any other table.
 fn partitions(partitions: &[i32]) -> String {
     match partitions {
         [0] => "all of it".to_owned(),

@@ -1,4 +1,4 @@
-//! `repair`: every row compared, those that differ written.
+//! `repair`: compares every row with the source and writes those that differ.
 
 use super::Session;
 use super::load::{self, Load};

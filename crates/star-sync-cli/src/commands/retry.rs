@@ -1,7 +1,7 @@
-//! Runs again what failed because of the source: a server that restarts, a connection that is lost, no answer in time.
+//! Retries runs that failed because of the source: a server restart, a lost connection, a timeout.
 //!
-//! Every run can be interrupted anywhere, and running it again is right; so a run that fails for a passing reason is
-//! simply run again, on new connections. A full load then resumes after what it has committed.
+//! Runs are idempotent and can be interrupted at any point, so a run with a transient failure is retried as a whole on
+//! new connections. A full load resumes after its last commit.
 
 use std::error::Error as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,12 +15,12 @@ use tracing::warn;
 use super::Session;
 use crate::error::{Error, Result};
 
-/// The pause after the first failure; each further one is twice as long, up to the longest, and up to as much again is
-/// added by chance: runs on many machines that lost the same server do not come back all at once.
+/// The pause after the first failure. It doubles with each further failure, up to the longest, plus random jitter of up
+/// to the same length, so that runs on many machines do not reconnect to a server at the same time.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Whether the source has been connected to since the program began.
+/// Whether this process has connected to the source.
 #[derive(Default)]
 pub(crate) struct Reached(AtomicBool);
 
@@ -29,7 +29,8 @@ impl Reached {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// A source that was never there is not waited for: its address may be wrong, and that should show at once.
+    /// Whether to retry after this error. A source that was never reached is not retried: its address may be wrong,
+    /// which should be reported immediately.
     fn makes_passing(&self, error: &Error) -> bool {
         match error.transience() {
             Transience::Lasting => false,
@@ -40,11 +41,10 @@ impl Reached {
 }
 
 impl Session {
-    /// Runs until it ends otherwise than by a passing failure of the source, or until the pauses come to
-    /// `--retry-for`.
+    /// Runs, and retries after transient failures of the source until the pauses add up to `--retry-for`.
     ///
     /// # Errors
-    /// The last failure; `Stopped` if that was asked for in a pause.
+    /// The last failure; `Stopped` after a stop request during a pause.
     pub(crate) async fn persistently<T>(&self, run: impl AsyncFn(&Self) -> Result<T>) -> Result<T> {
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(FIRST_PAUSE)
@@ -58,7 +58,7 @@ impl Session {
                 Err(error) if self.reached.makes_passing(&error) => error,
                 ended => return ended,
             };
-            // The next attempt may need their number.
+            // Close the connections, since the next attempt may need all that the server allows.
             self.disconnect().await;
             let Some(pause) = pauses.next() else {
                 warn!(code = "RETRIES_EXHAUSTED", limit = ?self.global.retry_for, "the source has failed for too long; giving up");

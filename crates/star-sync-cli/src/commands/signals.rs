@@ -1,4 +1,4 @@
-//! Ctrl-C, SIGTERM and SIGHUP: the first asks the command to stop, another one ends the program at once.
+//! Handles Ctrl-C, SIGTERM and SIGHUP: the first requests a stop, another one ends the program immediately.
 
 use std::future::pending;
 use std::io;
@@ -13,15 +13,15 @@ use crate::cli::Command;
 use crate::error::EXIT_STOPPED;
 use crate::output::progress;
 
-/// Signals this close to the first one are the same request: `timeout` sends SIGTERM to the program and then to its
-/// process group, a terminal SIGHUP to both.
+/// Signals within this time of the first one count as the same request: `timeout` sends SIGTERM to the program and then
+/// to its process group, and a terminal sends SIGHUP to both.
 const SAME_REQUEST: Duration = Duration::from_millis(300);
 
-/// What it means that the program ended in the middle of something.
+/// The hint after a second signal has ended the program immediately.
 pub(crate) const ENDED_AT_ONCE: &str = "nothing that was committed is lost; keep the -wal, -shm and .lock files beside the target: \
                                  the next full-load, incremental or repair cleans them up";
 
-/// What it means for a command that it was stopped.
+/// The hint after a command was stopped.
 pub(crate) fn hint(command: &Command) -> &'static str {
     const READS_ONLY: &str = "the command only reads: nothing was changed";
     const DRY_RUN: &str = "a dry run keeps nothing: the target is unchanged";
@@ -29,7 +29,7 @@ pub(crate) fn hint(command: &Command) -> &'static str {
     match command {
         Command::Init(arguments) if arguments.check => READS_ONLY,
         Command::Init(_) => "run `{program} init` again: it completes what is missing",
-        // A repair, in one transaction.
+        // With --table it is a repair, in one transaction.
         Command::FullLoad(arguments) if arguments.table.is_some() => NOTHING_KEPT,
         Command::FullLoad(_) => "what was finished is kept; run `{program} full-load` again to resume",
         command if command.is_dry_run() => DRY_RUN,
@@ -45,13 +45,13 @@ pub(crate) fn hint(command: &Command) -> &'static str {
     }
 }
 
-/// Listens from here on, so that no signal is missed. `before_exit` is called where a signal ends the program at once.
+/// Handles signals from now on. `before_exit` is called before a second signal ends the program.
 ///
-/// A file that reaches the limit on the size of files is an error of the write, which tells more than the signal that
-/// would end the program.
+/// SIGXFSZ, sent when a file reaches the size limit, is ignored: the write then fails with an error that says more than
+/// the signal, which would end the program.
 ///
 /// # Errors
-/// If the system does not let signals be watched.
+/// If the signal handlers cannot be installed.
 pub(crate) fn watch(request: StopRequest, before_exit: impl Fn() + Send + 'static) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -69,7 +69,7 @@ pub(crate) fn watch(request: StopRequest, before_exit: impl Fn() + Send + 'stati
             match first {
                 None => {
                     first = Some(Instant::now());
-                    // First, as the program may end as soon as it is asked to.
+                    // Log before the request, because the program may end immediately after it.
                     warn!("stopping after the step in progress; press again to stop at once");
                     request.request();
                 }
@@ -94,7 +94,7 @@ async fn next(signal: &mut Option<Signal>) {
     }
 }
 
-/// A program under `nohup` is to outlive its terminal: there the signal stays ignored.
+/// Handles SIGHUP, unless it is ignored: a program under `nohup` must outlive its terminal.
 #[cfg(target_os = "linux")]
 fn watch_hangup() -> io::Result<Option<Signal>> {
     let status = procfs::process::Process::myself().and_then(|process| process.status());
@@ -102,7 +102,7 @@ fn watch_hangup() -> io::Result<Option<Signal>> {
     (!is_ignored).then(|| signal(SignalKind::hangup())).transpose()
 }
 
-/// Only Linux tells whether a signal is ignored; elsewhere it does what it does.
+/// Only Linux reports whether a signal is ignored; elsewhere SIGHUP keeps its disposition.
 #[cfg(not(target_os = "linux"))]
 fn watch_hangup() -> io::Result<Option<Signal>> {
     Ok(None)

@@ -1,4 +1,4 @@
-//! `validate`: counts, totals and integrity of both sides over a period.
+//! `validate`: compares counts, totals and integrity of source and target over a period.
 
 use star_sync::metrics;
 use star_sync::runs::validate::{self, Request, RequestedPeriod, Validation};
@@ -24,7 +24,7 @@ pub(crate) async fn run(session: &Session, arguments: &Validate) -> Result<u8> {
     Ok(exit_of(validation.verdict.is_mismatch()))
 }
 
-/// One of many: only what differs is printed.
+/// One of many validations: prints only mismatches.
 pub(crate) async fn repeated(session: &Session, arguments: &Validate) -> Result<Status> {
     let compared = session.unless_stopped(compare(session, arguments));
     let validation = session.watched("validate", compared, Validation::status).await?;

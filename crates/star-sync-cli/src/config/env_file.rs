@@ -1,8 +1,8 @@
-//! `.env` in the working folder: NAME=VALUE a line, where values mean what they say.
+//! Reads `.env` in the working folder: one NAME=VALUE per line, without variable substitution.
 //!
-//! A bare value goes to the end of its line or to a # after a blank; a value in single quotes is taken as it is; in
-//! double quotes `\"`, `\\`, `\$` and `\n` stand for a quote, a backslash, a dollar sign and the end of a line. Nothing
-//! is substituted: a dollar sign in a password is a dollar sign. An empty value is as good as none.
+//! An unquoted value ends at the end of its line or at a # after a blank. A value in single quotes is literal. In
+//! double quotes `\"`, `\\`, `\$` and `\n` stand for a quote, a backslash, a dollar sign and a line feed. A dollar
+//! sign in a password is a dollar sign. An empty value counts as unset.
 
 use std::fmt::Write;
 use std::io::ErrorKind;
@@ -13,7 +13,7 @@ use crate::error::{Code, Error, Result};
 const FORM: &str = "write NAME=VALUE a line; put a value with a # behind a blank, or with quotes at its beginning, into \
                     single quotes";
 
-/// Sets what `.env` sets and the environment does not. Returns the names that the file holds.
+/// Sets the variables of `.env` that the environment does not set. Returns the names in the file.
 pub(crate) fn load() -> Result<Vec<String>> {
     let Some(text) = read(Path::new(".env"))? else {
         return Ok(Vec::new());
@@ -27,13 +27,13 @@ pub(crate) fn load() -> Result<Vec<String>> {
     {
         let _ = writeln!(escaped, "{name}=\"{}\"", escape(value));
     }
-    // Setting variables is unsafe where threads may read them; the library vouches for it, as nothing has started yet.
+    // Setting variables is unsafe while other threads may read them; dotenvy does it, and no thread has started yet.
     dotenvy::from_read_override(escaped.as_bytes())
         .map_err(|error| invalid(format!(".env cannot be used: {error}")))?;
     Ok(variables.into_iter().map(|(name, _)| name).collect())
 }
 
-/// The file's text; none where there is no file, or where the working folder may not even be entered.
+/// The file's text; `None` if there is no file or the working folder is not accessible.
 fn read(path: &Path) -> Result<Option<String>> {
     let unreadable = |error: &dyn std::fmt::Display| {
         Error::setting(
@@ -47,7 +47,7 @@ fn read(path: &Path) -> Result<Option<String>> {
             Ok(text) => Ok(Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))),
             Err(_) => Err(unreadable(&"it is not UTF-8 text")),
         },
-        // A folder of this name is another program's.
+        // A folder named `.env` belongs to another program.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) => Ok(None),
         Err(_) if path.symlink_metadata().is_err() => Ok(None),
         Err(error) => Err(unreadable(&error)),
@@ -114,7 +114,7 @@ fn parse_value(text: &str) -> std::result::Result<String, &'static str> {
     }
 }
 
-/// A value as the library reads it between double quotes.
+/// Escapes a value for dotenvy, which reads it between double quotes.
 fn escape(value: &str) -> String {
     let mut escaped = String::new();
     for letter in value.chars() {

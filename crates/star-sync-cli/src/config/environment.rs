@@ -1,4 +1,4 @@
-//! The variables of the environment that mean something, and those that look as if they should.
+//! Environment variables: reading them, and warnings about unknown ones with our prefix.
 
 use std::collections::HashSet;
 
@@ -6,19 +6,19 @@ use clap::{Arg, Command};
 
 use crate::program::Program;
 
-/// Variables that are no option, without the prefix.
+/// Variables without a corresponding option, named without the prefix.
 pub(crate) const PASSWORD: &str = "SOURCE_PASSWORD";
 pub(crate) const PASSWORD_FILE: &str = "SOURCE_PASSWORD_FILE";
 
-/// Names that differ in more letters than these are not meant.
+/// A name that differs from a known one in at most this many letters counts as a misspelling of it.
 const LETTERS_TO_MISTYPE: usize = 3;
 
-/// A variable of the environment; an empty one is as good as none.
+/// An environment variable; an empty one counts as unset.
 pub(crate) fn variable(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// The command line's declaration, with empty variables counting as unset.
+/// The declaration of the command line without the variables that are empty, which count as unset.
 pub(crate) fn without_empty_variables(command: Command) -> Command {
     let forget_empty = |argument: Arg| {
         let is_empty = argument
@@ -29,7 +29,7 @@ pub(crate) fn without_empty_variables(command: Command) -> Command {
     command.mut_args(forget_empty).mut_subcommands(without_empty_variables)
 }
 
-/// Warnings about variables of our prefix that nothing reads: those of the environment and those that `.env` names.
+/// Warnings about variables with our prefix, in the environment or in `.env`, that are not settings.
 pub fn unknown_variables(program: &Program, in_file: &[String]) -> Vec<String> {
     let others = [PASSWORD, PASSWORD_FILE].iter().chain(program.other_variables);
     let mut known: Vec<String> = others.map(|name| program.variable(name)).collect();

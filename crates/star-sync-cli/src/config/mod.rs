@@ -1,4 +1,4 @@
-//! Checked settings. Everything that can be wrong without contacting anything is found here.
+//! Checks settings as far as possible without contacting source or target.
 
 mod env_file;
 pub mod environment;
@@ -19,10 +19,10 @@ pub(crate) use path::{absolute, expand_home};
 pub(crate) use source_url::has_password;
 pub use source_url::parse as parse_source;
 
-/// Which of the two the environment has, where it has one: that wins over the other one in `.env`.
+/// `PASSWORD` or `PASSWORD_FILE`, if the environment itself sets it: it takes precedence over the other one in `.env`.
 static NAMED_BY_ENVIRONMENT: OnceLock<&str> = OnceLock::new();
 
-/// Reads `.env` in the working folder. What the environment has already wins. Returns the names that the file holds.
+/// Reads `.env` in the working folder. The environment takes precedence. Returns the names in the file.
 pub(crate) fn read_dotenv(program: &Program) -> Result<Vec<String>> {
     if let Some(named) = [PASSWORD, PASSWORD_FILE]
         .into_iter()
@@ -33,7 +33,7 @@ pub(crate) fn read_dotenv(program: &Program) -> Result<Vec<String>> {
     env_file::load()
 }
 
-/// Checks the URL and finds the password: in the URL, in the environment, or in the file that it names.
+/// Checks the URL and reads the password from the URL, the environment, or the file that the environment names.
 pub(crate) fn source_access(program: &Program, global: &Global) -> Result<Access> {
     let text = global
         .source
@@ -73,7 +73,7 @@ fn password(program: &Program) -> Result<Option<String>> {
     Ok(Some(password_in(&text).to_owned()))
 }
 
-/// A file's text without what editors add: a byte order mark, and the end of the line.
+/// A file's text without the byte order mark and the line ends that editors add.
 fn password_in(text: &str) -> &str {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     text.trim_end_matches(['\r', '\n'])

@@ -1,11 +1,11 @@
-//! Paths in settings. A shell expands a `~/` at the beginning of a word; in a `.env` file, or after a `=`, no shell
-//! does.
+//! Paths in settings. They may begin with `~/`, which a shell expands only at the beginning of a word, not after a `=`
+//! and not in a `.env` file.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::{Code, Error, Result};
 
-/// A path with `~/` at its beginning replaced by the user's home folder, where there is one.
+/// Replaces `~/` at the beginning of a path by the user's home folder, if there is one.
 pub(crate) fn expand_home(path: impl AsRef<Path>) -> PathBuf {
     let path = path.as_ref();
     match (path.strip_prefix("~"), std::env::home_dir()) {
@@ -14,9 +14,9 @@ pub(crate) fn expand_home(path: impl AsRef<Path>) -> PathBuf {
     }
 }
 
-/// The path from the root on, so that messages and logs name the same file wherever they are read.
+/// The absolute path, so that messages and logs name the file independently of the working folder.
 pub(crate) fn absolute(path: PathBuf) -> PathBuf {
-    // Without a working folder the path itself is all there is to say.
+    // Fails if there is no working folder; then the path stays as it is.
     std::path::absolute(&path).unwrap_or(path)
 }
 
@@ -26,7 +26,7 @@ pub fn parse_target(text: &str) -> Result<PathBuf> {
         .strip_prefix("sqlite://")
         .or_else(|| text.strip_prefix("sqlite:"))
         .unwrap_or(text);
-    // Perhaps the source's, with its password: it is not repeated.
+    // It may be the source's URL with its password, so the message does not repeat it.
     if path.contains("://") {
         return Err(invalid(
             "--target is a URL of another kind than sqlite:",
@@ -42,7 +42,7 @@ pub fn parse_target(text: &str) -> Result<PathBuf> {
     if path.contains('\0') {
         return Err(invalid("--target has a NUL byte", "give --target as a path"));
     }
-    // What is probably an option is no file: its own value is then missing.
+    // It is probably the next option, and the value of --target is missing.
     if path.starts_with('-') && !path.contains(['.', '/']) {
         return Err(invalid(
             format!("--target has no value, or the file is named {path}"),
@@ -50,7 +50,7 @@ pub fn parse_target(text: &str) -> Result<PathBuf> {
         ));
     }
     let path = expand_home(path);
-    // SQLite and the system take it for a name, but a program in a pipe may not.
+    // SQLite and the system accept such a name, but other programs may read it as an option.
     Ok(if path.as_os_str().as_encoded_bytes().starts_with(b"-") {
         Path::new(".").join(path)
     } else {

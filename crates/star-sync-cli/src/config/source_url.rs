@@ -1,8 +1,8 @@
-//! The source's URL: mysql://USER:PASSWORD@HOST:PORT/SCHEMA?PARAMETERS.
+//! Parses the source's URL: mysql://USER:PASSWORD@HOST:PORT/SCHEMA?PARAMETERS.
 //!
-//! It is taken apart here and not by a parser of URLs: those know no zone of an IPv6 address, keep brackets that the
-//! system's resolver does not know, and say of a password with a slash that a port is invalid. No message repeats what
-//! may be a part of a password.
+//! General URL parsers are not used: they do not support the zone of an IPv6 address, keep brackets that the system's
+//! resolver does not accept, and report an invalid port for a password with a slash. No message repeats text that may
+//! be part of a password.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
@@ -19,12 +19,12 @@ const ESCAPES: &str = "in a password, write / as %2F, ? as %3F, # as %23, @ as %
                        {ENV}_SOURCE_PASSWORD as it is";
 const DEFAULT_PORT: u16 = 3306;
 
-/// Parameters that mean something. A misspelt one would silently mean nothing.
+/// Supported parameters. Others are refused, because a misspelt one would silently have no effect.
 const PARAMETERS: [&str; 9] = [
     "socket", "ssl-mode", "sslmode", "ssl-ca", "sslca", "ssl-cert", "sslcert", "ssl-key", "sslkey",
 ];
 
-/// How to reach a source, from its URL. `password` is used where the URL has none.
+/// Parses the URL into connection settings. `password` is used if the URL has none.
 pub fn parse(text: &str, password: Option<String>) -> Result<Access> {
     let parts = Parts::parse(text)?;
     let parameters = Parameters::parse(parts.query)?;
@@ -46,8 +46,8 @@ pub fn parse(text: &str, password: Option<String>) -> Result<Access> {
         Some(path) => path.display().to_string(),
         None => host.address(),
     };
-    // Over a socket the first log-in of an account is done over TLS even where TLS is switched off: the server wants
-    // to see the password, and has no key to give that it could be encrypted with.
+    // Over a socket the first log-in of an account uses TLS even if TLS is disabled: the server asks for the password,
+    // and provides no key to encrypt it with.
     let is_local = match parameters.socket {
         Some(_) => parameters.is_plain() || !parameters.names_tls,
         None => host.is_loopback() && !parameters.names_tls,
@@ -65,7 +65,7 @@ pub fn parse(text: &str, password: Option<String>) -> Result<Access> {
     })
 }
 
-/// Whether a source's URL carries a password.
+/// Whether a source's URL contains a password.
 pub(crate) fn has_password(text: &str) -> bool {
     Parts::parse(text).is_ok_and(|parts| parts.password.is_some())
 }
@@ -95,7 +95,7 @@ impl<'a> Parts<'a> {
             return Err(invalid("--source is not a mysql:// URL", URL_FORM));
         }
         let (authority, behind) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        // The rest of a password would be taken for the schema or a parameter, and be shown.
+        // Otherwise the rest of a password would be parsed as schema or parameter, and be shown in a message.
         if behind.contains(['@', '#']) {
             return Err(invalid(
                 "--source has an unescaped /, ?, # or @, perhaps in the password",
@@ -120,7 +120,7 @@ impl<'a> Parts<'a> {
 
 /// Where the server listens.
 struct Host {
-    /// As the resolver wants it: an IPv6 address without brackets, with its zone.
+    /// In the form that the resolver accepts: an IPv6 address without brackets, with its zone.
     name: String,
     port: u16,
 }
@@ -132,7 +132,7 @@ impl Host {
                 let (address, port) = address
                     .split_once(']')
                     .ok_or_else(|| invalid("--source has an IPv6 address without a closing bracket", URL_FORM))?;
-                // The % before a zone may be written as %25, as URLs want it, or as it is.
+                // The % before a zone may be encoded as %25, as URLs require, or not.
                 let address = match address.split_once('%') {
                     Some((address, zone)) => format!("{address}%{}", zone.strip_prefix("25").unwrap_or(zone)),
                     None => address.to_owned(),
@@ -183,7 +183,7 @@ impl Host {
         }
     }
 
-    /// Whether what is said to it stays on this machine.
+    /// Whether the connection stays on this machine.
     fn is_loopback(&self) -> bool {
         self.name == "localhost"
             || self
@@ -193,7 +193,7 @@ impl Host {
     }
 }
 
-/// What follows the question mark.
+/// The parameters after the question mark.
 #[derive(Default)]
 struct Parameters {
     socket: Option<PathBuf>,
@@ -201,7 +201,7 @@ struct Parameters {
     authority: Option<PathBuf>,
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
-    /// A certificate asks for TLS, too.
+    /// Whether there is any TLS parameter: a certificate requests TLS, too.
     names_tls: bool,
 }
 
@@ -213,7 +213,7 @@ impl Parameters {
             let (name, value) = (decode(name)?, decode(value)?);
             parameters.names_tls |= name.starts_with("ssl");
             let file = || Some(expand_home(&value));
-            // Of several values the last counts.
+            // If a parameter is repeated, the last value applies.
             match &*name {
                 "socket" => parameters.socket = file(),
                 "ssl-mode" | "sslmode" => parameters.mode = Some(value),
@@ -238,7 +238,7 @@ impl Parameters {
             .is_some_and(|mode| mode.eq_ignore_ascii_case("disabled"))
     }
 
-    /// The files have to be there, and a certificate authority that nothing is checked against is a mistake.
+    /// Checks that the files are readable, and that `ssl-mode` verifies a certificate if `ssl-ca` is given.
     fn check_files(&self) -> Result<()> {
         for (name, path) in [
             ("ssl-ca", &self.authority),
@@ -297,7 +297,7 @@ impl Parameters {
     }
 }
 
-/// The schema's name. Slashes around it mean nothing; one within has to be written as %2F.
+/// The schema's name. Slashes around it are ignored; a slash within it must be written as %2F.
 fn schema(path: &str) -> Result<String> {
     let name = path.trim_matches('/');
     if name.is_empty() {
@@ -312,7 +312,7 @@ fn schema(path: &str) -> Result<String> {
     decode(name)
 }
 
-/// Takes the percent-encoding away.
+/// Decodes percent-encoding.
 fn decode(text: &str) -> Result<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -337,7 +337,7 @@ fn decode(text: &str) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| invalid("--source has a percent-encoding that is not UTF-8", ESCAPES))
 }
 
-/// A parameter's name, if it can be one: anything else may be a part of a password.
+/// The parameter's name for a message, if it consists of letters; anything else may be part of a password.
 fn quoted_name(name: &str) -> String {
     let is_name = name
         .chars()
@@ -421,7 +421,7 @@ mod tests {
             "127.0.0.1/shop?sslmode=required",
             "localhost/shop?socket=/run/mysqld.sock&ssl-mode=REQUIRED",
             "localhost/shop?socket=/run/mysqld.sock&ssl-mode=DISABLED&ssl-mode=REQUIRED",
-            // Any file that is there.
+            // Any existing file will do.
             "localhost/shop?ssl-cert=Cargo.toml&ssl-key=Cargo.toml",
         ] {
             assert!(!goes_without(other), "{other}");
@@ -457,7 +457,7 @@ mod tests {
             assert!(hint.contains(escape), "{password}: {hint}");
             assert!(!format!("{what} {hint}").contains("5ecret"), "{what} {hint}");
         }
-        // These can mean only one thing.
+        // Unescaped @ and : in a password are unambiguous.
         access("mysql://root:p@ss:word@host/shop");
     }
 }

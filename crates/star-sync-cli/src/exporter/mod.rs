@@ -1,4 +1,4 @@
-//! The two ways out of the figures that the engine sets: an endpoint and a file, in Prometheus' text format.
+//! Exports the engine's metrics in Prometheus' text format, over HTTP or to a file.
 
 mod file;
 mod server;
@@ -19,12 +19,12 @@ pub(crate) use self::server::Health;
 use crate::program::Program;
 use crate::status_page::Site;
 
-/// Bounds of the buckets of every histogram, in seconds: from a page of a small table to a commit that waits for a disk.
+/// Bucket bounds of all histograms, in seconds: from a page of a small table to a commit that waits for the disk.
 const BUCKETS_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
-/// How often what histograms have taken in is put into their buckets.
+/// How often recorded values are moved into the buckets of their histograms.
 const UPKEEP: Duration = Duration::from_secs(1);
 
-/// Where the figures are kept, if anybody asked for them. Without it, setting one does nothing.
+/// The recorder of metrics, if an option requests metrics. Without it, setting a metric has no effect.
 static EXPORTER: OnceLock<Exporter> = OnceLock::new();
 
 struct Exporter {
@@ -33,15 +33,15 @@ struct Exporter {
 }
 
 impl Exporter {
-    /// Everything, in Prometheus' text format.
+    /// All metrics in Prometheus' text format.
     fn render(&self) -> String {
         self.process.collect();
         self.handle.render()
     }
 }
 
-/// Begins to keep figures. Each has the target as a label: one node_exporter reads the files of all syncs of a machine.
-/// Whatever fails is warned of and no more: a sync does not depend on being watched.
+/// Starts to record metrics. Each has the target as a label, because one node_exporter reads the files of all syncs of
+/// a machine. An error only causes a warning, since a sync does not depend on its metrics.
 pub(crate) fn start(target: &Path, program: &Program) {
     let buckets = PrometheusBuilder::new()
         .add_global_label(catalogue::TARGET_LABEL, target.to_string_lossy())
@@ -51,7 +51,7 @@ pub(crate) fn start(target: &Path, program: &Program) {
         Err(error) => return warn!(%error, "metrics cannot be collected"),
     };
     let handle = recorder.handle();
-    // The process's own figures have the prefix, too: node_exporter, which may read our file, has the bare names.
+    // The process metrics get the prefix, too: node_exporter, which may read our file, exports them without it.
     if let Err(error) =
         metrics::set_global_recorder(PrefixLayer::new(program.star.names.metrics_prefix).layer(recorder))
     {
@@ -81,14 +81,14 @@ pub(crate) fn start(target: &Path, program: &Program) {
     let _ = EXPORTER.set(Exporter { handle, process });
 }
 
-/// Serves the page, `/metrics` and `/healthz` on `address` until the program ends.
+/// Serves the status page, `/metrics` and `/healthz` on `address` until the program ends.
 pub(crate) async fn serve(address: SocketAddr, health: Health, site: Site) {
     if let Err(error) = server::start(address, health, site).await {
         warn!(code = "METRICS_ADDRESS_UNUSABLE", %address, %error, "the metrics endpoint cannot listen; choose a free port with --metrics-addr");
     }
 }
 
-/// Writes everything to a file for node_exporter's textfile collector.
+/// Writes all metrics to a file for node_exporter's textfile collector.
 pub(crate) fn write_file(path: &Path, program: &Program) {
     if let Some(exporter) = EXPORTER.get()
         && let Err(error) = file::write(path, program.name(), &exporter.render())

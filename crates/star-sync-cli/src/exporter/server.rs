@@ -1,4 +1,4 @@
-//! The endpoint: `/` for people, `/metrics` for Prometheus, `/healthz` for whoever restarts what does not work.
+//! The HTTP endpoint: `/` is the status page, `/metrics` is for Prometheus, `/healthz` is for health checks.
 
 use std::io::Result;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use super::EXPORTER;
 use crate::status_page::Site;
 
-/// Whether the last success is young enough.
+/// The state behind `/healthz`.
 #[derive(Clone)]
 pub(crate) struct Health {
     within: Duration,
@@ -22,7 +22,7 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    /// Healthy while the last success is younger than `within`.
+    /// Healthy while the last success is no older than `within`.
     pub(crate) fn new(within: Duration) -> Self {
         Self {
             within,
@@ -51,7 +51,7 @@ impl Health {
     }
 }
 
-/// Listens, and answers from then on.
+/// Listens on `address` and serves requests in the background.
 pub(crate) async fn start(address: SocketAddr, health: Health, site: Site) -> Result<()> {
     let listener = TcpListener::bind(address).await?;
     let site = Arc::new(site);

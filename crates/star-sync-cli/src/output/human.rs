@@ -1,4 +1,4 @@
-//! What results in text are made of: tables, numbers, durations, words in colour.
+//! Formatting of text output: tables, numbers, durations, colours.
 
 use std::fmt::{Display, Write};
 
@@ -11,41 +11,41 @@ use star_sync::compare::figures::Comparison;
 use star_sync::declare::date_key;
 use star_sync::declare::totals::Group;
 
-/// Columns of a comparison that always stand there: the figure and both sides.
+/// Columns of a comparison that are always shown: the figure, source and target.
 pub(crate) const FIGURE_COLUMNS: usize = 3;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const ADVICE: Style = AnsiColor::Cyan.on_default();
 
-/// Words that say that all is well. `Output` takes colours off again where nobody would see them.
+/// Colours a success. `Output` removes colours where they cannot be shown.
 pub(crate) fn good(words: impl Display) -> String {
     format!("{GOOD}{words}{GOOD:#}")
 }
 
-/// Words that nobody should overlook.
+/// Colours an error or a mismatch.
 pub(crate) fn bad(words: impl Display) -> String {
     format!("{BAD}{words}{BAD:#}")
 }
 
-/// Words in front of what to do.
+/// Colours the label of a hint.
 pub(crate) fn advice(words: impl Display) -> String {
     format!("{ADVICE}{words}{ADVICE:#}")
 }
 
-/// The columns of the terminal that results are printed on; none elsewhere, where lines may be of any length.
+/// The width of the terminal on stdout; `None` if stdout is no terminal, where lines may have any length.
 pub(crate) fn terminal_columns() -> Option<u16> {
     let (_, columns) = Term::stdout().size_checked()?;
     Some(columns)
 }
 
-/// The columns of the terminal that errors are printed on.
+/// The width of the terminal on stderr.
 pub(crate) fn error_terminal_columns() -> Option<u16> {
     let (_, columns) = Term::stderr().size_checked()?;
     Some(columns)
 }
 
-/// A table whose columns from the second on hold numbers. On a terminal it is no wider than that: long names wrap.
+/// A table whose first column is text and whose other columns are numbers. On a terminal it wraps long names to fit.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
@@ -65,7 +65,7 @@ pub fn table(header: &[&str]) -> Table {
     table
 }
 
-/// Leaves out the columns after the first `kept` ones that are zero in every row. Returns their names.
+/// Hides the columns after the first `kept` ones that are zero in every row. Returns their names.
 pub(crate) fn leave_out_zeros(table: &mut Table, kept: usize) -> Vec<String> {
     let is_zero = |content: &str| content.chars().all(|letter| matches!(letter, '0' | '.' | '-'));
     let mut left_out = Vec::new();
@@ -85,7 +85,7 @@ pub(crate) fn leave_out_zeros(table: &mut Table, kept: usize) -> Vec<String> {
     left_out
 }
 
-/// Names as they stand in a sentence: a, b and c.
+/// Joins names as in a sentence: a, b and c.
 pub(crate) fn listed(names: &[String]) -> String {
     match names {
         [] => String::new(),
@@ -94,7 +94,7 @@ pub(crate) fn listed(names: &[String]) -> String {
     }
 }
 
-/// 1234567 as 1,234,567.
+/// Formats 1234567 as 1,234,567.
 pub fn grouped(number: impl Into<i128>) -> String {
     let number = number.into();
     let digits = number.unsigned_abs().to_string();
@@ -116,13 +116,13 @@ pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(number), if number == 1 { one } else { many })
 }
 
-/// The size of a file.
+/// A size in MiB, with one decimal, rounded up.
 pub(crate) fn mebibytes(bytes: u64) -> String {
     let tenths = bytes.saturating_mul(10).div_ceil(1024 * 1024);
     format!("{}.{} MiB", grouped(tenths / 10), tenths % 10)
 }
 
-/// A number of smallest units, with so many digits after the point.
+/// A number of smallest units, formatted with `decimals` decimals.
 pub(crate) fn units(number: i64, decimals: u32) -> String {
     let sign = if number < 0 { "-" } else { "" };
     let number = number.unsigned_abs();
@@ -134,7 +134,7 @@ pub(crate) fn units(number: i64, decimals: u32) -> String {
     }
 }
 
-/// Which figure of a table it is, for people.
+/// The name of a table's figure, as text.
 pub(crate) fn figure_name(table: &str, grouped_by: Option<&str>, group: Option<&Group>) -> String {
     match (grouped_by, group) {
         (Some(by), Some(group)) => format!("{table}, {by} {group}"),
@@ -143,7 +143,7 @@ pub(crate) fn figure_name(table: &str, grouped_by: Option<&str>, group: Option<&
     }
 }
 
-/// Which figure is compared, for people.
+/// The name of a compared figure, as text.
 pub(crate) fn comparison_name(figure: &Comparison) -> String {
     let mut name = figure_name(figure.table, figure.grouped_by, figure.group.as_ref());
     if let Some(date_key) = figure.date_key {
@@ -154,7 +154,7 @@ pub(crate) fn comparison_name(figure: &Comparison) -> String {
     name
 }
 
-/// Figures of both sides; columns that are zero throughout are left out.
+/// A table of figures of both sides, without columns that are zero in every row.
 pub(crate) fn comparisons<'a>(figures: impl IntoIterator<Item = &'a Comparison>) -> Table {
     let mut rows = table(&["figure", "source", "target", "quarantined", "pending", "delta"]);
     for figure in figures {
@@ -172,7 +172,7 @@ pub(crate) fn comparisons<'a>(figures: impl IntoIterator<Item = &'a Comparison>)
     rows
 }
 
-/// Seconds as people say them.
+/// A duration in a unit of suitable size.
 pub(crate) fn duration(seconds: i64) -> String {
     match seconds {
         ..120 => format!("{seconds} s"),
@@ -183,18 +183,18 @@ pub(crate) fn duration(seconds: i64) -> String {
     }
 }
 
-/// How long ago something was; clocks that differ a little make nothing lie in the future.
+/// How long ago something was. Negative ages, from clocks that differ, count as 0.
 pub(crate) fn ago(age: TimeDelta) -> String {
     format!("{} ago", duration(age.num_seconds().max(0)))
 }
 
-/// Rows per second, for people.
+/// Rows per second.
 #[expect(clippy::cast_precision_loss, reason = "a rate is read to three digits")]
 pub(crate) fn rate(rows: u64, seconds: f64) -> f64 {
     if seconds > 0.0 { rows as f64 / seconds } else { 0.0 }
 }
 
-/// Whole rows per second.
+/// Rows per second, rounded.
 pub fn rate_of(rows: u64, seconds: f64) -> u64 {
     whole_rate(rate(rows, seconds))
 }

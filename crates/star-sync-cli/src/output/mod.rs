@@ -1,6 +1,6 @@
 //! All output to stdout and stderr: results as text or JSON, errors, logs.
 //!
-//! Text has colours on terminals that show them, and elsewhere if CLICOLOR_FORCE is set; nowhere if NO_COLOR is.
+//! Text has colours on terminals that support them, and elsewhere if CLICOLOR_FORCE is set. NO_COLOR disables colours.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -24,20 +24,20 @@ mod terminal;
 pub(crate) mod validation;
 pub(crate) mod verdict;
 
-/// The version of the JSON documents' shape; it grows when a field changes its meaning or goes.
+/// The schema version of the JSON documents; incremented when a field changes its meaning or is removed.
 pub(crate) const SCHEMA_VERSION: u32 = 1;
 
-/// How results are to be shown.
+/// How results are printed.
 #[derive(Clone, Copy)]
 pub struct Output {
     program: &'static Program,
     pub json: bool,
     pub quiet: bool,
-    /// Whether each document is one line, as there are many.
+    /// Whether each document is on one line, because many are printed.
     pub one_line: bool,
 }
 
-/// What every JSON document begins with.
+/// The first fields of every JSON document.
 #[derive(Serialize)]
 struct Document<'a, T> {
     schema_version: u32,
@@ -66,10 +66,10 @@ impl Output {
         }
     }
 
-    /// Prints a command's result. Returns whether somebody still reads.
+    /// Prints a command's result. Returns false if the reader has closed the pipe (`| head`).
     ///
     /// # Errors
-    /// If it cannot be written; a reader that has gone (`| head`) is no error.
+    /// If the result cannot be written; a closed pipe is no error.
     pub fn result<T: Serialize>(&self, command: &str, seconds: f64, result: &T, text: &str) -> Result<bool> {
         if self.json {
             write(io::stdout(), self.document(command, seconds, result).as_bytes())
@@ -80,7 +80,7 @@ impl Output {
         }
     }
 
-    /// Prints a line of what is going on.
+    /// Prints a line of text unless `--quiet` is set.
     pub fn text(&self, text: &str) -> Result<bool> {
         if self.quiet {
             return Ok(true);
@@ -88,18 +88,18 @@ impl Output {
         write(anstream::stdout(), format!("{text}\n").as_bytes())
     }
 
-    /// Prints a file's contents, whatever the options say.
+    /// Prints a file's contents, regardless of the options.
     pub(crate) fn file(bytes: &[u8]) -> Result<bool> {
         write(io::stdout(), bytes)
     }
 
-    /// Prints an error with its causes and what to do: to stderr, and as the document where JSON was asked for.
+    /// Prints an error with its causes and hint to stderr, and with --json also a document to stdout.
     pub(crate) fn error(&self, command: &str, seconds: f64, error: &Error) {
         let mut causes = Vec::new();
         let mut cause = std::error::Error::source(error);
         while let Some(error) = cause {
             let text = error.to_string();
-            // Drivers repeat their cause's text in their own.
+            // The messages of drivers often include their cause's message.
             if !causes.last().is_some_and(|last: &String| last.contains(&text)) {
                 causes.push(text);
             }
@@ -114,7 +114,7 @@ impl Output {
                 hint: &hint,
                 exit_code: error.exit_code(),
             };
-            // Where stdout is what has failed, stderr still tells.
+            // If stdout cannot be written to, the error still goes to stderr.
             let _ = write(io::stdout(), self.document(command, seconds, &failure).as_bytes());
         }
         let mut text = format!("{}: {error}\n", human::bad(format!("error[{}]", error.code())));
@@ -142,7 +142,7 @@ impl Output {
     }
 }
 
-/// A text without what tables pad their last column with; on a terminal, lines that are too long are broken between words.
+/// Removes the padding of tables' last columns, and on a terminal breaks long lines between words.
 fn as_shown(text: &str, terminal_columns: Option<u16>) -> String {
     let line_as_shown = |line: &str| match terminal_columns {
         Some(columns) => broken(line.trim_end(), columns.into()),
@@ -152,20 +152,20 @@ fn as_shown(text: &str, terminal_columns: Option<u16>) -> String {
     lines.join("\n")
 }
 
-/// Writes a text to stderr; what cannot be written there cannot be told anywhere.
+/// Writes a text to stderr. Failures are ignored, as they cannot be reported anywhere.
 fn write_error(text: &str) {
     let text = as_shown(text, human::error_terminal_columns());
     let _ = anstream::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
-/// Breaks a line that is too long for a terminal between words, and indents what follows.
+/// Breaks a line that is too long for the terminal between words, and indents the continuation lines.
 fn broken(line: &str, columns: usize) -> String {
     if textwrap::core::display_width(line) <= columns {
         return line.to_owned();
     }
     let indented = line.len() - line.trim_start().len() + 2;
     let indent = " ".repeat(indented);
-    // Words that are longer than a line are names of files: they stay whole, so that they can be copied.
+    // Words that are longer than a line are paths: they are not broken, so that they can be copied.
     let options = textwrap::Options::new(columns)
         .subsequent_indent(&indent)
         .break_words(false)
@@ -181,8 +181,8 @@ fn write(mut stdout: impl Write, bytes: &[u8]) -> Result<bool> {
     }
 }
 
-/// Prints what clap has to say instead of running a command: help, the version, or what is wrong with the command
-/// line. Returns the exit code.
+/// Prints clap's output if no command is run: help, the version, or an error in the command line. Returns the exit
+/// code.
 pub(crate) fn usage(program: &'static Program, error: &clap::Error) -> u8 {
     if !error.use_stderr() {
         let _ = error.print();
@@ -191,7 +191,7 @@ pub(crate) fn usage(program: &'static Program, error: &clap::Error) -> u8 {
     let rendered = error.render();
     let shown = |text: String| without_secrets(text, error);
     let text = shown(rendered.to_string());
-    // Whether JSON was asked for cannot be said by a command line that is none.
+    // The command line could not be parsed, so look for --json in the raw arguments.
     let is_json = std::env::args_os().any(|argument| argument == "--json")
         || std::env::var(program.variable("JSON"))
             .is_ok_and(|value| !matches!(&*value, "" | "0" | "false" | "no" | "off"));
@@ -211,7 +211,7 @@ pub(crate) fn usage(program: &'static Program, error: &clap::Error) -> u8 {
     } else {
         let coded =
             shown(rendered.ansi().to_string()).replacen("error:", &format!("error[{}]:", Code::Usage.name()), 1);
-        // In place of clap's own advice, the hint that every error ends with.
+        // Replaces clap's advice by the hint that ends every error.
         let what = coded.split("\nFor more information").next().unwrap_or_default();
         let hint = program.fill(&problem.hint());
         write_error(&format!("{}\n\n{} {hint}", what.trim_end(), human::advice("hint:")));
@@ -219,7 +219,7 @@ pub(crate) fn usage(program: &'static Program, error: &clap::Error) -> u8 {
     problem.exit_code()
 }
 
-/// Leaves out URLs, which can hold a password or be the secret of a service, from what clap says of a command line.
+/// Removes URLs from clap's message: they can contain a password or be the secret of a service.
 fn without_secrets(text: String, error: &clap::Error) -> String {
     let is_of_ping = matches!(
         error.get(ContextKind::InvalidArg),
@@ -231,15 +231,15 @@ fn without_secrets(text: String, error: &clap::Error) -> String {
         _ => None,
     });
     secrets
-        // Shorter ones are part of other words.
+        // Shorter values may be part of other words.
         .filter(|secret| secret.len() > 5)
         .fold(text, |text, secret| text.replace(secret, "..."))
 }
 
-/// Levels of other crates' logs and of our own, by how many steps above the warnings that a terminal shows.
+/// Log levels of other crates and of our own, in order of verbosity. A terminal shows the first by default.
 const LEVELS: [(&str, &str); 4] = [("warn", "warn"), ("warn", "info"), ("warn", "debug"), ("info", "trace")];
 
-/// Which logs are shown. On a terminal the bars and the result say what `info` says; a journal or a file begins with it.
+/// The log levels to show. A terminal starts at `warn`, as bars and result cover `info`; a journal or file at `info`.
 fn levels(quiet: bool, verbose: u8, is_terminal: bool) -> (&'static str, &'static str) {
     if quiet {
         return ("error", "error");
@@ -248,10 +248,10 @@ fn levels(quiet: bool, verbose: u8, is_terminal: bool) -> (&'static str, &'stati
     LEVELS[steps.min(LEVELS.len() - 1)]
 }
 
-/// Sends logs to stderr, past the progress bars. `RUST_LOG` overrides the level.
+/// Sends logs to stderr without disturbing the progress bars. `RUST_LOG` overrides the level.
 pub(crate) fn start_logging(program: &Program, global: &Global) {
     let (others, own) = levels(global.quiet, global.verbose, io::stderr().is_terminal());
-    // The engine's and this crate's names begin alike.
+    // `star_sync` is a prefix of this crate's name, too.
     let level = format!("{others},star_sync={own},{}={own}", program.name().replace('-', "_"));
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let logs = tracing_subscriber::fmt()
@@ -264,13 +264,13 @@ pub(crate) fn start_logging(program: &Program, global: &Global) {
     }
 }
 
-/// Writes to stderr while the progress bars stand aside.
+/// Writes to stderr while the progress bars are suspended.
 #[derive(Clone, Copy)]
 struct LogWriter;
 
 impl Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // A terminal or a reader that has gone is no reason to end a run: what cannot be logged is not.
+        // A closed terminal or pipe must not end a run: messages that cannot be logged are dropped.
         let _ = progress::aside(|| io::stderr().write_all(bytes));
         Ok(bytes.len())
     }

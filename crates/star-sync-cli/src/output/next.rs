@@ -1,4 +1,4 @@
-//! The last line of a result: the command that is to be typed next, where there is one.
+//! The last line of a result: the command to run next, if there is one.
 
 use star_sync::compare::verdict::{Verdict, VerdictCode};
 use star_sync::runs::explain::Explanation;
@@ -6,7 +6,7 @@ use star_sync::runs::validate::Validation;
 
 use super::human::advice;
 
-/// A command and what it is good for.
+/// A command and what it does.
 pub type Next = (&'static str, &'static str);
 
 const FULL_LOAD: Next = ("full-load", "loads the star");
@@ -21,14 +21,14 @@ const QUARANTINE: Next = ("status", "lists quarantined rows with their reasons")
 /// After a schema was filled.
 pub const INIT: Next = ("init", "creates the star's tables");
 
-/// The line; empty where there is nothing to do.
+/// The line; empty if there is nothing to do.
 pub fn line(program: &str, next: Option<Next>) -> String {
     next.map_or_else(String::new, |(command, does)| {
         format!("{} {program} {command}  # {does}\n", advice("next:"))
     })
 }
 
-/// After init, by whether a full load has finished.
+/// After init, depending on whether a full load has finished.
 pub(crate) fn after_init(is_loaded: bool) -> Next {
     if is_loaded { INCREMENTAL } else { FULL_LOAD }
 }
@@ -36,7 +36,7 @@ pub(crate) fn after_init(is_loaded: bool) -> Next {
 /// After a load, an incremental run or a repair.
 pub(crate) fn after_load(command: &str, verdict: &Verdict) -> Option<Next> {
     match verdict.code {
-        // What it differs in may be right by now, which no validation notes.
+        // The rows may match by now, but `validate` does not resolve a recorded mismatch.
         VerdictCode::Mismatch if verdict.unresolved_run.is_some() => Some(RESOLVE),
         VerdictCode::Mismatch => Some(DEEP),
         VerdictCode::WouldChange if command == "repair" => Some(REPAIR),
@@ -71,7 +71,7 @@ pub(crate) fn after_explanation(explanation: &Explanation) -> Option<Next> {
     }
 }
 
-/// After status, by whether a full load has finished and a mismatch is not resolved.
+/// After status, depending on whether a full load has finished and a mismatch is unresolved.
 pub(crate) fn after_status(is_loaded: bool, is_mismatch: bool) -> Option<Next> {
     match (is_loaded, is_mismatch) {
         (false, _) => Some(FULL_LOAD),

@@ -1,4 +1,4 @@
-//! Shows how far a run is: bars on a terminal, a log line every few seconds elsewhere, and a rate for the metrics.
+//! Shows the progress of a run: bars on a terminal, elsewhere a log line every few seconds, and rates in the metrics.
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal};
@@ -21,7 +21,7 @@ use super::terminal::Terminal;
 const REDRAW: Duration = Duration::from_millis(200);
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
-/// The bars of this program; logs go past them.
+/// The bars of this process.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
     MultiProgress::with_draw_target(if io::stderr().is_terminal() {
         ProgressDrawTarget::term_like(Box::new(Terminal::new()))
@@ -30,25 +30,25 @@ static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
     })
 });
 
-/// Does something on stderr while the bars stand aside.
+/// Runs an action that writes to stderr while the bars are suspended.
 pub(crate) fn aside<T>(action: impl FnOnce() -> T) -> T {
     BARS.suspend(action)
 }
 
-/// Takes the bars off the terminal for good, where the program ends without waiting for whoever draws them.
+/// Removes the bars for good, if the program ends without waiting for the task that draws them.
 pub(crate) fn leave() {
     let _ = BARS.clear();
     BARS.set_draw_target(ProgressDrawTarget::hidden());
 }
 
-/// Looks at the counters until it is finished.
+/// A task that samples and shows the progress counters until it is finished.
 pub(crate) struct Watcher {
     finish: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Watcher {
-    /// With bars only where somebody looks.
+    /// Draws bars only if `bars` is set and stderr is a terminal.
     pub(crate) fn start(progress: Arc<Progress>, bars: bool, target: PathBuf) -> Self {
         let (finish, finished) = oneshot::channel();
         let bars = bars && io::stderr().is_terminal();
@@ -56,9 +56,9 @@ impl Watcher {
         Self { finish, task }
     }
 
-    /// Clears the bars and leaves the terminal as it was.
+    /// Ends the task, which removes the bars from the terminal.
     pub(crate) async fn finish(self) {
-        // A watcher that is gone has nothing left to clear.
+        // If the task has ended, there is nothing left to clear.
         let _ = self.finish.send(());
         let _ = self.task.await;
     }
@@ -107,7 +107,7 @@ async fn watch(progress: Arc<Progress>, bars: bool, target: PathBuf, mut finishe
     }
 }
 
-/// One bar of its own for `rows` rows; nothing where nobody looks.
+/// A single bar for `rows` rows; hidden with `quiet` or if stderr is no terminal.
 pub fn bar(name: &'static str, rows: u64, quiet: bool) -> ProgressBar {
     if quiet || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -115,7 +115,7 @@ pub fn bar(name: &'static str, rows: u64, quiet: bool) -> ProgressBar {
     let bar = BARS.add(ProgressBar::new(rows));
     bar.set_style(counting("rows", "{eta} left"));
     bar.set_prefix(name);
-    // The crate's own ticker is a thread, and panics where the system grants none.
+    // indicatif's own ticker is a thread, and panics if the system does not allow another one.
     tokio::spawn({
         let bar = bar.clone();
         async move {
@@ -129,7 +129,7 @@ pub fn bar(name: &'static str, rows: u64, quiet: bool) -> ProgressBar {
     bar
 }
 
-/// Counts something else from now on.
+/// Switches the bar to counting another unit.
 pub fn count_on(bar: &ProgressBar, done: usize, count: usize, unit: &str) {
     if done == 0 {
         bar.set_style(counting(unit, "{elapsed}"));
@@ -146,14 +146,14 @@ fn counting(unit: &str, time: &str) -> ProgressStyle {
 fn table_bar(table: &TableProgress) -> ProgressBar {
     let style = "{prefix:20} {bar:12} {human_pos:>10} rows  {msg}";
     let style = ProgressStyle::with_template(style).expect("the template is sound");
-    // Added first: a bar that stands alone would draw itself somewhere else.
+    // Add the bar first: without BARS it would draw to its own target.
     let bar = BARS.add(ProgressBar::no_length());
     bar.set_style(style);
     bar.set_prefix(table.table);
     bar
 }
 
-/// The bar of the work after the pages.
+/// The bar of the work after all pages are read.
 fn added_work_bar() -> ProgressBar {
     let style = "{spinner} {msg}, {elapsed} so far";
     let bar = BARS.add(ProgressBar::new_spinner());
@@ -182,7 +182,7 @@ fn draw(bar: &ProgressBar, table: &TableProgress) {
         return;
     }
     let read = table.read.load(Ordering::Relaxed);
-    // The expectation is the server's estimate.
+    // The expected number of rows is the server's estimate and may be too low.
     bar.set_length(table.expected.load(Ordering::Relaxed).max(read));
     bar.set_position(read);
     let average = human::rate_of(read, table.seconds());
@@ -195,7 +195,7 @@ fn draw(bar: &ProgressBar, table: &TableProgress) {
     }
 }
 
-/// Rows per second between two looks.
+/// Rows per second between two samples.
 #[derive(Default)]
 struct Rates {
     last: HashMap<&'static str, (Instant, u64, u64)>,
@@ -216,7 +216,7 @@ impl Rates {
         }
     }
 
-    /// The run has ended.
+    /// Sets all rates to 0 at the end of the run.
     fn rest(&self) {
         for table in self.last.keys() {
             metrics::rows_per_second(table, "read", 0.0);

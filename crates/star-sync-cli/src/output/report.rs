@@ -1,4 +1,4 @@
-//! The result of a run that writes, as text.
+//! Formats the report of a load, an incremental run or a repair as text.
 
 use star_sync::compare::figures::Comparison;
 use star_sync::compare::totals::TotalChange;
@@ -12,7 +12,7 @@ use super::human::{
 };
 use super::{next, verdict};
 
-/// One of many runs in one line; nothing if it changed nothing and found no mismatch.
+/// One line about one of many runs; empty if it changed nothing and found no mismatch.
 pub(crate) fn line(program: &str, command: &str, report: &Report, seconds: f64) -> String {
     if !report.verdict.is_mismatch() && !report.changes() {
         return String::new();
@@ -37,7 +37,7 @@ pub(crate) fn line(program: &str, command: &str, report: &Report, seconds: f64) 
     line
 }
 
-/// What a load did, and the comparison that closed it.
+/// The full report of one run, with the result of its reconciliation.
 pub(crate) fn text(program: &str, command: &str, report: &Report, seconds: f64) -> String {
     let mut text = tables(&report.tables);
     let read = report.counts().read;
@@ -94,7 +94,7 @@ pub(crate) fn text(program: &str, command: &str, report: &Report, seconds: f64) 
     text
 }
 
-/// The tables of which rows were read or written; columns that are zero throughout are left out.
+/// Counts of the tables whose rows were read or deleted, without columns that are zero in every row.
 fn tables(tables: &[TableReport]) -> String {
     let mut rows = table(&["table", "read", "inserted", "updated", "deleted"]);
     for line in tables {
@@ -110,7 +110,7 @@ fn tables(tables: &[TableReport]) -> String {
     format!("{rows}\n")
 }
 
-/// Rows that were read to be verified, and what only that has detected.
+/// Verified rows, and the changes that only verification detected.
 fn verification(report: &Report) -> String {
     let sum = |number: fn(&TableReport) -> u64| report.tables.iter().map(number).sum::<u64>();
     let mut text = String::new();
@@ -143,7 +143,7 @@ fn verification(report: &Report) -> String {
     text
 }
 
-/// Where the time went: the share that a stage was busy, or its seconds; and which stage is the bottleneck.
+/// The utilisation of each stage, in percent or in seconds, and the bottleneck.
 fn stages(stages: &[StageSeconds]) -> String {
     let Some(bottleneck) = stages::bottleneck(stages) else {
         return String::new();
@@ -162,7 +162,7 @@ fn stages(stages: &[StageSeconds]) -> String {
     format!("stages: {}\nbottleneck: {}\n", parts.join(", "), bottleneck.name())
 }
 
-/// The verification backlog; nothing if there is none.
+/// The verification backlog; empty if there is none.
 pub(crate) fn backlog(verification: &VerificationSummary) -> String {
     if verification.backlog_ranges == 0 {
         return String::new();

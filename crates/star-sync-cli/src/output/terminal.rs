@@ -1,4 +1,4 @@
-//! The terminal that bars are drawn on.
+//! The terminal on which progress bars are drawn.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,16 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use console::Term;
 use indicatif::TermLike;
 
-/// Stderr, with the cursor left where the last bar's line ends.
+/// Stderr, with the cursor left at the end of the last bar's line.
 ///
-/// `indicatif` fills each line with spaces, so that the terminal itself goes on to the next one. What it echoes of a
-/// Ctrl-C then begins a line, too, that `indicatif` knows nothing of: it clears one line too low, and the first bar
-/// stays behind for ever. Here the rest of a line is erased instead, and the echo goes with the bar that it stands
-/// beside.
+/// `indicatif` pads each line with spaces, so that the cursor wraps to the next line. The terminal's echo of Ctrl-C
+/// then starts a line that `indicatif` does not count: it clears one line too low, and the first bar is never removed.
+/// Here the padding is replaced by erasing the rest of the line, so that the echo is cleared with the bar beside it.
 #[derive(Debug)]
 pub(crate) struct Terminal {
     stderr: Term,
-    /// Whether a line has been written that the next one has to leave.
+    /// Whether a full line was written, so that the next text must start with a line feed.
     is_line_full: AtomicBool,
 }
 

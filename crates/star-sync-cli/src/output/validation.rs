@@ -1,4 +1,4 @@
-//! Both sides of a validation, as text.
+//! Formats the result of a validation as text.
 
 use star_sync::compare::deep::TableDifferences;
 use star_sync::pipeline::flow::{ColumnDifference, Difference, DifferenceKind};
@@ -8,10 +8,10 @@ use std::fmt::Write;
 use super::human::{FIGURE_COLUMNS, comparisons, counted, grouped, leave_out_zeros, listed, table};
 use super::{next, verdict};
 
-/// Days that are listed one by one before the rest is only counted.
+/// The largest number of differing days to list; the rest are only counted.
 const MAXIMAL_DAYS: usize = 20;
 
-/// One of many in one line; nothing unless source and target differ.
+/// One line about one of many validations; empty unless it found a mismatch.
 pub(crate) fn line(program: &str, validation: &Validation) -> String {
     if validation.verdict.is_mismatch() {
         let verdict = verdict::validation(validation);
@@ -21,7 +21,7 @@ pub(crate) fn line(program: &str, validation: &Validation) -> String {
     }
 }
 
-/// Both sides side by side.
+/// The full result of one validation.
 pub(crate) fn text(program: &str, validation: &Validation, seconds: f64) -> String {
     let mut text = tables(validation);
     let period = match validation.from.zip(validation.to) {
@@ -71,7 +71,7 @@ pub(crate) fn text(program: &str, validation: &Validation, seconds: f64) -> Stri
     text
 }
 
-/// Rows and integrity of each table; columns that are zero throughout become one line.
+/// Row counts and integrity of each table; columns that are zero in every row are summarised in one line.
 fn tables(validation: &Validation) -> String {
     let mut rows = table(&["table", "source", "target", "quarantined", "pending", "delta"]);
     let mut integrity = table(&["table", "duplicates", "orphans", "NULLs"]);
@@ -125,7 +125,7 @@ fn deep(tables: &[TableDifferences]) -> comfy_table::Table {
     rows
 }
 
-/// The first rows that differ, and how many more there are.
+/// The first rows that differ, and the number of further ones.
 fn described(table: &TableDifferences) -> String {
     let mut text = String::new();
     for difference in &table.examples {

@@ -1,4 +1,4 @@
-//! The line that a verdict is printed as: a sentence, and its code for scripts.
+//! Formats a verdict as one line: a sentence, and its code for scripts.
 
 use star_sync::compare::verdict::{Tally, Verdict, VerdictCode};
 use star_sync::runs::validate::{Newest, Validation};
@@ -86,7 +86,7 @@ pub(crate) fn validation(validation: &Validation) -> String {
     line(verdict.code, &(sentence + &quarantined(&verdict.tally)))
 }
 
-/// A sentence with its code.
+/// A sentence, coloured by its verdict, followed by the code.
 pub(crate) fn line(code: VerdictCode, sentence: &str) -> String {
     let sentence = match code {
         VerdictCode::Ok | VerdictCode::RowOk => good(sentence),
@@ -96,7 +96,7 @@ pub(crate) fn line(code: VerdictCode, sentence: &str) -> String {
     format!("{sentence} [{}]", code.name())
 }
 
-/// What a run has to say that finds no mismatch, but has not resolved an earlier one.
+/// The sentence of a run that found no mismatch but has not resolved an earlier one.
 fn unresolved(run: i64, matching: u64, checks: u64) -> String {
     let now = match checks {
         0 => "nothing was compared in this one".to_owned(),
@@ -123,7 +123,7 @@ fn without_rows(newest: &[Newest]) -> String {
     format!("the period has no rows of {}", facts.join(" and "))
 }
 
-/// What is still to be verified.
+/// The verification backlog.
 fn backlog(tally: &Tally) -> String {
     match tally.backlog_ranges {
         0 => String::new(),

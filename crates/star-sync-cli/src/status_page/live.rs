@@ -1,4 +1,4 @@
-//! The runs of this process: which one is in progress, how fast it reads, what failed, what was compared.
+//! The live state of this process for the status page: run in progress, read rate, failures, last comparison.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
@@ -15,11 +15,11 @@ use star_sync::runs::validate::Validation;
 use crate::error::Error;
 use crate::output::verdict;
 
-/// Between two points of the chart.
+/// Time between two points of the chart.
 pub(crate) const SAMPLE_EVERY: Duration = Duration::from_secs(2);
-/// Points of the chart: five minutes.
+/// Number of points in the chart, which cover five minutes.
 pub(crate) const SAMPLES: usize = 150;
-/// Figures that differ, of which the rest is only counted.
+/// The largest number of differing figures to show; the rest are only counted.
 const SHOWN_MISMATCHES: usize = 20;
 
 /// Shared by all runs of a process.
@@ -29,12 +29,12 @@ pub(crate) struct Live(Mutex<State>);
 #[derive(Clone, Default)]
 pub(crate) struct State {
     pub run: Option<Running>,
-    /// Commands that failed, until they succeed: a success of another one says nothing of them.
+    /// Failed commands, until the same command succeeds.
     pub failures: BTreeMap<&'static str, FailedRun>,
     pub check: Option<Check>,
     /// Rows read per second, oldest first.
     pub rates: VecDeque<f64>,
-    /// Rows that runs have read since the last sample, those of the run in progress left out.
+    /// Rows that ended runs have read since the last sample.
     rows_of_ended: u64,
     /// Rows that the run in progress had read at the last sample.
     rows_sampled: u64,
@@ -48,20 +48,20 @@ pub(crate) struct Running {
     pub progress: Arc<Progress>,
 }
 
-/// Runs that failed one after the other.
+/// Consecutive failed runs of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FailedRun {
     pub command: &'static str,
     pub code: &'static str,
     pub message: String,
-    /// What to do, with placeholders for the program's words.
+    /// The hint, with the placeholders of `Program::fill`.
     pub hint: String,
     pub failures: u32,
     pub first: DateTime<Utc>,
     pub last: DateTime<Utc>,
 }
 
-/// A comparison of both sides.
+/// A comparison of source and target.
 #[derive(Clone, Debug)]
 pub(crate) struct Check {
     pub command: &'static str,
@@ -71,7 +71,7 @@ pub(crate) struct Check {
     pub verdict: String,
     /// The first figures that differ.
     pub mismatches: Vec<Comparison>,
-    /// How many differ besides.
+    /// The number of further figures that differ.
     pub more: usize,
 }
 
@@ -80,7 +80,7 @@ impl Live {
         self.0.lock().expect("no holder of this lock panics")
     }
 
-    /// All of it, as it is now.
+    /// A copy of the current state.
     pub(crate) fn now(&self) -> State {
         self.state().clone()
     }
@@ -112,7 +112,7 @@ impl Live {
         }
     }
 
-    /// Takes a point of the chart.
+    /// Adds a point to the chart.
     pub(crate) fn sample(&self, elapsed: Duration) {
         let mut state = self.state();
         let read = state.run.as_ref().map_or(0, |run| rows_read(&run.progress));
@@ -126,7 +126,7 @@ impl Live {
             .push_back(crate::output::human::rate(rows, elapsed.as_secs_f64()));
     }
 
-    /// Notes what a run that writes found in its reconciliation, if it compared anything.
+    /// Records the result of a run's reconciliation, if it compared anything.
     pub(crate) fn reconciled(&self, command: &'static str, report: &Report) {
         let is_shown = is_shown(self.state().check.as_ref(), command, &report.verdict);
         if is_shown {
@@ -152,7 +152,7 @@ impl Live {
         differing: impl Iterator<Item = &'a Comparison>,
     ) {
         let mut state = self.state();
-        // A run compares less than a validation: a mismatch stays until its own command finds none.
+        // A run compares less than a validation, so a mismatch stays until the command that found it finds none.
         let stays = |before: &Check| {
             before.is_mismatch && before.command != command && (!is_mismatch || before.command == "validate")
         };
@@ -173,10 +173,10 @@ impl Live {
     }
 }
 
-/// Whether a run's verdict takes the place of the check that is shown.
+/// Whether a run's verdict replaces the check that is shown.
 fn is_shown(shown: Option<&Check>, command: &str, verdict: &Verdict) -> bool {
     if shown.is_some_and(|check| check.is_mismatch && check.command == command) {
-        // The figures stay that were found, until the mismatch is resolved, by however few checks.
+        // Keep the figures until the mismatch is resolved, even if the resolving run made no checks.
         verdict.unresolved_run.is_none()
     } else {
         verdict.tally.checks > 0 || verdict.is_mismatch()

@@ -1,7 +1,7 @@
-//! The status page at `/` beside the metrics, for sites without Grafana.
+//! The status page at `/`, served beside the metrics, for sites without Grafana.
 //!
-//! One HTML document without scripts and without anything from elsewhere, which asks for itself again every few seconds.
-//! It shows names of tables, numbers and errors, and no value of a row.
+//! It is one HTML document without scripts or external resources, which reloads itself every few seconds. It shows
+//! table names, numbers and errors, but no values of rows.
 
 pub(crate) mod live;
 mod target;
@@ -22,13 +22,13 @@ use self::target::TargetView;
 use self::view::StatusPage;
 use crate::program::Program;
 
-/// However many look at it: the target is read no more often than this.
+/// The shortest time between two reads of the target, regardless of the number of requests.
 const READ_EVERY: Duration = Duration::from_secs(1);
-/// Styles stand in the document; scripts, pictures and frames have no place in it.
+/// Allows inline styles only; scripts, images and frames are blocked.
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// What the page is made from.
+/// The data behind the page.
 pub(crate) struct Site {
     program: &'static Program,
     target: PathBuf,
@@ -37,7 +37,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Begins to take the points of the chart.
+    /// Creates the site and starts to sample the points of the chart.
     pub(crate) fn new(program: &'static Program, target: PathBuf, live: Arc<Live>) -> Self {
         let sampled = Arc::clone(&live);
         tokio::spawn(async move {

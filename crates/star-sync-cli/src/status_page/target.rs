@@ -1,4 +1,4 @@
-//! What the page shows of the target: freshness, backlog, quarantined rows, history. Keys and values of rows are left out.
+//! The target's part of the status page: freshness, backlog, quarantined rows, history; no keys or values of rows.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,10 +12,10 @@ use star_sync::target::open_to_read;
 
 use crate::error::{Doing, Result};
 
-/// Runs that are shown.
+/// The number of runs to show.
 const SHOWN_RUNS: u64 = 10;
 
-/// What the page shows of the target.
+/// The target's part of the page.
 #[derive(Default)]
 pub(crate) struct TargetView {
     pub is_loaded: bool,

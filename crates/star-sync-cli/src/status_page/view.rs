@@ -1,4 +1,4 @@
-//! The page's contents as texts: what is shown, decided without a server or a browser.
+//! Builds the texts of the status page from the state, so that they can be tested without a server or browser.
 
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
@@ -16,14 +16,14 @@ use super::target::TargetView;
 use crate::output::human::{comparison_name, duration, grouped, mebibytes, rate_of, units, whole_rate};
 use crate::program::Program;
 
-/// The chart's own units; the page scales it.
+/// The chart's size in its own units; the page scales it.
 const CHART_WIDTH: f64 = 600.0;
 const CHART_HEIGHT: f64 = 80.0;
-/// How often the page asks again, in seconds: while a run can be watched, and else.
+/// Seconds between reloads of the page, during a run and otherwise.
 const REFRESH_RUNNING: u32 = 2;
 const REFRESH_IDLE: u32 = 5;
 
-/// The status in one word; the page's colour.
+/// The overall status, which determines the page's colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PageStatus {
     Good,
@@ -41,7 +41,7 @@ impl PageStatus {
     }
 }
 
-/// All of the page. The template escapes every text.
+/// The whole page. The template escapes every text.
 #[derive(Template)]
 #[template(path = "status_page.html")]
 pub(crate) struct StatusPage {
@@ -52,12 +52,12 @@ pub(crate) struct StatusPage {
     refresh_seconds: u32,
     status: &'static str,
     headline: String,
-    /// That of longest standing first.
+    /// The longest-standing one first.
     failures: Vec<FailureView>,
     run: Option<RunView>,
     chart: Chart,
     check: Option<CheckView>,
-    /// Why nothing of the target is shown.
+    /// Why the target cannot be shown.
     target_problem: Option<String>,
     freshness: Vec<FreshnessView>,
     backlog: Option<BacklogView>,
@@ -84,7 +84,7 @@ struct Bar {
 }
 
 struct Chart {
-    /// The line's points, of an SVG of the chart's size.
+    /// The line's points, for an SVG of the chart's size.
     line: String,
     width: f64,
     height: f64,
@@ -121,7 +121,7 @@ struct FreshnessView {
 
 struct BacklogView {
     text: String,
-    /// Of all key ranges, those that are verified.
+    /// Share of the key ranges that are verified.
     percent: u64,
 }
 
@@ -134,7 +134,7 @@ struct HistoryView {
     read: String,
     /// Rows verified by digest.
     verified: String,
-    /// Bytes that the source has sent.
+    /// Bytes received from the source.
     received: String,
     changed: String,
 }
@@ -185,9 +185,9 @@ fn failures(live: &State) -> Vec<&FailedRun> {
     failures
 }
 
-/// The headline, for a glance from a distance.
+/// The overall status and the headline, which names the most serious problem.
 fn headline(live: &State, view: std::result::Result<&TargetView, &String>, now: DateTime<Utc>) -> (PageStatus, String) {
-    // Of a sync that repeats, short runs would make the headline flicker.
+    // The short runs of a repeated sync would make the headline flicker.
     let is_long = |run: &&Running| matches!(run.command, "full-load" | "repair");
     let in_progress = live.run.as_ref().filter(is_long);
     if let Some(failure) = failures(live).first() {
@@ -206,7 +206,7 @@ fn headline(live: &State, view: std::result::Result<&TargetView, &String>, now: 
             None => (PageStatus::Busy, "Loaded; no run has succeeded since".to_owned()),
         },
         Ok(_) => (PageStatus::Busy, "No full load has finished yet".to_owned()),
-        // Perhaps it is not there yet. If not, runs fail, too.
+        // Not `Bad`, because the target may not exist yet. For any other cause, runs fail and are reported above.
         Err(_) => (PageStatus::Busy, "The target cannot be read".to_owned()),
     }
 }
@@ -242,7 +242,7 @@ fn run_view(run: &Running) -> RunView {
 
 fn bar(table: &TableProgress) -> Bar {
     let read = table.read.load(Ordering::Relaxed);
-    // The expectation is the server's estimate.
+    // The expected number of rows is the server's estimate and may be too low.
     let expected = table.expected.load(Ordering::Relaxed).max(read);
     let rate = grouped(rate_of(read, table.seconds()));
     let (percent, of) = if table.is_finished() {
@@ -262,7 +262,7 @@ fn percent(part: u64, whole: u64) -> u64 {
 }
 
 impl Chart {
-    /// The newest rate stands at the right edge.
+    /// The newest rate is at the right edge.
     #[expect(clippy::cast_precision_loss, reason = "few points")]
     fn new(rates: impl ExactSizeIterator<Item = f64> + Clone) -> Self {
         let peak = rates.clone().fold(0.0, f64::max);

@@ -1,5 +1,5 @@
-//! Advances the watermarks, within the transaction that commits the rows they stand for, and remembers what each source
-//! table looked like.
+//! Advances the watermarks, in the transaction that commits the corresponding rows, and records the state of each
+//! source table.
 
 use std::cmp::{max, min};
 use std::collections::HashMap;
@@ -17,18 +17,18 @@ use crate::source::in_flight::{InFlight, UNKNOWN_START};
 use crate::target::bookkeeping::state::{self, Lifecycle, SourceState, States};
 use crate::target::bookkeeping::{history, source_identity, target_table, time, watermark};
 
-/// In-flight work that has just begun is no reason to name: without it the safety lag would keep the watermark at the
-/// same place.
+/// In-flight transactions younger than this are not reported as the limit of a watermark: the safety lag alone would
+/// limit it to the same time.
 const JUST_BEGUN: TimeDelta = TimeDelta::seconds(2);
 
 /// The settled signature of each source table before the pages of a run were read.
 pub(crate) type SettledSignatures = HashMap<String, String>;
 
-/// The instant of the source that a pass has brought the star to.
+/// The clock and the in-flight transactions of the source at the snapshot of a pass.
 #[derive(Clone, Copy)]
 struct SourceInstant {
     clock: DateTime<Utc>,
-    /// Up to when every change timestamp is committed for good.
+    /// All changes with a timestamp up to this one are committed.
     committed_until: DateTime<Utc>,
     in_flight: InFlight,
 }
@@ -58,9 +58,9 @@ pub(crate) struct Advance<'a> {
     pub states: &'a States,
     pub source_changes: &'a SourceChangesByTable,
     pub rows: &'a RowCounts,
-    /// None if the run read no pages before the pass.
+    /// `None` if the run read no pages before the pass.
     pub before_pages: Option<&'a SettledSignatures>,
-    /// Whether both sides differ: then the next run looks at every table again, whether or not it is modified.
+    /// Whether source and target differ: then the next run reads every table, modified or not.
     pub is_mismatch: bool,
 }
 
@@ -143,9 +143,9 @@ fn report(source_table: &'static str, changes: &SourceChanges, after: &SourceSta
     }
 }
 
-/// The state of a source table after a pass that has found this.
+/// The state of a source table after a pass with these findings.
 fn advance(before: &SourceState, found: &Found<'_>, mode: Mode, instant: SourceInstant) -> SourceState {
-    // A full load begins anew: what it has read is all there is.
+    // A full load discards the earlier watermark, because it has read all rows.
     let watermark = before.watermark.filter(|_| mode != Mode::FullLoad);
     let newest = max(found.changes.newest, watermark);
     SourceState {
@@ -171,15 +171,14 @@ fn advance(before: &SourceState, found: &Found<'_>, mode: Mode, instant: SourceI
     }
 }
 
-/// How far a watermark advances: to the newest change that was seen, but never beyond the time up to which all changes
-/// are committed: changes with a later timestamp may still be committed. What counted as committed for good once does
-/// so for ever: a watermark never goes back.
+/// The new watermark: the newest change seen, but at most `committed_until`, because changes with a later timestamp may
+/// still be committed. A watermark never moves back, even if `committed_until` does.
 fn advanced(watermark: Option<DateTime<Utc>>, newest: DateTime<Utc>, committed_until: DateTime<Utc>) -> DateTime<Utc> {
     let advanced = min(newest, committed_until);
     watermark.map_or(advanced, |watermark| max(watermark, advanced))
 }
 
-/// Why a watermark is not the newest change that was seen; `None` if it is.
+/// Why the watermark is older than the newest change seen; `None` if it is not.
 fn limited_by(newest: DateTime<Utc>, instant: SourceInstant) -> Option<String> {
     if newest <= instant.committed_until {
         return None;
@@ -205,9 +204,9 @@ fn limited_by(newest: DateTime<Utc>, instant: SourceInstant) -> Option<String> {
     }
 }
 
-/// The signature by which the next run can tell that a table has not been modified since; `None` if none can. A table
-/// that was modified while pages were read may have changed after that. Rows of a table that was replaced meanwhile are
-/// not those of the table that was looked at.
+/// The signature by which the next run recognises that a table was not modified since. `None` if the table was modified
+/// while its pages were read, because it may have changed after that, or was replaced meanwhile, because the rows read
+/// are not those of the new table.
 fn settled<'a>(signatures: &Signatures<'a>) -> Option<&'a str> {
     let settled = signatures.settled;
     settled.filter(|_| signatures.at_snapshot == settled && signatures.now == settled)
@@ -248,7 +247,7 @@ mod tests {
         assert_eq!(advanced(None, 50, 80), 50);
         assert_eq!(advanced(Some(40), 50, 80), 50);
         assert_eq!(advanced(Some(40), 90, 80), 80);
-        // What is closed went back: a transaction was found that is older than the last run.
+        // The committed time moved back: a transaction older than the last run was found.
         assert_eq!(advanced(Some(70), 90, 60), 70);
         assert_eq!(advanced(Some(70), 70, 60), 70);
     }
@@ -278,7 +277,7 @@ mod tests {
         };
         let (a, b) = (Some("a"), Some("b"));
         assert_eq!(settled(a, a, a), a);
-        // It had not settled, was modified while pages were read, or was replaced.
+        // Not settled, modified while pages were read, or replaced.
         assert_eq!(settled(None, a, a), None);
         assert_eq!(settled(a, b, b), None);
         assert_eq!(settled(a, a, b), None);
@@ -329,7 +328,7 @@ mod tests {
                 ..expected.clone()
             }
         );
-        // The watermark of another source or another age does not outlive a full load.
+        // A full load discards the earlier watermark, which may be of another source or time.
         assert_eq!(
             advance(&before, &found, Mode::FullLoad, HIDDEN),
             SourceState {

@@ -1,4 +1,4 @@
-//! Affected rows: which rows of a target table may no longer be right, given what changed elsewhere.
+//! Affected rows: the rows of a target table that may be outdated because other rows changed.
 
 use std::collections::HashSet;
 
@@ -22,18 +22,18 @@ pub(crate) struct AffectedSearch<'a> {
     pub star: &'static Star,
     pub source: SourceReader,
     pub target: TargetReader,
-    /// By source table; none for a table in which nothing has changed.
+    /// By source table. A table without an entry has no changes.
     pub source_changes: &'a SourceChangesByTable,
-    /// Of the tables that come before.
+    /// The outcomes of the tables that were applied before.
     pub outcomes: &'a Outcomes,
     pub removed: &'a Removed,
-    /// Whether all quarantined rows are read again, because `outcomes` does not contain the changes of the pages of a
-    /// load or repair.
+    /// Whether to re-read all quarantined rows, because `outcomes` does not contain the changes of the pages of a load
+    /// or repair.
     pub retries_all: bool,
 }
 
 impl AffectedSearch<'_> {
-    /// The page keys of all rows of `table` that may no longer be right, in no order, some of them twice.
+    /// The page keys of all rows of `table` that may be outdated, unordered and with duplicates.
     pub(crate) async fn affected_keys(&self, table: &Table) -> Result<Vec<i64>> {
         let mut keys = self.changed_in(table.source_table).to_vec();
         for source in table.joined.iter().filter_map(|name| self.star.source(name)) {
@@ -56,7 +56,8 @@ impl AffectedSearch<'_> {
                 self.add_affected(&mut keys, &**affected, changed).await?;
             }
         }
-        // Which of their rows have changed is not known, whatever is declared to be affected by them.
+        // For tables without an integer key it is unknown which rows changed: all rows are affected, whatever is
+        // declared.
         let affected_by = table.affected_by.iter().map(|source| source.source_table);
         let needed = table.lookups.iter().map(|used| used.lookup);
         let needed = needed.filter(|lookup| lookup.side == Side::Source);
@@ -99,7 +100,7 @@ impl AffectedSearch<'_> {
         Ok(keys)
     }
 
-    /// Whether no integer names the rows of a source table.
+    /// Whether a source table has no integer key.
     fn is_without_key(&self, source_table: &str) -> bool {
         let source = self.star.source(source_table);
         source.is_some_and(|source| source.key.is_none())
@@ -113,9 +114,8 @@ impl AffectedSearch<'_> {
         outcomes.into_iter().any(|outcome| !outcome.changed.is_empty())
     }
 
-    /// The quarantined rows of which something may have changed: they themselves, what they are made from, or whether
-    /// their parent is there. If none of its source tables was modified, only those are read again whose parent may
-    /// have appeared.
+    /// The quarantined rows to re-read, because they, the rows they are made from, or their parents may have changed.
+    /// If no source table of `table` was modified, only rows whose parent may have been added are re-read.
     async fn quarantined(&self, table: &Table) -> Result<Vec<i64>> {
         let mut sources = self.star.sources.iter().map(|source| source.name);
         if self.retries_all || sources.any(|name| table.is_made_from(name) && self.is_modified(name)) {
@@ -123,12 +123,12 @@ impl AffectedSearch<'_> {
         }
         let doing = || format!("reading the quarantined rows of {}", table.source_table);
         let lookups = table.lookups.iter().map(|used| used.lookup);
-        // A rejection has its parent's name from the lookup that did not find it.
+        // A quarantined row records its missing parent by the name of the lookup that did not find it.
         let parents: HashSet<&str> = lookups
             .filter(|lookup| lookup.side == Side::Target)
             .filter(|lookup| {
                 let outcome = self.outcomes.get(lookup.table);
-                // An earlier run may have brought it when these rows were dealt with.
+                // An earlier run may have added the parent after it had processed these rows.
                 let dimension = self.star.table(lookup.table);
                 outcome.is_some_and(|outcome| !outcome.changed.is_empty())
                     || dimension.is_some_and(|dimension| self.is_modified(dimension.source_table))
@@ -166,7 +166,7 @@ impl AffectedSearch<'_> {
         let mut before = None;
         for chunk in changed.chunks(KEYS_PER_STATEMENT) {
             let select = affected(chunk);
-            // Some select the same rows whichever keys have changed.
+            // Some declarations select the same rows whichever keys changed.
             if before.as_ref() == Some(&select) {
                 continue;
             }
@@ -179,15 +179,15 @@ impl AffectedSearch<'_> {
         Ok(())
     }
 
-    /// Adds rows that refer to a new row of a dimension, and may have been loaded without it: they do not wait in
-    /// quarantine.
+    /// Adds rows that refer to a new row of a dimension and may have been loaded without it: rows with a nullable
+    /// reference are not quarantined.
     async fn add_without_parent(&self, keys: &mut Vec<i64>, table: &Table) -> Result<()> {
         let doing = || format!("searching {} for rows without a parent", table.name);
         for reference in &table.references {
             let has_new = |outcome: &TableOutcome| !outcome.lookup_changed.is_empty();
             let parent = self.star.table(&reference.parent);
             let is_dimension = parent.is_some_and(|parent| parent.kind == Kind::Dimension);
-            // Others have its key from rows that they follow.
+            // Tables without such a lookup get the parent's key from rows that they follow.
             let mut lookups = table.lookups.iter().map(|used| used.lookup);
             let looks_up = lookups.any(|lookup| lookup.side == Side::Target && lookup.table == reference.parent);
             if !is_dimension
@@ -207,8 +207,8 @@ impl AffectedSearch<'_> {
         Ok(())
     }
 
-    /// Adds rows that refer to a dimension row to be deleted. They are found in the target: a cascade may already have
-    /// changed their keys in the source.
+    /// Adds rows that refer to a dimension row to be deleted. They are searched in the target, because a cascade may
+    /// already have changed their keys in the source.
     async fn add_pointing_to_removed(&self, keys: &mut Vec<i64>, table: &Table) -> Result<()> {
         let doing = || format!("searching {} for rows without a parent", table.name);
         for reference in &table.references {

@@ -1,5 +1,5 @@
-//! Makes parts of tables equal to the source within a pass: what its changes, its verification and its row count check
-//! come down to.
+//! Makes key ranges of tables equal to the source within a pass. Detected changes, verification and the row count check
+//! all use it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use crate::target::{TargetReader, calendar, statement};
 /// A snapshot is one connection: while one reader waits for the source, the other reads the target.
 const READERS_PER_SNAPSHOT: usize = 2;
 
-/// Applies key ranges, and remembers what that has done so far.
+/// Applies key ranges and collects the outcomes.
 pub(crate) struct Applier<'a> {
     pub pass: &'a Pass<'a>,
     pub outcomes: Outcomes,
@@ -43,7 +43,7 @@ pub(crate) struct Applier<'a> {
 }
 
 impl<'a> Applier<'a> {
-    /// Nothing is applied yet; `removed` was found before the pass.
+    /// Creates an applier. `removed` are the deleted dimension rows found before the pass.
     pub(crate) fn new(pass: &'a Pass<'a>, removed: Removed) -> Self {
         Self {
             pass,
@@ -54,7 +54,7 @@ impl<'a> Applier<'a> {
         }
     }
 
-    /// The changes of the pass so far, from which affected rows follow.
+    /// Creates a search for the rows that the changes of the pass so far affect.
     pub(crate) fn affected_search<'b>(
         &'b self,
         source_changes: &'b SourceChangesByTable,
@@ -72,13 +72,13 @@ impl<'a> Applier<'a> {
         }
     }
 
-    /// Applies the changes that were detected in the source. The earlier list of deleted dimension rows is replaced:
-    /// the affected keys include them.
+    /// Applies the changes that were detected in the source. The earlier list of deleted dimension rows is replaced,
+    /// because `keys` includes those rows.
     pub(crate) async fn apply_affected(&mut self, table: &'static Table, keys: Vec<i64>) -> Result<()> {
         let mut outcome = self
             .apply(table, KeyRange::of_keys(keys, self.pass.page_size()))
             .await?;
-        // A parent that seemed to be gone, and is not, is new to rows that were read meanwhile.
+        // A parent that seemed to be deleted but exists counts as new for rows that were read in between.
         let seemed_gone = self.removed.remove(table.name).into_iter().flatten();
         let is_gone: HashSet<i64> = outcome.deleted.iter().map(|row| row.page_key).collect();
         let back = seemed_gone.map(|row| row.page_key).filter(|key| !is_gone.contains(key));
@@ -88,7 +88,7 @@ impl<'a> Applier<'a> {
         Ok(())
     }
 
-    /// Applies key ranges in which nothing but the comparison of their rows may find differences.
+    /// Applies key ranges whose differences only a row-by-row comparison can find.
     pub(crate) async fn apply_compared(&mut self, table: &'static Table, key_ranges: Vec<KeyRange>) -> Result<()> {
         let found = self.apply(table, key_ranges).await?;
         self.note_removed(table, &found);
@@ -136,7 +136,7 @@ impl<'a> Applier<'a> {
         Ok(outcomes.remove(table.name).unwrap_or_default())
     }
 
-    /// Lookups of what the snapshot and the transaction hold now, that also report late-arriving rows.
+    /// Lookups on the snapshot and the transaction that also report late-arriving rows.
     pub(crate) fn lookup_source(&self) -> LookupSource {
         LookupSource {
             removed: Arc::new(self.removed.clone()),
@@ -146,12 +146,12 @@ impl<'a> Applier<'a> {
         }
     }
 
-    /// Makes the key ranges of all jobs, which are of these tables, equal to the source.
+    /// Makes the key ranges of all jobs equal to the source. `tables` are the tables of the jobs.
     pub(crate) async fn run(&mut self, jobs: Jobs, tables: &[&'static str], lookups: LookupPlan) -> Result<Outcomes> {
         let pass = self.pass;
         let databases = &pass.context.databases;
-        // As long as the pass has not written to them, connections of their own read what was committed, beside the
-        // writer.
+        // If the pass has not written to these tables yet, separate connections read the committed rows in parallel
+        // with the writer.
         let target = if tables.iter().any(|table| self.written.contains(table)) {
             pass.target()
         } else {
@@ -180,7 +180,7 @@ impl<'a> Applier<'a> {
         Ok(outcomes)
     }
 
-    /// Remembers the rows of a dimension that the source no longer has.
+    /// Records the rows of a dimension that the source no longer has.
     pub(crate) fn note_removed(&mut self, table: &Table, outcome: &TableOutcome) {
         if table.kind == Kind::Dimension {
             let removed = self.removed.entry(table.name).or_default();
@@ -188,7 +188,7 @@ impl<'a> Applier<'a> {
         }
     }
 
-    /// Deletes the dimensions' rows that the source no longer has; no fact or bridge points to them any more.
+    /// Deletes the dimension rows that the source no longer has. No fact or bridge refers to them any more.
     pub(crate) async fn delete_removed(&mut self) -> Result<()> {
         for table in self.pass.star().tables() {
             let removed = self.removed.get(table.name).into_iter().flatten();

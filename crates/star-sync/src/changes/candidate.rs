@@ -1,4 +1,4 @@
-//! Key ranges that a run may verify, and which of them come first.
+//! The key ranges that a run may verify, and their order.
 
 use chrono::{DateTime, Utc};
 
@@ -19,20 +19,22 @@ use crate::target::bookkeeping::verified_ranges::{self, VerificationRange};
 pub(super) struct Candidate {
     pub table: &'static Table,
     pub range: VerificationRange,
-    /// Whether there is a sign that it may have changed. Of the others only the digest is compared.
+    /// Whether there is a sign of change. Of other ranges only the digest is compared.
     pub is_due: bool,
-    /// Whether this run has changed rows of it: then others may have changed without a change timestamp.
+    /// Whether this run changed rows in it: other rows may then have changed without a change timestamp.
     pub is_near_changes: bool,
-    /// Whether nothing but its own source table was modified since its digest was taken: then the digest is sufficient.
+    /// Whether no table but its own source table was modified since its digest was taken: then the digest is
+    /// sufficient.
     pub digest_is_enough: bool,
     /// Whether its digest differs.
     pub differs: bool,
 }
 
 impl Candidate {
-    /// What is compared first. Before all, ranges that differ, and of these those in which this run has changed
-    /// nothing: there the difference is a change without a newer timestamp. Then the ranges of modified tables; of all
-    /// of them those that no run has verified, or whose verification no longer holds, then the oldest.
+    /// The sort order. First come ranges that differ, and among them those in which this run changed no rows, because
+    /// their difference is a change without a newer timestamp. Then come ranges of modified tables, then the others.
+    /// Within each group, ranges that no run has verified, or whose verification no longer holds, come before the
+    /// oldest.
     pub(super) fn urgency(&self) -> (bool, bool, bool, Option<i64>, Option<DateTime<Utc>>) {
         (
             !self.differs,
@@ -43,13 +45,13 @@ impl Candidate {
         )
     }
 
-    /// The run that last verified it; none comes before any.
+    /// The run that last verified it; `None` sorts first.
     pub(super) fn verified_run(&self) -> Option<i64> {
         self.range.verified.map(|verified| verified.run_id)
     }
 
-    /// Whether it is compared row by row. One whose digest is enough, and was not taken in time, waits for the next
-    /// run.
+    /// Whether it is compared row by row. A range whose digest is sufficient but was not taken in time waits for the
+    /// next run.
     pub(super) fn is_compared(&self) -> bool {
         self.differs || (self.is_due && !self.digest_is_enough)
     }
@@ -65,8 +67,8 @@ pub(super) struct Backlog<'a> {
 }
 
 impl Backlog<'_> {
-    /// The ranges that may have changed since they were verified; after them, if they have a digest, those for which
-    /// nothing indicates it, because UPDATE_TIME does not advance with every statement.
+    /// The ranges that may have changed since they were verified and, if they have a digest, the ranges without a sign
+    /// of change, because UPDATE_TIME does not advance with every statement.
     pub(super) async fn candidates(&self, pass: &Pass<'_>) -> Result<Vec<Candidate>> {
         let mut candidates = Vec::new();
         for table in pass.star().tables() {
@@ -83,7 +85,7 @@ impl Backlog<'_> {
             let of_table = ranges.into_iter().map(|range| Candidate {
                 table,
                 range,
-                // Without a digest nothing would show a change for which nothing indicates it.
+                // Without a digest, a change that leaves no sign would not be detected.
                 is_due: compares_all || range.is_in_backlog(modified_run) || (has_digests && range.digest.is_none()),
                 is_near_changes: has_key_of(&range, &changed),
                 digest_is_enough: !compares_all && digest_is_enough(&range, others),
@@ -95,15 +97,15 @@ impl Backlog<'_> {
     }
 }
 
-/// Whether one of these keys, which ascend, is in a range.
+/// Whether one of these keys is in a range. The keys are ascending.
 pub(super) fn has_key_of(range: &VerificationRange, keys: &[i64]) -> bool {
     let behind = keys.partition_point(|key| range.after.is_some_and(|after| *key <= after));
     keys.get(behind)
         .is_some_and(|key| range.up_to.is_none_or(|up_to| *key <= up_to))
 }
 
-/// Whether an equal digest of a range proves that nothing in it has changed: only if none of the other tables that its
-/// rows are made from was modified since.
+/// Whether an equal digest is sufficient to verify a range: only if no other table that its rows are made from was
+/// modified since.
 fn digest_is_enough(range: &VerificationRange, modified_run_of_others: Option<i64>) -> bool {
     range.digest.is_some() && !range.is_in_backlog(modified_run_of_others)
 }
@@ -114,7 +116,7 @@ pub(super) mod tests {
     use crate::target::bookkeeping::verified_ranges::VerificationMark;
     use crate::test_star;
 
-    /// A due range of loans up to a key, which this run verified last.
+    /// A due range of loans up to a key, last verified by `run_id`.
     pub(in crate::changes) fn candidate(up_to: i64, run_id: Option<i64>) -> Candidate {
         Candidate {
             table: test_star::star().table("fact_loan").unwrap(),

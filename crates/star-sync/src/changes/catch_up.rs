@@ -1,8 +1,8 @@
-//! The catch-up pass: brings the star to one instant of the source. An incremental run is this; a full load and a
-//! repair end with it.
+//! The catch-up pass: applies the changes of the source up to one snapshot. An incremental run consists of this pass; a
+//! full load and a repair end with it.
 //!
-//! detect -> affected rows -> compare and apply -> verify -> reconcile totals -> advance watermarks; whoever runs the
-//! pass commits. Tables go in order, so that what changed in one reaches those that depend on it within the same pass.
+//! detect -> affected rows -> compare and apply -> verify -> reconcile totals -> advance watermarks. The caller
+//! commits. Tables are processed in order, so that changes of one table reach its dependents within the same pass.
 
 use std::collections::{HashMap, HashSet};
 
@@ -32,17 +32,17 @@ use crate::target::bookkeeping::verified_ranges::{self, VerificationSummary};
 /// The results of earlier steps that the catch-up pass needs.
 #[derive(Default)]
 pub(crate) struct CatchUpInput {
-    /// Rows of dimensions that were seen to be gone from the source.
+    /// Rows of dimensions that were found to be deleted in the source.
     pub removed: Removed,
-    /// Page keys, by star table, of rows that seemed to differ when the pages were compared.
+    /// Page keys, by target table, of rows that seemed to differ when the pages were compared.
     pub suspects: HashMap<&'static str, Vec<i64>>,
     /// The outcomes of the run before the pass.
     pub before: Outcomes,
     /// The pages that the run has read before the pass.
     pub checked: CheckedPages,
-    /// The settled signatures before these were read; none if the run has read no pages.
+    /// The settled signatures before these pages were read; `None` if the run read no pages.
     pub signatures: Option<SettledSignatures>,
-    /// The target's totals just before the pass, where they were added up.
+    /// The target's totals just before the pass, if they were computed.
     pub target_totals: HashMap<&'static str, DayTotals>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct CatchUpOutcome {
     pub rows_verified_by_digest: u64,
 }
 
-/// Runs all steps but the commit.
+/// Runs all steps except the commit.
 pub(crate) async fn catch_up(pass: &Pass<'_>, mut input: CatchUpInput) -> Result<CatchUpOutcome> {
     let mut states = state::load(&*pass.transaction).await?;
     let mut checked = input.checked;
@@ -128,20 +128,21 @@ pub(crate) async fn catch_up(pass: &Pass<'_>, mut input: CatchUpInput) -> Result
     })
 }
 
-/// Whether all key ranges that differed were compared since an earlier run found a mismatch. That alone does not resolve it:
-/// the rows of a table may be compared with what is wrong in another one.
+/// Whether all key ranges that differed were compared since an earlier run found a mismatch. This alone does not
+/// resolve the mismatch, because rows may have been compared using wrong values of another table: all totals are
+/// compared too.
 async fn would_resolve_mismatch(pass: &Pass<'_>) -> Result<bool> {
     let (transaction, star) = (&*pass.transaction, pass.star());
     let was_found = history::last_mismatch(transaction).await?.is_some();
     Ok(was_found && history::unresolved_mismatch(transaction, star).await?.is_none())
 }
 
-/// The tables of which the next runs compare all rows, because rows that no digest shows differ: those that differ, and those
-/// that they look up.
+/// The tables whose rows the next runs compare in full, because no digest shows which rows differ: tables that differ,
+/// and tables that they look up.
 fn to_compare_anew(star: &Star, comparisons: &[Comparison]) -> HashSet<&'static str> {
     let differing = comparisons.iter().filter(|comparison| comparison.differs());
     let mut tables: HashSet<&'static str> = differing.map(|comparison| comparison.table).collect();
-    // What is looked up comes before what looks it up.
+    // A looked-up table comes before the tables that look it up.
     for table in star.tables().rev() {
         if tables.contains(table.name) {
             let looked_up = table.lookups.iter().map(|used| used.lookup);
@@ -155,7 +156,8 @@ fn to_compare_anew(star: &Star, comparisons: &[Comparison]) -> HashSet<&'static 
     tables
 }
 
-/// Applies to one table what changed, what seemed to differ before the pass, and what the row counts reveal.
+/// Applies to one table the detected changes, the rows that seemed to differ before the pass, and the differences that
+/// row counts reveal.
 async fn apply_changes(
     applier: &mut Applier<'_>,
     source_changes: &SourceChangesByTable,
@@ -190,11 +192,11 @@ async fn apply_changes(
 /// Which key ranges of a table are compared row by row, after the changes found by change timestamps were applied.
 #[derive(Debug, PartialEq, Eq)]
 enum RangesToCompare {
-    /// Rows of this source table appeared or disappeared without a change timestamp.
+    /// Rows of this source table were inserted or deleted without a change timestamp.
     All {
         because_of: &'static str,
     },
-    /// Those whose row counts differ.
+    /// The key ranges whose row counts differ.
     Miscounted,
     None,
 }
@@ -211,7 +213,7 @@ fn ranges_to_compare(table: &Table, source_changes: &SourceChangesByTable) -> Ra
     }
 }
 
-/// Notes which source tables this run found modified: what was verified before is to be verified again.
+/// Records which source tables this run found modified: their earlier verification no longer holds.
 fn note_modified(states: &mut States, source_changes: &SourceChangesByTable, run_id: i64) {
     for (source_table, state) in states.iter_mut() {
         if source_changes

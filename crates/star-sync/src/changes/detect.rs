@@ -25,18 +25,18 @@ pub(crate) type SourceChangesByTable = HashMap<&'static str, SourceChanges>;
 /// The changes of one source table since its watermark.
 #[derive(Default)]
 pub(crate) struct SourceChanges {
-    /// Whether the table may have been modified at all. If not, it was not read.
+    /// Whether the table may have been modified. If not, it was not read.
     pub is_modified: bool,
     /// The rows with a change timestamp newer than the watermark, or without one. Ascending.
     pub keys: Vec<i64>,
-    /// Those of them that changed since the table was last synced, or have no change timestamp.
+    /// The keys among them that changed since the table was last synced, or have no change timestamp.
     pub recent: Vec<i64>,
     pub newest: Option<DateTime<Utc>>,
-    /// How many rows the table has, where they were counted.
+    /// The row count of the table, if it was counted.
     pub rows: Option<i64>,
-    /// Only of tables that are joined or looked up.
+    /// Set only for tables that are joined or looked up.
     pub extent: Option<Extent>,
-    /// Whether rows appeared or disappeared without a change timestamp: then everything made from the table is
+    /// Whether rows were inserted or deleted without a change timestamp. If so, everything made from the table is
     /// compared.
     pub is_unexplained: bool,
 }
@@ -44,9 +44,9 @@ pub(crate) struct SourceChanges {
 /// How to detect the changes of a table.
 #[derive(Clone, Copy)]
 pub(crate) struct DetectionOptions {
-    /// Whether the rows of a target table are made from its rows, one to one.
+    /// Whether each row of the table becomes one row of a target table.
     pub is_loaded_row_by_row: bool,
-    /// Whether to ask for the number of rows first, which is as much work as looking for changes without an index.
+    /// Whether to count the rows first. Without an index, this costs as much as searching for changes.
     pub counts_rows: bool,
 }
 
@@ -54,12 +54,12 @@ pub(crate) struct DetectionOptions {
 #[derive(Clone, Copy, Debug)]
 struct Scan {
     rows: i64,
-    /// Rows with a change timestamp, and the newest of these.
+    /// The number of rows with a change timestamp; `newest` is the latest of these timestamps.
     stamped: i64,
     newest: Option<DateTime<Utc>>,
 }
 
-/// Detects what changed in all source tables, but for those that were surveyed already.
+/// Detects the changes of all source tables, except those that were surveyed already.
 pub(crate) async fn source_changes(
     pass: &Pass<'_>,
     states: &States,
@@ -137,7 +137,7 @@ impl SourceChanges {
         Ok(changes)
     }
 
-    /// A bulk change may touch every row: they are streamed, and a key is all that is kept of each.
+    /// Streams the rows and keeps only their keys, because a bulk change may touch every row.
     async fn read_keys(
         &mut self,
         snapshot: &Snapshot,
@@ -180,7 +180,7 @@ impl SourceChanges {
         }
     }
 
-    /// The changes of a table of which all rows were read.
+    /// The changes of a table whose rows were all read.
     pub(crate) fn surveyed(rows: i64, mut keys: Vec<i64>, newest: Option<DateTime<Utc>>) -> Self {
         keys.sort_unstable();
         Self {
@@ -193,13 +193,13 @@ impl SourceChanges {
     }
 }
 
-/// Whether a table may have been modified since the last sync. `settled` is its signature at that time; none if it is
-/// not conclusive.
+/// Whether a table may have been modified since the last sync. `settled` is its signature at that time, or `None` if
+/// that was not conclusive.
 fn is_modified(mode: Mode, settled: Option<&str>, signature: Option<&str>) -> bool {
     mode == Mode::FullLoad || signature.is_none() || signature != settled
 }
 
-/// From when on the rows have changed that a pass reads; none stands for all rows.
+/// A pass reads the rows with a change timestamp newer than this; all rows if `None`.
 fn changed_since(mode: Mode, state: Option<&SourceState>) -> Option<DateTime<Utc>> {
     match mode {
         Mode::Incremental | Mode::Repair => state?.watermark,
@@ -207,8 +207,8 @@ fn changed_since(mode: Mode, state: Option<&SourceState>) -> Option<DateTime<Utc
     }
 }
 
-/// Whether the changed rows account for the number of rows. New rows have keys above all earlier ones; where a key was
-/// chosen by hand this errs on the side of comparing too much.
+/// Whether the changed rows account for the row count. New rows are assumed to have keys above all earlier ones; a
+/// lower key that was chosen by hand only causes too many rows to be compared.
 fn explains(before: Option<Extent>, now: Extent, changed: &[i64]) -> bool {
     let Some(before) = before else {
         return false;
@@ -260,7 +260,7 @@ mod tests {
         assert!(!incremental(Some("a"), Some("a")));
         assert!(incremental(Some("a"), Some("b")));
         assert!(incremental(None, Some("a")));
-        // The server does not know when it was modified, as after a restart.
+        // The server does not know when the table was modified, for example after a restart.
         assert!(incremental(Some("a"), None));
         assert!(incremental(None, None));
         assert!(is_modified(Mode::FullLoad, Some("a"), Some("a")));
@@ -289,10 +289,10 @@ mod tests {
         let before = Some(extent(10, Some(100)));
         assert!(explains(before, extent(10, Some(100)), &[1, 2]));
         assert!(explains(before, extent(12, Some(102)), &[1, 101, 102]));
-        // A row went, and perhaps another came.
+        // A row was deleted, and another may have been inserted.
         assert!(!explains(before, extent(9, Some(100)), &[]));
         assert!(!explains(before, extent(10, Some(101)), &[101]));
-        // A row came under an old key, or without a timestamp.
+        // A row was inserted with an old key, or without a newer change timestamp.
         assert!(!explains(before, extent(11, Some(100)), &[50]));
         assert!(!explains(before, extent(11, Some(101)), &[]));
         assert!(explains(Some(extent(0, None)), extent(1, Some(5)), &[5]));

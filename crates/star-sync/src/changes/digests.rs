@@ -1,4 +1,5 @@
-//! Digests of key ranges: whether the source's rows are those of the run that verified a range, without reading them.
+//! Digests of key ranges, computed by the server. They show whether rows changed since they were verified, without
+//! reading the rows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,11 +14,11 @@ use crate::source::digest_plans::DigestPlans;
 use crate::source::reader::SourceReader;
 use crate::target::bookkeeping::source_identity;
 
-/// Ranges that one statement digests: so long that the way to a far server does not count, so short that a run can end
-/// between two of them.
+/// Ranges per digest statement: enough that the latency of a remote server is negligible, few enough that a run can
+/// stop between two statements.
 const RANGES_PER_STATEMENT: usize = 16;
 
-/// The digest plans, once a load has begun.
+/// The digest plans; `None` before the first load.
 pub(crate) async fn digesting(
     context: &Context<'_>,
     connection: &impl sea_orm::ConnectionTrait,
@@ -30,14 +31,13 @@ pub(crate) async fn digesting(
     }))
 }
 
-/// How the rows that a table is made of are digested: the columns of its own source table that are read. Nothing before
-/// the first load.
+/// The digest plan of a table, over the columns that are read from its own source table; `None` before the first load.
 pub(super) async fn plan(pass: &Pass<'_>, table: &Table) -> Result<Option<DigestPlan>> {
     let digesting = digesting(pass.context, &*pass.transaction).await?;
     Ok(digesting.and_then(|digesting| digesting.own(table)))
 }
 
-/// The digest that `source` has of each of these key ranges.
+/// The digest of each of these key ranges in `source`.
 pub(super) async fn of_key_ranges(
     source: &SourceReader,
     plan: &DigestPlan,

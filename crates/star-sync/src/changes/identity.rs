@@ -1,7 +1,8 @@
-//! Whether the source is the one that the target was loaded from. Another server, another schema under the same URL, a
-//! copy from yesterday: a run on it would delete what it has not, and a comparison with it would mean nothing.
+//! Checks whether the source is the one that the target was loaded from. On another server, another schema under the
+//! same URL, or a copy from yesterday, a run would delete all rows that this source lacks, and a comparison would be
+//! meaningless.
 //!
-//! New indexes, columns and tables are no change, nor is a newest row that has gone.
+//! New indexes, columns and tables do not count as a change, nor does a deleted newest row.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,7 @@ const CLOCK_CORRECTION_SECONDS: i64 = 5;
 /// Data types of the columns that are read, by `table.column`.
 pub type SourceColumns = BTreeMap<String, String>;
 
-/// The source as it is now.
+/// The current identity of the source.
 pub(crate) fn current(context: &Context<'_>) -> SourceIdentity {
     identity_of(&context.databases.source.server, context.source_columns)
 }
@@ -30,7 +31,7 @@ fn identity_of(server: &Server, columns: &SourceColumns) -> SourceIdentity {
     SourceIdentity {
         server: server.id.clone(),
         schema: server.schema.clone(),
-        // How many digits a number has makes no other source of it.
+        // A changed length or precision does not make it another source.
         columns: columns
             .iter()
             .map(|(column, full_type)| (column.clone(), column_type::data_type(full_type).to_owned()))
@@ -38,10 +39,10 @@ fn identity_of(server: &Server, columns: &SourceColumns) -> SourceIdentity {
     }
 }
 
-/// Compares the source with what a target remembers of it.
+/// Compares the source with the identity stored in the target.
 ///
 /// # Errors
-/// `SourceChanged` with all that differs.
+/// `SourceChanged` with all differences.
 pub async fn check(source: &Source, columns: &SourceColumns, target: &impl ConnectionTrait) -> Result<()> {
     match evidence(source, columns, target).await? {
         evidence if evidence.is_empty() => Ok(()),
@@ -62,7 +63,7 @@ pub(crate) async fn evidence(
     Ok(evidence_of(source, columns, clock, then.as_ref(), &states))
 }
 
-/// The same, of what was read before.
+/// Like `evidence`, from values that were read before.
 pub fn evidence_of(
     source: &Source,
     columns: &SourceColumns,
@@ -125,7 +126,7 @@ mod tests {
         let noon = DateTime::UNIX_EPOCH + TimeDelta::hours(12);
         let evidence = |now: &SourceIdentity, clock| differences(Some(&then), now, Some(noon), clock).len();
         assert_eq!(evidence(&then, noon), 0);
-        // A column that is no longer read, or read for the first time, is none.
+        // A column that is no longer read, or read for the first time, does not count as evidence.
         assert_eq!(evidence(&source("a", "library", ("book.title", "varchar")), noon), 0);
         assert_eq!(evidence(&source("b", "library", ("book.length", "smallint")), noon), 1);
         assert_eq!(evidence(&source("b", "other", ("book.length", "int")), noon), 3);

@@ -1,4 +1,4 @@
-//! The way from one row of the star to the source rows behind it, and whether the run that last wrote it has seen them.
+//! Lineage: the source rows behind one target row, and whether the run that last wrote it had read their changes.
 
 use std::collections::HashSet;
 
@@ -28,7 +28,7 @@ use crate::target::bookkeeping::history::{self, Run};
 use crate::target::bookkeeping::state::States;
 use crate::target::bookkeeping::time;
 
-/// Column names and what they hold; none for NULL.
+/// Column names and values; `None` is NULL.
 #[derive(Clone, Debug)]
 pub struct Cells(pub Vec<(String, Option<String>)>);
 
@@ -45,30 +45,31 @@ impl Cells {
 }
 
 impl Serialize for Cells {
-    /// As an object, a field a column.
+    /// Serializes an object with one field per column.
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(name, cell)| (name, cell)))
     }
 }
 
-/// A source row that the star's row is made of, or that decides whether it can be loaded.
+/// A source row that a target row is made of, or that decides whether it can be loaded.
 #[derive(Debug, Serialize)]
 pub struct LineageRow {
     pub table: &'static str,
-    /// When it last changed, where that is known.
+    /// When it last changed, if known.
     #[serde(skip)]
     pub changed: Option<DateTime<Utc>>,
     pub columns: Cells,
     /// Whether its table may have changed since the last sync, and its change timestamp is newer than the watermark or
-    /// NULL: the next run looks at it.
+    /// NULL: the next run reads it.
     pub is_pending: bool,
-    /// Whether it changed after the last commit to its table that the last sync saw: its transaction was in flight then.
+    /// Whether it changed after the last commit to its table known to the last sync: its transaction was in flight
+    /// then.
     #[serde(skip)]
     pub was_in_flight: bool,
 }
 
-/// Whether the run's snapshot is of a later second than all changes of the source rows that are newer than the
-/// watermarks, and none of these was in flight at the last sync.
+/// Whether there are pending changes of the source rows, the run's snapshot is of a later second than all of them, and
+/// none of them was in flight at the last sync.
 pub(crate) fn was_written_since(behind: &[LineageRow], run: Option<&Run>) -> bool {
     let changes = behind.iter().filter(|row| row.is_pending);
     let mut changes = changes.peekable();
@@ -79,7 +80,7 @@ pub(crate) fn was_written_since(behind: &[LineageRow], run: Option<&Run>) -> boo
     }
 }
 
-/// The row of the star, every column of it.
+/// Reads all columns of a target row.
 pub(crate) async fn target_row(target: &TargetReader, table: &Table, row: &RowIdentity) -> Result<Option<Cells>> {
     let doing = || format!("reading a row of {}", table.name);
     let select = Query::select()
@@ -94,7 +95,7 @@ pub(crate) async fn target_row(target: &TargetReader, table: &Table, row: &RowId
     }))
 }
 
-/// The source row of a page that a key names.
+/// The source row of a page with this key.
 pub(crate) fn source_row<'a>(page: &'a Page, (_, key): &RowIdentity) -> Result<Option<SourceRow<'a>>> {
     let Some(key) = key else {
         return Ok(page.rows.iter().next());
@@ -126,20 +127,20 @@ fn text(row: &QueryResult, position: usize) -> Option<String> {
     integer().or_else(|_| real()).or_else(|_| text()).ok().flatten()
 }
 
-/// The way from a row of the star to the source rows behind it.
+/// Finds the source rows behind a target row.
 pub(crate) struct Search<'a> {
     databases: &'a Databases<'a>,
     snapshot: &'a Snapshot,
     target: &'a TargetReader,
     states: &'a States,
     seen: HashSet<(&'static str, LookupKey)>,
-    /// What facts hold for others, by the source: the target may have it otherwise.
+    /// Lookup values that facts provide, according to the source; the target may have other values.
     corrected: Lookups,
     pub found: Vec<LineageRow>,
 }
 
 impl<'a> Search<'a> {
-    /// Sets the search up, with nothing found.
+    /// Creates a search without results.
     pub(crate) fn new(
         databases: &'a Databases<'a>,
         snapshot: &'a Snapshot,
@@ -157,8 +158,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether the row of a target table was last written by a run that read every change of its source rows, as far as
-    /// that is known. If it differs, it is for another reason.
+    /// Whether a target row was last written by a run that had read every known change of its source rows. If the row
+    /// differs nevertheless, a pending change is not the cause.
     pub(crate) async fn is_written_since(&mut self, table: &'static Table, row: &RowIdentity) -> Result<bool> {
         let star = target_row(self.target, table, row).await?;
         let Some(run_id) = star.as_ref().and_then(Cells::run_id) else {
@@ -169,7 +170,7 @@ impl<'a> Search<'a> {
         Ok(was_written_since(&self.found, run.as_ref()))
     }
 
-    /// Finds the rows behind one row of `table`; returns both sides of the page that it is in.
+    /// Finds the source rows behind one row of `table`; returns both sides of its page.
     pub(crate) async fn behind(&mut self, table: &'static Table, row: &RowIdentity) -> Result<Page> {
         let key = key_of_row(row);
         let only_this = |select: &mut SelectStatement| select.cond_where(table.is_source_row(row)).to_owned();
@@ -203,7 +204,7 @@ impl<'a> Search<'a> {
         }
         let mut is_corrected = false;
         for (lookup, key) in keys {
-            // A fact's row is made of its own rows in turn.
+            // The lookup is filled by a fact, whose row has source rows of its own.
             if let Some(fact) = self.databases.star.fact_behind(lookup) {
                 if let LookupKey::Number(key) = key {
                     let behind = Box::pin(self.behind(fact, &(key, None))).await?;
@@ -227,7 +228,7 @@ impl<'a> Search<'a> {
         Ok(page)
     }
 
-    /// Notes what the source's rows of a page are to others.
+    /// Records the lookup values that the source rows of a page provide.
     fn correct(&mut self, table: &'static Table, page: Page) -> Result<()> {
         let maps = table.filled_lookups.iter().map(|filled| {
             let known = self.corrected.map(filled.lookup);
@@ -252,7 +253,7 @@ impl<'a> Search<'a> {
         self.add(source_table, select, key).await
     }
 
-    /// Adds the row that `select` finds, columns aside.
+    /// Adds the row that `select` finds. `select` has no columns yet.
     async fn add(&mut self, source_table: &str, mut select: SelectStatement, key: LookupKey) -> Result<()> {
         let Some(source) = self.databases.star.source(source_table) else {
             return Ok(());
@@ -292,8 +293,8 @@ impl<'a> Search<'a> {
         is_newer && pending::may_have_changed(self.snapshot, source.name, self.states)
     }
 
-    /// The change timestamp of a row is set before the commit, which advances the table's time of change, in whole
-    /// seconds.
+    /// Whether a row changed after the last commit to its table that the last sync saw. A change timestamp is set
+    /// before the commit, which advances the table's UPDATE_TIME, in whole seconds.
     fn was_in_flight(&self, source: &SourceTable, changed: Option<DateTime<Utc>>) -> bool {
         let signature = self
             .states

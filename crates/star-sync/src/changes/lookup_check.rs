@@ -1,5 +1,5 @@
-//! Whether the lookups that the pages of a load were mapped with are those of the snapshot of the catch-up pass, and
-//! which keys are not.
+//! Checks whether the lookups that the pages of a load used equal those in the snapshot of the catch-up pass, and finds
+//! the keys that differ.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,15 +17,15 @@ use crate::target::TargetReader;
 /// Which rows of a source table have changed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ChangedKeys {
-    /// Those with these keys.
+    /// The rows with these keys.
     Some(Vec<i64>),
-    /// Some that no key names.
+    /// Unknown rows: their integer keys cannot be determined.
     Unnamed,
 }
 
 impl PageCheck<'_> {
-    /// The lookups for which the snapshot has other values than they were filled with, which `checked` is told of. Those
-    /// of totals are corrected.
+    /// Returns the lookups whose values differ in the snapshot, with the changed keys, and records the changes in
+    /// `checked`. The lookups of totals are corrected.
     pub(super) async fn changed_lookups(
         &self,
         totals_lookups: &mut Lookups,
@@ -70,13 +70,13 @@ impl PageCheck<'_> {
         Ok(changed)
     }
 
-    /// Whether rows of a source table that are gone leave no key that leads to what depended on them.
+    /// Whether deleted rows of a source table leave no key by which their dependents can be found.
     fn is_lost_sight_of(&self, source_table: &str) -> bool {
         let mut tables = self.context.databases.star.tables();
         tables.any(|table| table.loses_sight_of(source_table))
     }
 
-    /// The column that names the changed rows of a lookup's table.
+    /// The key column of a lookup's source table.
     fn key_of(&self, lookup: &Lookup) -> Option<&'static str> {
         self.context.databases.star.source(lookup.table)?.key
     }
@@ -104,8 +104,8 @@ impl CheckedPages {
     }
 }
 
-/// A lookup that pages have filled, with what the snapshot shows of the key ranges in which they differ; and the keys
-/// for which that is something else.
+/// Corrects a lookup that pages have filled by `shown`, the entries that the snapshot has in the differing key ranges.
+/// Also returns the keys whose value changed.
 pub(super) fn corrected(
     mut map: KeyMap,
     differing: &[KeyRange],

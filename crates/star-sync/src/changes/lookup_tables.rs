@@ -1,6 +1,6 @@
-//! Verification of source tables that are only joined or looked up, such as cities. The target remembers the digest of
-//! each of their rows: a key range whose digest differs tells exactly which keys have changed, and what depends on
-//! those is compared. So a modified lookup table does not put the whole facts into the backlog.
+//! Verification of source tables that are only joined or looked up, such as cities. The target stores the digest of
+//! each of their rows. In a key range whose digest differs, these show exactly which keys changed, and only their
+//! dependents are compared: a modified lookup table does not put whole facts into the backlog.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -26,15 +26,15 @@ use crate::source::reader::SourceReader;
 use crate::target::bookkeeping::lookup_row_digests::{self, ChangedRows, RowDigests, SourceRange};
 use crate::target::bookkeeping::state::{SourceState, States};
 
-/// Rows of a remembered range: a change of one makes so many be read.
+/// Rows per stored range. If one row changes, all rows of its range are read.
 const ROWS_PER_RANGE: usize = 1_000;
-/// Rows that are read at once where all of a table are.
+/// Rows per page when a whole table is read.
 const ROWS_PER_PAGE: u64 = 20_000;
 
 /// The key of a row, and its checksum.
 type RowDigest = (i64, u32);
 
-/// The source tables that are joined or looked up by a table that is not made of them row by row.
+/// The source tables that are joined or looked up by a target table that is made from another source table.
 pub(crate) fn tables(star: &'static Star) -> impl Iterator<Item = &'static SourceTable> {
     star.sources.iter().filter(|source| {
         let mut tables = star.tables();
@@ -42,7 +42,7 @@ pub(crate) fn tables(star: &'static Star) -> impl Iterator<Item = &'static Sourc
     })
 }
 
-/// Remembers rows as the pass's snapshot has them, in place of all that was remembered.
+/// Stores the digests of rows in the snapshot of the pass, in place of all stored earlier.
 pub(crate) async fn note(
     pass: &Pass<'_>,
     states: &mut States,
@@ -57,9 +57,10 @@ pub(crate) async fn note(
     Ok(())
 }
 
-/// Verifies the tables that were modified since they were last verified, for as long as there is time; and then the
-/// others, for at most half of it: the rest is that of key ranges. Those verified longest ago come first. Returns the
-/// keys whose change no timestamp shows, and the tables with deleted rows whose dependents cannot be found by a join.
+/// Verifies lookup tables by digest: first those that were modified since they were last verified, until the deadline,
+/// then the others, for at most half of the time, because the rest is reserved for key ranges. Tables that were
+/// verified longest ago come first. Returns the keys whose change no timestamp shows, and the tables with deleted rows
+/// whose dependents cannot be found by a join.
 pub(super) async fn verify(
     pass: &Pass<'_>,
     states: &mut States,
@@ -102,8 +103,8 @@ pub(super) async fn verify(
     Ok(found)
 }
 
-/// Forgets rows that have changed in tables which this pass has not verified: the star no longer has what is remembered of
-/// them. If they changed back without a change timestamp, nothing would show it.
+/// Discards the digests of changed rows in tables that this pass has not verified: the target no longer has the rows
+/// that they stand for. If such a row changed back without a change timestamp, its old digest would hide that.
 pub(super) async fn forget_changed(
     pass: &Pass<'_>,
     states: &States,
@@ -128,11 +129,11 @@ pub(super) async fn forget_changed(
 #[derive(Default)]
 pub(super) struct LookupTableChanges {
     pub source_changes: SourceChangesByTable,
-    /// Tables with deleted rows, to whose dependents neither a join nor a declaration leads any more.
+    /// Tables with deleted rows whose dependents can no longer be found by a join or a declaration.
     pub lost: Vec<&'static str>,
     /// Tables without an integer key in which unknown rows have changed.
     pub unnamed: Vec<&'static str>,
-    /// Rows of ranges whose digest is as it was.
+    /// Rows of ranges whose digest is unchanged.
     pub rows_verified_by_digest: u64,
 }
 
@@ -163,8 +164,8 @@ impl LookupTableChanges {
         changes.add(ChangedKeys::Some([keys, rows.gone].concat()));
     }
 
-    /// What has changed in a table without an integer key. If the pass has seen that by itself, all that is made of the
-    /// table is compared already.
+    /// Adds a change of a table without an integer key. If the pass has detected a change there itself, everything that
+    /// is made from the table is compared already.
     fn add_unnamed(&mut self, table: &'static SourceTable, source_changes: &SourceChangesByTable) {
         let is_seen = |changes: &SourceChanges| changes.is_unexplained || !changes.keys.is_empty();
         if source_changes.get(table.name).is_some_and(is_seen) {
@@ -174,19 +175,19 @@ impl LookupTableChanges {
         self.unnamed.push(table.name);
     }
 
-    /// Whether nothing has.
+    /// Whether no changed keys were found.
     pub(super) fn is_empty(&self) -> bool {
         self.source_changes.is_empty()
     }
 
-    /// Whether all of a table is to be compared.
+    /// Whether all rows of a table must be compared.
     pub(super) fn compares_all(&self, table: &Table) -> bool {
         let is_lookup = |name: &&'static str| table.source_table != *name && table.is_made_from(name);
         self.lost.iter().any(|lost| table.loses_sight_of(lost)) || self.unnamed.iter().any(is_lookup)
     }
 }
 
-/// Reads all rows of a table, to remember them.
+/// Reads and digests all rows of a table, to store the digests.
 pub(crate) async fn read_all(
     source: &SourceReader,
     digesting: &DigestPlans,
@@ -232,14 +233,14 @@ fn digests_of(plan: &DigestPlan, rows: &SourceRows) -> std::result::Result<Vec<R
     Ok(digests)
 }
 
-/// All of a table without an integer key: nothing is remembered of single rows.
+/// The digest of a whole table without an integer key; no digests of single rows are stored.
 async fn whole(source: &SourceReader, plan: &DigestPlan) -> Result<SourceRange> {
     let found = digests::of_key_ranges(source, plan, &[KeyRange::ALL]).await?;
     let digest = found.first().map_or_else(Digest::default, |found| found.digest);
     Ok(SourceRange::new((None, None), digest, &RowDigests::new()))
 }
 
-/// Rows of one key count together.
+/// Sums the checksums of rows with the same key.
 fn by_key(rows: &[RowDigest]) -> RowDigests {
     let mut by_key = RowDigests::new();
     for (key, checksum) in rows {
@@ -257,13 +258,13 @@ fn range(ends: (Option<i64>, Option<i64>), rows: &[RowDigest]) -> SourceRange {
     SourceRange::new(ends, digest, &by_key(rows))
 }
 
-/// The rows of a table that differ from the recorded ranges.
+/// The rows of a table that differ from the stored ranges.
 #[derive(Default)]
 struct DifferingRows {
     rows: ChangedRows,
-    /// The ranges to record instead of those that have changed.
+    /// The ranges to store in place of the changed ones.
     ranges: Vec<Vec<SourceRange>>,
-    /// Rows of the other ranges.
+    /// Rows of the unchanged ranges.
     rows_verified_by_digest: u64,
     /// Whether it is unknown which rows have changed.
     is_unnamed: bool,
@@ -308,7 +309,7 @@ impl DifferingRows {
     }
 }
 
-/// Cuts rows into ranges where they are many. All rows of a key are in one range.
+/// Splits many rows into ranges. All rows of a key are in one range.
 fn cut(ends: (Option<i64>, Option<i64>), rows: &[RowDigest]) -> Vec<SourceRange> {
     let (mut after, last) = ends;
     let (mut ranges, mut rest) = (Vec::new(), rows);
@@ -325,7 +326,7 @@ fn cut(ends: (Option<i64>, Option<i64>), rows: &[RowDigest]) -> Vec<SourceRange>
     ranges
 }
 
-/// The ranges that the server digests to something else than what is remembered.
+/// The ranges whose digest on the server differs from the stored one.
 async fn differing<'a>(
     source: &SourceReader,
     plan: &DigestPlan,
@@ -357,7 +358,7 @@ mod tests {
         assert_eq!(tables(test_star::star()).count(), 0);
     }
 
-    /// The ends of the ranges, and the number of rows of each, of rows with these keys.
+    /// The ends and row counts of the ranges for rows with these keys.
     fn cut_at(keys: impl Iterator<Item = i64>) -> Vec<(Option<i64>, Option<i64>, u64)> {
         let rows: Vec<RowDigest> = keys.map(|key| (key, 5)).collect();
         let ranges = cut((Some(-1), None), &rows).into_iter();

@@ -1,14 +1,16 @@
-//! Finding what changed in the source, and applying it: the pass that brings the target to one instant of the source.
+//! Change detection and the catch-up pass, which applies the changes so that the target matches one snapshot of the
+//! source.
 //!
-//! The steps of a pass, each with explicit inputs and outputs: `detect` reads what changed since the watermarks
-//! (`survey` for a full load), `affected` which target rows depend on it, `row_count_check` determines key ranges with
-//! other numbers of rows, `apply` compares and writes both, `verification` re-checks key ranges within the budget
-//! (`candidate` which, `range_digests` by their digests, `lookup_tables` the tables that are only joined or looked up),
-//! `reconcile` compares counts and totals, `advance` advances the watermarks. `page_check` compares
-//! the pages of a full load with the snapshot of the catch-up pass (`page_cover` the keys between them, `lookup_check`
-//! what they were mapped with, `page_surveys` their totals). `catch_up` calls the steps in order; `pass` is what all of
-//! them read and write through. `pending` determines, without writing, what such a pass would change; `lineage` the
-//! source rows of one row. `identity` determines whether the source is still the one that the target was loaded from.
+//! The steps of a pass, each with explicit inputs and outputs: `detect` reads the changes since the watermarks
+//! (`survey` for a full load), `affected` finds the target rows that depend on them, `row_count_check` finds key ranges
+//! whose row counts differ, `apply` compares and writes both, `verification` re-checks key ranges within the budget
+//! (`candidate` orders them, `range_digests` compares their digests, `lookup_tables` verifies tables that are only
+//! joined or looked up), `reconcile` compares row counts and totals, `advance` advances the watermarks. `page_check`
+//! compares the pages of a full load with the snapshot of the catch-up pass (`page_cover` adds the key ranges between
+//! the pages, `lookup_check` checks the lookups that the pages used, `page_surveys` their totals). `catch_up` calls the
+//! steps in order; `pass` holds the connections that all of them use. `pending` determines, without writing, what such
+//! a pass would change; `lineage` finds the source rows behind one target row. `identity` checks whether the source is
+//! still the one that the target was loaded from.
 
 pub(crate) mod advance;
 pub(crate) mod affected;
@@ -44,7 +46,7 @@ use crate::pipeline::databases::Databases;
 use crate::target::Target;
 use crate::target::bookkeeping::history;
 
-/// Everything that a run reads and writes through, and its settings.
+/// The connections and settings of a run.
 pub struct Context<'a> {
     pub databases: Databases<'a>,
     pub target: &'a Target,
@@ -54,14 +56,14 @@ pub struct Context<'a> {
     pub source_columns: &'a BTreeMap<String, String>,
     /// The safety lag: how far watermarks trail the source's clock and the oldest in-flight transaction there.
     pub safety_lag: TimeDelta,
-    /// Rows of the history to keep.
+    /// The number of runs to keep in the history.
     pub keep_runs: u64,
-    /// How long an incremental run may compare rows that show no change. Zero switches it off.
+    /// How long an incremental run may verify rows without a sign of change. Zero disables verification.
     pub verify_budget: VerifyBudget,
 }
 
 impl Context<'_> {
-    /// Opens the history's row of this run; returns its id.
+    /// Inserts this run into the history; returns its id.
     pub(crate) async fn begin_run<C: ConnectionTrait>(&self, connection: &C, command: &str) -> Result<i64> {
         history::begin_run(connection, command, self.began, &self.databases.source.server.identity).await
     }
@@ -70,10 +72,10 @@ impl Context<'_> {
 /// The kind of run that a catch-up pass belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Begins at the watermarks; tables that were not modified are not read.
+    /// Starts at the watermarks and does not read unmodified tables.
     Incremental,
-    /// As an incremental run, after all pages were compared.
+    /// Like an incremental run, after all pages were compared.
     Repair,
-    /// Begins where the full load began; everything is compared.
+    /// Starts at the time when the full load began, and compares everything.
     FullLoad,
 }

@@ -1,8 +1,8 @@
-//! Whether the pages of a full load are what the snapshot of the catch-up pass holds, without reading their rows a
-//! second time: the server digests the same key ranges, and all that lies between them. A range whose digest differs
-//! was changed after its page was read, or its page was not whole: it is compared row by row.
+//! Checks whether the pages of a full load equal the snapshot of the catch-up pass, without re-reading their rows: the
+//! server digests the same key ranges and the gaps between them. A range whose digest differs was changed after its
+//! page was read, or its page was incomplete: it is compared row by row.
 //!
-//! Where the pages are those of the snapshot, so are the totals that were added up from them, and the lookups likewise.
+//! Where the pages equal the snapshot, so do the totals and lookups that were computed from them.
 
 use std::collections::HashMap;
 
@@ -30,21 +30,21 @@ use crate::target::bookkeeping::lookup_row_digests::SourceRange;
 use crate::target::bookkeeping::state::States;
 use crate::target::bookkeeping::verified_ranges::{VerificationMark, VerificationRange};
 
-/// What is known of the pages that a run has compared with the source before its catch-up pass: by the page check of a
-/// full load, or by a repair, which knows the key ranges alone.
+/// The pages that a run compared with the source before its catch-up pass: the result of the page check of a full load,
+/// or of a repair, which sets only the key ranges.
 #[derive(Default)]
 pub(crate) struct CheckedPages {
-    /// Key ranges that are not what the pages brought, by target table.
+    /// Key ranges that differ from their pages, by target table.
     pub differing: HashMap<&'static str, Vec<KeyRange>>,
     /// Changed keys of source tables that are looked up, in addition to those that the pass detects, by source table.
     pub changed: HashMap<&'static str, ChangedKeys>,
     /// The verified key ranges, by target table, with their digests.
     pub ranges: HashMap<&'static str, Vec<VerificationRange>>,
-    /// The surveys of facts in the snapshot, by target table, where they were made before the pass.
+    /// The surveys of facts in the snapshot, by target table, if they were made before the pass.
     pub surveys: HashMap<&'static str, Survey>,
-    /// The rows of source tables that are only looked up, as the snapshot has them, by source table.
+    /// The digests of source tables that are only looked up, in the snapshot, by source table.
     pub source_rows: HashMap<&'static str, Vec<SourceRange>>,
-    /// Rows of the pages that are what the snapshot holds.
+    /// Rows of the pages that equal the snapshot.
     pub rows_verified_by_digest: u64,
 }
 
@@ -55,12 +55,12 @@ pub(crate) struct PageCheck<'a> {
     pub states: &'a States,
     pub pages_outcome: &'a PagesOutcome,
     pub digesting: DigestPlans,
-    /// Up to which key tables were loaded before the load was interrupted.
+    /// The last key of each table that was loaded before the load was interrupted.
     pub loaded_before: &'a HashMap<String, i64>,
     pub verified: VerificationMark,
 }
 
-/// Pieces of a table, as the snapshot has them.
+/// The pieces of a table, with their digests in the snapshot.
 pub(super) struct CheckedTable<'a> {
     pub table: &'static Table,
     pub plan: &'a PageDigestPlan,
@@ -119,7 +119,7 @@ impl PageCheck<'_> {
         Ok(checked)
     }
 
-    /// Digests the pieces of a table in the snapshot; nothing if its pages were not added up.
+    /// Digests the pieces of a table in the snapshot; `None` if its pages were not digested.
     async fn check(&self, table: &'static Table) -> Result<Option<CheckedTable<'_>>> {
         let Some(plan) = self.pages_outcome.digest_plans.get(table.name) else {
             return Ok(None);
@@ -142,8 +142,8 @@ impl PageCheck<'_> {
         }))
     }
 
-    /// The key ranges that an interrupted load has written. Rows of them, and of tables that they look up, may have
-    /// changed since without a newer timestamp, and the digests of their pages are not stored.
+    /// The key ranges that an interrupted load wrote. They must be compared: rows in them, or in tables that they look
+    /// up, may have changed since without a newer timestamp, and the digests of their pages are not stored.
     fn written_before(&self, table: &Table) -> Vec<KeyRange> {
         let Some(loaded) = self.loaded_before.get(table.name).filter(|_| table.page_key.is_some()) else {
             return Vec::new();
@@ -160,7 +160,7 @@ impl PageCheck<'_> {
         planned_ranges.map_or(&[], Vec::as_slice)
     }
 
-    /// The only range of a table without an integer key, with the digest that it has in the snapshot.
+    /// The only range of a table without an integer key, with its digest in the snapshot.
     async fn whole(&self, table: &Table) -> Result<Vec<VerificationRange>> {
         let mut ranges = verification::ranges_of(&[KeyRange::ALL], self.verified);
         if let Some(own) = self.digesting.own(table) {
@@ -172,7 +172,7 @@ impl PageCheck<'_> {
         Ok(ranges)
     }
 
-    /// The key ranges of a table, verified with the digests that they have in the snapshot.
+    /// The verified key ranges of a table, with their digests in the snapshot.
     async fn ranges(&self, of_table: &CheckedTable<'_>) -> Result<Vec<VerificationRange>> {
         let Some(own) = self.digesting.own(of_table.table) else {
             return Ok(Vec::new());
@@ -205,7 +205,7 @@ impl PageCheck<'_> {
 }
 
 impl CheckedTable<'_> {
-    /// The pieces that are not what their pages brought.
+    /// The pieces that differ from their pages.
     fn differing(&self) -> Vec<KeyRange> {
         let pieces = self.pieces.iter().zip(&self.found);
         pieces
@@ -214,7 +214,7 @@ impl CheckedTable<'_> {
             .collect()
     }
 
-    /// The rows of the others.
+    /// The rows of the pieces that equal their pages.
     fn rows_verified_by_digest(&self) -> u64 {
         let pieces = self.pieces.iter().zip(&self.found);
         let equal = pieces.filter(|(piece, found)| piece.digest() == found.digest);

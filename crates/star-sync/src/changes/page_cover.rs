@@ -1,4 +1,4 @@
-//! The pages of a table and what lies between them: parts that together hold every key once.
+//! Divides the keys of a table into its pages and the gaps between them, so that every key is covered once.
 
 use std::cmp::max;
 
@@ -6,7 +6,7 @@ use crate::declare::digest::Digest;
 use crate::declare::key_range::KeyRange;
 use crate::pipeline::page_digest::PageDigest;
 
-/// A part of a table's keys, and the page that has brought it.
+/// A key range of a table, and the page that loaded it, if any.
 #[derive(Clone, Debug)]
 pub(super) struct Piece<'a> {
     pub key_range: KeyRange,
@@ -14,19 +14,19 @@ pub(super) struct Piece<'a> {
 }
 
 impl Piece<'_> {
-    /// Of what its page brought.
+    /// The digest of its page; empty without a page.
     pub(super) fn digest(&self) -> Digest {
         self.page.map_or_else(Digest::default, |page| page.digest)
     }
 }
 
-/// Divides all keys after `after` into the key ranges of the pages and what lies between them. A page that came twice
-/// counts once; of pages that overlap none does.
+/// Divides all keys after `after` into the key ranges of the pages and the gaps between them. A page that was read
+/// twice counts once; overlapping pages become one range without a page.
 pub(super) fn cover(pages: &[PageDigest], after: Option<i64>) -> Vec<Piece<'_>> {
     let mut pages: Vec<&PageDigest> = pages.iter().collect();
     pages.sort_by_key(|page| page.key_range.ends().0);
     let mut pieces: Vec<Piece<'_>> = Vec::new();
-    // Up to where all keys are covered; an end that is open covers all.
+    // All keys up to `up_to` are covered; all keys if `is_open`.
     let (mut up_to, mut is_open) = (after, false);
     for page in pages {
         let (page_after, page_up_to) = page.key_range.ends();
@@ -117,7 +117,7 @@ mod tests {
                 (Some(20), None, Some(3))
             ]
         );
-        // One is missing in the middle, at the beginning, at the end.
+        // A page is missing in the middle, at the beginning, at the end.
         assert_eq!(
             covered(&[first.clone(), last.clone()], None),
             [
@@ -135,7 +135,7 @@ mod tests {
             ]
         );
         assert_eq!(covered(&[], None), [(None, None, None)]);
-        // Behind what an earlier load has brought.
+        // After the keys that an earlier load wrote.
         assert_eq!(covered(&[last], Some(20)), [(Some(20), None, Some(3))]);
         assert_eq!(covered(&[], Some(20)), [(Some(20), None, None)]);
     }

@@ -1,5 +1,5 @@
-//! The changes and the totals of a fact, from the pages of a load that are what the snapshot of the catch-up pass holds,
-//! and from a second read of the others.
+//! Surveys a fact from the pages of a load that equal the snapshot of the catch-up pass, and re-reads the key ranges
+//! that differ.
 
 use std::cmp::max;
 use std::collections::HashMap;
@@ -19,8 +19,8 @@ use crate::declare::totals::Total;
 use crate::error::{Doing, Result};
 
 impl PageCheck<'_> {
-    /// The changes and the totals of a fact from its pages; nothing if they do not show them, or if what they were added
-    /// up with has changed.
+    /// The changes and totals of a fact from its pages; `None` if the pages have no totals, or if the totals cannot be
+    /// corrected for changed lookups.
     pub(super) async fn survey(
         &self,
         of_table: &CheckedTable<'_>,
@@ -68,7 +68,7 @@ impl PageCheck<'_> {
                 None => return Ok(None),
             }
         }
-        // What the target has nothing of is no total.
+        // Drop totals without rows: the target has no entries for them.
         day_totals.retain(|_, total| *total != Total::default());
         debug!(
             table = table.name,

@@ -1,4 +1,4 @@
-//! What the steps of a catch-up pass read and write through: one snapshot of the source, one transaction on the target.
+//! The connections of a catch-up pass: one snapshot of the source, one transaction on the target.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ use crate::target::TargetReader;
 use crate::target::bookkeeping::quarantine;
 use crate::target::bookkeeping::verified_ranges::VerificationMark;
 
-/// The least rows of a key range, however small pages are: each is recorded, and read by every later run.
+/// The minimum rows of a key range, however small pages are: each range is stored, and read by every later run.
 pub(super) const LEAST_ROWS_PER_RANGE: u64 = 100;
 
 /// The snapshot and the transaction of one pass.
 pub(crate) struct Pass<'a> {
     pub context: &'a Context<'a>,
     pub snapshot: &'a Snapshot,
-    /// Of the source.
+    /// The indexes of the source.
     pub indexes: &'a Indexes,
     pub transaction: Arc<DatabaseTransaction>,
     pub run_id: i64,
@@ -37,17 +37,17 @@ impl<'a> Pass<'a> {
         self.context.databases.star
     }
 
-    /// The source as the snapshot has it.
+    /// Reads the source in the snapshot.
     pub(super) fn source(&self) -> SourceReader {
         self.snapshot.reader()
     }
 
-    /// The target as the transaction has written it so far.
+    /// Reads the target within the transaction.
     pub(super) fn target(&self) -> TargetReader {
         TargetReader::Within(Arc::clone(&self.transaction))
     }
 
-    /// Both sides as they are now, to be compared.
+    /// Both sides in their current state, for a comparison.
     pub(super) async fn sides(&self) -> Result<Sides<'a>> {
         Ok(Sides {
             source: self.source(),
@@ -57,14 +57,14 @@ impl<'a> Pass<'a> {
         })
     }
 
-    /// Keys that one page asks for.
+    /// Keys per page.
     pub(super) fn page_size(&self) -> usize {
         usize::try_from(self.context.databases.batch_size)
             .unwrap_or(usize::MAX)
             .min(KEYS_PER_PAGE)
     }
 
-    /// The key ranges that these keys of a table are to be cut into.
+    /// Splits the keys of a table from `after` to `up_to` into key ranges.
     pub(super) async fn planned_ranges(
         &self,
         table: &Table,
@@ -77,7 +77,7 @@ impl<'a> Pass<'a> {
         PlannedRanges::new(table, planner, after).until(up_to).await
     }
 
-    /// Rows that a key range may hold when it is cut.
+    /// Rows per key range when a table is split.
     pub(super) fn rows_per_range(&self) -> u64 {
         self.context.databases.batch_size.max(LEAST_ROWS_PER_RANGE)
     }

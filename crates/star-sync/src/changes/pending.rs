@@ -1,9 +1,9 @@
-//! Pending changes: changes of the source since the last sync, which are no mismatch. Found without writing.
+//! Pending changes: source changes since the last sync, found without writing. They do not count as mismatches.
 //!
-//! A row of a table that has certainly not changed since is never pending. Nor is a row that is missing in the target,
-//! or differs there, without a newer change timestamp of its source rows; nor one that a run has written after all of
-//! these changes. Rows that are gone from the source leave no timestamp, and those that came may have an old one: as
-//! many of them are pending as row counts reveal.
+//! A row of a table that has certainly not changed since the last sync is never pending. Nor is a row that is missing
+//! in the target, or differs there, without a newer change timestamp of its source rows; nor one that a run wrote after
+//! all of these changes. Deleted source rows leave no timestamp, and inserted ones may have an old one: as many of them
+//! are pending as row counts reveal.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -29,18 +29,19 @@ use crate::source::{EMPTY, NOT_EMPTY, Snapshot};
 use crate::target::bookkeeping::quarantine;
 use crate::target::bookkeeping::state::{SourceState, States};
 
-/// The number of rows per table that are checked one by one, because the last sync may have applied all changes that
-/// they depend on. If there are more, all of them count as pending.
+/// The maximum number of rows per table that are checked one by one, because the last sync may have applied all changes
+/// that they depend on. Further rows count as pending without this check.
 const DOUBTFUL_ROWS: usize = 200;
 
-/// Rows that changed since the last sync, by star table.
+/// The pending rows of each target table.
 #[derive(Default)]
 pub(crate) struct Pending(HashMap<&'static str, PendingRows>);
 
 #[derive(Default)]
 struct PendingRows {
-    /// Page keys of rows that a change may have reached, ascending, without those of quarantined rows alone, which are
-    /// explained already. Many of them are equal on both sides, such as those within the safety lag.
+    /// Page keys of rows that a change may have affected, ascending. Page keys of quarantined rows alone are left out,
+    /// because those rows are explained already. Many candidates are equal on both sides, such as rows within the
+    /// safety lag.
     candidates: Vec<i64>,
     /// Page keys of quarantined rows, ascending.
     quarantined: Vec<i64>,
@@ -49,8 +50,8 @@ struct PendingRows {
 }
 
 impl PendingRows {
-    /// What is pending of a table whose candidates were compared with this outcome. The last sync has `seen` every
-    /// change of the source rows of some rows that differ nevertheless: these are a mismatch, and so not part of the
+    /// The pending rows of a table whose candidates were compared with this outcome. `seen` are rows that differ
+    /// although the last sync read every change of their source rows: they are mismatches, and are removed from the
     /// outcome.
     fn new(
         table: &Table,
@@ -61,7 +62,7 @@ impl PendingRows {
     ) -> Self {
         outcome.changed.retain(|key| !seen.contains(key));
         outcome.lookup_changed.retain(|key| !seen.contains(key));
-        // Beside a quarantined row there are others, where it does not have a page key of its own.
+        // Where the page key is not the whole primary key, other rows may share it with the quarantined row.
         let is_explained = |key: &i64| table.is_identified_by_page_key() && quarantined.binary_search(key).is_ok();
         candidates.retain(|key| !is_explained(key) && !seen.contains(key));
         Self {
@@ -72,8 +73,8 @@ impl PendingRows {
     }
 }
 
-/// Rows that differ, and whose changes the last sync may have seen. Of a table whose rows do not name their run none
-/// can be told.
+/// Rows that differ and whose changes the last sync may have read. Empty for a table whose rows do not record their
+/// run.
 fn doubtful(table: &Table, outcome: &TableOutcome, certain: &HashSet<i64>) -> Vec<i64> {
     if !table.notes_run {
         return Vec::new();
@@ -82,10 +83,10 @@ fn doubtful(table: &Table, outcome: &TableOutcome, certain: &HashSet<i64>) -> Ve
     doubtful.take(DOUBTFUL_ROWS).collect()
 }
 
-/// Whether a source table may have changed since the last sync. In doubt it may: the server may have been restarted, or
-/// the last sync may have been in the second of the last change. MariaDB notes when a transaction began, not when it
-/// was committed: there a time before the last sync tells nothing, as one that was in flight then may have been
-/// committed since.
+/// Whether a source table may have changed since the last sync. If that is unknown, the answer is yes: the server may
+/// have been restarted, or the last sync may have been in the second of the last change. MariaDB records when a
+/// transaction began, not when it was committed: there, a time before the last sync is not conclusive, because a
+/// transaction that was in flight then may have been committed since.
 pub(crate) fn may_have_changed(snapshot: &Snapshot, source_table: &str, states: &States) -> bool {
     may_have_changed_at(
         states.get(source_table),
@@ -95,8 +96,8 @@ pub(crate) fn may_have_changed(snapshot: &Snapshot, source_table: &str, states: 
     )
 }
 
-/// The same of a table's state, and its signature and time of change now. `update_time_is_commit_time`: whether that
-/// time is one of a commit.
+/// Like [`may_have_changed`], from a table's state and its current signature and update time.
+/// `update_time_is_commit_time`: whether the update time is the time of a commit.
 fn may_have_changed_at(
     state: Option<&SourceState>,
     signature: Option<&str>,
@@ -106,11 +107,11 @@ fn may_have_changed_at(
     let (Some(state), Some(update_time)) = (state, update_time) else {
         return true;
     };
-    // The signature is that of an unfinished load's start, and the star is of the last sync.
+    // The signature is from the start of an unfinished load, but the target is in the state of the last sync.
     if state.lifecycle.load_watermark().is_some() {
         return true;
     }
-    // A signature that had settled at the last sync is certain either way.
+    // A signature that had settled at the last sync is conclusive either way.
     if let Some(settled) = &state.settled_signature {
         return !signature.is_some_and(|signature| is_same(settled, signature));
     }
@@ -118,14 +119,14 @@ fn may_have_changed_at(
     !update_time_is_commit_time || last_synced.is_none_or(|last_synced| update_time >= last_synced)
 }
 
-/// Whether two signatures are of the same rows. An estimate may find late that a table is not empty; rows that come
-/// move the time of change.
+/// Whether two signatures stand for the same rows. The row estimate may show late that a table is not empty; inserted
+/// rows would have advanced the update time.
 fn is_same(then: &str, now: &str) -> bool {
     then == now || then.replace(EMPTY, NOT_EMPTY) == now
 }
 
 impl Pending {
-    /// Looks for changed rows as an incremental run would, and compares them.
+    /// Detects changed rows as an incremental run would, and compares them.
     pub(crate) async fn find(
         databases: &Databases<'_>,
         snapshot: &Snapshot,
@@ -148,17 +149,18 @@ impl Pending {
                 source_changes,
                 outcomes: &outcomes,
                 removed: &rows.removed,
-                // Rows beside a quarantined one that has not changed are not pending with it.
+                // Rows that share the page key of an unchanged quarantined row are not pending because of it.
                 retries_all: table.is_identified_by_page_key(),
             };
             let mut candidates = search(&source_changes).affected_keys(table).await?;
-            // These need no further evidence.
+            // These are pending without further checks.
             let mut certain = search(&recent).affected_keys(table).await?;
             if may_have_changed(snapshot, table.source_table, states) {
-                // What the timestamps do not explain of the row counts is rows that are gone, or came with an old one.
+                // Row count differences that the timestamps do not explain come from rows that were deleted, or
+                // inserted with an old timestamp.
                 let stamped = added(table, sides, candidates.iter().copied()).await?;
                 let rows = sides.rows(table, 0, None).await?;
-                // Unless it was another program that inserted or deleted rows of the target.
+                // Unless another program inserted or deleted target rows.
                 if rows.delta() + stamped != 0 && states.unexpected_rows(table.name, rows.target) == 0 {
                     let keys = keys_of_one_side(databases, snapshot, sides, table).await?;
                     candidates.extend(&keys);
@@ -186,7 +188,7 @@ impl Pending {
         Ok(Self(pending))
     }
 
-    /// Whether a row is among those that a change may have reached.
+    /// Whether a change may have affected a row.
     pub(crate) fn holds(&self, table: &Table, key: i64) -> bool {
         self.0
             .get(table.name)
@@ -205,7 +207,7 @@ impl Pending {
         self.0.get(table.name).map_or(0, |rows| rows.rows)
     }
 
-    /// The rows that a change may have reached, but for the quarantined ones.
+    /// The rows that a change may have affected, except quarantined ones.
     pub(crate) fn key_ranges(&self, table: &Table) -> Vec<KeyRange> {
         let Some(rows) = self.0.get(table.name) else {
             return Vec::new();
@@ -215,7 +217,7 @@ impl Pending {
         KeyRange::of_keys(candidates.copied(), KEYS_PER_STATEMENT)
     }
 
-    /// How many rows the next run adds to a table, or takes away.
+    /// How many rows the next run adds to a table; negative if it deletes more.
     pub(crate) async fn added_rows(&self, table: &Table, sides: &Sides<'_>) -> Result<i64> {
         let Some(rows) = self.0.get(table.name) else {
             return Ok(0);
@@ -233,7 +235,7 @@ async fn source_changes(star: &'static Star, snapshot: &Snapshot, states: &State
             is_loaded_row_by_row: star.has_all_of(source_table.name),
             counts_rows: false,
         };
-        // It is settled here whether the table may have changed.
+        // `may_have_changed` decides whether the table is read, not its signature.
         let state = states.get(source_table.name).map(|state| SourceState {
             settled_signature: None,
             ..state.clone()
@@ -248,7 +250,7 @@ async fn source_changes(star: &'static Star, snapshot: &Snapshot, states: &State
     Ok(source_changes)
 }
 
-/// Rows of the target that the next run changes.
+/// The number of target rows that the next run changes.
 fn rows_that_differ(table: &Table, outcome: &TableOutcome, quarantined: &[i64]) -> u64 {
     let is_new = |key: &&i64| quarantined.binary_search(key).is_err();
     if table.is_keyed_by_page_key() {
@@ -258,8 +260,8 @@ fn rows_that_differ(table: &Table, outcome: &TableOutcome, quarantined: &[i64]) 
     }
 }
 
-/// How many rows more the source holds of these keys than the target, which has quarantined ones apart. The
-/// keys of all quarantined rows have to be among them.
+/// How many more rows with these keys the source has than the target, without quarantined rows. `keys` must include the
+/// keys of all quarantined rows.
 async fn added(table: &Table, sides: &Sides<'_>, keys: impl Iterator<Item = i64>) -> Result<i64> {
     let mut rows = 0;
     for key_range in KeyRange::of_keys(keys, KEYS_PER_STATEMENT) {
@@ -270,7 +272,7 @@ async fn added(table: &Table, sides: &Sides<'_>, keys: impl Iterator<Item = i64>
     Ok(rows - i64::try_from(quarantined).unwrap_or(i64::MAX))
 }
 
-/// The page keys of which one side holds more rows than the other.
+/// The page keys with different row counts in source and target.
 async fn keys_of_one_side(
     databases: &Databases<'_>,
     snapshot: &Snapshot,

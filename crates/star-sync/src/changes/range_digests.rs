@@ -1,5 +1,5 @@
-//! Verification by digest: which key ranges the source still has as they were when they were last verified, without
-//! reading them.
+//! Verification by digest: finds key ranges that are unchanged in the source since they were last verified, without
+//! reading their rows.
 
 use std::time::{Duration, Instant};
 
@@ -13,13 +13,14 @@ use crate::source::digest::RangeDigest;
 use crate::target::bookkeeping::verified_ranges::VerificationRange;
 
 /// The part of the budget that is reserved for each range that differs, to compare it in the same run: about the time
-/// of a page.
+/// to read a page.
 const TIME_PER_RANGE: Duration = Duration::from_millis(50);
 
-/// So few that a statement, which is not cut off when the time is over, stays well below the budget of a short run.
+/// Ranges per statement. A statement is not interrupted at the deadline, so it must stay well below the budget of a
+/// short run.
 const RANGES_PER_PART: usize = 4;
 
-/// When a run began to verify, and how long it may.
+/// The start and the time limit of the verification of a run.
 #[derive(Clone, Copy)]
 pub(super) struct VerifyDeadline {
     pub began: Instant,
@@ -41,7 +42,7 @@ impl VerifyDeadline {
         self.began + self.budget / 2
     }
 
-    /// Up to when digests are taken once so many ranges differ: these are to be compared in the time that is left.
+    /// The time until which digests are taken if `differing` ranges differ: the rest is reserved to compare these.
     fn digests_until(&self, differing: usize) -> Instant {
         let count = u32::try_from(differing).unwrap_or(u32::MAX);
         let kept_free = TIME_PER_RANGE.saturating_mul(count).min(self.budget / 2);
@@ -49,14 +50,14 @@ impl VerifyDeadline {
     }
 }
 
-/// Ranges of one table that one statement digests.
+/// Ranges of one table that are digested by one statement.
 struct Part {
     table: &'static Table,
     candidates: Vec<Candidate>,
 }
 
 impl Part {
-    /// What is digested first: ranges of modified tables, of these the oldest, whichever table they are of.
+    /// The sort order: ranges of modified tables first, then the oldest, across all tables.
     fn urgency(&self) -> (bool, Option<i64>) {
         let is_due = self.candidates.iter().any(|candidate| candidate.is_due);
         let oldest = self.candidates.iter().map(Candidate::verified_run).min();
@@ -64,7 +65,7 @@ impl Part {
     }
 }
 
-/// All parts, in the order in which they are digested: the oldest, those near changes for half of the time, then the others.
+/// All parts. The oldest is digested first, then those near changes for half of the time, then the others by age.
 #[derive(Default)]
 struct Parts {
     near_changes: Vec<Part>,
@@ -82,12 +83,12 @@ impl Parts {
                 candidates: candidates.to_vec(),
             });
             parts.extend(of_table);
-            // The last is the first to be taken.
+            // Parts are taken from the end.
             parts.sort_by_key(|part| std::cmp::Reverse(part.urgency()));
         }
     }
 
-    /// Ranges near changes come first, unless it `takes_oldest`.
+    /// Takes a part near changes if there is one, or the most urgent of all parts if `takes_oldest`.
     fn next(&mut self, takes_oldest: bool) -> Option<Part> {
         let urgency = |parts: &[Part]| parts.last().map(Part::urgency);
         let takes_others = match (urgency(&self.near_changes), urgency(&self.others)) {
@@ -103,8 +104,9 @@ impl Parts {
     }
 }
 
-/// Digests those candidates of which a digest is sufficient, within the time; some, however little there is: so each is
-/// reached. Those that are as they were are verified and returned; the others differ.
+/// Digests the candidates for which a digest is sufficient, within the deadline, but at least one part, so that every
+/// range is reached eventually. Returns the unchanged ones, which are thereby verified; the others are marked as
+/// differing.
 pub(super) async fn verify(
     pass: &Pass<'_>,
     candidates: &mut Vec<Candidate>,
@@ -128,10 +130,10 @@ pub(super) async fn verify(
             }));
         }
     }
-    // Those that are left have to be compared row by row, too.
+    // The remaining candidates must be compared row by row, too.
     let (mut verified, mut differing) = (Vec::new(), candidates.iter().filter(|left| left.is_compared()).count());
-    // Where ranges near changes are many, and those that differ are to be compared, no time is left for others: so that each is
-    // reached, one of them comes first.
+    // Many ranges near changes, and the comparison of those that differ, may use up the time. One of the oldest parts
+    // comes first, so that the other ranges are reached, too.
     let mut is_first = true;
     while let Some(part) = parts.next(is_first || Instant::now() >= time.half()) {
         is_first = false;

@@ -23,30 +23,30 @@ use crate::target::TargetReader;
 use crate::target::bookkeeping::state::States;
 use crate::target::bookkeeping::target_table::TargetTableState;
 
-/// The days that a run has touched are compared whole, unless they hold more rows than this, and many times more than
-/// it has changed: then the rows that it has changed are. Where a percent of all rows changed, a whole comparison
-/// would take longer than all the rest of the run.
+/// The days that a run touched are compared in full, unless they have more rows than this and more than
+/// [`ROWS_OF_TOUCHED_DAYS_PER_CHANGE`] times the changed rows: then only the changed rows are compared. If one percent
+/// of all rows changed, a full comparison would take longer than the rest of the run.
 const ROWS_OF_TOUCHED_DAYS: u64 = 50_000;
 const ROWS_OF_TOUCHED_DAYS_PER_CHANGE: u64 = 4;
-/// Statements that each side is asked at once.
+/// Concurrent statements per side.
 const PARTS_AT_ONCE: usize = 2;
 
 /// The inputs of the reconciliation that ends a pass.
 pub(crate) struct Reconciliation<'a> {
     pub pass: &'a Pass<'a>,
-    /// Whether all totals and row counts are compared, and not only those that the pass has touched.
+    /// Whether all totals and row counts are compared, not only those that the pass touched.
     pub compares_all: bool,
     pub states: &'a States,
     pub source_changes: &'a SourceChangesByTable,
     pub outcomes: &'a Outcomes,
-    /// The source's totals of all days, by star table, where a full load has added them up.
+    /// The source's totals of all days, by target table, if a full load computed them.
     pub surveys: &'a HashMap<&'static str, Survey>,
-    /// The target's before the pass.
+    /// The target's totals before the pass.
     pub target_totals: &'a HashMap<&'static str, DayTotals>,
 }
 
 impl Reconciliation<'_> {
-    /// Compares row counts of the tables that were modified, and totals over the days that were touched; or all of both.
+    /// Compares row counts of modified tables and totals of touched days, or all row counts and totals.
     pub(crate) async fn run(&self, counts: &mut RowCounts) -> Result<Vec<Comparison>> {
         let sides = self.pass.sides().await?;
         let databases = &self.pass.context.databases;
@@ -108,13 +108,13 @@ impl Reconciliation<'_> {
         Ok(())
     }
 
-    /// The target's totals of all days: those that were added up before the pass, but for the days it has touched.
+    /// The target's totals of all days: those computed before the pass, updated for the days that it touched.
     async fn all_target_totals(&self, table: &'static Table) -> Result<DayTotals> {
         let target = self.pass.target();
         let Some(mut figures) = self.target_totals.get(table.name).cloned() else {
             return totals::of_target(&target, table, &Period::All, &KeyRange::ALL).await;
         };
-        // Rows that belong to another group now need not have changed themselves.
+        // A row may move to another group without a change of its own.
         let has_changed = |name: &String| {
             let outcome = self.outcomes.get(name.as_str());
             outcome.is_some_and(|outcome| !outcome.changed.is_empty())
@@ -134,7 +134,7 @@ impl Reconciliation<'_> {
         Ok(figures)
     }
 
-    /// Both sides' totals of the days that the pass has touched, or of the rows that it has changed.
+    /// Both sides' totals of the days that the pass touched, or of the rows that it changed.
     async fn touched_totals(
         &self,
         table: &'static Table,
@@ -155,7 +155,7 @@ impl Reconciliation<'_> {
         }
         let source = async {
             let source = if count <= ROWS_OF_TOUCHED_DAYS && touched == Period::All {
-                // With what these rows look up, not whole lookups.
+                // Reads only the lookup entries that these rows need, not whole lookups.
                 source_totals.of_key_range(table, &touched, &KeyRange::ALL).await?
             } else if count <= ROWS_OF_TOUCHED_DAYS {
                 source_totals.of_short_period(table, &touched).await?
@@ -204,7 +204,7 @@ async fn totals_of_rows(
     Ok(both)
 }
 
-/// Up to how many rows on the touched days these are compared whole.
+/// The most rows on the touched days for which these days are compared in full.
 fn most_rows_of_whole_days(changed: u64) -> u64 {
     max(
         ROWS_OF_TOUCHED_DAYS,
@@ -212,7 +212,7 @@ fn most_rows_of_whole_days(changed: u64) -> u64 {
     )
 }
 
-/// Whether the pass leaves more or fewer rows in a table than the last one that counted them, as far as it knows.
+/// Whether a table's row count may have changed since it was last counted, or was never counted.
 fn has_other_number_of_rows(state: TargetTableState, outcome: Option<&TableOutcome>) -> bool {
     let came_or_went = |outcome: &TableOutcome| {
         let (seen, found) = (outcome.counts, outcome.compared);
@@ -221,7 +221,7 @@ fn has_other_number_of_rows(state: TargetTableState, outcome: Option<&TableOutco
     state.rows.is_none() || outcome.is_some_and(came_or_went)
 }
 
-/// The tables that lead to the group of a table's totals.
+/// The tables that are joined to determine the group of a table's totals.
 fn tables_of_group(table: &Table) -> Vec<String> {
     let group = table.totals.iter().filter_map(|totals| totals.group.as_ref());
     let relations = group.flat_map(|group| &group.relations);

@@ -1,4 +1,4 @@
-//! The row count check: the numbers of rows of source and target determine the key ranges that are compared row by row.
+//! The row count check: finds key ranges to compare row by row, because source and target have different row counts.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,12 +10,12 @@ use crate::error::Result;
 use crate::target::bookkeeping::quarantine;
 use crate::target::bookkeeping::verified_ranges::VerificationRange;
 
-/// Rows by source table, where they were counted.
+/// Row counts by table, where they are known.
 #[derive(Default)]
 pub(crate) struct RowCounts {
-    /// Of the source table, in the snapshot.
+    /// By source table, in the snapshot.
     pub source: HashMap<&'static str, i64>,
-    /// Of the target tables, as the pass leaves them.
+    /// By target table, as the pass leaves them.
     pub target: HashMap<&'static str, i64>,
 }
 
@@ -31,7 +31,7 @@ impl RowCounts {
         }
     }
 
-    /// The rows that the source has for a target table, if they are known.
+    /// The row count of the source for a target table, if known.
     pub(super) fn of_source(&self, table: &Table) -> Option<i64> {
         let known = self.source.get(table.source_table).copied();
         known.filter(|_| table.only.is_none())
@@ -44,7 +44,7 @@ impl RowCounts {
     }
 }
 
-/// The row count check: the key ranges of a modified table in which source and target hold different numbers of rows.
+/// The key ranges of a modified table with different row counts in source and target.
 pub(crate) async fn miscounted(
     applier: &Applier<'_>,
     table: &'static Table,

@@ -1,6 +1,6 @@
-//! A survey of a fact in the source, when the pages of a full load are written: the number of its rows, which of them
-//! have changed since the load began, and their totals. Of a fact whose pages do not tell, as after an interrupted
-//! load, all of it comes from one more scan, in small statements.
+//! The survey of a fact in the source after a full load wrote its pages: the row count, the rows changed since the load
+//! began, and the totals. If the pages do not provide these, as after an interrupted load, one more scan reads them in
+//! small statements.
 
 use std::cmp::max;
 
@@ -16,19 +16,20 @@ use crate::declare::totals::Totals;
 use crate::error::{Doing, Result};
 use crate::target::bookkeeping::state::States;
 
-/// One fact, at the instant of the snapshot.
+/// The survey of one fact in the snapshot.
 pub(crate) struct Survey {
     pub changes: SourceChanges,
     pub totals: DayTotals,
 }
 
-/// Whether a table's totals are made of every row of its source table, of which no other table has anything: of one that is
-/// also joined or looked up, the survey does not tell all that change detection needs.
+/// Whether a table is surveyed: it has totals, consists of every row of its source table, and no other table uses that
+/// source table. A survey of a source table that is also joined or looked up would lack data that change detection
+/// needs.
 pub(crate) fn is_surveyed(star: &Star, table: &Table) -> bool {
     table.totals.is_some() && star.shows_all_rows(table) && star.has_all_of(table.source_table)
 }
 
-/// From when on the rows of a table have changed that a load reads again.
+/// When the load of a table began: rows that changed since are re-read.
 pub(crate) fn began(states: &States, table: &Table) -> Option<DateTime<Utc>> {
     let state = states.get(table.source_table)?;
     state.lifecycle.load_watermark()

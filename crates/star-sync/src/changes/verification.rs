@@ -1,7 +1,6 @@
 //! Verification: finds changes that neither a change timestamp nor a row count shows, such as a foreign-key cascade, an
-//! update that keeps the change timestamp, or a row that was swapped for another. The backlog is compared with the
-//! source row by row, key range by key range, for as long as a run may spend on it; the next run resumes where this one
-//! stopped.
+//! update that keeps the change timestamp, or a row that was replaced by another. The backlog is compared with the
+//! source row by row, one key range at a time, within the budget of a run; the next run resumes where this one stopped.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -30,16 +29,16 @@ use crate::target::bookkeeping::success::{self, FULL_LOAD};
 use crate::target::bookkeeping::verified_ranges::{self, VerificationMark, VerificationRange, VerificationSummary};
 use crate::{metrics, pipeline};
 
-/// Ranges from which on lookups are loaded whole instead of key by key.
+/// From this number of ranges on, lookups are loaded whole instead of key by key.
 const RANGES_TO_LOAD_LOOKUPS: usize = 8;
-/// Ranges that are compared however little time there is: of those that differ and of the others one, so that each is reached.
+/// Ranges that are compared even if the budget is used up: one that differs and one other, so that both kinds make
+/// progress.
 const RANGES_IN_ANY_CASE: usize = 2;
-/// A range that has come to hold more rows than so many pages is cut anew. Its pieces have to be compared row by row.
+/// A range that has grown beyond this number of pages is split. Its parts must be compared row by row.
 const MOST_PAGES: u64 = 4;
 
-/// Verifies key ranges of the backlog for as long as `budget`: by their digests where these are enough; the others row
-/// by row, first those that differ, then those that have waited longest. Returns how many source rows were verified by
-/// digest.
+/// Verifies key ranges of the backlog within `budget`: by digest where that is sufficient, the others row by row, first
+/// those that differ, then those that have waited longest. Returns how many source rows were verified by digest.
 pub(crate) async fn verify(
     applier: &mut Applier<'_>,
     states: &mut States,
@@ -102,7 +101,7 @@ pub(crate) async fn verify(
             let of_table = candidates.iter().filter(|candidate| candidate.table.name == table.name);
             of_table.map(|candidate| candidate.range).collect::<Vec<_>>()
         };
-        // These keep the digest that they have.
+        // Ranges that were verified by digest keep their digest.
         let unchanged = of_table(&by_digest);
         verified_ranges::note(&*pass.transaction, table.name, &unchanged, pass.verified()).await?;
         note(pass, table, &of_table(&compared)).await?;
@@ -129,12 +128,12 @@ pub(crate) async fn verify(
     Ok(lookup_table_changes.rows_verified_by_digest + rows.map(|digest| digest.rows).sum::<u64>())
 }
 
-/// Forgets the digests of ranges of which it does not show later that their rows are others than those of the star:
+/// Forgets digests that could hide a later difference between source and target:
 ///
-/// - ranges that this pass has not verified although it has changed rows in them. The digest is of rows that the star no
-///   longer has;
-/// - ranges that it has verified while another table that their rows are made from is not verified. The star may have taken
-///   over a change of that table, which no digest shows if it is undone without a change timestamp.
+/// - of ranges in which this pass changed rows but which it did not verify. The digest stands for rows that the target
+///   no longer has;
+/// - of ranges that it verified while another table that their rows are made from is not verified. The target may
+///   contain a change of that table, and no digest shows it if that change is undone without a change timestamp.
 pub(crate) async fn forget_changed(pass: &Pass<'_>, states: &States, outcomes: &Outcomes) -> Result<()> {
     for table in pass.star().tables() {
         let mut keys = outcomes
@@ -159,7 +158,7 @@ pub(crate) async fn forget_changed(pass: &Pass<'_>, states: &States, outcomes: &
     Ok(())
 }
 
-/// Compares these ranges row by row, whatever that takes.
+/// Compares these ranges row by row, without a time limit.
 pub(crate) async fn compare(
     applier: &mut Applier<'_>,
     table: &'static Table,
@@ -175,7 +174,7 @@ pub(crate) async fn compare(
     note(pass, table, ranges).await
 }
 
-/// Applies what verification has found to the tables that depend on it.
+/// Applies the changes that verification found to the dependent tables.
 async fn propagate(
     applier: &mut Applier<'_>,
     mut found: Outcomes,
@@ -189,11 +188,12 @@ async fn propagate(
         }
     }
     for table in pass.star().tables().filter(|_| !found_nothing) {
-        // Where lookups were loaded before, a row without its parent was noted and left in the star.
+        // With lookups loaded whole, a row without its parent was quarantined but kept in the target: retry all such
+        // rows.
         let search = applier.affected_search(&lookup_table_changes.source_changes, &found, true);
         let keys = search.affected_keys(table).await?;
         let followed = applier.apply(table, KeyRange::of_keys(keys, pass.page_size())).await?;
-        // The keys include those of rows that seemed to be gone.
+        // The keys include those of rows that seemed to be deleted.
         applier.removed.remove(table.name);
         applier.note_removed(table, &followed);
         found.entry(table.name).or_default().add(followed);
@@ -204,8 +204,8 @@ async fn propagate(
     Ok(())
 }
 
-/// The key ranges of a table, ascending. They are cut once and kept; where the table may have grown, its last range is
-/// cut anew, and another one if it holds far more rows than a page.
+/// The key ranges of a table, ascending. They are planned once and stored. If the table may have grown, its last range
+/// is split again, and so is one other range with far more rows than a page.
 pub(crate) async fn ranges(pass: &Pass<'_>, table: &Table, may_have_grown: bool) -> Result<Vec<VerificationRange>> {
     let mut ranges = verified_ranges::of_table(&*pass.transaction, table.name).await?;
     let is_known = !ranges.is_empty();
@@ -224,8 +224,8 @@ pub(crate) async fn ranges(pass: &Pass<'_>, table: &Table, may_have_grown: bool)
     Ok(ranges)
 }
 
-/// Cuts a range that holds too many rows: one, and only if those before have a digest again, so that ranges are not cut
-/// faster than they are compared.
+/// Splits one range with too many rows, and only if all ranges have a digest again, so that ranges are not split faster
+/// than they are compared.
 async fn cut_oversized(pass: &Pass<'_>, table: &Table, ranges: &mut Vec<VerificationRange>) -> Result<()> {
     if ranges.iter().any(|range| range.digest.is_none()) {
         return Ok(());
@@ -236,7 +236,7 @@ async fn cut_oversized(pass: &Pass<'_>, table: &Table, ranges: &mut Vec<Verifica
     };
     for oversized in (0..ranges.len()).filter(|range| is_oversized(&ranges[*range])) {
         let pieces = pieces(pass, table, &ranges[oversized]).await?;
-        // One key may have all of the rows.
+        // All rows may have the same key.
         if pieces.len() > 1 {
             verified_ranges::replace_one(&*pass.transaction, table.name, &pieces).await?;
             ranges.splice(oversized..=oversized, pieces);
@@ -246,7 +246,7 @@ async fn cut_oversized(pass: &Pass<'_>, table: &Table, ranges: &mut Vec<Verifica
     Ok(())
 }
 
-/// The ranges that a range is to be cut into. Its digest does not apply to them.
+/// The parts to split a range into. They do not inherit its digest.
 async fn pieces(pass: &Pass<'_>, table: &Table, range: &VerificationRange) -> Result<Vec<VerificationRange>> {
     let key_ranges = pass.planned_ranges(table, range.after, range.up_to).await?;
     let piece = |key_range| {
@@ -259,8 +259,8 @@ async fn pieces(pass: &Pass<'_>, table: &Table, range: &VerificationRange) -> Re
     Ok(key_ranges.iter().filter_map(piece).collect())
 }
 
-/// Puts the range that has waited longest behind the first: ranges that differ in every run would otherwise keep it waiting
-/// for ever.
+/// Moves the range without a difference that has waited longest to the second place. Otherwise ranges that differ in
+/// every run would starve it.
 fn bring_oldest_forward(candidates: &mut [Candidate]) {
     if let Some(oldest) = candidates.iter().position(|candidate| !candidate.differs)
         && oldest >= RANGES_IN_ANY_CASE
@@ -269,7 +269,7 @@ fn bring_oldest_forward(candidates: &mut [Candidate]) {
     }
 }
 
-/// The lookups of the candidates' tables: whole, where many can be compared in time.
+/// The lookups of the candidates' tables, loaded whole if there is time to compare many ranges.
 async fn lookups(applier: &Applier<'_>, candidates: &[Candidate], time: VerifyDeadline) -> Result<LookupPlan> {
     let source = applier.lookup_source();
     if candidates.len() < RANGES_TO_LOAD_LOOKUPS || time.ranges_left() < RANGES_TO_LOAD_LOOKUPS as u128 {
@@ -284,7 +284,7 @@ async fn lookups(applier: &Applier<'_>, candidates: &[Candidate], time: VerifyDe
     Ok(LookupPlan::Loaded(lookups))
 }
 
-/// Notes that ranges were verified, each with the digest that it has in the pass's snapshot.
+/// Records ranges as verified, each with its digest in the snapshot of the pass.
 async fn note(pass: &Pass<'_>, table: &Table, ranges: &[VerificationRange]) -> Result<()> {
     if ranges.is_empty() {
         return Ok(());
@@ -309,7 +309,7 @@ pub(crate) fn ranges_of<'a>(
     key_ranges.into_iter().filter_map(range).collect()
 }
 
-/// Notes that all pages of these tables were compared by this very run. What is modified meanwhile is for the next one.
+/// Records that this run compared all pages of these tables. Changes made meanwhile are left to the next run.
 pub(crate) async fn note_pages(pass: &Pass<'_>, ranges: &HashMap<&'static str, Vec<VerificationRange>>) -> Result<()> {
     for table in pass.star().tables() {
         let Some(ranges) = ranges.get(table.name) else {
@@ -321,7 +321,7 @@ pub(crate) async fn note_pages(pass: &Pass<'_>, ranges: &HashMap<&'static str, V
     Ok(())
 }
 
-/// How much of the star is verified by now; also set as metrics.
+/// Summarises the verification of the target and sets its metrics.
 pub(crate) async fn sum_up(pass: &Pass<'_>, states: &States) -> Result<VerificationSummary> {
     let ranges = verified_ranges::load(&*pass.transaction).await?;
     let summary = verified_ranges::sum_up(pass.star(), &ranges, states, pass.snapshot.clock);
@@ -332,12 +332,12 @@ pub(crate) async fn sum_up(pass: &Pass<'_>, states: &States) -> Result<Verificat
     Ok(summary)
 }
 
-/// Neighbouring ranges made one, so many at a time.
+/// Merges each `count` neighbouring ranges into one.
 fn merge(ranges: &[VerificationRange], count: u64) -> Vec<VerificationRange> {
     let count = usize::try_from(count).unwrap_or(usize::MAX).max(1);
     let merged = ranges.chunks(count).filter_map(|ranges| {
         let (first, last) = (ranges.first()?, ranges.last()?);
-        // A digest of several is the sum of theirs, if each has one.
+        // The merged digest is the sum, if each range has a digest.
         let digest = ranges.iter().try_fold(Digest::default(), |mut sum, range| {
             sum += range.digest?;
             Some(sum)
@@ -351,7 +351,8 @@ fn merge(ranges: &[VerificationRange], count: u64) -> Vec<VerificationRange> {
     merged.collect()
 }
 
-/// Hands out candidates until the deadline, the first few in any case. Returns those that were handed out.
+/// Sends candidates as jobs until the deadline, but at least [`RANGES_IN_ANY_CASE`] of them. Returns those that were
+/// sent.
 async fn feed(candidates: Vec<Candidate>, deadline: Instant, jobs: mpsc::Sender<Job>, stop: Stop) -> Vec<Candidate> {
     let mut handed_out = Vec::new();
     for candidate in candidates {

@@ -1,18 +1,18 @@
-//! The time that a run may spend on verifying key ranges without a sign of change.
+//! The verification budget: the time that a run may spend on verifying key ranges without a sign of change.
 
 use std::time::Duration;
 
 use chrono::TimeDelta;
 
-/// A share of the time since the run before, or a time.
+/// A share of the time since the previous run, or a fixed time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum VerifyBudget {
-    /// In percent; 100 is as long as it takes.
+    /// In percent; 100 means no limit.
     Share(f64),
     Time(Duration),
 }
 
-/// The bounds of a budget that is a share of the run: a small star is verified by every run.
+/// The bounds of a budget that is a share. The minimum suffices to verify a small star in every run.
 const LEAST_OF_A_SHARE: Duration = Duration::from_millis(200);
 const MOST_OF_A_SHARE: Duration = Duration::from_secs(10);
 const ALL_PERCENT: f64 = 100.0;
@@ -20,7 +20,7 @@ const ALL_PERCENT: f64 = 100.0;
 const UNLIMITED: Duration = Duration::from_hours(24);
 
 impl VerifyBudget {
-    /// The time that a run has, so long after the one before.
+    /// The budget of a run, given the time since the previous run.
     pub(crate) fn after(self, since_last_run: Option<TimeDelta>) -> Duration {
         match self {
             Self::Time(time) => time,
@@ -47,7 +47,7 @@ mod tests {
         assert_eq!(after(2.0, seconds(86_400)), 10_000);
         assert_eq!(after(50.0, seconds(10)), 5_000);
         assert_eq!(after(2.0, None), 200);
-        // The source's clock may go back.
+        // The source clock may step back.
         assert_eq!(after(2.0, seconds(-5)), 200);
         assert_eq!(VerifyBudget::Share(100.0).after(seconds(1)), UNLIMITED);
         let time = VerifyBudget::Time(Duration::from_secs(7));

@@ -1,5 +1,5 @@
-//! Corrects totals that were added up with lookups that have changed since: rows that look up a changed key are
-//! read again, and no others.
+//! Corrects totals that were computed with lookups that have changed since. Only rows that look up a changed key are
+//! re-read.
 
 use std::collections::HashSet;
 
@@ -13,12 +13,12 @@ use crate::declare::table::Table;
 use crate::declare::totals::Totals;
 use crate::error::{Doing, Result};
 
-/// Most changed keys for which rows are read by key; beyond it the whole table is read.
+/// The maximum number of changed keys for which rows are read by key; above it the whole table is read.
 const MOST_KEYS: usize = 5_000;
 
 impl SourceTotals<'_> {
-    /// The correction for `changed` keys of lookups in the totals of the rows outside `key_ranges`, which were added
-    /// up with `before`. Nothing where that cannot be told, or is more work than reading all rows.
+    /// The correction for `changed` lookup keys in the totals of the rows outside `key_ranges`, which were computed
+    /// with `before`. `None` if it cannot be determined, or if reading all rows is less work.
     pub(crate) async fn correction_for(
         &self,
         table: &'static Table,
@@ -65,8 +65,8 @@ impl SourceTotals<'_> {
     }
 }
 
-/// In which columns of the totals' record which keys stand for which something else is found now; nothing if these are
-/// too many. `sides` are the lookups before and now.
+/// The columns of the totals' rows with the keys for which a lookup finds another value now; `None` if there are too
+/// many. `sides` are the lookups before and now.
 fn looked_up_keys(
     totals: &Totals,
     sides: [&Lookups; 2],
@@ -81,7 +81,7 @@ fn looked_up_keys(
             match keys_from {
                 KeysFrom::Column(column) => found.push((column, keys)),
                 KeysFrom::Values(through) => {
-                    // A lookup through others: the keys for which those have one of these values, in any column.
+                    // The keys are values of another lookup: trace them back to the keys of that lookup, in any column.
                     let maps = sides.iter().filter_map(|lookups| lookups.map(through));
                     let keys: HashSet<LookupKey> = maps.flat_map(|map| map.keys_of(&keys)).collect();
                     let through = totals.lookups.iter().filter(|used| used.lookup == through);

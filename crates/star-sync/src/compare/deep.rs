@@ -1,7 +1,7 @@
-//! The deep comparison: every row of the star with the source, by reading alone.
+//! The deep comparison: compares every row of the star with the source, without writing.
 //!
-//! Pages are compared in parallel, each a statement of its own; the rows that seem to differ are read again, in one
-//! snapshot, before they are called different. What has changed since the last sync is pending, and no difference.
+//! Pages are compared in parallel, each in its own statement. Rows that seem to differ are re-read in one snapshot
+//! before they are reported. Changes since the last sync are pending and do not count as differences.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ use crate::pipeline::flow::{Difference, Outcomes};
 use crate::pipeline::pages::Pages;
 use crate::pipeline::write::WriteMode;
 
-/// How one table differs.
+/// The differences of one table.
 #[derive(Clone, Debug, Serialize)]
 pub struct TableDifferences {
     pub table: &'static str,
@@ -26,15 +26,15 @@ pub struct TableDifferences {
     pub compared: u64,
     /// Rows that the target lacks.
     pub missing: u64,
-    /// Rows that the target has and the source has not.
+    /// Rows that only the target has.
     pub extra: u64,
     /// Rows that differ in a column.
     pub different: u64,
     /// Rows that seemed to differ, but have changed in the source since the last sync.
     pub pending: u64,
-    /// The first that differ.
+    /// The first rows that differ.
     pub examples: Vec<Difference>,
-    /// Page keys of all that differ, ascending.
+    /// Page keys of all rows that differ, ascending.
     #[serde(skip)]
     pub keys: Vec<i64>,
 }
@@ -45,8 +45,8 @@ impl TableDifferences {
     }
 }
 
-/// Rows that seemed to differ, each page being a statement of its own: page keys by star table, and how many rows were
-/// compared.
+/// Rows that seem to differ when each page is read in its own statement: their page keys and the number of compared
+/// rows, by target table.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Suspects(HashMap<&'static str, (Vec<i64>, u64)>);
 
@@ -75,7 +75,7 @@ impl Suspects {
         Self(suspects.collect())
     }
 
-    /// Those that were found to differ, of as many rows.
+    /// The rows that were confirmed to differ, with the number of compared rows.
     pub(crate) fn confirmed(tables: &[TableDifferences]) -> Self {
         let confirmed = tables
             .iter()
@@ -84,13 +84,13 @@ impl Suspects {
     }
 }
 
-/// Which of a table's rows are explained, and so are no differences.
+/// Why a row that seems to differ does not count as a difference.
 pub(crate) enum KnownCause {
     Pending,
     Quarantined,
 }
 
-/// The second look at the suspects, in one snapshot.
+/// Compares the suspects again, in one snapshot.
 pub(crate) async fn recheck(
     suspects: &Suspects,
     mut rows: RowComparison<'_>,
@@ -124,7 +124,7 @@ pub(crate) async fn recheck(
             different: found.counts.updated,
             pending,
             examples,
-            // Where only rows were rejected, none differs.
+            // If rows were only quarantined, none differs.
             keys: if found.counts.inserted + found.counts.deleted + found.counts.updated == 0 {
                 Vec::new()
             } else {

@@ -1,4 +1,4 @@
-//! The figures that source and target are compared by, and the row counts among them.
+//! The figures by which source and target are compared, among them row counts.
 
 use std::collections::BTreeMap;
 
@@ -16,30 +16,30 @@ use crate::source::indexes::Indexes;
 use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
 
-/// One figure, from both sides.
+/// One figure of both sides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Comparison {
     pub table: &'static str,
     #[serde(serialize_with = "name_of")]
     pub measure: Measure,
-    /// What the groups of the table's totals are called; nothing of a figure that is no total.
+    /// The name of the groups of the table's totals; `None` for a figure that is not a total.
     #[serde(skip)]
     pub grouped_by: Option<&'static str>,
-    /// Where the figure is one group's.
+    /// The group, if the figure is of one group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<Group>,
-    /// YYYYMMDD, where the figure is one day's.
+    /// YYYYMMDD, if the figure is of one day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date_key: Option<i32>,
     pub source: i64,
     pub target: i64,
-    /// Source rows that are in sync_reject: they explain as much of the difference.
+    /// Source rows that are in sync_reject; they explain that part of the difference.
     pub quarantined: i64,
     /// The pending part: what the next incremental run adds to the target.
     pub pending: i64,
 }
 
-/// A measure by its name.
+/// Serializes a measure as its name.
 pub(crate) fn name_of<S: Serializer>(measure: &Measure, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.serialize_str(measure.name)
 }
@@ -60,7 +60,7 @@ impl Comparison {
         }
     }
 
-    /// The labels of its delta as a metric, compared by this command.
+    /// The labels of the delta metric of this figure, as compared by `command`.
     pub fn labels(&self, command: &'static str) -> DeltaLabels {
         let group = match (&self.group, self.grouped_by) {
             (Some(group), _) => group.to_string(),
@@ -70,21 +70,21 @@ impl Comparison {
         (command, self.table, self.measure.name, group)
     }
 
-    /// Target less source, less what quarantined rows and pending changes explain.
+    /// Target minus source, after the parts that quarantined rows and pending changes explain.
     pub fn delta(&self) -> i64 {
         self.target + self.quarantined + self.pending - self.source
     }
 
-    /// Whether both sides differ by what neither quarantined rows nor pending changes explain.
+    /// Whether the sides differ in a way that neither quarantined rows nor pending changes explain.
     pub fn differs(&self) -> bool {
         self.delta() != 0
     }
 }
 
-/// Both sides of a comparison, each of one instant.
+/// Both sides of a comparison, each in one consistent state.
 pub(crate) struct Sides<'a> {
     pub source: SourceReader,
-    /// Of the source.
+    /// The indexes of the source.
     pub indexes: &'a Indexes,
     pub target: TargetReader,
     /// Quarantined rows by target table.
@@ -92,8 +92,8 @@ pub(crate) struct Sides<'a> {
 }
 
 impl Sides<'_> {
-    /// Row counts of a whole table. `removed` rows of the target are about to be deleted; the source's rows are not
-    /// counted again where their number is known.
+    /// Row counts of a whole table. `removed` target rows are about to be deleted. The source is not counted again if
+    /// `source_rows` is known.
     pub(crate) async fn rows(&self, table: &Table, removed: u64, source_rows: Option<i64>) -> Result<Comparison> {
         let source = async {
             match source_rows {
@@ -107,7 +107,7 @@ impl Sides<'_> {
         Ok(Comparison::of_rows(table, source, target, quarantined))
     }
 
-    /// Row counts of a part of a table.
+    /// Row counts of a key range of a table.
     pub(crate) async fn rows_of(
         &self,
         table: &Table,
@@ -121,7 +121,7 @@ impl Sides<'_> {
         Ok(Comparison::of_rows(table, source, target, quarantined))
     }
 
-    /// All rows of the source table.
+    /// The row count of the source for a whole table.
     pub(crate) async fn all_source_rows(&self, table: &Table) -> Result<i64> {
         if table.only.is_some() {
             return self.source_rows(table, &KeyRange::ALL).await;
@@ -130,26 +130,26 @@ impl Sides<'_> {
         number.source(|| format!("counting {}", table.source_table))
     }
 
-    /// The rows that the source has of a key range.
+    /// The row count of the source in a key range.
     pub(crate) async fn source_rows(&self, table: &Table, key_range: &KeyRange) -> Result<i64> {
         let mut select = table.source_rows_in(key_range);
         let number = self.source.number(select.expr(Expr::col(Asterisk).count())).await;
         number.source(|| format!("counting {}, {key_range}", table.source_table))
     }
 
-    /// The rows that the target has of a key range.
+    /// The row count of the target in a key range.
     pub(crate) async fn target_rows(&self, table: &Table, key_range: &KeyRange) -> Result<i64> {
         count(&self.target, table, key_range.contains(&table.target_page_key())).await
     }
 }
 
-/// How many rows the target holds that meet a condition.
+/// The number of target rows that meet a condition.
 pub(crate) async fn count(target: &TargetReader, table: &Table, condition: Condition) -> Result<i64> {
     let mut select = Query::select();
     select.expr(Expr::col(Asterisk).count());
     if condition.is_empty() {
-        // All rows, also those of a bridge without their dimension's row. SQLite then looks at each page, and steps to
-        // each row under any condition, even TRUE.
+        // Counts all rows, including bridge rows without their dimension row. Without a condition SQLite counts page by
+        // page; with any condition, even TRUE, it visits each row.
         select.from(table.name);
     } else {
         table.add_target_tables(&mut select);
@@ -159,7 +159,7 @@ pub(crate) async fn count(target: &TargetReader, table: &Table, condition: Condi
     rows.target(|| format!("counting {}", table.name))
 }
 
-/// Counts rows, but no further than `limit`.
+/// Counts rows, up to `limit`.
 pub(crate) async fn count_at_most(
     target: &TargetReader,
     table: &Table,
@@ -179,8 +179,8 @@ pub(crate) async fn count_at_most(
     Ok(u64::try_from(rows).unwrap_or(0))
 }
 
-/// Counts the figures that stand for a whole table or period as checks. One of them matches if its difference is within
-/// the tolerance, and that of each of its days among them.
+/// Counts each figure of a whole table or period as one check. It matches if its difference, and the difference of each
+/// of its days, is within the tolerance.
 pub(crate) fn count_checks(figures: &[Comparison], tolerance: u64, tally: &mut Tally) {
     let within = |figure: &Comparison| figure.delta().unsigned_abs() <= tolerance;
     let is_part = |day: &Comparison, whole: &Comparison| {
@@ -194,7 +194,7 @@ pub(crate) fn count_checks(figures: &[Comparison], tolerance: u64, tally: &mut T
     }
 }
 
-/// Adds figures up over the days, so that each group has one a measure: the numbers of rows first.
+/// Sums figures over the days, to one per group and measure; row counts come first.
 pub(crate) fn by_group(daily: &[Comparison]) -> Vec<Comparison> {
     let mut groups: BTreeMap<(&str, bool, &str, &Option<Group>), Comparison> = BTreeMap::new();
     for figure in daily {

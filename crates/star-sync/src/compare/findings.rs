@@ -9,7 +9,7 @@ use crate::declare::totals::Group;
 pub(crate) struct Finding {
     /// Page keys of rows that differ and are neither pending nor quarantined, ascending.
     pub keys: Vec<i64>,
-    /// Figures that differ, for what no row explains.
+    /// Figures that differ, for differences that no row shows.
     pub figures: BTreeSet<DifferingFigure>,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct DifferingFigure {
 }
 
 impl DifferingFigure {
-    /// One of a whole table.
+    /// A figure of a whole table.
     pub(crate) fn of_table(measure: &'static str, delta: i64) -> Self {
         Self {
             measure,
@@ -35,7 +35,8 @@ impl DifferingFigure {
 }
 
 impl Finding {
-    /// Whether part of it was found before. Rows decide: on a busy source the same figure may differ for another row.
+    /// Whether part of it was found before. Rows take precedence: on a busy source the same figure may differ because
+    /// of another row.
     fn is_confirmed_by(&self, earlier: &Self) -> bool {
         if self.keys.is_empty() || earlier.keys.is_empty() {
             !self.figures.is_disjoint(&earlier.figures)
@@ -45,7 +46,7 @@ impl Finding {
     }
 }
 
-/// All that differs; nothing if both sides match.
+/// The findings of all tables; empty if both sides match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Findings(BTreeMap<&'static str, Finding>);
 
@@ -68,7 +69,7 @@ impl Findings {
         self.0.get(table).map_or(&[], |finding| &finding.keys)
     }
 
-    /// Whether each table that differs did so before, in part at least for the same reason.
+    /// Whether each table that differs also differed before, at least partly in the same rows or figures.
     pub(crate) fn are_confirmed_by(&self, earlier: &Self) -> bool {
         self.0.iter().all(|(table, finding)| {
             earlier

@@ -1,4 +1,4 @@
-//! Whether the target's rows hold together: no key twice, no parent missing, no cell empty that must not be.
+//! Checks the integrity of target rows: no duplicate key, no missing parent, no NULL in a NOT NULL column.
 
 use sea_orm::sea_query::{Alias, Asterisk, Condition, Expr, ExprTrait, Query, SelectStatement};
 use serde::Serialize;
@@ -8,22 +8,22 @@ use crate::error::{Doing, Result};
 use crate::target::TargetReader;
 use crate::target::bookkeeping::quarantine;
 
-/// The keys of one reference, each once.
+/// The alias of the distinct keys of one reference.
 const KEYS: &str = "keys";
 
-/// Broken integrity of one target table: the number of rows of each kind.
+/// The integrity violations of one target table, by kind.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Integrity {
     /// Natural keys that occur more than once.
     pub duplicates: u64,
-    /// Rows that point to a parent that is not there.
+    /// Rows whose parent is missing.
     pub orphans: u64,
-    /// Empty cells where none may be.
+    /// Rows with NULL in a NOT NULL column.
     pub nulls: u64,
 }
 
 impl Integrity {
-    /// Looks through a table of the target.
+    /// Checks a target table.
     pub(crate) async fn check(table: &Table, target: &TargetReader) -> Result<Self> {
         Ok(Self {
             duplicates: duplicates(table, target).await?,
@@ -32,7 +32,7 @@ impl Integrity {
         })
     }
 
-    /// Whether nothing was found.
+    /// Whether there are no violations.
     pub(crate) fn is_intact(self) -> bool {
         self.duplicates == 0 && self.orphans == 0 && self.nulls == 0
     }
@@ -58,11 +58,11 @@ async fn duplicates(table: &Table, target: &TargetReader) -> Result<u64> {
     count(target, table, &select).await
 }
 
-/// Rows that point to a parent that is not there, but for quarantined ones: the pass that ends a load deletes these, as
-/// the source has their parent as little as the target.
+/// Rows whose parent is missing, except quarantined ones: the catch-up pass of a load deletes those, because the source
+/// lacks their parent too.
 pub(crate) async fn orphans_to_stay(table: &Table, target: &TargetReader) -> Result<u64> {
     let mut stay = Condition::all();
-    // Bridges, which have none of their own, lose their orphans before.
+    // Bridges have no page key of their own; their orphans are deleted before.
     if let TargetPageKey::Own(page_key) = table.target_page_key {
         let page_key = Expr::col((Alias::new(table.name), page_key));
         stay = stay.add(page_key.not_in_subquery(quarantine::select_page_keys(table)));
@@ -70,7 +70,7 @@ pub(crate) async fn orphans_to_stay(table: &Table, target: &TargetReader) -> Res
     orphans(table, target, stay).await
 }
 
-/// Rows among these that point to a parent that is not there.
+/// The number of rows that meet `among` and whose parent is missing.
 async fn orphans(table: &Table, target: &TargetReader, among: Condition) -> Result<u64> {
     let mut sum = 0;
     for reference in &table.references {
@@ -92,7 +92,7 @@ async fn orphans(table: &Table, target: &TargetReader, among: Condition) -> Resu
     Ok(sum)
 }
 
-/// Whether any key of a reference is that of no parent: each is looked up once, however many rows have it.
+/// Whether any key of a reference has no parent. Each distinct key is looked up once, however many rows have it.
 async fn has_orphans(table: &Table, reference: &Reference, target: &TargetReader) -> Result<bool> {
     let keys = Query::select()
         .distinct()

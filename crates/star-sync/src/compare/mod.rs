@@ -1,9 +1,9 @@
 //! The comparison of source and target: row counts, totals, integrity, and every row. `validate` and the end of each
 //! run use it.
 //!
-//! Everything here reads and never writes. `figures` and `totals` make the checks, `integrity` searches for broken
-//! references, `rows` and `deep` compare row by row, `findings` decides whether a mismatch is confirmed, and `verdict`
-//! sums all of it up in one stable code.
+//! Nothing here writes. `figures` and `totals` make the checks, `integrity` searches for broken references, `rows` and
+//! `deep` compare row by row, `findings` decides whether a mismatch is confirmed, and `verdict` summarises the result
+//! in one stable code.
 
 pub(crate) mod corrected_totals;
 pub mod deep;

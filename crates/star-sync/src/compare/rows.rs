@@ -1,4 +1,4 @@
-//! Compares rows of both sides at one instant, without writing.
+//! Compares rows of source and target in one snapshot, without writing.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -18,22 +18,22 @@ use crate::pipeline::{self, Pipeline};
 use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
 
-/// A comparison of rows. Tables have to come in the star's order: what is found of one decides what the next should
-/// hold.
+/// A comparison of rows. Tables must come in the star's order: the result of one decides which values the next should
+/// have.
 pub(crate) struct RowComparison<'a> {
     databases: &'a Databases<'a>,
     source: SourceReader,
     target: TargetReader,
-    /// Rows to describe, a table.
+    /// The number of differing rows to describe per table.
     pub described: usize,
-    /// What rows should be to others, where the target has them otherwise.
+    /// Lookup values according to the source, where the target has other values.
     corrected: Lookups,
     /// Rows of dimensions that the source no longer has.
     pub removed: Removed,
 }
 
 impl<'a> RowComparison<'a> {
-    /// Of a snapshot of the source with a transaction on the target.
+    /// Compares a snapshot of the source with a transaction on the target.
     pub(crate) fn new(
         databases: &'a Databases<'a>,
         source: SourceReader,
@@ -50,8 +50,8 @@ impl<'a> RowComparison<'a> {
         }
     }
 
-    /// Finds out what the source makes of the rows of other facts that these rows look up: the target may have them
-    /// otherwise, without their being compared themselves.
+    /// Determines from the source the lookup values of rows of other facts that these rows look up: the target may have
+    /// other values, and those rows are not compared themselves.
     pub(crate) async fn look_up_facts(&mut self, table: &'static Table, key_ranges: &[KeyRange]) -> Result<()> {
         let mut facts: Vec<(&'static Table, BTreeSet<usize>)> = Vec::new();
         for used in &table.lookups {
@@ -64,7 +64,7 @@ impl<'a> RowComparison<'a> {
                 None => facts.push((fact, BTreeSet::from([column]))),
             }
         }
-        // The keys of all columns at once: a comparison replaces what an earlier one has found of the same fact.
+        // The keys of all columns together: a comparison replaces the earlier results of the same fact.
         for (fact, columns) in facts {
             let mut keys = HashSet::new();
             for key_range in key_ranges {
@@ -87,8 +87,8 @@ impl<'a> RowComparison<'a> {
         Ok(())
     }
 
-    /// Compares the rows of a table in these key ranges, as far as they lie in the period. What has to be done to the
-    /// target to make them equal is in the outcome.
+    /// Compares the rows of a table in these key ranges, within the period. The outcome contains the changes that would
+    /// make the target equal.
     pub(crate) async fn compare(
         &mut self,
         table: &'static Table,

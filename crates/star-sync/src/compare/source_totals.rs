@@ -1,5 +1,5 @@
-//! The source's totals by day and group, added up from rows that the declaration selects for them and with lookups of
-//! their own: what a load has read or made of a row has no part in them.
+//! The source's totals by day and group. They are computed from separately selected rows and with separate lookups,
+//! independently of what a load read or transformed.
 
 use std::sync::Arc;
 
@@ -22,12 +22,12 @@ use crate::pipeline::plan::PlannedRanges;
 use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
 
-/// Adds up the source's side, of one instant. Tables have to come in the star's order: the rows of one may fill the
+/// Computes the source's totals in one snapshot. Tables must come in the star's order: the rows of one may fill the
 /// lookups of the next.
 pub(crate) struct SourceTotals<'a> {
     pub(super) databases: &'a Databases<'a>,
     pub(super) source: SourceReader,
-    /// Filled whole, as far as the totals of whole tables need them.
+    /// Complete lookups, as far as the totals of whole tables need them.
     pub(super) lookups: Lookups,
     /// The lookups of totals that are read in parts.
     known: Arc<SnapshotLookups>,
@@ -44,7 +44,7 @@ impl<'a> SourceTotals<'a> {
         }
     }
 
-    /// As [`SourceTotals::new`], with lookups that were read in the snapshot.
+    /// Like [`SourceTotals::new`], with lookups that were read in the snapshot.
     pub(crate) fn with_lookups(databases: &'a Databases<'a>, source: SourceReader, lookups: Lookups) -> Self {
         Self {
             lookups,
@@ -52,12 +52,12 @@ impl<'a> SourceTotals<'a> {
         }
     }
 
-    /// Takes over a lookup that the rows of a table have filled.
+    /// Sets a lookup that the rows of a table filled.
     pub(crate) fn set_lookup(&mut self, lookup: &'static Lookup, map: KeyMap) {
         self.lookups.set(lookup, map);
     }
 
-    /// The totals of a period that is known to hold few rows: of one statement, where an index finds them.
+    /// The totals of a period that is known to have few rows: read by one statement if an index finds them.
     pub(crate) async fn of_short_period(&mut self, table: &'static Table, period: &Period) -> Result<DayTotals> {
         match &table.totals {
             Some(_) if self.is_indexed(table).await? => self.of_key_range(table, period, &KeyRange::ALL).await,
@@ -65,7 +65,7 @@ impl<'a> SourceTotals<'a> {
         }
     }
 
-    /// The totals of a period, of all rows that the source has.
+    /// The totals of all source rows in a period.
     pub(crate) async fn of_period(&mut self, table: &'static Table, period: &Period) -> Result<DayTotals> {
         if period.is_empty() {
             return Ok(DayTotals::new());
@@ -89,8 +89,8 @@ impl<'a> SourceTotals<'a> {
         Ok(figures)
     }
 
-    /// The keys before and at the end of a period's rows, where an index finds them: keys grow with time, so that few
-    /// key ranges hold the rows of a few days.
+    /// The key before the first row of a period and the key of its last row, if an index finds them. Keys grow with
+    /// time, so that few key ranges contain the rows of a few days.
     async fn ends(&self, table: &Table, period: &Period) -> Result<(Option<i64>, Option<i64>)> {
         if !self.is_indexed(table).await? {
             return Ok((None, None));
@@ -107,7 +107,7 @@ impl<'a> SourceTotals<'a> {
         let row = self.source.one(&select).await.source(doing)?;
         let ends: Option<(Option<Key>, Option<Key>)> =
             row.map(|row| row.try_get_many_by_index()).transpose().source(doing)?;
-        // Where there are none, one key range is enough.
+        // If the period has no rows, one key range is enough.
         let (first, last) = ends.unwrap_or((None, None));
         Ok((
             first.and_then(|Key(key)| key.checked_sub(1)),
@@ -124,7 +124,7 @@ impl<'a> SourceTotals<'a> {
         Ok(indexes.begin_with(&dates.source.table, dates.source.name))
     }
 
-    /// The totals of all rows. Each of them is shown to `also`, as the declaration selects it.
+    /// The totals of all rows. Calls `also` with each selected row.
     pub(crate) async fn of_all(
         &mut self,
         table: &'static Table,
@@ -136,7 +136,7 @@ impl<'a> SourceTotals<'a> {
         self.load(&totals.lookups).await?;
         let mut figures = DayTotals::new();
         let mut filled = KeyMap::default();
-        // The next page is on its way while this one is added up.
+        // The next page is fetched while this one is summed.
         let mut key_ranges = self.planned_ranges(table).await?.into_iter();
         let mut coming = key_ranges
             .next()
@@ -173,7 +173,7 @@ impl<'a> SourceTotals<'a> {
         Ok(self.of_key_range_shown(table, period, key_range).await?.0)
     }
 
-    /// As [`SourceTotals::of_key_range`], with the keys and values that the rows add to the lookup that the table
+    /// Like [`SourceTotals::of_key_range`], with the keys and values that the rows add to the lookup that the table
     /// fills.
     pub(crate) async fn of_key_range_shown(
         &self,
@@ -202,8 +202,8 @@ impl<'a> SourceTotals<'a> {
         Ok((figures, shown))
     }
 
-    /// What quarantined rows have added, which explains itself. Where a page key is not all of a row's key, other rows
-    /// stand beside them: less what the target holds, so that both sides count as equal for these page keys.
+    /// The totals of quarantined rows, which explain a difference. Where other rows share their page keys, the target's
+    /// totals for these keys are subtracted, so that both sides count as equal for them.
     pub(crate) async fn of_quarantined(
         &self,
         table: &'static Table,
@@ -221,7 +221,7 @@ impl<'a> SourceTotals<'a> {
         Ok(figures)
     }
 
-    /// Begins to read the rows of `key_range`.
+    /// Starts to read the rows of `key_range`.
     fn fetch(
         &self,
         table: &'static Table,

@@ -1,5 +1,5 @@
-//! The facts' totals by day and group: those of the target, which its own SQL adds up, and the comparison with those of
-//! the source (`source_totals`), to the last digit.
+//! The totals of facts by day and group: computes those of the target in SQL, and compares them exactly with those of
+//! the source (`source_totals`).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -48,7 +48,7 @@ pub(crate) async fn of_target(
         let date_key = row.try_get_by_index(0).target(doing)?;
         let group = group_of(&row).target(doing)?;
         let total = total_of(&row, 2, totals).target(doing)?;
-        // Without groups and dates, SQL makes a row of nothing.
+        // Without groups and dates, SQL returns one row even if there are no rows to sum.
         if total.rows > 0 {
             *figures.entry((date_key, group)).or_default() += total;
         }
@@ -88,7 +88,7 @@ fn total_of(row: &QueryResult, first: usize, totals: &Totals) -> std::result::Re
     Ok(total)
 }
 
-/// The group of a row, which follows its date.
+/// The group of a row, in the column after its date.
 fn group_of(row: &QueryResult) -> std::result::Result<Option<Group>, DbErr> {
     if let Ok(number) = row.try_get_by_index::<Option<i64>>(1) {
         return Ok(number.map(Group::Number));
@@ -118,9 +118,9 @@ pub(crate) async fn pending(
 pub(crate) struct BothTotals {
     pub source: DayTotals,
     pub target: DayTotals,
-    /// Those of the source rows that are quarantined.
+    /// The totals of quarantined source rows.
     pub quarantined: DayTotals,
-    /// What the next incremental run adds to the target's.
+    /// What the next incremental run adds to the target's totals.
     pub pending: DayTotals,
 }
 
@@ -171,12 +171,12 @@ pub struct TotalChange {
     pub grouped_by: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<Group>,
-    /// In whole numbers of the measure's smallest unit.
+    /// In the smallest unit of the measure.
     pub before: i64,
     pub after: i64,
 }
 
-/// How the totals of the days that a run has touched changed from what is committed to what it has written.
+/// The changes of the totals of the days that a run touched, from the committed to the written state.
 pub(crate) async fn changes(
     star: &Star,
     outcomes: &Outcomes,

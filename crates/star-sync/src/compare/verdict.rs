@@ -24,7 +24,7 @@ codes! {
 }
 
 impl VerdictCode {
-    /// Whether a command that comes to it exits with 1.
+    /// Whether a command with this verdict exits with code 1.
     pub fn is_mismatch(self) -> bool {
         matches!(self, Self::Mismatch | Self::RowUntracked | Self::RowMismatch)
     }
@@ -34,7 +34,7 @@ impl VerdictCode {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     pub code: VerdictCode,
-    /// The earlier run that found a mismatch, where this run has not resolved it.
+    /// The earlier run that found a mismatch, if this run has not resolved it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unresolved_run: Option<i64>,
     #[serde(flatten)]
@@ -57,7 +57,7 @@ pub struct Tally {
     pub changed_rows: u64,
     /// Key ranges of modified tables that are still to be verified.
     pub backlog_ranges: u64,
-    /// Source rows that were compared one by one without a change that points to them.
+    /// Source rows that were compared one by one without a sign of change.
     pub rows_verified_row_by_row: u64,
 }
 
@@ -74,7 +74,7 @@ impl Tally {
 }
 
 impl Verdict {
-    /// The verdict of a validation. `is_period_empty` tells whether the period holds no row of any fact.
+    /// The verdict of a validation. `is_period_empty`: whether no fact has rows in the period.
     pub(crate) fn of_validation(tally: Tally, is_period_empty: bool) -> Self {
         let code = if tally.mismatches > 0 {
             VerdictCode::Mismatch
@@ -110,7 +110,8 @@ impl Verdict {
         }
     }
 
-    /// The verdict of a run that finds no mismatch itself, and has not looked at all that an earlier run found one in.
+    /// The verdict of a run that found no mismatch itself, but has not verified everything in which an earlier run
+    /// found one.
     pub(crate) fn with_unresolved_mismatch(self, run_id: i64) -> Self {
         Self {
             code: VerdictCode::Mismatch,

@@ -1,4 +1,4 @@
-//! The builder of [`Table`]: a target table is declared by its entity, the record that is read of a source row, and the
+//! The builder of [`Table`]: declares a target table by its entity, the record that is read of a source row, and the
 //! mapping between them. Names, keys and references follow from the entities.
 
 use sea_orm::sea_query::{Expr, SelectStatement};
@@ -27,7 +27,7 @@ impl Table {
         Self::new::<E, R>(Kind::Dimension, map)
     }
 
-    /// A fact. Its entity has a surrogate key and a natural key, as that of a dimension; each column that refers to a
+    /// A fact. Its entity has a surrogate key and a natural key, like that of a dimension; each column that refers to a
     /// dimension gets an index. `map` is as for [`Table::dimension`].
     pub fn fact<E: EntityTrait, R: SourceRecord>(map: fn(R, &Lookups) -> Result<E::ActiveModel, Rejection>) -> Self {
         Self::new::<E, R>(Kind::Fact, map)
@@ -160,8 +160,8 @@ impl Table {
         self
     }
 
-    /// Declares which rows a changed row of `source` affects, a table that is looked up: `affected` takes the changed
-    /// keys of `source` and selects the page keys of the affected rows.
+    /// Declares which rows a changed row of the looked-up table `source` affects: `affected` takes the changed keys of
+    /// `source` and selects the page keys of the affected rows.
     #[must_use]
     pub fn affected_by<S: EntityTrait>(
         self,
@@ -171,10 +171,10 @@ impl Table {
         self.affected(source.table_name(), Some(Box::new(affected)))
     }
 
-    /// Declares that changed rows of `source` affect no rows, because the mapping uses nothing of a looked-up row but
-    /// that it exists, and rejects rows without it
-    /// ([`Lookups::find`](crate::declare::lookup::Lookups::find)). Rejected rows whose looked-up row is inserted, and rows
-    /// whose looked-up row is deleted, are found without a declaration.
+    /// Declares that changed rows of `source` affect no rows, because the mapping uses only the existence of a
+    /// looked-up row and rejects rows without it ([`Lookups::find`](crate::declare::lookup::Lookups::find)).
+    /// Quarantined rows whose looked-up row is inserted, and rows whose looked-up row is deleted, are found without a
+    /// declaration.
     #[must_use]
     pub fn unaffected_by<S: EntityTrait>(self, source: S) -> Self {
         self.affected(source.table_name(), None)
@@ -201,7 +201,7 @@ impl Table {
         self
     }
 
-    /// Declares the totals that source and target are reconciled by.
+    /// Declares the totals by which source and target are reconciled.
     #[must_use]
     pub fn totals(mut self, totals: Totals) -> Self {
         self.totals = Some(totals);
@@ -217,8 +217,8 @@ impl Table {
     }
 
     /// Marks REAL columns as amounts with `decimals` digits after the point, as
-    /// [`fixed_point::real`](crate::declare::fixed_point::real) returns them. A published lake has them as DECIMAL, so
-    /// that sums are exact.
+    /// [`fixed_point::real`](crate::declare::fixed_point::real) returns them. A published lake stores them as DECIMAL,
+    /// so that sums are exact.
     #[must_use]
     pub fn fixed_point<C: ColumnTrait>(mut self, columns: impl IntoIterator<Item = C>, decimals: u32) -> Self {
         let decimals = u8::try_from(decimals).unwrap_or(u8::MAX);
@@ -227,7 +227,7 @@ impl Table {
         self
     }
 
-    /// The target has no page key of a bridge; the dimension that it is paged by has.
+    /// Sets the page key of a bridge; the target has it in the dimension that the bridge is paged by.
     fn page_by(&mut self, lookup: &'static Lookup) {
         if self.page_key.is_none() {
             return;
@@ -256,8 +256,8 @@ impl Table {
         self
     }
 
-    /// Changed rows of a looked-up source table affect the rows with their keys in `column`, unless it is declared which
-    /// they affect.
+    /// Declares that changed rows of a looked-up source table affect the rows with their keys in `column`, unless the
+    /// affected rows are declared already.
     fn affect_by(&mut self, lookup: &'static Lookup, column: impl ColumnTrait + Send + Sync + 'static) {
         let name = column.as_str();
         let is_known = |other: &AffectedBy| other.follows_from.is_none_or(|(_, other)| other == name);

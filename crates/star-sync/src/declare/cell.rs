@@ -1,4 +1,4 @@
-//! A cell of the source, decoded, and what it can be read as.
+//! A decoded cell of the source, and the types that it can be read as.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use rust_decimal::Decimal;
@@ -9,16 +9,16 @@ use sqlx::{Decode, MySql, Type, ValueRef};
 /// One decoded cell.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
-    /// Or a zero date.
+    /// NULL or a zero date.
     Null,
     Integer(i64),
-    /// Beyond `i64::MAX`.
+    /// A number beyond `i64::MAX`.
     Huge(u64),
-    /// A DATETIME as it stands, a TIMESTAMP in UTC, midnight of a DATE.
+    /// A DATETIME unchanged, a TIMESTAMP in UTC, midnight of a DATE.
     Time(NaiveDateTime),
     Decimal(Decimal),
     Text(Box<str>),
-    /// A date that is none, a number that its type cannot hold, a text that is no UTF-8.
+    /// An invalid date, a number beyond the range of its type, a text that is not UTF-8.
     Unreadable,
 }
 
@@ -36,7 +36,7 @@ pub(crate) enum Decoding {
 }
 
 impl Decoding {
-    /// Which of them a column of this type is.
+    /// The decoding for a column of this type.
     pub(crate) fn from_type(type_info: &MySqlTypeInfo) -> Self {
         let is = |compatible: fn(&MySqlTypeInfo) -> bool| compatible(type_info);
         if is(<u64 as Type<MySql>>::compatible) {
@@ -56,7 +56,7 @@ impl Decoding {
         }
     }
 
-    /// A value as a cell; what is no such value is a cell that says so.
+    /// Decodes a value; if that fails, the cell is `Unreadable`.
     pub fn decode(self, value: MySqlValueRef<'_>) -> Cell {
         if value.is_null() {
             return Cell::Null;
@@ -77,7 +77,7 @@ impl Decoding {
 }
 
 impl Cell {
-    /// A DECIMAL without digits after the point is an integer: MariaDB makes that of an unsigned column in a UNION.
+    /// A DECIMAL without fraction digits becomes an integer: MariaDB returns unsigned columns of a UNION as DECIMAL.
     fn of_decimal(number: Decimal) -> Self {
         if number.scale() > 0 {
             return Self::Decimal(number);
@@ -123,7 +123,7 @@ impl FromCell for NaiveDate {
     }
 }
 
-/// The truth of a number, as in MySQL's IF.
+/// False for 0, true for any other number, as in MySQL's IF.
 impl FromCell for bool {
     fn from_cell(cell: &Cell) -> Option<Self> {
         match cell {

@@ -9,8 +9,8 @@ use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 /// of several columns (`#[sea_orm(unique_key = "natural")]` on each of them). Secondary indexes are not created here: a
 /// first load is faster without them and creates them when it ends.
 ///
-/// The step follows the entities. Once a program is in use its steps are frozen: a change of an entity is a step of its
-/// own, and this one is replaced by one that names the columns as they were.
+/// The tables follow the entities. Once a program is in use, its migrations are frozen: a change of an entity needs a
+/// migration of its own, and this one is replaced by one that lists the columns as they were.
 ///
 /// ```
 /// use sea_orm_migration::MigrationTrait;

@@ -1,13 +1,13 @@
-//! Days as integers: YYYYMMDD, the key of the calendar.
+//! Date keys: days as integers YYYYMMDD, the key of the calendar.
 
 use chrono::{Datelike, NaiveDate};
 
-/// The key of a day, as in 20051231.
+/// The key of a day, such as 20051231.
 pub fn of_day(day: NaiveDate) -> i32 {
     day.year() * 10_000 + (day.month() * 100 + day.day()).cast_signed()
 }
 
-/// The day of a key, if it is one.
+/// The day of a key; `None` if the key is not a valid day.
 pub fn day(key: i32) -> Option<NaiveDate> {
     let (month, day) = ((key / 100 % 100).unsigned_abs(), (key % 100).unsigned_abs());
     NaiveDate::from_ymd_opt(year(key), month, day).filter(|day| of_day(*day) == key)
@@ -18,7 +18,7 @@ pub fn year(key: i32) -> i32 {
     key / 10_000
 }
 
-/// `YYYY-MM-DD`.
+/// A key as `YYYY-MM-DD`.
 pub fn text(key: i32) -> String {
     format!("{:04}-{:02}-{:02}", year(key), key / 100 % 100, key % 100)
 }

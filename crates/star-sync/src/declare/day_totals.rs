@@ -6,15 +6,15 @@ use crate::declare::lookup::Lookups;
 use crate::declare::source_rows::SourceRow;
 use crate::declare::totals::{Group, Total, Totals};
 
-/// Date key and group.
+/// A date key and a group.
 pub(crate) type DayAndGroup = (i32, Option<Group>);
-/// In place of the date key of a row that has none, or whose totals have no days.
+/// Replaces the date key of a row that has none, or whose totals have no days.
 pub(crate) const WITHOUT_DAY: i32 = 0;
 /// Totals by day and group.
 pub(crate) type DayTotals = HashMap<DayAndGroup, Total>;
 
 impl Totals {
-    /// Adds a source row, as the totals' own record has its columns.
+    /// Adds a source row whose columns are those of the totals' own record.
     pub(crate) fn add(&self, row: SourceRow<'_>, lookups: &Lookups, totals: &mut DayTotals) {
         let entry = (self.entry)(row, lookups);
         *totals.entry((entry.date_key, entry.group)).or_default() += Total {
@@ -24,14 +24,14 @@ impl Totals {
     }
 }
 
-/// Adds the second to the first.
+/// Adds `others` to `totals`.
 pub(crate) fn add_all(totals: &mut DayTotals, others: impl IntoIterator<Item = (DayAndGroup, Total)>) {
     for (key, total) in others {
         *totals.entry(key).or_default() += total;
     }
 }
 
-/// Takes the second out of the first.
+/// Subtracts `others` from `totals`.
 pub(crate) fn subtract_all(totals: &mut DayTotals, others: impl IntoIterator<Item = (DayAndGroup, Total)>) {
     for (key, total) in others {
         *totals.entry(key).or_default() -= total;

@@ -1,4 +1,4 @@
-//! A digest of rows: the server computes it in SQL, and the engine from the rows that it has read.
+//! Digests of rows: the server computes them in SQL, the engine from the rows that it has read.
 
 use std::fmt;
 use std::num::ParseIntError;
@@ -13,7 +13,7 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// That of a row with this checksum.
+    /// The digest of one row with this checksum.
     pub(crate) fn of_row(checksum: u32) -> Self {
         Self {
             rows: 1,
@@ -21,7 +21,7 @@ impl Digest {
         }
     }
 
-    /// That of rows whose checksums are no longer known. It differs from every digest of a server, also in a sum.
+    /// The digest of rows with unknown checksums. It differs from every digest of a server, also when added to others.
     pub(crate) fn unknown(rows: u64) -> Self {
         Self { rows, sum: u64::MAX }
     }

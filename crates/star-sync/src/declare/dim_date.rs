@@ -1,5 +1,5 @@
-//! `dim_date`: every day of the years that the source's dates fall in. Generated, without gaps; an entity that facts
-//! can refer to as to one of their own.
+//! `dim_date`: a generated row for every day of the years in which the source's dates fall, without gaps. Facts refer
+//! to its entity as to any other dimension.
 
 use crate::declare::date_key;
 use crate::declare::rejection::{ReasonCode, Rejection};
@@ -10,7 +10,7 @@ use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Func, Query, SelectStatement};
 use sea_orm::{ActiveValue::Set, IdenStatic, Value};
 
-/// A day outside these years is taken for a mistake of the source: its row is rejected, instead of filling
+/// A day outside these years is treated as an error of the source: its row is quarantined, instead of filling
 /// `dim_date` with millennia.
 pub(crate) const FIRST_YEAR: i32 = 1900;
 pub(crate) const LAST_YEAR: i32 = 2199;
@@ -34,7 +34,7 @@ pub struct Model {
     /// ISO: Monday 1 to Sunday 7.
     pub day_of_week: i32,
     pub is_weekend: bool,
-    /// In English, as are those of the days.
+    /// In English, like `day_name`.
     pub month_name: String,
     pub day_name: String,
 }
@@ -62,7 +62,7 @@ impl Calendar {
     }
 }
 
-/// All days of a year of the calendar; none of any other.
+/// All days of a year; none if the year is outside the calendar.
 fn days_of(year: i32) -> Vec<Vec<Value>> {
     let years = FIRST_YEAR..=LAST_YEAR;
     let first = NaiveDate::from_ymd_opt(year, 1, 1).filter(|_| years.contains(&year));
@@ -114,7 +114,7 @@ fn years_of(column: impl ColumnTrait) -> SelectStatement {
         .expr(Func::cust("YEAR").arg(column.min()))
         .expr(Func::cust("YEAR").arg(column.max()))
         .from(column.entity_name())
-        // What lies outside is rejected, and must not hide the oldest and newest day that are not.
+        // Dates outside are quarantined; they must not hide the oldest and newest valid date.
         .and_where(column.gte(midnight(FIRST_YEAR)))
         .and_where(column.lt(midnight(LAST_YEAR + 1)))
         .to_owned()

@@ -1,5 +1,5 @@
-//! DECIMAL amounts: stored in the star as the nearest REAL, so that every reader shows 6.99, and added up in whole
-//! numbers of their smallest unit, so that totals are exact.
+//! DECIMAL amounts: stored in the star as the nearest REAL, so that every reader shows 6.99, and added up as integers
+//! of their smallest unit, so that totals are exact.
 
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -8,11 +8,11 @@ use sea_orm::sea_query::{Expr, ExprTrait, Func};
 
 use crate::declare::rejection::{ReasonCode, Rejection};
 
-/// Beyond this many of the smallest unit a REAL may come back as another number.
+/// The largest amount, in its smallest unit, that is certain to be read back unchanged from a REAL.
 const LARGEST: u64 = (1 << 45) * 100;
 
-/// The amount in whole numbers of its smallest unit, with `digits` digits after the point: 6.99 with 2 digits is 699.
-/// `None` if it has more digits, or is beyond 2^45 whole units, where a REAL is not exact.
+/// The amount as an integer of its smallest unit, with `digits` digits after the point: 6.99 with 2 digits is 699.
+/// `None` if it has more digits, or exceeds 2^45 whole units, beyond which a REAL is not exact.
 pub fn whole(amount: Decimal, digits: u32) -> Option<i64> {
     amount
         .checked_mul(Decimal::from(scale(digits)))
@@ -21,10 +21,10 @@ pub fn whole(amount: Decimal, digits: u32) -> Option<i64> {
         .filter(|whole| whole.unsigned_abs() <= LARGEST)
 }
 
-/// The amount as the REAL nearest to it, for a column of the star. `column` is its name in the reason of a rejection.
+/// The amount as the nearest REAL, for a column of the star. `column` is its name in the reason of a rejection.
 ///
 /// # Errors
-/// A [`Rejection`] if the amount has more than `digits` digits after the point, or is beyond 2^45 whole units.
+/// A [`Rejection`] if the amount has more than `digits` digits after the point, or exceeds 2^45 whole units.
 pub fn real(amount: Decimal, digits: u32, column: &str) -> Result<f64, Rejection> {
     let whole = whole(amount, digits).ok_or_else(|| {
         let reason = format!("{column} has more than {digits} decimal places, or exceeds 2^45 units");
@@ -35,7 +35,7 @@ pub fn real(amount: Decimal, digits: u32, column: &str) -> Result<f64, Rejection
     Ok(real)
 }
 
-/// SQL for a column that [`real`] filled, in whole numbers of its smallest unit: the target's side of a sum
+/// SQL for a column that [`real`] filled, as an integer of its smallest unit: the target's side of a sum
 /// ([`Totals::sum`](crate::declare::Totals::sum)).
 pub fn whole_of_real(column: impl ColumnTrait, digits: u32) -> Expr {
     let column = Expr::col(column.as_column_ref());
@@ -67,7 +67,7 @@ mod tests {
     fn the_largest_amounts_come_back_whole() {
         for hundredths in (3_518_437_208_883_200 - 1_000)..=3_518_437_208_883_200_i64 {
             let units = real(Decimal::new(hundredths, 2), 2, "amount").unwrap();
-            // As the star's totals have it.
+            // As SQLite computes it for the target's totals.
             #[expect(clippy::cast_possible_truncation, reason = "whole, and far below 2^63")]
             let back = (units * 100.0).round() as i64;
             assert_eq!(back, hundredths);

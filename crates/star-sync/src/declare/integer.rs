@@ -1,7 +1,7 @@
 //! An integer of the source, of any column type from TINYINT to BIGINT UNSIGNED.
 //!
-//! Keys are anything from TINYINT to BIGINT, signed or unsigned. The driver decodes
-//! unsigned columns to unsigned integers only and signed ones to signed only; `Decoding` asks the column which it is.
+//! Key columns have any type from TINYINT to BIGINT, signed or unsigned. The driver decodes unsigned columns only to
+//! unsigned integers, and signed ones only to signed integers; `Decoding` takes the signedness from the column's type.
 
 use std::sync::Arc;
 
@@ -17,13 +17,13 @@ use crate::declare::cell::{Cell, Decoding, FromCell};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Integer(pub i64);
 
-/// A key of the source. All keys beyond `i64::MAX` are read as that one, so that they belong to a key range like
+/// A key of the source. All keys beyond `i64::MAX` are read as `i64::MAX`, so that they belong to a key range like
 /// others; the mapping reads an [`Integer`] and rejects the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(pub i64);
 
 impl Key {
-    /// The largest key. A table that is read up to it is read completely.
+    /// The largest key. A table that is loaded up to this key is complete.
     pub(crate) const LARGEST: i64 = i64::MAX;
 }
 

@@ -1,26 +1,26 @@
-//! Which rows of a table one unit of work is about, named by their page key.
+//! Key ranges: the rows, by page key, that one unit of work covers.
 //!
-//! A key range is authoritative: what the source has in it the target must have, and nothing else.
+//! A key range is authoritative: in it the target must have exactly the rows of the source.
 
 use std::fmt;
 
 use sea_orm::Condition;
 use sea_orm::sea_query::{Expr, ExprTrait};
 
-/// Keys that one statement names: more would make it too long for a server to plan well.
+/// The most keys in one statement: a server cannot plan a longer one well.
 pub(crate) const KEYS_PER_STATEMENT: usize = 1_000;
-/// Keys that one page names, for the same reason.
+/// The most keys of one page, for the same reason.
 pub(crate) const KEYS_PER_PAGE: usize = 2_000;
-/// So many keys that follow one another are named by the first and the last: a server takes many times longer to plan
-/// for each of them than to read them in order.
+/// At least this many consecutive keys are written as a range: a server takes many times longer to plan for each of
+/// them than to read them in order.
 const KEYS_OF_A_RUN: usize = 64;
 
 /// One unit of reading, comparing and writing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyRange {
-    /// Every key in (after, up_to]; `None` leaves that end open.
+    /// All keys in (after, up_to]; `None` leaves that end open.
     Between { after: Option<i64>, up_to: Option<i64> },
-    /// Just these keys, ascending.
+    /// Exactly these keys, ascending.
     Keys(Vec<i64>),
 }
 
@@ -45,7 +45,7 @@ impl KeyRange {
                     any.add(key.clone().between(run[0], run[run.len() - 1]))
                 });
                 any.add_option((runs.is_empty() || !others.is_empty()).then(|| key.clone().is_in(others)))
-                    // The highest key stands for all beyond it, too: see `integer::Key`.
+                    // `i64::MAX` also represents all larger keys: see `integer::Key`.
                     .add_option((keys.last() == Some(&i64::MAX)).then(|| key.clone().gt(i64::MAX)))
             }
         }
@@ -68,12 +68,12 @@ impl KeyRange {
         }
     }
 
-    /// Whether it is a range that ends before `key`.
+    /// Whether this is a range that ends before `key`.
     pub(crate) fn ends_before(&self, key: i64) -> bool {
         matches!(self, KeyRange::Between { up_to: Some(up_to), .. } if *up_to < key)
     }
 
-    /// (after, up_to) of a range; a set of keys has no ends to speak of.
+    /// (after, up_to) of a range; (None, None) for a set of keys.
     pub fn ends(&self) -> (Option<i64>, Option<i64>) {
         match self {
             KeyRange::Between { after, up_to } => (*after, *up_to),
@@ -81,7 +81,7 @@ impl KeyRange {
         }
     }
 
-    /// Cuts a set of keys into key ranges of at most `size` keys.
+    /// Divides a set of keys into key ranges of at most `size` keys.
     pub(crate) fn of_keys(keys: impl IntoIterator<Item = i64>, size: usize) -> Vec<KeyRange> {
         let mut keys: Vec<i64> = keys.into_iter().collect();
         keys.sort_unstable();
@@ -89,8 +89,8 @@ impl KeyRange {
         keys.chunks(size).map(|chunk| KeyRange::Keys(chunk.to_vec())).collect()
     }
 
-    /// Key ranges that hold a set of keys, and maybe others: of at most `size` keys, or a range where so many as
-    /// `size_of_range` lie close together. A server finds a range much faster, and brings few keys that were not
+    /// Key ranges that contain a set of keys, and possibly others: sets of at most `size` keys, or a range where
+    /// `size_of_range` keys lie close together. A server reads a range much faster, and returns few rows that are not
     /// needed.
     pub(crate) fn around_keys(keys: impl IntoIterator<Item = i64>, size: usize, size_of_range: usize) -> Vec<KeyRange> {
         let mut keys: Vec<i64> = keys.into_iter().collect();

@@ -10,10 +10,10 @@ use crate::declare::star::Star;
 use crate::declare::table::{Follows, Kind, Table, TargetPageKey, When};
 use crate::declare::totals::MOST_MEASURES;
 
-/// Columns that a natural key may have.
+/// The most columns that a natural key may have.
 const MOST_KEY_COLUMNS: usize = 3;
 
-/// All mistakes of a star, each with the name of the table that it is about.
+/// All mistakes of a star, each with the name of the table concerned.
 pub(crate) fn find(star: &Star) -> Vec<String> {
     let mut mistakes = Vec::new();
     for table in star.tables() {
@@ -66,7 +66,7 @@ fn unsupported_type(column: &str) -> String {
     )
 }
 
-/// Mistakes in the source of a table.
+/// Mistakes in the source tables of a table.
 fn of_sources(star: &Star, table: &Table) -> Vec<String> {
     let mut mistakes = Vec::new();
     if star.source(table.source_table).map(|source| source.key) != Some(table.page_key) {
@@ -97,7 +97,7 @@ fn of_joins(table: &Table) -> Vec<String> {
     mistakes
 }
 
-/// The tables that it refers to.
+/// References to unknown tables.
 fn of_references(star: &Star, table: &Table) -> Vec<String> {
     let calendar = star.calendar.as_ref().map(|calendar| calendar.table);
     let is_known = |parent: &str| star.table(parent).is_some() || calendar == Some(parent);
@@ -108,7 +108,7 @@ fn of_references(star: &Star, table: &Table) -> Vec<String> {
         .collect()
 }
 
-/// The columns that it has, and those that are named.
+/// Columns of unsupported types, and names of columns that do not exist.
 fn of_columns(table: &Table) -> Vec<String> {
     let unsupported = table
         .columns
@@ -126,7 +126,7 @@ fn of_columns(table: &Table) -> Vec<String> {
         .collect()
 }
 
-/// The natural key.
+/// Mistakes in the natural key.
 fn of_key(table: &Table) -> Vec<String> {
     let mut mistakes = Vec::new();
     let columns = table.natural_key.len();
@@ -141,7 +141,7 @@ fn of_key(table: &Table) -> Vec<String> {
     if table.kind == Kind::Dimension && columns > 1 {
         mistakes.push("the natural key of a dimension has to be one column".to_owned());
     }
-    // Quarantined rows are known by the source's primary key, and have to be known again when they return.
+    // Quarantined rows are identified by the source's primary key, and must be recognised when they return.
     let primary_key = table.selected.iter().take(table.primary_key_columns);
     if !table.is_identified_by_page_key() && !primary_key.eq(&table.source_key) {
         mistakes.push("its natural key has to be made of the source's primary key, in its order".to_owned());
@@ -164,7 +164,7 @@ fn of_key(table: &Table) -> Vec<String> {
     mistakes
 }
 
-/// Mistakes in lookups, and in those that a table fills.
+/// Mistakes in the lookups that a table uses and in those that it fills.
 fn of_lookups(star: &Star, table: &Table) -> Vec<String> {
     let mut mistakes = Vec::new();
     let totals = table.totals.as_ref();
@@ -221,7 +221,7 @@ fn of_lookups(star: &Star, table: &Table) -> Vec<String> {
     mistakes
 }
 
-/// Source tables that it looks up, of which it is not declared what a changed row affects and does not follow either.
+/// Looked-up source tables whose affected rows are neither declared nor follow from a lookup by their key.
 fn of_looked_up_sources(star: &Star, table: &Table) -> Vec<String> {
     let mut mistakes = Vec::new();
     for lookup in table.lookups.iter().map(|used| used.lookup) {
@@ -250,7 +250,7 @@ fn is_among(uses: &[LookupUse], lookup: &Lookup) -> bool {
     uses.iter().any(|used| used.lookup == lookup)
 }
 
-/// The facts that it follows.
+/// Mistakes in the followed facts.
 fn of_follows(star: &Star, table: &Table) -> Vec<String> {
     let is_needed = |fact: &str| {
         let lookup_maps = star.table(fact).into_iter().flat_map(|fact| &fact.filled_lookups);
@@ -288,8 +288,8 @@ fn of_follows(star: &Star, table: &Table) -> Vec<String> {
     mistakes
 }
 
-/// Date keys that are not read as such: the years of the calendar, the months of a fact and its totals by day would miss
-/// their rows.
+/// Date keys that are not `i32`: their rows would be missing in the calendar's years, the fact's months and the
+/// totals by day.
 fn of_dates(table: &Table) -> Vec<String> {
     let day = table.totals.as_ref().and_then(|totals| totals.dates.as_ref());
     let names = table.date_columns.iter().copied().chain(day.map(|dates| dates.target));

@@ -1,15 +1,15 @@
-//! Totals of one page, packed: they are kept for each page of a load, and must not take more than a few bytes a row.
+//! The totals of one page, packed: a load keeps those of each page, so they must take only a few bytes per row.
 
 use crate::declare::day_totals::{DayAndGroup, DayTotals};
 use crate::declare::totals::{Group, MOST_MEASURES, Total};
 
-/// Totals by group and day, in the order of these. Numbers are of variable length, small ones short; dates follow one
-/// another as differences.
+/// Totals ordered by group and day. Numbers are encoded in variable length, small ones in few bytes; dates are stored
+/// as differences.
 #[derive(Clone, Debug, Default)]
 pub struct PackedTotals {
-    /// Each group, and of how many days it has totals.
+    /// Each group, and the number of days for which it has totals.
     groups: Vec<(Option<Group>, usize)>,
-    /// Amounts of each total; the others are 0 throughout.
+    /// The number of amounts stored for each total; all further amounts are 0.
     amounts: usize,
     bytes: Vec<u8>,
 }
@@ -48,7 +48,7 @@ impl PackedTotals {
         packed
     }
 
-    /// All of them.
+    /// Unpacks all totals.
     pub(crate) fn unpack(&self) -> DayTotals {
         let mut totals = DayTotals::new();
         let mut bytes = self.bytes.iter();
@@ -69,7 +69,7 @@ impl PackedTotals {
         totals
     }
 
-    /// Seven bits a byte, the lowest first, of twice the number, or of its complement where it is below zero.
+    /// Appends a number as a zigzag varint: seven bits per byte, the lowest first.
     fn push(&mut self, number: i64) {
         let mut rest = (number.cast_unsigned() << 1) ^ (number >> 63).cast_unsigned();
         loop {

@@ -1,22 +1,22 @@
-//! The partitions that a table is published in: a fact's months by the date of its totals, any other table as a whole.
+//! The partitions in which a table is published: a fact by the month of its totals' date, any other table as a whole.
 
 use crate::declare::table::{Kind, Table};
 
-/// How a table is divided.
+/// How a table is partitioned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Partitioning {
     /// The table is one partition.
     Whole,
-    /// A partition a month of this column, which holds date keys (YYYYMMDD).
+    /// One partition per month of this column, which holds date keys (YYYYMMDD).
     ByMonth { date_column: &'static str },
 }
 
-/// A part of a table that is published at once: a month as YYYYMM, or 0.
+/// A part of a table that is published as a unit: a month as YYYYMM, or 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Partition(i32);
 
 impl Partition {
-    /// All rows of a table that is not divided.
+    /// All rows of a table that is not partitioned.
     pub const WHOLE: Self = Self(0);
     /// The rows of a fact that have no date.
     pub(crate) const WITHOUT_DATE: Self = Self(0);
@@ -26,29 +26,29 @@ impl Partition {
         Self(date_key / 100)
     }
 
-    /// A partition by its number, as it is kept.
+    /// The partition with this stored number.
     pub(crate) fn from_number(number: i32) -> Self {
         Self(number)
     }
 
-    /// The number that it is kept by.
+    /// The number under which the partition is stored.
     pub fn number(self) -> i32 {
         self.0
     }
 
-    /// The month, unless it is that of rows without a date.
+    /// The month; `None` for 0.
     pub fn month(self) -> Option<i32> {
         (self.0 != 0).then_some(self.0)
     }
 
-    /// The first and the last date key that a month can have.
+    /// The lowest and the highest possible date key of the month.
     pub fn date_keys(self) -> Option<(i32, i32)> {
         self.month().map(|month| (month * 100, month * 100 + 99))
     }
 }
 
 impl Table {
-    /// How the table is divided: a fact whose totals have days into months, any other one not at all.
+    /// How the table is partitioned: by month if it is a fact whose totals have days, otherwise not at all.
     pub fn partitioning(&self) -> Partitioning {
         match self.dates() {
             Some(dates) if self.kind == Kind::Fact => Partitioning::ByMonth {

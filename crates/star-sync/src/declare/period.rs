@@ -1,4 +1,4 @@
-//! A period: all days or ranges of days, as a condition on the dates of either side.
+//! A period: all days or ranges of days, as conditions on the dates of source and target.
 
 use chrono::{Datelike, Days, NaiveDate, NaiveTime};
 use sea_orm::Condition;
@@ -13,11 +13,11 @@ pub enum Period {
     Ranges(Vec<(NaiveDate, NaiveDate)>),
 }
 
-/// Ranges of days that one condition may name; beyond that their envelope is compared.
+/// The most ranges in one condition; if there are more, one range that spans them all is used.
 const MAXIMAL_RANGES: usize = 50;
 
 impl Period {
-    /// The given days, as few ranges as they make.
+    /// The period of these days, in as few ranges as possible.
     pub fn of_days(date_keys: impl IntoIterator<Item = i32>) -> Self {
         let mut ranges: Vec<(NaiveDate, NaiveDate)> = Vec::new();
         for day in date_keys.into_iter().filter_map(date_key::day) {
@@ -38,12 +38,12 @@ impl Period {
         Self::Ranges(Vec::new())
     }
 
-    /// Whether it holds no day at all.
+    /// Whether the period contains no day.
     pub fn is_empty(&self) -> bool {
         matches!(self, Self::Ranges(ranges) if ranges.is_empty())
     }
 
-    /// Whether it holds the day of a date key.
+    /// Whether the period contains the day of a date key.
     pub fn holds(&self, date_key: i32) -> bool {
         match self {
             Self::All => true,
@@ -59,7 +59,7 @@ impl Period {
             Self::All => Condition::all(),
             Self::Ranges(ranges) => ranges.iter().fold(Condition::any(), |any, (from, to)| {
                 let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN);
-                // The last day of all has no next one, to the server.
+                // MySQL has no day after 9999-12-31.
                 let after = to.checked_add_days(Days::new(1)).filter(|day| day.year() <= 9999);
                 let range = Condition::all()
                     .add(time.clone().gte(midnight(*from)))

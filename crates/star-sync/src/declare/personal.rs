@@ -1,4 +1,4 @@
-//! Personal data: the columns that a star declares to be about persons, so that a copy can leave them out.
+//! Personal data: the columns that a star declares as personal, so that a copy can leave them out.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use crate::declare::row::CellType;
 use crate::declare::star::Star;
 use crate::declare::table::Table;
 
-/// The name for all personal columns.
+/// The name that stands for all personal columns.
 pub const ALL: &str = "personal";
 
-/// A column that is declared to be about persons.
+/// A column that is declared as personal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PersonalColumn {
     pub table: &'static str,
@@ -31,7 +31,7 @@ impl Serialize for PersonalColumn {
 }
 
 impl Star {
-    /// All columns that are declared to be about persons.
+    /// All columns that are declared as personal.
     pub fn personal_columns(&self) -> Vec<PersonalColumn> {
         let columns_of = |table: &'static str, columns: &[&'static str]| -> Vec<PersonalColumn> {
             columns.iter().map(|column| PersonalColumn { table, column }).collect()
@@ -42,8 +42,8 @@ impl Star {
             .collect()
     }
 
-    /// The personal columns that names stand for: `personal` for all, `COLUMN` for those of every table, `TABLE.COLUMN`
-    /// for one.
+    /// The personal columns with these names: `personal` stands for all, `COLUMN` for those of every table,
+    /// `TABLE.COLUMN` for one.
     ///
     /// # Errors
     /// The first name that stands for no personal column.

@@ -1,6 +1,6 @@
-//! Why a source row is quarantined: a stable code, and a sentence.
+//! The reason why a source row is quarantined: a stable code and a sentence.
 //!
-//! `docs/errors.md` lists the codes; a test holds it to this list.
+//! `docs/errors.md` lists the codes; a test checks that it matches this list.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::codes;
 use crate::declare::lookup::Lookup;
 
 codes! {
-    /// The stable code of a reason: what scripts and tests match, where the sentence may change.
+    /// The stable code of a reason, for scripts and tests to match; the sentence may change.
     ReasonCode =>
     MissingParent "MISSING_PARENT" "The row refers to a row that the source does not have, or that is quarantined itself and so not in the star."
         "insert the parent in the source, or correct the reference; if sync_reject has the parent, see the parent's own reason",
@@ -24,17 +24,17 @@ codes! {
         "correct the date in the source",
 }
 
-/// Why a row is quarantined: what a mapping returns instead of a target row. The reason may contain keys and names of
+/// Why a row is quarantined. A mapping returns it instead of a target row. The reason may contain keys and names of
 /// columns, never other values.
 ///
-/// The row is kept in `sync_reject`, with its surrogate key if it had one. A run tries it again if one of its source
-/// tables was modified, or if its missing parent may have appeared.
+/// The row is kept in `sync_reject`, with its surrogate key if it had one. A run retries it if one of its source tables
+/// was modified, or if its missing parent may have been inserted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     pub code: ReasonCode,
     pub reason: String,
     /// The missing or quarantined parent, if that is the reason: the name of the lookup that did not find it, or of the
-    /// joined table. Rows that a lookup's parent kept out are found by this name when the parent appears.
+    /// joined table. When the parent of a lookup appears, the quarantined rows are found by this name.
     pub missing_parent: Option<&'static str>,
 }
 
@@ -59,7 +59,7 @@ impl Rejection {
         }
     }
 
-    /// The parent row that `lookup` finds is quarantined itself.
+    /// The parent row in `lookup` is itself quarantined.
     pub fn parent_quarantined(lookup: &Lookup) -> Self {
         let parent = lookup.name;
         Self {
@@ -79,11 +79,11 @@ impl Rejection {
     }
 }
 
-/// A source row that its mapping has rejected, on its way to the quarantine.
+/// A source row that its mapping rejected and that will be quarantined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedRow {
     pub page_key: i64,
-    /// The source's primary key; its parts joined by commas, the page key first.
+    /// The source's primary key: its parts joined by commas, the page key first.
     pub key: String,
     pub rejection: Rejection,
 }

@@ -1,4 +1,4 @@
-//! Rows on their way to the target: what a mapping of source rows returns, and how typed columns become cells.
+//! Rows on their way to the target: the result of mapping a source row, and the conversion of typed columns to cells.
 
 use std::cmp::Ordering;
 
@@ -12,10 +12,10 @@ use crate::declare::lookup::{LookupKey, Lookups};
 use crate::declare::rejection::Rejection;
 use crate::declare::source_rows::SourceRow;
 
-/// Maps a source row to the cells of a target row and adds them to those of the rows before; none of a rejected row.
+/// Maps a source row and appends the cells of its target row to those of earlier rows; appends none if it is rejected.
 pub(crate) type RowMap = Box<dyn Fn(SourceRow<'_>, &Lookups, &mut Vec<Value>) -> Result<(), Rejection> + Send + Sync>;
 
-/// A row of the target by its keys.
+/// A target row, by its keys.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TargetRow {
     pub page_key: i64,
@@ -23,7 +23,7 @@ pub struct TargetRow {
     pub natural_key: Vec<Value>,
 }
 
-/// The column with the run that last wrote a row. The writer fills it; it is no part of what is compared.
+/// The column with the run that last wrote a row. The writer fills it; it is not compared.
 pub const RUN_COLUMN: &str = "run_id";
 
 /// A column of the target and how its cells are read back for comparison.
@@ -42,14 +42,14 @@ pub enum CellType {
     Text,
     Real,
     Boolean,
-    /// A day, which SQLite keeps as text.
+    /// A day, which SQLite stores as text.
     Date,
-    /// A declared type that cannot be compared and written; the check that precedes every run names the column.
+    /// A declared type that cannot be compared and written; the check before every run names the column.
     Unsupported,
 }
 
 /// Columns of a table, by their positions: bit n is set for the nth. The last bit stands for all columns from its
-/// position on: of a table so wide they are overwritten together.
+/// position on; in a table that wide these are overwritten together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Columns(u64);
 
@@ -70,7 +70,7 @@ impl Columns {
     }
 }
 
-/// The columns of an entity that a mapping fills, in order: all but a surrogate key and the run's.
+/// The columns of an entity that a mapping fills, in order: all except the surrogate key and `run_id`.
 pub fn columns_of<E: EntityTrait>() -> Vec<Column> {
     written::<E>()
         .map(|column| {
@@ -112,8 +112,8 @@ pub(crate) fn notes_its_run<E: EntityTrait>() -> bool {
     E::Column::iter().any(|column| column.as_str() == RUN_COLUMN)
 }
 
-/// Turns a typed mapping into one over cells. A mapping returns a whole `ActiveModel`, every field written out:
-/// the compiler then proves that every column is filled.
+/// Turns a typed mapping into one that appends cells. A mapping returns a whole `ActiveModel` with every field written
+/// out, so that the compiler checks that every column is filled.
 pub(crate) fn mapped_by<E: EntityTrait>(
     map: impl Fn(SourceRow<'_>, &Lookups) -> Result<E::ActiveModel, Rejection> + Send + Sync + 'static,
 ) -> RowMap {
@@ -137,7 +137,7 @@ fn cell(value: ActiveValue<Value>) -> Value {
     }
 }
 
-/// A cell as people read it; `None` for NULL.
+/// A cell as text for users; `None` for NULL.
 pub fn text(cell: &Value) -> Option<String> {
     match cell {
         Value::BigInt(number) => number.map(|number| number.to_string()),
@@ -155,7 +155,7 @@ pub(crate) fn key_text<'a>(cells: impl IntoIterator<Item = &'a Value>) -> String
     joined_key(cells.into_iter().map(|cell| text(cell).unwrap_or_default()))
 }
 
-/// The parts of a key as one text: joined by commas, those within a part with a backslash before them.
+/// The parts of a key as one text: joined by commas; commas within a part are escaped by a backslash.
 pub(crate) fn joined_key(parts: impl IntoIterator<Item = String>) -> String {
     let escaped = |part: String| part.replace('\\', r"\\").replace(',', r"\,");
     let mut parts: Vec<String> = parts.into_iter().collect();
@@ -165,7 +165,7 @@ pub(crate) fn joined_key(parts: impl IntoIterator<Item = String>) -> String {
     parts.into_iter().map(escaped).collect::<Vec<_>>().join(",")
 }
 
-/// The parts of a key that [`joined_key`] has joined; all of it is the one part of a key of one column.
+/// Splits a key that [`joined_key`] joined; a key of one column is returned unchanged.
 pub(crate) fn parts_of_key(key: &str, columns: usize) -> Vec<String> {
     if columns == 1 {
         return vec![key.to_owned()];
@@ -182,7 +182,7 @@ pub(crate) fn parts_of_key(key: &str, columns: usize) -> Vec<String> {
     parts
 }
 
-/// A part of a key.
+/// A cell as a part of a key.
 pub(crate) fn key_part(cell: &Value) -> LookupKey {
     match cell {
         Value::BigInt(Some(number)) => LookupKey::Number(*number),
@@ -191,14 +191,14 @@ pub(crate) fn key_part(cell: &Value) -> LookupKey {
     }
 }
 
-/// The order of two parts of keys. Those of one column are of one type.
+/// The order of two parts of keys. Parts of the same column have the same type.
 pub(crate) fn order(one: &Value, other: &Value) -> Ordering {
     match (one, other) {
         (Value::BigInt(one), Value::BigInt(other)) => one.cmp(other),
         (Value::Int(one), Value::Int(other)) => one.cmp(other),
         (Value::String(one), Value::String(other)) => one.cmp(other),
         (Value::ChronoDate(one), Value::ChronoDate(other)) => one.cmp(other),
-        // As another program may have left it.
+        // Other cells occur only if another program has written them.
         (one, other) => (type_rank(one), text(one)).cmp(&(type_rank(other), text(other))),
     }
 }
@@ -211,7 +211,7 @@ fn type_rank(cell: &Value) -> u8 {
     }
 }
 
-/// The number in an integer cell; keys and date keys are never NULL where this is asked.
+/// The number in an integer cell. It is called only for keys and date keys that are not NULL.
 pub fn integer(cell: &Value) -> i64 {
     match cell {
         Value::BigInt(Some(number)) => *number,

@@ -1,4 +1,4 @@
-//! The columns that a mapping reads of one source row: a struct, its select and its decoding, from one list.
+//! Source records: a struct with the columns that a mapping reads of one source row, its select and its decoding.
 
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{ColumnTrait, EntityName, EntityTrait, RelationDef};
@@ -24,7 +24,7 @@ pub trait SourceRecord: Sized + 'static {
     /// Decodes a row of the select.
     ///
     /// # Errors
-    /// If a column that has to have a value is NULL, or cannot be read as its field's type.
+    /// If a required column is NULL, or a column cannot be read as its field's type.
     fn read(row: SourceRow<'_>) -> Result<Self, Rejection>;
 }
 
@@ -46,7 +46,7 @@ impl SelectedColumn {
     }
 }
 
-/// Where a column stands among those that a record reads.
+/// The position of a column among those that a record reads.
 ///
 /// # Errors
 /// The column's name with its table, if it is not among them.
@@ -56,7 +56,7 @@ pub(crate) fn position_of(columns: &[SelectedColumn], column: impl ColumnTrait) 
     position.ok_or_else(|| format!("{}.{}", wanted.table, wanted.name))
 }
 
-/// The tables that a record reads beside its own, or passes on the way to them.
+/// The tables that a record joins, including those that it joins only to reach others.
 pub(crate) fn joined_of<R: SourceRecord>() -> Vec<&'static str> {
     let own = R::Entity::default();
     let mut joined: Vec<&'static str> = Vec::new();

@@ -1,8 +1,7 @@
-//! Rows of the source, decoded as they come. They are declared here because mappings receive them.
+//! Rows of the source, decoded on arrival. They are declared here because mappings receive them.
 //!
-//! To the driver each row is allocations of its own. To keep a page of them for another thread, which decodes them and
-//! gives them back, takes longer than to take the cells out while a row is at hand (docs/performance.md). What type a
-//! column has is asked once a page.
+//! The driver allocates each row separately. Decoding a row when it arrives is faster than keeping a page of driver
+//! rows for another thread to decode and free (docs/performance.md). The type of a column is determined once per page.
 
 use rayon::prelude::*;
 use sea_orm::{DbErr, QueryResult};
@@ -13,11 +12,11 @@ use crate::declare::cell::{Cell, Decoding, FromCell};
 use crate::declare::integer::Key;
 use crate::declare::rejection::{ReasonCode, Rejection};
 
-/// The rows of an answer of the source.
+/// The rows of one result set of the source.
 #[derive(Default)]
 pub struct SourceRows {
     columns: Vec<Column>,
-    /// Row after row.
+    /// The cells, row by row.
     cells: Vec<Cell>,
     rows: usize,
     bytes: u64,
@@ -28,20 +27,20 @@ struct Column {
     decoding: Decoding,
 }
 
-/// One row of them.
+/// One of the rows.
 #[derive(Clone, Copy)]
 pub struct SourceRow<'a> {
     columns: &'a [Column],
     cells: &'a [Cell],
-    /// Where its columns stand, if not in this order.
+    /// The positions of its columns, if they differ from the order of the select.
     positions: Option<&'a [usize]>,
 }
 
 impl SourceRows {
-    /// Decodes a row of the answer, which is the driver's own.
+    /// Decodes a row of the driver and adds it.
     ///
     /// # Errors
-    /// None for a cell that cannot be read: that is for the mapping to say.
+    /// Not for a cell that cannot be decoded: the mapping reports it.
     pub fn add(&mut self, row: &QueryResult) -> Result<(), DbErr> {
         let row = row
             .try_as_mysql_row()
@@ -60,7 +59,7 @@ impl SourceRows {
         Ok(())
     }
 
-    /// Loses its last row, which only a planted fault does.
+    /// Drops the last row; only an injected fault does this.
     pub(crate) fn lose_last(&mut self) {
         self.rows = self.rows.saturating_sub(1);
         self.cells.truncate(self.rows * self.width());
@@ -74,7 +73,7 @@ impl SourceRows {
         self.rows == 0
     }
 
-    /// The bytes of all cells, as they came.
+    /// The size of all cells, as received.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -83,7 +82,7 @@ impl SourceRows {
         self.rows_of(&self.cells)
     }
 
-    /// Up to so many rows at a time, on rayon's threads.
+    /// Parts of up to `rows` rows, on rayon's threads.
     pub fn parts(
         &self,
         rows: usize,
@@ -102,7 +101,7 @@ impl SourceRows {
         })
     }
 
-    /// An answer without rows does not say.
+    /// At least 1, because a result set without rows has no columns here.
     fn width(&self) -> usize {
         self.columns.len().max(1)
     }
@@ -123,7 +122,7 @@ fn length(value: &MySqlValueRef<'_>) -> u64 {
 }
 
 impl<'a> SourceRow<'a> {
-    /// The same row as if only these columns had been selected, in this order.
+    /// The same row, reduced to these columns in this order.
     pub(crate) fn of_columns(self, positions: &'a [usize]) -> Self {
         Self {
             positions: Some(positions),
@@ -131,7 +130,7 @@ impl<'a> SourceRow<'a> {
         }
     }
 
-    /// One column, as it was decoded.
+    /// One column, as decoded.
     pub(crate) fn raw(&self, column: usize) -> &Cell {
         &self.cells[self.at(column)]
     }
@@ -144,12 +143,12 @@ impl<'a> SourceRow<'a> {
         &self.columns[self.at(column)]
     }
 
-    /// One column; nothing for NULL and for what cannot be read as a `T`, such as a date that is none.
+    /// One column; `None` for NULL and for a cell that cannot be read as a `T`, such as an invalid date.
     pub fn cell<T: FromCell>(self, column: usize) -> Option<T> {
         T::from_cell(self.raw(column))
     }
 
-    /// One column, as the database has it to be: nothing for NULL alone.
+    /// One column; `None` only for NULL.
     ///
     /// # Errors
     /// If it cannot be read as a `T`.
@@ -161,13 +160,13 @@ impl<'a> SourceRow<'a> {
     /// A column that is part of a key.
     ///
     /// # Errors
-    /// If it is NULL, or no integer.
+    /// If it is NULL or not an integer.
     pub fn key(self, column: usize) -> Result<i64, DbErr> {
         let key = self.known(column)?.map(|Key(key)| key);
         key.ok_or_else(|| DbErr::Type(format!("{} is NULL", self.column(column).name)))
     }
 
-    /// A column that is part of a key, as the source has it. Errors as of `known`.
+    /// A column that is part of a key, as text. Errors as for `known`.
     pub(crate) fn key_text(self, column: usize) -> Result<String, DbErr> {
         Ok(match self.raw(column) {
             Cell::Huge(key) => key.to_string(),
@@ -180,10 +179,10 @@ impl<'a> SourceRow<'a> {
         })
     }
 
-    /// One column, as a mapping needs it to be.
+    /// One column, as the type that a mapping requires.
     ///
     /// # Errors
-    /// If it cannot be read as a `T`, or is NULL where a `T` cannot be.
+    /// If it cannot be read as a `T`, or is NULL and `T` is not an `Option`.
     pub fn required<T: FromCell>(self, position: usize) -> Result<T, Rejection> {
         self.cell(position).ok_or_else(|| self.unreadable(position))
     }

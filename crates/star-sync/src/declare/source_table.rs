@@ -10,15 +10,15 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, IdenStatic, Iterable};
 /// List every table that a record reads or joins, or that a lookup reads, in [`Star::new`](crate::declare::Star::new).
 pub struct SourceTable {
     pub name: &'static str,
-    /// The integer column that identifies changed rows. Of a table without one it is known only that it has changed.
+    /// The integer column that identifies changed rows. Without one it is only known that the table has changed.
     pub key: Option<&'static str>,
-    /// The TIMESTAMP that a row gets when it is inserted or updated. Of a table without one all rows count as changed
-    /// whenever the table has been modified.
+    /// The TIMESTAMP that is set when a row is inserted or updated. Without one, all rows count as changed whenever the
+    /// table was modified.
     pub change_timestamp: Option<&'static str>,
     pub columns: Vec<SourceColumn>,
 }
 
-/// A column that is read, and what it has to be.
+/// A column that is read, and its required type.
 pub struct SourceColumn {
     pub name: &'static str,
     pub family: Family,
@@ -33,7 +33,7 @@ pub enum Family {
     Date,
     DateTime,
     Timestamp,
-    /// A declared type that cannot be decoded. No column fits it, so the check of the schema names it.
+    /// A declared type that cannot be decoded. No column matches it, so the check of the schema names it.
     Unsupported,
 }
 
@@ -46,8 +46,8 @@ impl SourceTable {
         }
     }
 
-    /// A table without an integer key, such as one that is keyed by codes. It has to be small, because all of it is
-    /// read whenever it has changed.
+    /// A table without an integer key, for example with a text code as its key. It has to be small, because it is read
+    /// completely whenever it has changed.
     pub fn read_whole<E: EntityTrait>() -> Self {
         Self {
             name: E::default().table_name().to_owned().leak(),
@@ -62,8 +62,8 @@ impl SourceTable {
         }
     }
 
-    /// Declares the change timestamp: a TIMESTAMP that every INSERT and UPDATE sets (`ON UPDATE CURRENT_TIMESTAMP`). A
-    /// column that only some writers set must not be declared: their changes would not be detected by it.
+    /// Declares the change timestamp: a TIMESTAMP that every INSERT and UPDATE sets (`ON UPDATE CURRENT_TIMESTAMP`). Do
+    /// not declare a column that only some writers set: the changes of the others would not be detected by it.
     #[must_use]
     pub fn changed_at<C: ColumnTrait>(mut self, column: C) -> Self {
         self.change_timestamp = Some(column.as_str());
@@ -75,13 +75,13 @@ impl SourceTable {
         self.key.map_or_else(|| Expr::val(WHOLE_TABLE), Expr::col)
     }
 
-    /// The time of a row's last change; NULL where that is not known.
+    /// The change timestamp of a row; NULL if there is none.
     pub(crate) fn change_time(&self) -> Expr {
         self.change_timestamp
             .map_or_else(|| Expr::val(None::<String>), |column| Expr::col((self.name, column)))
     }
 
-    /// Selects key and time of change of the rows that changed after `watermark`; rows without a time always count.
+    /// Selects key and change timestamp of the rows that changed after `watermark`, including rows without a timestamp.
     pub(crate) fn changed_since(&self, watermark: Option<DateTime<Utc>>) -> SelectStatement {
         let newer = watermark.zip(self.change_timestamp).map(|(watermark, _)| {
             let time = self.change_time();
@@ -95,7 +95,7 @@ impl SourceTable {
             .to_owned()
     }
 
-    /// Selects the newest time of change.
+    /// Selects the newest change timestamp.
     pub(crate) fn newest_change(&self) -> SelectStatement {
         Query::select()
             .expr(self.change_time().max())
@@ -103,8 +103,8 @@ impl SourceTable {
             .to_owned()
     }
 
-    /// How many rows there are, how many of them have a time of change, and the newest of these: one scan, and as short
-    /// as one can be.
+    /// The number of rows, the number of change timestamps and the newest of them, in one scan that is as short as
+    /// possible.
     pub fn scan(&self) -> SelectStatement {
         Query::select()
             .expr(Expr::col(Asterisk).count())
@@ -114,7 +114,7 @@ impl SourceTable {
             .to_owned()
     }
 
-    /// The highest key, read from its index.
+    /// The highest key; the server finds it in the index.
     pub fn highest_key(&self) -> SelectStatement {
         Query::select()
             .expr(self.key_or_whole().max())
@@ -145,7 +145,7 @@ impl Family {
         }
     }
 
-    /// Whether a column of this type, as `information_schema` names it, decodes.
+    /// Whether a column of this type, as named in `information_schema`, can be decoded.
     pub fn accepts(self, data_type: &str) -> bool {
         let accepted: &[&str] = match self {
             Family::Integer => &["tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"],

@@ -1,6 +1,6 @@
-//! A target table as a value: everything that the engine needs to load, refresh, check and repair it.
+//! A target table as a value: all that the engine needs to load, refresh, check and repair it.
 //!
-//! Full load, incremental run and validation are uses of the same declaration.
+//! Full load, incremental run and validation use the same declaration.
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, JoinType, Query, SelectStatement};
 use sea_orm::{Condition, DbErr, RelationDef};
@@ -21,22 +21,22 @@ pub struct Table {
     pub source_table: &'static str,
     /// The columns of the select, in order.
     pub(crate) selected: Vec<SelectedColumn>,
-    /// The integer column of it that pages are cut by; the one that `source_table` names its changed rows by. A table
-    /// without one is read whole, as one page.
+    /// The integer column of `source_table` by which pages are cut and changed rows are identified. A table without one
+    /// is read completely, as one page.
     pub page_key: Option<&'static str>,
-    /// Selects the source rows, unfiltered. The first columns are the source's primary key, the page key foremost.
+    /// Selects the source rows, unfiltered. The first columns are the source's primary key, the page key first.
     pub select: fn() -> SelectStatement,
-    /// Which source rows belong to the table; all where nothing is said.
+    /// Which source rows belong to the table; `None` for all.
     pub(crate) only: Option<fn() -> Expr>,
     /// The joins of the select, in order; rows whose parent is missing are kept.
     pub(crate) joins: Vec<RelationDef>,
-    /// How many columns of `select` the source's primary key has.
+    /// The number of columns of `select` that are the source's primary key.
     pub(crate) primary_key_columns: usize,
-    /// Source row to target row, or why there is none.
+    /// Maps a source row to a target row, or returns the reason for quarantining it.
     pub(crate) map: RowMap,
-    /// The columns that are compared and written: all but the surrogate key, which SQLite assigns, and the run's.
+    /// The columns that are compared and written: all except the surrogate key, which SQLite assigns, and `run_id`.
     pub columns: Vec<Column>,
-    /// The column of the key that SQLite assigns; none of a bridge.
+    /// The column of the surrogate key, which SQLite assigns; `None` for a bridge.
     pub surrogate_key: Option<&'static str>,
     /// Whether a column holds the run that last wrote each row.
     pub notes_run: bool,
@@ -45,29 +45,29 @@ pub struct Table {
     /// The source columns of the natural key; empty for a bridge, whose key consists of surrogate keys.
     pub(crate) source_key: Vec<SelectedColumn>,
     pub(crate) target_page_key: TargetPageKey,
-    /// The lookups of the mapping, in tables of earlier phases or of the source.
+    /// The lookups of the mapping, in tables of earlier phases or in the source.
     pub lookups: Vec<LookupUse>,
-    /// The lookups that its load fills for later phases.
+    /// The lookups that loading the table fills for later phases.
     pub filled_lookups: Vec<FilledLookup>,
-    /// Source tables that `select` joins: a change in one affects the rows that it is part of.
+    /// Source tables that `select` joins: a change in one affects the rows that it is joined to.
     pub(crate) joined: Vec<&'static str>,
-    /// Source tables of which a changed row affects rows of this one, because they are looked up or by declaration.
+    /// Source tables whose changed rows affect rows of this table, because it looks them up or by declaration.
     pub(crate) affected_by: Vec<AffectedBy>,
-    /// Facts that decide what rows of this one look like.
+    /// Facts that determine rows of this table.
     pub(crate) follows: Vec<Follows>,
-    /// Foreign keys. A row is also affected when the row that it refers to is deleted.
+    /// Foreign keys. Deleting a row affects the rows that refer to it.
     pub(crate) references: Vec<Reference>,
-    /// Columns that hold date keys; the calendar is extended to them.
+    /// Columns with date keys; the calendar is extended to cover them.
     pub(crate) date_columns: Vec<&'static str>,
-    /// Secondary indexes, a column each; made when the first load ends.
+    /// Secondary indexes of one column each, created at the end of the first load.
     pub(crate) indexes: Vec<&'static str>,
     pub(crate) totals: Option<Totals>,
-    /// Columns that are about persons; copies can leave them out.
+    /// Columns with personal data; copies can leave them out.
     pub(crate) personal: Vec<&'static str>,
-    /// REAL columns that are whole numbers of a smallest unit, with the digits after the point: a lake has them as
+    /// REAL columns that are multiples of a smallest unit, with their digits after the point: a lake stores them as
     /// decimals.
     pub decimals: Vec<(&'static str, u8)>,
-    /// Mistakes that the builder has found.
+    /// Mistakes that the builder found.
     pub(crate) mistakes: Vec<String>,
 }
 
@@ -79,10 +79,10 @@ pub enum Kind {
     Fact,
 }
 
-/// Where the target has the page key: in the table itself, or in a dimension that a bridge points to.
+/// Where the target stores the page key: in the table itself, or in a dimension to which a bridge refers.
 #[derive(Clone, Copy)]
 pub(crate) enum TargetPageKey {
-    /// The table is read whole: the key of its one page is [`WHOLE_TABLE`].
+    /// Nowhere: the table is read completely, and the key of its only page is [`WHOLE_TABLE`].
     Whole,
     Own(&'static str),
     Through {
@@ -92,55 +92,55 @@ pub(crate) enum TargetPageKey {
     },
 }
 
-/// The page key of all rows of a table that is read whole.
+/// The page key of all rows of a table that is read completely.
 pub(crate) const WHOLE_TABLE: i64 = 0;
 
-/// Makes a select of the rows that depend on these keys.
+/// Builds a select of the rows that depend on these keys.
 pub(crate) type Affected = Box<dyn Fn(&[i64]) -> SelectStatement + Send + Sync>;
 
 /// A source table whose changed rows affect rows of a target table.
 pub(crate) struct AffectedBy {
     pub source_table: &'static str,
-    /// Selects the page keys, from the source, of the rows that depend on the changed keys; none if no rows do.
+    /// Selects from the source the page keys of the rows that depend on the changed keys; `None` if no rows do.
     pub affected: Option<Affected>,
-    /// The lookup that it follows from, and the column with its keys; none if it is declared.
+    /// The lookup from which this follows, and the column with its keys; `None` if it was declared.
     pub follows_from: Option<(&'static Lookup, &'static str)>,
 }
 
 impl Table {
-    /// Whether rows of a source table that are gone leave no key which leads to the rows that depended on them: they were
-    /// joined, or what they affect is declared for rows that are there.
+    /// Whether a deleted row of a source table leaves no key that leads to the rows that depended on it: its table is
+    /// joined, or the affected rows are selected by a declaration, which needs the row to exist.
     pub(crate) fn loses_sight_of(&self, source_table: &str) -> bool {
         let is_declared = |other: &AffectedBy| other.source_table == source_table && other.follows_from.is_none();
         self.joined.contains(&source_table) || self.affected_by.iter().any(is_declared)
     }
 }
 
-/// A fact whose changed rows affect rows of another fact, which uses a lookup that it fills.
+/// A fact whose changed rows affect rows of another fact, because that uses a lookup that the fact fills.
 pub(crate) struct Follows {
     pub fact: &'static str,
     pub when: When,
-    /// Selects the page keys, from the source, of the rows that depend on the fact's keys.
+    /// Selects from the source the page keys of the rows that depend on the fact's keys.
     pub affected: fn(&[i64]) -> SelectStatement,
 }
 
-/// Which change of a followed fact affects rows.
+/// Which change of a followed fact affects other rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// It gives a lookup another value than before, or is new, gone, or rejected.
+    /// The row's value in a lookup changed, or the row was inserted, deleted or quarantined.
     LookupChanged,
     Deleted,
 }
 
-/// A lookup that a table's load fills as it goes. Key and value are columns of the table.
+/// A lookup that loading a table fills. Key and value are columns of the table.
 pub struct FilledLookup {
     pub lookup: &'static Lookup,
-    /// The value for a row that was rejected because this parent is missing: `None` if dependants treat it as missing.
+    /// The value for a row that is quarantined because this parent is missing; `None` makes the key missing.
     pub rejected_as: fn(Option<&str>) -> Option<i64>,
 }
 
-/// The identity of a row: its page key, and the parts of its natural key joined by commas where the page key is not
-/// enough.
+/// The identity of a row: its page key, and the parts of its natural key joined by commas if the page key is not
+/// unique.
 pub type RowIdentity = (i64, Option<String>);
 
 /// The key that identifies a row to users.
@@ -159,7 +159,7 @@ pub(crate) struct Reference {
 }
 
 impl Table {
-    /// Whether rows of this source table are part of rows of this table, or decide whether they can be loaded.
+    /// Whether rows of this source table are part of rows of this table, or determine whether they can be loaded.
     pub(crate) fn is_made_from(&self, source_table: &str) -> bool {
         self.source_table == source_table
             || self.joined.contains(&source_table)
@@ -173,7 +173,7 @@ impl Table {
                 .any(|used| used.lookup.side == Side::Source && used.lookup.table == source_table)
     }
 
-    /// Whether its rows refer to those of another table of the star, follow them, or are paged through them.
+    /// Whether rows of this table refer to those of another table of the star, follow them, or are paged through them.
     pub(crate) fn depends_on(&self, table: &str) -> bool {
         let is_paged_through =
             matches!(self.target_page_key, TargetPageKey::Through { dimension, .. } if dimension == table);
@@ -186,24 +186,24 @@ impl Table {
                 .any(|used| used.lookup.side == Side::Target && used.lookup.table == table)
     }
 
-    /// Whether a column of it may be NULL.
+    /// Whether a column of the target may be NULL.
     pub(crate) fn is_nullable(&self, column: &str) -> bool {
         self.columns.iter().any(|found| found.name == column && found.nullable)
     }
 
-    /// Whether a column of its source table decides which rows of others are joined.
+    /// Whether a column of the source table determines which rows of other tables are joined.
     pub(crate) fn joins_by(&self, column: &str) -> bool {
         let of_own = |relation: &&RelationDef| relation.from_tbl.sea_orm_table().to_string() == self.source_table;
         let mut joins = self.joins.iter().filter(of_own);
         joins.any(|relation| relation.from_col.iter().any(|from| from.to_string() == column))
     }
 
-    /// Which source rows belong to the table, as a condition on them.
+    /// The condition for source rows that belong to the table.
     pub(crate) fn source_rows(&self) -> Condition {
         Condition::all().add_option(self.only.map(|only| only()))
     }
 
-    /// Begins a select of the source rows of a key range that belong to the table.
+    /// Begins a select of the source rows that belong to the table and lie in a key range.
     pub(crate) fn source_rows_in(&self, key_range: &KeyRange) -> SelectStatement {
         Query::select()
             .from(self.source_table)
@@ -212,17 +212,17 @@ impl Table {
             .to_owned()
     }
 
-    /// The day at which a row counts in the totals.
+    /// The columns with the day on which a row counts in the totals.
     pub(crate) fn dates(&self) -> Option<&Dates> {
         self.totals.as_ref().and_then(|totals| totals.dates.as_ref())
     }
 
-    /// The column of the source that says at which day a row counts.
+    /// The source column with the day on which a row counts.
     pub fn source_date(&self) -> Option<&SelectedColumn> {
         self.dates().map(|dates| &dates.source)
     }
 
-    /// A period as a condition on the source rows; it applies to tables whose totals have days.
+    /// A period as a condition on the source rows; it has an effect only if the table's totals have days.
     pub(crate) fn source_in(&self, period: &Period) -> Condition {
         self.dates().map_or_else(Condition::all, |Dates { source, .. }| {
             period.of_time(&Expr::col((Alias::new(&source.table), source.name)))
@@ -244,7 +244,7 @@ impl Table {
         )
     }
 
-    /// The page key of one of its rows, as `select` has it.
+    /// The page key of a row of `select`.
     pub(crate) fn page_key_of(&self, row: SourceRow<'_>) -> Result<i64, DbErr> {
         match self.page_key {
             Some(_) => row.key(0),
@@ -252,13 +252,13 @@ impl Table {
         }
     }
 
-    /// The source's primary key of one of its rows as one text.
+    /// The source's primary key of a row of `select`, as one text.
     pub(crate) fn source_key_text(&self, row: SourceRow<'_>) -> Result<String, DbErr> {
         let parts = (0..self.primary_key_columns).map(|column| row.key_text(column));
         Ok(joined_key(parts.collect::<Result<Vec<_>, _>>()?))
     }
 
-    /// Begins a select of source rows that a period may be asked of.
+    /// Begins a select of source rows to which a condition on the period can be added.
     pub(crate) fn add_source_tables(&self, select: &mut SelectStatement) {
         select.from(self.source_table);
         let is_joined = self
@@ -280,7 +280,7 @@ impl Table {
         }
     }
 
-    /// Completes a select with the tables that `target_page_key` stands in.
+    /// Adds the tables that contain `target_page_key` to a select.
     pub(crate) fn add_target_tables(&self, select: &mut SelectStatement) {
         select.from(self.name);
         if let TargetPageKey::Through {
@@ -296,18 +296,18 @@ impl Table {
         }
     }
 
-    /// Whether the natural key is the page key alone, as most are.
+    /// Whether the natural key is the page key alone, as in most tables.
     pub(crate) fn is_keyed_by_page_key(&self) -> bool {
         matches!(self.target_page_key, TargetPageKey::Own(page_key) if self.natural_key == [page_key])
     }
 
-    /// Whether the page key is all of the source's primary key.
+    /// Whether the page key is the entire primary key of the source.
     pub(crate) fn is_identified_by_page_key(&self) -> bool {
         self.page_key.is_some() && self.primary_key_columns == 1
     }
 
-    /// The row of a dimension or fact that a key names as people write it: the page key or, where that is not enough,
-    /// the columns of the natural key joined by commas. None if it cannot be the key of a row.
+    /// The row of a dimension or fact that a key, as users write it, identifies: the page key or, if that is not
+    /// unique, the columns of the natural key joined by commas. `None` if it cannot be the key of a row.
     ///
     /// ```text
     /// 42                      of a table with one integer as its key
@@ -332,7 +332,7 @@ impl Table {
         Some((page_key, Some(joined_key(parts))))
     }
 
-    /// One row of it in the source, as a condition on `select`.
+    /// The condition on `select` for one row in the source.
     pub(crate) fn is_source_row(&self, (page_key, key): &RowIdentity) -> Condition {
         let columns = self.source_key.iter();
         let columns = columns.map(|column| Expr::col((Alias::new(&column.table), column.name)));
@@ -341,7 +341,7 @@ impl Table {
             .add(self.has_key(columns, key.as_deref()))
     }
 
-    /// One row of it in the target, as a condition.
+    /// The condition for one row in the target.
     pub(crate) fn is_target_row(&self, (page_key, key): &RowIdentity) -> Condition {
         let columns = self.natural_key.iter();
         let columns = columns.map(|column| Expr::col((self.name, *column)).cast_as("TEXT"));
@@ -356,12 +356,12 @@ impl Table {
         equal.fold(Condition::all(), |all, (column, part)| all.add(column.eq(part)))
     }
 
-    /// What identifies a row of the table, in the source as well as in the target.
+    /// The identity of a row, in the source as well as in the target.
     pub(crate) fn identity(&self, page_key: i64, key: impl FnOnce() -> String) -> RowIdentity {
         (page_key, (!self.is_identified_by_page_key()).then(key))
     }
 
-    /// How many digits after the point a REAL column has, if that is declared.
+    /// The number of digits after the point of a REAL column, if declared.
     pub fn decimals_of(&self, column: &str) -> Option<u8> {
         let mut declared = self.decimals.iter();
         declared
@@ -369,7 +369,7 @@ impl Table {
             .map(|(_, decimals)| *decimals)
     }
 
-    /// Where a column stands among `columns`.
+    /// The position of a column in `columns`.
     pub fn position(&self, name: &str) -> usize {
         self.columns
             .iter()
@@ -377,7 +377,7 @@ impl Table {
             .expect("declarations name their own columns; a test sees to it")
     }
 
-    /// Where several columns stand among `columns`.
+    /// The positions of several columns in `columns`.
     pub fn positions(&self, names: &[&str]) -> Vec<usize> {
         names.iter().map(|name| self.position(name)).collect()
     }

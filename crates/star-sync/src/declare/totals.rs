@@ -1,5 +1,5 @@
-//! Totals that source and target are reconciled by: the number of rows and any sums, by day and by one group, if they
-//! are declared.
+//! The totals by which source and target are reconciled: the number of rows and any sums, by day and by one group, if
+//! declared.
 
 use std::ops::{AddAssign, SubAssign};
 
@@ -14,34 +14,34 @@ use crate::declare::source_record::{SelectedColumn, SourceRecord, joined_of, pos
 use crate::declare::source_rows::SourceRow;
 use crate::declare::source_table::{Family, SourceTable};
 
-/// The most measures that totals can have, beside the number of rows.
+/// The most measures that totals can have, besides the number of rows.
 pub(crate) const MOST_MEASURES: usize = 4;
-/// Numbers of groups that can be packed into one number with a day, which is less than 2^27.
+/// How many group numbers can be packed into one number with a day, which is less than 2^27.
 const GROUPS_PER_DAY: i64 = 1 << 36;
 const DAYS: i64 = 1 << 27;
-/// The packed number of rows without a group.
+/// The packed number for rows without a group.
 const WITHOUT_GROUP: i64 = GROUPS_PER_DAY - 1;
 
-/// The totals that source and target are reconciled by. Those of the target are computed by SQLite. Those of the source
-/// are added up row by row, with joins in memory, because a server takes many times longer to join millions of rows
-/// than to return them. The table's mapping and the lookups of a load are not used for them, so that a mistake in the
-/// mapping is not repeated here.
+/// The totals by which source and target are reconciled. SQLite computes those of the target. The engine adds up those
+/// of the source row by row, with joins in memory, because a server takes many times longer to join millions of rows
+/// than to return them. Neither the table's mapping nor the lookups of a load are used for them, so that a mistake in
+/// the mapping is not repeated here.
 ///
 /// Amounts are whole numbers of a measure's smallest unit, so that sums are exact.
 pub struct Totals {
     /// The group; `None` for totals without groups.
     pub(crate) group: Option<GroupedBy>,
-    /// The sums beside the number of rows, each with the target's expression for a row.
+    /// The sums besides the number of rows, each with the target's expression for a row.
     pub(crate) sums: Vec<(Measure, fn() -> Expr)>,
     /// The columns of a source row that are read, and the tables that are joined for them.
     pub(crate) columns: Vec<SelectedColumn>,
     pub(crate) joined: Vec<&'static str>,
     select: fn() -> SelectStatement,
-    /// The lookups of `entry`, in tables of the source alone.
+    /// The lookups of `entry`, only in tables of the source.
     pub(crate) lookups: Vec<LookupUse>,
-    /// The function that makes the entry of a row.
+    /// Computes the entry of a row.
     pub(crate) entry: ReadEntry,
-    /// A lookup that later tables' totals need and that these rows are all it takes to fill.
+    /// A lookup that these rows alone fill, for the totals of later tables.
     pub(crate) fills: Option<Fill>,
     pub(crate) dates: Option<Dates>,
     pub(crate) mistakes: Vec<String>,
@@ -51,11 +51,11 @@ type ReadEntry = Box<dyn Fn(SourceRow<'_>, &Lookups) -> Entry + Send + Sync>;
 
 /// The column that the rows of a table are grouped by.
 pub(crate) struct GroupedBy {
-    /// The name in messages and JSON: `branch`.
+    /// The name in messages and JSON, such as `branch`.
     pub name: &'static str,
     /// The target's column.
     pub column: SelectedColumn,
-    /// The join from the table to it.
+    /// The joins from the table to the column.
     pub relations: Vec<RelationDef>,
 }
 
@@ -65,14 +65,14 @@ impl GroupedBy {
     }
 }
 
-/// Day and group of a number that `packed_target_select` selects.
+/// Unpacks day and group from a number that `packed_target_select` selected.
 pub(crate) fn unpacked(packed: i64) -> (i64, Option<Group>) {
     let group = packed.rem_euclid(GROUPS_PER_DAY);
     let day = packed.div_euclid(GROUPS_PER_DAY);
     (day, (group != WITHOUT_GROUP).then_some(Group::Number(group)))
 }
 
-/// The day at which a row counts.
+/// The columns with the day on which a row counts.
 pub(crate) struct Dates {
     /// A DATETIME or DATE of the source table, or of one that the record joins.
     pub source: SelectedColumn,
@@ -80,12 +80,12 @@ pub(crate) struct Dates {
     pub target: &'static str,
 }
 
-/// A sum over rows, in whole numbers of its smallest unit.
+/// A sum over rows, as an integer of its smallest unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measure {
-    /// The name in JSON and metrics, with the unit: `pence`.
+    /// The name in JSON and metrics, with the unit, such as `pence`.
     pub name: &'static str,
-    /// The label in tables: `total`.
+    /// The label in tables, such as `total`.
     pub label: &'static str,
     /// Digits after the point in tables: with 2, the value 699 is shown as 6.99.
     pub decimals: u32,
@@ -101,25 +101,25 @@ pub const ROWS: Measure = Measure {
 /// The value that rows are grouped by: a natural key, or a text such as a country.
 pub type Group = LookupKey;
 
-/// The part of one source row in the totals: its day, its group and its amounts. It counts as one row.
+/// What one source row contributes to the totals: its day, group and amounts. It counts as one row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
-    /// 0 where the source's date is none.
+    /// 0 if the source has no valid date.
     pub(crate) date_key: i32,
     pub(crate) group: Option<Group>,
-    /// One for each of the measures, in their order.
+    /// One amount per measure, in their order.
     pub(crate) amounts: [i64; MOST_MEASURES],
 }
 
 impl Entry {
-    /// Counts the row on the day of `time`; on no day if it is `None`.
+    /// Counts the row on the day of `time`; on no day if that is `None`.
     #[must_use]
     pub fn on(mut self, time: Option<NaiveDateTime>) -> Self {
         self.date_key = time.map_or(0, |time| date_key::of_day(time.date()));
         self
     }
 
-    /// Counts the row in this group; in the group NULL if it is `None`.
+    /// Counts the row in this group; in the group NULL if that is `None`.
     #[must_use]
     pub fn in_group(mut self, group: Option<impl Into<Group>>) -> Self {
         self.group = group.map(Into::into);
@@ -136,7 +136,7 @@ impl Entry {
     }
 }
 
-/// How many rows, and their sums.
+/// A number of rows, and their sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Total {
     pub rows: i64,
@@ -161,7 +161,7 @@ impl SubAssign for Total {
     }
 }
 
-/// A lookup, and in which columns of a record its key and its value stand.
+/// A lookup, and the positions of its key and value in a record.
 pub(crate) struct Fill {
     pub lookup: &'static Lookup,
     pub key: usize,
@@ -189,8 +189,8 @@ impl Totals {
         }
     }
 
-    /// Reconciles by day, and makes `validate --days` possible. `source` is a DATE or DATETIME of the source table or
-    /// of a table that both records of the fact join; `target` is the date key (YYYYMMDD) of the target.
+    /// Reconciles by day, and enables `validate --days`. `source` is a DATE or DATETIME of the source table or of a
+    /// table that both records of the fact join; `target` is the date key (YYYYMMDD) of the target.
     #[must_use]
     pub fn dated(mut self, source: impl ColumnTrait, target: impl ColumnTrait) -> Self {
         self.dates = Some(Dates {
@@ -225,7 +225,7 @@ impl Totals {
         self
     }
 
-    /// Declares a lookup that `entry` uses; `column` of the record holds its keys. Only lookups in the source.
+    /// Declares a lookup that `entry` uses, which must be in the source; `column` of the record holds its keys.
     #[must_use]
     pub fn looks_up(mut self, lookup: &'static Lookup, column: impl ColumnTrait) -> Self {
         let keys = KeysFrom::Column(self.position(column));
@@ -241,8 +241,8 @@ impl Totals {
         self
     }
 
-    /// Declares that these rows fill a lookup for the totals of later tables: from the column `key` of the record to
-    /// the column `value`.
+    /// Declares that these rows fill a lookup for the totals of later tables, with keys from the record's column `key`
+    /// and values from `value`.
     #[must_use]
     pub fn fills(mut self, lookup: &'static Lookup, key: impl ColumnTrait, value: impl ColumnTrait) -> Self {
         self.fills = Some(Fill {
@@ -261,20 +261,20 @@ impl Totals {
         })
     }
 
-    /// Selects what they are made of, unfiltered; and after the record's columns the time of a row's last change.
+    /// Selects the columns of the record, unfiltered, followed by the change timestamp of the row.
     pub(crate) fn source_select(&self, source: &SourceTable) -> SelectStatement {
         let mut select = (self.select)();
         select.expr(source.change_time());
         select
     }
 
-    /// In which column of that the time of change stands.
+    /// The position of the change timestamp in `source_select`.
     pub(crate) fn change_time_position(&self) -> usize {
         self.columns.len()
     }
 
-    /// Selects from the target, unfiltered: the date key, or 0 for none; the group, or NULL; the number of rows, and
-    /// each of the sums.
+    /// Selects from the target, unfiltered: the date key, or 0 for none; the group, or NULL; the number of rows; the
+    /// sums.
     pub(crate) fn target_select(&self, table: &str) -> SelectStatement {
         let mut select = self.target_tables(table);
         match &self.dates {
@@ -300,8 +300,8 @@ impl Totals {
         select
     }
 
-    /// As `target_select`, with day and group in one number, which [`unpacked`] takes apart: SQLite groups faster by
-    /// one number than by two. Nothing without days, or if groups are no numbers of another table.
+    /// Like `target_select`, with day and group packed in one number ([`unpacked`]): SQLite groups faster by one number
+    /// than by two. `None` without days, or if the group is not a number in another table.
     pub(crate) fn packed_target_select(&self, table: &str) -> Option<SelectStatement> {
         let (dates, group) = self.dates.as_ref().zip(self.number_group())?;
         let day = Expr::expr(Expr::col((Alias::new(table), dates.target))).if_null(WITHOUT_DAY);
@@ -309,13 +309,13 @@ impl Totals {
             .mul(GROUPS_PER_DAY)
             .add(Expr::expr(group.column()).if_null(WITHOUT_GROUP));
         let mut select = self.target_tables(table);
-        // By its position: a name would be that of a column, if there is one.
+        // By position, because a name could be that of a column.
         select.expr(packed).add_group_by([Expr::cust("1")]);
         self.add_figures(&mut select);
         Some(select)
     }
 
-    /// Each counts what cannot be packed in the target: groups, and days below or above all others.
+    /// Selects that count the values of the target that cannot be packed: groups, and the lowest and highest day.
     pub(crate) fn unpackable(&self, table: &str) -> Vec<SelectStatement> {
         let Some((dates, group)) = self.dates.as_ref().zip(self.number_group()) else {
             return Vec::new();
@@ -331,7 +331,7 @@ impl Totals {
             select.cond_where(condition).to_owned()
         };
         let day = || Expr::col((Alias::new(table), dates.target));
-        // With an index on the days each is found in one step.
+        // With an index on the day, each end is found in one step.
         let of_days = [day().min(), day().max()].map(|end| {
             let end = Query::select()
                 .expr_as(end, dates.target)
@@ -347,7 +347,7 @@ impl Totals {
         of_days.into_iter().chain([of_groups]).collect()
     }
 
-    /// The group, if it is a number of another table, which has far fewer rows to look through.
+    /// The group, if it is a number in another table, which has far fewer rows to check.
     fn number_group(&self) -> Option<&GroupedBy> {
         let group = self.group.as_ref();
         group.filter(|group| group.column.family == Family::Integer && !group.relations.is_empty())
@@ -369,7 +369,7 @@ impl Totals {
         }
     }
 
-    /// The name of the group, if there is one.
+    /// The name of the group, if any.
     pub(crate) fn grouped_by_name(&self) -> Option<&'static str> {
         self.group.as_ref().map(|group| group.name)
     }

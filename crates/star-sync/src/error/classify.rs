@@ -1,4 +1,4 @@
-//! What an error of the source comes down to: its code, and whether another attempt may go well.
+//! Classifies errors of the source: their code, and whether a retry may succeed.
 
 use sea_orm::{DbErr, RuntimeErr};
 
@@ -7,7 +7,7 @@ use crate::error::{Class, Transience, database_error, server_errors};
 use crate::source::answer::CutAnswer;
 use crate::source::session::{RefusedSetting, UnsupportedServer};
 
-/// The class of what the source has answered, or of what the driver says of it.
+/// The class of an error, by the server's error number or else by the driver's error.
 pub fn class_of_error(cause: &DbErr) -> Class {
     if let Some(class) = server_error_number(cause).and_then(server_errors::class_of_number) {
         return class;
@@ -46,12 +46,12 @@ fn is(cause: &DbErr, kind: impl Fn(&sqlx::Error) -> bool) -> bool {
     }
 }
 
-/// Whether a connection could not be prepared because of this.
+/// Whether setting up the connection failed with an error of this type.
 fn is_caused_by<T: std::error::Error + 'static>(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Configuration(cause) if cause.is::<T>())
 }
 
-/// Whether the connection is gone, by the driver's own account.
+/// Whether the driver reports that the connection is lost.
 fn is_lost(cause: &DbErr) -> bool {
     match cause {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(RuntimeErr::Internal(_)) => true,
@@ -64,24 +64,24 @@ fn is_lost(cause: &DbErr) -> bool {
     }
 }
 
-/// What proxies say in their own words and numbers.
+/// Whether a proxy reports a lost connection in this text; proxies use error numbers of their own.
 fn is_lost_text(text: &str) -> bool {
     ["server has gone away", "Lost connection to"]
         .iter()
         .any(|words| text.contains(words))
 }
 
-/// Whether the other side said something that MySQL would not.
+/// Whether the other side does not speak the MySQL protocol.
 pub fn is_foreign_protocol(cause: &DbErr) -> bool {
     server_error_number(cause).is_none()
         && matches!(cause, DbErr::Conn(RuntimeErr::SqlxError(error)) if matches!(**error, sqlx::Error::Protocol(_)))
 }
 
-/// Whether no TLS could be agreed upon.
+/// Whether the TLS handshake failed.
 fn is_tls(cause: &DbErr) -> bool {
     let is_tls = |error: &sqlx::Error| match error {
         sqlx::Error::Tls(_) => true,
-        // What the TLS library refuses comes as bytes that cannot be read.
+        // The driver reports errors of the TLS library as invalid data.
         sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
         _ => false,
     };

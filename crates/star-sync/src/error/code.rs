@@ -1,15 +1,15 @@
-//! The stable codes of errors: what scripts and tests match, where sentences may change.
+//! The stable codes of errors, for scripts and tests to match; messages may change.
 //!
-//! `docs/errors.md` lists them, together with those of the command line; a test holds it to these lists.
+//! `docs/errors.md` lists them, together with those of the command line; a test checks that it matches these lists.
 
-/// Makes an enum of stable codes, each with its name, its meaning, and optionally the remedy.
+/// Defines an enum of stable codes, each with its name, its meaning, and optionally the remedy.
 #[macro_export]
 macro_rules! codes {
     ($(#[$about:meta])* $of:ident => $($variant:ident $name:literal $meaning:literal $remedy:literal,)+) => {
         $crate::codes! { $(#[$about])* $of => $($variant $name $meaning,)+ }
 
         impl $of {
-            /// What to do about it, with placeholders for the program's words.
+            /// The remedy, with placeholders for names that depend on the program.
             pub const fn remedy(self) -> &'static str {
                 match self { $(Self::$variant => $remedy,)+ }
             }
@@ -31,7 +31,7 @@ macro_rules! codes {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// What it stands for, in one sentence.
+            /// The meaning, in one sentence.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $meaning,)+ }
             }
@@ -46,7 +46,7 @@ macro_rules! codes {
 }
 
 codes! {
-    /// A stable code of an error. What to do about each is said by the program that uses the engine.
+    /// A stable error code. The program that uses the engine adds the remedy of each.
     Code =>
     ThreadsExhausted "THREADS_EXHAUSTED" "The system does not let the program start the threads that it needs.",
     FilesExhausted "FILES_EXHAUSTED" "The system does not let the program open the files and connections that it needs.",

@@ -1,7 +1,7 @@
-//! What can go wrong, split by who has to act: variants, stable codes, and whether another attempt may go well.
+//! The errors of the engine, split by who has to act: variants, stable codes, and whether a retry may succeed.
 //!
-//! Messages name tables and key ranges, never row values or passwords. What the reader can do about an error is said by
-//! the program that uses the engine: only that knows its options and commands.
+//! Messages name tables and key ranges, never row values or passwords. The program that uses the engine adds the
+//! remedy: only it knows its options and commands.
 
 mod classify;
 pub mod code;
@@ -18,14 +18,14 @@ pub use crate::target::sqlite::result_code::sqlite_code;
 
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What to expect of another attempt.
+/// Whether a retry may succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transience {
-    /// It would fail in the same way.
+    /// A retry would fail in the same way.
     Lasting,
     /// The server, the connection or the statement is gone.
     Lost,
-    /// The server has no connection to spare, or cannot answer at the moment.
+    /// The server has no free connection, or cannot answer at the moment.
     Overloaded,
 }
 
@@ -36,7 +36,7 @@ struct Class {
     transience: Transience,
 }
 
-/// What is wrong with the folder of a target.
+/// The problem with the folder of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FolderProblem {
     #[error("does not exist")]
@@ -49,7 +49,7 @@ pub enum FolderProblem {
     Unwritable,
 }
 
-/// What failed.
+/// An error of the engine.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("the system does not allow the {needed} threads that this command needs")]
@@ -80,7 +80,7 @@ pub enum Error {
     SourceUnsupported { problems: Vec<String> },
     #[error("the source is not a {schema} schema that can be read:{}", list(.problems))]
     SourceUnfit {
-        /// What the schema is called.
+        /// The name of the schema.
         schema: &'static str,
         problems: Vec<String>,
     },
@@ -166,13 +166,13 @@ pub enum Error {
     Stopped,
 }
 
-/// Whether the disk, a quota or a limit on files is what stops a write.
+/// Whether a write failed because the disk is full or a quota or file size limit is reached.
 fn is_full(cause: &std::io::Error) -> bool {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(cause.kind(), FileTooLarge | QuotaExceeded | StorageFull)
 }
 
-/// Whether permissions, or a file system that is only read, stop a write.
+/// Whether a write failed because of permissions or a read-only file system.
 fn is_refused(cause: &std::io::Error) -> bool {
     use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
     matches!(cause.kind(), PermissionDenied | ReadOnlyFilesystem)
@@ -183,7 +183,7 @@ fn list(items: &[String]) -> String {
 }
 
 impl Error {
-    /// The stable code of what failed.
+    /// The stable code of the error.
     pub fn code(&self) -> Code {
         match self {
             Self::Threads { .. } => Code::ThreadsExhausted,
@@ -210,7 +210,7 @@ impl Error {
             Self::TargetBusy { .. } => Code::TargetBusy,
             Self::TargetLogHeld { .. } => Code::TargetLogHeld,
             Self::TargetCopy { .. } => Code::TargetCopy,
-            // Both files are open on one connection; only what is written is the copy.
+            // Both files are open on one connection, but only the copy is written.
             Self::Copy { cause, .. } => match result_code::code_of(cause) {
                 Code::TargetFull => Code::CopyFull,
                 Code::TargetUnwritable => Code::CopyUnwritable,
@@ -229,7 +229,7 @@ impl Error {
         }
     }
 
-    /// Whether the same may go well a little later.
+    /// Whether a retry may succeed a little later.
     pub fn transience(&self) -> Transience {
         match self {
             Self::Unreachable { .. } => Transience::Lost,
@@ -239,7 +239,7 @@ impl Error {
         }
     }
 
-    /// Whether the source does not let this account, or this host, log in.
+    /// Whether the source refuses the login of this account or host.
     pub fn is_refused_login(&self) -> bool {
         matches!(
             self.code(),
@@ -251,23 +251,23 @@ impl Error {
         )
     }
 
-    /// Whether SQLite has refused a change because of a foreign key.
+    /// Whether SQLite refused a change because of a foreign key.
     pub fn is_foreign_key(&self) -> bool {
         matches!(self, Self::Target { cause, .. } if result_code::is_foreign_key(cause))
     }
 
-    /// Whether another program has held the target for too long.
+    /// Whether another program held a lock on the target for too long.
     pub fn is_target_locked(&self) -> bool {
         self.code() == Code::TargetLocked
     }
 }
 
-/// The code of what the source has answered.
+/// The code of an error of the source.
 pub fn source_code(cause: &DbErr) -> Code {
     classify::class_of_error(cause).code
 }
 
-/// What the server or SQLite itself has answered, if it is that which failed.
+/// The error that the server or SQLite returned, if `error` is one.
 pub(crate) fn database_error(error: &DbErr) -> Option<&dyn sqlx::error::DatabaseError> {
     let (DbErr::Conn(RuntimeErr::SqlxError(error))
     | DbErr::Exec(RuntimeErr::SqlxError(error))
@@ -278,7 +278,7 @@ pub(crate) fn database_error(error: &DbErr) -> Option<&dyn sqlx::error::Database
     error.as_database_error()
 }
 
-/// Attaches what was being done to a database error.
+/// Adds to a database error the operation that failed.
 pub trait Doing<T> {
     fn source(self, doing: impl FnOnce() -> String) -> Result<T>;
     fn target(self, doing: impl FnOnce() -> String) -> Result<T>;

@@ -1,34 +1,34 @@
-//! What a server's error numbers mean to a client that reads: whose fault it is, and whether it passes.
+//! Classifies the error numbers of a server: who has to act, and whether a retry may succeed.
 //!
-//! Gone through once: the lists of MySQL 9.7 and MariaDB 10.11, for all that a client like this one can meet. Numbers
-//! that are not here are reported as `SOURCE_FAILED`, with the server's own text.
+//! Covers those errors of MySQL 9.7 and MariaDB 10.11 that a client that only reads can get. All other numbers are
+//! reported as `SOURCE_FAILED`, with the server's own text.
 
 use crate::error::code::Code;
 use crate::error::{Class, Transience};
 use Transience::{Lasting, Lost, Overloaded};
 
-/// Numbers, and the class of all of them.
+/// Error numbers of one class.
 type Row = (&'static [u16], Code, Transience);
 
 const ROWS: &[Row] = &[
-    // Who may log in.
+    // Login.
     (&[1045, 1698, 1873], Code::SourceLoginRefused, Lasting),
-    // Locked by hand; after too many wrong passwords, on MySQL and on MariaDB.
+    // Locked by an administrator (3118, 4151), or after too many wrong passwords (3955, 4150).
     (&[3118, 4151, 3955, 4150], Code::SourceAccountLocked, Lasting),
     (&[1820, 1862], Code::SourcePasswordExpired, Lasting),
     (&[1129], Code::SourceHostBlocked, Lasting),
     (&[1042, 1130], Code::SourceHostDenied, Lasting),
     (&[1251, 1524, 2059, 4055], Code::SourcePluginUnsupported, Lasting),
     (&[3159], Code::SourceTlsRequired, Lasting),
-    // What an account may read.
+    // Privileges.
     (&[1044, 3879], Code::SourceSchemaDenied, Lasting),
     (&[1142, 1143, 1370], Code::SourceSelectDenied, Lasting),
     (&[1227], Code::SourcePrivilegeDenied, Lasting),
     (&[1046, 1049], Code::SourceSchemaUnknown, Lasting),
     // Limits on connections.
     (&[1040, 1203, 1226], Code::SourceConnectionsExhausted, Overloaded),
-    // Shutting down; a connection that was cut, by hand, for being idle or by a proxy; a statement that was killed, or
-    // lost against another one; a row or table that was changed or altered under a snapshot.
+    // Shutdown; a connection that was cut by an administrator, by the idle timeout or by a proxy; a statement that was
+    // killed or lost a lock conflict; a row that was changed or a table that was altered under a snapshot.
     (
         &[
             1020, 1028, 1053, 1077, 1078, 1079, 1080, 1152, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1205,
@@ -38,8 +38,8 @@ const ROWS: &[Row] = &[
         Code::SourceLost,
         Lost,
     ),
-    // Up, but not serving: a Galera node that is not in step, a member of a replication group, a server in offline mode
-    // or under a backup.
+    // Running, but not serving: a Galera node that is not synced, a member of a replication group, a server in offline
+    // mode or under a backup.
     (
         &[
             1047, 3032, 3092, 3093, 3094, 3095, 3096, 3097, 3098, 3100, 3781, 3782, 3783, 3796, 3797, 3798, 3799, 4145,
@@ -47,7 +47,7 @@ const ROWS: &[Row] = &[
         Code::SourceNotReady,
         Overloaded,
     ),
-    // Memory, disk, threads, files, prepared statements, transactions.
+    // Exhausted memory, disk, threads, files, prepared statements, transactions.
     (
         &[
             1021, 1037, 1038, 1041, 1081, 1114, 1119, 1135, 1206, 1436, 1461, 1637, 1878, 3015, 3019, 3675, 3985, 4081,
@@ -69,10 +69,10 @@ const ROWS: &[Row] = &[
         Code::SourceDamaged,
         Lasting,
     ),
-    // Dropped, renamed or altered since the run has checked the schema: the next attempt checks it again, and names
-    // what is missing.
+    // Dropped, renamed or altered since the run checked the schema: the retry checks it again and names what is
+    // missing.
     (&[1029, 1051, 1054, 1109, 1146, 1356], Code::SourceAltered, Lost),
-    // Another protocol or dialect; values that exceed their columns, or a sum.
+    // Another protocol or dialect; values beyond the range of their column or of a sum.
     (
         &[1043, 1064, 1193, 1264, 1292, 1305, 1365, 1366, 1690, 1835],
         Code::SourceFailed,
@@ -81,7 +81,7 @@ const ROWS: &[Row] = &[
     (&[1290, 1792, 1836, 1874, 3989], Code::SourceReadOnly, Lasting),
 ];
 
-/// The class of a server's error number, where it is known.
+/// The class of a server's error number, if it is known.
 pub fn class_of_number(number: u16) -> Option<Class> {
     let (_, code, transience) = ROWS.iter().find(|(numbers, ..)| numbers.contains(&number))?;
     Some(Class {
@@ -104,7 +104,7 @@ mod tests {
         }
     }
 
-    /// By the names that the servers' lists of errors have.
+    /// The names are those of the servers' error lists.
     #[test]
     fn an_error_of_the_server_is_told_by_what_its_user_can_do() {
         for (name, number, code, transience) in [

@@ -1,6 +1,6 @@
-//! Every metric: its name, type, labels and meaning, once. `docs/metrics.md` is this as a table.
+//! All metrics with name, type, labels and meaning. `docs/metrics.md` lists them as a table.
 
-/// What a metric measures.
+/// The type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Counter,
@@ -11,17 +11,17 @@ pub enum Kind {
 /// One metric.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
-    /// With the unit, and without the prefix, which is the star's.
+    /// With the unit, without the prefix of the star.
     pub name: &'static str,
     pub kind: Kind,
     pub labels: &'static [&'static str],
     pub meaning: &'static str,
 }
 
-/// The label that all of them have besides: the absolute path of the target.
+/// The label that every metric has in addition: the absolute path of the target.
 pub const TARGET_LABEL: &str = "target";
 
-/// Makes a constant for each metric, and a list of all.
+/// Defines a constant for each metric, and a list of all.
 macro_rules! metrics {
     ($($metric:ident $name:literal $kind:ident [$($label:literal),*] $meaning:literal;)+) => {
         $(
@@ -34,7 +34,7 @@ macro_rules! metrics {
             };
         )+
 
-        /// All of them, in the order in which they are documented.
+        /// All metrics, in the order in which they are documented.
         pub const ALL: &[Metric] = &[$($metric),+];
     };
 }

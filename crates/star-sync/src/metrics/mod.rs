@@ -1,7 +1,7 @@
-//! The metrics of a run, while it is in progress and when it has ended: where each one is set.
+//! Sets the metrics of a run, while it is in progress and when it has ended.
 //!
-//! Names are those of the [`catalogue`]; the star's prefix is put before them by the recorder of whoever collects them.
-//! Without a recorder, setting a figure does nothing.
+//! Names are those of the [`catalogue`]; the recorder adds the star's prefix. Without a recorder, setting a metric has
+//! no effect.
 
 pub mod catalogue;
 
@@ -14,7 +14,7 @@ use metrics::{counter, gauge, histogram};
 
 use crate::target::bookkeeping::verified_ranges::VerificationSummary;
 
-/// Command, table, check and group.
+/// The labels command, table, check and group.
 pub type DeltaLabels = (&'static str, &'static str, &'static str, String);
 
 /// Counts a page that was read from the source.
@@ -29,12 +29,12 @@ pub fn batch_written(table: &'static str) {
     counter!(catalogue::BATCHES_WRITTEN_TOTAL.name, "table" => table).increment(1);
 }
 
-/// Counts rows of a table in one of the counters of rows.
+/// Adds rows of a table to one of the row counters.
 pub fn count_rows(counter: Metric, table: &'static str, rows: u64) {
     counter!(counter.name, "table" => table).increment(rows);
 }
 
-/// Adds to the time that a stage has worked.
+/// Adds to the time that a stage was busy.
 pub fn stage_worked(stage: &'static str, time: Duration) {
     histogram!(catalogue::STAGE_BUSY_SECONDS.name, "stage" => stage).record(time);
 }
@@ -44,17 +44,17 @@ pub fn stage_waited(stage: &'static str, time: Duration) {
     histogram!(catalogue::STAGE_WAITING_SECONDS.name, "stage" => stage).record(time);
 }
 
-/// How much waits between two stages.
+/// The number of items that wait between two stages.
 pub fn queue_depth(queue: &'static str, waiting: usize) {
     gauge!(catalogue::QUEUE_DEPTH.name, "queue" => queue).set(float(waiting as u64));
 }
 
-/// How long a commit took.
+/// The duration of a commit.
 pub fn committed(time: Duration) {
     histogram!(catalogue::COMMIT_SECONDS.name).record(time);
 }
 
-/// Why a sync that repeats begins another run sooner than its interval asks for, or a run is retried.
+/// Why a run is retried, or a repeated sync starts the next run before its interval has passed.
 pub const RUN_FAILED: &str = "run_failed";
 pub const SOURCE_FAILED: &str = "source_failed";
 
@@ -63,35 +63,35 @@ pub fn retried(reason: &'static str) {
     counter!(catalogue::RETRIES_TOTAL.name, "reason" => reason).increment(1);
 }
 
-/// How many rows of a table are read or written per second at present.
+/// Rows of a table that are read or written per second at present.
 pub fn rows_per_second(table: &'static str, direction: &'static str, rate: f64) {
     gauge!(catalogue::ROWS_PER_SECOND.name, "table" => table, "direction" => direction).set(rate);
 }
 
-/// How far the run is in a table.
+/// Rows of a table that the run has read, and that it expects to read.
 pub fn progress(table: &'static str, done: u64, expected: u64) {
     gauge!(catalogue::RUN_ROWS_READ.name, "table" => table).set(float(done));
     gauge!(catalogue::RUN_ROWS_EXPECTED.name, "table" => table).set(float(expected));
 }
 
-/// The sizes of the database and of its log.
+/// The sizes of the database and of its WAL.
 pub fn target_bytes(database: u64, wal: u64) {
     gauge!(catalogue::TARGET_BYTES.name, "file" => "database").set(float(database));
     gauge!(catalogue::TARGET_BYTES.name, "file" => "wal").set(float(wal));
 }
 
-/// How much older a watermark is than the clock, and than the newest change that was read.
+/// How far a watermark is behind the clock, and behind the newest change that was read.
 pub fn watermark(source_table: &'static str, lag_seconds: i64, limited_seconds: i64) {
     gauge!(catalogue::WATERMARK_LAG_SECONDS.name, "source_table" => source_table).set(signed(lag_seconds));
     gauge!(catalogue::WATERMARK_LIMITED_SECONDS.name, "source_table" => source_table).set(signed(limited_seconds));
 }
 
-/// How many partitions have changed since the last publication to a lake.
+/// The number of partitions that have changed since the last publication to a lake.
 pub fn lake_backlog(lake: &str, partitions: usize) {
     gauge!(catalogue::LAKE_BACKLOG_PARTITIONS.name, "lake" => lake.to_owned()).set(float(partitions as u64));
 }
 
-/// What a publication that has just ended has written.
+/// The files and bytes written by a publication that has just ended.
 pub fn published(lake: &str, files: u64, bytes: u64) {
     counter!(catalogue::LAKE_FILES_WRITTEN_TOTAL.name, "lake" => lake.to_owned()).increment(files);
     counter!(catalogue::LAKE_BYTES_WRITTEN_TOTAL.name, "lake" => lake.to_owned()).increment(bytes);
@@ -99,12 +99,12 @@ pub fn published(lake: &str, files: u64, bytes: u64) {
     gauge!(catalogue::LAKE_LAST_PUBLICATION_TIMESTAMP_SECONDS.name, "lake" => lake.to_owned()).set(now.as_secs_f64());
 }
 
-/// Rows of a source table that cannot be loaded.
+/// The number of quarantined rows of a source table.
 pub fn quarantined_rows(source_table: &'static str, rows: u64) {
     gauge!(catalogue::QUARANTINED_ROWS.name, "source_table" => source_table).set(float(rows));
 }
 
-/// How much of the star is still to be verified, and how old the oldest part of it is.
+/// The size of the verification backlog, and the age of its oldest part.
 pub(crate) fn verification_backlog(summary: &VerificationSummary, age_seconds: i64) {
     gauge!(catalogue::VERIFICATION_BACKLOG_RANGES.name).set(float(summary.backlog_ranges));
     gauge!(catalogue::VERIFICATION_BACKLOG_TABLES.name).set(float(summary.backlog_tables));
@@ -118,8 +118,8 @@ fn validation_delta((command, table, check, group): DeltaLabels, delta: i64) {
         .set(signed(delta));
 }
 
-/// The deltas that a command has found. What it found earlier in this process, and has not now, is gone, unless an
-/// earlier mismatch is unresolved: then it was not looked at.
+/// Sets the deltas that a command found. A delta that it found earlier in this process and not now becomes 0, unless an
+/// earlier mismatch is unresolved: then it was not checked.
 pub fn validation_deltas(
     command: &'static str,
     figures: impl Iterator<Item = (DeltaLabels, i64)>,
@@ -128,7 +128,7 @@ pub fn validation_deltas(
     static FOUND: Mutex<BTreeSet<DeltaLabels>> = Mutex::new(BTreeSet::new());
     let mut deltas: BTreeMap<DeltaLabels, i64> = BTreeMap::new();
     for (labels, delta) in figures {
-        // The rows of a table and those of its totals have the same labels, if these have no groups.
+        // The row count of a table and that of its totals have the same labels if the totals have no groups.
         let largest = deltas.entry(labels).or_default();
         if delta.unsigned_abs() > largest.unsigned_abs() {
             *largest = delta;
@@ -145,15 +145,15 @@ pub fn validation_deltas(
     found.extend(deltas.into_keys());
 }
 
-/// Whether a run that has ended found a mismatch, or has not resolved an earlier one.
+/// Whether a run found a mismatch, or left an earlier one unresolved.
 pub fn unresolved_mismatch(is_unresolved: bool) {
     gauge!(catalogue::UNRESOLVED_MISMATCH.name).set(if is_unresolved { 1.0 } else { 0.0 });
 }
 
-/// Marks a command as at work.
+/// Marks a command as running.
 pub fn run_began(command: &'static str) {
     gauge!(catalogue::RUN_IN_PROGRESS.name, "command" => command).set(1.0);
-    // A counter that begins at 1 never seems to increase.
+    // Start at 0: a counter that first appears as 1 shows no increase.
     for status in ["done", "mismatch", "failed", "stopped"] {
         counter!(catalogue::RUNS_TOTAL.name, "command" => command, "status" => status).increment(0);
     }
@@ -179,19 +179,19 @@ pub fn last_success(command: String, timestamp_seconds: i64) {
     gauge!(catalogue::LAST_SUCCESS_TIMESTAMP_SECONDS.name, "command" => command).set(signed(timestamp_seconds));
 }
 
-/// What the last run of a command did with rows.
+/// Rows of the last run of a command, by what was done with them.
 pub fn last_run_rows(command: &'static str, kind: &'static str, rows: u64) {
     gauge!(catalogue::LAST_RUN_ROWS.name, "command" => command, "kind" => kind).set(float(rows));
 }
 
-/// What a run that has ended has verified, by each method.
+/// Rows that a run verified, by method.
 pub fn rows_verified(by_digest: u64, row_by_row: u64) {
     for (method, rows) in [("digest", by_digest), ("row_by_row", row_by_row)] {
         counter!(catalogue::ROWS_VERIFIED_TOTAL.name, "method" => method).increment(rows);
     }
 }
 
-/// What the source has sent to a run that has ended.
+/// Bytes that a run received from the source.
 pub fn bytes_received(command: &'static str, bytes: u64) {
     counter!(catalogue::SOURCE_BYTES_RECEIVED_TOTAL.name).increment(bytes);
     gauge!(catalogue::LAST_RUN_SOURCE_BYTES.name, "command" => command).set(float(bytes));

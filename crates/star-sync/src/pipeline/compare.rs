@@ -1,4 +1,4 @@
-//! Finds what differs between the rows that the target should hold of a key range and those that it does.
+//! Compares the rows that the target should have in a key range with those that it has.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
@@ -12,9 +12,9 @@ use crate::pipeline::flow::{Batch, BatchCounts, Job, MappedRows, Updates};
 use crate::target::sqlite::row_text::TargetRows;
 
 /// A key range is authoritative: rows that only the target has are deleted, rows that are equal are not written. Up to
-/// `described` differing rows are described. A row that is rejected because its parent is missing is deleted from the
-/// target only if the lookups are current; else it stays as it is until the catch-up pass, which tries all quarantined
-/// rows again.
+/// `described` differing rows are described. A row that is quarantined because its parent is missing is deleted from
+/// the target only if the lookups are current; otherwise it stays until the catch-up pass, which retries all
+/// quarantined rows.
 pub(crate) fn compare(
     job: Job,
     described: usize,
@@ -47,7 +47,7 @@ pub(crate) fn compare(
     for mapped in &matches.missing {
         differences.add(page_keys[*mapped], Some(row(*mapped)), None);
     }
-    // Rejected rows that the target keeps for now, because the lookups may be outdated.
+    // Quarantined rows that stay in the target for now, because the lookups may be out of date.
     let left_alone: HashSet<i64> = rejected
         .iter()
         .filter(|row| !are_lookups_current && row.rejection.missing_parent.is_some())
@@ -86,7 +86,7 @@ pub(crate) fn compare(
     }
 }
 
-/// As [`compare`], for a key range without rows in the target, as it is in a first load: no row has to be matched or
+/// Like [`compare`], for a key range without rows in the target, as in a first load: no row has to be matched or
 /// copied.
 pub(crate) fn all_new(job: Job, described: usize, parts: Vec<MappedRows>) -> Batch {
     let table = job.table;
@@ -123,7 +123,7 @@ struct RowMatches {
 }
 
 impl RowMatches {
-    /// Goes through both sides in the order of their keys.
+    /// Merges both sides in the order of their keys.
     fn find<'a>(
         table: &Table,
         mapped_count: usize,
@@ -151,7 +151,7 @@ impl RowMatches {
     }
 }
 
-/// The places of rows, in the order of their natural keys.
+/// The positions of rows, in the order of their natural keys.
 fn in_order<'a>(positions: &[usize], row: impl Fn(usize) -> &'a [Value], rows: usize) -> Vec<usize> {
     let mut places: Vec<usize> = (0..rows).collect();
     places.sort_unstable_by(|one, other| order_of_keys(positions, row(*one), row(*other)));

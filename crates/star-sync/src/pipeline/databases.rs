@@ -1,4 +1,4 @@
-//! Both databases, opened for reading, and how they are read: batch size, workers, progress, stop request.
+//! Both databases, opened for reading, and the settings for reading them: batch size, workers, progress, stop request.
 
 use std::sync::Arc;
 
@@ -20,16 +20,16 @@ pub struct Databases<'a> {
     pub source: &'a Source,
     /// The committed state of the target.
     pub readers: DatabaseConnection,
-    /// Pages of the source that are read at the same time, each on a connection of its own.
+    /// The number of source pages that are read at the same time, each on its own connection.
     pub workers: usize,
-    /// Rows a page, and so a batch.
+    /// Rows per page, which are also the rows per batch.
     pub batch_size: u64,
     pub progress: Arc<Progress>,
     pub stop: Stop,
 }
 
 impl Databases<'_> {
-    /// Cuts a table into key ranges of a page each, as these two have it.
+    /// Divides a table into key ranges of one page each, by the rows that these readers see.
     pub(crate) async fn planner(&self, table: &Table, source: SourceReader, target: TargetReader) -> Result<Planner> {
         let estimated_rows = self.source.estimated_rows(&source).await?;
         Ok(Planner {

@@ -12,13 +12,13 @@ use crate::declare::row::{key_part, key_text, text};
 use crate::declare::table::{Kind, Table};
 use crate::pipeline::flow::{Batch, BatchCounts, ColumnDifference, Difference, DifferenceKind, Job, Late};
 
-/// At which day a row counts in its table's totals.
+/// The day on which a row counts in the totals of its table.
 enum Day {
-    /// There are no totals.
+    /// The table has no totals.
     None,
-    /// Totals without days.
+    /// The totals have no days.
     Any,
-    /// The one in this column.
+    /// The day in this column.
     At(usize),
 }
 
@@ -36,7 +36,7 @@ impl Day {
 struct PartitionNotes {
     by: Option<usize>,
     changed: BTreeSet<Partition>,
-    /// The last one that was added: most come many times, one after the other.
+    /// The last partition that was added: consecutive rows are mostly in the same one.
     last: Option<Partition>,
 }
 
@@ -64,7 +64,7 @@ impl PartitionNotes {
     }
 }
 
-/// Collects what the rows that differ come down to.
+/// Collects the effects of the rows that differ.
 pub(super) struct DifferenceCollector<'a> {
     table: &'a Table,
     described: usize,
@@ -76,7 +76,7 @@ pub(super) struct DifferenceCollector<'a> {
     lookup_changed: Vec<i64>,
     dates: Option<(i32, i32)>,
     days: BTreeSet<i32>,
-    /// The last one that came to `days`: most come many times, one after the other.
+    /// The last day that was added to `days`: consecutive rows mostly have the same one.
     last_day: Option<i32>,
     differences: Vec<Difference>,
 }
@@ -103,7 +103,7 @@ impl<'a> DifferenceCollector<'a> {
         }
     }
 
-    /// Takes note of a row that is one thing in the source and another in the target.
+    /// Adds a row that differs between source and target.
     pub(super) fn add(&mut self, page_key: i64, source: Option<&[Value]>, target: Option<&[Value]>) {
         if self.differences.len() < self.described {
             self.differences.push(Difference {
@@ -118,7 +118,7 @@ impl<'a> DifferenceCollector<'a> {
         }
         self.changed.push(page_key);
         let differs = |&position: &usize| source.map(|cells| &cells[position]) != target.map(|cells| &cells[position]);
-        // A row of a dimension gives others a parent when it comes.
+        // A new dimension row may be the missing parent of other rows.
         let is_new_parent = self.table.kind == Kind::Dimension && target.is_none();
         if is_new_parent || self.lookup_positions.iter().any(differs) {
             self.lookup_changed.push(page_key);

@@ -1,4 +1,4 @@
-//! The values that pass through the pipeline: a job becomes a page, a page a batch, batches an outcome.
+//! The values that pass through the pipeline: a job becomes a page, a page becomes a batch, batches become an outcome.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -23,12 +23,12 @@ use crate::pipeline::page_digest::{PageDigest, PageDigestPlan};
 pub struct Job {
     pub table: &'static Table,
     pub key_range: KeyRange,
-    /// Its place among the key ranges of its table, if what is finished is to be remembered.
+    /// The position among the key ranges of its table, if the writer has to record which of them are finished.
     pub sequence: Option<u64>,
 }
 
 impl Job {
-    /// A key range that nothing has to be remembered of.
+    /// A key range whose completion need not be recorded.
     pub fn new(table: &'static Table, key_range: KeyRange) -> Self {
         Self {
             table,
@@ -38,11 +38,11 @@ impl Job {
     }
 }
 
-/// Both sides of one key range, as they were read.
+/// Both sides of one key range, as read.
 pub struct Page {
     pub job: Job,
     pub rows: SourceRows,
-    /// The rows of the target, encoded by `row_text::select`.
+    /// The rows of the target, as encoded by `row_text::select`.
     pub(crate) target_rows: String,
     pub lookups: Lookups,
     /// Keys of dimension rows that the source has and the target lacks; they must be loaded before this page.
@@ -50,18 +50,18 @@ pub struct Page {
     /// Whether the lookups were read for this page. If not, a parent that is missing in them may have been inserted
     /// since.
     pub(crate) are_lookups_current: bool,
-    /// How to compute the digest and totals of the page; none if they are not needed.
+    /// How to compute the digest and totals of the page; `None` if they are not needed.
     pub(crate) digest_plan: Option<Arc<PageDigestPlan>>,
 }
 
 /// The rows of one key range as the target should hold them.
 #[derive(Default)]
 pub(crate) struct MappedRows {
-    /// Of each row that can be loaded.
+    /// The page key of each row that can be loaded.
     pub page_keys: Vec<i64>,
-    /// Its cells, row after row, each as wide as the table's columns.
+    /// The cells, row by row, each row as wide as the table's columns.
     pub cells: Vec<Value>,
-    /// The rows that cannot be loaded.
+    /// The rows that are to be quarantined.
     pub rejected: Vec<RejectedRow>,
 }
 
@@ -74,7 +74,7 @@ impl MappedRows {
         }
     }
 
-    /// All rows, in order.
+    /// Joins parts in order.
     pub(crate) fn join(parts: Vec<Self>) -> Self {
         let mut joined = Self {
             page_keys: Vec::with_capacity(parts.iter().map(|part| part.page_keys.len()).sum()),
@@ -93,62 +93,62 @@ impl MappedRows {
 /// The writes that make one key range of the target equal to the source.
 pub struct Batch {
     pub job: Job,
-    /// The cells of rows that the target lacks, row after row, each as wide as the table's columns; in parts that are
-    /// as many rows as one statement takes, where that costs nothing.
+    /// The cells of rows that the target lacks, row by row, each as wide as the table's columns; if possible in parts
+    /// of as many rows as one statement takes.
     pub inserts: Vec<Vec<Value>>,
     pub updates: Vec<Updates>,
     pub deletes: Vec<TargetRow>,
     pub rejected: Vec<RejectedRow>,
     pub counts: BatchCounts,
-    /// Page keys of rows that are inserted, updated or deleted. The writer adds those whose quarantine changes: it
-    /// alone knows what was quarantined before.
+    /// Page keys of rows that are inserted, updated or deleted. The writer adds the rows whose quarantine changes,
+    /// because only the writer knows which rows were quarantined before.
     pub changed: Vec<i64>,
-    /// Those among them for which the table gives a lookup another value than before.
+    /// Those of `changed` for which a lookup in the table now returns another value.
     pub lookup_changed: Vec<i64>,
-    /// The earliest and the latest date in the rows that change, as they were and as they will be.
+    /// The earliest and the latest date in the changed rows, before and after the change.
     pub dates: Option<(i32, i32)>,
-    /// The days at which those rows count in their table's totals.
+    /// The days on which the changed rows count in the totals of their table.
     pub days: BTreeSet<i32>,
-    /// The partitions that those rows are, or were, in.
+    /// The partitions of the changed rows, before and after the change.
     pub partitions: BTreeSet<Partition>,
-    /// Some of the rows that differ, where they are to be described.
+    /// Some of the rows that differ, if they are to be described.
     pub differences: Vec<Difference>,
-    /// Keys of dimension rows that must be loaded first: then nothing of the batch is written.
+    /// Keys of dimension rows that must be loaded first; if there are any, nothing of the batch is written.
     pub late: Late,
-    /// The digest and totals of the source rows, where they are wanted.
+    /// The digest and totals of the source rows, if needed.
     pub page_digest: Option<PageDigest>,
 }
 
-/// Rows to update that differ in the same columns: an index whose columns stay as they are is not touched.
+/// Rows to update that differ in the same columns, so that indexes on other columns are not touched.
 pub struct Updates {
     pub columns: Columns,
-    /// Row after row, each as wide as the table's columns.
+    /// The cells, row by row, each row as wide as the table's columns.
     pub cells: Vec<Value>,
 }
 
-/// A row that differs, for people to read.
+/// A row that differs, described for users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// The page key: the source's key, or for a bridge the half of it that pages are cut by. The natural key where the
-    /// page key does not name one row.
+    /// The page key, which for a bridge is the part of the source's key by which pages are cut; the natural key if the
+    /// page key does not identify one row.
     pub key: LookupKey,
     pub kind: DifferenceKind,
-    /// The columns that differ; all of them where one side has no such row.
+    /// The columns that differ; all columns if one side lacks the row.
     pub columns: Vec<ColumnDifference>,
 }
 
-/// Which side has the row.
+/// How a row differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DifferenceKind {
     /// The target lacks the row.
     Missing,
-    /// The source has no such row, or one that cannot be loaded.
+    /// The source lacks the row, or its row cannot be loaded.
     Extra,
     Different,
 }
 
-/// One cell, as the source would have it and as the target has it; no text for NULL or where there is no row.
+/// One cell, as it should be by the source and as the target has it; `None` for NULL or if there is no row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ColumnDifference {
     pub column: &'static str,
@@ -156,7 +156,7 @@ pub struct ColumnDifference {
     pub target: Option<String>,
 }
 
-/// Rows of a batch, or of several, by what became of them.
+/// Numbers of rows of one or several batches, by what was done with them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BatchCounts {
     pub read: u64,
@@ -189,20 +189,20 @@ pub struct TableOutcome {
     pub compared: BatchCounts,
     /// Page keys of rows that were inserted, updated or deleted, or whose quarantine began, ended or changed.
     pub changed: Vec<i64>,
-    /// Those among them for which the table gives a lookup another value than before.
+    /// Those of `changed` for which a lookup in the table now returns another value.
     pub lookup_changed: Vec<i64>,
     /// Rows that the source no longer has.
     pub deleted: Vec<RowKey>,
     /// Whether the quarantine of any row began, ended or changed.
     pub changes_quarantine: bool,
-    /// The days at which rows that changed count, or counted, in their table's totals.
+    /// The days on which the changed rows count in the totals of their table, before and after the change.
     pub days: BTreeSet<i32>,
-    /// Some of the rows that differ, where they are to be described.
+    /// Some of the rows that differ, if they are to be described.
     pub differences: Vec<Difference>,
-    /// Key ranges that were left alone because rows of dimensions have to be fetched first.
+    /// Key ranges that were not written because rows of dimensions have to be loaded first.
     pub deferred: Vec<KeyRange>,
     pub late: Late,
-    /// The digests and totals of the pages, where they are wanted.
+    /// The digests and totals of the pages, if needed.
     pub pages: Vec<PageDigest>,
 }
 
@@ -221,7 +221,7 @@ impl TableOutcome {
         self.pages.extend(other.pages);
     }
 
-    /// The days at which the rows that changed count, or counted; all if some of them have none.
+    /// The days on which the changed rows count, before and after the change; all days if some of them have no day.
     pub(crate) fn touched_days(&self) -> Period {
         if self.days.contains(&WITHOUT_DAY) {
             return Period::All;
@@ -229,7 +229,7 @@ impl TableOutcome {
         Period::of_days(self.days.iter().copied())
     }
 
-    /// One line of the log, if anything was read.
+    /// Logs one line, if anything was read.
     pub(crate) fn log(&self, table: &str) {
         let (seen, found) = (self.counts, self.compared);
         if seen.read + found.read == 0 {
@@ -246,7 +246,7 @@ impl TableOutcome {
         );
     }
 
-    /// The same outcome, counted as rows that were read only to be verified.
+    /// The same outcome, with its counts as those of rows that were read only to be verified.
     #[must_use]
     pub(crate) fn of_comparing(mut self) -> Self {
         self.compared.add(std::mem::take(&mut self.counts));
@@ -258,7 +258,7 @@ impl TableOutcome {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RowKey {
     pub page_key: i64,
-    /// Its first column; bridges and facts may have more.
+    /// The first column of the natural key; bridges and facts may have more.
     pub natural_key: LookupKey,
 }
 
@@ -272,9 +272,9 @@ impl From<&TargetRow> for RowKey {
     }
 }
 
-/// Rows of dimensions that are gone from the source and still to be deleted, by dimension. They are deleted at the end
-/// of the run, when no row refers to them.
+/// Rows of dimensions that the source no longer has and that are still to be deleted, by dimension. They are deleted at
+/// the end of the run, when no row refers to them.
 pub(crate) type Removed = HashMap<&'static str, HashSet<RowKey>>;
 
-/// Rows of dimensions that the source has and the target lacks: late arrivals, by dimension.
+/// Late-arriving dimension rows: rows that the source has and the target lacks, by dimension.
 pub type Late = Vec<(&'static str, Vec<i64>)>;

@@ -6,11 +6,11 @@
 //! ```
 //!
 //! Readers are tasks. The transform stage and the writer have a thread each, because mapping rows blocks and because
-//! the writer's SQLite must never hold up a reader. Channels are short, so memory stays flat however slow the writer
-//! is. A closed channel means that there is no more work; the first error is kept, closes everything and is the one
-//! that is reported.
+//! the writer's SQLite must not delay readers. Channels are short, so memory use stays constant even if the writer is
+//! slow. A closed channel means that there is no more work. The first error is kept, closes all channels and is
+//! reported.
 //!
-//! `plan`, `read`, `transform`, `write`, `lookup` and `page_digest` are public for the benchmarks alone.
+//! `plan`, `read`, `transform`, `write`, `lookup` and `page_digest` are public only for the benchmarks.
 
 pub(crate) mod compare;
 pub mod databases;
@@ -46,10 +46,10 @@ use crate::pipeline::transform::{LookupMaps, TransformOutput, transform};
 use crate::pipeline::write::Writer;
 use crate::stop::Stop;
 
-/// Pages, and batches, that wait between two stages.
+/// The number of pages, or batches, that can wait between two stages.
 const CHANNEL_LENGTH: usize = 2;
 
-/// The end that hands out jobs. Closed when there are no more.
+/// The receiver of jobs. It is closed when there are no more.
 pub(crate) type Jobs = mpsc::Receiver<Job>;
 
 /// The outcome of one run of the pipeline.
@@ -57,7 +57,7 @@ pub struct Outcome {
     pub tables: Outcomes,
     /// Lookups that the loaded tables filled.
     pub lookup_maps: LookupMaps,
-    /// Lookups that their rows filled for totals.
+    /// Lookups that the rows of these tables filled for totals.
     pub filled: LookupMaps,
 }
 
@@ -80,12 +80,12 @@ impl Failure {
     }
 }
 
-/// Makes a channel of jobs as long as readers can use.
+/// Creates a channel for as many jobs as the readers can use.
 pub(crate) fn jobs(workers: usize) -> (mpsc::Sender<Job>, Jobs) {
     mpsc::channel(workers * 2)
 }
 
-/// Hands out key ranges that are known beforehand.
+/// Returns a channel with key ranges that are known in advance.
 pub fn jobs_of(table: &'static Table, key_ranges: Vec<KeyRange>) -> Jobs {
     let (sender, receiver) = mpsc::channel(key_ranges.len().max(1));
     for key_range in key_ranges {
@@ -97,13 +97,13 @@ pub fn jobs_of(table: &'static Table, key_ranges: Vec<KeyRange>) -> Jobs {
 
 /// The three stages, set up for one set of jobs.
 pub struct Pipeline<'a> {
-    /// Readers at once.
+    /// The number of readers.
     pub workers: usize,
     pub reader: Reader,
     pub writer: Writer,
-    /// Tables that are loaded whole, so that the lookups that they fill are complete.
+    /// Tables that are loaded completely, so that the lookups that they fill are complete.
     pub filled_lookups: Vec<&'static Table>,
-    /// Rows that differ, a page, to describe.
+    /// The most differing rows per page to describe.
     pub described: usize,
     pub progress: Arc<Progress>,
     pub stop: &'a Stop,
@@ -113,8 +113,8 @@ impl Pipeline<'_> {
     /// Runs jobs until there are no more.
     ///
     /// # Errors
-    /// The first error of any stage. After a request to stop no further job begins; what has begun is written, and
-    /// the error is `Stopped`.
+    /// The first error of any stage. After a stop request no further job begins; jobs in progress are written, and the
+    /// error is `Stopped`.
     pub async fn run(self, jobs: Jobs) -> Result<Outcome> {
         let failure = Failure::default();
         let (page_sender, pages) = mpsc::channel(CHANNEL_LENGTH);
@@ -218,7 +218,7 @@ impl ReaderTask {
     }
 }
 
-/// The transform stage's part of a pipeline.
+/// The state of the transform stage.
 struct TransformTask {
     output: TransformOutput,
     described: usize,
@@ -279,7 +279,7 @@ async fn spawn_writer(
                 lap.worked();
             }
             lap.waited();
-            // What is finished is committed even if another stage has failed: each batch stands for itself.
+            // Finished batches are committed even if another stage has failed: each batch is complete in itself.
             let outcomes = runtime.block_on(writer.finish());
             lap.worked();
             outcomes

@@ -1,7 +1,7 @@
 //! The digest of a page's rows as they were read, and their part of the source's totals. At its end, a load compares
-//! the digest with the one that the server computes of the same key range, instead of reading the rows again.
+//! the digest with the one that the server computes for the same key range, instead of reading the rows again.
 //!
-//! The totals are made by the declaration's own record and with lookups of their own: the mapping has no part in them.
+//! The totals use their own record and their own lookups; they are independent of the mapping.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub struct PageDigestPlan {
 
 struct TotalsPlan {
     of: &'static Totals,
-    /// Where the columns of the totals' record stand in a page.
+    /// The positions in a page of the columns of the totals' record.
     positions: Vec<usize>,
     lookups: Lookups,
 }
@@ -46,12 +46,12 @@ struct TotalsPlan {
 pub struct PageDigest {
     pub key_range: KeyRange,
     pub digest: Digest,
-    /// None of a table without totals, or whose totals the pages do not show.
+    /// `None` if the table has no totals, or its pages do not contain all that they are made from.
     pub totals: Option<PackedTotals>,
 }
 
 impl PageDigestPlan {
-    /// Nothing of a table that has no digest. Its totals are added up where they are given, with what they look up.
+    /// `None` for a table without a digest. Totals are added up if given, with the lookups that they use.
     pub(crate) fn new(
         digesting: &DigestPlans,
         table: &'static Table,
@@ -80,18 +80,18 @@ impl PageDigestPlan {
         })
     }
 
-    /// The lookups of the table's totals, if they are added up.
+    /// The lookups of the table's totals, if totals are added up.
     pub(crate) fn totals_lookups(&self) -> Option<&Lookups> {
         self.totals.as_ref().map(|totals| &totals.lookups)
     }
 
-    /// A lookup to fill, if the table's rows fill one.
+    /// The lookup that the table's rows fill, if any.
     pub(crate) fn to_fill(&self) -> Option<(&'static Lookup, KeyMap)> {
         let fill = self.totals.as_ref()?.of.fills.as_ref()?;
         Some((fill.lookup, KeyMap::default()))
     }
 
-    /// Adds up a page.
+    /// Computes the digest and the totals of a page.
     pub(crate) fn add_up(&self, key_range: &KeyRange, rows: &SourceRows) -> PageDigest {
         let (digest, totals) = rows
             .parts(ROWS_PER_TASK)
@@ -119,7 +119,7 @@ impl PageDigestPlan {
         }
     }
 
-    /// Fills a lookup with what the rows of a page show.
+    /// Fills a lookup from the rows of a page.
     pub(crate) fn fill(&self, table: &Table, rows: &SourceRows, filled: &mut LookupMaps) -> Result<()> {
         let Some((totals, fill)) = self
             .totals
@@ -140,7 +140,7 @@ impl PageDigestPlan {
     }
 }
 
-/// The entry, a key and its value, that a row adds to the lookup that the totals fill.
+/// The entry, key and value, that a row adds to the lookup that the totals fill.
 pub(crate) fn lookup_entry(table: &Table, totals: &Totals, row: SourceRow<'_>) -> Result<(i64, Option<i64>)> {
     let doing = || format!("adding up {}", table.source_table);
     let Some(fill) = &totals.fills else {
@@ -151,8 +151,8 @@ pub(crate) fn lookup_entry(table: &Table, totals: &Totals, row: SourceRow<'_>) -
     Ok((key, value.map(|key| key.0)))
 }
 
-/// The totals of a table, if its pages show all that they are made of: every row of its source table, and no row of any
-/// other table's.
+/// The totals of a table, if its pages contain all that they are made from: every row of its source table, and the rows
+/// of every table that the totals join.
 pub(crate) fn shown_totals(star: &'static Star, table: &'static Table) -> Option<&'static Totals> {
     let totals = table.totals.as_ref()?;
     let is_shown = star.shows_all_rows(table)

@@ -1,8 +1,8 @@
-//! All pages of the star, phase by phase, on as many connections as there are workers: what a full load writes and
-//! what a deep comparison only reads.
+//! All pages of the star, phase by phase, on as many connections as there are workers. A full load writes them; a deep
+//! comparison only reads them.
 //!
-//! No table of the source is locked and no snapshot is held: a page is a statement of its own. What changes meanwhile
-//! is for the catch-up pass.
+//! No source table is locked and no snapshot is held: each page is a statement of its own. Concurrent changes are
+//! applied by the catch-up pass.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,15 +29,15 @@ use crate::pipeline::{self, Outcome, Pipeline};
 use crate::source::digest_plans::DigestPlans;
 use crate::target::{TargetReader, calendar};
 
-/// How to go through the pages.
+/// Settings for reading the pages.
 pub(crate) struct Pages<'a> {
     pub databases: &'a Databases<'a>,
-    /// The target holds none of the rows, so it need not be read.
+    /// The target has none of the rows, so it need not be read.
     pub is_target_empty: bool,
     pub mode: WriteMode,
     pub run_id: i64,
     /// The key up to which an interrupted run has loaded each target table. A table that is loaded up to
-    /// [`Key::LARGEST`] is left out.
+    /// [`Key::LARGEST`] is skipped.
     pub loaded_up_to: HashMap<String, i64>,
     pub period: Period,
     /// The digest plans, if pages are to be checked later.
@@ -48,22 +48,22 @@ pub(crate) struct Pages<'a> {
 #[derive(Default)]
 pub(crate) struct PagesOutcome {
     pub outcomes: Outcomes,
-    /// Rows of dimensions that are gone from the source.
+    /// Rows of dimensions that the source no longer has.
     pub removed: Removed,
-    /// The key ranges of each table, ascending; what was done by an interrupted run is not among them.
+    /// The key ranges of each table, ascending, without those that an interrupted run has finished.
     pub planned_ranges: HashMap<&'static str, Vec<KeyRange>>,
-    /// How the pages were added up, where they were.
+    /// How the pages were digested and added up, if they were.
     pub digest_plans: PageDigestPlans,
     /// The lookups of the mappings.
     pub lookups: Lookups,
     /// The lookups of the totals.
     pub totals_lookups: Lookups,
-    /// The lookups among these that were filled whole from the source.
+    /// Those of these lookups that were filled completely from the source.
     pub loaded: Vec<LoadedLookupGroup>,
 }
 
 impl PagesOutcome {
-    /// Rows that the target had before the pages were read.
+    /// The number of rows that the target had before the pages were read.
     pub(crate) fn rows_kept(&self) -> u64 {
         let counts = self.outcomes.values().map(|outcome| outcome.counts);
         counts.map(|counts| counts.unchanged + counts.updated).sum()
@@ -71,10 +71,10 @@ impl PagesOutcome {
 }
 
 impl Pages<'_> {
-    /// Goes through all phases.
+    /// Processes all phases.
     ///
     /// # Errors
-    /// Anything that either database answers; `Stopped` after a request to stop.
+    /// Any error of either database; `Stopped` after a stop request.
     pub(crate) async fn run(&self) -> Result<PagesOutcome> {
         let mut pages_outcome = PagesOutcome::default();
         let mut lookups = Lookups::default();
@@ -107,7 +107,7 @@ impl Pages<'_> {
         Ok(pages_outcome)
     }
 
-    /// How the pages of a phase are added up. Totals need all of their pages: not those of a load that was interrupted.
+    /// The digest plans of a phase. Totals need all pages, so a load that resumes has none.
     async fn page_digest_plans(
         &self,
         phase: &'static [Table],
@@ -129,7 +129,7 @@ impl Pages<'_> {
         Ok(plans)
     }
 
-    /// Goes through the tables of one phase, all at once.
+    /// Processes the tables of one phase together.
     async fn run_phase(
         &self,
         phase: &'static [Table],
@@ -144,7 +144,7 @@ impl Pages<'_> {
             return Ok(Outcomes::new());
         }
         let committed = TargetReader::Committed(databases.readers.clone());
-        // Surrogate keys are looked up in what the phases before have committed.
+        // Surrogate keys are read from what earlier phases have committed.
         let lookup_source = LookupSource {
             removed: Arc::new(pages_outcome.removed.clone()),
             loaded,
@@ -167,8 +167,8 @@ impl Pages<'_> {
                     lookup_source.load(uses, lookups).await?;
                     LookupPlan::Loaded(lookups.clone())
                 }
-                // Rows of a short period refer to few keys: only these are fetched, but for what the source's rows of
-                // the phases before are to others.
+                // Rows of a short period refer to few keys, so only these are fetched. The lookups that earlier phases
+                // filled from the source replace the target's values.
                 Period::Ranges(_) => LookupPlan::ByKey(LookupSource {
                     corrected: lookups.clone(),
                     ..lookup_source
@@ -227,12 +227,12 @@ impl Pages<'_> {
         Ok(outcomes)
     }
 
-    /// Fills the lookups of the tables of a phase from all of their source rows: rows of a period may refer to any of
-    /// them, and the target may have them otherwise.
+    /// Fills the lookups of a phase's tables from all their source rows: rows of a period may refer to any of them, and
+    /// the target's rows may be out of date.
     async fn fill_lookups(&self, phase: &'static [Table], lookups: &mut Lookups, removed: &Removed) -> Result<()> {
         let others = phase.iter().filter(|table| table.filled_lookups.is_empty());
         let databases = Databases {
-            // Of its own, as the rows are not counted.
+            // Separate, because these rows are not counted.
             progress: Arc::default(),
             readers: self.databases.readers.clone(),
             stop: self.databases.stop.clone(),
@@ -262,7 +262,7 @@ impl Pages<'_> {
     }
 }
 
-/// Hands out the key ranges of the tables, one table after the other. Returns those that were handed out.
+/// Sends the key ranges of the tables as jobs, one table after the other. Returns the key ranges that were sent.
 async fn plan(
     planners: Vec<(&'static Table, Planner)>,
     loaded_up_to: HashMap<String, i64>,
@@ -271,7 +271,7 @@ async fn plan(
     let mut planned: HashMap<&'static str, Vec<KeyRange>> = HashMap::new();
     for (table, planner) in planners {
         let after = loaded_up_to.get(table.name).copied();
-        // A table without rows has no key range, and all of them are known.
+        // A table without a planned key range is listed, too, with an empty list.
         planned.entry(table.name).or_default();
         let mut planned_ranges = PlannedRanges::new(table, planner, after);
         while let Some(key_range) = planned_ranges.next().await? {

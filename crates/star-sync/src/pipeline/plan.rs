@@ -1,7 +1,7 @@
-//! Divides a table into key ranges, each of about as many rows as a page holds.
+//! Divides a table into key ranges of about one page of rows each.
 //!
-//! Keys that lie close together, as auto-increment keys do, are cut by arithmetic: a key range of `n` keys holds at
-//! most `n` rows, and neither side has to count them. Else the key's index is walked, so that gaps and skew do not
+//! Where keys are dense, as auto-increment keys are, key ranges are computed: a range of `n` keys has at most `n` rows,
+//! and neither side has to count them. Otherwise they are cut by walking the key's index, so that gaps and skew do not
 //! matter.
 
 use sea_orm::sea_query::{Expr, Func, Order, Query, SelectStatement};
@@ -13,26 +13,26 @@ use crate::error::{Doing, Result};
 use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
 
-/// Keys are close together where there are at most this many of them a row, on average.
+/// Keys are dense if there are at most this many of them per row, on average.
 const KEYS_PER_ROW: i64 = 4;
 
-/// Where the key ranges of a table are cut.
+/// Settings for dividing a table.
 #[derive(Clone)]
 pub struct Planner {
     pub source: SourceReader,
-    /// The target's keys count too: where the source lost many rows the target still has them.
+    /// The target's keys are planned for, too: the target may still have many rows that the source lost.
     pub target: TargetReader,
-    /// Rows that the source has, by its own estimate. Only how the cutting is done depends on it.
+    /// The rows of the source, by its own estimate. It only determines how key ranges are cut.
     pub estimated_rows: u64,
-    /// Rows that a key range may hold, on either side.
+    /// The most rows that a key range may have, on either side.
     pub rows: u64,
 }
 
-/// How keys lie, which is found out with the first key range.
+/// The distribution of keys, which is determined with the first key range.
 #[derive(Clone, Copy)]
 enum Keys {
     Unknown,
-    /// Close together, the highest of both sides being this one.
+    /// Close together; `highest` is the highest key of both sides.
     Dense {
         highest: i64,
     },
@@ -60,12 +60,12 @@ impl<'a> PlannedRanges<'a> {
         }
     }
 
-    /// All of them.
+    /// All key ranges.
     pub async fn all(self) -> Result<Vec<KeyRange>> {
         self.until(None).await
     }
 
-    /// Those up to a key, at which the last of them ends.
+    /// The key ranges up to a key, at which the last one ends.
     pub(crate) async fn until(mut self, end: Option<i64>) -> Result<Vec<KeyRange>> {
         let mut key_ranges = Vec::new();
         while let Some(key_range) = self.next().await? {
@@ -83,7 +83,7 @@ impl<'a> PlannedRanges<'a> {
         Ok(key_ranges)
     }
 
-    /// The next key range; the last one is open at its end.
+    /// The next key range; the last one has no upper end.
     pub(crate) async fn next(&mut self) -> Result<Option<KeyRange>> {
         if self.finished {
             return Ok(None);
@@ -108,7 +108,7 @@ impl<'a> PlannedRanges<'a> {
         Ok(Some(key_range))
     }
 
-    /// Keys of which one may have many rows, as in bridges, count as sparse.
+    /// Keys that may have several rows each, as in bridges, count as sparse.
     async fn find_density(&self) -> Result<Keys> {
         if !self.table.is_keyed_by_page_key() {
             return Ok(Keys::Sparse);
@@ -127,7 +127,7 @@ impl<'a> PlannedRanges<'a> {
         })
     }
 
-    /// As many keys as a key range may have rows, counted from the next key there is.
+    /// The end of a key range that has as many keys as it may have rows, counted from the next existing key.
     async fn by_arithmetic(&self, highest: i64) -> Result<Option<i64>> {
         let next = self
             .ask_both(|select, key| select.expr(Func::min(key)).to_owned())
@@ -141,7 +141,7 @@ impl<'a> PlannedRanges<'a> {
         Ok(up_to.filter(|up_to| *up_to < highest))
     }
 
-    /// The last key of a key range that is full: of source and target, the one that reaches the number of rows first.
+    /// The last key of a full key range: of source and target, whichever reaches the number of rows first.
     async fn by_walking(&self) -> Result<Option<i64>> {
         let rows = self.planner.rows;
         let boundaries = self.ask_both(|select, key| {
@@ -157,7 +157,7 @@ impl<'a> PlannedRanges<'a> {
             .filter(|up_to| *up_to < Key::LARGEST))
     }
 
-    /// Asks both sides for a row of numbers about the keys after `after`. Returns those that exist.
+    /// Runs a query about the keys after `after` on both sides. Returns the numbers of both rows.
     async fn ask_both(&self, ask: impl Fn(&mut SelectStatement, Expr) -> SelectStatement) -> Result<Vec<Option<i64>>> {
         let behind = KeyRange::Between {
             after: self.after,

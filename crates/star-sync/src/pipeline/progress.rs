@@ -1,4 +1,4 @@
-//! How far a run is: counters that the stages add to and that the terminal and the metrics read.
+//! The progress of a run: counters that the stages increment and that the terminal and the metrics read.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -19,7 +19,7 @@ pub struct Progress {
 /// Work after the pages, which is counted in steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// Creating an index, counted from 1, of so many.
+    /// Creating index `number`, counted from 1, of `count`.
     Index { number: usize, count: usize },
     /// The catch-up pass and the reconciliation.
     CatchUp,
@@ -28,17 +28,17 @@ pub enum Work {
 /// The counters of one target table.
 pub struct TableProgress {
     pub table: &'static str,
-    /// Rows that the source has, by its own estimate; 0 if unknown.
+    /// The rows of the source, by its own estimate; 0 if unknown.
     pub expected: AtomicU64,
     pub read: AtomicU64,
     pub written: AtomicU64,
     began: Instant,
-    /// How long it took, once it is finished.
+    /// The duration, once the table is finished.
     took: OnceLock<Duration>,
 }
 
 impl Progress {
-    /// The counters of `table`, made when first asked for.
+    /// The counters of `table`, created when first requested.
     pub(crate) fn table(&self, table: &'static str) -> Arc<TableProgress> {
         let mut tables = self.tables.lock().expect("no holder of this lock panics");
         if let Some(found) = tables.iter().find(|known| known.table == table) {
@@ -56,7 +56,7 @@ impl Progress {
         made
     }
 
-    /// Notes what is done after the pages.
+    /// Sets the current work after the pages.
     pub(crate) fn begin_work(&self, work: Work) {
         *self.work.lock().expect("no holder of this lock panics") = Some(work);
     }
@@ -71,14 +71,14 @@ impl Progress {
         Lap::begin(Arc::clone(&self.stages), stage)
     }
 
-    /// All tables that have begun, in that order.
+    /// All tables that have begun, in the order in which they began.
     pub fn tables(&self) -> Vec<Arc<TableProgress>> {
         self.tables.lock().expect("no holder of this lock panics").clone()
     }
 }
 
 impl TableProgress {
-    /// Notes that the table is at its end.
+    /// Marks the table as finished.
     pub(crate) fn finish(&self) {
         let _ = self.took.set(self.began.elapsed());
     }
@@ -87,7 +87,7 @@ impl TableProgress {
         self.took.get().is_some()
     }
 
-    /// Since it began, until it was finished.
+    /// The time since the table began, until it was finished.
     pub fn seconds(&self) -> f64 {
         self.took
             .get()
@@ -96,18 +96,18 @@ impl TableProgress {
             .as_secs_f64()
     }
 
-    /// Notes how many rows there are likely to be.
+    /// Sets the expected number of rows.
     pub(crate) fn expect(&self, rows: u64) {
         self.expected.store(rows, Ordering::Relaxed);
     }
 
-    /// A page has come, of about so many bytes.
+    /// Adds a page of `rows` rows and about `bytes` bytes.
     pub(crate) fn add_page(&self, rows: u64, bytes: u64) {
         self.read.fetch_add(rows, Ordering::Relaxed);
         metrics::page_read(self.table, rows, bytes);
     }
 
-    /// Adds what became of the rows of a batch.
+    /// Adds the counts of a written batch.
     pub(crate) fn add_written(&self, counts: BatchCounts) {
         let written = counts.inserted + counts.updated + counts.deleted;
         self.written.fetch_add(written, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! The reader: fetches one key range from the source, what the target holds of it, and the lookups its rows need.
+//! The reader: reads one key range from the source and the target, and the lookups that its rows need.
 
 use sea_orm::sea_query::{Alias, Expr};
 use tracing::debug;
@@ -21,21 +21,21 @@ pub struct Reader {
     pub target: TargetReader,
     pub lookups: LookupPlan,
     pub period: Period,
-    /// How to compute the digests and totals of pages, by table; none if they are not needed.
+    /// How to compute the digests and totals of pages, by table; empty if they are not needed.
     pub digest_plans: PageDigestPlans,
 }
 
-/// How lookups come to be filled.
+/// How lookups are filled.
 #[derive(Clone)]
 pub enum LookupPlan {
-    /// Whole, before the first page: for loads that touch every row anyway.
+    /// Completely, before the first page: for loads that read every row anyway.
     Loaded(Lookups),
-    /// For each page just the keys that it refers to.
+    /// For each page, with only the keys that it refers to.
     ByKey(LookupSource),
 }
 
 impl Reader {
-    /// Reads both sides of one key range, and fills what its rows look up.
+    /// Reads both sides of one key range, and fills the lookups of its rows.
     pub async fn read(&self, job: Job) -> Result<Page> {
         let table = job.table;
         let digest_plan = self.digest_plans.get(table.name).cloned();
@@ -67,7 +67,7 @@ impl Reader {
                 (lookups, late, true)
             }
         };
-        // No span around the reader: the driver would enter it at each row.
+        // No span around the reader, because the driver would enter it at each row.
         debug!(table = table.name, key_range = %job.key_range, rows = rows.len(), "page read");
         Ok(Page {
             job,

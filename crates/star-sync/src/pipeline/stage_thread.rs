@@ -1,7 +1,7 @@
 //! The thread of a pipeline stage.
 //!
-//! Tokio's blocking threads will not do: where the system grants no further thread, tokio leaves a stage waiting for
-//! another one to end, which waits for the stage.
+//! Tokio's blocking threads cannot be used: if the system allows no further thread, tokio queues a stage until another
+//! one ends, which in turn waits for the queued one.
 
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
@@ -13,11 +13,11 @@ use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
 
-/// How long a thread of the stage before may be counted after it has ended.
+/// How long an ended thread of the previous stage may still count against the system's limit.
 const LONGEST_END: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A stage at work on a thread of its own.
+/// A stage that runs on its own thread.
 pub(crate) struct StageThread<T> {
     stage: &'static str,
     result: oneshot::Receiver<T>,
@@ -27,10 +27,10 @@ impl<T: Send + 'static> StageThread<T> {
     /// Starts the stage.
     ///
     /// # Errors
-    /// If the system grants no further thread.
+    /// If the system allows no further thread.
     pub(crate) async fn spawn(stage: &'static str, work: impl FnOnce() -> T + Send + 'static) -> Result<Self> {
         let (sender, result) = oneshot::channel();
-        // A thread that cannot be started drops its work, which may have to be tried again.
+        // If a thread cannot be started, its closure is dropped; the work must survive for the retry.
         let work = Arc::new(Mutex::new(Some((work, sender))));
         let deadline = Instant::now() + LONGEST_END;
         let runtime = Handle::current();
@@ -39,9 +39,9 @@ impl<T: Send + 'static> StageThread<T> {
             let started = thread::Builder::new().name(stage.to_owned()).spawn(move || {
                 let taken = work.lock().expect("no holder of this lock panics").take();
                 if let Some((work, sender)) = taken {
-                    // A transaction that is dropped gives its connection back to a pool, which wants the runtime.
+                    // Dropping a transaction returns its connection to a pool, which requires the runtime.
                     let _context = runtime.enter();
-                    // Nobody waits for the result of a run that was dropped.
+                    // Sending fails if the run was dropped; the result is then not needed.
                     let _ = sender.send(work());
                 }
             });

@@ -1,4 +1,4 @@
-//! How long each stage of a run worked and how long it waited for another: from this follows the bottleneck.
+//! How long each stage of a run worked and how long it waited for another one; this determines the bottleneck.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,15 +8,15 @@ use serde::Serialize;
 
 use crate::metrics;
 
-/// Something that a run spends its time on.
+/// A part of a run whose time is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// Waiting for the source's rows and taking them in.
+    /// Waiting for the source's rows and reading them.
     Reader,
     Transform,
     Writer,
-    /// Creating the secondary indexes; a full load's alone.
+    /// Creating the secondary indexes, only in a full load.
     Index,
     /// The catch-up pass: applying changes and reconciling.
     CatchUp,
@@ -42,7 +42,7 @@ impl Stage {
     }
 }
 
-/// The time spent so far.
+/// The time spent in each stage so far.
 #[derive(Default)]
 pub struct Stages([Clock; Stage::ALL.len()]);
 
@@ -56,20 +56,20 @@ struct Clock {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct StageSeconds {
     pub stage: Stage,
-    /// Of all its tasks together, as there are several readers.
+    /// The sum over all tasks of the stage, because there are several readers.
     pub busy_seconds: f64,
     pub waiting_seconds: f64,
 }
 
 impl StageSeconds {
-    /// The part of its time, from 0 to 1, that the stage worked.
+    /// The share of its time, from 0 to 1, that the stage was busy.
     pub fn share(&self) -> f64 {
         self.busy_seconds / (self.busy_seconds + self.waiting_seconds)
     }
 }
 
-/// The bottleneck of a run. Pages, indexes and catch-up pass follow one another: the longest of them. If that is the
-/// pages, whose stages work at the same time: the stage that waits least.
+/// The bottleneck of a run. Pages, indexes and catch-up pass run one after the other, so it is the longest of them. The
+/// stages of the pages run at the same time: if the pages take longest, it is the stage that waits least.
 pub fn bottleneck(stages: &[StageSeconds]) -> Option<Stage> {
     let (of_pages, alone): (Vec<&StageSeconds>, Vec<_>) = stages
         .iter()
@@ -89,7 +89,7 @@ pub fn bottleneck(stages: &[StageSeconds]) -> Option<Stage> {
 }
 
 impl Stages {
-    /// The stages that did anything, in the order in which rows go through them.
+    /// The stages that did anything, in the order in which rows pass through them.
     pub(crate) fn seconds(&self) -> Vec<StageSeconds> {
         let seconds = |microseconds: &AtomicU64| {
             let microseconds = microseconds.load(Ordering::Relaxed);
@@ -108,7 +108,7 @@ impl Stages {
     }
 }
 
-/// Measures a stage lap by lap: each call accounts for the time since the one before it.
+/// Measures a stage in laps: each call accounts for the time since the previous one.
 pub(crate) struct Lap {
     stages: Arc<Stages>,
     stage: Stage,
@@ -125,19 +125,19 @@ impl Lap {
         }
     }
 
-    /// The time since the last call was work.
+    /// Counts the time since the last call as work.
     pub(crate) fn worked(&mut self) {
         let elapsed = self.account_for(|clock| &clock.working_microseconds);
         metrics::stage_worked(self.stage.name(), elapsed);
     }
 
-    /// The time since the last call was spent waiting for another stage.
+    /// Counts the time since the last call as waiting for another stage.
     pub(crate) fn waited(&mut self) {
         let elapsed = self.account_for(|clock| &clock.waiting_microseconds);
         metrics::stage_waited(self.stage.name(), elapsed);
     }
 
-    /// Adds the time since the last call to a sum of the stage's clock, and returns it.
+    /// Adds the time since the last call to a counter of the stage, and returns it.
     fn account_for(&mut self, sum: fn(&Clock) -> &AtomicU64) -> Duration {
         let elapsed = self.since.elapsed();
         self.since += elapsed;

@@ -1,4 +1,4 @@
-//! The transform stage: maps a page's rows on rayon and finds what the target lacks of them.
+//! The transform stage: maps the rows of a page on rayon and compares them with those of the target.
 
 use rayon::prelude::*;
 use sea_orm::Value;
@@ -15,24 +15,24 @@ use crate::pipeline::flow::{Batch, MappedRows, Page};
 use crate::target::sqlite::row_text::TargetRows;
 use crate::target::statement::ROWS_PER_STATEMENT;
 
-/// Rows that one rayon task maps: enough of them to be worth a task, few enough to keep all threads busy, and as many
-/// as one statement takes, so that new rows go into it as they are.
+/// Rows that one rayon task maps: enough to be worth a task, few enough to keep all threads busy, and as many as one
+/// statement takes, so that new rows are written without copying.
 const ROWS_PER_TASK: usize = ROWS_PER_STATEMENT[0];
 
-/// Lookups that tables fill, so far.
+/// Lookups that tables have filled so far.
 pub type LookupMaps = Vec<(&'static Lookup, KeyMap)>;
 
-/// The results of the transform stage beside batches.
+/// The results of the transform stage besides batches.
 #[derive(Default)]
 pub struct TransformOutput {
-    /// Lookups that tables fill for the mappings of later ones.
+    /// Lookups that tables fill for the mappings of later tables.
     pub lookup_maps: LookupMaps,
-    /// Lookups that their rows fill for the totals of later ones.
+    /// Lookups that the rows of tables fill for the totals of later tables.
     pub filled: LookupMaps,
 }
 
-/// Maps, compares and digests one page; adds keys and values to the lookups that its table fills, of `output`, and
-/// describes up to `described` rows that differ.
+/// Maps, compares and digests one page; adds to the lookups in `output` that its table fills, and describes up to
+/// `described` differing rows.
 pub fn transform(page: Page, output: &mut TransformOutput, described: usize) -> Result<Batch> {
     let Page {
         job,
@@ -71,7 +71,7 @@ pub fn transform(page: Page, output: &mut TransformOutput, described: usize) -> 
         }
     }
     let mut batch = if target_rows.is_empty() {
-        // Without the rejected rows a part is no longer one statement's.
+        // If a row was rejected, its part has fewer rows than a statement takes, so the parts are joined.
         let is_whole = parts.iter().all(|part| part.rejected.is_empty());
         let parts = if is_whole { parts } else { vec![MappedRows::join(parts)] };
         compare::all_new(job, described, parts)
@@ -101,7 +101,7 @@ fn add_to_lookup(table: &Table, filled: &FilledLookup, mapped: &MappedRows, map:
     }
 }
 
-/// Failpoint for tests: one cell differs from what the mapping returned.
+/// Injects a fault for tests: changes one cell that the mapping returned.
 fn corrupt_one_cell(table: &Table, column: &str, parts: &mut [MappedRows]) {
     let cells = parts.first_mut().map(|part| &mut part.cells);
     match cells.and_then(|cells| cells.get_mut(table.position(column))) {

@@ -1,6 +1,6 @@
-//! The writer: executes batches, in transactions of a few batches each. Besides it, only the correction of calendar days
-//! and orphaned bridge rows (`target`) and the deletion of removed rows at the end of a pass (`changes::apply`) change
-//! the star.
+//! The writer: executes batches, in transactions of a few batches each. Only two other places change the star: the
+//! correction of calendar days and orphaned bridge rows (`target`), and the deletion of removed rows at the end of a
+//! pass (`changes::apply`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -21,33 +21,33 @@ use crate::target::bookkeeping::history::{self, RunCounts};
 use crate::target::bookkeeping::{quarantine, target_table};
 use crate::target::{self, calendar, statement};
 
-/// Batches of one transaction, where the writer commits by itself.
+/// The number of batches per transaction, if the writer commits.
 const BATCHES_PER_COMMIT: usize = 8;
 
-/// Whether batches are written, and who commits them.
+/// Whether batches are written, and what commits them.
 #[derive(Clone)]
 pub enum WriteMode {
     /// The writer commits every few batches; a load that is stopped resumes after the last committed key range.
     CommitEveryFewBatches(DatabaseConnection),
-    /// The run commits: all of it is one transaction.
+    /// The run commits: all of its writes are one transaction.
     InRunTransaction(Arc<DatabaseTransaction>),
     /// Nothing is written; the outcomes are only recorded.
     CompareOnly,
-    /// Nothing is written or recorded: what is wanted are the lookups that the tables fill.
+    /// Nothing is written or recorded; only the lookups that the tables fill are needed.
     LookupsOnly,
 }
 
-/// Executes batches; with `CompareOnly` it records what they would change.
+/// Executes batches; with `CompareOnly` it only records what they would change.
 pub struct Writer {
     star: &'static Star,
     mode: WriteMode,
     run_id: i64,
-    /// Whether to remember which keys changed, for the tables that depend on them.
+    /// Whether to record which keys changed, for the tables that depend on them.
     collect_changes: bool,
     open: Option<Arc<DatabaseTransaction>>,
     batches_since_commit: usize,
     counts_since_commit: BatchCounts,
-    /// INSERT statements by table, columns to overwrite and number of rows: building one takes 0.2 µs per row.
+    /// INSERT statements by table, columns to overwrite and number of rows, because building one takes 0.2 µs per row.
     kept: HashMap<(&'static str, Columns, usize), String>,
     years: Years,
     finished: HashMap<&'static str, FinishedRanges>,
@@ -55,17 +55,17 @@ pub struct Writer {
     outcomes: Outcomes,
 }
 
-/// The key ranges of one table that are written, up to the first gap.
+/// The written key ranges of one table, up to the first gap.
 #[derive(Default)]
 struct FinishedRanges {
     next: u64,
     ahead: BTreeMap<u64, Option<i64>>,
-    /// The end of the last key range without a gap before it, if it has moved since the last commit.
+    /// The end of the last key range without a gap before it, if it has advanced since the last commit.
     loaded_up_to: Option<i64>,
 }
 
 impl Writer {
-    /// A writer for one run, with the years that the calendar has.
+    /// A writer for one run; `years` are the years that the calendar contains.
     pub fn new(star: &'static Star, mode: WriteMode, run_id: i64, years: Years) -> Self {
         Self {
             star,
@@ -84,7 +84,7 @@ impl Writer {
         }
     }
 
-    /// Writes one batch. Returns what was done to the target.
+    /// Writes one batch. Returns the counts of rows written to the target.
     pub async fn write(&mut self, mut batch: Batch) -> Result<BatchCounts> {
         if matches!(self.mode, WriteMode::LookupsOnly) {
             return Ok(BatchCounts::default());
@@ -96,7 +96,7 @@ impl Writer {
             return Ok(BatchCounts::default());
         }
         let Some(transaction) = self.transaction().await? else {
-            // `sync_reject` was not read, so every rejected row is recorded as changed.
+            // Without a transaction `sync_reject` is not read, so all quarantined rows are recorded as changed.
             let rejected = batch.rejected.iter().map(|row| row.page_key).collect();
             add_changed(&mut batch, rejected);
             let unchanged = BatchCounts {
@@ -132,7 +132,7 @@ impl Writer {
             let updated = self.upsert(&transaction, table, columns, cells).await;
             updated.target(doing)?;
         }
-        // Before the rows are deleted.
+        // This has to precede the deletion of the rows.
         let leaving = quarantine::keys_of_leaving(&*transaction, table, &batch.deletes, &batch.rejected).await?;
         // Rows of dimensions are deleted at the end of the run, when no row refers to them.
         if table.kind != Kind::Dimension {
@@ -150,7 +150,7 @@ impl Writer {
             self.outcomes.entry(table.name).or_default().changes_quarantine = true;
         }
         add_changed(&mut batch, changed);
-        // A commit needs the only reference.
+        // The commit requires that no other reference exists.
         drop(transaction);
 
         let counts = self.record(batch);
@@ -182,7 +182,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Inserts rows under surrogate keys that they had before; each row's stands before its cells.
+    /// Inserts rows with the surrogate keys that they had before; in `cells` the key of each row comes first.
     async fn insert_with_keys(
         &self,
         transaction: &DatabaseTransaction,
@@ -200,7 +200,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Commits the open transaction, if it is the writer's to commit, and returns what was done.
+    /// Commits the open transaction, if the writer has to commit it, and returns the outcomes.
     pub async fn finish(mut self) -> Result<Outcomes> {
         if let WriteMode::InRunTransaction(transaction) = &self.mode {
             self.changed_partitions.note(&**transaction, self.run_id).await?;
@@ -232,7 +232,7 @@ impl Writer {
             }
         }
         self.changed_partitions.note(&*transaction, self.run_id).await?;
-        // So that `sync_run` shows what an interrupted load has written.
+        // `sync_run` then shows what an interrupted load has written.
         let counts = std::mem::take(&mut self.counts_since_commit);
         let counts = RunCounts {
             read: counts.read,
@@ -251,7 +251,7 @@ impl Writer {
         let outcome = self.outcomes.entry(table.name).or_default();
         let mut counts = batch.counts;
         if table.kind == Kind::Dimension && !matches!(self.mode, WriteMode::CompareOnly) {
-            // They are counted when they go.
+            // Deleted dimension rows are counted when they are deleted, at the end of the run.
             counts.deleted = 0;
         }
         outcome.counts.add(counts);
@@ -272,7 +272,7 @@ impl Writer {
     }
 }
 
-/// Adds rows whose quarantine changes to those that the batch changes.
+/// Adds rows whose quarantine changes to the changed rows of the batch.
 fn add_changed(batch: &mut Batch, page_keys: Vec<i64>) {
     if !batch.job.table.filled_lookups.is_empty() {
         batch.lookup_changed.extend(&page_keys);
@@ -280,7 +280,7 @@ fn add_changed(batch: &mut Batch, page_keys: Vec<i64>) {
     batch.changed.extend(page_keys);
 }
 
-/// Takes those rows out of `cells` that have a surrogate key already, and puts it before the cells of each.
+/// Removes from `cells` the rows that already have a surrogate key, and returns them with the key before their cells.
 fn take_returning(table: &Table, cells: &mut Vec<Value>, surrogate_keys: &HashMap<RowIdentity, i64>) -> Vec<Value> {
     let page_key = match table.target_page_key {
         TargetPageKey::Own(page_key) => Some(table.position(page_key)),
@@ -308,7 +308,7 @@ impl FinishedRanges {
     fn finish(&mut self, sequence: u64, up_to: Option<i64>) {
         self.ahead.insert(sequence, up_to);
         while let Some(up_to) = self.ahead.remove(&self.next) {
-            // A key range without an end is the last one: there is no key after it.
+            // A key range without an end is the last one.
             self.loaded_up_to = Some(up_to.unwrap_or(Key::LARGEST));
             self.next += 1;
         }

@@ -1,6 +1,6 @@
-//! The end of every run that writes: a pass over the changes in one snapshot of the source and one transaction on the
-//! target, the comparison of both sides, and then the commit of rows and watermarks together; of a dry run, the
-//! rollback.
+//! The last step of every run that writes: a catch-up pass over the changes in one snapshot of the source and one
+//! transaction on the target, reconciliation of both sides, and one commit of rows and watermarks together. A dry run
+//! rolls back instead.
 
 use std::sync::Arc;
 
@@ -24,24 +24,23 @@ use crate::target::bookkeeping::verified_ranges::VerificationMark;
 use crate::target::bookkeeping::{quarantine, success, watermark};
 use crate::target::{self, TargetReader};
 
-/// One snapshot and one transaction.
+/// One source snapshot and one target transaction.
 pub(crate) struct CatchUpRun<'a> {
     pub context: &'a Context<'a>,
     pub snapshot: Snapshot,
     pub transaction: Arc<DatabaseTransaction>,
     pub run_id: i64,
     pub command: &'static str,
-    /// Whether it finishes the first load, or one that was interrupted: that is a change, even if no row is left to
-    /// write.
+    /// Whether it finishes a first or an interrupted load. This counts as a change, even if no row is left to write.
     pub finishes_load: bool,
-    /// Whether nothing is to be kept.
+    /// Whether to roll back at the end.
     pub dry_run: bool,
-    /// Days of the calendar that were corrected.
+    /// Calendar days that were corrected.
     pub calendar_days_corrected: u64,
 }
 
 impl<'a> CatchUpRun<'a> {
-    /// Opens both, and begins a run in the history.
+    /// Opens the snapshot and the transaction, and adds the run to the history.
     pub(crate) async fn begin(context: &'a Context<'a>, command: &'static str, dry_run: bool) -> Result<Self> {
         let snapshot = context.databases.source.snapshot().await?;
         let transaction = context.target.begin().await?;
@@ -58,7 +57,7 @@ impl<'a> CatchUpRun<'a> {
         })
     }
 
-    /// The mark of a key range that this run verifies.
+    /// The mark of key ranges that this run verifies.
     pub(crate) fn verified(&self) -> VerificationMark {
         VerificationMark {
             run_id: self.run_id,
@@ -69,10 +68,10 @@ impl<'a> CatchUpRun<'a> {
     /// Runs the pass and ends the run.
     ///
     /// # Errors
-    /// Anything that either database answers, with nothing of the pass kept.
+    /// Any error of either database. Nothing of the pass is kept.
     pub(crate) async fn finish(self, mode: Mode, input: CatchUpInput) -> Result<Report> {
         let star = self.context.databases.star;
-        // Of a repair, the tables of which every row was compared.
+        // For a repair: the number of tables in which every row was compared.
         let deep_tables = match mode {
             Mode::Repair => input.checked.ranges.len(),
             Mode::Incremental | Mode::FullLoad => 0,
@@ -93,7 +92,7 @@ impl<'a> CatchUpRun<'a> {
             verification,
             rows_verified_by_digest,
         } = catch_up::catch_up(&pass, input).await?;
-        // A commit needs the only reference.
+        // The commit needs the only reference to the transaction.
         drop(pass);
         let totals_changed = if self.dry_run {
             let committed = TargetReader::Committed(self.context.databases.readers.clone());
@@ -135,7 +134,7 @@ impl<'a> CatchUpRun<'a> {
             _ => None,
         };
         self.record(&report, is_idle, unresolved.is_none()).await?;
-        // In the history it has ended well: what it has verified counts from the run on that found the mismatch.
+        // The history records this run as done: the ranges that it verified count towards resolving the mismatch.
         if let Some(run) = unresolved {
             report.status = Status::Mismatch;
             report.verdict = report.verdict.with_unresolved_mismatch(run.id);
@@ -150,7 +149,7 @@ impl<'a> CatchUpRun<'a> {
         Ok(report)
     }
 
-    /// Closes the run's row in the history, or takes it out where the run changed nothing.
+    /// Closes the run's row in the history, or removes it if the run changed nothing.
     async fn record(&self, report: &Report, is_idle: bool, is_resolved: bool) -> Result<()> {
         let (transaction, run_id) = (&*self.transaction, self.run_id);
         if report.status == Status::Done && is_resolved {
@@ -169,7 +168,7 @@ impl<'a> CatchUpRun<'a> {
     }
 }
 
-/// Whether a run ended well and changed neither rows nor the quarantine.
+/// Whether a run succeeded and changed neither rows nor the quarantine.
 fn changes_nothing(report: &Report, outcomes: &Outcomes) -> bool {
     report.status == Status::Done && !report.changes() && !outcomes.values().any(|outcome| outcome.changes_quarantine)
 }

@@ -28,25 +28,25 @@ use crate::target::bookkeeping::{quarantine, time, watermark};
 #[derive(Debug, Serialize)]
 pub struct Explanation {
     pub table: &'static str,
-    /// The key of the source's row, as it was asked for.
+    /// The key of the source row, as requested.
     pub key: LookupKey,
-    /// The row's own source row first.
+    /// The row of the table's own source table comes first.
     pub source_rows: Vec<LineageRow>,
     /// The row in the star.
     pub target_row: Option<Cells>,
-    /// The run that last wrote it, if it was noted.
+    /// The run that last wrote the row, if that is recorded.
     pub written_by: Option<Run>,
     /// The watermark of the row's source table after that run, and now.
     #[serde(serialize_with = "time::serialize_option")]
     pub watermark_after_run: Option<DateTime<Utc>>,
     #[serde(serialize_with = "time::serialize_option")]
     pub watermark: Option<DateTime<Utc>>,
-    /// Why the source row cannot be loaded: the stable code, and the sentence.
+    /// Why the source row cannot be loaded: the stable code, and a sentence.
     pub reason_code: Option<ReasonCode>,
     pub reason: Option<String>,
     pub difference: Option<Difference>,
     pub verdict: RowVerdict,
-    /// Whether a later full load is not finished: until it is, no other run can be begun.
+    /// Whether a later full load is unfinished: until it finishes, no other run can begin.
     #[serde(skip)]
     pub is_loading: bool,
 }
@@ -57,11 +57,11 @@ pub struct RowVerdict {
     pub code: VerdictCode,
 }
 
-/// Explains one row of `table` ([`Table::row_named`]). A mismatch is reported if a second read finds it, too: times of
-/// change are whole seconds.
+/// Explains one row of `table` ([`Table::row_named`]). A mismatch is reported only if a second read confirms it,
+/// because change timestamps have whole seconds.
 ///
 /// # Errors
-/// `NotLoaded` before a full load has finished, `SourceChanged`; anything that either database answers.
+/// `NotLoaded` before a full load has finished; `SourceChanged`; any error of either database.
 pub async fn run(
     databases: &Databases<'_>,
     source_columns: &SourceColumns,
@@ -127,8 +127,8 @@ async fn explain(
     let has_unseen_change = !has_seen_all && source.iter().any(|row| row.is_pending);
     let may_have_changed = sources_of(databases, table).any(may_have_changed);
     let mut code = verdict(compared, has_unseen_change, may_have_changed);
-    // A row that is gone from the source, or came with an old time of change, tells of no change; nor does one that refers
-    // to a fact's row which is gone. These are found by counts.
+    // Some changes are detected by row counts only: a row that was deleted from the source or inserted with an old
+    // change timestamp, and a row that refers to a deleted fact row. Check whether the next run would detect one here.
     let is_of_one_side = has_source != star.is_some();
     let mut lookups = table.lookups.iter();
     let refers_to_facts = lookups.any(|used| databases.star.fact_behind(used.lookup).is_some());
@@ -166,16 +166,17 @@ async fn explain(
 /// The result of comparing both sides of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Compared {
-    /// No side has such a row.
+    /// Neither side has the row.
     Neither,
     Equal,
-    /// The source's cannot be loaded, which is noted.
+    /// The source row cannot be loaded, and is recorded in the quarantine.
     Quarantined,
     Differs,
 }
 
-/// The verdict on a row. A difference is pending if the next run looks at it because of a change that the row has not
-/// seen, and untracked if something that it is made from may have changed without telling which rows.
+/// The verdict on a row. A difference is pending if the next run re-reads the row because of a change made after the
+/// row was written. It is untracked if a table that the row is made from may have changed without showing in which
+/// rows.
 fn verdict(compared: Compared, is_pending: bool, may_have_changed: bool) -> VerdictCode {
     match compared {
         Compared::Neither => VerdictCode::RowAbsent,

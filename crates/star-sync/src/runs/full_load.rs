@@ -1,7 +1,7 @@
-//! The full load: every key range of every table, then a pass that brings all of it to one instant.
+//! The full load: loads every key range of every table, then applies the changes made meanwhile in a catch-up pass.
 //!
-//! No table of the source is locked and no snapshot is held while pages are read. The watermark is fixed before the
-//! first page; what changes meanwhile is brought by the catch-up pass, which begins there.
+//! No source table is locked and no snapshot is held while pages are read. The watermark is fixed before the first
+//! page; the catch-up pass applies all changes made since then.
 
 use std::collections::HashMap;
 
@@ -37,12 +37,12 @@ use crate::target::{self, TargetReader, calendar, orphans, statement};
 
 pub(crate) const COMMAND: &str = success::FULL_LOAD;
 
-/// Makes the star equal to the source. With `accept_source` whatever the source is now, else only if it is the one
-/// that the star was made from.
+/// Makes the star equal to the source. With `accept_source` any source is accepted, otherwise only the one that the
+/// star was loaded from.
 ///
 /// # Errors
-/// `SourceChanged` if it is another one.
-/// Anything that either database answers. What was committed stays, and the next full load resumes after it.
+/// `SourceChanged` if it is another source.
+/// Any error of either database. Committed pages are kept, and the next full load resumes after them.
 pub async fn run(context: &Context<'_>, accept_source: bool) -> Result<Report> {
     let writer = &context.target.writer;
     if !accept_source {
@@ -55,7 +55,7 @@ pub async fn run(context: &Context<'_>, accept_source: bool) -> Result<Report> {
     let run_id = context.begin_run(writer, COMMAND).await?;
     let result = load(context, start, run_id).await;
     if let Err(error) = &result {
-        // The error of the load is the one to report, even if its mark cannot be left.
+        // If recording the failure fails too, the error of the load is still the one to report.
         let _ = history::finish_run(writer, run_id, Status::from_error(error), None).await;
     }
     result
@@ -93,8 +93,8 @@ async fn load(context: &Context<'_>, start: LoadStart, run_id: i64) -> Result<Re
         run_id,
         at: snapshot.clock,
     };
-    // On an empty target SQLite is busy creating indexes, so the digests, which the server computes, come first and the
-    // target's totals after them. Otherwise both run at once.
+    // On an empty target SQLite is busy creating indexes, so the digests, which the server computes, run first and the
+    // target's totals after them. Otherwise both run at the same time.
     let figures = async {
         let check = check_pages(context, &snapshot, &states, &pages_outcome, (&pages, verified));
         if start.is_empty {
@@ -105,14 +105,14 @@ async fn load(context: &Context<'_>, start: LoadStart, run_id: i64) -> Result<Re
     };
     let ((checked, target_totals), ()) = tokio::try_join!(figures, complete(context))?;
     if start.is_empty || !states.is_loaded() {
-        // Also what an interrupted first load has written without syncing. Now, because an open reader would limit the
-        // checkpoint.
+        // Also syncs what an interrupted first load wrote without syncing. This happens here because an open reader
+        // would limit the checkpoint.
         context.target.make_durable(run_id).await?;
     }
     failpoint::pass("before-catch-up-pass");
 
     info!("catch-up pass: applying changes since the pages were read, and reconciling");
-    // The pages were written without SQLite looking at foreign keys; from here on it does.
+    // SQLite did not check foreign keys while the pages were written; it does from here on.
     context.target.enforce_foreign_keys().await?;
     let catch_up_run = CatchUpRun {
         context,
@@ -136,8 +136,8 @@ async fn load(context: &Context<'_>, start: LoadStart, run_id: i64) -> Result<Re
     Ok(Report { resumed, ..report })
 }
 
-/// Corrects what comparing pages does not, if another program has changed the target. Before the first fact, which may
-/// need a day that was deleted. Returns how many days of the calendar were wrong, and the rows that were deleted.
+/// Corrects changes by other programs that comparing pages does not detect. It runs before the first fact is loaded,
+/// which may need a deleted day. Returns how many calendar days were wrong, and the number of deleted rows by table.
 async fn correct(context: &Context<'_>, run_id: i64) -> Result<(u64, Vec<(&'static str, u64)>)> {
     let committed = TargetReader::Committed(context.databases.readers.clone());
     let transaction = context.target.begin().await?;
@@ -170,7 +170,7 @@ async fn check_pages(
     check.run().await
 }
 
-/// Creates the indexes that are missing, and checks foreign keys, which is fast once the indexes exist.
+/// Creates the missing indexes, and checks foreign keys, which is fast once the indexes exist.
 async fn complete(context: &Context<'_>) -> Result<()> {
     let mut lap = context.databases.progress.lap(Stage::Index);
     let committed = TargetReader::Committed(context.databases.readers.clone());
@@ -189,7 +189,7 @@ async fn complete(context: &Context<'_>) -> Result<()> {
     for table in context.databases.star.tables() {
         context.target.create_indexes(table, &mut on_index).await?;
         let committed = committed.clone();
-        // Beside the indexes of the next table.
+        // Runs while the indexes of the next table are created.
         checks.spawn(async move { Ok::<_, Error>((table.name, integrity::orphans_to_stay(table, &committed).await?)) });
     }
     let mut orphans = Vec::new();
@@ -206,7 +206,7 @@ async fn complete(context: &Context<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The totals of all that the pages have written.
+/// The target's totals after all pages are written.
 async fn written_totals(context: &Context<'_>) -> Result<HashMap<&'static str, DayTotals>> {
     let committed = TargetReader::Committed(context.databases.readers.clone());
     let mut figures = HashMap::new();
@@ -218,7 +218,7 @@ async fn written_totals(context: &Context<'_>) -> Result<HashMap<&'static str, D
     Ok(figures)
 }
 
-/// Adds the key ranges that an interrupted load has done, so that all keys have a verified range.
+/// Adds the key ranges that an interrupted load had finished, so that all keys have a verified range.
 async fn add_ranges_before(
     context: &Context<'_>,
     table: &'static Table,

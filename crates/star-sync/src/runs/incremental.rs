@@ -10,12 +10,12 @@ use crate::target::bookkeeping::state;
 
 const COMMAND: &str = "incremental";
 
-/// Loads what is new or changed since the watermarks, compares, and advances the watermarks: all or nothing. A dry run
-/// does the same and takes it back.
+/// Loads rows that are new or changed since the watermarks, reconciles, and advances the watermarks, all in one
+/// transaction. A dry run does the same and rolls back.
 ///
 /// # Errors
-/// `NotLoaded` before a full load has finished, and while a later one is unfinished; anything that either database
-/// answers, with nothing kept.
+/// `NotLoaded` before a full load has finished, and while a later one is unfinished; any error of either database.
+/// Nothing is kept.
 pub async fn run(context: &Context<'_>, dry_run: bool) -> Result<Report> {
     check(context).await?;
     let result = sync(context, dry_run).await;
@@ -25,7 +25,7 @@ pub async fn run(context: &Context<'_>, dry_run: bool) -> Result<Report> {
     result
 }
 
-/// Whether the star is one that can be brought up to date, from this source.
+/// Fails if the star is not completely loaded, or was loaded from another source.
 pub(crate) async fn check(context: &Context<'_>) -> Result<()> {
     let states = state::load(&context.target.writer).await?;
     if !states.is_loaded() || states.is_loading() {
@@ -34,10 +34,10 @@ pub(crate) async fn check(context: &Context<'_>) -> Result<()> {
     identity::check(context.databases.source, context.source_columns, &context.target.writer).await
 }
 
-/// Leaves the mark of a run whose own row in the history went with its transaction. The error is the one to report,
-/// mark or no mark.
+/// Records a failed run, whose own row in the history was rolled back with its transaction. If recording fails too,
+/// `error` is still the one to report.
 pub(crate) async fn note_failure(context: &Context<'_>, command: &str, error: &Error) {
-    // Whoever holds the target would hold up the mark, too.
+    // The program that locks the target would block this write, too.
     if error.is_target_locked() {
         return;
     }

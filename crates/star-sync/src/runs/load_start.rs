@@ -1,5 +1,5 @@
-//! The start of a full load: its watermark, fixed before the first page is read, or that of an interrupted load to
-//! resume.
+//! The start of a full load: fixes its watermark before the first page is read, or resumes an interrupted load with the
+//! watermark of that load.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::target;
 use crate::target::bookkeeping::state::{self, Lifecycle, SourceState, States};
 use crate::target::bookkeeping::{source_identity, target_table};
 
-/// A load with an older watermark begins anew: to resume it, the catch-up pass would compare everything that it had
+/// A load with an older watermark starts over: to resume it, the catch-up pass would compare everything that it had
 /// loaded, over one connection.
 const HOURS_TO_RESUME: i64 = 6;
 
@@ -22,25 +22,26 @@ const HOURS_TO_RESUME: i64 = 6;
 /// reads it.
 #[derive(Default)]
 pub(super) struct LoadStart {
-    /// The star holds no row: it need not be read, and may be written without syncing.
+    /// The star has no rows: it need not be read, and may be written without syncing.
     pub is_empty: bool,
     /// An earlier load was interrupted, and this one resumes it.
     pub resumes: bool,
-    /// Up to which key each target table is loaded by a load that was interrupted.
+    /// The last key of each target table that the interrupted load has loaded.
     pub loaded_up_to: HashMap<String, i64>,
     /// The settled signature of each source table before the first page was read.
     pub signatures: HashMap<String, String>,
 }
 
-/// Fixes the load's watermark, or finds that of a load that was interrupted.
+/// Fixes the load's watermark, or reads that of an interrupted load.
 pub(super) async fn prepare(context: &Context<'_>) -> Result<LoadStart> {
     let writer = &context.target.writer;
     state::fill(writer, &context.databases.star.sources).await?;
     let states = state::load(writer).await?;
     let is_empty = context.target.is_empty(context.databases.star).await?;
-    // Before the snapshot: an account may have one connection only.
+    // Runs before the snapshot opens: an account may be limited to one connection.
     let table_columns = check::table_columns(context.databases.source, context.databases.star).await?;
-    // The clock, in-flight transactions and times of change are of one moment; nothing is read in this snapshot.
+    // This snapshot gives the clock, in-flight transactions and change times at one point in time; no rows are read in
+    // it.
     let before = context.databases.source.snapshot().await?;
     if can_resume(context, &states, before.clock).await? {
         let mut start = LoadStart {
@@ -101,7 +102,7 @@ async fn can_resume(context: &Context<'_>, states: &States, clock: DateTime<Utc>
     Ok(remembered == Some(identity::current(context)))
 }
 
-/// Whether a load with this watermark, if there is one, can be resumed.
+/// Whether a load with this watermark, if there is one, is recent enough to be resumed.
 fn is_young(load_watermark: Option<DateTime<Utc>>, clock: DateTime<Utc>) -> bool {
     load_watermark.is_some_and(|watermark| watermark <= clock && clock - watermark < TimeDelta::hours(HOURS_TO_RESUME))
 }

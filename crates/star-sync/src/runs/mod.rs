@@ -1,7 +1,7 @@
 //! The entry points: whole runs, each from its first statement to its report.
 //!
-//! `full_load`, `incremental` and `repair` write; `validate` and `explain` only read. What they have in common at the
-//! end is in `catch_up_run`, what they return in `report`.
+//! `full_load`, `incremental` and `repair` write; `validate` and `explain` only read. `catch_up_run` is the last step
+//! of the runs that write, `report` is what they return.
 
 pub(crate) mod catch_up_run;
 pub mod explain;

@@ -1,8 +1,8 @@
-//! The repair: every row of the star, or of one table and those that depend on it, is compared with the source, and
-//! just those that differ are written.
+//! The repair: compares every row of the star, or of one table and its dependents, with the source, and writes only the
+//! rows that differ.
 //!
-//! The pages are compared in parallel, without a snapshot and without writing; the rows that seem to differ are then
-//! looked at again in the snapshot of the catch-up pass, which is that of an incremental run.
+//! Pages are compared in parallel, without a snapshot and without writing. Rows that seem to differ are read again in
+//! the snapshot of the catch-up pass, which is the same as in an incremental run.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,13 +27,13 @@ use crate::target::{TargetReader, calendar, orphans};
 
 const COMMAND: &str = "repair";
 
-/// Makes the star equal to the source, row by row; or one table and those that depend on it, and of the others what an
-/// incremental run applies. A dry run does the same and takes it back.
+/// Makes the star equal to the source, row by row. With `table`, this covers only that table and its dependents; the
+/// others get what an incremental run applies. A dry run does the same and rolls back.
 ///
 /// # Errors
-/// As those of [`incremental::run`].
+/// Those of [`incremental::run`].
 pub async fn run(context: &Context<'_>, table: Option<&'static Table>, dry_run: bool) -> Result<Report> {
-    // A full load of one table is a repair of it, which keeps the name of a full load.
+    // A full load of one table runs as a repair of it, under the name of a full load.
     let command = table.map_or(COMMAND, |_| full_load::COMMAND);
     incremental::check(context).await?;
     let result = repair(context, command, table, dry_run).await;
@@ -101,14 +101,14 @@ async fn repair(
     catch_up_run.finish(Mode::Repair, input).await
 }
 
-/// The tables that neither are this one nor depend on it, as if they were loaded completely.
+/// The tables that neither are this one nor depend on it, marked as completely loaded so that they are skipped.
 fn left_out(star: &Star, table: &Table) -> HashMap<String, i64> {
     let compared = star.with_dependents(table);
     let others = star.tables().filter(|table| !compared.contains(&table.name));
     others.map(|table| (table.name.to_owned(), Key::LARGEST)).collect()
 }
 
-/// Of the pages only what was read counts as done: what differs is counted when it is written.
+/// Keeps only the read counts of the pages: rows that differ are counted when they are written.
 fn read_only(outcomes: &Outcomes) -> Outcomes {
     outcomes
         .iter()

@@ -13,33 +13,33 @@ use crate::pipeline::stages::StageSeconds;
 use crate::target::bookkeeping::history::{RunCounts, Status};
 use crate::target::bookkeeping::verified_ranges::VerificationSummary;
 
-/// How a load ended.
+/// The result of a run that writes.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     pub status: Status,
     pub verdict: Verdict,
     pub run_id: i64,
-    /// Whether it was only tried: then nothing was written.
+    /// Whether it was a dry run: then nothing was written.
     pub dry_run: bool,
-    /// In the order of loading.
+    /// In load order.
     pub tables: Vec<TableReport>,
-    /// The comparison that closes the load, differences and all.
+    /// The reconciliation at the end of the run, including differences.
     pub reconciliation: Vec<Comparison>,
     /// Rows in sync_reject, by source table.
     pub quarantined: BTreeMap<String, u64>,
     pub verification: VerificationSummary,
-    /// Source rows whose digest was as it was when they were last read.
+    /// Source rows whose digest has not changed since they were last read.
     pub rows_verified_by_digest: u64,
-    /// Days of the calendar that another program had changed.
+    /// Calendar days that were corrected because another program had changed them.
     pub calendar_days_corrected: u64,
-    /// Bytes that the source has sent; `None` if the server does not count them.
+    /// Bytes that the source sent; `None` if the server does not report them.
     pub bytes_received: Option<u64>,
-    /// Where the run's time went.
+    /// The run's time by stage.
     pub stages: Vec<StageSeconds>,
-    /// Of a dry run: how the facts' totals would change, by group, over the days that it touches.
+    /// For a dry run: how the facts' totals would change, by group, over the days that it touches.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub totals_changed: Vec<TotalChange>,
-    /// Of a full load that resumed an interrupted one.
+    /// For a full load that resumed an interrupted one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resumed: Option<Resumed>,
 }
@@ -60,17 +60,17 @@ pub struct TableReport {
     pub inserted: u64,
     pub updated: u64,
     pub deleted: u64,
-    /// Of these, those that were read only to be verified.
+    /// Of `read`: rows that were read only to verify them.
     pub verified_row_by_row: u64,
-    /// Of the others, those equal to the target's, such as rows within the safety lag.
+    /// Of the other rows in `read`: those equal to the target's, such as rows within the safety lag.
     pub unchanged: u64,
-    /// Of the rows inserted, updated and deleted: those that only this comparison found.
+    /// Of `inserted`, `updated` and `deleted`: changes that only verification detected.
     pub found: u64,
     /// Rows of its source table that are in sync_reject now.
     pub quarantined: u64,
 }
 
-/// The lines of all tables, in the order of loading.
+/// One report per table, in load order.
 pub(crate) fn tables(star: &Star, outcomes: &Outcomes, quarantined: &BTreeMap<String, u64>) -> Vec<TableReport> {
     let nothing = TableOutcome::default();
     star.tables()
@@ -92,7 +92,7 @@ pub(crate) fn tables(star: &Star, outcomes: &Outcomes, quarantined: &BTreeMap<St
         .collect()
 }
 
-/// The inputs of a run's verdict. `deep_tables` is the number of tables of which it compared every row.
+/// The inputs of a run's verdict. `deep_tables` is the number of tables in which every row was compared.
 pub(crate) fn tally(
     tables: &[TableReport],
     reconciliation: &[Comparison],
@@ -108,13 +108,13 @@ pub(crate) fn tally(
     };
     figures::count_checks(reconciliation, 0, &mut tally);
     for _ in 0..deep_tables {
-        // What differed is written.
+        // Differences have been written, so these checks match.
         tally.add(true);
     }
     tally
 }
 
-/// Rows of the whole run.
+/// Row counts of the whole run.
 fn counts(tables: &[TableReport], quarantined: &BTreeMap<String, u64>) -> RunCounts {
     let mut counts = RunCounts {
         quarantined: quarantined.values().sum(),
@@ -138,7 +138,7 @@ impl Report {
         }
     }
 
-    /// Whether the run has changed the star, or would.
+    /// Whether the run changed the star; for a dry run, whether it would.
     pub fn changes(&self) -> bool {
         let counts = self.counts();
         counts.inserted + counts.updated + counts.deleted + self.calendar_days_corrected > 0

@@ -1,5 +1,6 @@
-//! Validation: counts, integrity and totals of both sides, each read at one instant. A mismatch is confirmed by a
-//! second pass before it is reported: the source may be changing, and its times are whole seconds.
+//! Validation: compares row counts, integrity and totals of both sides, each read in one snapshot. A mismatch is
+//! confirmed by a second pass before it is reported: the source may be changing, and its change timestamps have whole
+//! seconds.
 
 use std::cmp::max;
 use std::time::Duration;
@@ -21,9 +22,9 @@ use crate::runs::validation_pass::ValidationPass;
 use crate::source::Source;
 use crate::target::bookkeeping::history::Status;
 
-/// Most passes. What differs in the last one is reported even if each pass has found something else.
+/// The maximum number of passes. Differences in the last one are reported even if each pass found different ones.
 const MAX_PASSES: u32 = 5;
-/// Between two questions for the source's clock.
+/// The pause between two reads of the source's clock.
 const CLOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// The result of a validation.
@@ -32,35 +33,35 @@ pub struct Validation {
     pub verdict: Verdict,
     /// Row counts of whole tables.
     pub tables: Vec<TableValidation>,
-    /// The dimension of days, if the star has one.
+    /// The calendar dimension, if the star has one.
     pub calendar: Option<CalendarValidation>,
     /// The totals of each fact in the period, by group.
     pub totals: Vec<Comparison>,
     /// The days and groups that differ.
     pub differing_days: Vec<Comparison>,
-    /// The period's first and last day; `None` stands for no limit.
+    /// The period's first and last day; `None` means no limit.
     pub from: Option<NaiveDate>,
     pub to: Option<NaiveDate>,
-    /// The newest date of a fact, where the period holds none.
+    /// The newest date of each fact without rows in the period.
     pub newest_dates: Vec<Newest>,
-    /// Differences up to this many rows, or of a sum's smallest unit, are allowed.
+    /// Differences of up to this many rows, or of this many of a sum's smallest unit, are allowed.
     pub tolerance: u64,
-    /// Where every row was compared: what differs, by table.
+    /// If every row was compared: the differences, by table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deep: Option<Vec<TableDifferences>>,
-    /// How the source differs from the one that the target was loaded from, where that was accepted.
+    /// How the source differs from the one that the target was loaded from, if that was accepted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub source_identity_changes: Vec<String>,
-    /// Whether a later full load is not finished: until it is, no other run can be begun.
+    /// Whether a later full load is unfinished: until it finishes, no other run can begin.
     #[serde(skip)]
     pub is_loading: bool,
 }
 
-/// The dimension of days.
+/// The calendar dimension.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct CalendarValidation {
     pub table: &'static str,
-    /// Days that are missing, not as they should be, or none.
+    /// Days that are missing or wrong, and rows that are not days.
     pub differing_days: u64,
 }
 
@@ -70,9 +71,9 @@ pub struct TableValidation {
     pub rows: Comparison,
     #[serde(flatten)]
     pub integrity: Integrity,
-    /// Rows that the target has more than the last run left in it: another program inserted them, or deleted some.
+    /// Row count minus that after the last run. If it is not 0, another program inserted or deleted rows.
     pub unexpected_rows: i64,
-    /// Rows that the next incremental run changes.
+    /// Rows that the next incremental run will change.
     pub pending_rows: u64,
 }
 
@@ -80,7 +81,7 @@ pub struct TableValidation {
 #[derive(Clone, Debug, Serialize)]
 pub struct Newest {
     pub table: &'static str,
-    /// None without rows, or where it is no day of the calendar.
+    /// `None` without rows, or if the date is not a valid day.
     pub date: Option<NaiveDate>,
 }
 
@@ -100,20 +101,20 @@ pub struct Request<'a> {
     pub databases: Databases<'a>,
     pub source_columns: &'a SourceColumns,
     pub period: RequestedPeriod,
-    /// The difference that is allowed in a figure: rows, or a sum's smallest unit.
+    /// The allowed difference of a figure: in rows, or in a sum's smallest unit.
     pub tolerance: u64,
-    /// Whether every row is compared too, and how many that differ are then described, a table.
+    /// If set, every row is compared too, and up to this many differing rows are described per table.
     pub deep: Option<usize>,
     /// Whether rows that changed in the source since the last sync are a mismatch.
     pub no_pending: bool,
-    /// Whether to compare with another source than the target was loaded from.
+    /// Whether to compare with a source other than the one that the target was loaded from.
     pub accepts_source: bool,
 }
 
 /// Compares source and target.
 ///
 /// # Errors
-/// `NotLoaded` before a full load has finished, `SourceChanged`; anything that either database answers.
+/// `NotLoaded` before a full load has finished; `SourceChanged`; any error of either database.
 pub async fn run(request: Request<'_>) -> Result<Validation> {
     let databases = &request.databases;
     let (from, to) = request.period.days(databases.source).await?;
@@ -125,7 +126,7 @@ pub async fn run(request: Request<'_>) -> Result<Validation> {
     let mut suspects = None;
     for passes in 1.. {
         if request.deep.is_some() && suspects.is_none() {
-            // Refused before hours are spent on it.
+            // Fails here rather than after a comparison that can take hours.
             ValidationPass::open_target(&request).await?;
             suspects = Some(Suspects::find(databases, &period).await?);
         }
@@ -150,7 +151,7 @@ pub async fn run(request: Request<'_>) -> Result<Validation> {
     unreachable!("the loop ends with a result")
 }
 
-/// Whether the result is final: nothing differs, or a mismatch is confirmed, or this was the last pass.
+/// Whether the result is final: nothing differs, a mismatch is confirmed, or this was the last pass.
 fn is_final(findings: &Findings, earlier: Option<&Findings>, passes: u32) -> bool {
     findings.is_empty() || is_confirmed(findings, earlier) || passes >= MAX_PASSES
 }
@@ -159,7 +160,7 @@ fn is_confirmed(findings: &Findings, earlier: Option<&Findings>) -> bool {
     earlier.is_some_and(|earlier| findings.are_confirmed_by(earlier))
 }
 
-/// Waits until the source's clock shows another second.
+/// Waits until the source's clock is past `second`.
 pub(crate) async fn wait_until_after(source: &Source, second: DateTime<Utc>) -> Result<()> {
     while source.clock().await? <= second {
         tokio::time::sleep(CLOCK_PAUSE).await;
@@ -168,7 +169,7 @@ pub(crate) async fn wait_until_after(source: &Source, second: DateTime<Utc>) -> 
 }
 
 impl RequestedPeriod {
-    /// The first and the last day; none for all days.
+    /// The first and the last day; `None` means no limit.
     async fn days(self, source: &Source) -> Result<(Option<NaiveDate>, Option<NaiveDate>)> {
         Ok(match self {
             Self::All => (None, None),
@@ -192,7 +193,7 @@ impl TableValidation {
 }
 
 impl Validation {
-    /// Counts what was compared. `no_pending` makes pending rows a mismatch.
+    /// Counts the checks. `no_pending` makes pending rows a mismatch.
     pub(crate) fn tally(&self, no_pending: bool, quarantined_rows: u64) -> Tally {
         let mut tally = Tally {
             pending_rows: self.tables.iter().map(|table| table.pending_rows).sum(),
@@ -217,7 +218,7 @@ impl Validation {
         tally
     }
 
-    /// As a run, it is done unless something differs.
+    /// The status of the validation as a run: done unless something differs.
     pub fn status(&self) -> Status {
         if self.verdict.is_mismatch() {
             Status::Mismatch

@@ -1,5 +1,5 @@
-//! The findings of a validation pass: the figures that differ, and the keys of the rows that cause it. A mismatch
-//! counts as confirmed when the next pass has the same findings.
+//! The findings of a validation pass: the figures that differ, and the keys of the rows that cause the differences. A
+//! mismatch is confirmed when the next pass has the same findings.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use crate::pipeline::plan::PlannedRanges;
 use crate::runs::validate::{TableValidation, Validation};
 use crate::runs::validation_pass::ValidationPass;
 
-/// Most rows that differed in an earlier pass and are read first in the next.
+/// The maximum number of differing rows of a pass that the next pass reads first.
 const REMEMBERED_KEYS: usize = 10_000;
 
 impl ValidationPass<'_> {
@@ -51,7 +51,7 @@ impl ValidationPass<'_> {
         Ok(findings)
     }
 
-    /// The figures of a table that do not match, and the period that their rows lie in.
+    /// The figures of a table that do not match, and the period of their rows.
     fn figures_that_differ(
         &self,
         table: &Table,
@@ -96,7 +96,7 @@ impl ValidationPass<'_> {
         (figures, period)
     }
 
-    /// The rows of a table that differ and that nothing explains: of those that an earlier pass found, or of all in
+    /// The rows of a table that differ without a known cause: among those that an earlier pass found, or among all in
     /// the period.
     async fn rows_that_differ(
         &self,

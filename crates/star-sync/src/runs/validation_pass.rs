@@ -1,4 +1,4 @@
-//! One pass of a validation: both sides are read, each at one instant, and compared.
+//! One pass of a validation: reads both sides, each in one snapshot, and compares them.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use crate::target::bookkeeping::quarantine;
 use crate::target::bookkeeping::state::{self, States};
 use crate::target::{TargetReader, calendar};
 
-/// Both sides, open to be read.
+/// Both sides, open for reading.
 pub(crate) struct ValidationPass<'a> {
     pub(super) request: &'a Request<'a>,
     pub(super) snapshot: Snapshot,
@@ -59,10 +59,10 @@ impl<'a> ValidationPass<'a> {
         Ok((transaction, evidence))
     }
 
-    /// Opens both sides. The target's is the older one: what the source has more is pending.
+    /// Opens both sides, the target first: rows that only the source has are then pending.
     ///
     /// # Errors
-    /// As those of `open_target`.
+    /// Those of `open_target`.
     pub(crate) async fn begin(request: &'a Request<'a>) -> Result<Self> {
         let databases = &request.databases;
         let (transaction, source_identity_changes) = Self::open_target(request).await?;
@@ -79,7 +79,7 @@ impl<'a> ValidationPass<'a> {
         let pending = if source_identity_changes.is_empty() {
             Pending::find(databases, &snapshot, &sides, &states).await?
         } else {
-            // The watermarks are those of another source: they do not apply to this one.
+            // The watermarks belong to another source and do not apply to this one.
             Pending::default()
         };
         Ok(Self {
@@ -92,14 +92,14 @@ impl<'a> ValidationPass<'a> {
         })
     }
 
-    /// The source's clock just before.
+    /// The source's clock just before the snapshot began.
     pub(crate) fn clock(&self) -> DateTime<Utc> {
         self.snapshot.clock
     }
 
     /// Closes both sides.
     pub(crate) async fn end(self) -> Result<()> {
-        // Whoever ends the snapshot has to be the last to hold it.
+        // The snapshot can only be closed by its last holder.
         drop(self.sides);
         self.snapshot.close().await
     }
@@ -121,7 +121,7 @@ impl<'a> ValidationPass<'a> {
             source_identity_changes: self.source_identity_changes.clone(),
             is_loading: self.states.is_loading(),
         };
-        // Each side is one connection: they work at the same time.
+        // Each side uses one connection, so both work at the same time.
         let (of_source, of_target) = tokio::try_join!(self.source_side(period), self.target_side(period))?;
         let mut facts = 0;
         for (table, (source, target)) in databases.star.tables().zip(of_source.into_iter().zip(of_target)) {
@@ -151,8 +151,8 @@ impl<'a> ValidationPass<'a> {
         }
         let quarantined = self.sides.quarantined.values().sum();
         let tally = validation.tally(self.request.no_pending, quarantined);
-        // A newest date is only listed for a fact without rows in the period. A star without totals has nothing that a
-        // period limits.
+        // A newest date is listed only for a fact without rows in the period. In a star without totals the period
+        // limits nothing.
         let is_period_empty = facts > 0 && validation.newest_dates.len() == facts;
         validation.verdict = Verdict::of_validation(tally, is_period_empty);
         Ok(validation)
@@ -184,7 +184,7 @@ impl<'a> ValidationPass<'a> {
 
     /// Why a row may differ.
     pub(super) fn known_cause(&self, table: &Table, key: i64) -> Option<KnownCause> {
-        // Where several rows share a page key, those beside a quarantined one are compared.
+        // If several rows share a page key, those beside a quarantined one are still compared.
         if table.is_identified_by_page_key() && self.pending.is_quarantined(table, key) {
             Some(KnownCause::Quarantined)
         } else if !self.request.no_pending && self.pending.holds(table, key) {
@@ -244,7 +244,7 @@ impl<'a> ValidationPass<'a> {
     }
 }
 
-/// One table in the source.
+/// The figures of one table in the source.
 struct SourceFigures {
     rows: i64,
     totals: DayTotals,
@@ -253,7 +253,7 @@ struct SourceFigures {
     pending_totals: DayTotals,
 }
 
-/// One table in the target.
+/// The figures of one table in the target.
 struct TargetFigures {
     rows: i64,
     integrity: Integrity,
@@ -269,7 +269,7 @@ async fn newest(table: &Table, snapshot: &Snapshot) -> Result<Newest> {
             .from(Alias::new(&dates.source.table))
             .to_owned();
         let rows = snapshot.reader().rows(&select).await.source(doing)?;
-        // A date that the calendar does not have, as 2026-00-10, is none to name.
+        // A date that is not a valid day, such as 2026-00-10, is read as `None`.
         date = rows.iter().next().and_then(|row| row.cell(0));
     }
     Ok(Newest {

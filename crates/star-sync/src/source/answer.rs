@@ -1,9 +1,10 @@
-//! Whether an answer of the source is whole.
+//! Detects whether an answer of the source is complete.
 //!
-//! A key range is authoritative: what the source does not return of it is deleted from the target. So the end of every
-//! answer has to be seen. A server or a proxy that limits the number of rows (`sql_select_limit`) cuts an answer
-//! without an error: neither the protocol nor the driver reports it. Therefore every statement that returns rows asks
-//! for one more, of NULLs alone, after them. A real row has a key and is never one of NULLs alone.
+//! A key range is authoritative: rows that the source does not return are deleted from the target. So the end of every
+//! answer must be verified. A server or a proxy that limits the number of rows (`sql_select_limit`) truncates an answer
+//! without an error: neither the protocol nor the driver reports it. Therefore every statement that returns rows
+//! selects one more row after them, which consists of NULLs only. A real row has a key, so it never consists of NULLs
+//! only.
 
 use std::sync::Arc;
 
@@ -11,13 +12,13 @@ use sea_orm::sea_query::{Expr, Query, SelectStatement, UnionType};
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, RuntimeErr};
 use sqlx::{Row, ValueRef};
 
-/// The end of an answer did not come.
+/// The end of an answer was not received.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the answer was cut off before its last row")]
 pub struct CutAnswer;
 
 impl CutAnswer {
-    /// The error of an answer whose end did not come.
+    /// The error for an answer whose end was not received.
     pub(crate) fn error() -> DbErr {
         let cause = sqlx::Error::Decode(Box::new(Self));
         DbErr::Query(RuntimeErr::SqlxError(Arc::new(cause)))
@@ -29,8 +30,8 @@ impl CutAnswer {
     }
 }
 
-/// The select with one more row after its own, of NULLs alone. It must not be ordered or limited: that would apply to
-/// the additional row, too.
+/// Adds the end row, which consists of NULLs only, to a select. The select must not be ordered or limited: that would
+/// apply to the end row, too.
 pub(crate) fn with_end(select: &SelectStatement) -> SelectStatement {
     let mut select = select.clone();
     let mut end = Query::select();
@@ -41,7 +42,7 @@ pub(crate) fn with_end(select: &SelectStatement) -> SelectStatement {
     select
 }
 
-/// Whether a row is the one of NULLs alone.
+/// Whether a row is the end row.
 pub(crate) fn is_end(row: &QueryResult) -> Result<bool, DbErr> {
     let row = row
         .try_as_mysql_row()
@@ -60,7 +61,7 @@ pub(crate) fn is_end(row: &QueryResult) -> Result<bool, DbErr> {
 /// All rows of a select.
 ///
 /// # Errors
-/// What the server answers; [`CutAnswer`] if not all rows came.
+/// Any error of the server; [`CutAnswer`] if the answer is incomplete.
 pub async fn all(connection: &impl ConnectionTrait, select: &SelectStatement) -> Result<Vec<QueryResult>, DbErr> {
     let mut rows = connection.query_all(&with_end(select)).await?;
     let mut end = None;

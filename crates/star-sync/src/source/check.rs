@@ -1,4 +1,4 @@
-//! Whether the source is what the entities describe: every table and column, its type, and the right to read it.
+//! Checks the source against the entities: every table and column, its type, and the privilege to read it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,8 +10,8 @@ use crate::declare::star::Star;
 use crate::error::{Doing, Error, Result};
 use crate::source::Source;
 
-/// Fails with every mistake of the declaration and every missing or retyped table and column by name, before any row is
-/// read. Returns the data types of the columns that are read, by `table.column`.
+/// Fails before any row is read, listing every mistake of the declaration and every missing or retyped table and
+/// column. Returns the data types of the columns that are read, by `table.column`.
 pub async fn columns(source: &Source, star: &Star) -> Result<BTreeMap<String, String>> {
     star.check()?;
     let unsupported = unsupported(source, &star.sources).await?;
@@ -74,7 +74,7 @@ pub async fn columns(source: &Source, star: &Star) -> Result<BTreeMap<String, St
     }
 }
 
-/// Every column of the tables that are read, whether it is read or not, as `table.column`.
+/// All columns of the tables that are read, including columns that are not read, as `table.column`.
 pub async fn table_columns(source: &Source, star: &Star) -> Result<BTreeSet<String>> {
     let found = found_columns(source).await?;
     let columns = star.sources.iter().flat_map(|table| {
@@ -84,7 +84,7 @@ pub async fn table_columns(source: &Source, star: &Star) -> Result<BTreeSet<Stri
     Ok(columns.collect())
 }
 
-/// The tables that a snapshot does not cover, and nothing goes without one.
+/// The tables that a snapshot does not cover; every run needs a snapshot.
 async fn unsupported(source: &Source, tables: &[SourceTable]) -> Result<Vec<String>> {
     let engines = source.engines().await?;
     let declared = tables
@@ -99,7 +99,7 @@ async fn unsupported(source: &Source, tables: &[SourceTable]) -> Result<Vec<Stri
 /// The storage engine whose tables a snapshot covers.
 const SNAPSHOT_ENGINE: &str = "InnoDB";
 
-/// Fails if the account may not read one of the columns.
+/// Fails if the account lacks the privilege to read one of the columns.
 pub async fn privileges(source: &Source, tables: &[SourceTable]) -> Result<()> {
     let reader = source.reader();
     let asked = tables.iter().map(async |table| {
@@ -127,18 +127,18 @@ async fn has_row_without_key(source: &Source, table: &str, key: &'static str) ->
         .is_some())
 }
 
-/// A column as the source has it.
+/// A column as found in the source.
 pub(super) struct FoundColumn {
     data_type: String,
-    /// Of a number: all digits, and those after the point.
+    /// For a number: all digits, and those after the decimal point.
     digits: Option<(i64, i64)>,
-    /// Of a time: digits of its seconds after the point.
+    /// For a time: digits of fractional seconds.
     fraction_digits: Option<i64>,
     is_nullable: bool,
 }
 
 impl FoundColumn {
-    /// In lower case, with the digits of a DECIMAL and those of the seconds' fractions.
+    /// In lower case, with the digits of a DECIMAL and those of fractional seconds.
     fn full_type(&self) -> String {
         let data_type = self.data_type.to_ascii_lowercase();
         match (data_type.as_str(), self.digits, self.fraction_digits) {
@@ -152,11 +152,11 @@ impl FoundColumn {
 /// Table, column, data type, precision and scale of a number, precision of a time, and whether it may be NULL.
 type FoundRow = (String, String, String, Option<i64>, Option<i64>, Option<i64>, String);
 
-/// Columns by table and name in lower case, as far as the account may see them. The server does not distinguish the
-/// case of letters in names of columns; in those of tables it may.
+/// Columns by table and name in lower case, as far as the account may see them. The server ignores case in column
+/// names; in table names it may not.
 pub(super) type FoundColumns = HashMap<String, HashMap<String, FoundColumn>>;
 
-/// The columns of the schema, asked for once.
+/// The columns of the schema, read once.
 async fn found_columns(source: &Source) -> Result<&FoundColumns> {
     source.columns.get_or_try_init(|| read_columns(source)).await
 }

@@ -1,4 +1,4 @@
-//! What a column's full type says, as a run remembers it: `int`, `decimal(5,2)`, `datetime(6)`.
+//! Parses a column's full type, as a run stores it: `int`, `decimal(5,2)`, `datetime(6)`.
 
 /// Digits of a DECIMAL that fit into 32 bits.
 const NARROW_DIGITS: u32 = 9;
@@ -8,12 +8,12 @@ pub(crate) fn data_type(full_type: &str) -> &str {
     full_type.split('(').next().unwrap_or(full_type)
 }
 
-/// How many digits a DECIMAL has after the point.
+/// How many digits a DECIMAL has after the decimal point.
 pub(crate) fn scale(full_type: &str) -> u32 {
     decimal_digits(full_type).map_or(0, |(_, scale)| scale)
 }
 
-/// Whether each value, of a DECIMAL in units of its last digit, is an integer of at most 32 bits.
+/// Whether every value is an integer of at most 32 bits; a DECIMAL is counted in units of its last digit.
 pub(crate) fn is_narrow(full_type: &str) -> bool {
     match data_type(full_type) {
         "tinyint" | "smallint" | "mediumint" | "int" => true,
@@ -22,12 +22,12 @@ pub(crate) fn is_narrow(full_type: &str) -> bool {
     }
 }
 
-/// Whether a DATETIME or TIMESTAMP can have fractions of a second; one whose type is not known can.
+/// Whether a DATETIME or TIMESTAMP can have fractional seconds; true if its type is unknown.
 pub(crate) fn has_fractions_of_seconds(full_type: &str) -> bool {
     !matches!(full_type, "datetime" | "timestamp")
 }
 
-/// All digits of a DECIMAL, and those after the point.
+/// All digits of a DECIMAL, and those after the decimal point.
 fn decimal_digits(full_type: &str) -> Option<(u32, u32)> {
     let digits = full_type.strip_prefix("decimal(")?.strip_suffix(')')?;
     let (digits, scale) = digits.split_once(',')?;

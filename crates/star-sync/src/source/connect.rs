@@ -1,10 +1,10 @@
-//! Opening connections to the source: one log-in that finds out what the account may do, then the pool.
+//! Opens connections to the source: first one log-in that determines what the account may do, then the pool.
 //!
-//! The log-in is a connection of its own, for three reasons. Its failure says why: the pool would try a refused
-//! connection again until its time is up, and a TCP connection that is dropped without a handshake would count against
-//! `max_connect_errors`. A wrong password is tried once, over TLS where the server has it: without TLS the server
-//! answers in the same way to a wrong password and to an account that requires TLS. And the account says how many
-//! connections it may open, before one too many fails.
+//! The log-in uses a connection of its own, for three reasons. It reports why it fails: the pool would retry a refused
+//! connection until its timeout, and a TCP connection that is dropped without a handshake would count against
+//! `max_connect_errors`. It tries a wrong password once, over TLS if the server supports it: without TLS the server
+//! gives the same answer to a wrong password and to an account that requires TLS. And it reads how many connections the
+//! account may open, before one too many fails.
 
 use std::io;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ use crate::source::reader::HAS_GIVEN_UP;
 use crate::source::{CONNECT_TIMEOUT, session};
 use crate::sql;
 
-/// The server counts a connection that was closed until it has cleaned up after it: one that is refused for their
-/// number is asked for again after these pauses, before the run uses fewer.
+/// The server counts a closed connection until it has cleaned up after it. A connection that is refused because of
+/// their number is retried after these pauses, before the run uses fewer.
 const PAUSES: [Duration; 4] = [
     Duration::from_millis(20),
     Duration::from_millis(80),
@@ -31,15 +31,15 @@ const PAUSES: [Duration; 4] = [
     Duration::from_millis(400),
 ];
 
-/// How long a connection that is given back may take to answer.
+/// How long a connection that is returned to the pool may take to answer.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How to reach the source.
 #[derive(Clone)]
 pub struct Access {
-    /// Encrypted where the server can, unless the URL says otherwise.
+    /// With TLS if the server supports it, unless the URL says otherwise.
     pub login: MySqlConnectOptions,
-    /// Without TLS, for a server of the same machine, unless the URL says otherwise: encrypting costs time there and
+    /// Without TLS, for a server on the same machine, unless the URL says otherwise: encryption costs time there and
     /// protects nothing.
     pub local: Option<MySqlConnectOptions>,
     /// Host and port, or the socket.
@@ -48,7 +48,7 @@ pub struct Access {
     pub identity: String,
 }
 
-/// A pool, and how many connections it has.
+/// A pool and its number of connections.
 pub(crate) struct OpenPool {
     pub pool: DatabaseConnection,
     pub connections: u32,
@@ -57,21 +57,21 @@ pub(crate) struct OpenPool {
 /// The limits on connections of the account and the server.
 #[derive(Clone, Copy, Debug, Default)]
 struct Limits {
-    /// Connections that the account may have at the same time, where that is limited.
+    /// Connections that the account may have at the same time; `None` if not limited.
     connections: Option<u32>,
     requires_tls: bool,
 }
 
-/// Opens as many connections as are wanted, or as many as the account may have. `read_timeout` is how long a statement
-/// may wait for a connection where there are too few.
+/// Opens the wanted number of connections, or as many as the account may have. `read_timeout` is how long a statement
+/// may wait for a connection if there are too few.
 ///
 /// # Errors
-/// `Unreachable` if nothing answers at the address; what the server answers to the log-in.
+/// `Unreachable` if nothing answers at the address; any error of the server at log-in.
 pub(crate) async fn open(access: &Access, wanted: u32, read_timeout: Duration) -> Result<OpenPool> {
     let limits = log_in(access, read_timeout).await?;
     let mut size = wanted.min(limits.connections.unwrap_or(u32::MAX)).max(1);
     if limits.connections == Some(size) {
-        // The log-in is still counted for a moment, and a connection that is refused counts as aborted.
+        // The server still counts the log-in for a moment, and counts a refused connection as aborted.
         tokio::time::sleep(PAUSES[0]).await;
     }
     let mut options = match &access.local {
@@ -103,7 +103,7 @@ pub(crate) async fn open(access: &Access, wanted: u32, read_timeout: Duration) -
                     doing: format!("connecting to {}", access.identity),
                     cause,
                 };
-                // The password was right a moment ago: this account may not log in without TLS.
+                // The password was accepted a moment ago, so this account may require TLS.
                 let may_need_tls = matches!(error.code(), Code::SourceLoginRefused | Code::SourceTlsRequired);
                 if !may_need_tls || std::ptr::eq(options, &raw const access.login) {
                     return Err(error);
@@ -114,7 +114,7 @@ pub(crate) async fn open(access: &Access, wanted: u32, read_timeout: Duration) -
     }
 }
 
-/// Closes all connections of a pool with COM_QUIT: the server counts others as aborted.
+/// Closes all connections of a pool with COM_QUIT: otherwise the server counts them as aborted.
 pub async fn close(pool: &DatabaseConnection) {
     if let Err(error) = pool.close_by_ref().await {
         debug!(%error, "the connections were not closed");
@@ -123,11 +123,11 @@ pub async fn close(pool: &DatabaseConnection) {
 
 async fn log_in(access: &Access, read_timeout: Duration) -> Result<Limits> {
     let mut connection = match (connect_once(&access.login, access).await, &access.local) {
-        // A server whose TLS is too old for us; on the same machine it is not needed.
+        // The server's TLS version is too old for the client. On the same machine TLS is not needed.
         (Err(error), Some(local)) if error.code() == Code::SourceTlsFailed => connect_once(local, access).await?,
         (connected, _) => connected?,
     };
-    // Of the log-in, since the pool would go on trying a connection whose settings are refused, and not say why.
+    // Prepared here, because the pool would retry a connection whose settings are refused and not report why.
     let prepared = session::prepare(&mut connection, read_timeout);
     let prepared = tokio::time::timeout(CONNECT_TIMEOUT, prepared).await;
     if let Err(cause) = prepared.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
@@ -159,7 +159,7 @@ async fn connect_once(options: &MySqlConnectOptions, access: &Access) -> Result<
     }
 }
 
-/// Whether a server had answered before the failure: the connection was lost, or TLS not agreed upon.
+/// Whether the server had answered before the failure: the connection was lost, or the TLS negotiation failed.
 fn is_midway(cause: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, InvalidData, UnexpectedEof};
     matches!(
@@ -168,7 +168,7 @@ fn is_midway(cause: &io::Error) -> bool {
     )
 }
 
-/// Asks for the limits. A server that does not report limits counts as having none.
+/// Reads the limits. A server that does not report limits is treated as having none.
 async fn read_limits(connection: &mut MySqlConnection, may_go_without_tls: bool) -> Limits {
     let mut limits = Limits::default();
     let answer = async {
@@ -191,7 +191,7 @@ async fn read_limits(connection: &mut MySqlConnection, may_go_without_tls: bool)
     limits
 }
 
-/// Whether the statement that would make an account demands TLS of it.
+/// Whether an account's CREATE USER statement requires TLS.
 fn requires_tls(create_user: &str) -> bool {
     ["SSL", "X509", "ISSUER", "SUBJECT", "CIPHER"]
         .iter()
@@ -204,7 +204,7 @@ async fn make_pool(
     patience: Duration,
     read_timeout: Duration,
 ) -> Result<DatabaseConnection> {
-    // The driver wants a URL; what counts is what it is mapped to.
+    // The driver requires a URL; only the mapped options below count.
     let mut options = ConnectOptions::new("mysql://localhost");
     options
         .map_sqlx_mysql_opts(move |_| login.clone())
@@ -212,8 +212,8 @@ async fn make_pool(
             pool.after_connect(move |connection, _| {
                 Box::pin(async move { session::prepare(connection, read_timeout).await })
             })
-            // A statement that was given up may still wait for its answer, for hours where a lock holds it up, and the
-            // driver waits for that before it uses the connection again: then it is closed instead.
+            // An abandoned statement may still wait for its answer, for hours if it waits for a lock, and the driver
+            // waits for that answer before it reuses the connection. Such a connection is closed instead.
             .after_release(|connection, _| {
                 Box::pin(async move {
                     if !HAS_GIVEN_UP.load(Ordering::Relaxed) {
@@ -228,9 +228,9 @@ async fn make_pool(
         .min_connections(0)
         .connect_lazy(true)
         .acquire_timeout(patience)
-        // A run is over long before a connection is too old. And if either is set, the driver begins by looking at
-        // all idle connections, and goes round for ever if one is taken just then: its count of them is then below
-        // zero for a moment.
+        // A run ends long before a connection is too old. Also, if either is set, the driver first checks all idle
+        // connections, and can loop forever if one is taken at that moment, because its count of them is briefly
+        // negative.
         .idle_timeout(None::<Duration>)
         .max_lifetime(None::<Duration>)
         .sqlx_logging(false)
@@ -240,12 +240,12 @@ async fn make_pool(
         .source(|| "setting up connections".to_owned())
 }
 
-/// Opens all connections of a pool, all at once: over TLS each takes several round trips, which would be waited for one
-/// after the other. Returns how many there are, where the server or the account has no more to spare; one that cannot
-/// be had for another reason is an error where it is needed.
+/// Opens all connections of a pool at the same time, because over TLS each takes several round trips. Returns how many
+/// were opened, which is fewer than `size` if the server or the account allows no more. A connection that fails for
+/// another reason is an error later, when it is needed.
 ///
 /// # Errors
-/// If there is none.
+/// If no connection could be opened.
 async fn fill(pool: &DatabaseConnection, size: u32) -> std::result::Result<u32, DbErr> {
     let pool = pool.get_mysql_connection_pool();
     let acquire = async || {
@@ -260,7 +260,7 @@ async fn fill(pool: &DatabaseConnection, size: u32) -> std::result::Result<u32, 
             }
         }
     };
-    // Held until the last is there: else one would be given out twice.
+    // Held until all are acquired: otherwise the pool would return one of them twice.
     let acquired = join_all((0..size).map(|_| acquire())).await;
     let refused = acquired.iter().filter_map(|connection| connection.as_ref().err());
     let refused = refused.filter(|error| is_exhausted(error)).count();

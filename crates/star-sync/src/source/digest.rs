@@ -1,10 +1,11 @@
-//! A digest of source rows that the server computes in SQL, and we compute from decoded rows, to the same number. Two
-//! sets of rows with the same digest are the same rows, but for a chance of one in some ten millions.
+//! A digest of source rows, which the server computes in SQL and this program computes from decoded rows, with the same
+//! result. The chance that two different sets of rows have the same digest is less than one in ten million.
 //!
-//! The digest of a set of rows is their number, and the sum of `CRC32(row)` over them. `row` is the sum of `value *
-//! multiplier` over the columns, each value an integer of at most 33 bits, modulo a prime of as many. Values that rows
-//! exchange would cancel out in a sum of these sums; in a sum of their checksums they almost never do. Multipliers are drawn once for each
-//! target, so that no two rows are unlucky everywhere, but for values that are taken for the same before they are multiplied. All of it is integer arithmetic within 63 bits.
+//! The digest of a set of rows is the row count and the sum of `CRC32(row)`. `row` is the sum of `value * multiplier`
+//! over the columns, modulo a prime; each value is an integer of at most 33 bits, as is the prime. Values that two rows
+//! exchange would cancel out in a sum of `row`; in a sum of checksums they almost never do. Multipliers are drawn once
+//! for each target, so that rows that collide in one target do not collide in all, except for values that are already
+//! equal before multiplication. All arithmetic is integer arithmetic within 63 bits.
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement, UnionType};
@@ -17,23 +18,23 @@ use crate::declare::source_table::Family;
 pub use crate::source::digest_column::DigestColumn;
 use crate::source::digest_column::{NULL, modulo, value};
 
-/// Sums of a row are taken modulo this: the smallest prime above the difference of any two values, so that a row of which one
-/// value has changed has another sum.
+/// The modulus of row sums: the smallest prime above the difference of any two values, so that changing one value of a
+/// row always changes the sum.
 const ROWS: i64 = 6_442_450_967;
 const _: () = assert!(ROWS > NULL - i32::MIN as i64);
 /// Columns whose products are added up before a modulo: `16 * 2^32 * (2^27 - 1) < 2^63`.
 const COLUMNS_PER_SUM: usize = 16;
 const MULTIPLIER_BITS: u32 = 27;
 
-/// How the rows of one source table are digested, and of those that it joins.
+/// How to digest the rows of one source table and of the tables that it joins.
 #[derive(Clone, Debug)]
 pub struct DigestPlan {
-    /// The key's is the first, and of the table itself; the others are as they stand in a select.
+    /// The key comes first and belongs to the table itself; the others are in select order.
     columns: Vec<DigestColumn>,
     multipliers: Vec<i64>,
     /// The joins from the first column's table to those of the others, in order.
     pub(crate) joins: Vec<RelationDef>,
-    /// The rows that are digested.
+    /// The condition for rows to be digested.
     pub(crate) only: Condition,
     /// The expression of the change timestamp.
     pub(crate) change_time: Expr,
@@ -43,13 +44,13 @@ pub struct DigestPlan {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RangeDigest {
     pub digest: Digest,
-    /// The newest change timestamp, where the plan names one.
+    /// The newest change timestamp, if the plan has one.
     pub newest: Option<DateTime<Utc>>,
 }
 
 impl DigestPlan {
-    /// Digests these columns, the first of which is the integer that rows are named by. `seed` is the target's own.
-    /// Nothing if one of them is of a type that has no digest.
+    /// Digests these columns, of which the first is the integer key. `seed` is specific to the target. `None` if the
+    /// key is not an integer or if a column's type has no digest.
     pub fn new(columns: Vec<DigestColumn>, seed: u64) -> Option<Self> {
         if columns.first()?.family != Family::Integer {
             return None;
@@ -57,8 +58,8 @@ impl DigestPlan {
         Self::of_whole_table(columns, seed)
     }
 
-    /// Digests these columns of a table without an integer key, which has no key ranges. Nothing if one of them is of a
-    /// type that has no digest.
+    /// Digests these columns of a table without an integer key, which has no key ranges. `None` if a column's type has
+    /// no digest.
     pub fn of_whole_table(columns: Vec<DigestColumn>, seed: u64) -> Option<Self> {
         let has_digest = |column: &DigestColumn| column.family != Family::Unsupported;
         if columns.is_empty() || !columns.iter().all(has_digest) {
@@ -80,24 +81,24 @@ impl DigestPlan {
         &self.columns
     }
 
-    /// The column that rows are named by.
+    /// The key column.
     pub(crate) fn key(&self) -> Expr {
         self.columns[0].cell()
     }
 
-    /// Selects the columns of the next rows after a key, in the order of their keys.
+    /// Selects the columns of the next rows after a key, in key order.
     pub(crate) fn select_page(&self, after: Option<i64>, rows: u64) -> SelectStatement {
         let mut page = self.select_rows();
         if let Some(after) = after {
             page.and_where(self.key().gt(after));
         }
         page.order_by_expr(self.key(), Order::Asc).limit(rows);
-        // A table of its own: a statement that asks for rows is neither ordered nor limited itself.
+        // The page is a subquery, because the end row requires a select that is neither ordered nor limited itself.
         let names = self.columns.iter().map(|column| Alias::new(&column.name));
         Query::select().columns(names).from_subquery(page, "page").to_owned()
     }
 
-    /// Selects the columns, in their order, unfiltered: what [`DigestPlan::of_rows`] digests.
+    /// Selects the columns in order, unfiltered: the input of [`DigestPlan::of_rows`].
     pub fn select_rows(&self) -> SelectStatement {
         let mut select = Query::select();
         select.exprs(self.columns.iter().map(DigestColumn::cell));
@@ -105,7 +106,7 @@ impl DigestPlan {
         select
     }
 
-    /// Selects the digest of all rows: `label`, their number, the sum as a text, and the newest change.
+    /// Selects the digest of all rows: `label`, row count, the sum as text, and the newest change timestamp.
     pub fn select_digest(&self, label: i64) -> SelectStatement {
         let sum = Func::sum(Func::cust("CRC32").arg(self.row()));
         let mut select = Query::select();
@@ -128,7 +129,8 @@ impl DigestPlan {
         }
     }
 
-    /// Selects the digest of each of these key ranges, with its place among them. One statement, unless there are none.
+    /// Selects the digest of each of these key ranges in one statement, labelled with its index. `None` if there are
+    /// none.
     pub(crate) fn select_digests(&self, key_ranges: &[KeyRange]) -> Option<SelectStatement> {
         let key = self.columns[0].cell();
         let of_key_range = |(key_range, label): (&KeyRange, i64)| {
@@ -143,7 +145,7 @@ impl DigestPlan {
     /// Decodes a row of `select_digest`: label and digest.
     ///
     /// # Errors
-    /// If the row is no digest.
+    /// If the row is not a digest.
     pub fn digest_in(row: SourceRow<'_>) -> Result<(i64, RangeDigest), DbErr> {
         let unfit = || DbErr::Type("not a digest".to_owned());
         let rows: i64 = row.key(1)?;
@@ -194,7 +196,7 @@ impl DigestPlan {
             .chunks(COLUMNS_PER_SUM)
             .map(|products| modulo(added(products.to_vec()), ROWS))
             .collect();
-        // The remainder of one remainder is that.
+        // A single sum is already reduced modulo `ROWS`.
         if sums.len() == 1 {
             return sums.remove(0);
         }

@@ -1,4 +1,4 @@
-//! The value of one cell in a digest: computed by the server in SQL, and from decoded cells, to the same number.
+//! The value of one cell in a digest, computed by the server in SQL and from decoded cells with the same result.
 
 use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
 use rust_decimal::Decimal;
@@ -10,7 +10,7 @@ use crate::source::column_type;
 
 /// Values that can have more than 32 bits are taken modulo this: the largest prime of 31 bits.
 const VALUES: i64 = 2_147_483_647;
-/// The value that stands for NULL: more than that of any other cell.
+/// The value for NULL: larger than that of any other cell.
 pub(super) const NULL: i64 = 4_294_967_296;
 
 /// A column that is part of a digest.
@@ -19,16 +19,16 @@ pub struct DigestColumn {
     pub(crate) table: String,
     pub(crate) name: String,
     pub(crate) family: Family,
-    /// Digits after the point of a DECIMAL.
+    /// Digits after the decimal point of a DECIMAL.
     scale: u32,
-    /// Whether each value is an integer of at most 32 bits, as it is or in units of the last digit.
+    /// Whether every value is an integer of at most 32 bits, as it is or in units of the last digit.
     is_narrow: bool,
     has_fractions_of_seconds: bool,
 }
 
 impl DigestColumn {
-    /// A column whose full type the source gives, as `decimal(5,2)` or `datetime(6)`. One that is not known digests like the
-    /// widest of its family.
+    /// A column with the full type that the source reports, such as `decimal(5,2)` or `datetime(6)`. A column whose
+    /// type is unknown is digested like the widest of its family.
     pub fn new(table: &str, name: &str, family: Family, full_type: &str) -> Self {
         Self {
             table: table.to_owned(),
@@ -44,7 +44,7 @@ impl DigestColumn {
         Expr::col((Alias::new(&self.table), Alias::new(&self.name)))
     }
 
-    /// SQL for its value, as an integer of at most 33 bits.
+    /// SQL for the column's value, as an integer of at most 33 bits.
     pub(super) fn value(&self) -> Expr {
         let cell = self.cell();
         let value = match self.family {
@@ -53,7 +53,7 @@ impl DigestColumn {
                 let unit = format!("1{}", "0".repeat(self.scale as usize));
                 self.number(cell.mul(Expr::cust(unit)))
             }
-            // Days are few.
+            // Day numbers are small and need no modulo.
             Family::Date => Func::cust("TO_DAYS").arg(cell).into(),
             Family::DateTime | Family::Timestamp => {
                 let seconds: Expr = Func::cust("TO_SECONDS").arg(cell.clone()).into();
@@ -65,7 +65,7 @@ impl DigestColumn {
                 modulo(time, VALUES)
             }
             Family::Text => {
-                // As the driver receives it.
+                // The text as the driver receives it.
                 let text = cell.cast_as("CHAR CHARACTER SET utf8mb4");
                 modulo(Func::cust("CRC32").arg(text).into(), VALUES).cast_as("SIGNED")
             }
@@ -75,7 +75,7 @@ impl DigestColumn {
 
     fn number(&self, number: Expr) -> Expr {
         let number = if self.is_narrow { number } else { modulo(number, VALUES) };
-        // It may be unsigned.
+        // The number may be unsigned.
         number.cast_as("SIGNED")
     }
 }
@@ -99,7 +99,8 @@ pub(super) fn value(cell: &Cell, column: &DigestColumn) -> i64 {
         (Cell::Time(time), _) if column.has_fractions_of_seconds => microseconds(*time) % VALUES,
         (Cell::Time(time), _) => seconds(*time) % VALUES,
         (Cell::Text(text), _) => i64::from(crc32fast::hash(text.as_bytes())) % VALUES,
-        // What cannot be read is a zero date, or differs from what the server makes of it: then the rows are read.
+        // An unreadable cell is either a zero date, which the server's functions turn into NULL, or makes the digests
+        // differ, so that the rows are read.
         (Cell::Null | Cell::Unreadable, _) => NULL,
     }
 }

@@ -1,5 +1,5 @@
-//! The columns that are digested of the declared tables: of a target table the source columns that it is made of, of a
-//! lookup its key and its values.
+//! The digested columns of the declared tables: for a target table, the source columns that it is made of; for a
+//! lookup, its key and its values.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,19 +13,19 @@ use crate::declare::star::Star;
 use crate::declare::table::Table;
 use crate::source::digest::{DigestColumn, DigestPlan};
 
-/// Makes digest plans.
+/// Builds digest plans.
 #[derive(Clone)]
 pub(crate) struct DigestPlans {
     pub star: &'static Star,
     /// The types of the source's columns, by `table.column`.
     pub types: Arc<BTreeMap<String, String>>,
-    /// The seed of the multipliers, another in each target.
+    /// The seed of the multipliers, different in each target.
     pub seed: u64,
 }
 
 impl DigestPlans {
-    /// Digests the columns that a table is made of in its own source table. Those by which others are joined are among
-    /// them, whether they are read or not: they decide which rows are.
+    /// Digests the columns of a table's own source table that it is made of. Columns that other tables are joined by
+    /// are included even if they are not read: they determine which rows are joined.
     pub(crate) fn own(&self, table: &Table) -> Option<DigestPlan> {
         let own = |column: &&SelectedColumn| column.table == table.source_table;
         let mut columns: Vec<SelectedColumn> = table.selected.iter().filter(own).cloned().collect();
@@ -45,8 +45,8 @@ impl DigestPlans {
         self.plan(table, columns.iter())
     }
 
-    /// Digests all that a page of a table brings: what its select reads, of joined tables too, followed by `more`. With
-    /// it comes the time of the newest change.
+    /// Digests all columns that a page of a table selects, including those of joined tables, followed by `more`. The
+    /// newest change timestamp is selected with the digest.
     pub(crate) fn page(&self, table: &Table, more: &[SelectedColumn]) -> Option<DigestPlan> {
         table.page_key?;
         let mut plan = self.plan(table, table.selected.iter().chain(more))?;
@@ -92,7 +92,7 @@ impl DigestPlans {
         DigestColumn::new(&column.table, column.name, column.family, full_type)
     }
 
-    /// Digests what lookups of one table are filled with. Nothing if its key is a text.
+    /// Digests the columns that the lookups of one table are filled from. `None` if its key is not an integer.
     pub(crate) fn lookups(&self, lookups: &[&Lookup]) -> Option<DigestPlan> {
         let first = lookups.first()?;
         let source = self.star.source(first.table)?;
@@ -106,7 +106,7 @@ impl DigestPlans {
             }))
         };
         let mut plan = DigestPlan::new(names.map(column).collect::<Option<_>>()?, self.seed)?;
-        // As they are read.
+        // Lookups read the same rows.
         plan.only = Condition::all().add(Expr::col((source.name, first.key)).is_not_null());
         Some(plan)
     }
@@ -131,7 +131,7 @@ mod tests {
             columns.map(|column| column.name.clone()).collect::<Vec<_>>()
         };
         assert_eq!(names(digesting.own(table).unwrap()), ["loan_id"]);
-        // Which book is joined is part of a row, whether its key is read or not.
+        // The joined book is part of a row, whether its key is read or not.
         let mut joining = test_star::tables().remove(1);
         joining.joins.push(test_star::loan_to_book());
         assert_eq!(names(digesting.own(&joining).unwrap()), ["loan_id", "book_id"]);

@@ -1,5 +1,5 @@
-//! In-flight transactions and statements of the server. A row that such a transaction has written has a change
-//! timestamp of now and appears when it commits, so watermarks must not advance past its start.
+//! In-flight transactions and statements of the server. A row that such a transaction has written already has its
+//! change timestamp but appears only at the commit, so watermarks must not advance past the transaction's start.
 
 use std::time::Duration;
 
@@ -13,18 +13,19 @@ use crate::source::answer;
 
 /// "You need the PROCESS privilege."
 const NOT_ALLOWED: u16 = 1227;
-/// "Cannot convert string": MySQL refuses either list as a whole while a statement runs that is not valid utf8mb3, such
-/// as one with an emoji or with the bytes of a geometry.
+/// "Cannot convert string": MySQL refuses to return either list while a statement runs whose text is not valid utf8mb3,
+/// such as one with an emoji or with the bytes of a geometry.
 const CANNOT_CONVERT: u16 = 3854;
-/// Attempts to read the lists: such a statement ends soon, and a transaction that begins meanwhile begins after the
-/// clock was read.
+/// Attempts to read the lists. Such a statement ends soon, and waiting is safe: a transaction that begins meanwhile
+/// begins after the clock was read.
 const MAX_ATTEMPTS: u32 = 25;
 /// InnoDB caches the list of transactions for a tenth of a second.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
-/// Commands of connections that execute nothing, as the process list names them. There are many others: a statement is
-/// executed as a query, prepared, in bulk, or by a thread that applies a replica's changes.
+/// Process list commands of connections that execute nothing. There are many other commands: a statement is executed as
+/// a query, prepared, in bulk, or by a thread that applies a replica's changes.
 const IDLE: [&str; 5] = ["Sleep", "Daemon", "Binlog Dump", "Binlog Dump GTID", "Slave_IO"];
-/// The command of a connection that logs in, of a replica's that receives changes, or of an event that executes a statement.
+/// The command of a connection that logs in, of a replica that receives changes, or of an event that executes a
+/// statement.
 const CONNECT: &str = "Connect";
 /// The user of the threads that apply a replica's changes. They are listed as executing while they wait, in states
 /// that match these patterns.
@@ -37,11 +38,11 @@ const IDLE_REPLICATION: [&str; 5] = [
     "Waiting until % seconds%",
 ];
 
-/// Minutes by which clocks are set back when summer time ends: 30 in one zone, 120 in some of the past. A local time of
-/// the repeated hour stands for two moments.
+/// Minutes by which clocks are set back when summer time ends: 30 in one zone, 120 in some zones in the past. A local
+/// time in the repeated hour stands for two points in time.
 const CLOCK_CHANGES_MINUTES: [i64; 3] = [30, 60, 120];
-/// A transaction that was recovered after a restart is listed with the start of the server, within the time that
-/// recovery took: when it really began is unknown.
+/// A transaction that was recovered after a restart is listed with a start between the start of the server and the end
+/// of the recovery. Its real start is unknown.
 const LONGEST_RECOVERY: TimeDelta = TimeDelta::hours(1);
 
 /// The transactions and statements that are in flight on the server.
@@ -50,9 +51,9 @@ pub enum InFlight {
     /// The account lacks the PROCESS privilege.
     NotPermitted,
     Listed {
-        /// The one that began first, if there is any.
+        /// The oldest one, if there is any.
         oldest: Option<InFlightWork>,
-        /// When the oldest transaction began that has changed or may yet change rows.
+        /// The start of the oldest transaction that has changed rows or may still change rows.
         writable_since: Option<DateTime<Utc>>,
     },
 }
@@ -67,8 +68,8 @@ pub struct InFlightWork {
 impl InFlight {
     /// Reads the transactions that have changed rows and the running statements of other connections.
     ///
-    /// It has to be read before the snapshot begins: a transaction that is open then and not listed here began later
-    /// than the clock that was read before.
+    /// Must be read before the snapshot begins: a transaction that is open then and not listed here began after the
+    /// clock was read.
     pub(crate) async fn read(connection: &impl ConnectionTrait, clock: DateTime<Utc>, own_id: u64) -> Result<Self> {
         let mut attempts = 1;
         loop {
@@ -95,10 +96,11 @@ impl InFlight {
         clock: DateTime<Utc>,
         own_id: u64,
     ) -> std::result::Result<Self, DbErr> {
-        // Statements first: one that ends in between has left its transaction behind, which is listed then.
+        // Statements first: one that ends in between leaves its transaction behind, which is then listed.
         let statement = oldest_statement(connection, clock, own_id).await?;
         let transactions = transactions(connection, clock).await?;
-        // A transaction that has only read limits nothing: a row that it changes later gets a later change timestamp.
+        // A transaction that has only read does not limit watermarks: a row that it changes later gets a later change
+        // timestamp.
         let changing = transactions.iter().filter(|transaction| transaction.has_changed_rows);
         let works = changing.map(|transaction| transaction.work).chain(statement);
         Ok(Self::Listed {
@@ -115,13 +117,14 @@ impl InFlight {
             Self::NotPermitted => clock,
             Self::Listed { oldest, .. } => oldest.map_or(clock, |oldest| oldest.since),
         };
-        // A change timestamp is cut off to whole seconds: it may stand for nearly one more.
+        // Change timestamps are truncated to whole seconds: the real time may be almost a second later.
         let committed_until = Ord::min(open_since, clock) - safety_lag - TimeDelta::seconds(1);
-        // Where the start of a transaction is unknown, no change timestamp counts as committed for good.
+        // If the start of a transaction is unknown, no change timestamp counts as committed.
         Ord::max(committed_until, UNKNOWN_START)
     }
 
-    /// When the oldest transaction began that has changed or may yet change rows, if the account may list them.
+    /// The start of the oldest transaction that has changed rows or may still change rows, if the account may list
+    /// them.
     pub(crate) fn writable_since(self) -> Option<DateTime<Utc>> {
         match self {
             Self::NotPermitted => None,
@@ -139,7 +142,7 @@ pub(crate) const UNKNOWN_START: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
 type LocalTime = Option<NaiveDateTime>;
 
-/// An open transaction that was not declared READ ONLY.
+/// An in-flight transaction that may write: it was not declared READ ONLY.
 struct Transaction {
     work: InFlightWork,
     has_changed_rows: bool,
@@ -149,7 +152,7 @@ async fn transactions(
     connection: &impl ConnectionTrait,
     clock: DateTime<Utc>,
 ) -> std::result::Result<Vec<Transaction>, DbErr> {
-    // The column is in the zone of the server's machine, whatever the session's is (MySQL 9.7, MariaDB 10.11).
+    // The column is in the time zone of the server's machine, whatever the session's is (MySQL 9.7, MariaDB 10.11).
     let convert =
         |time: Expr, from: &str, to: &str| Func::cust("CONVERT_TZ").args([time, Expr::val(from), Expr::val(to)]);
     let began = || Expr::expr(convert(column("trx_started"), "SYSTEM", "+00:00"));
@@ -202,8 +205,8 @@ async fn transactions(
 }
 
 /// The earliest possible start of a transaction whose start is listed in local time. In the hour that is repeated when
-/// clocks go back, a local time is two instants. The conversion of the server, `began`, is the later one; `locals` are
-/// the local times some minutes before `began`.
+/// clocks go back, a local time stands for two points in time. `began`, the server's conversion, is the later one;
+/// `locals` are the local times some minutes before `began`.
 fn earliest_begin(listed: NaiveDateTime, began: NaiveDateTime, locals: [Option<NaiveDateTime>; 3]) -> DateTime<Utc> {
     let changes = CLOCK_CHANGES_MINUTES.into_iter().zip(locals);
     let earlier = changes.filter(|(_, local)| *local == Some(listed));
@@ -213,7 +216,7 @@ fn earliest_begin(listed: NaiveDateTime, began: NaiveDateTime, locals: [Option<N
 
 /// When the server was started.
 async fn started(connection: &impl ConnectionTrait, clock: DateTime<Utc>) -> std::result::Result<DateTime<Utc>, DbErr> {
-    // A variable of the same name in another place: MariaDB's, MySQL's.
+    // MariaDB and MySQL have the same variable in different tables.
     let seconds = async |schema: &'static str, table: &'static str| {
         let select = Query::select()
             .expr(column("VARIABLE_VALUE").cast_as("SIGNED"))
@@ -312,7 +315,7 @@ mod tests {
         let safety_lag = TimeDelta::seconds(120);
         assert_eq!(seen(UNKNOWN_START).committed_until(clock, safety_lag), UNKNOWN_START);
         let begun = clock - TimeDelta::seconds(10);
-        // A change timestamp of that second may stand for nearly one more.
+        // The real time of a change timestamp may be almost a second later.
         let second = TimeDelta::seconds(1);
         assert_eq!(
             seen(begun).committed_until(clock, safety_lag),

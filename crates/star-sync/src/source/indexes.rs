@@ -1,6 +1,6 @@
-//! The indexes of the source: one on a watermark finds what changed, one on a fact's date the rows of the days that a
-//! run has touched. Many schemas have none of the first kind, and without one all rows are gone through. The source is
-//! not ours to alter, so what would help is only told.
+//! The indexes of the source: one on a change timestamp finds changed rows, one on a fact's date finds the rows of the
+//! days that a run has touched. Many schemas lack the first kind, and without it all rows are scanned. The source is
+//! never altered, so missing indexes are only reported.
 
 use std::collections::HashSet;
 
@@ -11,23 +11,23 @@ use crate::declare::source_table::SourceTable;
 use crate::error::{Doing, Result};
 use crate::source::reader::SourceReader;
 
-/// What the server calls the index of every primary key.
+/// The name of every primary key's index.
 const PRIMARY: &str = "PRIMARY";
 
 /// The indexes of a schema.
 pub struct Indexes {
-    /// The columns that one begins with, as table and column.
+    /// The leading column of each index, as table and column.
     leading: HashSet<(String, String)>,
-    /// The tables that are counted along their primary key.
+    /// The tables whose rows are counted along the primary key.
     counted_by_key: HashSet<String>,
 }
 
 impl Indexes {
-    /// Reads what `information_schema` tells of them.
+    /// Reads the indexes from `information_schema`.
     ///
-    /// A count goes along the shortest index if the server has its way, on one core; MySQL 8.0 before 8.0.37 went along
-    /// the primary key. There MySQL uses several, and takes a third to a half as long (docs/performance.md); MariaDB
-    /// has no such thing.
+    /// By default the server counts rows along the shortest index, on one core; MySQL 8.0 before 8.0.37 used the
+    /// primary key. Along the primary key MySQL uses several cores and takes a third to a half as long
+    /// (docs/performance.md); MariaDB cannot do that.
     pub(super) async fn read(source: &SourceReader, schema: &str, is_mariadb: bool) -> Result<Self> {
         let doing = || "reading information_schema.STATISTICS".to_owned();
         let column = |name: &'static str| Expr::col(Alias::new(name));
@@ -44,7 +44,7 @@ impl Indexes {
             counted_by_key: HashSet::new(),
         };
         for row in source.all(&select).await.source(doing)? {
-            // An index on an expression begins with no column.
+            // An index on an expression has no leading column.
             let (table, column, index): (String, Option<String>, String) = row.try_get_many_by_index().source(doing)?;
             if index == PRIMARY && !is_mariadb {
                 indexes.counted_by_key.insert(table.clone());
@@ -55,12 +55,12 @@ impl Indexes {
         Ok(indexes)
     }
 
-    /// Whether one begins with this column.
+    /// Whether an index begins with this column.
     pub fn begin_with(&self, table: &str, column: &str) -> bool {
         self.leading.contains(&(table.to_owned(), column.to_lowercase()))
     }
 
-    /// Whether one begins with the column that tells when a row changed.
+    /// Whether an index begins with the change timestamp.
     pub(crate) fn begin_with_change_timestamp(&self, table: &SourceTable) -> bool {
         table
             .change_timestamp
@@ -78,7 +78,7 @@ impl Indexes {
     }
 }
 
-/// The statement that makes such an index.
+/// The statement that creates such an index.
 pub fn advice(schema: &str, table: &str, column: &str) -> String {
     format!("CREATE INDEX idx_{table}_{column} ON `{schema}`.`{table}` ({column});")
 }

@@ -61,8 +61,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// Connects with up to `connections` connections; with fewer where the account or the server is limited. A statement
-    /// fails if the server does not answer within `read_timeout`.
+    /// Opens up to `connections` connections; fewer if the account or the server limits them. A statement fails if the
+    /// server does not answer within `read_timeout`.
     pub async fn connect(access: &Access, connections: u32, read_timeout: Duration) -> Result<Self> {
         let OpenPool { pool, connections } = connect::open(access, connections, read_timeout).await?;
         let reader = SourceReader {
@@ -138,12 +138,12 @@ impl Source {
         in_time(self.read_timeout, "listing in-flight transactions", in_flight).await
     }
 
-    /// How many rows each table has, roughly: the server's own estimate, asked for once, through `reader`.
+    /// The estimated row count of each table: the server's own estimate, read once, through `reader`.
     pub async fn estimated_rows(&self, reader: &SourceReader) -> Result<&HashMap<String, u64>> {
         self.estimated_rows.get_or_try_init(|| self.estimate(reader)).await
     }
 
-    /// The indexes that it has, asked for once, through `reader`.
+    /// The indexes of the source, read once, through `reader`.
     pub async fn indexes(&self, reader: &SourceReader) -> Result<&Indexes> {
         let Server { schema, is_mariadb, .. } = &self.server;
         let read = || Indexes::read(reader, schema, *is_mariadb);
@@ -174,8 +174,8 @@ impl Source {
             .collect()
     }
 
-    /// The years that the source's dates fall in. All columns are asked for at once: one without an index takes the
-    /// server through its whole table.
+    /// The years that the source's dates fall in. All columns are read at the same time, because for one without an
+    /// index the server scans the whole table.
     pub async fn years(&self, calendar: Option<&Calendar>) -> Result<Years> {
         let doing = || "reading the oldest and newest date".to_owned();
         let reader = self.reader();
@@ -194,7 +194,7 @@ impl Source {
         Ok(years)
     }
 
-    /// A reader for short statements, each of its own instant.
+    /// A reader for short statements, each of which reads the current state.
     pub fn reader(&self) -> SourceReader {
         SourceReader {
             connection: ReadConnection::Pool(self.pool.clone()),
@@ -209,7 +209,7 @@ impl Source {
     }
 }
 
-/// Waits for several answers together as long as for one.
+/// Limits the time of several answers together to that of one.
 async fn in_time<T>(limit: Duration, doing: &str, answers: impl Future<Output = Result<T>>) -> Result<T> {
     let answered = reader::in_time(limit, async { Ok(answers.await) }).await;
     answered.source(|| doing.to_owned())?

@@ -1,4 +1,4 @@
-//! What a run reads the source with: the pool, or one snapshot.
+//! Reads the source for a run, through the pool or through one snapshot.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -23,12 +23,12 @@ pub struct SourceReader {
     pub share: SourceShare,
 }
 
-/// The way a statement takes.
+/// The connection of a statement.
 #[derive(Clone)]
 pub enum ReadConnection {
-    /// Each statement is of its own instant.
+    /// Each statement reads the state at its own time.
     Pool(DatabaseConnection),
-    /// Everything is of one instant, on one connection: who reads at the same time waits for their turn.
+    /// All statements read the state at one point in time, on one connection: concurrent readers wait for each other.
     Snapshot(Arc<DatabaseTransaction>),
 }
 
@@ -36,7 +36,8 @@ impl SourceReader {
     /// All rows of a select.
     ///
     /// # Errors
-    /// What the server answers; a lost connection if it has not answered in time; [`CutAnswer`] if not all rows came.
+    /// Any error of the server; a lost connection if it does not answer in time; [`CutAnswer`] if the answer is
+    /// incomplete.
     pub(crate) async fn all(&self, select: &SelectStatement) -> Result<Vec<QueryResult>, DbErr> {
         let answer = async {
             match &self.connection {
@@ -47,7 +48,7 @@ impl SourceReader {
         self.paced(answer).await
     }
 
-    /// All rows of a select, decoded as they come. Errors as of `all`.
+    /// All rows of a select, decoded as they arrive. Errors as for `all`.
     pub(crate) async fn rows(&self, select: &SelectStatement) -> Result<SourceRows, DbErr> {
         let answer = async {
             let mut rows = SourceRows::default();
@@ -65,7 +66,7 @@ impl SourceReader {
         self.paced(answer).await
     }
 
-    /// The first row of a select. Errors as of `all`.
+    /// The first row of a select. Errors as for `all`.
     pub(crate) async fn one(&self, select: &SelectStatement) -> Result<Option<QueryResult>, DbErr> {
         let answer = async {
             match &self.connection {
@@ -76,14 +77,14 @@ impl SourceReader {
         in_time(self.timeout, answer).await
     }
 
-    /// The number that a select comes down to, which always has one row. Errors as of `all`.
+    /// The number that a select returns, always in one row. Errors as for `all`.
     pub(crate) async fn number(&self, select: &SelectStatement) -> Result<i64, DbErr> {
         let row = self.one(select).await?.ok_or_else(CutAnswer::error)?;
         row.try_get_by_index(0)
     }
 
-    /// Row by row, for what may be large; the time is that for each row. Nothing else can be read from a snapshot until
-    /// all rows have come.
+    /// Reads row by row, for large results; the timeout applies to each row. Nothing else can be read from a snapshot
+    /// until all rows have arrived.
     pub(crate) async fn stream<'a>(
         &'a self,
         select: &SelectStatement,
@@ -103,7 +104,7 @@ impl SourceReader {
         Ok(Box::pin(rows))
     }
 
-    /// Waits for an answer, and rests afterwards for as long as keeps to the share.
+    /// Waits for an answer, then rests as long as the share requires.
     async fn paced<T>(&self, answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
         let began = Instant::now();
         let answer = in_time(self.timeout, answer).await?;
@@ -123,13 +124,12 @@ impl SourceReader {
     }
 }
 
-/// Whether this process has ever given up waiting for an answer, so that connections may still wait for one.
+/// Whether this process has ever abandoned a statement, so that connections may still be waiting for an answer.
 pub(super) static HAS_GIVEN_UP: AtomicBool = AtomicBool::new(false);
 
-/// Waits for an answer, but no longer than this: a server that is stuck, or a network that swallows everything, says
-/// nothing at all.
+/// Waits for an answer up to a limit, because a server that hangs or a network that drops all packets never answers.
 pub(super) async fn in_time<T>(limit: Duration, answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-    // Dropped, and its connection given back, after that is noted.
+    // Pinned, so that the flag is set before the statement is dropped and its connection returned.
     let mut answer = pin!(answer);
     if let Ok(answered) = tokio::time::timeout(limit, &mut answer).await {
         return answered;

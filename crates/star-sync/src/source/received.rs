@@ -1,5 +1,5 @@
-//! How many bytes the server has sent, as it counts them itself on each connection: rows, digests, and all else. Asked
-//! for once, when a run ends.
+//! The number of bytes that the server has sent, as it counts them on each connection: rows, digests, and everything
+//! else. Read once, at the end of a run.
 
 use futures_util::future::join_all;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement};
@@ -10,11 +10,12 @@ use crate::source::{Snapshot, Source, reader};
 use crate::sql;
 
 impl Source {
-    /// Bytes that the server has sent on the connections of the pool that are at rest, and on that of `snapshot`. Not
-    /// those of connections that were lost, or of the log-in. Nothing if the server does not say.
+    /// Bytes that the server has sent on the idle connections of the pool and on that of `snapshot`, without those of
+    /// lost connections and of the log-in. `None` if the server does not report them.
     pub(crate) async fn bytes_received(&self, snapshot: &Snapshot) -> Option<u64> {
         let pool = self.pool.get_mysql_connection_pool();
-        // Held until the last is there: else one would be asked twice. None is opened for this.
+        // All are held until the last is acquired: otherwise one would be counted twice. No connection is opened for
+        // this.
         let mut at_rest: Vec<_> = std::iter::from_fn(|| pool.try_acquire()).collect();
         let asked = async {
             let mut bytes = bytes_of_snapshot(&snapshot.transaction).await?;

@@ -10,13 +10,13 @@ use crate::source::reader::SourceReader;
 use crate::source::session::UnsupportedServer;
 use crate::sql;
 
-/// A MySQL or MariaDB server, by its own answers.
+/// A MySQL or MariaDB server, as it describes itself.
 #[derive(Clone, Debug)]
 pub struct Server {
     pub version: String,
     pub is_mariadb: bool,
     pub schema: String,
-    /// Names server and schema, for the run history.
+    /// Identifies server and schema, for the run history.
     pub identity: String,
     /// The identifier that the server was installed with, the same at every address.
     pub id: String,

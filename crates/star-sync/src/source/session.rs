@@ -1,9 +1,9 @@
-//! The settings of a connection.
+//! Sets and checks the session settings of a connection.
 //!
-//! A server's defaults, an account's, those of `init_connect` and of a proxy change what a statement returns or whether
-//! it runs at all: the isolation level, limits on rows, time and joins, modes, time zones. None of them is inherited.
-//! Every connection is given its settings before its first statement, and is asked for them then: a setting that
-//! somebody keeps from being changed is an error, and not another result.
+//! Defaults of the server, the account, `init_connect` or a proxy can change what a statement returns, or whether it
+//! runs at all: the isolation level, limits on rows, time and joins, modes, time zones. None of them is inherited.
+//! Every connection gets its settings before its first statement, and they are read back: a setting that does not take
+//! effect is an error, because it could change results.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, MySqlConnection, Row};
 
 use crate::sql;
 
-/// A setting that the server did not take.
+/// A setting that the server did not accept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RefusedSetting {
     #[error("the session variable {variable} is {found}, and cannot be set to {wanted}")]
@@ -20,7 +20,7 @@ pub(crate) enum RefusedSetting {
         wanted: &'static str,
         found: String,
     },
-    /// With what the server says of it.
+    /// With the server's message.
     #[error("session variables cannot be set: {0}")]
     Denied(String),
 }
@@ -31,7 +31,7 @@ impl From<RefusedSetting> for sqlx::Error {
     }
 }
 
-/// Numbers of the server's errors for a variable that it does not know, that is not to be set, or not to this value.
+/// The server's error numbers for a variable that is unknown, that may not be set, or not to this value.
 const REFUSALS: [u16; 5] = [
     1193, // ER_UNKNOWN_SYSTEM_VARIABLE
     1227, // ER_SPECIFIC_ACCESS_DENIED_ERROR
@@ -40,7 +40,7 @@ const REFUSALS: [u16; 5] = [
     1238, // ER_INCORRECT_GLOBAL_LOCAL_VAR
 ];
 
-/// What the server answered when it was given all settings.
+/// Converts the server's error after all settings were sent: a refusal becomes [`RefusedSetting`].
 fn refusal(error: sqlx::Error) -> sqlx::Error {
     let answer = error.as_database_error();
     let number = answer.and_then(|answer| answer.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>());
@@ -50,7 +50,7 @@ fn refusal(error: sqlx::Error) -> sqlx::Error {
     }
 }
 
-/// Products that speak MySQL's protocol and have other snapshots, or none, by what their versions and comments say.
+/// Products that speak MySQL's protocol but have other snapshots, or none, as named in their versions and comments.
 const OTHER_PRODUCTS: [&str; 10] = [
     "TiDB",
     "Vitess",
@@ -64,7 +64,7 @@ const OTHER_PRODUCTS: [&str; 10] = [
     "Dolt",
 ];
 
-/// The product that is neither MySQL nor MariaDB, if this is one.
+/// The product, if it is neither MySQL nor MariaDB.
 pub(crate) fn other_product(version: &str, comment: &str) -> Option<&'static str> {
     let said = format!("{version} {comment}").to_lowercase();
     OTHER_PRODUCTS
@@ -78,7 +78,7 @@ pub(crate) fn other_product(version: &str, comment: &str) -> Option<&'static str
 pub(crate) struct UnsupportedServer(String);
 
 impl UnsupportedServer {
-    /// If a server that says this of itself is one.
+    /// The error, if a server with this version and comment is not supported.
     pub(crate) fn recognize(version: &str, comment: &str) -> Option<Self> {
         let problem = match other_product(version, comment) {
             Some(product) => format!("the server is {product} ({version}), not MySQL or MariaDB"),
@@ -91,7 +91,7 @@ impl UnsupportedServer {
     }
 }
 
-/// Whether the version is known to be older than what is supported. One that cannot be read is let through.
+/// Whether the version is known to be older than the oldest supported one. An unreadable version is accepted.
 fn is_too_old(version: &str) -> bool {
     let is_mariadb = version.contains("MariaDB");
     // MariaDB may put 5.5.5- before its own version, for old replicas.
@@ -110,11 +110,11 @@ impl From<UnsupportedServer> for sqlx::Error {
     }
 }
 
-/// Gives a new connection its settings, in two round trips. `read_timeout` is how long its statements are waited for.
+/// Applies the settings to a new connection, in two round trips. `read_timeout` is the timeout of its statements.
 ///
 /// # Errors
-/// What the server answers; [`RefusedSetting`] if a setting is not as it was set; [`UnsupportedServer`] where settings are
-/// not known because the server is one.
+/// Any error of the server; [`RefusedSetting`] if a setting did not take effect; [`UnsupportedServer`] if the server
+/// does not know the settings because it is not supported.
 pub(crate) async fn prepare(connection: &mut MySqlConnection, read_timeout: Duration) -> Result<(), sqlx::Error> {
     use sqlx::Executor;
     let set = AssertSqlSafe(sql::set_session(read_timeout));

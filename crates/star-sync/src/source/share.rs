@@ -1,8 +1,8 @@
-//! How much of the time a connection may keep the source busy: what leaves the rest to others who use it.
+//! Limits the share of time for which a connection keeps the source busy, to leave the rest to other users.
 
 use std::time::Duration;
 
-/// The share of the time that each connection reads; the rest of it the connection rests.
+/// The share of time for which each connection reads; it rests for the remainder.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SourceShare(f64);
 
@@ -10,12 +10,12 @@ impl SourceShare {
     /// All of the time: no pauses.
     pub const ALL: Self = Self(1.0);
 
-    /// A share in percent; nothing unless it is above 0 and at most 100.
+    /// A share in percent; `None` unless it is above 0 and at most 100.
     pub fn of_percent(percent: f64) -> Option<Self> {
         (percent > 0.0 && percent <= 100.0).then_some(Self(percent / 100.0))
     }
 
-    /// How long a connection rests after a statement that took so long.
+    /// How long a connection rests after a statement of this duration.
     pub(crate) fn rest_after(self, read: Duration) -> Duration {
         read.mul_f64(1.0 / self.0 - 1.0)
     }

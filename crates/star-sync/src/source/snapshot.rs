@@ -1,4 +1,4 @@
-//! A snapshot of the source: everything read through it is of one instant.
+//! A snapshot of the source: everything read through it is as of one point in time.
 
 use std::cmp::min;
 use std::collections::HashMap;
@@ -18,11 +18,11 @@ use crate::source::table_times::{TableTimes, table_times};
 use crate::source::{Source, clock, connection_id, in_time};
 use crate::sql;
 
-/// UPDATE_TIME has whole seconds, and a commit may be visible a moment before it advances. A time as young as this does
-/// not prove that a table has settled.
+/// UPDATE_TIME has whole seconds, and a commit may be visible a moment before it advances. A time younger than this
+/// does not show that a table has settled.
 const UPDATE_TIME_MARGIN_SECONDS: i64 = 2;
 
-/// One REPEATABLE READ transaction: everything read through it is of one instant.
+/// One REPEATABLE READ transaction: everything read through it is as of one point in time.
 pub(crate) struct Snapshot {
     pub(super) transaction: Arc<DatabaseTransaction>,
     read_timeout: Duration,
@@ -38,10 +38,10 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// The signature by which a later run recognises that a table has not been modified since, if it has settled. `None`
-    /// where the server reports no time of the last change, and where that time is so young that another change of the
-    /// same second may follow. MySQL records the time of the commit, MariaDB the start of the transaction: an open
-    /// transaction of the same second, even if it has only read so far, does not advance the time.
+    /// The signature by which a later run recognises that a table has not been modified since. `None` if the server
+    /// reports no time of the last change, or if that time is so recent that another change in the same second may
+    /// follow. MySQL records the time of the commit, MariaDB the start of the transaction: there, a transaction that is
+    /// open since the same second does not advance the time when it commits, even if it has only read so far.
     pub(crate) fn settled_signature(&self, table: &str, safety_lag: TimeDelta) -> Option<String> {
         let settled_before = if self.is_mariadb {
             let committed_until = self.committed_until(safety_lag);
@@ -51,7 +51,7 @@ impl Snapshot {
         } else {
             self.clock - TimeDelta::seconds(UPDATE_TIME_MARGIN_SECONDS)
         };
-        // A table that has replaced another in this second may be replaced itself in the same second.
+        // A table that replaced another in this second may be replaced again in the same second.
         let is_settled = |times: &&TableTimes| {
             let times = [times.updated, times.created];
             times.into_iter().flatten().all(|time| time.and_utc() < settled_before)
@@ -59,7 +59,7 @@ impl Snapshot {
         self.tables.get(table).filter(is_settled)?.signature()
     }
 
-    /// The settled signatures of a star's source tables, as far as these have settled.
+    /// The signatures of those source tables of a star that have settled.
     pub(crate) fn settled_signatures(&self, star: &Star, safety_lag: TimeDelta) -> HashMap<String, String> {
         let tables = star.sources.iter().map(|table| table.name);
         tables
@@ -72,8 +72,8 @@ impl Snapshot {
         self.tables.get(table)?.signature()
     }
 
-    /// The signatures of the tables now. `information_schema` is no part of a snapshot: one that was replaced by
-    /// another before its rows were read looks like that one.
+    /// The current signatures of the tables. `information_schema` is not part of a snapshot: a table that was replaced
+    /// by another before its rows were read has the signature of the other.
     pub(crate) async fn signatures_now(&self) -> Result<HashMap<String, Option<String>>> {
         let tables = table_times(&*self.transaction, &self.schema, self.is_mariadb);
         let tables = in_time(self.read_timeout, "reading information_schema.TABLES again", tables).await?;
@@ -83,7 +83,7 @@ impl Snapshot {
             .collect())
     }
 
-    /// Whether `update_time` is that of a commit. MariaDB's is when the transaction began.
+    /// Whether `update_time` is the time of the commit. On MariaDB it is the start of the transaction.
     pub(crate) fn update_time_is_commit_time(&self) -> bool {
         !self.is_mariadb
     }
@@ -96,8 +96,8 @@ impl Snapshot {
             .map(|time| time.and_utc())
     }
 
-    /// Reads the times of change again, which are no part of the snapshot: every commit that the snapshot contains has
-    /// advanced them by now.
+    /// Reads the times of change again. They are not part of the snapshot: by now, every commit that the snapshot
+    /// contains has advanced them.
     pub(crate) async fn refresh_update_times(&mut self) -> Result<()> {
         let tables = table_times(&*self.transaction, &self.schema, self.is_mariadb);
         self.tables = in_time(self.read_timeout, "reading information_schema.TABLES again", tables).await?;
@@ -109,7 +109,7 @@ impl Snapshot {
         self.in_flight.committed_until(self.clock, safety_lag)
     }
 
-    /// A reader for everything of this instant.
+    /// A reader of this snapshot.
     pub(crate) fn reader(&self) -> SourceReader {
         SourceReader {
             connection: ReadConnection::Snapshot(Arc::clone(&self.transaction)),
@@ -118,7 +118,7 @@ impl Snapshot {
         }
     }
 
-    /// Ends the snapshot. All readers of it have to be dropped before.
+    /// Ends the snapshot. All its readers must be dropped before.
     pub(crate) async fn close(self) -> Result<()> {
         let doing = "ending the snapshot";
         let transaction = Arc::try_unwrap(self.transaction).map_err(|_| Error::TransactionHeld { verb: "ended" })?;
@@ -130,10 +130,10 @@ impl Snapshot {
 impl Source {
     pub(super) async fn open_snapshot(&self) -> Result<Snapshot> {
         let doing = || "opening a snapshot".to_owned();
-        // The transaction keeps its connection; other statements on it come before the snapshot.
+        // The transaction reserves a connection; the statements up to START_SNAPSHOT run before the snapshot.
         let transaction = self.pool.begin().await.source(doing)?;
         let connection_id = connection_id(&transaction).await?;
-        // In this order: a transaction that begins after the list was read has change timestamps younger than the clock.
+        // In this order: a transaction that begins after the list was read has change timestamps later than the clock.
         let clock = clock(&transaction).await?;
         let in_flight = InFlight::read(&transaction, clock, connection_id).await?;
         let Server { schema, is_mariadb, .. } = &self.server;

@@ -1,4 +1,4 @@
-//! What `information_schema.TABLES` reports of each table: its times of change and creation, its estimated rows.
+//! Reads what `information_schema.TABLES` reports of each table: its times of change and creation, its estimated rows.
 
 use std::collections::HashMap;
 
@@ -19,8 +19,8 @@ pub(crate) const NOT_EMPTY: &str = "rows";
 pub(super) struct TableTimes {
     pub(super) updated: Option<NaiveDateTime>,
     pub(super) created: Option<NaiveDateTime>,
-    /// By the server's estimate; never on MySQL, whose estimate may be 0 until some seconds after rows were inserted.
-    /// MariaDB's TRUNCATE moves neither time; MySQL's clears the first one.
+    /// By the server's estimate. Always false on MySQL, whose estimate may be 0 until some seconds after rows were
+    /// inserted. MariaDB's TRUNCATE changes neither time; MySQL's clears the first one.
     is_empty: bool,
 }
 
@@ -38,7 +38,7 @@ impl TableTimes {
         }
     }
 
-    /// The text that later runs compare with; `None` if the server reports no time of the last change.
+    /// The text that later runs compare; `None` if the server reports no time of the last change.
     pub(super) fn signature(self) -> Option<String> {
         let created = self.created.map(|time| time.to_string()).unwrap_or_default();
         let rows = if self.is_empty { EMPTY } else { NOT_EMPTY };
@@ -54,8 +54,8 @@ pub(crate) fn update_time_of(signature: &str) -> Option<DateTime<Utc>> {
     updated.ok().map(|updated| updated.and_utc())
 }
 
-/// Selects these columns for each table of a schema, after its name. The schema is given as a value: with DATABASE() in
-/// its place MariaDB opens every table of every schema.
+/// Selects `what` for each table of a schema, after its name. The schema is given as a value: with DATABASE() MariaDB
+/// would open every table of every schema.
 pub(super) fn of_each_table(schema: &str, what: impl IntoIterator<Item = Expr>) -> SelectStatement {
     Query::select()
         .expr(Expr::col("TABLE_NAME"))
@@ -66,7 +66,7 @@ pub(super) fn of_each_table(schema: &str, what: impl IntoIterator<Item = Expr>) 
 }
 
 pub(super) fn estimated_rows() -> Expr {
-    // As a signed number: in a UNION an unsigned one is a DECIMAL to MariaDB.
+    // Signed, because in a UNION MariaDB turns an unsigned number into a DECIMAL.
     Expr::col("TABLE_ROWS").cast_as("SIGNED")
 }
 

@@ -1,4 +1,4 @@
-//! Keeps the calendar dimension whole: every day of every year from the first to the last that a fact falls in.
+//! Keeps the calendar dimension complete: every day of every year from the first to the last that a fact falls in.
 
 use std::cmp::{max, min};
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ use crate::target::TargetReader;
 use crate::target::bookkeeping::changed_partitions;
 use crate::target::sqlite::row_text;
 
-/// The years that the target's calendar holds; none where there is none.
+/// The years that the target's calendar contains; `None` without a calendar.
 pub async fn years<C: ConnectionTrait>(connection: &C, calendar: Option<&Calendar>) -> Result<Years> {
     let Some(calendar) = calendar else {
         return Ok(None);
@@ -39,7 +39,7 @@ pub async fn years<C: ConnectionTrait>(connection: &C, calendar: Option<&Calenda
         .map(|(first, last)| (date_key::year(first), date_key::year(last))))
 }
 
-/// Adds the years from `first` to `last`, and those between them and the known ones. Returns how many days were
+/// Adds the years from `first` to `last`, and those between them and the existing ones. Returns how many days were
 /// added.
 pub async fn extend<C: ConnectionTrait>(
     connection: &C,
@@ -73,7 +73,7 @@ pub async fn extend<C: ConnectionTrait>(
     Ok(added)
 }
 
-/// Makes the calendar right where another program has changed it. Returns how many days were not.
+/// Corrects calendar days that another program has changed. Returns how many were wrong.
 pub(crate) async fn correct<C: ConnectionTrait>(
     star: &Star,
     target: &TargetReader,
@@ -96,19 +96,19 @@ pub(crate) async fn correct<C: ConnectionTrait>(
     Ok(days)
 }
 
-/// The days of a calendar that another program has changed, taken out, or put in.
+/// Calendar days that another program has changed, deleted or inserted.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct CalendarDifferences {
-    /// The cells of days that are not there.
+    /// The cells of missing days.
     missing: Vec<Vec<Value>>,
-    /// The cells, as they should be, of days that are there and are not so.
+    /// The correct cells of days whose cells are wrong.
     wrong: Vec<Vec<Value>>,
-    /// The keys of rows that are no day.
+    /// The keys of rows that are not days.
     extra: Vec<Value>,
 }
 
 impl CalendarDifferences {
-    /// Looks through all years that the calendar holds, or that a row of the star refers to.
+    /// Compares all years that the calendar contains or that a row of the star refers to.
     pub(crate) async fn find(star: &Star, target: &TargetReader) -> Result<Self> {
         let Some(calendar) = &star.calendar else {
             return Ok(Self::default());
@@ -124,7 +124,7 @@ impl CalendarDifferences {
         Ok(Self::between(calendar, key, found, &years))
     }
 
-    /// Compares the days that are held with those of all years from the first to the last of `years`.
+    /// Compares the days found with those of all years from the first to the last of `years`.
     fn between(calendar: &Calendar, key: usize, found: Vec<Vec<Value>>, years: &[i32]) -> Self {
         let mut found: HashMap<Value, Vec<Value>> = found.into_iter().map(|day| (day[key].clone(), day)).collect();
         let mut differing = Self::default();
@@ -151,9 +151,9 @@ impl CalendarDifferences {
         let key = key_position(calendar);
         let wrong = self.wrong.iter().filter_map(|day| key.map(|key| day[key].clone()));
         let keys: Vec<Value> = wrong.chain(self.extra).collect();
-        // The missing ones first: SQLite counts foreign keys that a transaction breaks and mends, but not those that
-        // were broken before it, and each that it mends then would be one too many. They come again at the end, as a
-        // wrong day may have had what is a missing one's alone.
+        // Missing days are inserted first: SQLite counts the foreign keys that a transaction violates and restores, but
+        // not those that were violated before it, so restoring one of those later would make the count wrong. They are
+        // inserted again at the end, because a wrong day may have held a value that must be unique to a missing one.
         insert(connection, calendar, &self.missing).await.target(doing)?;
         for keys in keys.chunks(KEYS_PER_STATEMENT) {
             let delete = Query::delete()
@@ -167,13 +167,13 @@ impl CalendarDifferences {
     }
 }
 
-/// Where the key stands among the columns.
+/// The position of the key among the columns.
 fn key_position(calendar: &Calendar) -> Option<usize> {
     let mut columns = calendar.columns.iter();
     columns.position(|column| column.name == calendar.date_key)
 }
 
-/// Inserts days; none for which a row is in the way.
+/// Inserts days; skips those that conflict with an existing row.
 async fn insert<C: ConnectionTrait>(
     connection: &C,
     calendar: &Calendar,
@@ -221,7 +221,7 @@ async fn referenced_years(star: &Star, target: &TargetReader) -> Result<Vec<i32>
     Ok(years)
 }
 
-/// The year of a key that is one of a day: another program may have written anything.
+/// The year of a key, if the key is that of a day: another program may have written anything.
 fn year_of(key: &Value) -> Option<i32> {
     match key {
         Value::Int(Some(key)) => date_key::day(*key).map(|day| day.year()),

@@ -1,7 +1,7 @@
 //! Opening, reading and writing the target: an open file, its one writer, its readers, and the transaction of a run.
 //!
-//! `sqlite` holds what is SQLite's own, `bookkeeping` what the sync remembers, `statement`, `calendar` and `orphans`
-//! write the star, `copy` makes copies of it for readers.
+//! `sqlite` contains everything specific to SQLite, `bookkeeping` the state of the sync; `statement`, `calendar` and
+//! `orphans` write the star; `copy` makes copies of it for readers.
 
 pub mod bookkeeping;
 pub mod calendar;
@@ -33,7 +33,7 @@ use crate::{failpoint, metrics};
 pub(crate) use self::sqlite::schema::check_migrations;
 pub use self::sqlite::{ForeignKeys, check_writable};
 
-/// An open target: one connection that writes, a few that read.
+/// An open target: one connection that writes, several that read.
 pub struct Target {
     pub path: PathBuf,
     /// A pool of exactly one connection.
@@ -43,7 +43,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// Opens an existing database of ours, of this very version, to read and write.
+    /// Opens an existing target of this program and exact version for reading and writing.
     pub async fn open(path: &Path, star: &Star, foreign_keys: ForeignKeys, readers: u32) -> Result<Self> {
         place::check(path)?;
         check_writable(path)?;
@@ -57,7 +57,7 @@ impl Target {
         })
     }
 
-    /// Creates the database, or brings one of an older version up to date after keeping a backup of it.
+    /// Creates the database, or backs up and migrates one of an older version.
     pub async fn create(path: &Path, star: &Star) -> Result<(Self, Creation)> {
         place::check(path)?;
         check_migrations(star).await?;
@@ -96,10 +96,10 @@ impl Target {
         Ok((target, creation))
     }
 
-    /// What `create` would do, found out by reading alone.
+    /// What `create` would do, determined by reading only.
     ///
     /// # Errors
-    /// What `create` would fail with, as far as that can be told without writing.
+    /// The errors of `create`, as far as they can be detected without writing.
     pub async fn inspect(path: &Path, star: &Star) -> Result<PlannedAction> {
         place::check(path)?;
         if path.metadata().map_or(true, |file| file.len() == 0) {
@@ -116,13 +116,14 @@ impl Target {
         })
     }
 
-    /// Copies the database to a file beside it. By SQLite: to open and close the file here would drop its locks.
+    /// Copies the database to a file beside it, through SQLite: opening and closing the file here would drop SQLite's
+    /// locks.
     async fn back_up(&self) -> Result<PathBuf> {
         let mut backup = self.path.as_os_str().to_owned();
         backup.push(chrono::Utc::now().format(".%Y%m%d-%H%M%S.backup").to_string());
         let backup = PathBuf::from(backup);
         failpoint::pass("before-backup");
-        // One that is not finished, for want of room, is none.
+        // Written under a temporary name, because an unfinished file, as on a full disk, is not a backup.
         let failed = |cause| Error::TargetFile {
             path: backup.clone(),
             verb: "written",
@@ -148,7 +149,7 @@ impl Target {
         Ok(Arc::new(transaction))
     }
 
-    /// Whether no table of the star holds a row.
+    /// Whether all tables of the star are empty.
     pub(crate) async fn is_empty(&self, star: &Star) -> Result<bool> {
         for table in star.tables() {
             let select = Query::select()
@@ -164,28 +165,28 @@ impl Target {
         Ok(true)
     }
 
-    /// Writes without syncing from here on: for a first load, which is worth nothing before it has finished.
+    /// Writes without syncing from here on: for a first load, which is useless until it has finished.
     pub async fn write_without_syncing(&self) -> Result<()> {
         self.tune_writer(pragma::SYNCHRONOUS_OFF).await
     }
 
-    /// Syncs all that was written without syncing, before anything says that the load has finished.
+    /// Syncs everything that was written without syncing, before the load is recorded as finished.
     pub(crate) async fn make_durable(&self, run_id: i64) -> Result<()> {
         self.tune_writer(pragma::SYNCHRONOUS_NORMAL).await?;
-        // With the log empty a checkpoint would sync nothing; any write will do.
+        // With an empty log a checkpoint would sync nothing, so anything is written first.
         history::mark_running(&self.writer, run_id).await?;
-        // One that is held up need not have synced anything.
+        // A checkpoint that is blocked may not have synced anything.
         log::empty_or_fail(&self.path, &self.writer).await
     }
 
-    /// From the next transaction on SQLite checks foreign keys, as it does for all other runs.
+    /// From the next transaction on SQLite checks foreign keys, as in all other runs.
     pub(crate) async fn enforce_foreign_keys(&self) -> Result<()> {
         self.tune_writer(pragma::FOREIGN_KEYS_ON).await
     }
 
-    /// Makes the secondary indexes of a table that are not there.
+    /// Creates the missing secondary indexes of a table.
     pub(crate) async fn create_indexes(&self, table: &Table, on_index: &mut impl FnMut()) -> Result<()> {
-        // One core sorts here, and the digests of the pages keep another busy meanwhile.
+        // One core sorts here, and the digests of the pages keep another busy at the same time.
         let idle_cores = std::thread::available_parallelism().map_or(0, |cores| cores.get().saturating_sub(2));
         self.tune_writer(&pragma::indexing(idle_cores)).await?;
         for index in statement::indexes(table) {
@@ -208,7 +209,7 @@ impl Target {
         Ok(())
     }
 
-    /// Ends a run: the log is copied into the file, so that the one file is the whole database.
+    /// Ends a run: copies the log into the file, so that the one file is the whole database.
     pub async fn close(self) -> Result<()> {
         let doing = || "closing the file".to_owned();
         self.readers.close_by_ref().await.target(doing)?;
@@ -235,12 +236,12 @@ pub enum PlannedAction {
     Nothing,
 }
 
-/// Where the target's own rows are read from while it is being written to.
+/// How the target's own rows are read while it is being written.
 #[derive(Clone)]
 pub enum TargetReader {
-    /// The target is known to hold none of the rows that are asked for.
+    /// The target is known to have none of the requested rows.
     Empty,
-    /// The committed state, on connections of its own.
+    /// The committed state, on separate connections.
     Committed(DatabaseConnection),
     /// The state within the run's own transaction.
     Within(Arc<DatabaseTransaction>),
@@ -255,21 +256,21 @@ impl TargetReader {
         }
     }
 
-    /// The one text that a select yields; empty where there is none.
+    /// The single text that a select returns; empty if there is none.
     pub(crate) async fn text(&self, select: &SelectStatement) -> std::result::Result<String, DbErr> {
         let rows = self.all(select).await?;
         let text = rows.first().map(|row| row.try_get_by_index::<Option<String>>(0));
         Ok(text.transpose()?.flatten().unwrap_or_default())
     }
 
-    /// The one number that a select yields; 0 where there is none.
+    /// The single number that a select returns; 0 if there is none.
     pub(crate) async fn number(&self, select: &SelectStatement) -> std::result::Result<i64, DbErr> {
         let rows = self.all(select).await?;
         rows.first().map_or(Ok(0), |row| row.try_get_by_index(0))
     }
 }
 
-/// Begins a write transaction at once, so that a busy file shows before any work is done.
+/// Begins a write transaction immediately, so that a locked file is detected before any work is done.
 pub async fn begin(writer: &DatabaseConnection) -> Result<DatabaseTransaction> {
     writer
         .begin_with_options(TransactionOptions {
@@ -280,7 +281,7 @@ pub async fn begin(writer: &DatabaseConnection) -> Result<DatabaseTransaction> {
         .target(|| "beginning a transaction".to_owned())
 }
 
-/// Commits the transaction of a run; every other holder must have let go of it.
+/// Commits the transaction of a run; all other references to it must have been dropped.
 pub(crate) async fn commit(transaction: Arc<DatabaseTransaction>) -> Result<()> {
     let transaction = Arc::try_unwrap(transaction).map_err(|_| Error::TransactionHeld { verb: "committed" })?;
     failpoint::pass("before-commit");
@@ -291,13 +292,13 @@ pub(crate) async fn commit(transaction: Arc<DatabaseTransaction>) -> Result<()> 
     Ok(())
 }
 
-/// Takes back the transaction of a run; every other holder must have let go of it.
+/// Rolls back the transaction of a run; all other references to it must have been dropped.
 pub(crate) async fn roll_back(transaction: Arc<DatabaseTransaction>) -> Result<()> {
     let transaction = Arc::try_unwrap(transaction).map_err(|_| Error::TransactionHeld { verb: "rolled back" })?;
     transaction.rollback().await.target(|| "rolling back".to_owned())
 }
 
-/// Opens an existing database of ours, of this very version, to look at it. Nothing is ever written through this.
+/// Opens an existing target of this program and exact version for reading only.
 pub async fn open_to_read(path: &Path, star: &Star, connections: u32) -> Result<DatabaseConnection> {
     place::check(path)?;
     let (readers, pending) = open_of_any_version(path, star, connections).await?;
@@ -310,7 +311,7 @@ pub async fn open_to_read(path: &Path, star: &Star, connections: u32) -> Result<
     }
 }
 
-/// The same of a target that may be older, with the migrations that it lacks.
+/// Opens a target that may be older for reading only, and returns the migrations that it lacks.
 pub async fn open_of_any_version(
     path: &Path,
     star: &Star,

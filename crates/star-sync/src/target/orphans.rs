@@ -1,5 +1,5 @@
-//! Rows of bridges whose dimension row another program has deleted. A bridge is read in pages through its dimension, so
-//! they are in no page, and no comparison finds them.
+//! Deletes rows of bridges whose dimension row another program has deleted. A bridge is read in pages through its
+//! dimension, so these rows are in no page, and no comparison finds them.
 
 use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
@@ -11,8 +11,8 @@ use crate::declare::table::TargetPageKey;
 use crate::error::{Doing, Result};
 use crate::target::bookkeeping::changed_partitions;
 
-/// Deletes them. Where the source has such a row, it is inserted again as any missing one. Returns how many rows of
-/// which tables were deleted.
+/// Deletes these rows. Those that the source has are then inserted again like any missing row. Returns the number of
+/// deleted rows by table.
 pub(crate) async fn delete<C: ConnectionTrait>(
     star: &'static Star,
     connection: &C,

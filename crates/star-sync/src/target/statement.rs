@@ -1,4 +1,4 @@
-//! The statements that change the star, made by the query builder.
+//! Builds the statements that change the star.
 
 use sea_orm::sea_query::{
     Alias, DeleteStatement, Expr, ExprTrait, Index, IndexCreateStatement, InsertStatement, OnConflict, Query,
@@ -10,13 +10,13 @@ use crate::declare::key_range::KEYS_PER_STATEMENT;
 use crate::declare::row::{Columns, RUN_COLUMN, TargetRow};
 use crate::declare::table::Table;
 
-/// Rows of one INSERT. Each is handed to SQLite's thread and waited for, so few large ones are better; beyond 500 they
-/// gain nothing (docs/performance.md), and SQLite's limit of 32,766 bind variables is far. What is left over goes in
+/// Rows of one INSERT. Each is sent to SQLite's thread and awaited, so few large ones are better; more than 500 rows
+/// bring no gain (docs/performance.md), and SQLite's limit of 32,766 bind variables is far away. The remainder uses
 /// ever smaller ones, so that there are few different statements and all of them are kept prepared.
 pub(crate) const ROWS_PER_STATEMENT: [usize; 5] = [500, 100, 20, 4, 1];
 
 /// The INSERT of `rows` rows that overwrites `columns` of rows with the same natural key, so that surrogate keys stay.
-/// The run is part of the text: it is the same for all that a writer writes.
+/// The run is part of the text, because it is the same for everything that a writer writes.
 pub fn upsert(table: &Table, columns: Columns, rows: usize, run_id: i64) -> String {
     let run = table.notes_run.then_some(RUN_COLUMN);
     let names: Vec<&str> = table.columns.iter().map(|column| column.name).chain(run).collect();
@@ -38,8 +38,8 @@ pub fn upsert(table: &Table, columns: Columns, rows: usize, run_id: i64) -> Stri
     insert.build(SqliteQueryBuilder).0
 }
 
-/// The INSERT of `rows` rows that the table does not hold, under surrogate keys that they had before: the first value
-/// of each. None of these keys is in use, since SQLite assigns no key twice.
+/// The INSERT of `rows` rows that the table does not contain, under the surrogate keys that they had before, which are
+/// the first value of each. None of these keys is in use, since SQLite assigns no key twice.
 pub(crate) fn insert_with_keys(table: &Table, surrogate_key: &'static str, rows: usize, run_id: i64) -> String {
     insert(table, Some(surrogate_key), rows, run_id)
         .build(SqliteQueryBuilder)
@@ -61,12 +61,12 @@ fn insert(table: &Table, surrogate_key: Option<&'static str>, rows: usize, run_i
     insert
 }
 
-/// A kept statement with values of its own.
+/// Binds values to the text of a prepared statement.
 pub fn bind(sql: &str, values: Vec<Value>) -> Statement {
     Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)
 }
 
-/// Cuts the cells of rows into those of one statement each. Rows that are as many as one takes are not copied.
+/// Splits the cells of rows into those of one statement each. Rows that fill exactly one statement are not copied.
 pub(crate) fn portions(cells: Vec<Value>, width: usize) -> Vec<Vec<Value>> {
     if cells.is_empty() {
         return Vec::new();

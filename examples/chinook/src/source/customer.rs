@@ -1,4 +1,4 @@
-//! `Customer`: a customer, and the employee who looks after them.
+//! `Customer`: one customer, and the employee who supports them.
 
 use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;

@@ -1,4 +1,4 @@
-//! `Employee`: an employee; some look after customers.
+//! `Employee`: one employee; some support customers.
 
 use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;

@@ -1,4 +1,4 @@
-//! `Genre`: a kind of music.
+//! `Genre`: one genre of music.
 
 use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;

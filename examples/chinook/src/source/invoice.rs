@@ -1,4 +1,4 @@
-//! `Invoice`: the head of an invoice: for whom, and when.
+//! `Invoice`: one invoice header, with customer and date.
 
 use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;

@@ -1,4 +1,4 @@
-//! `InvoiceLine`: what was sold: one track, once or several times.
+//! `InvoiceLine`: one line of an invoice: a track and its quantity.
 
 use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;

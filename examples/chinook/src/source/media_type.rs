@@ -1,4 +1,4 @@
-//! `MediaType`: what a track is sold as.
+//! `MediaType`: the format in which a track is sold.
 
 use sea_orm::entity::prelude::*;
 use star_sync::declare::Integer;

@@ -1,6 +1,6 @@
-//! Chinook's tables, as far as they are read: each an entity with the columns that the star needs.
+//! Chinook's tables: one entity per table, with the columns that the star needs.
 //!
-//! Integers are of the type `Integer`, which reads columns of any width and sign. No table says when a row changed.
+//! The type `Integer` reads integer columns of any width and sign. No table has a change timestamp.
 
 use star_sync::declare::SourceTable;
 
@@ -16,7 +16,7 @@ pub mod playlist;
 pub mod playlist_track;
 pub mod track;
 
-/// All of them, each with the key that its rows are named by.
+/// All source tables, each with the key column that identifies its rows.
 pub fn tables() -> Vec<SourceTable> {
     vec![
         SourceTable::of::<artist::Entity>(artist::Column::ArtistId),

@@ -1,4 +1,4 @@
-//! `dim_employee`: one row an employee.
+//! `dim_employee`: one row per employee.
 
 use std::sync::LazyLock;
 
@@ -22,7 +22,7 @@ pub struct Model {
     pub first_name: String,
     pub last_name: String,
     pub title: Option<String>,
-    /// SQLite keeps it as `YYYY-MM-DD`.
+    /// Stored in SQLite as `YYYY-MM-DD`.
     pub hired: Option<NaiveDate>,
     /// The run that last wrote the row.
     #[sea_orm(default_value = 0)]

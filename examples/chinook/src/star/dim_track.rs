@@ -27,7 +27,7 @@ pub struct Model {
     pub media_type: Option<String>,
     pub composer: Option<String>,
     pub milliseconds: i64,
-    /// Units with two digits after the point.
+    /// In currency units with two decimals.
     pub unit_price: f64,
     /// The run that last wrote the row.
     #[sea_orm(default_value = 0)]

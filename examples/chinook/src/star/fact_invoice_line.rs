@@ -1,5 +1,5 @@
-//! `fact_invoice_line`: one row per line of an invoice. Its day and its customer are those of the invoice, its employee the one
-//! who looks after the customer.
+//! `fact_invoice_line`: one row per line of an invoice. Date and customer are those of the invoice; the employee is the
+//! one who supports the customer.
 
 use chrono::NaiveDateTime;
 use rust_decimal::Decimal;
@@ -27,10 +27,10 @@ pub struct Model {
     pub date_key: i32,
     pub track_key: i64,
     pub customer_key: i64,
-    /// NULL if nobody looks after the customer.
+    /// NULL if no employee supports the customer.
     pub employee_key: Option<i64>,
     pub quantity: i64,
-    /// Of one piece; units with two digits after the point.
+    /// The price of one piece, in currency units with two decimals.
     pub unit_price: f64,
     /// The run that last wrote the row.
     #[sea_orm(default_value = 0)]
@@ -93,14 +93,14 @@ const CENTS: Measure = Measure {
     decimals: 2,
 };
 
-/// Tracks that were sold.
+/// The number of tracks sold.
 const QUANTITY: Measure = Measure {
     name: "quantity",
     label: "quantity",
     decimals: 0,
 };
 
-// What the totals are made of is read on its own, so that a mistake above is no mistake here, too.
+// Totals read the source independently of the mapping above, so that they detect its mistakes.
 source_record! {
     struct Sold of invoice_line::Entity {
         invoice_line_id: Integer = invoice_line::Column::InvoiceLineId,

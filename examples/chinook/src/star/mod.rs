@@ -1,4 +1,4 @@
-//! The star: one file per table, each with its entity, what it reads of a source row, and the mapping between them.
+//! The star: one file per table, each with its entity, the source columns that it reads, and the mapping between them.
 
 #![allow(
     clippy::needless_pass_by_value,
@@ -15,7 +15,7 @@ pub mod fact_invoice_line;
 
 use star_sync::declare::Table;
 
-/// All tables but the calendar. In which order they are loaded follows from what each of them looks up.
+/// All tables except the calendar. Their load order is derived from their lookups.
 pub fn tables() -> Vec<Table> {
     vec![
         dim_customer::table(),

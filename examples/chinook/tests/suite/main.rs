@@ -1,4 +1,4 @@
-//! What a star of another schema can rely on, against plain SQL on a real server.
+//! Tests the engine with another schema, by comparing the star with plain SQL on a real server.
 
 mod tables;
 #[path = "../../../testing/mod.rs"]
@@ -15,7 +15,7 @@ static CHINOOK: Example = Example {
     tables: tables::TABLES,
 };
 
-/// SIGABRT, with which a failpoint ends the program.
+/// SIGABRT: the signal with which a failpoint ends the program.
 const ABORTED: Option<i32> = Some(6);
 
 #[test]
@@ -46,7 +46,7 @@ fn new_changed_and_deleted_rows_arrive_without_any_timestamp() {
     shop.run(&["validate", "--all", "--deep", "--no-pending"]).ends_with(0);
 }
 
-/// The totals of a validation, each as `country|measure|figure`, where both sides agree.
+/// The totals of a validation that match on both sides, each as `country|measure|figure`.
 fn totals(validation: &serde_json::Value) -> Vec<String> {
     let figures = validation["totals"].as_array().unwrap().iter();
     let agreeing = figures.filter(|figure| figure["source"] == figure["target"]);
@@ -60,7 +60,7 @@ fn totals(validation: &serde_json::Value) -> Vec<String> {
     totals
 }
 
-/// The same in plain SQL.
+/// The same totals in plain SQL.
 fn expected_totals(shop: &Sandbox, condition: &str) -> Vec<String> {
     let of = |measure: &str, sum: &str| {
         format!(

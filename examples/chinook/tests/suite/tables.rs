@@ -1,6 +1,6 @@
-//! Every table of the star in plain SQL.
+//! Queries in plain SQL for the rows of every table of the star.
 
-/// Each table: its rows as one text, from the source and from the star.
+/// Per table: its name, and queries for its rows as text, from the source and from the star.
 pub const TABLES: &[(&str, &str, &str)] = &[
     (
         "dim_customer",

@@ -1,4 +1,4 @@
-//! Keys that are texts, dates and several columns, against plain SQL on a real server.
+//! Tests text, date and composite keys by comparing the star with plain SQL on a real server.
 
 #[path = "../../../testing/mod.rs"]
 mod testing;
@@ -58,7 +58,7 @@ static PAYROLL: Example = Example {
     ],
 };
 
-/// Every surrogate key of the facts, with the natural key that it stands for.
+/// Every surrogate key of the facts, with its natural key.
 fn keys(payroll: &Sandbox) -> Vec<String> {
     payroll.star(
         "SELECT concat_ws('|', assignment_key, emp_no, dept_no, from_date) FROM fact_assignment \
@@ -89,7 +89,7 @@ fn rows_with_keys_of_every_kind_come_change_and_go() {
         "UPDATE assignment SET from_date = from_date + INTERVAL 1 DAY WHERE emp_no = 11",
         "UPDATE assignment SET hours = 0.125 WHERE emp_no = 12 AND from_date = '2024-06-01'",
         "DELETE FROM assignment WHERE emp_no BETWEEN 20 AND 25 AND dept_no = 'd-1'",
-        // Into the second fact of the table, and out of it.
+        // One row enters the second fact of the table, others leave it.
         "UPDATE assignment SET hours = 30 WHERE emp_no = 13 AND from_date = '2024-06-01'",
         "UPDATE assignment SET hours = 3 WHERE emp_no > 190 AND from_date < '2024-01-01'",
         "DELETE FROM department WHERE dept_no = 'D-3'",
@@ -116,12 +116,12 @@ fn tables_without_an_integer_key_are_verified_by_a_digest_of_all_their_rows() {
         "ALTER TABLE department PARTITION BY KEY (dept_no) PARTITIONS 1",
     ]);
     payroll.settle();
-    // The number of rows stays, and the server need not say that anything was modified.
+    // Keeps the number of rows, and UPDATE_TIME need not advance.
     payroll.change(&["ALTER TABLE department EXCHANGE PARTITION p0 WITH TABLE other"]);
     payroll.run(&["incremental"]).ends_with(0);
     payroll.assert_star_equals_source();
-    // As if rows had been others when their table was last read, and nothing said so: a country, and a department that
-    // is looked up.
+    // Simulates silent changes of rows since their table was last read: of a country, and of a department that is
+    // looked up.
     payroll.settle();
     payroll.tamper("UPDATE sync_verification SET digest = '2:7' WHERE target_table = 'dim_country'");
     payroll.tamper("UPDATE dim_country SET name = 'Elsewhere' WHERE code = 'AT'");
@@ -166,7 +166,7 @@ fn totals_without_days_are_compared_by_group_in_their_unit() {
 fn two_columns_hold_keys_of_one_dimension() {
     let payroll = Sandbox::loaded(&PAYROLL);
     payroll.settle();
-    // In pages of one row, whose keys in one column are not those in the other.
+    // With pages of one row, the keys of one column are not those of the other.
     payroll.change(&[
         "UPDATE assignment SET approved_by = 190 WHERE emp_no = 4",
         "UPDATE employee SET tax_country = 'BR' WHERE emp_no = 12",
@@ -199,7 +199,7 @@ fn a_row_that_was_loaded_without_its_parent_gets_it_when_it_comes() {
 fn totals_of_rows_without_a_day_are_compared_by_runs() {
     let payroll = Sandbox::loaded(&PAYROLL);
     payroll.settle();
-    // A fault of the mapping shows in the sums.
+    // The sums reveal a mapping error.
     payroll.change(&["UPDATE assignment SET hours = hours + 1 WHERE emp_no = 5 AND from_date = '2024-06-01'"]);
     let mut wrong = payroll.command(&["incremental", "--verify-budget", "0"]);
     let wrong = wrong
@@ -207,7 +207,7 @@ fn totals_of_rows_without_a_day_are_compared_by_runs() {
         .status();
     assert_eq!(wrong.unwrap().code(), Some(1));
     payroll.run(&["repair"]).ends_with(0);
-    // And what changes while a load reads is no mismatch at its end.
+    // Changes during a load cause no mismatch at its end.
     let held = payroll.star_file().with_file_name("held");
     let mut load = payroll.command(&["full-load"]);
     let mut load = load
@@ -240,7 +240,7 @@ fn a_row_returns_from_quarantine_under_its_key_whatever_its_natural_key_is() {
     payroll.run(&["incremental"]).ends_with(0);
     let waiting = payroll.star("SELECT key FROM sync_reject WHERE source_table = 'grade'");
     assert_eq!(waiting, [r"C\,1,CA"]);
-    // What waits explains itself; rows beside it, of the same employees, are compared all the same.
+    // Quarantined rows are not mismatches; the other rows of the same employees are compared all the same.
     payroll.run(&["validate", "--no-pending"]).ends_with(0);
     payroll.run(&["full-load"]).ends_with(0);
     payroll.change(&[
@@ -267,7 +267,7 @@ fn a_row_is_explained_by_its_key_whatever_its_type() {
     assert_eq!(report["target_row"]["name"], "Austria");
     let (code, verdict, _) = explain("dim_employee", "150");
     assert_eq!((code, verdict), (0, "ROW_OK".into()));
-    // One of several rows of an employee, and one of a table that is read whole.
+    // A row of an employee with several rows, and a row of a table that is read whole.
     for (table, column, key, damaged) in [
         ("fact_assignment", "hours", "150,d-2,2024-06-01", "150,d-2,2025-01-01"),
         ("fact_grade", "salary", "A,AT", r"C\,1,CA"),

@@ -1,4 +1,4 @@
-//! `status`: watermarks, verification backlog, last runs, quarantined rows.
+//! `status`: shows watermarks, verification backlog, last runs and quarantined rows.
 
 mod text;
 
@@ -30,33 +30,33 @@ use crate::cli;
 use crate::config::target_path;
 use crate::error::{Doing, Error, Result, exit_of};
 
-/// Runs, and quarantined rows of each table, that are shown.
+/// The number of runs, and of quarantined rows per table, to show.
 const SHOWN: u64 = 10;
 
 #[derive(Serialize)]
 struct Report {
     /// Whether a full load has finished.
     loaded: bool,
-    /// Whether a full load is not finished: one that is in progress, or was interrupted.
+    /// Whether there is an unfinished full load, in progress or interrupted.
     #[serde(skip)]
     loading: bool,
-    /// The source that the target was loaded from; none before the first load has begun.
+    /// The source that the target was loaded from; `None` before the first load.
     loaded_from: Option<Identity>,
-    /// The source as it is, if it answered.
+    /// The source that answered.
     source_now: Option<Identity>,
-    /// How it differs from the one that the target was loaded from.
+    /// How that source differs from the one that the target was loaded from.
     source_identity_changes: Vec<String>,
-    /// Columns that its tables have gained or lost since the last full load, if it answered.
+    /// Columns added to or removed from the source's tables since the last full load, if the source answered.
     columns_changed: Option<ColumnChanges>,
-    /// The source's clock, if it was asked and answered.
+    /// The source's clock, if the source answered.
     source_clock: Option<DateTime<Utc>>,
     /// Whether the account may list in-flight transactions, so that they limit watermarks.
     sees_in_flight_transactions: Option<bool>,
     watermarks: Vec<WatermarkStatus>,
     verification: VerificationSummary,
-    /// Indexes that the source lacks, if it was asked.
+    /// Indexes that the source lacks, if the source answered.
     missing_indexes: Vec<MissingIndex>,
-    /// When a load, an incremental run or a repair last ended well.
+    /// When a load, an incremental run or a repair last succeeded.
     #[serde(serialize_with = "time::serialize_option")]
     last_success: Option<DateTime<Utc>>,
     /// The newest run that found a mismatch, while no later run has resolved it.
@@ -68,7 +68,7 @@ struct Report {
     lakes: Vec<LakeStatus>,
 }
 
-/// A lake, with what has changed since its last publication.
+/// A lake, with the number of partitions that changed since its last publication.
 #[derive(Serialize)]
 struct LakeStatus {
     #[serde(flatten)]
@@ -76,13 +76,13 @@ struct LakeStatus {
     backlog_partitions: usize,
 }
 
-/// With --indexes: nothing but what the source lacks.
+/// The document of --indexes.
 #[derive(Serialize)]
 struct Indexes {
     missing_indexes: Vec<MissingIndex>,
 }
 
-/// A source, for people.
+/// The identity of a source, for display.
 #[derive(Serialize)]
 struct Identity {
     server: String,
@@ -92,20 +92,20 @@ struct Identity {
 #[derive(Serialize)]
 struct WatermarkStatus {
     table: &'static str,
-    /// How far it is loaded.
+    /// How far the table is loaded.
     lifecycle: &'static str,
     #[serde(serialize_with = "time::serialize_option")]
     watermark: Option<DateTime<Utc>>,
     #[serde(serialize_with = "time::serialize_option")]
     last_synced: Option<DateTime<Utc>>,
-    /// The source's clock less the watermark.
+    /// The source's clock minus the watermark.
     lag_seconds: Option<i64>,
     /// The newest change timestamp that was read.
     #[serde(serialize_with = "time::serialize_option")]
     newest_change: Option<DateTime<Utc>>,
-    /// What keeps the watermark older than the newest change.
+    /// What keeps the watermark behind the newest change.
     limited_by: Option<String>,
-    /// The key up to which an unfinished full load has loaded it.
+    /// The key up to which an unfinished full load has loaded the table.
     loaded_up_to: Option<i64>,
 }
 
@@ -131,7 +131,7 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
         return missing_indexes(session).await;
     }
     let path = target_path(&session.global)?;
-    // The source takes its time to greet.
+    // Read the target while the connection to the source is established.
     let (target_part, source) = tokio::try_join!(TargetPart::read(session.star(), &path), connect(session))?;
     let answer = match source {
         Some(source) => read_source(session.star(), &source, &target_part).await,
@@ -148,7 +148,7 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
                 answer.missing_indexes,
             )
         });
-    // Of another source's clock there is no lag.
+    // The clock of another source says nothing about the lag.
     let lag_clock = clock.filter(|_| source_identity_changes.is_empty());
     let sources = session.star().sources.iter();
     let watermarks = sources
@@ -206,7 +206,7 @@ pub(crate) async fn run(session: &Session, arguments: &cli::Status) -> Result<u8
     Ok(exit_of(!is_fresh))
 }
 
-/// Prints the statements that create missing indexes, and nothing else.
+/// Prints only the statements that create missing indexes.
 async fn missing_indexes(session: &Session) -> Result<u8> {
     let path = target_path(&session.global)?;
     let target = open_to_read(&path, session.star(), 1).await?;
@@ -220,15 +220,15 @@ async fn missing_indexes(session: &Session) -> Result<u8> {
     Ok(0)
 }
 
-/// Whether a time is not longer ago, by this machine's clock, as the history's times are. One in the future is of before
-/// the clock was set back, and nobody knows when that was; but for small differences between machines.
+/// Whether `time` is at most `within` ago, by the clock of this machine, which also wrote the history. A time further
+/// in the future than `CLOCK_TOLERANCE` was written before the clock was set back, so its age is unknown and it fails.
 fn is_younger(time: DateTime<Utc>, within: Duration, now: DateTime<Utc>) -> bool {
     (now + success::CLOCK_TOLERANCE - time)
         .to_std()
         .is_ok_and(|age| age <= within.saturating_add(success::CLOCK_TOLERANCE))
 }
 
-/// What the target has.
+/// The part of the status that is read from the target.
 struct TargetPart {
     states: States,
     loaded_from: Option<SourceIdentity>,
@@ -243,7 +243,7 @@ struct TargetPart {
 }
 
 impl TargetPart {
-    /// The key up to which an unfinished load has loaded all tables that are made of a source table.
+    /// The key up to which an unfinished load has loaded all tables that are derived from a source table.
     fn loaded_up_to(&self, star: &Star, source_table: &str) -> Option<i64> {
         let tables = star.tables().filter(|table| table.source_table == source_table);
         let loaded: Option<Vec<i64>> = tables
@@ -283,7 +283,7 @@ impl TargetPart {
     }
 }
 
-/// What the source has.
+/// The part of the status that is read from the source.
 struct SourcePart {
     clock: DateTime<Utc>,
     identity: Identity,
@@ -293,8 +293,8 @@ struct SourcePart {
     missing_indexes: Vec<MissingIndex>,
 }
 
-/// The source, if it was named and can be reached. One that does not answer is no failure here: the target's part is
-/// shown all the same.
+/// Connects to the source, if one is given. A source that cannot be reached is no error here, since the target's part
+/// can still be shown.
 async fn connect(session: &Session) -> Result<Option<Source>> {
     if session.global.source.is_none() {
         return Ok(None);
@@ -308,7 +308,7 @@ async fn connect(session: &Session) -> Result<Option<Source>> {
 async fn read_source(star: &Star, source: &Source, target_part: &TargetPart) -> Option<SourcePart> {
     let answer = async {
         let clock = source.clock().await?;
-        // A schema without these tables is another one, whatever their columns were.
+        // A schema without these tables is a different source; its columns need not be compared.
         let columns = match check::columns(source, star).await {
             Err(star_sync::Error::SourceUnfit { .. }) => SourceColumns::new(),
             columns => columns?,

@@ -1,4 +1,4 @@
-//! The result of `status` as text.
+//! Formats the result of `status` as text.
 
 use std::fmt::Write;
 
@@ -83,7 +83,7 @@ pub(super) fn text(report: &Report, program: &str) -> String {
     text
 }
 
-/// How far each source table is synced. Ages are by the source's clock where it answered.
+/// How far each source table is synced. Ages are by the source's clock if it answered.
 fn watermarks(report: &Report) -> comfy_table::Table {
     let now = report.source_clock.unwrap_or_else(Utc::now);
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
@@ -109,7 +109,7 @@ fn watermarks(report: &Report) -> comfy_table::Table {
     watermarks
 }
 
-/// What the newest run that is shown has verified by digest, and received.
+/// Rows verified by digest and bytes received, of the newest shown run that recorded them.
 fn last_read(runs: &[Run]) -> String {
     let Some((run, bytes)) = runs.iter().find_map(|run| run.bytes_received.map(|bytes| (run, bytes))) else {
         return String::new();
@@ -122,7 +122,7 @@ fn last_read(runs: &[Run]) -> String {
     )
 }
 
-/// The last runs; columns that are zero throughout are left out.
+/// The last runs, without columns that are zero in every row.
 fn runs(runs: &[Run]) -> comfy_table::Table {
     let mut rows = human::table(&[
         "run",
@@ -151,7 +151,7 @@ fn runs(runs: &[Run]) -> comfy_table::Table {
     rows
 }
 
-/// The source that the target was loaded from, and how long ago; and the one that answers now, if it is another one.
+/// The source that the target was loaded from, the one that answers now if it is another, and the last success.
 fn sources(report: &Report) -> String {
     let mut text = String::new();
     let is_other = !report.source_identity_changes.is_empty();
@@ -186,7 +186,7 @@ fn sources(report: &Report) -> String {
     text + "\n"
 }
 
-/// What limits watermarks.
+/// A sentence about what limits watermarks.
 pub(crate) fn watermark_limits(sees_in_flight_transactions: bool) -> &'static str {
     if sees_in_flight_transactions {
         "watermarks stay before in-flight transactions (PROCESS is granted)\n"

@@ -1,4 +1,4 @@
-//! A key of a lookup: a number or a text, owned or borrowed.
+//! The key of a lookup: a number or a text, owned or borrowed.
 
 use std::fmt;
 use std::sync::Arc;

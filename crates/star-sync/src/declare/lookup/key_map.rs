@@ -1,16 +1,16 @@
-//! The map that a lookup is filled into: from keys to numbers, in about four bytes a key.
+//! The map of a lookup: from keys to numbers, in about four bytes per key.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::declare::lookup::{KeyRef, LookupKey};
 
-/// A map from keys to numbers that costs four bytes a key where keys are dense, as auto-increment keys are.
+/// A map from keys to numbers that takes four bytes per key where keys are dense, as auto-increment keys are.
 #[derive(Clone, Debug, Default)]
 pub struct KeyMap {
     /// `dense[key]` is the value plus one; 0 stands for no value.
     dense: Vec<u32>,
-    /// Keys or values that do not fit the array.
+    /// Keys and values that do not fit into the array.
     sparse: HashMap<i64, i64>,
     texts: HashMap<Arc<str>, i64>,
     entries: usize,
@@ -55,7 +55,7 @@ impl KeyMap {
                 self.dense[slot] = value + 1;
             }
             _ => {
-                // A key has one place: an older value in the array would hide this one.
+                // A key is stored in one place: an older value in the array would hide this one.
                 if let Some(stored) = usize::try_from(key).ok().and_then(|slot| self.dense.get_mut(slot)) {
                     *stored = 0;
                 }
@@ -64,7 +64,7 @@ impl KeyMap {
         }
     }
 
-    /// Forgets a key.
+    /// Removes a key.
     pub fn remove<'a>(&mut self, key: impl Into<KeyRef<'a>>) {
         match key.into() {
             KeyRef::Number(key) => {
@@ -79,14 +79,14 @@ impl KeyMap {
         }
     }
 
-    /// The keys that are numbers.
+    /// The numeric keys.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = i64> {
         let dense = self.dense.iter().enumerate().filter(|(_, stored)| **stored != 0);
         let dense = dense.filter_map(|(slot, _)| i64::try_from(slot).ok());
         dense.chain(self.sparse.keys().copied())
     }
 
-    /// The keys for which one of these values is found.
+    /// The keys whose value is one of these.
     pub(crate) fn keys_of(&self, values: &HashSet<LookupKey>) -> Vec<LookupKey> {
         let keys = self.numbers().map(LookupKey::Number);
         let texts = self.texts.keys().map(|text| LookupKey::Text(Arc::clone(text)));
@@ -97,7 +97,7 @@ impl KeyMap {
         keys.chain(texts).filter(is_of_one).collect()
     }
 
-    /// The keys of which the other has another value, or one of both has none.
+    /// The keys whose values differ, and those that only one of the maps has.
     pub(crate) fn keys_that_differ(&self, other: &Self) -> Vec<LookupKey> {
         let keys = |map: &Self| -> Vec<LookupKey> {
             let texts = map.texts.keys().map(|text| LookupKey::Text(Arc::clone(text)));
@@ -110,7 +110,7 @@ impl KeyMap {
         differing
     }
 
-    /// Every value, in no order, repeated as often as it occurs.
+    /// Every value, unordered, as often as it occurs.
     pub fn values(&self) -> impl Iterator<Item = i64> {
         self.dense
             .iter()

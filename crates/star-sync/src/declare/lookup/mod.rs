@@ -1,7 +1,7 @@
-//! In-memory maps from a key of the source to the number it stands for: a surrogate key, or another source key.
+//! Lookups: in-memory maps from a source key to a number, which is a surrogate key or another source key.
 //!
-//! A full load fills them whole; an incremental run reads only the keys that a page refers to. The mapping functions
-//! are the same for both.
+//! A full load reads them completely; an incremental run reads only the keys that a page refers to. The mapping
+//! functions are the same for both.
 
 mod key;
 mod key_map;
@@ -17,8 +17,8 @@ pub use self::key_map::KeyMap;
 pub(crate) use self::page_keys::{LookupKeys, select_values};
 use crate::declare::rejection::Rejection;
 
-/// A map from a key to an integer, which mappings read: from a natural key to a surrogate key of the star, or from a
-/// key to another column of a source table. Declared as a `static`; two with the same fields are the same lookup.
+/// A map from a key to an integer, which mappings use: from a natural key to a surrogate key of the star, or from a key
+/// to another column of a source table. Declared as a `static`; two with the same fields are the same lookup.
 ///
 /// ```
 /// # mod country {
@@ -48,8 +48,7 @@ pub struct Lookup {
     pub name: &'static str,
     pub side: Side,
     pub table: &'static str,
-    /// The key's column, an integer or a text. Texts are compared as they are, whatever the server's collation takes
-    /// for equal.
+    /// The key's column, an integer or a text. Texts are compared exactly, regardless of the server's collation.
     pub key: &'static str,
     pub key_type: KeyType,
     /// The value's column, an integer.
@@ -58,7 +57,7 @@ pub struct Lookup {
 
 impl Lookup {
     /// A lookup in the star: from the natural key of a dimension to its surrogate key, or from that of a fact to a
-    /// column that the fact declares to fill.
+    /// column of a lookup that the fact fills.
     pub fn in_target<C: ColumnTrait>(name: &'static str, key: C, value: C) -> Self {
         Self::new(name, Side::Target, key, value)
     }
@@ -79,7 +78,7 @@ impl Lookup {
         }
     }
 
-    /// Whether both are read from the same rows.
+    /// Whether both lookups are read from the same rows.
     pub(crate) fn is_read_with(&self, other: &Self) -> bool {
         (self.side, self.table, self.key) == (other.side, other.table, other.key)
     }
@@ -87,7 +86,7 @@ impl Lookup {
 
 impl PartialEq for Lookup {
     fn eq(&self, other: &Self) -> bool {
-        // Most are the same `static`; and this is asked for each row.
+        // This is called for each row, mostly with the same `static`.
         std::ptr::eq(self, other) || (self.value == other.value && self.is_read_with(other) && self.name == other.name)
     }
 }
@@ -117,18 +116,18 @@ pub enum Side {
     Target,
 }
 
-/// A lookup that a table's mapping consults, and where a page's keys for it come from.
+/// A lookup that a table's mapping uses, and the origin of a page's keys for it.
 pub struct LookupUse {
     pub lookup: &'static Lookup,
     pub keys: KeysFrom,
 }
 
-/// Where the keys to look up are found.
+/// The origin of the keys to look up.
 #[derive(Clone, Copy)]
 pub enum KeysFrom {
-    /// In this column of the source rows.
+    /// This column of the source rows.
     Column(usize),
-    /// Among the values of a lookup that stands earlier in the list.
+    /// The values of a lookup that is earlier in the list.
     Values(&'static Lookup),
 }
 
@@ -142,8 +141,8 @@ impl Lookups {
     /// The value of `key`, or `None` if the source or the star does not have it.
     ///
     /// # Panics
-    /// If the table does not declare the lookup with [`Table::looks_up`](crate::declare::Table::looks_up): its rows
-    /// would be quarantined as rows without a parent.
+    /// If the table does not declare the lookup with [`Table::looks_up`](crate::declare::Table::looks_up): otherwise
+    /// its rows would be quarantined as rows without a parent.
     pub fn get<'a>(&self, lookup: &Lookup, key: impl Into<KeyRef<'a>>) -> Option<i64> {
         let Some(map) = self.map(lookup) else {
             let Lookup { name, table, .. } = lookup;
@@ -164,9 +163,9 @@ impl Lookups {
         self.get(lookup, key).ok_or_else(|| Rejection::missing(lookup, key))
     }
 
-    /// The filled map of a lookup, if it is there.
+    /// The map of a lookup, if it was filled.
     pub fn map(&self, lookup: &Lookup) -> Option<&KeyMap> {
-        // Asked once a row: nearly always it is the very same declaration.
+        // This is called for each row, nearly always with the same `static`.
         let found = self
             .maps
             .iter()
@@ -174,13 +173,13 @@ impl Lookups {
         found.map(|(_, map)| &**map)
     }
 
-    /// The same, shared.
+    /// Like `map`, but shared.
     pub(crate) fn shared(&self, lookup: &Lookup) -> Option<Arc<KeyMap>> {
         let found = self.maps.iter().find(|(of, _)| *of == lookup);
         found.map(|(_, map)| Arc::clone(map))
     }
 
-    /// Puts a filled map in, instead of any earlier one of the same lookup.
+    /// Sets the map of a lookup and replaces an earlier one.
     pub fn set(&mut self, lookup: &'static Lookup, map: impl Into<Arc<KeyMap>>) {
         self.maps.retain(|(of, _)| *of != lookup);
         self.maps.push((lookup, map.into()));

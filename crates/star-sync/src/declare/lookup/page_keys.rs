@@ -1,4 +1,4 @@
-//! The keys that one statement reads of a lookup, and that statement.
+//! The keys of a lookup that one statement reads, and the statement.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition, Query, SelectStatement}
 use crate::declare::key_range::KeyRange;
 use crate::declare::lookup::{Lookup, LookupKey};
 
-/// Keys that one statement of a lookup brings.
+/// The keys of a lookup that one statement reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum LookupKeys {
     All,
@@ -27,7 +27,7 @@ impl LookupKeys {
         }
     }
 
-    /// Key ranges that hold a set of keys, and maybe numbers that lie between them.
+    /// Key ranges that contain a set of keys, and possibly numbers between them.
     pub(crate) fn around<'a>(
         keys: impl IntoIterator<Item = &'a LookupKey>,
         size: usize,

@@ -1,8 +1,8 @@
-//! A cache of the source lookups of one snapshot.
+//! A cache for the source's lookups in one snapshot.
 //!
-//! A key that is asked for by itself costs as much as several rows of a table that is read in order. So keys are asked
-//! for one by one until that has cost about as much as the whole table; then it is read whole. Whatever a run turns out
-//! to need, this takes at most twice as long as the better of both.
+//! Reading a single key takes as long as reading several rows of the table in order. So keys are read one by one until
+//! that has taken about as long as reading the whole table would; then the table is read completely. This takes at most
+//! twice as long as the better of both, whatever keys a run needs.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,25 +11,25 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::declare::lookup::{KeyMap, KeyRef, Lookup, LookupKey};
 
-/// Rows that are read in order in the time of one key that is asked for by itself (docs/performance.md).
+/// Rows that are read in order in the time of one key that is read singly (docs/performance.md).
 const ROWS_PER_KEY: u64 = 8;
-/// Most keys that are kept although no page needed them, to bound the memory.
+/// The most keys that are kept although no page needed them, to limit the memory.
 const KEYS_TO_LEARN: usize = 100_000;
 
-/// The lookups read so far, all of one snapshot.
+/// The lookups read so far, all in one snapshot.
 #[derive(Default)]
 pub struct SnapshotLookups(Mutex<Vec<CachedLookups>>);
 
 /// The cached keys and values of lookups that are read from the same rows.
 pub(crate) struct CachedLookups {
     pub lookups: Vec<&'static Lookup>,
-    /// Upper bound of the table's rows, once it was read.
+    /// An upper bound of the number of rows in the table, once it was determined.
     pub rows_at_most: Option<u64>,
     cache: Cache,
 }
 
 enum Cache {
-    /// The values of these keys, of which `asked` were needed by pages.
+    /// The values of these keys, of which `asked` were requested by pages.
     Keys {
         keys: HashSet<LookupKey>,
         asked: usize,
@@ -39,12 +39,12 @@ enum Cache {
 }
 
 impl SnapshotLookups {
-    /// Locked while a lookup is filled: a second reader of the same keys would only read them twice.
+    /// Locked while a lookup is filled, because a concurrent reader would read the same keys again.
     pub(crate) async fn lock(&self) -> MutexGuard<'_, Vec<CachedLookups>> {
         self.0.lock().await
     }
 
-    /// Adds entries that were found in rows read for another purpose: keys, and the values of the lookup for them.
+    /// Adds entries found in rows that were read for another purpose: keys, and the lookup's value for each.
     pub(crate) async fn learn(&self, lookup: &'static Lookup, shown: impl IntoIterator<Item = (i64, Option<i64>)>) {
         let mut all = self.lock().await;
         let known = CachedLookups::entry(&mut all, &[lookup]);
@@ -73,7 +73,7 @@ impl Cache {
 }
 
 impl CachedLookups {
-    /// The cache of these lookups; it may hold others beside them.
+    /// The cache of these lookups; it may contain further ones.
     pub(crate) fn entry<'a>(all: &'a mut Vec<Self>, lookups: &[&'static Lookup]) -> &'a mut Self {
         let holds_all = |known: &Self| lookups.iter().all(|lookup| known.position(lookup).is_some());
         let position = all.iter().position(holds_all).unwrap_or(all.len());
@@ -91,7 +91,7 @@ impl CachedLookups {
         self.lookups.iter().position(|known| *known == lookup)
     }
 
-    /// Which of these keys have not been asked for yet.
+    /// Those of the keys that are not cached.
     pub(crate) fn unknown(&self, keys: &HashSet<LookupKey>) -> HashSet<LookupKey> {
         match &self.cache {
             Cache::Keys { keys: known, .. } => keys.difference(known).cloned().collect(),
@@ -99,7 +99,7 @@ impl CachedLookups {
         }
     }
 
-    /// Whether to read the whole table, now that so many keys more are asked for.
+    /// Whether to read the whole table, now that `more` further keys are requested.
     pub(crate) fn is_worth_reading_whole(&self, more: usize) -> bool {
         match (&self.cache, self.rows_at_most) {
             (Cache::Keys { asked, .. }, Some(rows)) if more > 0 => (asked + more) as u64 * ROWS_PER_KEY >= rows,
@@ -107,7 +107,7 @@ impl CachedLookups {
         }
     }
 
-    /// Keeps what the table has for these keys, a map a lookup.
+    /// Caches the table's values for these keys, one map per lookup.
     pub(crate) fn add(&mut self, asked_for: HashSet<LookupKey>, fetched: &[KeyMap]) {
         if let Cache::Keys { keys, asked, maps } = &mut self.cache {
             for (map, fetched) in maps.iter_mut().zip(fetched) {
@@ -122,22 +122,22 @@ impl CachedLookups {
         }
     }
 
-    /// Frees the cached keys before all of them are read.
+    /// Frees the cached keys before the table is read completely.
     pub(crate) fn forget(&mut self) {
         self.cache = Cache::nothing(self.lookups.len());
     }
 
-    /// Keeps all that the table has.
+    /// Caches all values of the table.
     pub(crate) fn set_whole(&mut self, maps: Vec<KeyMap>) {
         self.cache = Cache::Whole(maps.into_iter().map(Arc::new).collect());
     }
 
-    /// The values of these lookups for these keys, and maybe for others.
+    /// The values of these lookups for these keys, and possibly for others.
     pub(crate) fn maps(&self, lookups: &[&'static Lookup], keys: &HashSet<LookupKey>) -> Vec<Arc<KeyMap>> {
         let positions = lookups.iter().filter_map(|lookup| self.position(lookup));
         match &self.cache {
             Cache::Whole(maps) => positions.map(|position| Arc::clone(&maps[position])).collect(),
-            // A copy: the map itself still grows.
+            // A copy, because the map itself still grows.
             Cache::Keys { maps, .. } => positions
                 .map(|position| {
                     let mut of_keys = KeyMap::default();
@@ -192,7 +192,7 @@ mod tests {
         let known = CachedLookups::entry(&mut all, &[&BOOK, &SHELF]);
         let asked = keys([1, 2]);
         assert_eq!(known.unknown(&asked), asked);
-        // A range brings rows that were not needed.
+        // A range contains rows that were not needed.
         known.add(asked, &[map(&[(1, 10), (3, 30)]), map(&[(1, 100), (3, 300)])]);
         let known = CachedLookups::entry(&mut all, &[&SHELF]);
         assert_eq!(known.unknown(&keys([1, 2, 3])), keys([3]));
@@ -226,7 +226,7 @@ mod tests {
         lookups.learn(&BOOK, (3..=beyond).map(|key| (key, Some(1)))).await;
         let mut all = lookups.lock().await;
         let known = CachedLookups::entry(&mut all, &[&BOOK]);
-        // They have cost nothing.
+        // The learned keys do not count as requested.
         known.rows_at_most = Some(80);
         assert!(!known.is_worth_reading_whole(9));
         assert!(known.is_worth_reading_whole(10));

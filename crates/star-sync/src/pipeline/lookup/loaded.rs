@@ -1,5 +1,5 @@
-//! Which lookups of the source a load has filled whole, and the digests of the rows that they were filled with: so that
-//! the closing snapshot can tell whether it has the same ones.
+//! Records which lookups of the source a load has filled completely, and the digests of the rows read for them, so that
+//! the catch-up pass can check whether its snapshot has the same rows.
 
 use std::sync::Mutex;
 
@@ -9,7 +9,7 @@ use crate::declare::source_rows::SourceRows;
 use crate::source::digest::DigestPlan;
 use crate::source::digest_plans::DigestPlans;
 
-/// All of them.
+/// All lookups that were filled completely.
 pub struct LoadedLookups {
     digesting: DigestPlans,
     all: Mutex<Vec<LoadedLookupGroup>>,
@@ -19,12 +19,12 @@ pub struct LoadedLookups {
 #[derive(Clone)]
 pub(crate) struct LoadedLookupGroup {
     pub lookups: Vec<&'static Lookup>,
-    /// `None` if their key has no digest.
+    /// `None` if the key cannot be digested.
     pub digest: Option<(DigestPlan, Digest)>,
 }
 
 impl LoadedLookups {
-    /// None is filled yet.
+    /// Creates the record without lookups.
     pub(crate) fn new(digesting: DigestPlans) -> Self {
         Self {
             digesting,
@@ -32,7 +32,7 @@ impl LoadedLookups {
         }
     }
 
-    /// Begins to fill lookups; nothing of those that the target has.
+    /// Begins to fill lookups; `None` for lookups in the target.
     pub(crate) fn begin(&self, lookups: &[&'static Lookup]) -> Option<LoadedLookupGroup> {
         let is_of_source = lookups.first()?.side == Side::Source;
         is_of_source.then(|| LoadedLookupGroup {
@@ -41,19 +41,19 @@ impl LoadedLookups {
         })
     }
 
-    /// Notes that they are filled.
+    /// Records that these lookups are filled.
     pub(crate) fn end(&self, loaded: LoadedLookupGroup) {
         self.all.lock().expect("no holder of this lock panics").push(loaded);
     }
 
-    /// All that were filled.
+    /// All recorded lookups.
     pub(crate) fn all(&self) -> Vec<LoadedLookupGroup> {
         self.all.lock().expect("no holder of this lock panics").clone()
     }
 }
 
 impl LoadedLookupGroup {
-    /// Takes in rows that they are filled with: a key, and a value for each.
+    /// Adds rows with which the lookups are filled: a key, and a value for each lookup.
     pub(crate) fn add(&mut self, rows: &SourceRows) {
         if let Some((plan, digest)) = &mut self.digest {
             *digest += plan.of_rows(rows);

@@ -1,5 +1,4 @@
-//! Fills lookups whole, from the database that they are read from. `of_page` fills them with the keys of one
-//! page.
+//! Fills lookups completely from the database that they are read from. `of_page` fills them with the keys of one page.
 
 pub(crate) mod cache;
 pub(crate) mod loaded;
@@ -23,12 +22,12 @@ use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
 use crate::target::bookkeeping::quarantine;
 
-/// Keys that one statement brings, where they lie close together.
+/// The most keys that one statement reads if they lie close together.
 const KEYS_PER_RANGE: usize = 10_000;
-/// Keys that one statement brings, where a lookup is filled whole.
+/// The most keys that one statement reads if a lookup is filled completely.
 const KEYS_PER_PAGE: u64 = 20_000;
 
-/// Where lookups are filled from.
+/// The databases and corrections from which lookups are filled.
 #[derive(Clone)]
 pub struct LookupSource {
     pub star: &'static Star,
@@ -38,16 +37,16 @@ pub struct LookupSource {
     pub removed: Arc<Removed>,
     /// Values that replace those of the target.
     pub corrected: Lookups,
-    /// The source's lookups read so far: only where all of them are read in one snapshot.
+    /// The source's lookups read so far, if all of them are read in one snapshot.
     pub snapshot: Option<Arc<SnapshotLookups>>,
     /// Whether to report dimension rows that the source has and the target lacks.
     pub(crate) finds_late_rows: bool,
-    /// Where it is noted what lookups were filled with, if it is.
+    /// Where to record the rows with which lookups were filled, if at all.
     pub loaded: Option<Arc<LoadedLookups>>,
 }
 
 impl LookupSource {
-    /// Lookups read from source and target alone.
+    /// Lookups from source and target, without corrections.
     pub fn new(star: &'static Star, source: SourceReader, target: TargetReader) -> Self {
         Self {
             star,
@@ -61,8 +60,8 @@ impl LookupSource {
         }
     }
 
-    /// Fills every lookup that is needed and not filled yet, whole, in keyset pages: a map is small, the rows that it
-    /// is made from are not.
+    /// Completely fills every lookup that is needed and not yet filled. It reads keyset pages, because the rows need
+    /// far more memory than the map.
     pub async fn load(&self, uses: impl IntoIterator<Item = &LookupUse>, lookups: &mut Lookups) -> Result<()> {
         let mut missing: Vec<&'static Lookup> = uses.into_iter().map(|used| used.lookup).collect();
         while let Some(&first) = missing.first() {
@@ -80,7 +79,7 @@ impl LookupSource {
         Ok(())
     }
 
-    /// Fills lookups that are read from the same rows, whole.
+    /// Completely fills lookups that are read from the same rows.
     pub(crate) async fn load_together(&self, together: &[&'static Lookup], lookups: &mut Lookups) -> Result<()> {
         let maps = self.load_whole(together).await?;
         for (lookup, map) in together.iter().zip(maps) {
@@ -112,7 +111,7 @@ impl LookupSource {
         Ok(maps)
     }
 
-    /// The values of lookups for these keys, and maybe for others that lie between them.
+    /// The values of lookups for these keys, and possibly for others between them.
     pub(super) async fn load_keys(
         &self,
         lookups: &[&'static Lookup],
@@ -129,7 +128,7 @@ impl LookupSource {
         Ok(maps)
     }
 
-    /// Fetches the rows that `select` asks for: a key and a value for each lookup.
+    /// Fetches the rows of `select`: a key and a value for each lookup.
     async fn fetch(
         &self,
         lookups: &[&'static Lookup],
@@ -172,7 +171,7 @@ impl LookupSource {
         Ok(fetched)
     }
 
-    /// Removes rows that count as deleted, and adds quarantined rows with the value that their table gives them.
+    /// Removes rows that count as deleted, and adds the values that the table assigns to quarantined rows.
     async fn correct(&self, lookup: &'static Lookup, key_range: &LookupKeys, map: &mut KeyMap) -> Result<()> {
         if lookup.side == Side::Source {
             return Ok(());
@@ -183,7 +182,7 @@ impl LookupSource {
         let Some(table) = self.star.table(lookup.table) else {
             return Ok(());
         };
-        // A table fills lookups by its page key, a number.
+        // A table fills lookups by its page key, which is a number.
         let numbers = match key_range {
             LookupKeys::Numbers(key_range) => key_range,
             LookupKeys::All => &KeyRange::ALL,
@@ -202,8 +201,8 @@ impl LookupSource {
     }
 }
 
-/// Selects the next rows of lookups that are read whole, in the order of their keys; all of them where the keys are
-/// texts, whose order is the server's own.
+/// Selects the next rows of lookups that are read completely, in the order of their keys; all rows if the keys are
+/// texts, because their order depends on the server's collation.
 fn whole_page(lookups: &[&Lookup], after: Option<i64>) -> (SelectStatement, LookupKeys) {
     let first = lookups[0];
     if first.key_type == KeyType::Text {
@@ -211,11 +210,11 @@ fn whole_page(lookups: &[&Lookup], after: Option<i64>) -> (SelectStatement, Look
     }
     let behind = LookupKeys::Numbers(KeyRange::Between { after, up_to: None });
     let mut page = lookup::select_values(lookups, &behind);
-    // Rows without a key come first, and would fill pages behind which no key tells how to go on.
+    // Rows without a key would sort first, and a page of them has no key after which to continue.
     page.and_where(Expr::col(first.key).is_not_null())
         .order_by(first.key, Order::Asc)
         .limit(KEYS_PER_PAGE);
-    // A table of its own, so that what is selected after its rows is neither ordered nor limited with them.
+    // A subquery, so that ORDER BY and LIMIT do not apply to what is selected after its rows.
     let page = Query::select()
         .column(first.key)
         .columns(lookups.iter().map(|lookup| lookup.value))
@@ -224,7 +223,7 @@ fn whole_page(lookups: &[&Lookup], after: Option<i64>) -> (SelectStatement, Look
     (page, behind)
 }
 
-/// Each lookup once.
+/// The lookups without duplicates.
 pub(super) fn distinct(lookups: impl Iterator<Item = &'static Lookup>) -> Vec<&'static Lookup> {
     let mut distinct: Vec<&'static Lookup> = Vec::new();
     for lookup in lookups {
@@ -235,7 +234,7 @@ pub(super) fn distinct(lookups: impl Iterator<Item = &'static Lookup>) -> Vec<&'
     distinct
 }
 
-/// How many rows came, and the key of the last.
+/// The number of rows fetched, and the key of the last.
 #[derive(Default)]
 struct Fetched {
     rows: u64,
@@ -243,7 +242,7 @@ struct Fetched {
 }
 
 impl Fetched {
-    /// Puts the values of a row, which follow its key, into the maps.
+    /// Adds the values of a row, which follow its key, to the maps.
     fn add(
         &mut self,
         key: Option<LookupKey>,

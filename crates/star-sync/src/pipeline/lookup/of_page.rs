@@ -1,4 +1,4 @@
-//! Fills the lookups of one page, with just the keys that its rows refer to.
+//! Fills the lookups of one page with only the keys that its rows refer to.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::pipeline::flow::Late;
 use crate::pipeline::lookup::cache::CachedLookups;
 use crate::pipeline::lookup::{LookupSource, distinct};
 
-/// The lookups of a page, as far as they are filled.
+/// The lookups of a page that are filled so far.
 #[derive(Default)]
 struct PageLookups {
     lookups: Lookups,
@@ -24,7 +24,7 @@ struct PageLookups {
     found: Vec<Found>,
 }
 
-/// The keys that a page has for a lookup, and the values that it found.
+/// The keys of a page for a lookup, and the values found for them.
 struct Found {
     lookup: &'static Lookup,
     keys: HashSet<LookupKey>,
@@ -36,7 +36,7 @@ impl PageLookups {
         self.found.iter().find(|found| found.lookup == lookup)
     }
 
-    /// In place of what was found before.
+    /// Replaces earlier keys and values of the lookup.
     fn note(&mut self, lookup: &'static Lookup, keys: &HashSet<LookupKey>, values: HashSet<LookupKey>) {
         self.found.retain(|found| found.lookup != lookup);
         let keys = keys.clone();
@@ -45,10 +45,10 @@ impl PageLookups {
 }
 
 impl LookupSource {
-    /// Fills the lookups of one page with just the keys that its rows refer to.
+    /// Fills the lookups of one page with only the keys that its rows refer to.
     pub(crate) async fn of_page(&self, uses: &[LookupUse], rows: &SourceRows) -> Result<(Lookups, Late)> {
         let mut page = PageLookups::default();
-        // Two columns may hold keys of the same rows: an origin and a destination.
+        // Two columns may contain keys of the same table, such as an origin and a destination.
         for used in uses {
             let KeysFrom::Column(_) = used.keys else { continue };
             if page.lookups.map(used.lookup).is_some() {
@@ -108,7 +108,7 @@ impl LookupSource {
         Ok(())
     }
 
-    /// The same from the lookups that were read in the snapshot; missing keys are read first.
+    /// Like `fill`, from the lookups read in the snapshot; keys that are not cached are read first.
     async fn of_snapshot(
         &self,
         lookups: &[&'static Lookup],
@@ -142,8 +142,8 @@ impl LookupSource {
         Ok(Some(known.maps(lookups, keys)))
     }
 
-    /// As many rows as lie between the lowest and the highest key: both are found without going through the table. One
-    /// that is keyed by texts is small: its rows are counted.
+    /// An upper bound of the table's rows: the distance between the lowest and the highest key, which takes no scan. A
+    /// table with text keys is small, so its rows are counted.
     async fn rows_at_most(&self, lookup: &Lookup) -> Result<u64> {
         if lookup.key_type == KeyType::Text {
             let select = Query::select()
@@ -169,7 +169,7 @@ impl LookupSource {
         })
     }
 
-    /// Which rows the source has of the missing keys of a dimension's lookup: their page keys.
+    /// The page keys of the source rows that have the missing keys of a dimension's lookup.
     async fn late(
         &self,
         lookup: &'static Lookup,
@@ -195,7 +195,7 @@ impl LookupSource {
                 .cond_where(key_range.contains(&key))
                 .to_owned();
             for row in self.source.rows(&select).await.source(doing)?.iter() {
-                // A text that the server takes for equal is another key.
+                // A text that only the server's collation treats as equal is another key.
                 if row.cell(1).is_some_and(|key: LookupKey| missing.contains(&key)) {
                     late.push(row.key(0).source(doing)?);
                 }

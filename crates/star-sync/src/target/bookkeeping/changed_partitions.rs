@@ -1,6 +1,6 @@
-//! Which partitions of the star's tables changed, and in which run: noted in the transaction that commits the rows, so
-//! that a publication finds what to write anew. A row that goes, or that moves to another month, is noted where it was,
-//! too.
+//! Records which partitions of the star's tables changed, and in which run, in the transaction that commits the rows,
+//! so that a publication knows what to rewrite. A row that is deleted, or that moves to another month, is also recorded
+//! for its old partition.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,10 +23,10 @@ pub(crate) mod sync_partition {
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub target_table: String,
-        /// A month as YYYYMM; 0 for a table that is not divided, and for rows without a date.
+        /// A month as YYYYMM; 0 for a table that is not partitioned, and for rows without a date.
         #[sea_orm(primary_key, auto_increment = false)]
         pub partition: i32,
-        /// The run that last changed a row of it.
+        /// The run that last changed a row of the partition.
         pub last_run: i64,
     }
 
@@ -36,7 +36,7 @@ pub(crate) mod sync_partition {
 /// Partitions by table.
 pub type Partitions = BTreeMap<String, BTreeSet<Partition>>;
 
-/// Partitions whose rows a run has changed, of which some have been noted already.
+/// Partitions whose rows a run has changed; some are already recorded.
 #[derive(Default)]
 pub(crate) struct ChangedPartitions {
     noted: BTreeSet<(&'static str, Partition)>,
@@ -50,7 +50,7 @@ impl ChangedPartitions {
             .extend(partitions.filter(|partition| !self.noted.contains(partition)));
     }
 
-    /// Notes those that are pending, in the transaction that changes their rows.
+    /// Records the pending partitions, in the transaction that changes their rows.
     pub(crate) async fn note<C: ConnectionTrait>(&mut self, connection: &C, run_id: i64) -> Result<()> {
         let mut pending = std::mem::take(&mut self.pending);
         for (table, partition) in &pending {
@@ -61,7 +61,7 @@ impl ChangedPartitions {
     }
 }
 
-/// Notes that a run has changed rows of a partition.
+/// Records that a run has changed rows of a partition.
 pub async fn note<C: ConnectionTrait>(connection: &C, table: &str, partition: Partition, run_id: i64) -> Result<()> {
     let row = ActiveModel {
         target_table: Set(table.to_owned()),
@@ -79,7 +79,7 @@ pub async fn note<C: ConnectionTrait>(connection: &C, table: &str, partition: Pa
     Ok(())
 }
 
-/// The newest run that has changed rows of the star; 0 before any has.
+/// The newest run that changed rows of the star; 0 if none has.
 pub async fn last_run<C: ConnectionTrait>(connection: &C) -> Result<i64> {
     let newest: Option<Option<i64>> = Entity::find()
         .select_only()
@@ -91,7 +91,7 @@ pub async fn last_run<C: ConnectionTrait>(connection: &C) -> Result<i64> {
     Ok(newest.flatten().unwrap_or(0))
 }
 
-/// The partitions that runs after this one have changed; all there are after run 0.
+/// The partitions that runs after this one have changed; run 0 returns all.
 pub async fn changed_after<C: ConnectionTrait>(connection: &C, run_id: i64) -> Result<Partitions> {
     let rows = Entity::find()
         .filter(Column::LastRun.gt(run_id))

@@ -1,5 +1,5 @@
-//! The history of runs: one row a run that wrote, failed or found a mismatch, kept for `status` and to tell what wrote
-//! a row. Runs that changed nothing leave none; their numbers are not used again.
+//! The history of runs: one row for each run that wrote, failed or found a mismatch. It is shown by `status`, and shows
+//! which run wrote a row of the star. Runs that changed nothing leave no row; their numbers are not reused.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use sea_orm::ActiveValue::{NotSet, Set};
@@ -15,7 +15,7 @@ use crate::target::bookkeeping::{success, verified_ranges};
 use sync_run::{ActiveModel, Column, Entity};
 
 pub(crate) mod sync_run {
-    //! One row a run.
+    //! One row per run.
     use sea_orm::entity::prelude::*;
 
     use super::Status;
@@ -39,34 +39,34 @@ pub(crate) mod sync_run {
         pub rows_rejected: i64,
         /// Server and schema.
         pub source_identity: String,
-        /// The source's clock just before the snapshot that the run ended in.
+        /// The source's clock just before the last snapshot of the run.
         pub source_clock: Option<DateTime>,
-        /// Source rows whose digest was as it was when they were last read.
+        /// Source rows whose digest has not changed since they were last read.
         pub rows_verified_by_digest: i64,
-        /// Bytes that the source has sent; NULL if it does not say, or the run came to no end.
+        /// Bytes that the source sent; NULL if it does not report them, or if the run did not finish.
         pub bytes_received: Option<i64>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// Where a run stands, or how it ended.
+/// The status of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::None)", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// It has begun. A killed run stays so.
+    /// The run has begun. A killed run keeps this status.
     Running,
     Done,
-    /// Done, and its reconciliation found a mismatch.
+    /// Done, but its reconciliation found a mismatch.
     Mismatch,
     Failed,
-    /// By Ctrl-C or SIGTERM.
+    /// Stopped by Ctrl-C or SIGTERM.
     Stopped,
 }
 
 impl Status {
-    /// How a run ended that ended with this error.
+    /// The status of a run that ended with this error.
     pub fn from_error(error: &Error) -> Self {
         match error {
             Error::Stopped => Self::Stopped,
@@ -74,7 +74,7 @@ impl Status {
         }
     }
 
-    /// As `sync_run` has it.
+    /// The value in `sync_run`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -86,7 +86,7 @@ impl Status {
     }
 }
 
-/// A run as it is shown.
+/// A run, as displayed.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult, Serialize)]
 pub struct Run {
     pub id: i64,
@@ -103,14 +103,13 @@ pub struct Run {
     #[sea_orm(from_alias = "rows_rejected")]
     pub rows_quarantined: i64,
     pub source_identity: String,
-    /// By digest.
     pub rows_verified_by_digest: i64,
     pub bytes_received: Option<i64>,
     #[serde(skip)]
     pub(crate) source_clock: Option<DateTime<Utc>>,
 }
 
-/// Rows of a whole run.
+/// Row counts of a whole run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RunCounts {
     pub read: u64,
@@ -118,9 +117,8 @@ pub struct RunCounts {
     pub updated: u64,
     pub deleted: u64,
     pub quarantined: u64,
-    /// By digest.
     pub verified_by_digest: u64,
-    /// Bytes that the source has sent, if it says so.
+    /// Bytes that the source sent, if it reports them.
     pub bytes_received: Option<u64>,
 }
 
@@ -132,7 +130,7 @@ fn reading() -> String {
     "reading sync_run".to_owned()
 }
 
-/// Opens the history's row of a run that has begun then, by this machine's clock; returns its id.
+/// Adds a run that began at `began`, by this machine's clock, to the history; returns its id.
 pub async fn begin_run<C: ConnectionTrait>(
     connection: &C,
     command: &str,
@@ -159,7 +157,7 @@ pub async fn begin_run<C: ConnectionTrait>(
     Ok(inserted.last_insert_id)
 }
 
-/// Adds to a run's row what one of its transactions does, in that transaction.
+/// Adds the counts of one of a run's transactions to the run's row, in that transaction.
 pub(crate) async fn add_counts<C: ConnectionTrait>(connection: &C, id: i64, counts: RunCounts) -> Result<()> {
     let added = |column: Column, count: u64| Expr::col(column).add(signed(count));
     Entity::update_many()
@@ -175,7 +173,7 @@ pub(crate) async fn add_counts<C: ConnectionTrait>(connection: &C, id: i64, coun
     Ok(())
 }
 
-/// Closes the history's row of a run. Without counts those stay that its transactions have added.
+/// Closes the history's row of a run. Without counts, those that its transactions have added are kept.
 pub async fn finish_run<C: ConnectionTrait>(
     connection: &C,
     id: i64,
@@ -199,7 +197,7 @@ pub async fn finish_run<C: ConnectionTrait>(
     update(connection, run).await
 }
 
-/// Notes the source's clock of a run, in the transaction that commits its rows.
+/// Records the source's clock for a run, in the transaction that commits its rows.
 pub(crate) async fn note_source_clock<C: ConnectionTrait>(connection: &C, id: i64, clock: DateTime<Utc>) -> Result<()> {
     let run = ActiveModel {
         id: Set(id),
@@ -209,7 +207,7 @@ pub(crate) async fn note_source_clock<C: ConnectionTrait>(connection: &C, id: i6
     update(connection, run).await
 }
 
-/// Says again that a run is under way.
+/// Sets the status of a run to running again.
 pub(crate) async fn mark_running<C: ConnectionTrait>(connection: &C, id: i64) -> Result<()> {
     let run = ActiveModel {
         id: Set(id),
@@ -224,13 +222,13 @@ async fn update<C: ConnectionTrait>(connection: &C, run: ActiveModel) -> Result<
     Ok(())
 }
 
-/// Takes the row of a run out that changed nothing.
+/// Deletes the row of a run that changed nothing.
 pub(crate) async fn remove<C: ConnectionTrait>(connection: &C, id: i64) -> Result<()> {
     Entity::delete_by_id(id).exec(connection).await.target(writing)?;
     Ok(())
 }
 
-/// Deletes all but the newest rows, and that of a mismatch that is not resolved. Returns the oldest of the newest.
+/// Deletes all but the newest rows and the row of an unresolved mismatch. Returns the oldest of the newest rows.
 pub(crate) async fn keep_newest<C: ConnectionTrait>(connection: &C, rows: u64) -> Result<Option<i64>> {
     let oldest_kept: Option<i64> = Entity::find()
         .select_only()
@@ -258,8 +256,8 @@ pub async fn last_runs<C: ConnectionTrait>(connection: &C, count: u64) -> Result
     newest.into_model().all(connection).await.target(reading)
 }
 
-/// Number and start of the newest run that may have changed the target, while the history goes back that far. A run that
-/// ended well without changing rows has changed something else, such as a view or the calendar: others leave no row.
+/// Number and start of the newest run in the history that may have changed the target. A successful run without changed
+/// rows has changed something else, such as a view or the calendar; otherwise it would have left no row.
 pub(crate) async fn last_change<C: ConnectionTrait>(connection: &C) -> Result<Option<(i64, NaiveDateTime)>> {
     let changed_rows = Expr::col(Column::RowsInserted)
         .add(Expr::col(Column::RowsUpdated))
@@ -274,7 +272,7 @@ pub(crate) async fn last_change<C: ConnectionTrait>(connection: &C) -> Result<Op
     newest.one(connection).await.target(reading)
 }
 
-/// The newest run that found a mismatch, until a later one has succeeded.
+/// The newest run that found a mismatch, unless a later one has succeeded.
 pub async fn last_mismatch<C: ConnectionTrait>(connection: &C) -> Result<Option<Run>> {
     let newest = Entity::find()
         .filter(Column::Status.eq(Status::Mismatch))
@@ -289,8 +287,8 @@ pub async fn last_mismatch<C: ConnectionTrait>(connection: &C) -> Result<Option<
     Ok((!is_over).then_some(run))
 }
 
-/// The same at the end of a run that found none: it has resolved it if all key ranges that differed were compared since. One
-/// that has nothing to compare finds none, too.
+/// The last mismatch, if it is unresolved at the end of a run that found none. It is resolved once all key ranges that
+/// differed were compared since. Finding none is not sufficient, because a run may have had nothing to compare.
 pub(crate) async fn unresolved_mismatch<C: ConnectionTrait>(connection: &C, star: &Star) -> Result<Option<Run>> {
     let Some(run) = last_mismatch(connection).await? else {
         return Ok(None);
@@ -300,7 +298,7 @@ pub(crate) async fn unresolved_mismatch<C: ConnectionTrait>(connection: &C, star
     Ok(is_unresolved.then_some(run))
 }
 
-/// The run of this number, while the history goes back that far.
+/// The run with this number, if the history still contains it.
 pub async fn find<C: ConnectionTrait>(connection: &C, id: i64) -> Result<Option<Run>> {
     let run = Entity::find_by_id(id).into_model();
     run.one(connection).await.target(reading)

@@ -12,21 +12,21 @@ use crate::declare::key_range::KeyRange;
 use crate::error::{Doing, Result};
 use sync_source_rows::{ActiveModel, Column, Entity, Model};
 
-/// The checksum of a row of which none is known. That of a row in four billion is the same.
+/// The checksum of a row whose digest is unknown. One row in four billion has the same checksum by chance.
 const UNKNOWN: u32 = u32::MAX;
 
 pub(crate) mod sync_source_rows {
     //! One row per key range of a source table.
     use sea_orm::entity::prelude::*;
 
-    /// The range after the previous one, up to a key.
+    /// The range from the end of the previous one up to a key.
     #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "sync_source_rows")]
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub source_table: String,
-        /// The last key of the range; `Key::LARGEST` stands for no end.
+        /// The last key of the range; `Key::LARGEST` means no end.
         #[sea_orm(primary_key, auto_increment = false)]
         pub up_to: i64,
         /// The digest of the range, as `rows:sum`.
@@ -42,13 +42,13 @@ pub(crate) mod sync_source_rows {
 /// The digests of single rows, by key.
 pub(crate) type RowDigests = HashMap<i64, u32>;
 
-/// A key range of a source table, as it was when it was last read.
+/// A key range of a source table, as of its last read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SourceRange {
     pub after: Option<i64>,
     pub up_to: Option<i64>,
     pub digest: Digest,
-    /// Packed until it is needed: most ranges stay as they are.
+    /// Packed until needed, because most ranges do not change.
     rows: Vec<u8>,
 }
 
@@ -56,7 +56,7 @@ const KEY_BYTES: usize = 8;
 const ROW_BYTES: usize = 12;
 
 impl SourceRange {
-    /// A range that has these rows now.
+    /// A range with its current rows.
     pub(crate) fn new((after, up_to): (Option<i64>, Option<i64>), digest: Digest, rows: &RowDigests) -> Self {
         Self {
             after,
@@ -66,7 +66,6 @@ impl SourceRange {
         }
     }
 
-    /// The key range of its keys.
     pub(crate) fn key_range(&self) -> KeyRange {
         KeyRange::Between {
             after: self.after,
@@ -74,8 +73,8 @@ impl SourceRange {
         }
     }
 
-    /// The range without what is known of rows with these keys, which ascend, and with a digest that differs from any; none
-    /// if none of them is in it. These rows count as changed then, or as gone.
+    /// The range with the digests of these keys, which must ascend, marked as unknown, and a digest that differs from
+    /// any other; `None` if none of the keys is in the range. These rows then count as changed or deleted.
     pub(crate) fn without(&self, keys: &[i64]) -> Option<Self> {
         let first = keys.partition_point(|key| self.after.is_some_and(|after| *key <= after));
         let behind = keys.partition_point(|key| self.up_to.is_none_or(|up_to| *key <= up_to));
@@ -88,7 +87,7 @@ impl SourceRange {
         Some(Self::new((self.after, self.up_to), digest, &rows))
     }
 
-    /// The keys whose rows are others than before, those that came, and apart from them those that are gone.
+    /// The keys of changed and inserted rows, and separately those of deleted rows.
     pub(crate) fn changes(&self, now: &RowDigests) -> ChangedRows {
         let before = unpacked(&self.rows);
         let changed = now.iter().filter(|(key, digest)| before.get(key) != Some(digest));
@@ -106,7 +105,7 @@ impl SourceRange {
         Self {
             after: before.and_then(|before| before.up_to),
             up_to: (row.up_to != Key::LARGEST).then_some(row.up_to),
-            // What cannot be read differs from any other digest.
+            // An unreadable digest becomes `0:0`, which differs from that of any range with rows.
             digest: row.digest.parse().unwrap_or_default(),
             rows: row.row_digests.clone(),
         }
@@ -120,7 +119,7 @@ pub(crate) struct ChangedRows {
     pub gone: Vec<i64>,
 }
 
-/// The ranges of a table, ascending; none if nothing is remembered of it.
+/// The ranges of a table in ascending order; empty if none are stored.
 pub(crate) async fn of_table<C: ConnectionTrait>(connection: &C, table: &str) -> Result<Vec<SourceRange>> {
     let rows = Entity::find()
         .filter(Column::SourceTable.eq(table))
@@ -134,7 +133,7 @@ pub(crate) async fn of_table<C: ConnectionTrait>(connection: &C, table: &str) ->
     Ok(ranges)
 }
 
-/// Puts `ranges` in the place of those that hold their keys.
+/// Replaces the stored ranges of the same keys with `ranges`.
 pub(crate) async fn replace<C: ConnectionTrait>(connection: &C, table: &str, ranges: &[SourceRange]) -> Result<()> {
     let doing = || format!("storing rows of {table}");
     let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else {
@@ -228,7 +227,7 @@ mod tests {
         replace(&connection, "book", &all).await.unwrap();
         replace(&connection, "shelf", &[range(None, None, &[])]).await.unwrap();
         assert_eq!(of_table(&connection, "book").await.unwrap(), all);
-        // A range is cut anew, and the others stay.
+        // One range is split, and the others stay.
         let parts = [range(Some(10), Some(20), &[(11, 5)]), range(Some(20), None, &[(21, 6)])];
         replace(&connection, "book", &parts).await.unwrap();
         let changed = range(None, Some(10), &[(10, 9)]);

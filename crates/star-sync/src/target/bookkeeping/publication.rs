@@ -13,19 +13,19 @@ use crate::target::sqlite::pragma;
 use sync_publication::{ActiveModel, Column, Entity};
 
 pub(crate) mod sync_publication {
-    //! One row a lake.
+    //! One row per lake.
     use sea_orm::entity::prelude::*;
 
-    /// A lake, and what was last published to it.
+    /// A lake and its last publication.
     #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "sync_publication")]
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub lake: String,
-        /// What tells this star's publications from those of any other program or star.
+        /// Distinguishes this star's publications from those of other programs and stars.
         pub writer: String,
-        /// The run that the lake holds; NULL until the first publication has finished.
+        /// The run whose data the lake contains; NULL until the first publication has finished.
         pub run_id: Option<i64>,
         pub published: Option<DateTime>,
     }
@@ -33,19 +33,19 @@ pub(crate) mod sync_publication {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// A lake, and what was last published to it.
+/// A lake and its last publication.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult, Serialize)]
 pub struct Publication {
     pub lake: String,
     #[serde(skip)]
     pub writer: String,
-    /// The run that the lake holds, once a publication has finished.
+    /// The run whose data the lake contains, once a publication has finished.
     pub run_id: Option<i64>,
     #[serde(serialize_with = "time::serialize_option")]
     pub published: Option<DateTime<Utc>>,
 }
 
-/// All lakes, by name.
+/// All lakes, sorted by name.
 pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<Vec<Publication>> {
     let lakes = Entity::find().order_by_asc(Column::Lake);
     let lakes = lakes.into_model().all(connection).await;
@@ -58,8 +58,8 @@ pub async fn backlog<C: ConnectionTrait>(connection: &C, publication: &Publicati
     Ok(changed.values().map(std::collections::BTreeSet::len).sum())
 }
 
-/// Remembers a lake and its last publication, also after a power failure: what the lake holds from then on names the
-/// writer.
+/// Stores a lake and its last publication. This must survive a power failure, because the lake's files refer to the
+/// writer from then on.
 pub async fn save<C: ConnectionTrait>(connection: &C, publication: &Publication) -> Result<()> {
     let doing = || "writing sync_publication".to_owned();
     connection

@@ -13,22 +13,22 @@ pub(crate) mod sync_source {
     //! One row.
     use sea_orm::entity::prelude::*;
 
-    /// The source that the star was made from.
+    /// The source that the star was loaded from.
     #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "sync_source")]
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: i32,
-        /// What the server calls itself, however it is reached.
+        /// The server's own identifier, which is independent of its address.
         pub server: String,
         pub schema: String,
-        /// Every column that is read, as `table.column type`, a line each.
+        /// Every column that is read, as `table.column type`, one per line.
         pub columns: String,
-        /// The seed of the digests' multipliers; another number in each target.
+        /// The seed of the digests' multipliers, different in each target.
         pub digest_seed: i64,
-        /// Every column that the read tables had when the last full load began, read or not, as `table.column`, a line
-        /// each.
+        /// Every column that the read tables had when the last full load began, read or not, as `table.column`, one per
+        /// line.
         pub table_columns: Option<String>,
     }
 
@@ -37,7 +37,7 @@ pub(crate) mod sync_source {
 
 const ID: i32 = 1;
 
-/// A source, as it is or as it was.
+/// The identity of a source, current or stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceIdentity {
     pub server: String,
@@ -72,12 +72,12 @@ pub(crate) async fn digest_seed<C: ConnectionTrait>(connection: &C) -> Result<Op
     Ok(row.map(|row| row.digest_seed.cast_unsigned()))
 }
 
-/// A number that nobody can foretell.
+/// An unpredictable number.
 fn random() -> i64 {
     RandomState::new().hash_one(0).cast_signed()
 }
 
-/// Remembers a source as the one that the star is made from.
+/// Stores the identity of the source that the star is loaded from.
 pub(crate) async fn save<C: ConnectionTrait>(connection: &C, record: SourceIdentity) -> Result<()> {
     use sync_source::Column;
     let columns: Vec<String> = record
@@ -90,7 +90,7 @@ pub(crate) async fn save<C: ConnectionTrait>(connection: &C, record: SourceIdent
         server: Set(record.server),
         schema: Set(record.schema),
         columns: Set(columns.join("\n")),
-        // Of the row that is there already it stays.
+        // Only for a new row: an existing row keeps its seed.
         digest_seed: Set(random()),
         table_columns: Set(None),
     };
@@ -106,7 +106,7 @@ pub(crate) async fn save<C: ConnectionTrait>(connection: &C, record: SourceIdent
     Ok(())
 }
 
-/// Remembers every column of the tables that are read, for `columns_changed`.
+/// Stores every column of the tables that are read, for [`ColumnChanges`].
 pub(crate) async fn note_table_columns<C: ConnectionTrait>(connection: &C, columns: &BTreeSet<String>) -> Result<()> {
     use sync_source::Column;
     let lines: Vec<&str> = columns.iter().map(String::as_str).collect();
@@ -127,8 +127,8 @@ pub async fn table_columns<C: ConnectionTrait>(connection: &C) -> Result<Option<
     Ok(lines.map(|lines| lines.lines().map(str::to_owned).collect()))
 }
 
-/// Columns of the source's tables that are new, or gone, since the last full load. None of them makes another source of
-/// it: what is read is checked before every run.
+/// Columns that were added to or removed from the source's tables since the last full load. They do not change the
+/// source identity: the columns that are read are checked before every run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct ColumnChanges {
     /// As `table.column`.
@@ -137,7 +137,7 @@ pub struct ColumnChanges {
 }
 
 impl ColumnChanges {
-    /// From the columns then and now.
+    /// From the columns of the last full load and the current ones.
     pub fn between(then: &BTreeSet<String>, now: &BTreeSet<String>) -> Self {
         Self {
             added: now.difference(then).cloned().collect(),

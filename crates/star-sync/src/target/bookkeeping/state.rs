@@ -1,4 +1,4 @@
-//! The state of each source table: how far it is loaded, its watermark, and what tells whether it was
+//! The state of each source table: how far it is loaded, its watermark, and the signatures that show whether it was
 //! modified since.
 
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use crate::target::bookkeeping::time::stored;
 use sync_state::{ActiveModel, Entity, Model};
 
 pub(crate) mod sync_state {
-    //! One row a source table.
+    //! One row per source table.
     use sea_orm::entity::prelude::*;
 
     /// The state of one source table. Times are by the source's clock.
@@ -46,43 +46,43 @@ pub(crate) mod sync_state {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceState {
     pub lifecycle: Lifecycle,
-    /// Rows that changed up to here are in the star; none of a table without change timestamps, or before a load.
+    /// All rows that changed up to this time are in the star; `None` for a table without change timestamps, or before a
+    /// load.
     pub watermark: Option<DateTime<Utc>>,
-    /// The newest change timestamp that was seen.
+    /// The newest change timestamp found.
     pub newest_change: Option<DateTime<Utc>>,
     /// The reason why the watermark trails the newest change; `None` if it does not.
     pub limited_by: Option<String>,
-    /// The last run that found the table modified: key ranges that were verified by earlier ones are to be verified
-    /// again.
+    /// The last run that found the table modified: key ranges that earlier runs verified must be verified again.
     pub modified_run: Option<i64>,
-    /// The last run that verified all of the table by its remembered rows; none for a table without stored rows.
+    /// The last run that verified the whole table by its stored rows; `None` for a table without stored rows.
     pub verified_run: Option<i64>,
-    /// Rows that the last search for changes had to scan; none if there was no search yet.
+    /// Rows that the last search for changes had to scan; `None` if there was no search yet.
     pub rows_scanned: Option<i64>,
-    /// The number of rows then, and their highest key; only of tables that are joined or looked up.
+    /// The row count at that time and the highest key; only for tables that are joined or looked up.
     pub extent: Option<Extent>,
     /// The signature of the table at the last sync (while a load is unfinished: before its first page): values of
-    /// `information_schema`, above all UPDATE_TIME. None if an equal signature later does not prove that the table was
-    /// not modified.
+    /// `information_schema`, above all UPDATE_TIME. `None` if the same signature later does not guarantee that the
+    /// table was not modified.
     pub settled_signature: Option<String>,
-    /// The same, whether or not it proves that.
+    /// The same signature, even if it does not guarantee that.
     pub last_signature: Option<String>,
 }
 
 /// How far a source table is loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lifecycle {
-    /// No load has begun. `init` makes the row so.
+    /// No load has begun. This is the state after `init`.
     #[default]
     NeverLoaded,
-    /// A full load has begun, and its catch-up pass has not committed: it runs, or was interrupted. Set by the start of
-    /// the load for all tables at once. A star that was loaded before (`last_synced`) still answers to `validate`.
+    /// A full load has begun, and its catch-up pass has not committed: it is running, or was interrupted. Set for all
+    /// tables when the load starts. A star that was loaded before (`last_synced`) can still be validated.
     Loading {
         /// The catch-up pass applies the changes since then.
         load_watermark: DateTime<Utc>,
         last_synced: Option<DateTime<Utc>>,
     },
-    /// A full load has finished. Set by the commit of every run, which brought the table to that instant of the source.
+    /// A full load has finished. Set by the commit of every run; `last_synced` is the time of its snapshot.
     Loaded { last_synced: DateTime<Utc> },
 }
 
@@ -103,7 +103,7 @@ impl Lifecycle {
         }
     }
 
-    /// The watermark of the load that has not finished.
+    /// The watermark of the unfinished load.
     pub fn load_watermark(self) -> Option<DateTime<Utc>> {
         match self {
             Self::Loading { load_watermark, .. } => Some(load_watermark),
@@ -111,7 +111,7 @@ impl Lifecycle {
         }
     }
 
-    /// As it is printed.
+    /// The name as printed.
     pub fn name(self) -> &'static str {
         match self {
             Self::NeverLoaded => "never_loaded",
@@ -195,7 +195,7 @@ impl States {
         self.targets.get(table).copied().unwrap_or_default()
     }
 
-    /// Rows that a target table has more than the last run left in it. A full load that is not finished changes that.
+    /// Row count minus that after the last run. 0 while a full load is unfinished, because it changes the row count.
     pub(crate) fn unexpected_rows(&self, table: &str, rows: i64) -> i64 {
         if self.is_loading() {
             return 0;
@@ -203,7 +203,7 @@ impl States {
         self.target(table).rows.map_or(0, |left| rows - left)
     }
 
-    /// Up to which page key an unfinished load has loaded each target table, as far as it has begun.
+    /// The page key up to which an unfinished load has loaded each target table that it has begun.
     pub(crate) fn loaded_up_to(&self) -> HashMap<String, i64> {
         let loaded = self.targets.iter();
         let loaded = loaded.filter_map(|(table, state)| Some((table.clone(), state.loaded_up_to?)));
@@ -224,7 +224,7 @@ impl States {
         !self.sources.is_empty() && states.all(|state| state.lifecycle.last_synced().is_some())
     }
 
-    /// Whether a full load has begun and not finished: what it has changed so far has not reached every table.
+    /// Whether a full load has begun and not finished: its changes so far have not reached every table.
     pub fn is_loading(&self) -> bool {
         let mut states = self.sources.values();
         states.any(|state| state.lifecycle.load_watermark().is_some())
@@ -240,7 +240,7 @@ impl FromIterator<(String, SourceState)> for States {
     }
 }
 
-/// Makes a row for each source table that has none yet. Returns how many were made.
+/// Inserts a row for each source table that has none yet. Returns how many were inserted.
 pub async fn fill<C: ConnectionTrait>(connection: &C, tables: &[SourceTable]) -> Result<usize> {
     let known = load(connection).await?;
     let missing: Vec<_> = tables
@@ -261,7 +261,7 @@ pub async fn fill<C: ConnectionTrait>(connection: &C, tables: &[SourceTable]) ->
     Ok(count)
 }
 
-/// All of it.
+/// The states of all tables.
 pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<States> {
     let rows = Entity::find().all(connection).await;
     let rows = rows.target(|| "reading sync_state".to_owned())?.into_iter();
@@ -272,7 +272,7 @@ pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<States> {
     })
 }
 
-/// Writes the row of a table, which is there.
+/// Updates the row of a table, which must exist.
 pub(crate) async fn save<C: ConnectionTrait>(connection: &C, source_table: &str, state: SourceState) -> Result<()> {
     let row = state.into_row(source_table).into_active_model().reset_all();
     Entity::update(row)

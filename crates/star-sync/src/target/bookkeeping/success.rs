@@ -1,4 +1,4 @@
-//! When each command last ended well, whether or not it changed anything: runs that changed nothing leave no row in the
+//! When each command last succeeded, whether or not it changed anything: runs that changed nothing leave no row in the
 //! history.
 
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::target::bookkeeping::time::stored;
 use sync_success::{ActiveModel, Column, Entity};
 
 pub(crate) mod sync_success {
-    //! One row a command.
+    //! One row per command.
     use sea_orm::entity::prelude::*;
 
-    /// The last run of a command that was done and found no mismatch. Times are by this machine's clock.
+    /// The last run of a command that finished without a mismatch. Times are by this machine's clock.
     #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "sync_success")]
@@ -31,13 +31,13 @@ pub(crate) mod sync_success {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// How far the clocks of the machines that sync and that ask may differ.
+/// How far the clocks of the machine that syncs and the machine that checks may differ.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_mins(1);
 
 /// The command that loads everything.
 pub(crate) const FULL_LOAD: &str = "full-load";
 
-/// A command, and when it last ended well.
+/// A command, and when it last succeeded.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct Success {
     pub command: String,
@@ -45,7 +45,7 @@ pub struct Success {
     pub(crate) run_id: i64,
 }
 
-/// Notes that this run of a command ended well, at this time.
+/// Records that this run of a command succeeded, and when.
 pub(crate) async fn note<C: ConnectionTrait>(
     connection: &C,
     command: &str,
@@ -67,13 +67,13 @@ pub(crate) async fn note<C: ConnectionTrait>(
     Ok(())
 }
 
-/// When the newest run ended well: the one with the highest number, however the clock was set meanwhile.
+/// When the newest run succeeded: the one with the highest number, even if the clock was changed meanwhile.
 pub fn newest(successes: &[Success]) -> Option<DateTime<Utc>> {
     let newest = successes.iter().max_by_key(|success| success.run_id);
     newest.map(|success| success.finished)
 }
 
-/// All commands that ever ended well.
+/// The last success of each command.
 pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<Vec<Success>> {
     let successes = Entity::find().into_model().all(connection).await;
     successes.target(|| "reading sync_success".to_owned())

@@ -1,5 +1,4 @@
-//! The state of each target table: how many rows the last run left in it, and how far an unfinished load
-//! has come.
+//! The state of each target table: its row count after the last run, and how far an unfinished load has come.
 
 use std::collections::HashMap;
 
@@ -11,7 +10,7 @@ use crate::error::{Doing, Result};
 use sync_target_table::{ActiveModel, Column, Entity};
 
 pub(crate) mod sync_target_table {
-    //! One row a target table, once something is to be remembered of it.
+    //! One row per target table, once its state is known.
     use sea_orm::entity::prelude::*;
 
     /// The state of one target table.
@@ -31,14 +30,14 @@ pub(crate) mod sync_target_table {
 /// The state of one target table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TargetTableState {
-    /// Page keys up to here are loaded by a full load that has not finished; up to `Key::LARGEST` are all.
-    /// Advanced by the writer's commits.
+    /// Page keys up to here are loaded by an unfinished full load; `Key::LARGEST` means all. Advanced by the writer's
+    /// commits.
     pub loaded_up_to: Option<i64>,
-    /// Rows as the last run left them; none if none was counted.
+    /// The row count after the last run; `None` if the rows were not counted.
     pub rows: Option<i64>,
 }
 
-/// All of it, by target table.
+/// All states, by target table.
 pub(super) async fn load<C: ConnectionTrait>(connection: &C) -> Result<HashMap<String, TargetTableState>> {
     let rows = Entity::find().all(connection).await;
     let rows = rows.target(|| "reading sync_target_table".to_owned())?;
@@ -52,7 +51,7 @@ pub(super) async fn load<C: ConnectionTrait>(connection: &C) -> Result<HashMap<S
     Ok(states.collect())
 }
 
-/// Notes up to which page key an unfinished load has loaded a table.
+/// Records up to which page key an unfinished load has loaded a table.
 pub(crate) async fn note_loaded<C: ConnectionTrait>(connection: &C, table: &str, up_to: i64) -> Result<()> {
     let row = ActiveModel {
         target_table: Set(table.to_owned()),
@@ -62,7 +61,7 @@ pub(crate) async fn note_loaded<C: ConnectionTrait>(connection: &C, table: &str,
     upsert(connection, row, Column::LoadedUpTo).await
 }
 
-/// Notes how many rows a run leaves in a table.
+/// Records how many rows a table has after a run.
 pub(crate) async fn note_rows<C: ConnectionTrait>(connection: &C, table: &str, rows: i64) -> Result<()> {
     let row = ActiveModel {
         target_table: Set(table.to_owned()),
@@ -72,7 +71,7 @@ pub(crate) async fn note_rows<C: ConnectionTrait>(connection: &C, table: &str, r
     upsert(connection, row, Column::RowCount).await
 }
 
-/// Notes that no load is under way, or that it begins anew.
+/// Records that no load is in progress, or that it starts over.
 pub(crate) async fn forget_loaded<C: ConnectionTrait>(connection: &C) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::LoadedUpTo, Expr::value(None::<i64>))

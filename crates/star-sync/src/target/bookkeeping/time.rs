@@ -5,12 +5,13 @@ use serde::Serializer;
 
 const FORMAT: &str = "%Y-%m-%d %H:%M:%S";
 
-/// A time for a column. The ORM writes one without a zone in the format above, but for fractions, which are cut off.
+/// A time for a column. The ORM writes a time without a zone in the format above, plus fractional seconds, which are
+/// truncated.
 pub(crate) fn stored(time: DateTime<Utc>) -> NaiveDateTime {
     time.naive_utc().trunc_subsecs(0)
 }
 
-/// A time for people.
+/// A time for display.
 pub fn text(time: DateTime<Utc>) -> String {
     time.format(FORMAT).to_string()
 }
@@ -26,7 +27,7 @@ pub fn serialize<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S
     serializer.collect_str(&time.format(FORMAT))
 }
 
-/// The same, or null.
+/// An optional time in a JSON document.
 pub fn serialize_option<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
     match time {
         Some(time) => serialize(time, serializer),

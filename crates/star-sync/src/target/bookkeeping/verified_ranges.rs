@@ -1,6 +1,6 @@
 //! Verified key ranges: which ranges of a target table were last compared with the source row by row, and by which run.
 //!
-//! A range is in the backlog once a source table that it is made from was modified in a later run than the one that
+//! A range is in the backlog if a source table that it is made from was modified in a later run than the one that
 //! verified it.
 
 use std::collections::BTreeMap;
@@ -22,32 +22,31 @@ use crate::target::bookkeeping::time::stored;
 use sync_verification::{ActiveModel, Column, Entity, Model};
 
 pub(crate) mod sync_verification {
-    //! One row a key range of a target table.
+    //! One row per key range of a target table.
     use sea_orm::entity::prelude::*;
 
-    /// The range behind the one before it, up to a key. Times are by the source's clock.
+    /// The range from the end of the previous one up to a key. Times are by the source's clock.
     #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "sync_verification")]
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub target_table: String,
-        /// The last page key of the range; `Key::LARGEST` stands for no end.
+        /// The last page key of the range; `Key::LARGEST` means no end.
         #[sea_orm(primary_key, auto_increment = false)]
         pub up_to: i64,
-        /// The run that last verified it; NULL if none has, or if that no longer holds.
+        /// The run that last verified it; NULL if none has, or if the verification is no longer valid.
         pub verified_run: Option<i64>,
         /// When a run last verified it; NULL if none has.
         pub verified_at: Option<DateTime>,
-        /// The digest of the source's rows then, as `rows:sum`; NULL if none was taken. The sum is 18446744073709551615 once
-        /// rows have changed that no run has verified since.
+        /// The digest of the source's rows at that time, as `rows:sum`; NULL if none was computed. The sum is
+        /// 18446744073709551615 once rows have changed that no run has verified since.
         pub digest: Option<String>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// Ranges that one statement names.
 const RANGES_PER_STATEMENT: usize = 500;
 
 /// One key range, and which run last verified it.
@@ -56,9 +55,9 @@ pub struct VerificationRange {
     pub after: Option<i64>,
     pub up_to: Option<i64>,
     pub verified: Option<VerificationMark>,
-    /// When a run last verified it, also if that no longer holds.
+    /// When a run last verified it, even if the verification is no longer valid.
     pub last_verified_at: Option<DateTime<Utc>>,
-    /// Of the source's rows when it was verified, if one was taken.
+    /// The digest of the source's rows when it was verified, if one was computed.
     pub digest: Option<Digest>,
 }
 
@@ -70,7 +69,7 @@ pub struct VerificationMark {
 }
 
 impl VerificationRange {
-    /// Every key, never verified.
+    /// All keys, never verified.
     pub(crate) const ALL: Self = Self {
         after: None,
         up_to: None,
@@ -79,7 +78,6 @@ impl VerificationRange {
         digest: None,
     };
 
-    /// The key range of its keys.
     pub(crate) fn key_range(&self) -> KeyRange {
         KeyRange::Between {
             after: self.after,
@@ -87,7 +85,7 @@ impl VerificationRange {
         }
     }
 
-    /// The range of a key range; none for a set of keys.
+    /// The range of a key range; `None` for a set of keys.
     pub(crate) fn of_key_range(key_range: &KeyRange, verified: Option<VerificationMark>) -> Option<Self> {
         match *key_range {
             KeyRange::Between { after, up_to } => Some(Self {
@@ -101,7 +99,7 @@ impl VerificationRange {
         }
     }
 
-    /// Whether something that the range is made from was modified since it was verified.
+    /// Whether a table that the range is made from was modified since the range was verified.
     pub(crate) fn is_in_backlog(&self, modified_run: Option<i64>) -> bool {
         self.verified
             .is_none_or(|verified| modified_run > Some(verified.run_id))
@@ -122,15 +120,15 @@ impl VerificationRange {
     }
 }
 
-/// The ranges of each table, ascending.
+/// The ranges of each table, in ascending order.
 pub type Ranges = BTreeMap<String, Vec<VerificationRange>>;
 
-/// All that is known.
+/// All ranges.
 pub async fn load<C: ConnectionTrait>(connection: &C) -> Result<Ranges> {
     read(connection, Entity::find()).await
 }
 
-/// The ranges of one table, ascending.
+/// The ranges of one table, in ascending order.
 pub(crate) async fn of_table<C: ConnectionTrait>(connection: &C, table: &str) -> Result<Vec<VerificationRange>> {
     let of_table = Entity::find().filter(Column::TargetTable.eq(table));
     Ok(read(connection, of_table).await?.remove(table).unwrap_or_default())
@@ -147,8 +145,8 @@ async fn read<C: ConnectionTrait>(connection: &C, select: Select<Entity>) -> Res
     Ok(ranges)
 }
 
-/// Whether a table of the star has a range that was not verified since that time, by the source's clock, and of which no
-/// verification holds.
+/// Whether a table of the star has a range without a valid verification that was not verified after this time, by the
+/// source's clock.
 pub(crate) async fn is_any_unverified_since<C: ConnectionTrait>(
     connection: &C,
     star: &Star,
@@ -165,7 +163,7 @@ pub(crate) async fn is_any_unverified_since<C: ConnectionTrait>(
     Ok(found.target(|| "reading sync_verification".to_owned())?.is_some())
 }
 
-/// Puts `ranges` in the place of all that is known of the keys behind `after`.
+/// Replaces all ranges of the keys after `after` with `ranges`.
 pub(crate) async fn replace<C: ConnectionTrait>(
     connection: &C,
     table: &str,
@@ -187,7 +185,7 @@ pub(crate) async fn replace<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Puts `pieces` in the place of the range that they were cut from, whose end the last of them has.
+/// Replaces a range with the pieces that it was split into; the last piece has the same end.
 pub(crate) async fn replace_one<C: ConnectionTrait>(
     connection: &C,
     table: &str,
@@ -197,8 +195,8 @@ pub(crate) async fn replace_one<C: ConnectionTrait>(
     update(connection, table, pieces, &columns).await
 }
 
-/// Marks the ranges of a table as unverified. The time of the last verification is kept: it is their age in the
-/// backlog.
+/// Marks the ranges of a table as unverified. The time of the last verification is kept, because it determines their
+/// age in the backlog.
 pub(crate) async fn forget<C: ConnectionTrait>(connection: &C, table: &str) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::VerifiedRun, Expr::val(None::<i64>))
@@ -210,7 +208,7 @@ pub(crate) async fn forget<C: ConnectionTrait>(connection: &C, table: &str) -> R
     Ok(())
 }
 
-/// Forgets the digests of these ranges of a table, but for the numbers of their rows.
+/// Resets the digests of these ranges of a table, but keeps their row counts.
 pub(crate) async fn forget_digests<C: ConnectionTrait>(
     connection: &C,
     table: &str,
@@ -223,7 +221,7 @@ pub(crate) async fn forget_digests<C: ConnectionTrait>(
     update(connection, table, &forgotten.collect::<Vec<_>>(), &[Column::Digest]).await
 }
 
-/// Notes that ranges of a table were verified, each with the digest that it has now.
+/// Records that ranges of a table were verified, each with its current digest.
 pub(crate) async fn note<C: ConnectionTrait>(
     connection: &C,
     table: &str,
@@ -239,7 +237,7 @@ pub(crate) async fn note<C: ConnectionTrait>(
     update(connection, table, &noted.collect::<Vec<_>>(), &columns).await
 }
 
-/// Writes these columns of ranges, each of which is known by its end.
+/// Writes these columns of ranges, each of which is identified by its end.
 async fn update<C: ConnectionTrait>(
     connection: &C,
     table: &str,
@@ -269,8 +267,8 @@ fn row(table: &str, range: &VerificationRange) -> ActiveModel {
     }
 }
 
-/// The last run that found anything modified that `table` is made from, beside its own source table and those that are
-/// verified by themselves.
+/// The last run that found a table modified that `table` is made from, except its own source table and tables that were
+/// verified by their stored rows since.
 pub(crate) fn modified_run_of_others(star: &Star, table: &Table, states: &States) -> Option<i64> {
     star.sources
         .iter()
@@ -284,30 +282,31 @@ pub(crate) fn modified_run_of_others(star: &Star, table: &Table, states: &States
         .max()
 }
 
-/// The last run that found anything modified that `table` is made from.
+/// The last run that found a table modified that `table` is made from.
 pub(crate) fn modified_run(star: &Star, table: &Table, states: &States) -> Option<i64> {
     let own = states.get(table.source_table).and_then(|state| state.modified_run);
     own.max(modified_run_of_others(star, table, states))
 }
 
-/// How much of the star is verified, row by row.
+/// How much of the star is verified row by row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct VerificationSummary {
     pub ranges: u64,
     /// Key ranges with rows that may have changed since they were verified, without a change timestamp or row count
     /// that shows it.
     pub backlog_ranges: u64,
-    /// Target tables that these are ranges of.
+    /// Target tables with such ranges.
     pub backlog_tables: u64,
-    /// Source rows in them when they were last verified; none if one of them has no digest that says so.
+    /// Source rows in these ranges when they were last verified; `None` if one of the ranges has no digest.
     pub backlog_rows: Option<u64>,
-    /// The age of the oldest of those, by the source's clock; none if there is none, or if one was never verified.
+    /// The age of the oldest of these ranges, by the source's clock; `None` without a backlog, or if one was never
+    /// verified.
     pub backlog_age_seconds: Option<i64>,
 }
 
 impl VerificationSummary {
-    /// The age of the oldest range of the backlog, as a metric: 0 without a backlog. A range that was never verified is as
-    /// old as the last full load, which verifies all that there are.
+    /// The age of the oldest range in the backlog, as a metric: 0 without a backlog. A range that was never verified is
+    /// as old as the last full load, which verifies all ranges that exist then.
     pub(crate) fn age_seconds(&self, loaded: DateTime<Utc>, clock: DateTime<Utc>) -> i64 {
         match self.backlog_age_seconds {
             Some(seconds) => seconds,
@@ -326,7 +325,7 @@ pub fn sum_up(star: &Star, ranges: &Ranges, states: &States, clock: DateTime<Utc
     sum_up_ranges(of_tables, clock)
 }
 
-/// The same of the ranges of each table, with the run that last found it modified.
+/// Sums up the ranges of each table, given with the run that last found it modified.
 fn sum_up_ranges<'a>(
     tables: impl Iterator<Item = (&'a [VerificationRange], Option<i64>)>,
     clock: DateTime<Utc>,
@@ -340,7 +339,7 @@ fn sum_up_ranges<'a>(
         backlog_tables += u64::from(backlog.len() > before);
     }
     let rows = |range: &&VerificationRange| Some(range.digest?.rows);
-    // None comes before any time.
+    // `None` sorts before any time.
     let oldest = backlog.iter().map(|range| range.last_verified_at).min();
     VerificationSummary {
         ranges,

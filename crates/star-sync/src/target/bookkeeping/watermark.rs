@@ -1,4 +1,4 @@
-//! The watermarks of past runs: where that of a source table stood after the run that wrote a row.
+//! The watermarks of past runs: where a source table's watermark stood after the run that wrote a row.
 
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
@@ -10,7 +10,7 @@ use crate::target::bookkeeping::time::stored;
 use sync_watermark::{ActiveModel, Column, Entity};
 
 pub(crate) mod sync_watermark {
-    //! One row a run and source table that the run found modified.
+    //! One row per run and source table that the run found modified.
     use sea_orm::entity::prelude::*;
 
     #[sea_orm::model]
@@ -28,7 +28,7 @@ pub(crate) mod sync_watermark {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// Notes where the watermarks stand after a run, by source table.
+/// Records the watermarks after a run, by source table.
 pub(crate) async fn note<C: ConnectionTrait>(
     connection: &C,
     run_id: i64,
@@ -49,7 +49,7 @@ pub(crate) async fn note<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Where the watermark of a source table stood after a run: it is noted in the runs that found the table modified.
+/// The watermark of a source table after a run. Only the runs that found the table modified have recorded it.
 pub(crate) async fn after_run<C: ConnectionTrait>(
     connection: &C,
     run_id: i64,
@@ -66,8 +66,8 @@ pub(crate) async fn after_run<C: ConnectionTrait>(
     Ok(noted.into_iter().next().map(|noted| noted.last_updated.and_utc()))
 }
 
-/// Forgets what runs without a row in the history noted between `last_run`, the last that has one, and `run_id`, of the
-/// tables that this one found modified, too: so a sync that changes nothing does not fill the file.
+/// Deletes the watermarks of runs without a row in the history, between `last_run`, the last one with a row, and
+/// `run_id`, for the tables that `run_id` found modified, too. So syncs that change nothing do not fill the file.
 pub(crate) async fn forget_idle<C: ConnectionTrait>(connection: &C, last_run: Option<i64>, run_id: i64) -> Result<()> {
     let own = Entity::find()
         .select_only()
@@ -84,7 +84,7 @@ pub(crate) async fn forget_idle<C: ConnectionTrait>(connection: &C, last_run: Op
     Ok(())
 }
 
-/// Forgets the runs before this one, but for what was the newest of each table then: later runs build on it.
+/// Deletes the watermarks of runs before this one, except the newest of each table, which still applies to later runs.
 pub(crate) async fn forget_before<C: ConnectionTrait>(connection: &C, run_id: i64) -> Result<()> {
     let newest: SelectStatement = Query::select()
         .column(Column::SourceTable)
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use crate::test_star;
 
-    /// The start of 2026, and so many hours.
+    /// The start of 2026 plus this many hours.
     fn hour(hours: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_767_225_600 + hours * 3600, 0).unwrap()
     }

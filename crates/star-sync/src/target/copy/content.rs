@@ -29,7 +29,7 @@ pub(crate) async fn write(request: &Request<'_>, file: &Path) -> Result<Content>
         error => error,
     })?;
     attach(&connection, request.target).await?;
-    // All that is read of the target is read in this transaction, so it is of one commit.
+    // Everything is read from the target in this transaction, so it is as of one commit.
     let transaction = connection.begin().await.map_err(failed(copy, "beginning to copy"))?;
     let states = state::load(&transaction).await?;
     if !states.is_loaded() || states.is_loading() {
@@ -66,7 +66,7 @@ pub(crate) async fn write(request: &Request<'_>, file: &Path) -> Result<Content>
     })
 }
 
-/// Makes the target readable beside the copy.
+/// Attaches the target to the copy's connection for reading.
 async fn attach(connection: &DatabaseConnection, target: &Path) -> Result<()> {
     let opened = |cause| Error::TargetFile {
         path: target.to_owned(),
@@ -119,14 +119,14 @@ async fn copy_table(
     })
 }
 
-/// The statements that make a table and its indexes.
+/// The statements that create a table and its indexes.
 async fn definitions(transaction: &DatabaseTransaction, table: &str) -> std::result::Result<Vec<String>, DbErr> {
     let select = Query::select()
         .column("sql")
         .from((TARGET, "sqlite_master"))
         .and_where(Expr::col("tbl_name").eq(table))
         .and_where(Expr::col("type").is_in(["table", "index"]))
-        // The indexes of unique columns come with the table.
+        // SQLite creates the indexes of unique columns with the table.
         .and_where(Expr::col("sql").is_not_null())
         .order_by("rowid", sea_orm::Order::Asc)
         .to_owned();

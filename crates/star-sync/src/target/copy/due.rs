@@ -1,5 +1,5 @@
-//! Whether a copy is to be made after a run: if the target has changed since, and not more often than is asked for.
-//! Both stand in the copy itself, so that runs of different processes, as from cron, keep the pace too.
+//! Decides whether to make a copy after a run: only if the target has changed since the last copy, and not more often
+//! than configured. Both are read from the copy itself, so the interval also applies across processes, as with cron.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, SystemTime};
@@ -12,11 +12,10 @@ use crate::target::copy::Request;
 use crate::target::copy::file::{self, Header};
 use crate::target::open_to_read;
 
-/// Whether the copy is missing, or is of another state of the target or made with other settings, and is not younger
-/// than `every`.
+/// Whether the copy is missing, or is outdated or made with other settings and not younger than `every`.
 pub async fn is_due(request: &Request<'_>, every: Duration) -> Result<bool> {
     let Request { star, target, copy, .. } = request;
-    // What cannot be read is no copy: making one says why.
+    // An unreadable file is not a copy; making one reports the cause.
     let is_copy = |header: &Header| header.application_id == star.names.copy_application_id();
     let Some(header) = file::header(copy).ok().flatten().filter(is_copy) else {
         return Ok(true);
@@ -24,7 +23,7 @@ pub async fn is_due(request: &Request<'_>, every: Duration) -> Result<bool> {
     let readers = open_to_read(target, star, 1).await?;
     let version = version(&readers, request).await;
     readers.close().await.target(|| "closing the file".to_owned())?;
-    // A time in the future is no age.
+    // A modification time in the future gives no age.
     let made = copy.metadata().and_then(|found| found.modified()).ok();
     let age = made.and_then(|made| SystemTime::now().duration_since(made).ok());
     Ok(needs_another(&header, version?, age, every))
@@ -34,15 +33,15 @@ fn needs_another(header: &Header, target_version: i32, age: Option<Duration>, ev
     header.version != target_version && age.is_none_or(|age| age >= every)
 }
 
-/// What a copy holds, as a number in its header: the state of the target, and the settings. The number of the last run
-/// would not do, because a target that is made anew or restored from a backup counts its runs again.
+/// The state of the target and the settings that a copy is made with, as a number in its header. The number of the last
+/// run is not sufficient, because a target that is recreated or restored from a backup reuses run numbers.
 pub(crate) async fn version<C: ConnectionTrait>(connection: &C, request: &Request<'_>) -> Result<i32> {
     let target = source_identity::digest_seed(connection).await?;
     let state = history::last_change(connection).await?;
     let mut hasher = DefaultHasher::new();
     (target, state, request.mode, request.without).hash(&mut hasher);
     let [a, b, c, d, ..] = hasher.finish().to_be_bytes();
-    // SQLite's header has 32 bits for it.
+    // SQLite's header has 32 bits for this number.
     Ok(i32::from_be_bytes([a, b, c, d]))
 }
 

@@ -1,4 +1,4 @@
-//! The file of a copy: written beside the copy under another name, and renamed to it when all of it is on the disk.
+//! The file of a copy: written beside the copy under another name, and renamed to it once it is completely on disk.
 //!
 //! The process that writes an unfinished file holds a lock on it until it ends. A file without a lock was left by a
 //! copy that was killed; the next copy removes it.
@@ -16,24 +16,24 @@ use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::target::sqlite::place::{HEADER, beside, folder_of};
 
-/// What an unfinished file's name ends with.
+/// The suffix of an unfinished file's name.
 const SUFFIX: &str = ".copying";
 /// Files that SQLite keeps beside a database while a program writes to it.
 const BESIDE: [&str; 2] = ["-journal", "-wal"];
-/// The same, and what the sync keeps beside the target.
+/// The same, plus the file that the sync keeps beside the target.
 const BESIDE_TARGET: [&str; 4] = ["-journal", "-wal", "-shm", ".lock"];
-/// Where SQLite's header has the version that a program gives its file, and the program's number.
+/// The positions in SQLite's header of a program's version of the file and of the program's application id.
 const VERSION_BYTES: std::ops::Range<usize> = 60..64;
 const APPLICATION_ID_BYTES: std::ops::Range<usize> = 68..72;
 const HEADER_BYTES: u64 = 100;
 
-/// What a database's header says.
+/// The header of a database file.
 pub(crate) struct Header {
     pub application_id: i32,
     pub version: i32,
 }
 
-/// The header of a file; none of an empty file, or of one that is no database.
+/// The header of a file; `None` for an empty file, and for one that is not a database.
 pub(crate) fn header(path: &Path) -> io::Result<Option<Header>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(HEADER_BYTES).read_to_end(&mut bytes)?;
@@ -50,19 +50,19 @@ pub(crate) fn header(path: &Path) -> io::Result<Option<Header>> {
         }))
 }
 
-/// A copy that is being written. It goes with this value.
+/// A copy that is being written. Its file is deleted when this value is dropped.
 pub(crate) struct Unfinished {
     file: NamedTempFile,
     copy: PathBuf,
 }
 
 impl Unfinished {
-    /// Creates it, after removing those that were left behind.
+    /// Creates the file, after removing the leftovers of killed processes.
     ///
     /// # Errors
-    /// If what is there is not a copy of this program, or if the folder cannot be written.
+    /// If the existing file is not a copy of this program, or if the folder cannot be written.
     pub(crate) fn create(copy: &Path, target: &Path, names: &Names) -> Result<Self> {
-        // By its real name: a link to a copy is the copy.
+        // With symbolic links resolved: a link to a copy stands for the copy.
         let copy = copy.canonicalize().unwrap_or_else(|_| copy.to_owned());
         check_replaceable(&copy, target, names)?;
         remove_leftovers(&copy);
@@ -73,7 +73,7 @@ impl Unfinished {
                 .tempfile_in(folder_of(&copy))
                 .map_err(failed(&copy, "created"))?;
             match file.as_file().try_lock() {
-                // Another copy may have taken it for a leftover before it was locked.
+                // Another process may have removed it as a leftover before it was locked.
                 Ok(()) if file.path().exists() => return Ok(Self { file, copy }),
                 Ok(()) | Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(cause)) => return Err(failed(&copy, "locked")(cause)),
@@ -85,8 +85,8 @@ impl Unfinished {
         self.file.path()
     }
 
-    /// Puts it in the copy's place, for those to read whom the mode names. Readers that have the old one open keep it.
-    /// Returns its size.
+    /// Replaces the copy with this file, with the permissions `mode`. Readers that have the old copy open keep it.
+    /// Returns the file size.
     pub(crate) fn replace_copy(self, mode: u32) -> Result<u64> {
         let Self { file, copy } = self;
         file.as_file()
@@ -105,7 +105,7 @@ impl Unfinished {
     }
 }
 
-/// Attaches to an answer of the system what could not be done with the copy.
+/// Converts a system error into one that names the copy and the action that failed.
 fn failed(copy: &Path, verb: &'static str) -> impl FnOnce(io::Error) -> Error {
     let path = copy.to_owned();
     move |cause| Error::CopyFile { path, verb, cause }
@@ -133,7 +133,7 @@ fn check_replaceable(copy: &Path, target: &Path, names: &Names) -> Result<()> {
     if header.is_none_or(|header| header.application_id != names.copy_application_id()) {
         return Err(foreign());
     }
-    // SQLite would take what they hold for changes of the new copy.
+    // SQLite would apply their contents to the new copy.
     match BESIDE
         .map(|suffix| beside(copy, suffix))
         .into_iter()
@@ -147,7 +147,7 @@ fn check_replaceable(copy: &Path, target: &Path, names: &Names) -> Result<()> {
     }
 }
 
-/// What an unfinished file's name begins with.
+/// The prefix of an unfinished file's name.
 fn prefix(copy: &Path) -> OsString {
     let mut prefix = OsString::from(".");
     prefix.push(copy.file_name().unwrap_or_default());
@@ -155,7 +155,7 @@ fn prefix(copy: &Path) -> OsString {
     prefix
 }
 
-/// Removes the files of copies that were killed. One that cannot be removed does not disturb.
+/// Removes the leftovers of killed processes. A file that cannot be removed is ignored.
 fn remove_leftovers(copy: &Path) {
     let prefix = prefix(copy);
     let is_unfinished = |name: &OsStr| {
@@ -181,7 +181,7 @@ mod tests {
     use crate::error::Code;
     use crate::test_star;
 
-    /// A database's header with this program's number.
+    /// A database header with this application id.
     fn database(application_id: i32) -> Vec<u8> {
         let mut bytes = [HEADER.as_slice(), &[0; 84]].concat();
         bytes[APPLICATION_ID_BYTES].copy_from_slice(&application_id.to_be_bytes());

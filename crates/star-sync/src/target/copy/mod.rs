@@ -1,9 +1,9 @@
-//! A copy of the star for readers: one file without a write-ahead log, which any account that may read it can open, and
-//! which is replaced atomically.
+//! A copy of the star for readers: one file without a write-ahead log, which every account with read permission can
+//! open, and which is replaced atomically.
 //!
-//! It holds the star's tables and views, and nothing of the sync or of other programs. Rows go from the target into a
-//! new file (`content`), so what is left out was never in it; the file takes the place of the copy when it is finished
-//! (`file`). A copy is no backup: no run can go on from it.
+//! It contains the star's tables and views, but nothing of the sync or of other programs. Rows are copied from the
+//! target into a new file (`content`), so that file never contains the values left out; the finished file replaces the
+//! copy (`file`). A copy is not a backup: runs cannot use it as a target.
 
 mod content;
 pub mod due;
@@ -27,9 +27,9 @@ pub struct Request<'a> {
     pub star: &'a Star,
     pub target: &'a Path,
     pub copy: &'a Path,
-    /// Who may read the copy: permissions as `chmod` takes them.
+    /// Permissions of the copy, as `chmod` takes them.
     pub mode: u32,
-    /// Text is replaced by a pseudonym, any other value by NULL.
+    /// In these columns text is replaced by a pseudonym, any other value by NULL.
     pub without: &'a [PersonalColumn],
 }
 
@@ -46,21 +46,21 @@ pub struct Report {
     pub pseudonymized: Vec<PersonalColumn>,
 }
 
-/// A table of a copy. A view that reads the sync's own tables is a table there.
+/// A table of a copy. A view that reads the sync's own tables becomes a table.
 #[derive(Debug, Serialize)]
 pub struct CopiedTable {
     pub table: String,
     pub rows: u64,
 }
 
-/// Makes the copy, or replaces the one that is there. The source is not contacted. A run that ends meanwhile waits for
-/// it to empty the write-ahead log, for 10 s at most.
+/// Makes or replaces the copy. The source is not contacted. A run that ends meanwhile waits up to 10 s for it before
+/// emptying the write-ahead log.
 ///
 /// # Errors
-/// `NotLoaded` before a full load has finished, and while a later one is unfinished; whatever keeps the target from
-/// being read or the copy from being written, with the copy from before left as it was.
+/// `NotLoaded` before a full load has finished, and while a later one is unfinished; any error of reading the target or
+/// writing the copy. The previous copy is then unchanged.
 pub async fn run(request: &Request<'_>) -> Result<Report> {
-    // Whether it is a target of this star and version.
+    // Checks that the file is a target of this star and version.
     let target = open_to_read(request.target, request.star, 1).await?;
     target.close().await.target(|| "closing the file".to_owned())?;
     let unfinished = file::Unfinished::create(request.copy, request.target, &request.star.names)?;
@@ -78,7 +78,7 @@ pub async fn run(request: &Request<'_>) -> Result<Report> {
     })
 }
 
-/// Attaches to an answer of SQLite that it was about the copy.
+/// Converts a database error into one that names the copy.
 fn failed(copy: &Path, doing: impl Into<String>) -> impl FnOnce(DbErr) -> Error {
     let (path, doing) = (copy.to_owned(), doing.into());
     move |cause| Error::Copy { path, doing, cause }

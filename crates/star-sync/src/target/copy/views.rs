@@ -1,6 +1,6 @@
-//! The views of a copy. One that reads the star alone is a view there too. One that reads the sync's own tables, which
-//! a copy does not have, is a table with the rows that it had; views that read it go on from there. One that reads
-//! tables of another program is left out.
+//! The views of a copy. A view that reads only the star stays a view. One that reads the sync's own tables, which a
+//! copy does not have, becomes a table with its current rows, and views on it read that table. One that reads tables of
+//! another program is left out.
 
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Func, Query};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, Order};
@@ -8,24 +8,24 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, O
 use crate::target::copy::CopiedTable;
 use crate::target::sqlite::pragma::{self, TARGET};
 
-/// What a view is made with.
+/// The name and the definition of a view.
 pub(crate) struct Definition {
     name: String,
     sql: String,
 }
 
-/// What was made of the views.
+/// The views and tables created from the target's views.
 #[derive(Default)]
 pub(crate) struct CreatedViews {
     pub views: Vec<String>,
     pub tables: Vec<CopiedTable>,
 }
 
-/// Reads the definitions of the target's views, in the order in which they were made, and keeps the sync's own tables
-/// that they read for as long as the connection is open.
+/// Reads the definitions of the target's views in order of creation, and copies the sync's own tables that they read to
+/// temporary tables, which last as long as the connection.
 pub(crate) async fn read(transaction: &DatabaseTransaction) -> Result<Vec<Definition>, DbErr> {
     let views = master(transaction, "view").await?;
-    // Whatever case a view has it in, it is the same table.
+    // Table names are case-insensitive.
     let views_text: String = views.iter().map(|view| view.sql.to_ascii_lowercase()).collect();
     for Definition { name, .. } in master(transaction, "table").await? {
         if name.starts_with(pragma::OWN_TABLES) && views_text.contains(&name) {
@@ -51,12 +51,12 @@ async fn master(transaction: &DatabaseTransaction, kind: &str) -> Result<Vec<Def
         .collect()
 }
 
-/// Makes them in the copy, from its own rows: what the copy leaves out is left out of them, too. The target is detached
-/// first, so that no view can read it.
+/// Creates the views in the copy, from its own rows: values that the copy leaves out are left out of them, too. The
+/// target is detached first, so that no view can read it.
 pub(crate) async fn make(connection: &DatabaseConnection, mut waiting: Vec<Definition>) -> Result<CreatedViews, DbErr> {
     connection.execute_unprepared(pragma::DETACH_TARGET).await?;
     let mut made = CreatedViews::default();
-    // A view may read one that was made after it.
+    // A view may read one that was created after it.
     loop {
         let before = waiting.len();
         let mut unreadable = Vec::new();
@@ -76,7 +76,7 @@ pub(crate) async fn make(connection: &DatabaseConnection, mut waiting: Vec<Defin
     }
 }
 
-/// Makes it a view of the copy, unless it reads what the copy does not have.
+/// Creates it as a view of the copy, unless it reads tables that the copy does not have.
 async fn is_view(connection: &DatabaseConnection, Definition { name, sql }: &Definition) -> Result<bool, DbErr> {
     connection.execute_unprepared(sql).await?;
     let is_readable = is_readable(connection, "main", name).await;
@@ -88,7 +88,8 @@ async fn is_view(connection: &DatabaseConnection, Definition { name, sql }: &Def
     Ok(is_readable)
 }
 
-/// Makes it a table of the copy, if it reads tables of the sync: only a temporary view finds those that were kept.
+/// Creates it as a table of the copy, if it reads tables of the sync: only a temporary view finds their temporary
+/// tables.
 async fn as_table(
     connection: &DatabaseConnection,
     Definition { name, sql }: &Definition,
@@ -111,7 +112,7 @@ async fn as_table(
     Ok(table)
 }
 
-/// The rows of a table of the copy.
+/// The row count of a table of the copy.
 async fn count(connection: &DatabaseConnection, table: &str) -> Result<u64, DbErr> {
     let select = Query::select()
         .expr(Func::count(Expr::col(Asterisk)))
@@ -122,7 +123,7 @@ async fn count(connection: &DatabaseConnection, table: &str) -> Result<u64, DbEr
     Ok(rows.unsigned_abs())
 }
 
-/// Whether everything is there that a view reads. `schema` is that of the copy, or of what goes with the connection.
+/// Whether all tables that a view reads exist. `schema` is that of the copy, or that of temporary objects.
 async fn is_readable(connection: &DatabaseConnection, schema: &'static str, view: &str) -> bool {
     let select = Query::select()
         .column(Asterisk)
@@ -138,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    /// A target with rows of the star, of the sync and of another program; the copy has those of the star already.
+    /// A target with rows of the star, of the sync and of another program; the copy already has those of the star.
     const TARGET_AND_COPY: &str = "ATTACH ':memory:' AS target; \
         CREATE TABLE target.sync_state (source_table TEXT, last_synced TEXT); \
         INSERT INTO target.sync_state VALUES ('loan', '2026-01-31'); \
@@ -175,7 +176,7 @@ mod tests {
             .map(|made| (made.table.as_str(), made.rows))
             .collect();
         assert_eq!(tables, [("how fresh", 1)]);
-        // What the copy leaves out is left out here, too.
+        // Values that the copy leaves out are left out here, too.
         let seen = texts(&connection, "SELECT seen || ' ' || reader FROM \"how fresh\"").await;
         assert_eq!(seen, ["2026-01-31 reader 1"]);
         let names = texts(&connection, "SELECT name FROM main.sqlite_master ORDER BY name").await;

@@ -1,8 +1,8 @@
-//! One run at a time: an advisory lock on a small file beside the target.
+//! Allows one run at a time: an advisory lock on a small file beside the target.
 //!
-//! The operating system lets go of it when its holder dies, so a dead process holds nobody up. The file says who
-//! holds it, for the message that the second run prints. It is not the database file itself: SQLite keeps its own
-//! locks there, and closing any other handle on it would drop them.
+//! The operating system releases the lock when its holder ends, so a dead process blocks no other run. The file names
+//! its holder, for the message that a second run prints. The lock is not on the database file: SQLite keeps its own
+//! locks there, and closing any other handle to that file would drop them.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
@@ -20,10 +20,10 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of `target` for a command, or says who has it.
+    /// Acquires the lock of `target` for a command, or fails with the name of its holder.
     pub fn acquire(target: &Path, command: &str) -> Result<Self> {
         place::check(target)?;
-        // By its real name: a link to the target is the target.
+        // With symbolic links resolved: a link to the target shares its lock.
         let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
         let path = place::beside(&target, ".lock");
         let failed = |cause| Error::TargetFile {
@@ -40,7 +40,8 @@ impl Lock {
                 .mode(0o600)
                 .open(&path)
                 .map_err(|cause| {
-                    // A file of another account may not be opened: it is not the folder then.
+                    // If the file exists but cannot be opened, it belongs to another account, and the folder is not the
+                    // cause.
                     if path.exists() {
                         failed(cause)
                     } else {
@@ -58,7 +59,7 @@ impl Lock {
                 }
                 Err(TryLockError::Error(cause)) => return Err(failed(cause)),
             }
-            // The last holder may have removed the file between our opening and our locking it.
+            // The last holder may have removed the file after it was opened here and before it was locked.
             let locked = file.metadata().map_err(failed)?.ino();
             if path.metadata().is_ok_and(|file| file.ino() == locked) {
                 file.set_len(0).map_err(failed)?;
@@ -77,8 +78,8 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Removed while still held, so that nobody locks a file that is about to vanish. If it cannot be removed,
-        // it stays as an empty hull that the next run locks again.
+        // Removed while still locked, so that no other process locks a file that is about to be deleted. If it cannot
+        // be removed, it stays, and the next run locks it again.
         if let Err(error) = std::fs::remove_file(&self.path) {
             tracing::debug!(%error, "the lock file stays");
         }

@@ -1,9 +1,8 @@
-//! The write-ahead log beside the file: emptied when a run ends, and kept from growing without end while another
-//! program reads.
+//! The write-ahead log beside the file: emptied when a run ends, and limited in size while another program reads.
 //!
-//! Whoever has a transaction open still sees what the file held when it began. For as long SQLite cannot copy into the
-//! file what was written since, and appends every run to the log. So a run that cannot empty it says who is in the way,
-//! and one that finds it grown too large does not begin.
+//! A program with an open transaction still reads the state as of its beginning. Until it ends, SQLite cannot copy
+//! later changes into the file, and appends every run to the log. So a run that cannot empty the log reports which
+//! processes block it, and a run that finds the log too large does not begin.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,11 +14,11 @@ use crate::error::{Doing, Error, Result};
 use crate::target::sqlite::place::beside;
 use crate::target::sqlite::pragma;
 
-/// A log is too large to append to if it is larger than this and than the file itself.
+/// A log is too large to append to if it is larger than both this and the file itself.
 const BOUND_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Copies the log into the file and empties it, waiting for other programs as long as for any lock. Tells whether it
-/// could.
+/// Copies the log into the file and empties it, waiting for other programs as long as for any lock. Returns whether it
+/// succeeded.
 pub(crate) async fn empty(writer: &DatabaseConnection) -> Result<bool> {
     let doing = || "checkpointing".to_owned();
     let statement = Statement::from_string(writer.get_database_backend(), pragma::CHECKPOINT);
@@ -29,7 +28,7 @@ pub(crate) async fn empty(writer: &DatabaseConnection) -> Result<bool> {
     Ok(is_busy == 0)
 }
 
-/// The same where the run can end all the same: it warns.
+/// Empties the log, or warns if it cannot: the run can end anyway.
 pub(crate) async fn empty_if_possible(path: &Path, writer: &DatabaseConnection) -> Result<()> {
     if !empty(writer).await? {
         warn!(
@@ -42,7 +41,7 @@ pub(crate) async fn empty_if_possible(path: &Path, writer: &DatabaseConnection) 
     Ok(())
 }
 
-/// The same where nothing can go on without it.
+/// Empties the log, or fails.
 pub(crate) async fn empty_or_fail(path: &Path, writer: &DatabaseConnection) -> Result<()> {
     if empty(writer).await? {
         Ok(())
@@ -51,7 +50,7 @@ pub(crate) async fn empty_or_fail(path: &Path, writer: &DatabaseConnection) -> R
     }
 }
 
-/// Keeps a run from appending to a log that has outgrown its bound, unless it can be emptied now.
+/// Fails if the log is too large and cannot be emptied now.
 pub(crate) async fn refuse_endless(path: &Path, writer: &DatabaseConnection) -> Result<()> {
     let (file_bytes, log_bytes) = sizes_bytes(path);
     if log_bytes <= BOUND_BYTES.max(file_bytes) {
@@ -78,7 +77,7 @@ fn bytes(path: &Path) -> u64 {
     path.metadata().map_or(0, |file| file.len())
 }
 
-/// The other processes in a transaction on the database, as far as this system tells.
+/// The other processes with a transaction on the database, as far as the operating system reports them.
 fn holders(path: &Path) -> String {
     let holders = transactions(&beside(path, "-shm"));
     if holders.is_empty() {
@@ -88,13 +87,13 @@ fn holders(path: &Path) -> String {
     }
 }
 
-/// The processes that hold a lock of a transaction in SQLite's shared memory, each with its program's name.
+/// The processes that hold a transaction's lock in SQLite's shared memory, each with its program's name.
 #[cfg(target_os = "linux")]
 fn transactions(shared_memory: &Path) -> BTreeSet<String> {
     use std::os::unix::fs::MetadataExt;
 
     /// The bytes that SQLite locks for the writer, for a checkpoint, for recovery, and for five kinds of readers. The
-    /// one behind them is everybody's who has the file open.
+    /// byte after them is not included: every process that has the file open locks it.
     const LOCKS: std::ops::RangeInclusive<u64> = 120..=127;
 
     let (Ok(locks), Ok(file)) = (procfs::locks(), shared_memory.metadata()) else {
@@ -120,7 +119,7 @@ fn transactions(shared_memory: &Path) -> BTreeSet<String> {
         .collect()
 }
 
-/// Only Linux tells who holds a lock.
+/// Only Linux reports the holders of a lock.
 #[cfg(not(target_os = "linux"))]
 fn transactions(_shared_memory: &Path) -> BTreeSet<String> {
     BTreeSet::new()

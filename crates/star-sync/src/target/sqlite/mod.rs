@@ -1,7 +1,7 @@
-//! All that is SQLite's own: opening a connection with its pragmas, and beside it whose file it is (`version`), where
-//! it may be (`place`), whether migrations create what is declared (`schema`), who may write to it (`lock`), its
-//! write-ahead log (`log`), where it sorts (`temp_folder`), what other programs have put into it (`others`), how rows
-//! are read back (`held`), and its pragmas and result codes.
+//! Everything specific to SQLite: opening connections with their pragmas, and in its modules: whose file it is
+//! (`version`), where it may be (`place`), whether migrations create what is declared (`schema`), the lock of a run
+//! (`lock`), the write-ahead log (`log`), where SQLite sorts (`temp_folder`), what other programs have added
+//! (`others`), how rows are read back (`row_text`), pragmas and result codes.
 
 pub mod lock;
 pub mod log;
@@ -26,21 +26,22 @@ pub use crate::target::sqlite::place::{beside, check_writable};
 
 /// How long to wait for another program that writes to the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a statement on the target may keep others waiting for its connection.
+/// How long to wait for a connection that a statement on the target occupies.
 const LONGEST_STATEMENT: Duration = Duration::from_hours(1);
 /// Page cache of the writing connection, in KiB.
 pub(crate) const CACHE_KIBIBYTES: u32 = 16 * 1024;
-/// Page cache of a reading connection, in KiB. They go through tables once; and sort in pieces of this size.
+/// Page cache of a reading connection, in KiB. Readers scan tables once, and sort in pieces of this size.
 const READER_CACHE_KIBIBYTES: u32 = 4 * 1024;
-/// Rows that SQLite's thread may read ahead of whoever asked for them. The driver's 50 make both wait for each other at
-/// every turn: comparing all rows of the star then takes half as long again.
+/// Rows that SQLite's thread may read ahead of the consumer. With the driver's default of 50 both wait for each other
+/// all the time, and comparing all rows of the star takes 50% longer.
 const ROWS_READ_AHEAD: usize = 4_096;
 
 /// Whether SQLite itself checks foreign keys, at each commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForeignKeys {
     Enforced,
-    /// For loads, where checking each row costs a factor of 3.6; the load ends with a check of the whole file.
+    /// For loads, which would take 3.6 times as long if each row were checked; the load ends with a check of the whole
+    /// file.
     CheckedAtEnd,
 }
 
@@ -48,11 +49,11 @@ pub enum ForeignKeys {
 pub(crate) enum Access {
     Read,
     Write(ForeignKeys),
-    /// To a new file, which is worth nothing before it is finished: nothing of it is journalled, synced or checked.
+    /// For a new file, which is useless until it is finished: nothing is journalled, synced or checked.
     Copy,
 }
 
-/// Opens connections to the file, which has to be there.
+/// Opens connections to the file, which must exist.
 pub(crate) async fn connect(path: &Path, access: Access, connections: u32) -> Result<DatabaseConnection> {
     let file = path.to_owned();
     let temp_folder = temp_folder::beside(path);
@@ -63,7 +64,7 @@ pub(crate) async fn connect(path: &Path, access: Access, connections: u32) -> Re
         .idle_timeout(None::<Duration>)
         .max_lifetime(None::<Duration>)
         .test_before_acquire(false)
-        // Whoever waits for a connection waits for a statement, which may take its time.
+        // Waiting for a connection means waiting for a statement, which may take long.
         .acquire_timeout(LONGEST_STATEMENT)
         .sqlx_logging(false)
         .map_sqlx_sqlite_opts(move |sqlite| {
@@ -78,7 +79,7 @@ pub(crate) async fn connect(path: &Path, access: Access, connections: u32) -> Re
                 Some(folder) => sqlite.pragma(pragma::TEMP_FOLDER, pragma::quoted(folder)),
                 None => sqlite,
             };
-            // SQLite counts KiB below zero, pages above.
+            // SQLite takes KiB as a negative number, pages as a positive one.
             match access {
                 Access::Read => sqlite
                     .pragma("cache_size", format!("-{READER_CACHE_KIBIBYTES}"))
@@ -100,7 +101,7 @@ pub(crate) async fn connect(path: &Path, access: Access, connections: u32) -> Re
         .target(|| format!("opening {}", path.display()))
 }
 
-/// Only its owner may read what the star tells.
+/// Creates a file that only its owner can read.
 pub(crate) fn create_private_file(path: &Path) -> Result<()> {
     std::fs::OpenOptions::new()
         .write(true)

@@ -1,4 +1,4 @@
-//! What other programs have put into the file, as far as it can stand in a run's way.
+//! Detects what other programs have added to the file that can make a run fail.
 
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, Query};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
@@ -6,8 +6,8 @@ use sea_orm::{ConnectionTrait, DatabaseConnection};
 use crate::declare::star::Star;
 use crate::error::{Doing, Error, Result};
 
-/// An error of a run, with the tables named that stand behind it where it was a foreign key of another program's table:
-/// SQLite names none.
+/// For a foreign key error, names the tables of other programs that may have caused it, because SQLite names none.
+/// Returns other errors unchanged.
 pub async fn explain(error: Error, readers: &DatabaseConnection, star: &Star) -> Error {
     if !error.is_foreign_key() {
         return error;
@@ -18,7 +18,7 @@ pub async fn explain(error: Error, readers: &DatabaseConnection, star: &Star) ->
     }
 }
 
-/// Tables that are not ours, with the tables of the star that their foreign keys point to.
+/// Tables of other programs, with the tables of the star that their foreign keys refer to.
 async fn referencing(readers: &DatabaseConnection, star: &Star) -> Result<Vec<String>> {
     let doing = || "reading the foreign keys of other tables".to_owned();
     let keys_of_table = Func::cust("pragma_foreign_key_list").arg(Expr::col(("tables", "name")));

@@ -1,5 +1,5 @@
-//! Whether a database can be where the target is said to be: told before the lock and before SQLite, which would say of
-//! all of it that a file cannot be opened, and wait for ever at a named pipe.
+//! Checks whether a database can exist at the target's path. This comes before the lock and before SQLite, which would
+//! report every problem as a file that cannot be opened, and would wait forever on a named pipe.
 
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read};
@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, FolderProblem, Result};
 
-/// What every SQLite database begins with.
+/// The first bytes of every SQLite database.
 pub(crate) const HEADER: &[u8; 16] = b"SQLite format 3\0";
 
-/// Fails if the target's folder is missing, or if what is there is no file. The file itself is not opened: to close it
-/// again would drop the locks that SQLite holds for all of this process.
+/// Fails if the target's folder is missing, or if the path exists and is not a file. The file itself is not opened:
+/// closing it would drop the locks that SQLite holds for this whole process.
 pub(crate) fn check(path: &Path) -> Result<()> {
     match path.metadata() {
         Ok(found) => check_file(path, &found),
@@ -28,18 +28,18 @@ pub(crate) fn check(path: &Path) -> Result<()> {
     }
 }
 
-/// Fails if a file could not be created in the target's folder, as far as its permissions tell.
+/// Fails if a file could not be created in the target's folder, according to its permissions.
 pub(crate) fn check_creatable(path: &Path) -> Result<()> {
     use rustix::fs::{Access, access};
     let may = access(folder_of(path), Access::WRITE_OK | Access::EXEC_OK);
     may.map_err(|cause| beside_error(path, path, "created", cause.into()))
 }
 
-/// Fails if the file is there and may not be written. SQLite would open it all the same, and leave `-wal` and `-shm`
-/// files behind that may not be written either.
+/// Fails if the file exists and is not writable. SQLite would open it anyway, and leave `-wal` and `-shm` files that
+/// are not writable, either.
 pub fn check_writable(path: &Path) -> Result<()> {
     use rustix::fs::{Access, access};
-    // Of what is no file, `check` tells.
+    // `check` reports paths that are not files.
     if !path.is_file() {
         return Ok(());
     }
@@ -50,7 +50,8 @@ pub fn check_writable(path: &Path) -> Result<()> {
     })
 }
 
-/// What a file beside the target, which could not be opened for writing, says about the folder.
+/// The error for a file beside the target that could not be opened for writing: the folder's problem, if that is the
+/// cause.
 pub(crate) fn beside_error(target: &Path, beside: &Path, verb: &'static str, cause: io::Error) -> Error {
     match cause.kind() {
         ErrorKind::NotFound => folder_error(target, FolderProblem::Missing, cause),
@@ -84,11 +85,11 @@ fn check_file(path: &Path, found: &Metadata) -> Result<()> {
     })
 }
 
-/// Whether a file that SQLite cannot use begins as a database. Only of such a file: none has locks on it.
+/// Whether a file that SQLite cannot use begins like a database. Only for such a file: SQLite holds no locks on it.
 pub(crate) fn has_header(path: &Path) -> bool {
     let mut header = Vec::new();
     let read = File::open(path).and_then(|file| file.take(HEADER.len() as u64).read_to_end(&mut header));
-    // What cannot be read is for SQLite to tell.
+    // If the file cannot be read, SQLite's error is the one to report.
     read.is_err() || header == HEADER
 }
 

@@ -1,13 +1,13 @@
-//! What SQLite's result codes mean: <https://sqlite.org/rescode.html>. The lower byte is the kind, the upper ones tell
-//! more.
+//! Maps SQLite's result codes: <https://sqlite.org/rescode.html>. The lower byte is the kind, the upper ones are the
+//! detail.
 
 use sea_orm::{DbErr, RuntimeErr};
 
 use crate::error::{Code, database_error};
 
-/// The code of what SQLite has answered.
+/// The code of an error that SQLite returned.
 pub(crate) fn code_of(cause: &DbErr) -> Code {
-    // Each connection has a thread.
+    // Each connection has a thread, which could not be started.
     if io_error(cause).is_some_and(|error| error.kind() == std::io::ErrorKind::WouldBlock) {
         return Code::ThreadsExhausted;
     }
@@ -16,7 +16,8 @@ pub(crate) fn code_of(cause: &DbErr) -> Code {
 
 fn code_of_result(extended: i32) -> Code {
     match (extended & 0xFF, extended) {
-        // Full; or a file that may not grow, for its limit or a quota, is an error of writing, or of growing the -shm.
+        // The disk is full, or the file may not grow because of a limit or a quota: an error of writing, or of growing
+        // the -shm.
         (13, _) | (_, 778 | 4_874) => Code::TargetFull,
         (5 | 6, _) => Code::TargetLocked,
         (11 | 26, _) => Code::TargetDamaged,
@@ -25,31 +26,31 @@ fn code_of_result(extended: i32) -> Code {
         (10, 6_410) => Code::TargetTempFolder,
         // Opening, locking and mapping the -shm file; locks on the database itself.
         (10, 4_618 | 5_130 | 5_386 | 2_058 | 2_314 | 2_826 | 3_594 | 3_850) => Code::TargetFileSystem,
-        // No memory, of which 3,082 is an error of reading or writing.
+        // Out of memory; 3,082 is an error of reading or writing for lack of it.
         (7, _) | (10, 3_082) => Code::TargetFailed,
         (10, _) => Code::TargetIo,
         _ => Code::TargetFailed,
     }
 }
 
-/// Whether SQLite has refused a change because of a foreign key; the second code is of a key that is declared RESTRICT.
+/// Whether SQLite refused a change because of a foreign key; the second code is for a key that is declared RESTRICT.
 pub(crate) fn is_foreign_key(cause: &DbErr) -> bool {
     matches!(sqlite_code(cause), Some(787 | 1811))
 }
 
-/// Whether the file is no database to SQLite.
+/// Whether SQLite does not accept the file as a database.
 pub(crate) fn is_no_database(cause: &DbErr) -> bool {
     sqlite_code(cause) == Some(26)
 }
 
-/// SQLite's extended result code, if it is SQLite that failed.
+/// SQLite's extended result code, if the error is SQLite's.
 pub fn sqlite_code(error: &DbErr) -> Option<i32> {
     let error = database_error(error)?;
     error.try_downcast_ref::<sqlx::sqlite::SqliteError>()?;
     error.code()?.parse().ok()
 }
 
-/// The error of the system, if it is one that a driver passes on.
+/// The operating system's error, if the driver passed one on.
 fn io_error(cause: &DbErr) -> Option<&std::io::Error> {
     match cause {
         DbErr::Conn(RuntimeErr::SqlxError(error))

@@ -1,9 +1,9 @@
-//! The rows that the target holds of one key range.
+//! Reads the target's rows of one key range, as one text.
 //!
-//! SQLite hands a key range over as one text, because the driver copies each cell of each row by itself: to compare all
-//! rows of the star took nearly half as long again that way (docs/performance.md). Rows and cells are parted by the
-//! characters that ASCII has for it; a cell is nothing for NULL, a number, or a mark and its text in hexadecimal, so
-//! that nothing in a text can end a cell. A REAL that is a whole number of hundredths, as amounts are, is that number:
+//! SQLite returns a key range as one text, because the driver copies each cell of each row separately: that made
+//! comparing all rows of the star take almost 50% longer (docs/performance.md). Rows and cells are separated by the
+//! characters that ASCII has for this. A cell is empty for NULL, a number, or a mark and its text in hexadecimal, so
+//! that no text can end a cell. A REAL that is a whole number of hundredths, as amounts are, is written as that number:
 //! SQLite is slow at finding the digits of others.
 
 use sea_orm::sea_query::{BinOper, Expr, ExprTrait, Func, Query, SelectStatement};
@@ -18,19 +18,19 @@ use crate::error::{Doing, Result};
 const ROW_SEPARATOR: char = '\x1e';
 /// Between cells: ASCII's unit separator.
 const CELL_SEPARATOR: char = '\x1f';
-/// Stands before each text.
+/// Precedes each text.
 const TEXT_MARK: &str = "x";
 
 /// Rows of a table, decoded.
 #[derive(Default)]
 pub(crate) struct TargetRows {
     width: usize,
-    /// Row after row.
+    /// The cells of one row after the other.
     cells: Vec<Value>,
     page_keys: Vec<i64>,
 }
 
-/// All rows of a table as one text, unfiltered; NULL where there is none.
+/// Selects all rows of a table as one text, unfiltered; NULL if there are none.
 pub(crate) fn select(table: &Table) -> SelectStatement {
     let through = matches!(table.target_page_key, TargetPageKey::Through { .. });
     let mut select = select_rows(table.name, &table.columns, through.then(|| table.target_page_key()));
@@ -38,7 +38,7 @@ pub(crate) fn select(table: &Table) -> SelectStatement {
     select
 }
 
-/// All rows of a calendar as one text.
+/// Selects all rows of a calendar as one text.
 pub(crate) fn select_days(calendar: &Calendar) -> SelectStatement {
     let mut select = select_rows(calendar.table, &calendar.columns, None);
     select.from(calendar.table);
@@ -49,7 +49,7 @@ fn select_rows(table: &'static str, columns: &[Column], more: Option<Expr>) -> S
     let cells = columns
         .iter()
         .map(|column| encoded(Expr::col((table, column.name)), column.cell_type));
-    // What is NULL `concat_ws` would leave out.
+    // `concat_ws` would skip NULL.
     let cells = cells.chain(more).map(|cell| cell.if_null(""));
     let row = Func::cust("concat_ws").args([CELL_SEPARATOR.to_string().into()].into_iter().chain(cells));
     let mut select = Query::select();
@@ -57,7 +57,7 @@ fn select_rows(table: &'static str, columns: &[Column], more: Option<Expr>) -> S
     select
 }
 
-/// Decodes the rows of such a text, without what stands behind these columns.
+/// Decodes the rows of such a text, ignoring cells after these columns.
 pub(crate) fn days<'a>(calendar: &'a Calendar, text: &'a str) -> impl Iterator<Item = Vec<Value>> + 'a {
     let rows = text.split(ROW_SEPARATOR).filter(|row| !row.is_empty());
     rows.map(|row| {
@@ -72,11 +72,11 @@ fn encoded(cell: Expr, cell_type: CellType) -> Expr {
         CellType::Real => {
             let hundredths = Expr::expr(Func::round(cell.clone().mul(100))).cast_as("INTEGER");
             let is_exact = hundredths.clone().div(100.0).eq(cell.clone());
-            // As many digits as tell it from its neighbours; 15 where they are enough. NULL is the word.
+            // As many digits as distinguish it from its neighbours; 15 if that is enough. NULL becomes the word NULL.
             let digits = Func::cust("quote").arg(cell);
             Expr::case(is_exact, hundredths).finally(digits).into()
         }
-        // The hex of NULL is that of an empty text.
+        // For NULL, `hex` returns an empty text.
         CellType::Text | CellType::Date | CellType::Unsupported => {
             let marked = Expr::val(TEXT_MARK).binary(BinOper::Custom("||"), cell);
             Func::cust("hex").arg(marked).into()
@@ -88,8 +88,8 @@ impl TargetRows {
     /// Decodes the text that `select` yields.
     ///
     /// # Errors
-    /// `Target` if a key is not a number. Any other cell that is not of its column's type, as another program may
-    /// have left it, is taken as the text that it is: it then differs from what it should be.
+    /// `Target` if a key is not a number. Any other cell of the wrong type, which another program may have written, is
+    /// decoded as text, so that it differs from the expected value.
     pub(crate) fn parse(table: &Table, text: &str) -> Result<Self> {
         let row_count = text.matches(ROW_SEPARATOR).count() + 1;
         let width = table.columns.len();
@@ -133,7 +133,7 @@ impl TargetRows {
         &self.cells[position * self.width..(position + 1) * self.width]
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub(crate) fn len(&self) -> usize {
         self.page_keys.len()
     }
@@ -168,7 +168,7 @@ fn decoded(column: &Column, text: &str) -> Value {
     value.unwrap_or_else(|| Value::String(Some(text.to_owned())))
 }
 
-/// The number in a cell: its hundredths, or its digits with a point or an exponent.
+/// The number in a cell: hundredths, or digits with a point or an exponent.
 fn real(cell: &str) -> Option<f64> {
     #[expect(
         clippy::cast_precision_loss,

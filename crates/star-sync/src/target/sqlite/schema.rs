@@ -1,4 +1,4 @@
-//! Whether a star's migrations create the tables that its declarations write to.
+//! Checks whether a star's migrations create the tables that its declarations write to.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,8 @@ use crate::target::sqlite::version::Steps;
 /// Applies the migrations to a database in memory and compares what they create with what is declared.
 ///
 /// # Errors
-/// [`Error::DeclarationInvalid`] with each table, column and unique index that is missing or made otherwise; whatever a
-/// migration fails with.
+/// [`Error::DeclarationInvalid`] with each table, column and unique index that is missing or differs; any error of a
+/// migration.
 pub(crate) async fn check_migrations(star: &Star) -> Result<()> {
     let mut options = ConnectOptions::new("sqlite::memory:");
     options.max_connections(1).sqlx_logging(false);
@@ -57,16 +57,16 @@ async fn mistakes(database: &DatabaseConnection, star: &Star) -> std::result::Re
 
 const MISSING: &str = "no migration creates it";
 
-/// A column as SQLite has it.
+/// A column as SQLite reports it.
 struct CreatedColumn {
-    /// In upper case, as INTEGER.
+    /// In upper case, such as INTEGER.
     data_type: String,
     is_required: bool,
     has_default: bool,
     is_in_primary_key: bool,
 }
 
-/// A table as SQLite has it.
+/// A table as SQLite reports it.
 struct CreatedTable {
     columns: BTreeMap<String, CreatedColumn>,
     /// The columns of each unique index, in the order of their names.
@@ -74,7 +74,7 @@ struct CreatedTable {
 }
 
 impl CreatedTable {
-    /// None if there is no such table.
+    /// `None` if there is no such table.
     async fn read(database: &DatabaseConnection, table: &str) -> std::result::Result<Option<Self>, DbErr> {
         let select = Query::select()
             .columns(["name", "type", "notnull", "dflt_value", "pk"])

@@ -1,17 +1,17 @@
-//! Where SQLite sorts what does not fit into its cache: beside the target, where there has to be room anyway. A
-//! system's temporary folder may be small, read-only or missing.
+//! Makes SQLite sort what does not fit into its cache beside the target, where space is needed anyway. The system's
+//! temporary folder may be small, read-only or missing.
 
 use std::path::Path;
 
-/// The target's folder, by its real name. None if the user has named another one, or if the folder is only read from:
-/// then SQLite looks for one by itself.
+/// The target's folder, with symbolic links resolved. `None` if the user has set another one, or if the folder is not
+/// writable: then SQLite chooses one itself.
 pub(crate) fn beside(target: &Path) -> Option<String> {
     if std::env::var_os("SQLITE_TMPDIR").is_some() {
         return None;
     }
     let file = target.canonicalize().ok()?;
     let folder = file.parent()?;
-    // Whether it is writable shows by writing: the file has no name, and is gone when it is closed.
+    // Tested by writing: the file has no name, and is deleted when it is closed.
     tempfile::tempfile_in(folder).ok()?;
     folder.to_str().map(str::to_owned)
 }
@@ -23,7 +23,7 @@ mod tests {
 
     use super::super::{Access, connect};
 
-    /// The files that this process has open, those without a name among them.
+    /// The files that this process has open, including those without a name.
     fn open_files() -> Vec<String> {
         let descriptors = std::fs::read_dir("/proc/self/fd").unwrap();
         let links = descriptors.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());

@@ -1,4 +1,4 @@
-//! Whose file it is, and of which version. Finds out by reading alone.
+//! Determines which program a file belongs to, and its version, by reading only.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::target::bookkeeping;
 use crate::target::sqlite::result_code::is_no_database;
 use crate::target::sqlite::{Access, connect, place, pragma};
 
-/// The engine's migrations and behind them a star's, for SeaORM to apply.
+/// The engine's migrations followed by a star's, for SeaORM to apply.
 pub(crate) struct Steps(pub fn() -> Vec<Box<dyn MigrationTrait>>);
 
 impl MigratorTraitSelf for Steps {
@@ -24,10 +24,10 @@ impl MigratorTraitSelf for Steps {
     }
 }
 
-/// Opens a file to read it, with the migrations that it lacks; an empty one lacks all.
+/// Opens a file for reading, and returns the migrations that it lacks; an empty file lacks all.
 ///
 /// # Errors
-/// If the file is another program's, a copy for readers, or of a version that this program does not know.
+/// If the file belongs to another program, is a copy for readers, or has a version that this program does not know.
 pub(crate) async fn open(path: &Path, star: &Star, connections: u32) -> Result<(DatabaseConnection, Vec<String>)> {
     let opened = async {
         let readers = connect(path, Access::Read, connections).await?;
@@ -43,8 +43,8 @@ pub(crate) async fn open(path: &Path, star: &Star, connections: u32) -> Result<(
     })
 }
 
-/// The migrations that the file lacks. Fails, before anything is written, if the file is another program's
-/// database or of a version that this program does not know.
+/// The migrations that the file lacks. Fails, before anything is written, if the file is a database of another program
+/// or has a version that this program does not know.
 async fn pending_migrations(path: &Path, star: &Star, connection: &DatabaseConnection) -> Result<Vec<String>> {
     let doing = || format!("reading the header of {}", path.display());
     let statement = Statement::from_string(connection.get_database_backend(), pragma::READ_APPLICATION_ID);
@@ -58,7 +58,7 @@ async fn pending_migrations(path: &Path, star: &Star, connection: &DatabaseConne
     if application_id == star.names.copy_application_id() {
         return Err(Error::TargetCopy { path: path.to_owned() });
     }
-    // A file without tables is ours too: a creation that was interrupted.
+    // A file without tables is accepted, too: its creation was interrupted.
     if !is_ours && !tables.is_empty() {
         return Err(Error::TargetForeign {
             path: path.to_owned(),

@@ -1,6 +1,6 @@
-//! What the sync remembers: the state of each source table, the history of runs with the watermarks that each reached,
-//! the last success of each command, verified key ranges, source rows that are only looked up, quarantined rows, which
-//! source it is, changed partitions, and lakes.
+//! Creates the bookkeeping tables: the state of each source table, the history of runs with the watermarks that each
+//! reached, the last success of each command, verified key ranges, digests of rows that are only looked up, quarantined
+//! rows, the source identity, changed partitions, and lakes.
 
 use sea_orm_migration::{prelude::*, schema::*};
 
@@ -139,7 +139,7 @@ fn tables() -> Vec<TableCreateStatement> {
     ]
 }
 
-/// What publications to lakes need.
+/// Tables for publications to lakes.
 fn tables_of_lakes() -> Vec<TableCreateStatement> {
     vec![
         Table::create()

@@ -1,13 +1,13 @@
-//! The steps that make the engine's own tables. They come before a star's migrations by themselves.
+//! The migrations that create the engine's own tables. They are applied automatically before a star's migrations.
 
 use sea_orm_migration::MigrationTrait;
 
 mod m20261128_000001_create_bookkeeping;
 
-/// The engine's steps, oldest first. One that has been released is never changed.
+/// The engine's migrations, oldest first. A released migration is never changed.
 ///
-/// A later step that adds a table or a column which a load has to fill sets `sync_state.last_synced` to NULL: then
-/// every command asks for a full load, which fills it.
+/// A later migration that adds a table or a column which a load must fill sets `sync_state.last_synced` to NULL: then
+/// every command requires a full load, which fills it.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     vec![Box::new(m20261128_000001_create_bookkeeping::Migration)]
 }
@@ -31,7 +31,7 @@ mod tests {
     use crate::target::sqlite::version::Steps;
     use crate::test_star;
 
-    /// Columns and keys of every table, as SQLite reports them; a line each.
+    /// Columns and keys of every table, as SQLite reports them, one per line.
     const SHAPE: &str = "SELECT m.name || '.' || c.name || ' ' || c.type || ' notnull=' || c.\"notnull\" || ' pk=' || c.pk \
                          FROM sqlite_master m JOIN pragma_table_info(m.name) c \
                          WHERE m.type = 'table' AND m.name GLOB 'sync_*' ORDER BY 1";

@@ -1,8 +1,8 @@
 //! Quarantine: source rows that could not be loaded, with the reason. A run tries a row again if one of its source
-//! tables was modified, or if its missing parent may have appeared. The row is removed when it loads, or when the source
-//! no longer has it.
+//! tables was modified, or if its missing parent may have appeared. The row is removed when it loads, or when the
+//! source no longer has it.
 //!
-//! `replace` writes it, with each batch; here it is read.
+//! `replace` writes the quarantine with each batch; this module reads it.
 
 mod replace;
 
@@ -24,10 +24,10 @@ use crate::target::TargetReader;
 use sync_reject::{Column, Entity};
 
 pub(crate) mod sync_reject {
-    //! One row a quarantined source row.
+    //! One row per quarantined source row.
     use sea_orm::entity::prelude::*;
 
-    /// A quarantined row; it leaves when it loads.
+    /// A quarantined row; it is deleted when it loads.
     #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "sync_reject")]
@@ -35,10 +35,10 @@ pub(crate) mod sync_reject {
         #[sea_orm(primary_key, auto_increment = false)]
         pub target_table: String,
         pub source_table: String,
-        /// The number that the key begins with; runs find rows by it.
+        /// The number that the key begins with, by which runs find rows.
         #[sea_orm(primary_key, auto_increment = false)]
         pub page_key: i64,
-        /// The source's primary key; its parts joined by commas, the page key first.
+        /// The source's primary key: its parts joined by commas, the page key first.
         #[sea_orm(primary_key, auto_increment = false)]
         pub key: String,
         /// The code of the reason: see `ReasonCode`.
@@ -46,8 +46,8 @@ pub(crate) mod sync_reject {
         pub reason: String,
         /// The run that found it.
         pub run_id: i64,
-        /// The name of the lookup that did not find the parent, or of the joined table that is not there, if that is
-        /// the reason.
+        /// The lookup that did not find the parent, or the joined table that has no matching row, if that is the
+        /// reason.
         pub missing_parent: Option<String>,
         /// The key that the row had in the star; NULL if it was never there, and for bridges.
         pub surrogate_key: Option<i64>,
@@ -56,7 +56,7 @@ pub(crate) mod sync_reject {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// A quarantined row as it is shown.
+/// A quarantined row, as displayed.
 #[derive(Clone, Debug, FromQueryResult, Serialize)]
 pub struct QuarantinedRow {
     pub target_table: String,
@@ -93,7 +93,7 @@ pub async fn counts<C: ConnectionTrait>(connection: &C) -> Result<BTreeMap<Strin
         .collect())
 }
 
-/// As [`counts`], by source table.
+/// Like [`counts`], by source table.
 pub fn by_source(star: &Star, counts: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
     let mut by_source = BTreeMap::new();
     for (table, rows) in counts {
@@ -120,13 +120,13 @@ pub(crate) async fn page_keys(target: &TargetReader, table: &Table) -> Result<Ve
     Ok(keys.into_iter().map(|(key, _)| key).collect())
 }
 
-/// Selects them.
+/// Selects these page keys.
 pub(crate) fn select_page_keys(table: &Table) -> SelectStatement {
     let quarantined = Entity::find().filter(of_table(table.name, &KeyRange::ALL));
     quarantined.select_only().column(Column::PageKey).into_query()
 }
 
-/// (page key, missing parent) of the quarantined rows of a table in `key_range`.
+/// Page key and missing parent of the quarantined rows of a table in `key_range`.
 pub(crate) async fn missing_parents(
     target: &TargetReader,
     table: &Table,
@@ -156,7 +156,7 @@ pub(crate) async fn is_noted(target: &TargetReader, table: &Table, (page_key, ke
     Ok(!noted.is_empty())
 }
 
-/// A few quarantined rows of a source table, for people to read.
+/// Some quarantined rows of a source table, for display.
 pub async fn some<C: ConnectionTrait>(connection: &C, source_table: &str, limit: u64) -> Result<Vec<QuarantinedRow>> {
     Entity::find()
         .filter(Column::SourceTable.eq(source_table))

@@ -1,9 +1,9 @@
-//! Writes what a batch found about the quarantine of its key range: rows that are quarantined now, and rows that are no
+//! Updates the quarantine of a key range from a batch: adds rows that are quarantined now, and removes rows that are no
 //! longer.
 //!
-//! A row that the star held keeps its surrogate key in sync_reject, in the transaction that deletes it from the star,
-//! and returns under that key. SQLite assigns no key twice, so the key is still free then; when the source row is
-//! deleted, its key is deleted with it.
+//! A row that was in the star keeps its surrogate key: the transaction that deletes it from the star stores the key in
+//! sync_reject, and the row returns under that key. SQLite assigns no key twice, so the key is still free then. When
+//! the source row is deleted, its key is deleted with it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,7 +19,7 @@ use crate::declare::row::{TargetRow, joined_key, key_text};
 use crate::declare::table::{RowIdentity, Table};
 use crate::error::{Doing, Result};
 
-/// A row of sync_reject, as far as the writer has to know it.
+/// The columns of a sync_reject row that the writer needs.
 pub(crate) struct StoredRow {
     page_key: i64,
     key: String,
@@ -31,7 +31,7 @@ pub(crate) struct StoredRow {
 pub(crate) struct Change<'a> {
     pub quarantined: Vec<StoredRow>,
     pub found: &'a [RejectedRow],
-    /// Surrogate keys of rows that leave the star.
+    /// Surrogate keys of rows that are deleted from the star.
     pub leaving: HashMap<RowIdentity, i64>,
 }
 
@@ -60,7 +60,7 @@ pub(crate) async fn of_key_range<C: ConnectionTrait>(
     Ok(quarantined.collect())
 }
 
-/// The surrogate keys of quarantined rows that are found to be quarantined no longer.
+/// The surrogate keys of stored rows that are no longer quarantined.
 pub(crate) fn keys_of_returning(
     table: &Table,
     quarantined: &[StoredRow],
@@ -77,7 +77,7 @@ pub(crate) fn keys_of_returning(
         .collect()
 }
 
-/// The surrogate keys of rows that leave the star because they are found to be quarantined.
+/// The surrogate keys of rows that leave the star because they are now quarantined.
 pub(crate) async fn keys_of_leaving<C: ConnectionTrait>(
     connection: &C,
     table: &Table,
@@ -120,8 +120,8 @@ pub(crate) async fn keys_of_leaving<C: ConnectionTrait>(
     Ok(leaving)
 }
 
-/// Makes sync_reject say of a key range what was found. Rows that were there keep their surrogate keys. Returns the
-/// page keys of the rows that are written or removed.
+/// Replaces the contents of sync_reject for a key range with what was found. Rows that were already there keep their
+/// surrogate keys. Returns the page keys of the rows that are written or removed.
 pub(crate) async fn replace<C: ConnectionTrait>(
     connection: &C,
     table: &Table,
@@ -265,7 +265,7 @@ mod tests {
             replace(&connection, table, &change, run_id).await.unwrap();
             returning
         };
-        // A row that never was in the star, and one that stays there until its parent was looked for again.
+        // One row was never in the star; the other stays there until its parent has been looked up again.
         becomes(&[loan(1, "a"), loan(2, "a")], &[], 1).await;
         becomes(&[loan(1, "a"), loan(2, "a")], &[(2, 77)], 2).await;
         becomes(&[loan(1, "b"), loan(2, "b")], &[], 3).await;
