@@ -21,7 +21,7 @@ FROM ${PROGRAM} AS program
 # Contains glibc and libgcc of the Debian version that the program was built on, and no shell.
 FROM gcr.io/distroless/cc-debian12:nonroot
 LABEL org.opencontainers.image.title="sakila-sync" \
-      org.opencontainers.image.description="Keeps a SQLite star schema in step with a MySQL Sakila" \
+      org.opencontainers.image.description="Keeps a SQLite star schema in sync with a MySQL Sakila" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=program /out/sakila-sync /usr/local/bin/sakila-sync
 COPY --from=program --chown=65532:65532 /out/data /data

@@ -1,4 +1,4 @@
-//! Compares the documentation with the program: codes of errors, verdicts and quarantine, metrics, and links to files.
+//! Compares the documentation with the program: codes of errors, verdicts and quarantine, metrics, links to files, and words.
 
 use std::collections::BTreeSet;
 use std::fs::read_to_string;
@@ -204,4 +204,37 @@ fn tests_with_requirements_are_ignored_by_cargo_test() {
         }
     }
     assert!(modules >= 10, "{modules} modules found");
+}
+
+/// Words that stood for terms of the glossary, or for plain English.
+const OLD_WORDS: [&str; 11] = [
+    "in step with",
+    "whoever",
+    "somebody",
+    "everybody",
+    "closing pass",
+    "one instant",
+    "gone through",
+    "unproven",
+    "unseen",
+    "betray",
+    "from nothing",
+];
+
+#[test]
+fn documents_and_comments_use_the_words_of_the_glossary() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["benches", "crates", "examples", "migration", "src", "tests"];
+    let code = folders.iter().flat_map(|folder| rust_files(&root.join(folder)));
+    for path in documents().into_iter().chain(code) {
+        let is_code = path.extension().is_some_and(|extension| extension == "rs");
+        let text = read_to_string(&path).unwrap().to_lowercase();
+        for line in text
+            .lines()
+            .filter(|line| !is_code || line.trim_start().starts_with("//"))
+        {
+            let old = OLD_WORDS.iter().find(|word| line.contains(**word));
+            assert_eq!(old, None, "{}: {line}", path.display());
+        }
+    }
 }

@@ -386,7 +386,7 @@ mod needs_root {
     mod needs_sqlite3 {
         use super::super::*;
 
-        /// A group that the readers belong to, and one of somebody else.
+        /// A group that the readers belong to, and one that they do not belong to.
         const READERS: &str = "65533";
         const OTHERS: &str = "65534";
 
@@ -407,7 +407,7 @@ mod needs_root {
             const QUESTION: &str = "SELECT COUNT(*), SUM(amount_cents) FROM payments; PRAGMA quick_check;";
             let sandbox = Sandbox::loaded();
             let copy = sandbox.copy_path();
-            // As the document sets the folder up; new files there belong to the group.
+            // As the document sets the folder up, so that new files there belong to the group; but others may look in, too.
             std::os::unix::fs::chown(sandbox.folder(), None, Some(READERS.parse().unwrap())).unwrap();
             fs::set_permissions(sandbox.folder(), Permissions::from_mode(0o2755)).unwrap();
             sandbox.make_copy(&[]).succeeds();

@@ -129,8 +129,6 @@ impl Source {
                 published: None,
             };
             check_place(request).await?;
-            // Before anything is written under this name.
-            publication::save(&request.target.writer, &publication).await?;
             publication
         };
         let run_id = changed_partitions::last_run(transaction).await?;
@@ -213,6 +211,10 @@ impl Publisher<'_> {
         let mut table_versions = Vec::new();
         let layouts = layout::tables(self.request.star, self.request.without);
         let (tables, versions) = self.plans(transaction, &layouts).await?;
+        if self.source.publication.run_id.is_none() {
+            // Before anything is written under this name.
+            publication::save(&self.request.target.writer, &self.source.publication).await?;
+        }
         for planned in tables {
             let layout = planned.layout;
             let (state, table) = self.table(transaction, planned, &all).await?;

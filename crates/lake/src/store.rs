@@ -227,12 +227,10 @@ fn folder_of(location: &str) -> Result<Option<std::path::PathBuf>> {
     };
     match location.split_once("://") {
         _ if location.is_empty() => Err(invalid("it is empty")),
-        None => Ok(Some(location.into())),
+        None => Ok(Some(std::path::absolute(location).unwrap_or_else(|_| location.into()))),
         Some(("file", _)) => {
             let url = Url::parse(location).map_err(|error| invalid(&error.to_string()))?;
-            let path = url
-                .to_file_path()
-                .map_err(|()| invalid("it is no path of this machine"))?;
+            let path = url.to_file_path().map_err(|()| invalid("it is not a local path"))?;
             Ok(Some(path))
         }
         Some(("s3" | "s3a", _)) => Ok(None),
@@ -272,7 +270,8 @@ mod tests {
 
     #[test]
     fn a_lake_is_a_folder_or_a_bucket() {
-        assert_eq!(folder_of("lake").unwrap(), Some("lake".into()));
+        assert_eq!(folder_of("/lake").unwrap(), Some("/lake".into()));
+        assert!(folder_of("lake").unwrap().is_some_and(|folder| folder.is_absolute()));
         assert_eq!(folder_of("file:///srv/lake").unwrap(), Some("/srv/lake".into()));
         assert_eq!(folder_of("s3://bucket/lake").unwrap(), None);
         for location in ["", "ftp://host/lake", "abfs://x"] {

@@ -54,7 +54,7 @@ pub const TESTS: [Described; 5] = [
         name: "assignment::validate_confirms_consistency_and_finds_a_planted_difference",
         title: "Validation",
         command: "validate",
-        verifies: "The validate command confirms that source and star agree, and ends with exit code 1 and names \
+        verifies: "The validate command confirms that source and star are equal, and ends with exit code 1 and names \
                    store, day and amount when one payment in the star is off by a single cent.",
         how: "The store and the day of the payment that is tampered with, and what both sides hold of that day in \
               cents, are read by SQL; the difference that validate reports must be that one, of one cent, and no \

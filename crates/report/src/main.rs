@@ -37,7 +37,7 @@ enum Action {
         /// The document to write
         #[arg(default_value = "docs/test-report.docx")]
         output: PathBuf,
-        /// The log of a `scripts/test` run, whose figures the last chapter tells
+        /// The log of a `scripts/test` run, whose figures the last chapter reports
         #[arg(long, value_name = "FILE")]
         suite_log: Option<PathBuf>,
     },

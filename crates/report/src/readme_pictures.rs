@@ -42,6 +42,6 @@ pub fn draw(folder: &Path) -> Result<()> {
 /// Draws the result, which is all that a terminal shows of a run without warnings. The test's schema name is replaced
 /// with the one in the documents.
 fn picture(command: &Command) -> Result<String> {
-    let text = terminal::prompt(&command.line()) + &command.stdout.replace("`sakila_1`", "`sakila`");
+    let text = terminal::prompt(&command.line()) + &command.stdout.replace("sakila_1", "sakila");
     terminal::svg(&text, "Terminal", 0)
 }

@@ -42,7 +42,7 @@ fn star() -> &'static Star {
 pub fn program() -> Program {
     Program {
         star: star(),
-        about: "Keeps a SQLite star schema in step with Chinook, a music shop's MySQL database",
+        about: "Keeps a SQLite star schema in sync with Chinook, a music shop's MySQL database",
         version: env!("CARGO_PKG_VERSION"),
         variable_prefix: "CHINOOK_SYNC",
         other_variables: &[],

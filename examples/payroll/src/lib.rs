@@ -31,7 +31,7 @@ fn star() -> &'static Star {
 pub fn program() -> Program {
     Program {
         star: star(),
-        about: "Keeps a SQLite star schema in step with a payroll's MySQL database",
+        about: "Keeps a SQLite star schema in sync with a payroll's MySQL database",
         version: env!("CARGO_PKG_VERSION"),
         variable_prefix: "PAYROLL_SYNC",
         other_variables: &[],

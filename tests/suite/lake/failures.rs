@@ -1,6 +1,7 @@
 //! A publication that is killed, two at once, and places that are no lake of this star.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
@@ -47,14 +48,18 @@ fn a_publication_that_is_killed_anywhere_is_completed_by_the_next_one() {
 #[test]
 fn a_publication_that_is_killed_at_any_moment_is_completed_by_the_next_one() {
     const KILLS: u32 = 8;
+    const CHANGE: &str = "UPDATE payment SET amount = amount + 0.01, last_update = NOW()";
     let sandbox = Sandbox::loaded();
     let lake = sandbox.lake();
+    sandbox.publish(&[]).succeeds();
+    sandbox.change_and_sync(CHANGE);
     let began = Instant::now();
     sandbox.publish(&[]).succeeds();
-    // Moments that are spread over as long as a publication takes.
+    // Moments that are spread over as long as such a publication takes.
     let took = began.elapsed();
+    let mut killed = 0;
     for kill in 1..=KILLS {
-        sandbox.change_and_sync("UPDATE payment SET amount = amount + 0.01, last_update = NOW()");
+        sandbox.change_and_sync(CHANGE);
         let mut child = sandbox
             .command(&["publish", "--lake", lake.to_str().unwrap()])
             .stdout(Stdio::null())
@@ -62,10 +67,12 @@ fn a_publication_that_is_killed_at_any_moment_is_completed_by_the_next_one() {
             .unwrap();
         std::thread::sleep(took * kill / KILLS);
         let _ = child.kill();
-        child.wait().unwrap();
+        killed += u32::from(child.wait().unwrap().signal().is_some());
         sandbox.publish(&[]).succeeds();
         sandbox.assert_lake_equals_star();
     }
+    println!("{killed} of {KILLS} publications were killed before they ended");
+    assert!(killed > 0);
 }
 
 #[test]
@@ -127,6 +134,8 @@ fn what_is_no_lake_of_this_star_is_refused_and_left_as_it_is() {
     // Where a cloud's machine would answer.
     bucket.env("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9");
     crate::harness::Run::of(bucket).fails_with(3, "LAKE_DENIED");
+    sandbox.assert_star_equals_source();
+    sandbox.assert_lake_equals_star();
 }
 
 #[test]
@@ -159,7 +168,10 @@ fn a_lake_that_another_target_or_program_has_written_to_is_replaced_only_by_forc
     // Another target.
     fs::remove_file(sandbox.target()).unwrap();
     sandbox.load();
+    let before = files_below(&sandbox.lake());
     sandbox.publish(&[]).fails_with(3, "LAKE_OTHER_STAR");
+    assert_eq!(files_below(&sandbox.lake()), before);
+    assert_eq!(sandbox.figure("SELECT COUNT(*) FROM sync_publication"), "0");
     sandbox.publish(&["--force"]).succeeds();
     sandbox.assert_lake_equals_star();
 }

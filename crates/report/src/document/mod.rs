@@ -71,7 +71,7 @@ fn title_page(front: &mut Body, report: &Report) {
     front.styled(styles::TITLE, "Test report");
     front.styled(
         styles::SUBTITLE,
-        "sakila-sync: keeps a SQLite star schema in step with an operational MySQL Sakila, through SeaORM alone",
+        "sakila-sync: keeps a SQLite star schema in sync with an operational MySQL Sakila, through SeaORM alone",
     );
     let passed = passed(report.outcomes);
     let all = report.outcomes.len();

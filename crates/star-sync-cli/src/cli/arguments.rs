@@ -153,6 +153,7 @@ pub struct Publish {
 /// Publications between runs.
 #[cfg(feature = "lake")]
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Lake options")]
 pub struct PublishTo {
     /// With --publish-every: the lake, a folder or s3://BUCKET/PREFIX; see the command publish
     #[arg(long, env = "{ENV}_LAKE", value_name = "URL")]

@@ -220,8 +220,8 @@ fn text(report: &Report, star: &Star) -> String {
     };
     let program = star.names.program;
     let next = match report.planned_action {
-        Some(_) => String::new(),
-        None => next::line(program, Some(next::after_init(report.loaded))),
+        Some(PlannedAction::Create | PlannedAction::Migrate) => next::line(program, Some(next::INIT)),
+        _ => next::line(program, Some(next::after_init(report.loaded))),
     };
     format!(
         "source {}: {}, {} tables checked and readable\n{done}\n{years}{}{}{next}",

@@ -21,7 +21,7 @@ use super::{Session, copy};
 use crate::cli::{Publish, PublishTo};
 use crate::config::target_path;
 use crate::error::{Doing, EXIT_FAILED, EXIT_USAGE, Error, Result, exit_of};
-use crate::output::human;
+use crate::output::{human, next};
 
 const COMMAND: &str = "publish";
 
@@ -161,9 +161,12 @@ async fn compare(session: &Session, location: &str) -> Result<u8> {
     let compared = check::run(session.star(), &readers, &lake).await;
     readers.close().await.target(|| "closing the file".to_owned())?;
     let report = compared.map_err(failed)?;
-    session
-        .output
-        .result(COMMAND, session.seconds(), &report, &compared_text(&report))?;
+    session.output.result(
+        COMMAND,
+        session.seconds(),
+        &report,
+        &compared_text(session.program.name(), &report),
+    )?;
     Ok(exit_of(report.mismatches > 0))
 }
 
@@ -190,7 +193,7 @@ fn cause_of(error: star_sync_lake::Error) -> Option<Box<dyn std::error::Error + 
 
 fn text(report: &Report) -> String {
     if report.up_to_date {
-        return format!("{} is up to date: it has run {}", report.lake, report.run_id);
+        return format!("{} is up to date with run {}", report.lake, report.run_id);
     }
     let mut text = String::new();
     for table in report.tables.iter().filter(|table| !table.partitions.is_empty()) {
@@ -222,14 +225,14 @@ fn counted_files(files: usize) -> String {
 /// The published months of a fact; "all of it" for any other table.
 fn partitions(partitions: &[i32]) -> String {
     match partitions {
-        [0] => "all of it".to_owned(),
+        [0] => "the whole table".to_owned(),
         [first] => format!("month {first}"),
         [first, .., last] => format!("{} months, {first} to {last}", partitions.len()),
         [] => "nothing".to_owned(),
     }
 }
 
-fn compared_text(report: &check::Report) -> String {
+fn compared_text(program: &str, report: &check::Report) -> String {
     const SHOWN: usize = 10;
     let mut text = String::new();
     for table in &report.tables {
@@ -260,8 +263,8 @@ fn compared_text(report: &check::Report) -> String {
         0 => write!(text, "OK: {figures} of {figures} figures of the lake match the target"),
         _ => write!(
             text,
-            "MISMATCH: {mismatches} of {figures} figures of the lake differ from the target; `publish --force` replaces \
-             all of them"
+            "MISMATCH: {mismatches} of {figures} figures of the lake differ from the target\n{}",
+            next::line(program, Some(next::REPUBLISH))
         ),
     };
     text

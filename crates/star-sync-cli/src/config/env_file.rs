@@ -8,10 +8,11 @@ use std::fmt::Write;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use crate::config::path::absolute;
 use crate::error::{Code, Error, Result};
 
-const FORM: &str = "write NAME=VALUE a line; put a value with a # behind a blank, or with quotes at its beginning, into \
-                    single quotes";
+const FORM: &str = "write one NAME=VALUE per line; put a value that contains a # after a blank, or begins with a quote, \
+                    into single quotes";
 
 /// Sets the variables of `.env` that the environment does not set. Returns the names in the file.
 pub(crate) fn load() -> Result<Vec<String>> {
@@ -29,7 +30,7 @@ pub(crate) fn load() -> Result<Vec<String>> {
     }
     // Setting variables is unsafe while other threads may read them; dotenvy does it, and no thread has started yet.
     dotenvy::from_read_override(escaped.as_bytes())
-        .map_err(|error| invalid(format!(".env cannot be used: {error}")))?;
+        .map_err(|error| invalid(format!("{} cannot be used: {error}", shown(Path::new(".env")))))?;
     Ok(variables.into_iter().map(|(name, _)| name).collect())
 }
 
@@ -38,7 +39,7 @@ fn read(path: &Path) -> Result<Option<String>> {
     let unreadable = |error: &dyn std::fmt::Display| {
         Error::setting(
             Code::DotenvInvalid,
-            format!(".env cannot be read: {error}"),
+            format!("{} cannot be read: {error}", shown(path)),
             "make it readable by this user, or start in another folder",
         )
     };
@@ -52,6 +53,10 @@ fn read(path: &Path) -> Result<Option<String>> {
         Err(_) if path.symlink_metadata().is_err() => Ok(None),
         Err(error) => Err(unreadable(&error)),
     }
+}
+
+fn shown(path: &Path) -> impl std::fmt::Display {
+    absolute(path.to_owned()).display().to_string()
 }
 
 fn parse(text: &str) -> Result<Vec<(String, String)>> {

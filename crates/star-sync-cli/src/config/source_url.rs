@@ -11,7 +11,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use star_sync::source::connect::Access;
 
-use crate::config::path::expand_home;
+use crate::config::path::{absolute, expand_home};
 use crate::error::{Code, Error, Result};
 
 pub(crate) const URL_FORM: &str = "give --source (or {ENV}_SOURCE) as mysql://USER@HOST:PORT/SCHEMA";
@@ -251,7 +251,7 @@ impl Parameters {
                     Code::SourceTlsFileInvalid,
                     format!(
                         "the file {} ({name} in --source) cannot be read: {error}",
-                        path.display()
+                        absolute(path.clone()).display()
                     ),
                     format!("name a readable PEM file with {name}"),
                 )

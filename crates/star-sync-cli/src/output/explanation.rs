@@ -34,7 +34,7 @@ pub(crate) fn text(program: &str, explanation: &Explanation) -> String {
     if let Some(run) = &explanation.written_by {
         let _ = writeln!(
             text,
-            "written by run {}, {} of {} UTC;\n  watermark after it {}, now {}",
+            "written by run {}, {} of {} UTC;\n  watermark after it {}, now {} (UTC)",
             run.id,
             run.command,
             time::text(run.started),
@@ -44,7 +44,7 @@ pub(crate) fn text(program: &str, explanation: &Explanation) -> String {
     } else if explanation.target_row.is_some() {
         let _ = writeln!(
             text,
-            "written by a run that is no longer in sync_run; watermark now {}",
+            "written by a run that is no longer in sync_run; watermark now {} (UTC)",
             or_dash(explanation.watermark)
         );
     }

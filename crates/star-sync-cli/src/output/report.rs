@@ -55,7 +55,7 @@ pub(crate) fn text(program: &str, command: &str, report: &Report, seconds: f64) 
     if let Some(resumed) = report.resumed {
         let _ = writeln!(
             text,
-            "resumed an interrupted load (read {} rows after its last commit again)",
+            "resumed an interrupted load ({} rows re-read)",
             grouped(resumed.rows_reread)
         );
     }
@@ -136,7 +136,7 @@ fn verification(report: &Report) -> String {
         let applied = if report.dry_run { "found" } else { "found and applied" };
         let _ = writeln!(
             text,
-            "comparing rows {applied} {} that no timestamp showed",
+            "row counts and verification {applied} {} without a new timestamp",
             counted(found, "change", "changes")
         );
     }

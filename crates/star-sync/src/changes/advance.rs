@@ -196,7 +196,7 @@ fn limited_by(newest: DateTime<Utc>, instant: SourceInstant) -> Option<String> {
         InFlight::Listed {
             oldest: Some(oldest), ..
         } if oldest.since + JUST_BEGUN < instant.clock => Some(format!(
-            "in-flight transaction of connection {}, since {}",
+            "in-flight transaction of connection {}, since {} UTC",
             oldest.connection_id,
             time::text(oldest.since)
         )),

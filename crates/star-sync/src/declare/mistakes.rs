@@ -39,7 +39,7 @@ pub(crate) fn find(star: &Star) -> Vec<String> {
             && column.family != Family::Timestamp
         {
             mistakes.push(format!(
-                "{}: {} is no TIMESTAMP: a time without a zone does not tell when a row changed",
+                "{}: {} is not a TIMESTAMP: without a time zone it does not show when a row changed",
                 source.name, column.name
             ));
         }
@@ -201,7 +201,7 @@ fn of_lookups(star: &Star, table: &Table) -> Vec<String> {
                     }) =>
                 {
                     mistakes.push(format!(
-                        "it looks up {} in {}.{}, and just one of them is a text",
+                        "it looks up {} in {}.{}, but only one of the two is a text",
                         selected[column].name, lookup.table, lookup.key
                     ));
                 }
@@ -393,7 +393,7 @@ mod tests {
         });
         for mistake in [
             "fact_loan: it looks up dim_book by title, which is not its natural key",
-            "fact_loan: it looks up loan_id in dim_book.title, and just one of them is a text",
+            "fact_loan: it looks up loan_id in dim_book.title, but only one of the two is a text",
         ] {
             assert!(mistakes.contains(mistake), "{mistakes}");
         }
@@ -472,7 +472,7 @@ mod tests {
         let mut star = test_star::star_of(test_star::tables());
         star.sources[1] = SourceTable::of::<test_star::loan::Entity>(test_star::loan::Column::LoanId)
             .changed_at(test_star::loan::Column::BookId);
-        assert!(star.mistakes().join("").contains("loan: book_id is no TIMESTAMP"));
+        assert!(star.mistakes().join("").contains("loan: book_id is not a TIMESTAMP"));
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub(super) fn text(report: &Report, program: &str) -> String {
         let published = publication.run_id.zip(publication.published);
         let published = published.map_or_else(
             || "no publication has finished".to_owned(),
-            |(run, published)| format!("run {run}, published {}", time::text(published)),
+            |(run, published)| format!("run {run}, published {} UTC", time::text(published)),
         );
         let _ = writeln!(
             text,
@@ -191,7 +191,7 @@ pub(crate) fn watermark_limits(sees_in_flight_transactions: bool) -> &'static st
     if sees_in_flight_transactions {
         "watermarks stay before in-flight transactions (PROCESS is granted)\n"
     } else {
-        "watermarks trail the source clock by --overlap only; to take in-flight\n\
+        "watermarks trail the source clock by the safety lag only; to take in-flight\n\
          transactions into account, GRANT PROCESS ON *.* to the account of the source\n"
     }
 }
