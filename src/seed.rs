@@ -217,7 +217,7 @@ async fn mutate(session: &Session, every: Option<Duration>) -> Result<u8> {
     loop {
         ticks.tick().await;
         let day = business_day(&source.pool).await.map_err(error::of_seed)?;
-        // The reader of the output has closed it.
+        // Ends if the reader has closed the output (`| head`): nothing else would stop the program.
         if !print_day(session, &day, false)? {
             return Ok(0);
         }

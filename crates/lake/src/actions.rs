@@ -59,7 +59,8 @@ pub(crate) struct Format {
     pub options: BTreeMap<String, String>,
 }
 
-/// The last version that an application has written to a table.
+/// How far an application has come in a table. `version` is its own counter: here the number of the published run, not
+/// the table's version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Txn {

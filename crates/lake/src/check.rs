@@ -79,8 +79,10 @@ pub async fn run(star: &Star, readers: &DatabaseConnection, lake: &Lake) -> Resu
     let transaction = readers.begin().await.target(|| "beginning to compare".to_owned())?;
     let known = publication::load(&transaction).await?;
     let writer = known.into_iter().find(|publication| publication.lake == lake.name);
-    let writer = writer.ok_or_else(|| Error::NotPublished {
+    // All tables are there, but this target has published none of them.
+    let writer = writer.ok_or_else(|| Error::OtherStar {
         lake: lake.name.clone(),
+        table: states.first().map(|(table, _)| (*table).to_owned()).unwrap_or_default(),
     })?;
     let app_id = format!("{}/{}", star.names.program, writer.writer);
     let mut report = Report {

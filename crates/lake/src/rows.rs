@@ -203,7 +203,7 @@ fn encoding<E: std::error::Error + Send + Sync + 'static>(layout: &Layout<'_>) -
     }
 }
 
-/// Records a column's minimum and maximum, if it is numeric, and its number of NULLs.
+/// Records the minimum and maximum of an integer column, and the number of NULLs of any column.
 fn note_stats(stats: &mut Stats, column: &'static str, cells: &[Value]) {
     let mut nulls = 0;
     let (mut least, mut largest) = (i64::MAX, i64::MIN);

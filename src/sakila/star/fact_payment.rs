@@ -154,7 +154,8 @@ fn entry(payment: Counted, lookups: &Lookups) -> Entry {
         .and_then(|rental| lookups.get(&RENTAL_ITEM, rental))
         .and_then(|item| lookups.get(&INVENTORY_STORE, item));
     let store = store_of_item.or_else(|| lookups.get(&STAFF_STORE, payment.staff_id?));
-    // The amount of a quarantined row adds nothing: a huge one could overflow the 64-bit sum.
+    // An amount that cannot be stored (too many decimals, or too large) adds nothing: huge ones could overflow the
+    // 64-bit sum. A row that is quarantined for another reason adds its amount.
     let cents = payment
         .amount
         .and_then(|amount| fixed_point::whole(amount, CENTS.decimals));

@@ -224,6 +224,7 @@ mod needs_lake_readers {
                     "UPDATE payment SET amount = amount + 0.01, last_update = NOW() WHERE payment_id = 1",
                 );
                 sandbox.publish(&["--vacuum", "--retain", "5s"]).succeeds();
+                assert!(published.len() < 100 * PUBLICATIONS, "no vacuum has deleted the file");
                 published.push(sandbox.star(TOTAL_BY_STAR).remove(0));
             }
             is_over.store(true, Ordering::Relaxed);

@@ -72,7 +72,7 @@ fn a_publication_that_is_killed_at_any_moment_is_completed_by_the_next_one() {
         sandbox.assert_lake_equals_star();
     }
     println!("{killed} of {KILLS} publications were killed before they ended");
-    assert!(killed > 0);
+    assert!(killed >= KILLS / 4);
 }
 
 #[test]
@@ -172,6 +172,7 @@ fn a_lake_that_another_target_or_program_has_written_to_is_replaced_only_by_forc
     sandbox.publish(&[]).fails_with(3, "LAKE_OTHER_STAR");
     assert_eq!(files_below(&sandbox.lake()), before);
     assert_eq!(sandbox.figure("SELECT COUNT(*) FROM sync_publication"), "0");
+    sandbox.publish(&["--check"]).fails_with(3, "LAKE_OTHER_STAR");
     sandbox.publish(&["--force"]).succeeds();
     sandbox.assert_lake_equals_star();
 }
@@ -354,6 +355,10 @@ fn a_lake_that_differs_from_the_star_is_told_by_month_and_column() {
         "{check:?}"
     );
     assert!(check.stdout.contains("MISMATCH: 1 of "), "{check:?}");
+    sandbox.publish(&[]).succeeds();
+    sandbox.publish(&["--check"]).ends_with_code(1);
+    sandbox.publish(&["--force"]).succeeds();
+    sandbox.assert_lake_equals_star();
 }
 
 #[test]

@@ -39,7 +39,7 @@ impl Publisher<'_> {
         layouts: &'b [Layout<'b>],
     ) -> Result<(Vec<Planned<'b>>, Option<TableState>)> {
         let mut tables = Vec::new();
-        let mut is_replaced = false;
+        let is_replaced = self.request.force;
         let mut states = Vec::new();
         for layout in layouts {
             states.push(log::load(self.request.lake, layout.name).await?);
@@ -53,7 +53,6 @@ impl Publisher<'_> {
                     if !self.request.force || !error.is_mended_by_force() || !state.as_ref().is_some_and(is_known) {
                         return Err(error);
                     }
-                    is_replaced = true;
                     Plan::All
                 }
             };

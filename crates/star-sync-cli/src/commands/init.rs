@@ -220,8 +220,10 @@ fn text(report: &Report, star: &Star) -> String {
     };
     let program = star.names.program;
     let next = match report.planned_action {
-        Some(PlannedAction::Create | PlannedAction::Migrate) => next::line(program, Some(next::INIT)),
-        _ => next::line(program, Some(next::after_init(report.loaded))),
+        Some(PlannedAction::Create) => next::line(program, Some(next::INIT)),
+        Some(PlannedAction::Migrate) => next::line(program, Some(next::MIGRATE)),
+        Some(PlannedAction::Nothing) => String::new(),
+        None => next::line(program, Some(next::after_init(report.loaded))),
     };
     format!(
         "source {}: {}, {} tables checked and readable\n{done}\n{years}{}{}{next}",

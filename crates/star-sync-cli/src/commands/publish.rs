@@ -21,7 +21,7 @@ use super::{Session, copy};
 use crate::cli::{Publish, PublishTo};
 use crate::config::target_path;
 use crate::error::{Doing, EXIT_FAILED, EXIT_USAGE, Error, Result, exit_of};
-use crate::output::{human, next};
+use crate::output::human;
 
 const COMMAND: &str = "publish";
 
@@ -161,12 +161,9 @@ async fn compare(session: &Session, location: &str) -> Result<u8> {
     let compared = check::run(session.star(), &readers, &lake).await;
     readers.close().await.target(|| "closing the file".to_owned())?;
     let report = compared.map_err(failed)?;
-    session.output.result(
-        COMMAND,
-        session.seconds(),
-        &report,
-        &compared_text(session.program.name(), &report),
-    )?;
+    session
+        .output
+        .result(COMMAND, session.seconds(), &report, &compared_text(&report))?;
     Ok(exit_of(report.mismatches > 0))
 }
 
@@ -222,7 +219,7 @@ fn counted_files(files: usize) -> String {
     human::counted(files as u64, "file", "files")
 }
 
-/// The published months of a fact; "all of it" for any other table.
+/// The published months of a fact; "the whole table" for partition 0, as of any other table.
 fn partitions(partitions: &[i32]) -> String {
     match partitions {
         [0] => "the whole table".to_owned(),
@@ -232,7 +229,7 @@ fn partitions(partitions: &[i32]) -> String {
     }
 }
 
-fn compared_text(program: &str, report: &check::Report) -> String {
+fn compared_text(report: &check::Report) -> String {
     const SHOWN: usize = 10;
     let mut text = String::new();
     for table in &report.tables {
@@ -263,8 +260,8 @@ fn compared_text(program: &str, report: &check::Report) -> String {
         0 => write!(text, "OK: {figures} of {figures} figures of the lake match the target"),
         _ => write!(
             text,
-            "MISMATCH: {mismatches} of {figures} figures of the lake differ from the target\n{}",
-            next::line(program, Some(next::REPUBLISH))
+            "MISMATCH: {mismatches} of {figures} figures of the lake differ from the target; run `publish --force`, which \
+             replaces all rows of the lake's tables"
         ),
     };
     text

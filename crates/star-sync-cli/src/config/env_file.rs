@@ -66,7 +66,8 @@ fn parse(text: &str) -> Result<Vec<(String, String)>> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let variable = parse_line(line).map_err(|problem| invalid(format!(".env, line {}: {problem}", number + 1)))?;
+        let variable = parse_line(line)
+            .map_err(|problem| invalid(format!("{}, line {}: {problem}", shown(Path::new(".env")), number + 1)))?;
         variables.push(variable);
     }
     Ok(variables)

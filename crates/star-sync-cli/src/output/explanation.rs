@@ -30,11 +30,13 @@ pub(crate) fn text(program: &str, explanation: &Explanation) -> String {
         }
         None => text.push_str("target row:\n  none\n"),
     }
-    let or_dash = |watermark: Option<DateTime<Utc>>| watermark.map_or_else(|| "-".to_owned(), time::text);
+    let or_dash = |watermark: Option<DateTime<Utc>>| {
+        watermark.map_or_else(|| "-".to_owned(), |time| format!("{} UTC", time::text(time)))
+    };
     if let Some(run) = &explanation.written_by {
         let _ = writeln!(
             text,
-            "written by run {}, {} of {} UTC;\n  watermark after it {}, now {} (UTC)",
+            "written by run {}, {} of {} UTC;\n  watermark after it {}, now {}",
             run.id,
             run.command,
             time::text(run.started),
@@ -44,7 +46,7 @@ pub(crate) fn text(program: &str, explanation: &Explanation) -> String {
     } else if explanation.target_row.is_some() {
         let _ = writeln!(
             text,
-            "written by a run that is no longer in sync_run; watermark now {} (UTC)",
+            "written by a run that is no longer in sync_run; watermark now {}",
             or_dash(explanation.watermark)
         );
     }

@@ -21,9 +21,8 @@ const QUARANTINE: Next = ("status", "lists quarantined rows with their reasons")
 /// After a schema was filled.
 pub const INIT: Next = ("init", "creates the star's tables");
 
-/// After a lake was found to differ.
-#[cfg(feature = "lake")]
-pub(crate) const REPUBLISH: Next = ("publish --force", "replaces all files of the lake");
+/// After init has only checked a target of an older version.
+pub(crate) const MIGRATE: Next = ("init", "migrates the target");
 
 /// The line; empty if there is nothing to do.
 pub fn line(program: &str, next: Option<Next>) -> String {

@@ -59,7 +59,7 @@ pub(crate) fn text(program: &str, command: &str, report: &Report, seconds: f64) 
             grouped(resumed.rows_reread)
         );
     }
-    text.push_str(&verification(report));
+    text.push_str(&verification(command, report));
     if let Some(bytes) = report.bytes_received {
         let _ = writeln!(text, "received {} from the source", mebibytes(bytes));
     }
@@ -110,8 +110,8 @@ fn tables(tables: &[TableReport]) -> String {
     format!("{rows}\n")
 }
 
-/// Verified rows, and the changes that only verification detected.
-fn verification(report: &Report) -> String {
+/// Verified rows, and the changes that only the row count check or verification detected.
+fn verification(command: &str, report: &Report) -> String {
     let sum = |number: fn(&TableReport) -> u64| report.tables.iter().map(number).sum::<u64>();
     let mut text = String::new();
     let (verified, found) = (sum(|table| table.verified_row_by_row), sum(|table| table.found));
@@ -134,9 +134,14 @@ fn verification(report: &Report) -> String {
     }
     if found > 0 {
         let applied = if report.dry_run { "found" } else { "found and applied" };
+        let by = if command == "repair" {
+            "comparing rows"
+        } else {
+            "row counts and verification"
+        };
         let _ = writeln!(
             text,
-            "row counts and verification {applied} {} without a new timestamp",
+            "{by} {applied} {} without a new timestamp",
             counted(found, "change", "changes")
         );
     }

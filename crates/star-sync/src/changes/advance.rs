@@ -204,8 +204,9 @@ fn limited_by(newest: DateTime<Utc>, instant: SourceInstant) -> Option<String> {
     }
 }
 
-/// The signature by which the next run recognises that a table was not modified since. `None` if the table was modified
-/// while its pages were read, because it may have changed after that, or was replaced meanwhile, because the rows read
+/// The signature by which the next run recognises that a table was not modified since. `None` if the signature had not
+/// settled before the first row was read, if the table was modified while its pages were read, because it may have
+/// changed after that, or was replaced meanwhile, because the rows read
 /// are not those of the new table.
 fn settled<'a>(signatures: &Signatures<'a>) -> Option<&'a str> {
     let settled = signatures.settled;
@@ -258,9 +259,9 @@ mod tests {
         assert_eq!(limited_by(880, HIDDEN), "");
         assert_eq!(limited_by(881, HIDDEN), "the safety lag");
         assert_eq!(limited_by(1001, HIDDEN), "a change timestamp in the future");
-        assert!(
-            limited_by(900, seen(time(890)))
-                .starts_with("in-flight transaction of connection 42, since 1970-01-01 00:14:50")
+        assert_eq!(
+            limited_by(900, seen(time(890))),
+            "in-flight transaction of connection 42, since 1970-01-01 00:14:50 UTC"
         );
         assert_eq!(limited_by(900, seen(time(999))), "the safety lag");
         assert!(limited_by(900, seen(UNKNOWN_START)).starts_with("in-flight transaction without a connection"));

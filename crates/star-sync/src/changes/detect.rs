@@ -44,7 +44,8 @@ pub(crate) struct SourceChanges {
 /// How to detect the changes of a table.
 #[derive(Clone, Copy)]
 pub(crate) struct DetectionOptions {
-    /// Whether each row of the table becomes one row of a target table.
+    /// Whether each row of the table becomes one row of every target table made from it, and it is not joined or looked
+    /// up by others (`Star::has_all_of`).
     pub is_loaded_row_by_row: bool,
     /// Whether to count the rows first. Without an index, this costs as much as searching for changes.
     pub counts_rows: bool,

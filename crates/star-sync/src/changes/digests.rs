@@ -14,8 +14,8 @@ use crate::source::digest_plans::DigestPlans;
 use crate::source::reader::SourceReader;
 use crate::target::bookkeeping::source_identity;
 
-/// Ranges per digest statement: enough that the latency of a remote server is negligible, few enough that a run can
-/// stop between two statements.
+/// Ranges per digest statement: enough that the latency of a remote server is negligible, few enough that one statement
+/// stays short.
 const RANGES_PER_STATEMENT: usize = 16;
 
 /// The digest plans; `None` before the first load.

@@ -58,7 +58,8 @@ pub struct Context<'a> {
     pub safety_lag: TimeDelta,
     /// The number of runs to keep in the history.
     pub keep_runs: u64,
-    /// How long an incremental run may verify rows without a sign of change. Zero disables verification.
+    /// How long an incremental run may verify key ranges: rows to which no detected change points. Zero disables
+    /// verification.
     pub verify_budget: VerifyBudget,
 }
 
@@ -76,6 +77,6 @@ pub(crate) enum Mode {
     Incremental,
     /// Like an incremental run, after all pages were compared.
     Repair,
-    /// Starts at the time when the full load began, and compares everything.
+    /// Starts at the watermark that the full load recorded when it began, and compares everything.
     FullLoad,
 }

@@ -34,7 +34,8 @@ use crate::target::bookkeeping::verified_ranges::{VerificationMark, Verification
 /// or of a repair, which sets only the key ranges.
 #[derive(Default)]
 pub(crate) struct CheckedPages {
-    /// Key ranges that differ from their pages, by target table.
+    /// Key ranges to compare row by row, by target table: those that differ from their pages, those that an interrupted
+    /// load wrote, and tables without key ranges.
     pub differing: HashMap<&'static str, Vec<KeyRange>>,
     /// Changed keys of source tables that are looked up, in addition to those that the pass detects, by source table.
     pub changed: HashMap<&'static str, ChangedKeys>,

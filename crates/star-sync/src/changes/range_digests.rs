@@ -65,7 +65,9 @@ impl Part {
     }
 }
 
-/// All parts. The oldest is digested first, then those near changes for half of the time, then the others by age.
+/// All parts. The most urgent is digested first, then those near changes for half of the time, then all remaining ones
+/// by
+/// urgency.
 #[derive(Default)]
 struct Parts {
     near_changes: Vec<Part>,
@@ -105,8 +107,8 @@ impl Parts {
 }
 
 /// Digests the candidates for which a digest is sufficient, within the deadline, but at least one part, so that every
-/// range is reached eventually. Returns the unchanged ones, which are thereby verified; the others are marked as
-/// differing.
+/// range is reached eventually. Returns the unchanged ones, which are thereby verified. Changed ones go back to
+/// `candidates`, marked as differing; those not reached in time are dropped and wait for the next run.
 pub(super) async fn verify(
     pass: &Pass<'_>,
     candidates: &mut Vec<Candidate>,

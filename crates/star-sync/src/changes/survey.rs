@@ -29,7 +29,8 @@ pub(crate) fn is_surveyed(star: &Star, table: &Table) -> bool {
     table.totals.is_some() && star.shows_all_rows(table) && star.has_all_of(table.source_table)
 }
 
-/// When the load of a table began: rows that changed since are re-read.
+/// The watermark of the unfinished load, which is earlier than its begin (safety lag, in-flight transactions): rows
+/// that changed since are re-read.
 pub(crate) fn began(states: &States, table: &Table) -> Option<DateTime<Utc>> {
     let state = states.get(table.source_table)?;
     state.lifecycle.load_watermark()

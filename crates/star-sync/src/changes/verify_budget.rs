@@ -1,4 +1,5 @@
-//! The verification budget: the time that a run may spend on verifying key ranges without a sign of change.
+//! The verification budget: the time that a run may spend on verifying key ranges, that is, rows to which no detected
+//! change points.
 
 use std::time::Duration;
 

@@ -57,7 +57,7 @@ pub struct Tally {
     pub changed_rows: u64,
     /// Key ranges of modified tables that are still to be verified.
     pub backlog_ranges: u64,
-    /// Source rows that were compared one by one without a sign of change.
+    /// Source rows that were read only to verify them, one by one.
     pub rows_verified_row_by_row: u64,
 }
 

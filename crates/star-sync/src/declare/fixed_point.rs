@@ -8,11 +8,11 @@ use sea_orm::sea_query::{Expr, ExprTrait, Func};
 
 use crate::declare::rejection::{ReasonCode, Rejection};
 
-/// The largest amount, in its smallest unit, that is certain to be read back unchanged from a REAL.
+/// The limit of amounts, in their smallest unit: with 2 digits, 2^45 whole units, which a REAL gives back unchanged.
 const LARGEST: u64 = (1 << 45) * 100;
 
 /// The amount as an integer of its smallest unit, with `digits` digits after the point: 6.99 with 2 digits is 699.
-/// `None` if it has more digits, or exceeds 2^45 whole units, beyond which a REAL is not exact.
+/// `None` if it has more digits, or exceeds 2^45 * 100 of its smallest unit (with 2 digits, 2^45 whole units).
 pub fn whole(amount: Decimal, digits: u32) -> Option<i64> {
     amount
         .checked_mul(Decimal::from(scale(digits)))
@@ -24,7 +24,8 @@ pub fn whole(amount: Decimal, digits: u32) -> Option<i64> {
 /// The amount as the nearest REAL, for a column of the star. `column` is its name in the reason of a rejection.
 ///
 /// # Errors
-/// A [`Rejection`] if the amount has more than `digits` digits after the point, or exceeds 2^45 whole units.
+/// A [`Rejection`] if the amount has more than `digits` digits after the point, or exceeds 2^45 * 100 of its smallest
+/// unit.
 pub fn real(amount: Decimal, digits: u32, column: &str) -> Result<f64, Rejection> {
     let whole = whole(amount, digits).ok_or_else(|| {
         let reason = format!("{column} has more than {digits} decimal places, or exceeds 2^45 units");

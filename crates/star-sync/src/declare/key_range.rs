@@ -89,8 +89,9 @@ impl KeyRange {
         keys.chunks(size).map(|chunk| KeyRange::Keys(chunk.to_vec())).collect()
     }
 
-    /// Key ranges that contain a set of keys, and possibly others: sets of at most `size` keys, or a range where
-    /// `size_of_range` keys lie close together. A server reads a range much faster, and returns few rows that are not
+    /// Key ranges that contain a set of keys, and possibly others: sets of at most `size` keys, or a range around up to
+    /// `size_of_range` of them if they lie close together (fewer than two keys of the range per wanted key). A server
+    /// reads a range much faster, and returns few rows that are not
     /// needed.
     pub(crate) fn around_keys(keys: impl IntoIterator<Item = i64>, size: usize, size_of_range: usize) -> Vec<KeyRange> {
         let mut keys: Vec<i64> = keys.into_iter().collect();

@@ -135,7 +135,8 @@ pub enum When {
 /// A lookup that loading a table fills. Key and value are columns of the table.
 pub struct FilledLookup {
     pub lookup: &'static Lookup,
-    /// The value for a row that is quarantined because this parent is missing; `None` makes the key missing.
+    /// The value for a quarantined row, given the name of its missing parent if that is the reason; if it returns
+    /// `None`, the key is missing.
     pub rejected_as: fn(Option<&str>) -> Option<i64>,
 }
 

@@ -101,7 +101,7 @@ pub struct Pipeline<'a> {
     pub workers: usize,
     pub reader: Reader,
     pub writer: Writer,
-    /// Tables that are loaded completely, so that the lookups that they fill are complete.
+    /// Tables whose filled lookups are collected; they are complete only if the jobs cover the whole table.
     pub filled_lookups: Vec<&'static Table>,
     /// The most differing rows per page to describe.
     pub described: usize,

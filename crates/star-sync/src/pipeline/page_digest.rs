@@ -151,8 +151,9 @@ pub(crate) fn lookup_entry(table: &Table, totals: &Totals, row: SourceRow<'_>) -
     Ok((key, value.map(|key| key.0)))
 }
 
-/// The totals of a table, if its pages contain all that they are made from: every row of its source table, and the rows
-/// of every table that the totals join.
+/// The totals of a table, if its pages contain all that they are made from (every row of its source table, and the
+/// tables that the totals join), and no other table uses its source table: change detection would need more of that one
+/// than a survey provides (see `survey::is_surveyed`).
 pub(crate) fn shown_totals(star: &'static Star, table: &'static Table) -> Option<&'static Totals> {
     let totals = table.totals.as_ref()?;
     let is_shown = star.shows_all_rows(table)

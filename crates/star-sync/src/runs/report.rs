@@ -64,7 +64,8 @@ pub struct TableReport {
     pub verified_row_by_row: u64,
     /// Of the other rows in `read`: those equal to the target's, such as rows within the safety lag.
     pub unchanged: u64,
-    /// Of `inserted`, `updated` and `deleted`: changes that only verification detected.
+    /// Of `inserted`, `updated` and `deleted`: changes that only a comparison of key ranges detected (row count check,
+    /// verification), and late-arriving rows.
     pub found: u64,
     /// Rows of its source table that are in sync_reject now.
     pub quarantined: u64,

@@ -59,7 +59,8 @@ impl<'a> ValidationPass<'a> {
         Ok((transaction, evidence))
     }
 
-    /// Opens both sides, the target first: rows that only the source has are then pending.
+    /// Opens both sides, the target first: it is then the older state, and what the source gained in between counts as
+    /// pending.
     ///
     /// # Errors
     /// Those of `open_target`.

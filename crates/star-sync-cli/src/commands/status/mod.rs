@@ -220,8 +220,9 @@ async fn missing_indexes(session: &Session) -> Result<u8> {
     Ok(0)
 }
 
-/// Whether `time` is at most `within` ago, by the clock of this machine, which also wrote the history. A time further
-/// in the future than `CLOCK_TOLERANCE` was written before the clock was set back, so its age is unknown and it fails.
+/// Whether `time` is at most `within` ago, by this machine's clock. The clock of the machine that synced may be ahead
+/// by up to `CLOCK_TOLERANCE`. A time further in the future was written before a clock was set back, so its age is
+/// unknown and it fails.
 fn is_younger(time: DateTime<Utc>, within: Duration, now: DateTime<Utc>) -> bool {
     (now + success::CLOCK_TOLERANCE - time)
         .to_std()

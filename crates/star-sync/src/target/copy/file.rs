@@ -20,7 +20,7 @@ use crate::target::sqlite::place::{HEADER, beside, folder_of};
 const SUFFIX: &str = ".copying";
 /// Files that SQLite keeps beside a database while a program writes to it.
 const BESIDE: [&str; 2] = ["-journal", "-wal"];
-/// The same, plus the file that the sync keeps beside the target.
+/// The same, plus SQLite's shared memory and the sync's lock file, which are beside the target.
 const BESIDE_TARGET: [&str; 4] = ["-journal", "-wal", "-shm", ".lock"];
 /// The positions in SQLite's header of a program's version of the file and of the program's application id.
 const VERSION_BYTES: std::ops::Range<usize> = 60..64;

@@ -53,8 +53,8 @@ pub struct CopiedTable {
     pub rows: u64,
 }
 
-/// Makes or replaces the copy. The source is not contacted. A run that ends meanwhile waits up to 10 s for it before
-/// emptying the write-ahead log.
+/// Makes or replaces the copy. The source is not contacted. A run that ends meanwhile waits for it up to 10 s, to empty
+/// the write-ahead log; after that it ends with the log kept.
 ///
 /// # Errors
 /// `NotLoaded` before a full load has finished, and while a later one is unfinished; any error of reading the target or
