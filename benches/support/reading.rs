@@ -14,9 +14,11 @@ use star_sync::target::TargetReader;
 use super::facts::{Facts, Opened};
 use super::loaded::Loaded;
 
-/// The program's defaults.
+/// The program's default for `--workers`.
 const READERS: usize = 2;
+/// One per reader. The program opens two more: one for the planner, and one for a snapshot.
 const CONNECTIONS: u32 = 2;
+/// The program's default for `--batch-size`.
 const ROWS_PER_PAGE: u64 = 10_000;
 
 /// Reads and maps all rentals and payments, as a load into an empty target does.

@@ -42,7 +42,7 @@ fn a_healthcheck_service_hears_of_success_mismatch_and_failure() {
         "{bodies:?}"
     );
     assert!(!failed.stderr.contains(SECRET), "{failed:#?}");
-    // Commands that only read send no notification.
+    // A dry run and `init --check` send no notification.
     sandbox
         .run(&["incremental", "--dry-run", "--ping", &url])
         .ends_with_code(3);

@@ -30,7 +30,8 @@ fn number(report: &Value, field: &str) -> u64 {
 fn an_ok_counts_its_checks() {
     let sandbox = at_rest();
     let run = sandbox.run(&["validate", "--all"]).succeeds();
-    // Row count and integrity of ten tables; the calendar; row counts of two facts and amounts of one, at two stores.
+    // For each table, row count and integrity; the calendar; for each store, the numbers of rentals and of payments,
+    // and the amounts of payments.
     let tables = sandbox.figure(
         "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name <> 'dim_date' \
          AND (name LIKE 'dim%' OR name LIKE 'fact%' OR name LIKE 'bridge%')",

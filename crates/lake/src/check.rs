@@ -1,5 +1,6 @@
-//! Compares a lake with the star: for each partition the number of rows, and for each numeric or text column the sum of
-//! its values or of their character counts.
+//! Compares a lake with the star: for each partition the number of rows, for each integer or decimal column the sum of
+//! its values, and for each text column the sum of their character counts. Columns of type double, boolean or date are
+//! not compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 

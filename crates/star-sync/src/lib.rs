@@ -110,9 +110,9 @@
 //! | `declare` | what can be declared: the star, its tables, lookups, keys |
 //!
 //! A module imports only modules below it in this list; `source` and `target` do not import each other. The remaining
-//! modules stand outside it: `error` and `metrics` (may import from `target` and `source` what they report), `sql`
-//! (statements that the ORM cannot express), `stop` (the request to end early) and `failpoint` (where tests abort the
-//! program). A test in `rules` checks this.
+//! modules stand outside it: `error` (may import from `target` and `source` what it reports), `metrics` (from `target`
+//! only), `sql` (statements that the ORM cannot express), `stop` (the request to end early) and `failpoint` (where
+//! tests abort the program). A test in `rules` checks this.
 
 pub mod changes;
 pub mod compare;

@@ -1,5 +1,5 @@
 //! `fact_payment`: one row per payment. Its store is that of the rented inventory item, as in Sakila's view
-//! `sales_by_store`; without a rental, that of its staff member.
+//! `sales_by_store`; without a rental or its inventory item, that of its staff member.
 
 use chrono::NaiveDateTime;
 use rust_decimal::Decimal;

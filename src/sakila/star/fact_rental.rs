@@ -54,7 +54,8 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// rental_id to store_key, for payments; `REJECTED_RENTAL` for a rental that could not be loaded.
+/// rental_id to store_key, for payments. The value is `REJECTED_RENTAL` for a quarantined rental. A rental that is
+/// quarantined because its inventory item is missing is not in the lookup.
 pub static RENTAL_STORE: LazyLock<Lookup> =
     LazyLock::new(|| Lookup::in_target("rental", Column::RentalId, Column::StoreKey));
 
@@ -77,8 +78,9 @@ source_record! {
 }
 
 pub fn table() -> Table {
-    // If the inventory item is missing (`None`), payments use the store of the staff member; for any other reason they
-    // are quarantined with the rental (`REJECTED_RENTAL`).
+    // A rental without its inventory item is left out of the lookups, so that its payments use the store of their staff
+    // member. A rental that is quarantined for any other reason has the value `REJECTED_RENTAL`, so that its payments
+    // are quarantined too.
     let rejected_as =
         |missing_parent: Option<&str>| (missing_parent != Some(INVENTORY_FILM.name)).then_some(REJECTED_RENTAL);
     Table::fact::<Entity, _>(map)

@@ -329,7 +329,7 @@ mod needs_lake_readers {
         assert_eq!(read("duckdb", &lake, &[TOTAL]), sandbox.star(TOTAL_BY_STAR));
     }
 
-    /// Beside the tests that mount what they fill.
+    /// Tests that mount a file system of limited size and fill it.
     mod needs_mount {
         use super::*;
         use crate::harness::others::SmallDisk;

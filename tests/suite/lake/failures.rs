@@ -37,7 +37,7 @@ fn a_publication_that_is_killed_anywhere_is_completed_by_the_next_one() {
         );
         sandbox.publish(&[]).succeeds();
         sandbox.assert_lake_equals_star();
-        // And noted among the versions that belong together.
+        // It is also recorded in `star_versions`.
         let versions = newest_entry(&lake.join("star_versions"));
         let noted = versions.iter().find_map(|line| line["txn"]["version"].as_u64());
         let run = sandbox.figure("SELECT MAX(last_run) FROM sync_partition");
@@ -131,7 +131,7 @@ fn what_is_no_lake_of_this_star_is_refused_and_left_as_it_is() {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
         bucket.env_remove(name);
     }
-    // Where a cloud's machine would answer.
+    // The metadata endpoint, from which a machine in a cloud gets credentials. Nothing answers at this address.
     bucket.env("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9");
     crate::harness::Run::of(bucket).fails_with(3, "LAKE_DENIED");
     sandbox.assert_star_equals_source();
@@ -194,7 +194,7 @@ fn a_restored_target_is_told_although_its_history_does_not_go_back_to_the_run_of
     change(2);
     change(3);
     sandbox.publish(&[]).fails_with(3, "LAKE_RESTORED");
-    // All of it is replaced, not only the table of which that is known.
+    // `--force` replaces all tables, not only `fact_payment`, which shows that the target was restored.
     let versions = |table: &str| {
         fs::read_dir(sandbox.lake().join(table).join("_delta_log"))
             .unwrap()
@@ -391,7 +391,7 @@ fn a_hundred_and_twenty_publications_are_summed_up_by_checkpoints() {
     );
 }
 
-/// Beside the tests that mount what they fill.
+/// Tests that mount a file system of limited size and fill it.
 mod needs_mount {
     use super::*;
 

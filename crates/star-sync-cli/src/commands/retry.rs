@@ -29,8 +29,9 @@ impl Reached {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether to retry after this error. A source that was never reached is not retried: its address may be wrong,
-    /// which should be reported immediately.
+    /// Whether to retry after this error. `Lost` is retried only if this process has connected to the source before:
+    /// otherwise the address may be wrong, which should be reported immediately. `Overloaded` is always retried,
+    /// because the server has answered.
     fn makes_passing(&self, error: &Error) -> bool {
         match error.transience() {
             Transience::Lasting => false,

@@ -126,7 +126,7 @@ pub(crate) async fn advance_watermarks(step: Advance<'_>) -> Result<()> {
     watermark::note(transaction, pass.run_id, &watermarks).await
 }
 
-/// Logs a watermark and sets its metrics.
+/// Warns of a change timestamp in the future, and sets the metrics of the watermark.
 fn report(source_table: &'static str, changes: &SourceChanges, after: &SourceState, instant: SourceInstant) {
     let newest = max(changes.newest, after.watermark);
     if newest.is_some_and(|newest| newest > instant.clock) {
@@ -178,7 +178,8 @@ fn advanced(watermark: Option<DateTime<Utc>>, newest: DateTime<Utc>, committed_u
     watermark.map_or(advanced, |watermark| max(watermark, advanced))
 }
 
-/// Why the watermark is older than the newest change seen; `None` if it is not.
+/// Why changes up to `newest` may not all be committed; `None` if they are. This limits the watermark, unless an
+/// earlier run has already advanced it to `newest`.
 fn limited_by(newest: DateTime<Utc>, instant: SourceInstant) -> Option<String> {
     if newest <= instant.committed_until {
         return None;
@@ -204,10 +205,12 @@ fn limited_by(newest: DateTime<Utc>, instant: SourceInstant) -> Option<String> {
     }
 }
 
-/// The signature by which the next run recognises that a table was not modified since. `None` if the signature had not
-/// settled before the first row was read, if the table was modified while its pages were read, because it may have
-/// changed after that, or was replaced meanwhile, because the rows read
-/// are not those of the new table.
+/// The signature by which the next run recognises that a table was not modified since. `None` in three cases:
+///
+/// - The signature had not settled before the first row was read.
+/// - The table was modified while its pages were read. It is unknown whether its new signature has settled.
+/// - The signature changed after the snapshot. The table may have been replaced, so that the rows read are those of
+///   another table.
 fn settled<'a>(signatures: &Signatures<'a>) -> Option<&'a str> {
     let settled = signatures.settled;
     settled.filter(|_| signatures.at_snapshot == settled && signatures.now == settled)

@@ -27,8 +27,9 @@ pub(crate) struct AffectedSearch<'a> {
     /// The outcomes of the tables that were applied before.
     pub outcomes: &'a Outcomes,
     pub removed: &'a Removed,
-    /// Whether to re-read all quarantined rows, because `outcomes` does not contain the changes of the pages of a load
-    /// or repair.
+    /// Whether to re-read all quarantined rows, not only those to which known changes point. Reasons of the callers:
+    /// `outcomes` does not contain the changes of the pages of a load or repair; verification may have used lookups
+    /// that were out of date; the search for pending changes includes quarantined rows.
     pub retries_all: bool,
 }
 

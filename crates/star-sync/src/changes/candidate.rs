@@ -26,7 +26,7 @@ pub(super) struct Candidate {
     /// Whether no table but its own source table was modified since its digest was taken: then the digest is
     /// sufficient.
     pub digest_is_enough: bool,
-    /// Whether its digest differs.
+    /// Whether its digest differs, or all rows of its table must be compared.
     pub differs: bool,
 }
 

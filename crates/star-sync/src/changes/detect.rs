@@ -34,9 +34,10 @@ pub(crate) struct SourceChanges {
     pub newest: Option<DateTime<Utc>>,
     /// The row count of the table, if it was counted.
     pub rows: Option<i64>,
-    /// Set only for tables that are joined or looked up.
+    /// Set only for modified tables for which `DetectionOptions::is_loaded_row_by_row` is false.
     pub extent: Option<Extent>,
-    /// Whether rows were inserted or deleted without a change timestamp. If so, everything made from the table is
+    /// Whether rows other than those of `keys` may have changed: the row count shows deleted rows, or rows inserted
+    /// without a newer change timestamp; or unknown rows of a lookup changed. If so, everything made from the table is
     /// compared.
     pub is_unexplained: bool,
 }

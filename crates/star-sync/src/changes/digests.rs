@@ -31,7 +31,8 @@ pub(crate) async fn digesting(
     }))
 }
 
-/// The digest plan of a table, over the columns that are read from its own source table; `None` before the first load.
+/// The digest plan of a table, over the columns that are read from its own source table; `None` before the first load,
+/// and if the type of one of these columns has no digest.
 pub(super) async fn plan(pass: &Pass<'_>, table: &Table) -> Result<Option<DigestPlan>> {
     let digesting = digesting(pass.context, &*pass.transaction).await?;
     Ok(digesting.and_then(|digesting| digesting.own(table)))

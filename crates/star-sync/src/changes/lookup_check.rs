@@ -104,8 +104,8 @@ impl CheckedPages {
     }
 }
 
-/// Corrects a lookup that pages have filled by `shown`, the entries that the snapshot has in the differing key ranges.
-/// Also returns the keys whose value changed.
+/// Corrects a lookup that was filled from pages: in the key ranges `differing`, its entries are replaced by those of
+/// the snapshot, which are in `shown`. Also returns the keys whose value changed.
 pub(super) fn corrected(
     mut map: KeyMap,
     differing: &[KeyRange],

@@ -1,6 +1,6 @@
-//! Verification of source tables that are only joined or looked up, such as cities. The target stores the digest of
-//! each of their rows. In a key range whose digest differs, these show exactly which keys changed, and only their
-//! dependents are compared: a modified lookup table does not put whole facts into the backlog.
+//! Verification of source tables that contribute to the star table of another source table, such as cities. The target
+//! stores the digest of each of their rows. In a key range whose digest differs, these show exactly which keys changed,
+//! and only their dependents are compared: a modified lookup table does not put whole facts into the backlog.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -125,7 +125,7 @@ pub(super) async fn forget_changed(
     Ok(())
 }
 
-/// The changes found by verification in tables that are only looked up.
+/// The changes found by verification in source tables that contribute to the star table of another.
 #[derive(Default)]
 pub(super) struct LookupTableChanges {
     pub source_changes: SourceChangesByTable,

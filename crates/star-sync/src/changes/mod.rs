@@ -4,13 +4,13 @@
 //! The steps of a pass, each with explicit inputs and outputs: `detect` reads the changes since the watermarks
 //! (`survey` for a full load), `affected` finds the target rows that depend on them, `row_count_check` finds key ranges
 //! whose row counts differ, `apply` compares and writes both, `verification` re-checks key ranges within the budget
-//! (`candidate` orders them, `range_digests` compares their digests, `lookup_tables` verifies tables that are only
-//! joined or looked up), `reconcile` compares row counts and totals, `advance` advances the watermarks. `page_check`
-//! compares the pages of a full load with the snapshot of the catch-up pass (`page_cover` adds the key ranges between
-//! the pages, `lookup_check` checks the lookups that the pages used, `page_surveys` their totals). `catch_up` calls the
-//! steps in order; `pass` holds the connections that all of them use. `pending` determines, without writing, what such
-//! a pass would change; `lineage` finds the source rows behind one target row. `identity` checks whether the source is
-//! still the one that the target was loaded from.
+//! (`candidate` orders them, `range_digests` compares their digests, `lookup_tables` verifies source tables that
+//! contribute to the star table of another), `reconcile` compares row counts and totals, `advance` advances the
+//! watermarks. `page_check` compares the pages of a full load with the snapshot of the catch-up pass (`page_cover` adds
+//! the key ranges between the pages, `lookup_check` checks the lookups that the pages used, `page_surveys` their
+//! totals). `catch_up` calls the steps in order; `pass` holds the connections that all of them use. `pending`
+//! determines, without writing, what such a pass would change; `lineage` finds the source rows behind one target row.
+//! `identity` checks whether the source is still the one that the target was loaded from.
 
 pub(crate) mod advance;
 pub(crate) mod affected;
@@ -73,7 +73,7 @@ impl Context<'_> {
 /// The kind of run that a catch-up pass belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Starts at the watermarks and does not read unmodified tables.
+    /// Starts at the watermarks; change detection does not read unmodified tables.
     Incremental,
     /// Like an incremental run, after all pages were compared.
     Repair,

@@ -43,7 +43,7 @@ pub(crate) struct CheckedPages {
     pub ranges: HashMap<&'static str, Vec<VerificationRange>>,
     /// The surveys of facts in the snapshot, by target table, if they were made before the pass.
     pub surveys: HashMap<&'static str, Survey>,
-    /// The digests of source tables that are only looked up, in the snapshot, by source table.
+    /// The row digests of source tables that contribute to the star table of another, in the snapshot, by source table.
     pub source_rows: HashMap<&'static str, Vec<SourceRange>>,
     /// Rows of the pages that equal the snapshot.
     pub rows_verified_by_digest: u64,

@@ -82,7 +82,8 @@ impl PageCheck<'_> {
         }))
     }
 
-    /// The rows that changed after their pages were read, by their change timestamps.
+    /// The row count, and the rows of the differing key ranges with a change timestamp newer than the watermark of the
+    /// load, or without one.
     async fn source_changes(&self, of_table: &CheckedTable<'_>, differing: &[KeyRange]) -> Result<SourceChanges> {
         let table = of_table.table;
         let rows = of_table.found.iter().map(|found| found.digest.rows).sum::<u64>();

@@ -1,9 +1,12 @@
 //! Pending changes: source changes since the last sync, found without writing. They do not count as mismatches.
 //!
-//! A row of a table that has certainly not changed since the last sync is never pending. Nor is a row that is missing
-//! in the target, or differs there, without a newer change timestamp of its source rows; nor one that a run wrote after
-//! all of these changes. Deleted source rows leave no timestamp, and inserted ones may have an old one: as many of them
-//! are pending as row counts reveal.
+//! A row of the star that differs from the source is pending if one of the source rows that it depends on may have
+//! changed since the last sync: the change timestamp of the source row is newer than the watermark or NULL, and its
+//! source table may have changed. The row is not pending if the run that last wrote it had read all of these changes.
+//!
+//! Deleted source rows leave no timestamp, and inserted ones may have an old one. Therefore all rows that only one side
+//! has are pending if the source table may have changed and the row counts of both sides differ by more than the change
+//! timestamps explain. They are not if another program inserted or deleted rows of the star table.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 

@@ -66,8 +66,7 @@ impl Part {
 }
 
 /// All parts. The most urgent is digested first, then those near changes for half of the time, then all remaining ones
-/// by
-/// urgency.
+/// by urgency.
 #[derive(Default)]
 struct Parts {
     near_changes: Vec<Part>,

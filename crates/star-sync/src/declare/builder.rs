@@ -102,9 +102,9 @@ impl Table {
         }
     }
 
-    /// Declares a natural key other than the entity's one unique column made from the source's page key: up to three
-    /// columns of the target, with a unique index over them, each paired with the source column that it is made from.
-    /// The page key has to be among them.
+    /// Declares the natural key: up to three columns of the target, with a unique index over them, each paired with the
+    /// source column that it is made from. The page key has to be among these source columns. Without this declaration,
+    /// the natural key is the entity's one unique column, made from the first column of the record.
     #[must_use]
     pub fn keyed_by<T: ColumnTrait, S: ColumnTrait>(mut self, columns: impl IntoIterator<Item = (T, S)>) -> Self {
         let (target, source): (Vec<_>, Vec<_>) = columns

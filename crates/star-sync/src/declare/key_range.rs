@@ -7,9 +7,9 @@ use std::fmt;
 use sea_orm::Condition;
 use sea_orm::sea_query::{Expr, ExprTrait};
 
-/// The most keys in one statement: a server cannot plan a longer one well.
+/// The most keys that one statement lists, except that of a page: a server cannot plan a longer one well.
 pub(crate) const KEYS_PER_STATEMENT: usize = 1_000;
-/// The most keys of one page, for the same reason.
+/// The most keys of a page that is a set of keys, for the same reason: one statement lists them.
 pub(crate) const KEYS_PER_PAGE: usize = 2_000;
 /// At least this many consecutive keys are written as a range: a server takes many times longer to plan for each of
 /// them than to read them in order.
@@ -91,8 +91,7 @@ impl KeyRange {
 
     /// Key ranges that contain a set of keys, and possibly others: sets of at most `size` keys, or a range around up to
     /// `size_of_range` of them if they lie close together (fewer than two keys of the range per wanted key). A server
-    /// reads a range much faster, and returns few rows that are not
-    /// needed.
+    /// reads a range much faster, and returns few rows that are not needed.
     pub(crate) fn around_keys(keys: impl IntoIterator<Item = i64>, size: usize, size_of_range: usize) -> Vec<KeyRange> {
         let mut keys: Vec<i64> = keys.into_iter().collect();
         keys.sort_unstable();

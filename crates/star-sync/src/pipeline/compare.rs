@@ -12,9 +12,9 @@ use crate::pipeline::flow::{Batch, BatchCounts, Job, MappedRows, Updates};
 use crate::target::sqlite::row_text::TargetRows;
 
 /// A key range is authoritative: rows that only the target has are deleted, rows that are equal are not written. Up to
-/// `described` differing rows are described. A row that is quarantined because its parent is missing is deleted from
-/// the target only if the lookups are current; otherwise it stays until the catch-up pass, which retries all
-/// quarantined rows.
+/// `described` differing rows are described. If the lookups may be out of date, a row that is quarantined because its
+/// parent is missing stays in the target until the run re-reads the quarantined rows; but only in a table whose natural
+/// key is the page key alone, where the row can be identified.
 pub(crate) fn compare(
     job: Job,
     described: usize,

@@ -191,7 +191,7 @@ pub struct TableOutcome {
     pub changed: Vec<i64>,
     /// Those of `changed` for which a lookup in the table now returns another value.
     pub lookup_changed: Vec<i64>,
-    /// Rows that the source no longer has.
+    /// Rows of the target that the source no longer has, or whose source row is now quarantined.
     pub deleted: Vec<RowKey>,
     /// Whether the quarantine of any row began, ended or changed.
     pub changes_quarantine: bool,
@@ -272,8 +272,8 @@ impl From<&TargetRow> for RowKey {
     }
 }
 
-/// Rows of dimensions that the source no longer has and that are still to be deleted, by dimension. They are deleted at
-/// the end of the run, when no row refers to them.
+/// Rows of dimensions that the source no longer has, or whose source row is now quarantined, and that are still to be
+/// deleted, by dimension. They are deleted at the end of the run, when no row refers to them.
 pub(crate) type Removed = HashMap<&'static str, HashSet<RowKey>>;
 
 /// Late-arriving dimension rows: rows that the source has and the target lacks, by dimension.

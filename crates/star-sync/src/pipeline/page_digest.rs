@@ -152,8 +152,8 @@ pub(crate) fn lookup_entry(table: &Table, totals: &Totals, row: SourceRow<'_>) -
 }
 
 /// The totals of a table, if its pages contain all that they are made from (every row of its source table, and the
-/// tables that the totals join), and no other table uses its source table: change detection would need more of that one
-/// than a survey provides (see `survey::is_surveyed`).
+/// tables that the totals join), and no other table uses its source table. A source table that is also joined or looked
+/// up is not surveyed: change detection needs more data of it than a survey provides (see `survey::is_surveyed`).
 pub(crate) fn shown_totals(star: &'static Star, table: &'static Table) -> Option<&'static Totals> {
     let totals = table.totals.as_ref()?;
     let is_shown = star.shows_all_rows(table)

@@ -1,8 +1,8 @@
-//! All pages of the star, phase by phase, on as many connections as there are workers. A full load writes them; a deep
-//! comparison only reads them.
+//! All pages of the star, phase by phase, on as many connections as there are workers. A full load writes them; a
+//! repair and `validate --deep` only compare them.
 //!
-//! No source table is locked and no snapshot is held: each page is a statement of its own. Concurrent changes are
-//! applied by the catch-up pass.
+//! No source table is locked and no snapshot is held: each page is a statement of its own. In a full load and a repair
+//! the catch-up pass applies concurrent changes; `validate --deep` compares rows that differ again, in one snapshot.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -50,7 +50,8 @@ pub(crate) struct PagesOutcome {
     pub outcomes: Outcomes,
     /// Rows of dimensions that the source no longer has.
     pub removed: Removed,
-    /// The key ranges of each table, ascending, without those that an interrupted run has finished.
+    /// The key ranges of each table, ascending. Those that an interrupted load has finished are missing until the full
+    /// load adds them.
     pub planned_ranges: HashMap<&'static str, Vec<KeyRange>>,
     /// How the pages were digested and added up, if they were.
     pub digest_plans: PageDigestPlans,

@@ -39,7 +39,7 @@ enum Keys {
     Sparse,
 }
 
-/// The key ranges of one table, ascending. Together they cover all 64-bit keys.
+/// The key ranges of one table, ascending. Together they cover all 64-bit keys, or all after a given one.
 pub struct PlannedRanges<'a> {
     table: &'a Table,
     planner: Planner,

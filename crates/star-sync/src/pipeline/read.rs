@@ -28,7 +28,7 @@ pub struct Reader {
 /// How lookups are filled.
 #[derive(Clone)]
 pub enum LookupPlan {
-    /// Completely, before the first page: for loads that read every row anyway.
+    /// Completely, before the first page: for runs that read every row, and to verify many key ranges.
     Loaded(Lookups),
     /// For each page, with only the keys that it refers to.
     ByKey(LookupSource),

@@ -84,7 +84,9 @@ impl Writer {
         }
     }
 
-    /// Writes one batch. Returns the counts of rows written to the target.
+    /// Writes one batch. Returns its counts, except of dimension rows to be deleted at the end of the run. If the batch
+    /// is not written, returns only the count of unchanged rows (`CompareOnly`), or zeros (`LookupsOnly`, and a batch
+    /// that must wait for late-arriving rows).
     pub async fn write(&mut self, mut batch: Batch) -> Result<BatchCounts> {
         if matches!(self.mode, WriteMode::LookupsOnly) {
             return Ok(BatchCounts::default());

@@ -22,7 +22,7 @@ const HOURS_TO_RESUME: i64 = 6;
 /// reads it.
 #[derive(Default)]
 pub(super) struct LoadStart {
-    /// The star has no rows: it need not be read, and may be written without syncing.
+    /// The star has no rows: it need not be read, and may be written without fsync.
     pub is_empty: bool,
     /// An earlier load was interrupted, and this one resumes it.
     pub resumes: bool,

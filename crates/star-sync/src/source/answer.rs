@@ -2,9 +2,9 @@
 //!
 //! A key range is authoritative: rows that the source does not return are deleted from the target. So the end of every
 //! answer must be verified. A server or a proxy that limits the number of rows (`sql_select_limit`) truncates an answer
-//! without an error: neither the protocol nor the driver reports it. Therefore every statement that returns rows
-//! selects one more row after them, which consists of NULLs only. A real row has a key, so it never consists of NULLs
-//! only.
+//! without an error: neither the protocol nor the driver reports it. Therefore every statement of which more than one
+//! row is read selects one more row after them, which consists of NULLs only. A real row has a key, so it never
+//! consists of NULLs only.
 
 use std::sync::Arc;
 

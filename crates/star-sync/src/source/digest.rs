@@ -93,7 +93,8 @@ impl DigestPlan {
             page.and_where(self.key().gt(after));
         }
         page.order_by_expr(self.key(), Order::Asc).limit(rows);
-        // The page is a subquery, because the end row requires a select that is neither ordered nor limited itself.
+        // The page is a subquery, because the end row (see `answer::with_end`) requires a select that is neither
+        // ordered nor limited itself.
         let names = self.columns.iter().map(|column| Alias::new(&column.name));
         Query::select().columns(names).from_subquery(page, "page").to_owned()
     }
@@ -209,7 +210,9 @@ fn added(mut terms: Vec<Expr>) -> Expr {
     terms.into_iter().fold(first, Expr::add)
 }
 
-/// The next multiplier of a sequence (SplitMix64): odd, and large enough to fill the modulus.
+/// The next multiplier of a sequence (SplitMix64): an odd number between 2^26 and 2^27. It is so large that products
+/// exceed the modulus `ROWS` even for small values, such as 100. Small multipliers would give small sums, among which
+/// equal ones are more frequent.
 fn multiplier(state: &mut u64) -> i64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mut mixed = *state;

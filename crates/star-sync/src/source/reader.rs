@@ -66,7 +66,7 @@ impl SourceReader {
         self.paced(answer).await
     }
 
-    /// The first row of a select. Errors as for `all`.
+    /// The first row of a select, without an end row. Errors as for `all`, except [`CutAnswer`].
     pub(crate) async fn one(&self, select: &SelectStatement) -> Result<Option<QueryResult>, DbErr> {
         let answer = async {
             match &self.connection {

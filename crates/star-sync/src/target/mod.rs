@@ -165,12 +165,12 @@ impl Target {
         Ok(true)
     }
 
-    /// Writes without syncing from here on: for a first load, which is useless until it has finished.
+    /// Writes without fsync from here on: for a first load, which is useless until it has finished.
     pub async fn write_without_syncing(&self) -> Result<()> {
         self.tune_writer(pragma::SYNCHRONOUS_OFF).await
     }
 
-    /// Syncs everything that was written without syncing, before the load is recorded as finished.
+    /// Writes everything to disk (fsync) that was written without fsync, before the load is recorded as finished.
     pub(crate) async fn make_durable(&self, run_id: i64) -> Result<()> {
         self.tune_writer(pragma::SYNCHRONOUS_NORMAL).await?;
         // With an empty log a checkpoint would sync nothing, so anything is written first.

@@ -1,7 +1,7 @@
 //! Lookups: in-memory maps from a source key to a number, which is a surrogate key or another source key.
 //!
-//! A full load reads them completely; an incremental run reads only the keys that a page refers to. The mapping
-//! functions are the same for both.
+//! A full load reads them completely; an incremental run reads the keys that its pages refer to, or the whole table if
+//! it needs many of them. The mapping functions are the same for both.
 
 mod key;
 mod key_map;
@@ -44,7 +44,7 @@ use crate::declare::rejection::Rejection;
 /// ```
 #[derive(Debug)]
 pub struct Lookup {
-    /// The name of the parent in messages and in `sync_reject`: `member`.
+    /// The name of the parent in messages and in `sync_reject`, such as `member`.
     pub name: &'static str,
     pub side: Side,
     pub table: &'static str,
@@ -56,8 +56,9 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    /// A lookup in the star: from the natural key of a dimension to its surrogate key, or from that of a fact to a
-    /// column of a lookup that the fact fills.
+    /// A lookup in the star: from the natural key of a dimension to its surrogate key, or from the natural key of a
+    /// fact to another column of the fact, which declares this with
+    /// [`Table::fills_lookup`](crate::declare::Table::fills_lookup).
     pub fn in_target<C: ColumnTrait>(name: &'static str, key: C, value: C) -> Self {
         Self::new(name, Side::Target, key, value)
     }

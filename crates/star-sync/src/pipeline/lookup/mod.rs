@@ -214,7 +214,8 @@ fn whole_page(lookups: &[&Lookup], after: Option<i64>) -> (SelectStatement, Look
     page.and_where(Expr::col(first.key).is_not_null())
         .order_by(first.key, Order::Asc)
         .limit(KEYS_PER_PAGE);
-    // A subquery, so that ORDER BY and LIMIT do not apply to what is selected after its rows.
+    // A subquery, so that ORDER BY and LIMIT do not apply to the end row that is added to selects from the source (see
+    // `answer::with_end`).
     let page = Query::select()
         .column(first.key)
         .columns(lookups.iter().map(|lookup| lookup.value))

@@ -1,5 +1,5 @@
-//! The digests of the rows of source tables that are only joined or looked up, by key, so that the changed keys of a
-//! range whose digest differs can be determined. Twelve bytes per row, packed range by range.
+//! The digests of the rows of source tables that contribute to the star table of another source table, by key, so that
+//! the changed keys of a range whose digest differs can be determined. Twelve bytes per row, packed range by range.
 
 use std::collections::HashMap;
 

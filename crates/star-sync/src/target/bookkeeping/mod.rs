@@ -8,7 +8,7 @@
 //! | `watermark` | `sync_watermark` | the watermarks that each run has reached |
 //! | `success` | `sync_success` | when each command last succeeded |
 //! | `verified_ranges` | `sync_verification` | key ranges with their digests, and the run that verified them |
-//! | `lookup_row_digests` | `sync_source_rows` | digests of the rows of tables that are only joined or looked up |
+//! | `lookup_row_digests` | `sync_source_rows` | row digests of tables that contribute to the star table of another |
 //! | `quarantine` | `sync_reject` | quarantined rows |
 //! | `source_identity` | `sync_source` | the source that the target was loaded from |
 //! | `changed_partitions` | `sync_partition` | the run that last changed each partition |

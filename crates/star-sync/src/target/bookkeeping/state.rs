@@ -46,8 +46,8 @@ pub(crate) mod sync_state {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceState {
     pub lifecycle: Lifecycle,
-    /// All rows that changed up to this time are in the star; `None` for a table without change timestamps, or before a
-    /// load.
+    /// All committed rows with a change timestamp up to this time have been loaded or quarantined; `None` for a table
+    /// without change timestamps or rows, or before the first full load.
     pub watermark: Option<DateTime<Utc>>,
     /// The newest change timestamp found.
     pub newest_change: Option<DateTime<Utc>>,
@@ -59,7 +59,8 @@ pub struct SourceState {
     pub verified_run: Option<i64>,
     /// Rows that the last search for changes had to scan; `None` if there was no search yet.
     pub rows_scanned: Option<i64>,
-    /// The row count at that time and the highest key; only for tables that are joined or looked up.
+    /// The row count and the highest key at the last sync. `None` before the first load, and for a table with
+    /// `Star::has_all_of`, for which comparing row counts is sufficient.
     pub extent: Option<Extent>,
     /// The signature of the table at the last sync (while a load is unfinished: before its first page): values of
     /// `information_schema`, above all UPDATE_TIME. `None` if the same signature later does not guarantee that the
@@ -72,7 +73,7 @@ pub struct SourceState {
 /// How far a source table is loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lifecycle {
-    /// No load has begun. This is the state after `init`.
+    /// No load has begun, or none since a migration that requires a full load. This is the state after `init`.
     #[default]
     NeverLoaded,
     /// A full load has begun, and its catch-up pass has not committed: it is running, or was interrupted. Set for all
@@ -218,7 +219,7 @@ impl States {
         self.sources.iter().map(|(table, state)| (table.as_str(), state))
     }
 
-    /// Whether a full load has ever finished.
+    /// Whether a full load has finished, and no migration has required another one since.
     pub fn is_loaded(&self) -> bool {
         let mut states = self.sources.values();
         !self.sources.is_empty() && states.all(|state| state.lifecycle.last_synced().is_some())

@@ -2,9 +2,9 @@
 //!
 //! SQLite returns a key range as one text, because the driver copies each cell of each row separately: that made
 //! comparing all rows of the star take almost 50% longer (docs/performance.md). Rows and cells are separated by the
-//! characters that ASCII has for this. A cell is empty for NULL, a number, or a mark and its text in hexadecimal, so
-//! that no text can end a cell. A REAL that is a whole number of hundredths, as amounts are, is written as that number:
-//! SQLite is slow at finding the digits of others.
+//! characters that ASCII has for this. A cell is a number, or a mark and its text in hexadecimal, so that no text can
+//! end a cell. NULL is an empty cell, but for a REAL the word NULL. A REAL that is a whole number of hundredths, as
+//! amounts are, is written as that number: SQLite is slow at finding the digits of others.
 
 use sea_orm::sea_query::{BinOper, Expr, ExprTrait, Func, Query, SelectStatement};
 use sea_orm::{DbErr, Value};
