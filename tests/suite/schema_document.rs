@@ -73,6 +73,16 @@ fn block(section: &'static str, language: &str) -> &'static str {
     opened.split_once("\n```").expect("it is closed").0
 }
 
+/// The cells of a line of a table.
+fn cells(line: &str) -> Vec<&str> {
+    line.trim_matches('|').split(" | ").map(str::trim).collect()
+}
+
+/// Whether a column may be NULL, by the last cell of its line.
+fn may_be_null(cells: &[&str]) -> bool {
+    !cells.last().unwrap().trim_matches('|').trim().is_empty()
+}
+
 /// The columns that the document lists, by table or view.
 fn documented_columns() -> BTreeMap<String, Vec<String>> {
     let chapters = ["Dimensions", "Bridges", "Facts", "Views", "The sync's own tables"];
@@ -129,11 +139,10 @@ fn the_types_of_columns_are_those_that_they_have() {
             .map_or("", |(_, rest)| rest.split('|').next().unwrap());
         let documented: Vec<String> = lines
             .map(|line| {
-                let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+                let cells = cells(line);
                 let is_key = cells[1].contains("primary key") || with_first.contains(cells[0]);
                 let data_type = cells[1].split(',').next().unwrap();
-                let may_be_null = !cells.last().unwrap().trim_matches('|').trim().is_empty();
-                format!("{} {data_type} {is_key} {may_be_null}", cells[0])
+                format!("{} {data_type} {is_key} {}", cells[0], may_be_null(&cells))
             })
             .collect();
         let there = sandbox.star(&format!(
@@ -226,8 +235,8 @@ fn columns_of_views_are_null_only_where_the_document_says_so() {
     let sandbox = odd_star();
     for (view, text) in sections("Views") {
         for line in text.lines().filter(|line| line.starts_with("| `")) {
-            let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
-            if cells.last().unwrap().trim_matches('|').trim().is_empty() {
+            let cells = cells(line);
+            if !may_be_null(&cells) {
                 let nulls = format!("SELECT COUNT(*) FROM {view} WHERE {} IS NULL", cells[0]);
                 assert_eq!(sandbox.figure(&nulls), "0", "{nulls}");
             }

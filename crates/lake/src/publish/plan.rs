@@ -39,7 +39,6 @@ impl Publisher<'_> {
         layouts: &'b [Layout<'b>],
     ) -> Result<(Vec<Planned<'b>>, Option<TableState>)> {
         let mut tables = Vec::new();
-        let is_replaced = self.request.force;
         let mut states = Vec::new();
         for layout in layouts {
             states.push(log::load(self.request.lake, layout.name).await?);
@@ -47,6 +46,7 @@ impl Publisher<'_> {
         self.check_personal(layouts, &states)?;
         for (layout, state) in layouts.iter().zip(states) {
             let plan = match self.plan(transaction, layout, state.as_ref()).await {
+                Ok(_) if self.request.force => Plan::All,
                 Ok(plan) => plan,
                 Err(error) => {
                     let is_known = |state: &TableState| state.protocol.as_ref().is_some_and(Protocol::is_known);
@@ -63,11 +63,6 @@ impl Publisher<'_> {
             && !self.request.force
         {
             self.check_writer(versions::TABLE, state)?;
-        }
-        if is_replaced {
-            for table in &mut tables {
-                table.plan = Plan::All;
-            }
         }
         Ok((tables, versions))
     }
