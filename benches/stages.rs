@@ -76,7 +76,7 @@ fn transform_pages(criterion: &mut Criterion, runtime: &Runtime, facts: &Facts) 
             let publishes = Facts::table(name).filled_lookups.iter();
             let published = publishes.map(|publish| (publish.lookup, KeyMap::default()));
             let mut output = TransformOutput {
-                lookup_maps: published.collect(),
+                mapping_lookups: published.collect(),
                 ..TransformOutput::default()
             };
             group.throughput(Throughput::Elements(rows as u64));

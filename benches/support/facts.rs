@@ -66,7 +66,7 @@ impl Opened {
             } else {
                 TargetReader::Committed(self.readers.clone())
             },
-            lookups: LookupPlan::Loaded(self.lookups.clone()),
+            lookups: LookupPlan::Complete(self.lookups.clone()),
             period: Period::All,
             digest_plans: PageDigestPlans::new(),
         }

@@ -38,7 +38,7 @@ pub async fn read_and_transform(sides: &Loaded) -> Duration {
             workers: READERS,
             reader: opened.reader(true),
             writer: Writer::new(sakila::star(), WriteMode::CompareOnly, 0, None),
-            filled_lookups: vec![table],
+            fill_lookups_of: vec![table],
             described: 0,
             progress: Arc::new(Progress::default()),
             stop: &stop,

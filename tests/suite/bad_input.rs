@@ -19,7 +19,7 @@ struct Fault {
 
 /// One fault per line, as in a table.
 macro_rules! faults {
-    ($($table:literal $key:literal: $set:literal => $reason:literal, mended by $remedy:literal;)*) => {
+    ($($table:literal $key:literal: $set:literal => $reason:literal, repaired by $remedy:literal;)*) => {
         [$(Fault {
             statement: concat!("UPDATE ", $table, " SET ", $set, " WHERE ", $table, "_id = ", $key),
             table: $table,
@@ -43,29 +43,29 @@ const LENIENT_COLUMNS: [&str; 5] = [
 #[test]
 fn a_row_that_cannot_be_loaded_is_rejected_with_its_reason_and_loads_once_it_is_mended() {
     let faults = faults! {
-        "rental" "1": "rental_date = 0" => "DATE_INVALID", mended by "rental_date = '2024-05-01'";
-        "rental" "2": "rental_date = '2024-00-10'" => "DATE_INVALID", mended by "rental_date = '2024-05-02'";
-        "rental" "3": "rental_date = '9999-12-31'" => "DATE_INVALID", mended by "rental_date = '2024-05-03'";
-        "rental" "4": "rental_date = '1000-01-01'" => "DATE_INVALID", mended by "rental_date = '2024-05-04'";
-        "rental" "5": "return_date = '2024-02-00'" => "DATE_INVALID", mended by "return_date = NULL";
-        "rental" "6": "customer_id = NULL" => "VALUE_NULL", mended by "customer_id = 1";
-        "payment" "1": "amount = 6.9950" => "VALUE_OUT_OF_RANGE", mended by "amount = 1";
+        "rental" "1": "rental_date = 0" => "DATE_INVALID", repaired by "rental_date = '2024-05-01'";
+        "rental" "2": "rental_date = '2024-00-10'" => "DATE_INVALID", repaired by "rental_date = '2024-05-02'";
+        "rental" "3": "rental_date = '9999-12-31'" => "DATE_INVALID", repaired by "rental_date = '2024-05-03'";
+        "rental" "4": "rental_date = '1000-01-01'" => "DATE_INVALID", repaired by "rental_date = '2024-05-04'";
+        "rental" "5": "return_date = '2024-02-00'" => "DATE_INVALID", repaired by "return_date = NULL";
+        "rental" "6": "customer_id = NULL" => "VALUE_NULL", repaired by "customer_id = 1";
+        "payment" "1": "amount = 6.9950" => "VALUE_OUT_OF_RANGE", repaired by "amount = 1";
         // Two amounts of one day and store whose sum exceeds 64 bits.
         "payment" "2": "amount = 92233720368547758.07, payment_date = '2024-05-01', rental_id = NULL, staff_id = 1"
-            => "VALUE_OUT_OF_RANGE", mended by "amount = 1";
+            => "VALUE_OUT_OF_RANGE", repaired by "amount = 1";
         "payment" "3": "amount = 92233720368547758.07, payment_date = '2024-05-01', rental_id = NULL, staff_id = 1"
-            => "VALUE_OUT_OF_RANGE", mended by "amount = 1";
-        "payment" "4": "amount = -35184372088832.01" => "VALUE_OUT_OF_RANGE", mended by "amount = 1";
-        "payment" "5": "amount = 1e60" => "VALUE_OUT_OF_RANGE", mended by "amount = 1";
-        "payment" "6": "amount = NULL" => "VALUE_NULL", mended by "amount = 1";
-        "payment" "7": "payment_date = 0" => "DATE_INVALID", mended by "payment_date = '2024-05-01'";
-        "film" "1": "title = NULL" => "VALUE_NULL", mended by "title = 'A'";
-        "film" "2": "length = 3000000000" => "VALUE_OUT_OF_RANGE", mended by "length = 1";
-        "film" "3": "last_update = 0" => "DATE_INVALID", mended by "last_update = NOW()";
-        "film" "4": "language_id = 99" => "MISSING_PARENT", mended by "language_id = 1";
-        "actor" "1": "last_update = 0" => "DATE_INVALID", mended by "last_update = NOW()";
-        "actor" "2": "last_name = NULL" => "VALUE_NULL", mended by "last_name = 'A'";
-        "customer" "1": "first_name = NULL" => "VALUE_NULL", mended by "first_name = 'A'";
+            => "VALUE_OUT_OF_RANGE", repaired by "amount = 1";
+        "payment" "4": "amount = -35184372088832.01" => "VALUE_OUT_OF_RANGE", repaired by "amount = 1";
+        "payment" "5": "amount = 1e60" => "VALUE_OUT_OF_RANGE", repaired by "amount = 1";
+        "payment" "6": "amount = NULL" => "VALUE_NULL", repaired by "amount = 1";
+        "payment" "7": "payment_date = 0" => "DATE_INVALID", repaired by "payment_date = '2024-05-01'";
+        "film" "1": "title = NULL" => "VALUE_NULL", repaired by "title = 'A'";
+        "film" "2": "length = 3000000000" => "VALUE_OUT_OF_RANGE", repaired by "length = 1";
+        "film" "3": "last_update = 0" => "DATE_INVALID", repaired by "last_update = NOW()";
+        "film" "4": "language_id = 99" => "MISSING_PARENT", repaired by "language_id = 1";
+        "actor" "1": "last_update = 0" => "DATE_INVALID", repaired by "last_update = NOW()";
+        "actor" "2": "last_name = NULL" => "VALUE_NULL", repaired by "last_name = 'A'";
+        "customer" "1": "first_name = NULL" => "VALUE_NULL", repaired by "first_name = 'A'";
     };
     let sandbox = Sandbox::new();
     sandbox.change(&[LAX]);
@@ -178,7 +178,7 @@ fn odd_values_load_as_they_are() {
 }
 
 #[test]
-fn a_wrong_command_line_is_told_with_a_hint() {
+fn a_wrong_command_line_is_refused_with_a_hint() {
     let sandbox = Sandbox::empty();
     for arguments in [
         &["validate", "--days", "0"][..],

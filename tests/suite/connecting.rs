@@ -98,7 +98,7 @@ fn every_connection_is_closed_with_com_quit() {
 }
 
 #[test]
-fn a_wrong_password_is_tried_once_a_run_and_an_account_that_is_locked_is_told() {
+fn a_wrong_password_is_tried_once_a_run_and_a_locked_account_is_reported() {
     let server = have_own_server();
     let sandbox = Sandbox::new();
     if server.is_mariadb {
@@ -201,7 +201,7 @@ fn a_schema_s_name_may_need_percent_encoding() {
 }
 
 #[test]
-fn a_role_that_is_granted_but_not_active_is_told() {
+fn a_role_that_is_granted_but_not_active_is_reported() {
     let sandbox = Sandbox::new();
     let (role, user) = (
         format!("role_{}", sandbox.schema()),

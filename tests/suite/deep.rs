@@ -363,7 +363,7 @@ const CALENDAR_DAMAGE: [&str; 3] = [
 ];
 
 #[test]
-fn a_calendar_that_another_program_has_changed_is_told_and_corrected() {
+fn a_calendar_that_another_program_has_changed_is_reported_and_corrected() {
     let sandbox = Sandbox::loaded();
     let whole = sandbox.star("SELECT * FROM dim_date ORDER BY 1");
     for mend in [
@@ -397,7 +397,7 @@ const ORPHANS: [&str; 3] = [
 ];
 
 #[test]
-fn rows_of_a_bridge_whose_parent_another_program_deleted_are_told_and_deleted() {
+fn rows_of_a_bridge_whose_parent_another_program_deleted_are_reported_and_deleted() {
     let sandbox = Sandbox::loaded();
     for orphans in ORPHANS {
         for mend in [&["repair"][..], &["full-load"]] {

@@ -57,7 +57,7 @@ fn colours_are_for_terminals_and_for_those_who_force_them() {
 }
 
 #[test]
-fn a_wrong_password_and_a_missing_schema_are_told_apart() {
+fn a_wrong_password_and_a_missing_schema_have_different_errors() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command(&["init"]);
     command.env("SAKILA_SYNC_SOURCE_PASSWORD", "wrong");
@@ -197,7 +197,7 @@ fn an_unwritable_target_is_refused() {
 }
 
 #[test]
-fn a_foreign_key_of_another_program_s_table_is_told_by_the_table_s_name() {
+fn a_foreign_key_of_another_program_s_table_is_reported_with_the_table_s_name() {
     let sandbox = Sandbox::loaded();
     sandbox.tamper("CREATE TABLE notes (text TEXT, customer_key INTEGER REFERENCES dim_customer)");
     sandbox.tamper("INSERT INTO notes SELECT 'kind', customer_key FROM dim_customer WHERE customer_id = 5");

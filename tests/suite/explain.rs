@@ -35,7 +35,7 @@ fn a_row_that_is_right_is_shown_with_all_that_it_is_made_of() {
 }
 
 #[test]
-fn a_change_of_the_source_is_told_from_one_of_the_star() {
+fn a_change_of_the_source_is_distinguished_from_one_of_the_star() {
     let sandbox = at_rest();
     sandbox.change(&["UPDATE city SET city = 'Elsewhere'"]);
     let pending = sandbox.run(&["explain", "dim_customer", "10"]).succeeds();

@@ -216,7 +216,7 @@ fn tables_without_rows_load_and_so_does_a_source_that_loses_all_of_them() {
 }
 
 #[test]
-fn rows_that_share_a_key_are_told_as_a_difference() {
+fn rows_that_share_a_key_are_reported_as_a_difference() {
     let sandbox = Sandbox::new();
     sandbox.change(&[
         "ALTER TABLE payment MODIFY payment_id INT NOT NULL, DROP PRIMARY KEY",

@@ -112,7 +112,7 @@ fn only_what_was_added_up_with_what_has_changed_is_read_a_second_time() {
 }
 
 #[test]
-fn a_column_that_is_mapped_wrong_is_told_by_the_totals_or_by_the_deep_comparison() {
+fn a_column_that_is_mapped_wrong_is_found_by_the_totals_or_by_the_deep_comparison() {
     let (sandbox, run) = load_with("row-mapped-wrong=return(fact_payment.amount)");
     run.ends_with_code(1);
     sandbox.run(&["validate", "--all"]).ends_with_code(1);

@@ -13,14 +13,14 @@ use star_sync_cli::config::{parse_source, parse_target};
 use star_sync_cli::error::Error;
 
 /// All that a user sees of a failure.
-fn told(error: &Error) -> String {
-    let mut told = format!("{error} {error:?} {}", error.hint());
+fn all_text(error: &Error) -> String {
+    let mut text = format!("{error} {error:?} {}", error.hint());
     let mut cause = error.source();
     while let Some(error) = cause {
-        write!(told, " {error} {error:?}").unwrap();
+        write!(text, " {error} {error:?}").unwrap();
         cause = error.source();
     }
-    told
+    text
 }
 
 fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
@@ -45,7 +45,7 @@ proptest! {
         let secret = format!("k3y{password}k3y");
         let escaped: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>().replace('+', "%20");
         let settings = parse_source(&format!("mysql://reader:{escaped}@db.example:{port}/sakila"), None);
-        let settings = settings.map_err(|error| TestCaseError::fail(told(&error)))?;
+        let settings = settings.map_err(|error| TestCaseError::fail(all_text(&error)))?;
         let shown = format!("{} {}", settings.identity, settings.address);
         prop_assert!(!shown.contains("k3y"), "{}", shown);
         prop_assert_eq!(settings.identity, format!("db.example:{port}/sakila"));
@@ -63,7 +63,7 @@ proptest! {
                 let shown = format!("{} {}", settings.identity, settings.address);
                 prop_assert!(!shown.contains("sekret"), "{} shows {}", text, shown);
             }
-            Err(error) => prop_assert!(!told(&error).contains("sekret"), "{} tells {}", text, told(&error)),
+            Err(error) => prop_assert!(!all_text(&error).contains("sekret"), "{} tells {}", text, all_text(&error)),
         }
     }
 
@@ -75,7 +75,7 @@ proptest! {
         // Source and target swapped.
         let url = format!("mysql://reader:k3y{secret}@db.example/sakila");
         let error = parse_target(&url).map(|path| path.display().to_string()).expect_err("a URL is no path");
-        prop_assert!(!told(&error).contains("k3y"));
+        prop_assert!(!all_text(&error).contains("k3y"));
     }
 
     #[test]

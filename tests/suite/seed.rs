@@ -295,7 +295,7 @@ fn what_an_account_lacks_is_found_before_the_rows_are_written() {
 }
 
 #[test]
-fn an_account_that_may_open_one_connection_is_told_at_once() {
+fn an_account_that_may_open_one_connection_is_refused_at_once() {
     let sandbox = Sandbox::empty();
     sandbox.change(&[
         "CREATE USER IF NOT EXISTS lone_clerk@'%' WITH MAX_USER_CONNECTIONS 1",

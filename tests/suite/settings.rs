@@ -57,7 +57,7 @@ fn a_password_in_dotenv_is_taken_as_it_is_written() {
 }
 
 #[test]
-fn a_malformed_line_of_dotenv_is_told_by_its_number_and_not_shown() {
+fn a_malformed_line_of_dotenv_is_named_by_its_number_and_not_shown() {
     let sandbox = Sandbox::empty();
     let run = Run::of(from_dotenv(&sandbox, &["init"], "# settings\n\nsekret\n")).fails_with(2, "DOTENV_INVALID");
     assert!(
@@ -67,7 +67,7 @@ fn a_malformed_line_of_dotenv_is_told_by_its_number_and_not_shown() {
 }
 
 #[test]
-fn a_folder_that_may_not_be_entered_holds_no_dotenv_and_one_that_may_not_be_read_is_told() {
+fn a_folder_that_may_not_be_entered_holds_no_dotenv_and_one_that_may_not_be_read_is_reported() {
     let sandbox = Sandbox::new();
     let closed = sandbox.folder().join("closed");
     fs::create_dir(&closed).unwrap();
@@ -89,7 +89,7 @@ fn a_folder_that_may_not_be_entered_holds_no_dotenv_and_one_that_may_not_be_read
 }
 
 #[test]
-fn an_empty_variable_is_none_and_an_unknown_one_is_told() {
+fn an_empty_variable_is_none_and_an_unknown_one_is_reported() {
     let sandbox = Sandbox::new();
     let text = format!(
         "SAKILA_SYNC_TARGET={}\nSAKILA_SYNC_WORKER=3\n",

@@ -107,7 +107,7 @@ fn a_looked_up_table_that_is_truncated() {
 }
 
 #[test]
-fn what_was_found_is_told_apart() {
+fn findings_are_distinguished() {
     let sandbox = Sandbox::verified();
     sandbox.change(&[
         "UPDATE payment SET amount = amount + 1, last_update = last_update WHERE payment_id = 5",

@@ -166,7 +166,7 @@ fn a_writer_that_holds_on_is_not_waited_for_for_ever() {
 }
 
 #[test]
-fn a_damaged_file_is_told_and_another_one_in_its_place_leads_to_a_right_star() {
+fn a_damaged_file_is_reported_and_another_one_in_its_place_leads_to_a_right_star() {
     let sandbox = Sandbox::loaded();
     sandbox.change(&[MANY_CHANGES]);
     let mut file = fs::OpenOptions::new().write(true).open(sandbox.target()).unwrap();

@@ -245,7 +245,7 @@ mod needs_prometheus {
 
     #[test]
     #[ignore = "needs Prometheus, promtool and node_exporter"]
-    fn two_syncs_of_one_machine_are_told_apart_by_their_target() {
+    fn two_syncs_of_one_machine_are_distinguished_by_their_target() {
         let sandbox = Sandbox::new();
         let folder = sandbox.folder().join("textfiles");
         fs::create_dir(&folder).unwrap();

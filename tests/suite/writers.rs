@@ -339,7 +339,7 @@ fn a_statement_that_the_server_cannot_show_makes_no_run_fail() {
 }
 
 #[test]
-fn a_statement_that_the_server_cannot_show_for_long_is_waited_for_and_nothing_of_it_is_told() {
+fn a_statement_that_the_server_cannot_show_for_long_is_waited_for_and_nothing_of_it_is_logged() {
     have_own_server();
     let sandbox = Sandbox::loaded();
     let [writer, watcher] = [sandbox.open_session(), sandbox.open_session()];

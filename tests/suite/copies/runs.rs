@@ -130,7 +130,7 @@ fn a_sync_that_goes_on_copies_what_its_runs_change() {
 }
 
 #[test]
-fn a_copy_that_fails_between_runs_is_told_until_one_succeeds_and_no_run_fails_with_it() {
+fn a_copy_that_fails_between_runs_is_reported_until_one_succeeds_and_no_run_fails_with_it() {
     let sandbox = Sandbox::loaded();
     let service = Listener::start("200 OK");
     let mut command = sandbox.command(&["incremental", "--every", "200ms", "--copy-every", "0"]);

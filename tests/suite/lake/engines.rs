@@ -360,7 +360,7 @@ mod needs_lake_readers {
         }
     }
 
-    /// Beside the tests of the official dump.
+    /// On the official sample database.
     mod needs_dump {
         use super::*;
 

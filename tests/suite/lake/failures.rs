@@ -178,7 +178,7 @@ fn a_lake_that_another_target_or_program_has_written_to_is_replaced_only_by_forc
 }
 
 #[test]
-fn a_restored_target_is_told_although_its_history_does_not_go_back_to_the_run_of_the_lake() {
+fn a_restored_target_is_reported_although_its_history_does_not_go_back_to_the_run_of_the_lake() {
     let sandbox = Sandbox::loaded();
     sandbox.publish(&[]).succeeds();
     let backup = sandbox.folder().join("backup.db");
@@ -221,7 +221,7 @@ fn a_lake_that_may_not_be_written_to_stays_as_it_is() {
 }
 
 #[test]
-fn a_program_that_writes_the_next_version_first_is_told() {
+fn a_program_that_writes_the_next_version_first_is_reported() {
     let sandbox = Sandbox::loaded();
     sandbox.publish(&[]).succeeds();
     sandbox.change_and_sync("UPDATE payment SET amount = amount + 1, last_update = NOW() WHERE payment_id = 1");
@@ -247,7 +247,7 @@ fn a_healthcheck_service_hears_how_publications_end() {
 }
 
 #[test]
-fn publications_that_fail_between_runs_are_told_until_one_succeeds() {
+fn publications_that_fail_between_runs_are_reported_until_one_succeeds() {
     let sandbox = Sandbox::loaded();
     sandbox.publish(&[]).succeeds();
     let entry = sandbox.lake().join("fact_payment/_delta_log/00000000000000000001.json");
@@ -276,7 +276,7 @@ fn publications_that_fail_between_runs_are_told_until_one_succeeds() {
 }
 
 #[test]
-fn a_log_that_lacks_an_entry_or_cannot_be_read_is_told() {
+fn a_log_that_lacks_an_entry_or_cannot_be_read_is_reported() {
     let sandbox = Sandbox::loaded();
     for payment in 1..=3 {
         let change = "UPDATE payment SET amount = amount + 1, last_update = NOW() WHERE payment_id =";
@@ -342,7 +342,7 @@ fn a_star_that_does_not_match_its_source_is_published_only_by_force() {
 }
 
 #[test]
-fn a_lake_that_differs_from_the_star_is_told_by_month_and_column() {
+fn a_lake_that_differs_from_the_star_is_reported_by_month_and_column() {
     let sandbox = Sandbox::loaded();
     sandbox.publish(&[]).succeeds();
     let month = sandbox.month_of_payment(1);
@@ -397,7 +397,7 @@ mod needs_mount {
 
     #[test]
     #[ignore = "needs to be allowed to mount a file system"]
-    fn a_full_disk_is_told_and_the_lake_is_completed_when_there_is_room() {
+    fn a_full_disk_is_reported_and_the_lake_is_completed_when_there_is_room() {
         let sandbox = Sandbox::loaded();
         let lake = sandbox.lake();
         fs::create_dir(&lake).unwrap();

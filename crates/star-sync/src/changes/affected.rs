@@ -12,7 +12,7 @@ use crate::declare::lookup::{LookupKeys, Side};
 use crate::declare::star::Star;
 use crate::declare::table::{Kind, Table, TargetPageKey, WHOLE_TABLE, When};
 use crate::error::{Doing, Result};
-use crate::pipeline::flow::{Outcomes, Removed, TableOutcome};
+use crate::pipeline::flow::{Removed, TableOutcome, TableOutcomes};
 use crate::source::reader::SourceReader;
 use crate::target::TargetReader;
 use crate::target::bookkeeping::quarantine;
@@ -25,7 +25,7 @@ pub(crate) struct AffectedSearch<'a> {
     /// By source table. A table without an entry has no changes.
     pub source_changes: &'a SourceChangesByTable,
     /// The outcomes of the tables that were applied before.
-    pub outcomes: &'a Outcomes,
+    pub outcomes: &'a TableOutcomes,
     pub removed: &'a Removed,
     /// Whether to re-read all quarantined rows, not only those to which known changes point. Reasons of the callers:
     /// `outcomes` does not contain the changes of the pages of a load or repair; verification may have used lookups

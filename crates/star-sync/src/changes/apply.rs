@@ -17,7 +17,7 @@ use crate::declare::row::TargetRow;
 use crate::declare::table::{Kind, Table};
 use crate::error::{Doing, Result};
 use crate::metrics::{self, catalogue};
-use crate::pipeline::flow::{Outcomes, Removed, TableOutcome};
+use crate::pipeline::flow::{Removed, TableOutcome, TableOutcomes};
 use crate::pipeline::lookup::LookupSource;
 use crate::pipeline::lookup::cache::SnapshotLookups;
 use crate::pipeline::page_digest::PageDigestPlans;
@@ -33,7 +33,7 @@ const READERS_PER_SNAPSHOT: usize = 2;
 /// Applies key ranges and collects the outcomes.
 pub(crate) struct Applier<'a> {
     pub pass: &'a Pass<'a>,
-    pub outcomes: Outcomes,
+    pub outcomes: TableOutcomes,
     /// Rows of dimensions that the source no longer has; deleted at the end of the pass.
     pub removed: Removed,
     /// Tables that the pass has written to.
@@ -47,7 +47,7 @@ impl<'a> Applier<'a> {
     pub(crate) fn new(pass: &'a Pass<'a>, removed: Removed) -> Self {
         Self {
             pass,
-            outcomes: Outcomes::new(),
+            outcomes: TableOutcomes::new(),
             removed,
             written: HashSet::new(),
             snapshot_lookups: Arc::default(),
@@ -58,7 +58,7 @@ impl<'a> Applier<'a> {
     pub(crate) fn affected_search<'b>(
         &'b self,
         source_changes: &'b SourceChangesByTable,
-        outcomes: &'b Outcomes,
+        outcomes: &'b TableOutcomes,
         retries_all: bool,
     ) -> AffectedSearch<'b> {
         AffectedSearch {
@@ -147,7 +147,12 @@ impl<'a> Applier<'a> {
     }
 
     /// Makes the key ranges of all jobs equal to the source. `tables` are the tables of the jobs.
-    pub(crate) async fn run(&mut self, jobs: Jobs, tables: &[&'static str], lookups: LookupPlan) -> Result<Outcomes> {
+    pub(crate) async fn run(
+        &mut self,
+        jobs: Jobs,
+        tables: &[&'static str],
+        lookups: LookupPlan,
+    ) -> Result<TableOutcomes> {
         let pass = self.pass;
         let databases = &pass.context.databases;
         // If the pass has not written to these tables yet, separate connections read the committed rows in parallel
@@ -169,7 +174,7 @@ impl<'a> Applier<'a> {
                 digest_plans: PageDigestPlans::new(),
             },
             writer: Writer::new(databases.star, mode, pass.run_id, years),
-            filled_lookups: vec![],
+            fill_lookups_of: vec![],
             described: 0,
             progress: Arc::clone(&databases.progress),
             stop: &databases.stop,

@@ -9,7 +9,7 @@ use crate::changes::pass::Pass;
 use crate::changes::verification::ranges;
 use crate::declare::table::Table;
 use crate::error::Result;
-use crate::pipeline::flow::Outcomes;
+use crate::pipeline::flow::TableOutcomes;
 use crate::target::bookkeeping::state::States;
 use crate::target::bookkeeping::verified_ranges::{self, VerificationRange};
 
@@ -63,7 +63,7 @@ pub(super) struct Backlog<'a> {
     pub source_changes: &'a SourceChangesByTable,
     pub lookup_table_changes: &'a LookupTableChanges,
     /// The changes of this run so far.
-    pub outcomes: &'a Outcomes,
+    pub outcomes: &'a TableOutcomes,
 }
 
 impl Backlog<'_> {

@@ -24,7 +24,7 @@ use crate::declare::star::Star;
 use crate::declare::table::Table;
 use crate::error::{Error, Result};
 use crate::failpoint;
-use crate::pipeline::flow::{Outcomes, Removed};
+use crate::pipeline::flow::{Removed, TableOutcomes};
 use crate::target::bookkeeping::history;
 use crate::target::bookkeeping::state::{self, States};
 use crate::target::bookkeeping::verified_ranges::{self, VerificationSummary};
@@ -37,7 +37,7 @@ pub(crate) struct CatchUpInput {
     /// Page keys, by target table, of rows that seemed to differ when the pages were compared.
     pub suspects: HashMap<&'static str, Vec<i64>>,
     /// The outcomes of the run before the pass.
-    pub before: Outcomes,
+    pub before: TableOutcomes,
     /// The pages that the run has read before the pass.
     pub checked: CheckedPages,
     /// The settled signatures before these pages were read; `None` if the run read no pages.
@@ -48,7 +48,7 @@ pub(crate) struct CatchUpInput {
 
 /// The outcome of a catch-up pass.
 pub(crate) struct CatchUpOutcome {
-    pub outcomes: Outcomes,
+    pub outcomes: TableOutcomes,
     pub comparisons: Vec<Comparison>,
     pub verification: VerificationSummary,
     pub rows_verified_by_digest: u64,

@@ -235,11 +235,11 @@ impl<'a> Search<'a> {
             (filled.lookup, known.cloned().unwrap_or_default())
         });
         let mut output = TransformOutput {
-            lookup_maps: maps.collect(),
+            mapping_lookups: maps.collect(),
             ..TransformOutput::default()
         };
         transform(page, &mut output, 0)?;
-        for (lookup, map) in output.lookup_maps {
+        for (lookup, map) in output.mapping_lookups {
             self.corrected.set(lookup, map);
         }
         Ok(())

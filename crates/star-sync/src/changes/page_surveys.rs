@@ -93,10 +93,10 @@ impl PageCheck<'_> {
             .fold(None, |newest, found| max(newest, found.newest));
         let mut keys = Vec::new();
         if let Some(source_table) = self.context.databases.star.source(table.source_table) {
-            let began = survey::began(self.states, table);
+            let watermark = survey::load_watermark(self.states, table);
             for key_range in differing {
                 let doing = || format!("reading what changed in {}, {key_range}", table.source_table);
-                let mut select = source_table.changed_since(began);
+                let mut select = source_table.changed_since(watermark);
                 select.cond_where(key_range.contains(&table.source_page_key()));
                 for row in self.snapshot.reader().rows(&select).await.source(doing)?.iter() {
                     keys.push(row.key(0).source(doing)?);

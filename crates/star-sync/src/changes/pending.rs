@@ -26,7 +26,7 @@ use crate::declare::star::Star;
 use crate::declare::table::Table;
 use crate::error::{Doing, Result};
 use crate::pipeline::databases::Databases;
-use crate::pipeline::flow::{Outcomes, TableOutcome};
+use crate::pipeline::flow::{TableOutcome, TableOutcomes};
 use crate::pipeline::plan::PlannedRanges;
 use crate::source::{EMPTY, NOT_EMPTY, Snapshot};
 use crate::target::bookkeeping::quarantine;
@@ -66,7 +66,7 @@ impl PendingRows {
         outcome.changed.retain(|key| !seen.contains(key));
         outcome.lookup_changed.retain(|key| !seen.contains(key));
         // Where the page key is not the whole primary key, other rows may share it with the quarantined row.
-        let is_explained = |key: &i64| table.is_identified_by_page_key() && quarantined.binary_search(key).is_ok();
+        let is_explained = |key: &i64| table.has_unique_page_key() && quarantined.binary_search(key).is_ok();
         candidates.retain(|key| !is_explained(key) && !seen.contains(key));
         Self {
             rows: rows_that_differ(table, outcome, &quarantined),
@@ -141,7 +141,7 @@ impl Pending {
             .iter()
             .map(|(table, changes)| (*table, changes.of_recent()));
         let recent: SourceChangesByTable = recent.collect();
-        let mut outcomes = Outcomes::new();
+        let mut outcomes = TableOutcomes::new();
         let mut rows = RowComparison::new(databases, snapshot.reader(), sides.target.clone(), 0);
         let mut pending = HashMap::new();
         for table in databases.star.tables() {
@@ -153,7 +153,7 @@ impl Pending {
                 outcomes: &outcomes,
                 removed: &rows.removed,
                 // Rows that share the page key of an unchanged quarantined row are not pending because of it.
-                retries_all: table.is_identified_by_page_key(),
+                retries_all: table.has_unique_page_key(),
             };
             let mut candidates = search(&source_changes).affected_keys(table).await?;
             // These are pending without further checks.
@@ -256,7 +256,7 @@ async fn source_changes(star: &'static Star, snapshot: &Snapshot, states: &State
 /// The number of target rows that the next run changes.
 fn rows_that_differ(table: &Table, outcome: &TableOutcome, quarantined: &[i64]) -> u64 {
     let is_new = |key: &&i64| quarantined.binary_search(key).is_err();
-    if table.is_keyed_by_page_key() {
+    if table.has_page_key_as_natural_key() {
         outcome.changed.iter().filter(is_new).count() as u64
     } else {
         outcome.counts.inserted + outcome.counts.updated + outcome.counts.deleted

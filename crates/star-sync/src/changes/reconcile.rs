@@ -18,7 +18,7 @@ use crate::declare::key_range::{KEYS_PER_PAGE, KeyRange};
 use crate::declare::period::Period;
 use crate::declare::table::Table;
 use crate::error::Result;
-use crate::pipeline::flow::{Outcomes, TableOutcome};
+use crate::pipeline::flow::{TableOutcome, TableOutcomes};
 use crate::target::TargetReader;
 use crate::target::bookkeeping::state::States;
 use crate::target::bookkeeping::target_table::TargetTableState;
@@ -38,7 +38,7 @@ pub(crate) struct Reconciliation<'a> {
     pub compares_all: bool,
     pub states: &'a States,
     pub source_changes: &'a SourceChangesByTable,
-    pub outcomes: &'a Outcomes,
+    pub outcomes: &'a TableOutcomes,
     /// The source's totals of all days, by target table, if a full load computed them.
     pub surveys: &'a HashMap<&'static str, Survey>,
     /// The target's totals before the pass.

@@ -31,14 +31,14 @@ pub(crate) fn is_surveyed(star: &Star, table: &Table) -> bool {
 
 /// The watermark of the unfinished load, which is earlier than its begin (safety lag, in-flight transactions): rows
 /// that changed since are re-read.
-pub(crate) fn began(states: &States, table: &Table) -> Option<DateTime<Utc>> {
+pub(crate) fn load_watermark(states: &States, table: &Table) -> Option<DateTime<Utc>> {
     let state = states.get(table.source_table)?;
     state.lifecycle.load_watermark()
 }
 
 /// Surveys a table by reading all of it.
 pub(crate) async fn of_table(totals: &mut SourceTotals<'_>, states: &States, table: &'static Table) -> Result<Survey> {
-    let began = began(states, table);
+    let watermark = load_watermark(states, table);
     let doing = || format!("scanning {}", table.source_table);
     let (mut rows, mut keys, mut newest) = (0, Vec::new(), None);
     let change_time = table.totals.as_ref().map_or(0, Totals::change_time_position);
@@ -47,7 +47,7 @@ pub(crate) async fn of_table(totals: &mut SourceTotals<'_>, states: &States, tab
             rows += 1;
             let changed: Option<DateTime<Utc>> = row.known(change_time).source(doing)?;
             newest = max(newest, changed);
-            if changed.is_none() || changed > began {
+            if changed.is_none() || changed > watermark {
                 keys.push(table.page_key_of(row).source(doing)?);
             }
             Ok(())

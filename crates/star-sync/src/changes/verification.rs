@@ -22,7 +22,7 @@ use crate::declare::key_range::KeyRange;
 use crate::declare::lookup::Lookups;
 use crate::declare::table::Table;
 use crate::error::{Error, Result};
-use crate::pipeline::flow::{Job, Outcomes};
+use crate::pipeline::flow::{Job, TableOutcomes};
 use crate::pipeline::read::LookupPlan;
 use crate::stop::Stop;
 use crate::target::bookkeeping::state::States;
@@ -135,7 +135,7 @@ pub(crate) async fn verify(
 ///   no longer has;
 /// - of ranges that it verified while another table that their rows are made from is not verified. The target may
 ///   contain a change of that table, and no digest shows it if that change is undone without a change timestamp.
-pub(crate) async fn forget_changed(pass: &Pass<'_>, states: &States, outcomes: &Outcomes) -> Result<()> {
+pub(crate) async fn forget_changed(pass: &Pass<'_>, states: &States, outcomes: &TableOutcomes) -> Result<()> {
     for table in pass.star().tables() {
         let mut keys = outcomes
             .get(table.name)
@@ -178,7 +178,7 @@ pub(crate) async fn compare(
 /// Applies the changes that verification found to the dependent tables.
 async fn propagate(
     applier: &mut Applier<'_>,
-    mut found: Outcomes,
+    mut found: TableOutcomes,
     lookup_table_changes: &LookupTableChanges,
 ) -> Result<()> {
     let pass = applier.pass;
@@ -282,7 +282,7 @@ async fn lookups(applier: &Applier<'_>, candidates: &[Candidate], time: VerifyDe
             source.load(&table.lookups, &mut lookups).await?;
         }
     }
-    Ok(LookupPlan::Loaded(lookups))
+    Ok(LookupPlan::Complete(lookups))
 }
 
 /// Records ranges as verified, each with its digest in the snapshot of the pass.

@@ -31,7 +31,7 @@ impl SourceTotals<'_> {
             .totals
             .as_ref()
             .zip(self.databases.star.source(table.source_table));
-        let Some((totals, source_table)) = declared.filter(|_| table.is_identified_by_page_key()) else {
+        let Some((totals, source_table)) = declared.filter(|_| table.has_unique_page_key()) else {
             return Ok(None);
         };
         let Some(looked_up) = looked_up_keys(totals, [before, &self.lookups], changed) else {

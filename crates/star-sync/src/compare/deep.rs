@@ -14,7 +14,7 @@ use crate::declare::period::Period;
 use crate::declare::table::Table;
 use crate::error::Result;
 use crate::pipeline::databases::Databases;
-use crate::pipeline::flow::{Difference, Outcomes};
+use crate::pipeline::flow::{Difference, TableOutcomes};
 use crate::pipeline::pages::Pages;
 use crate::pipeline::write::WriteMode;
 
@@ -65,7 +65,7 @@ impl Suspects {
         Ok(Self::new(pages.run().await?.outcomes))
     }
 
-    fn new(outcomes: Outcomes) -> Self {
+    fn new(outcomes: TableOutcomes) -> Self {
         let suspects = outcomes.into_iter().map(|(table, outcome)| {
             let mut keys = outcome.changed;
             keys.sort_unstable();

@@ -114,13 +114,13 @@ impl<'a> RowComparison<'a> {
                 digest_plans: PageDigestPlans::new(),
             },
             writer: Writer::new(star, WriteMode::CompareOnly, 0, None),
-            filled_lookups: vec![table],
+            fill_lookups_of: vec![table],
             described: self.described,
             progress: Arc::clone(&self.databases.progress),
             stop: &self.databases.stop,
         };
         let outcome = pipeline.run(pipeline::jobs_of(table, key_ranges)).await?;
-        for (lookup, map) in outcome.lookup_maps {
+        for (lookup, map) in outcome.mapping_lookups {
             self.corrected.set(lookup, map);
         }
         let mut outcomes = outcome.tables;

@@ -214,7 +214,7 @@ impl<'a> SourceTotals<'a> {
         let mut figures = DayTotals::new();
         for key_range in KeyRange::of_keys(quarantined.iter().copied(), KEYS_PER_STATEMENT) {
             add_all(&mut figures, self.of_key_range(table, period, &key_range).await?);
-            if !table.is_identified_by_page_key() {
+            if !table.has_unique_page_key() {
                 subtract_all(&mut figures, of_target(target, table, period, &key_range).await?);
             }
         }

@@ -15,7 +15,7 @@ use crate::declare::star::Star;
 use crate::declare::table::Table;
 use crate::declare::totals::{self, Group, Measure, Total, Totals};
 use crate::error::{Doing, Result};
-use crate::pipeline::flow::Outcomes;
+use crate::pipeline::flow::TableOutcomes;
 use crate::target::TargetReader;
 use crate::target::bookkeeping::quarantine;
 
@@ -179,7 +179,7 @@ pub struct TotalChange {
 /// The changes of the totals of the days that a run touched, from the committed to the written state.
 pub(crate) async fn changes(
     star: &Star,
-    outcomes: &Outcomes,
+    outcomes: &TableOutcomes,
     committed: &TargetReader,
     written: &TargetReader,
 ) -> Result<Vec<TotalChange>> {

@@ -116,10 +116,10 @@ fn of_columns(table: &Table) -> Vec<String> {
         .filter(|column| column.cell_type == CellType::Unsupported);
     let unsupported = unsupported.map(|column| unsupported_type(column.name));
     let date = table.dates().map(|dates| dates.target);
-    let lookup_maps = table.filled_lookups.iter();
-    let lookup_maps = lookup_maps.flat_map(|filled| [filled.lookup.key, filled.lookup.value]);
+    let filled = table.filled_lookups.iter();
+    let filled = filled.flat_map(|filled| [filled.lookup.key, filled.lookup.value]);
     let named = table.natural_key.iter().chain(&table.indexes).copied();
-    let named = named.chain(date).chain(lookup_maps);
+    let named = named.chain(date).chain(filled);
     let missing = named.filter(|name| table.columns.iter().all(|column| column.name != *name));
     unsupported
         .chain(missing.map(|name| format!("it has no column {name}")))
@@ -143,7 +143,7 @@ fn of_key(table: &Table) -> Vec<String> {
     }
     // Quarantined rows are identified by the source's primary key, and must be recognised when they return.
     let primary_key = table.selected.iter().take(table.primary_key_columns);
-    if !table.is_identified_by_page_key() && !primary_key.eq(&table.source_key) {
+    if !table.has_unique_page_key() && !primary_key.eq(&table.source_key) {
         mistakes.push("its natural key has to be made of the source's primary key, in its order".to_owned());
     }
     if table.page_key.is_some() && matches!(table.target_page_key, TargetPageKey::Whole) {
@@ -253,10 +253,8 @@ fn is_among(uses: &[LookupUse], lookup: &Lookup) -> bool {
 /// Mistakes in the followed facts.
 fn of_follows(star: &Star, table: &Table) -> Vec<String> {
     let is_needed = |fact: &str| {
-        let lookup_maps = star.table(fact).into_iter().flat_map(|fact| &fact.filled_lookups);
-        lookup_maps
-            .into_iter()
-            .any(|filled| is_among(&table.lookups, filled.lookup))
+        let filled = star.table(fact).into_iter().flat_map(|fact| &fact.filled_lookups);
+        filled.into_iter().any(|filled| is_among(&table.lookups, filled.lookup))
     };
     let followed = table.follows.iter().map(|followed| followed.fact);
     let useless = followed.filter(|fact| !is_needed(fact));

@@ -298,12 +298,12 @@ impl Table {
     }
 
     /// Whether the natural key is the page key alone, as in most tables.
-    pub(crate) fn is_keyed_by_page_key(&self) -> bool {
+    pub(crate) fn has_page_key_as_natural_key(&self) -> bool {
         matches!(self.target_page_key, TargetPageKey::Own(page_key) if self.natural_key == [page_key])
     }
 
     /// Whether the page key is the entire primary key of the source.
-    pub(crate) fn is_identified_by_page_key(&self) -> bool {
+    pub(crate) fn has_unique_page_key(&self) -> bool {
         self.page_key.is_some() && self.primary_key_columns == 1
     }
 
@@ -316,7 +316,7 @@ impl Table {
     /// 10001,1986-06-26        of one whose key has two columns
     /// ```
     pub fn row_named(&self, key: &str) -> Option<RowIdentity> {
-        if self.is_identified_by_page_key() {
+        if self.has_unique_page_key() {
             return Some((key.parse().ok()?, None));
         }
         let mut parts = parts_of_key(key, self.natural_key.len());
@@ -359,7 +359,7 @@ impl Table {
 
     /// The identity of a row, in the source as well as in the target.
     pub(crate) fn identity(&self, page_key: i64, key: impl FnOnce() -> String) -> RowIdentity {
-        (page_key, (!self.is_identified_by_page_key()).then(key))
+        (page_key, (!self.has_unique_page_key()).then(key))
     }
 
     /// The number of digits after the point of a REAL column, if declared.

@@ -51,7 +51,7 @@ pub(crate) fn compare(
     let left_alone: HashSet<i64> = rejected
         .iter()
         .filter(|row| !are_lookups_current && row.rejection.missing_parent.is_some())
-        .filter(|_| table.is_keyed_by_page_key())
+        .filter(|_| table.has_page_key_as_natural_key())
         .map(|row| row.page_key)
         .collect();
     let mut deletes = Vec::with_capacity(matches.extra.len());

@@ -148,7 +148,7 @@ impl<'a> DifferenceCollector<'a> {
     /// The key that identifies a row to users.
     fn key(&self, page_key: i64, cells: Option<&[Value]>) -> LookupKey {
         let table = self.table;
-        let has_own_key = table.kind != Kind::Bridge && !table.is_identified_by_page_key();
+        let has_own_key = table.kind != Kind::Bridge && !table.has_unique_page_key();
         match (cells.filter(|_| has_own_key), &table.positions(&table.natural_key)[..]) {
             (None, _) => LookupKey::Number(page_key),
             (Some(cells), [only]) => key_part(&cells[*only]),

@@ -179,7 +179,7 @@ impl BatchCounts {
 }
 
 /// The outcome of each table, by its name.
-pub(crate) type Outcomes = BTreeMap<&'static str, TableOutcome>;
+pub(crate) type TableOutcomes = BTreeMap<&'static str, TableOutcome>;
 
 /// The rows of one table that were read and written, and what changed.
 #[derive(Clone, Debug, Default)]

@@ -37,7 +37,7 @@ use crate::declare::lookup::KeyMap;
 use crate::declare::table::Table;
 use crate::error::{Error, Result};
 use crate::metrics;
-use crate::pipeline::flow::{Batch, Job, Outcomes, Page};
+use crate::pipeline::flow::{Batch, Job, Page, TableOutcomes};
 use crate::pipeline::progress::Progress;
 use crate::pipeline::read::Reader;
 use crate::pipeline::stage_thread::StageThread;
@@ -53,12 +53,12 @@ const CHANNEL_LENGTH: usize = 2;
 pub(crate) type Jobs = mpsc::Receiver<Job>;
 
 /// The outcome of one run of the pipeline.
-pub struct Outcome {
-    pub tables: Outcomes,
+pub struct PipelineOutcome {
+    pub tables: TableOutcomes,
     /// Lookups that the loaded tables filled.
-    pub lookup_maps: LookupMaps,
+    pub mapping_lookups: LookupMaps,
     /// Lookups that the rows of these tables filled for totals.
-    pub filled: LookupMaps,
+    pub totals_lookups: LookupMaps,
 }
 
 /// The first error of any stage.
@@ -102,7 +102,7 @@ pub struct Pipeline<'a> {
     pub reader: Reader,
     pub writer: Writer,
     /// Tables whose filled lookups are collected; they are complete only if the jobs cover the whole table.
-    pub filled_lookups: Vec<&'static Table>,
+    pub fill_lookups_of: Vec<&'static Table>,
     /// The most differing rows per page to describe.
     pub described: usize,
     pub progress: Arc<Progress>,
@@ -115,21 +115,21 @@ impl Pipeline<'_> {
     /// # Errors
     /// The first error of any stage. After a stop request no further job begins; jobs in progress are written, and the
     /// error is `Stopped`.
-    pub async fn run(self, jobs: Jobs) -> Result<Outcome> {
+    pub async fn run(self, jobs: Jobs) -> Result<PipelineOutcome> {
         let failure = Failure::default();
         let (page_sender, pages) = mpsc::channel(CHANNEL_LENGTH);
         let (batch_sender, batches) = crossbeam_channel::bounded(CHANNEL_LENGTH);
 
-        let lookup_maps = self
-            .filled_lookups
+        let mapping_lookups = self
+            .fill_lookups_of
             .iter()
             .flat_map(|table| &table.filled_lookups)
             .map(|filled| (filled.lookup, KeyMap::default()))
             .collect();
         let to_fill = self.reader.digest_plans.values().filter_map(|plan| plan.to_fill());
         let output = TransformOutput {
-            lookup_maps,
-            filled: to_fill.collect(),
+            mapping_lookups,
+            totals_lookups: to_fill.collect(),
         };
         let task = TransformTask {
             output,
@@ -167,10 +167,16 @@ impl Pipeline<'_> {
             return Err(Error::Stopped);
         }
         match (tables.flatten(), output) {
-            (Some(tables), Some(TransformOutput { lookup_maps, filled })) => Ok(Outcome {
+            (
+                Some(tables),
+                Some(TransformOutput {
+                    mapping_lookups,
+                    totals_lookups,
+                }),
+            ) => Ok(PipelineOutcome {
                 tables,
-                lookup_maps,
-                filled,
+                mapping_lookups,
+                totals_lookups,
             }),
             _ => unreachable!("a stage without a result has left its error"),
         }
@@ -265,11 +271,11 @@ async fn spawn_writer(
     mut writer: Writer,
     failure: Failure,
     progress: Arc<Progress>,
-) -> Result<StageThread<Option<Outcomes>>> {
+) -> Result<StageThread<Option<TableOutcomes>>> {
     let runtime = tokio::runtime::Handle::current();
     StageThread::spawn("writer", move || {
         let mut lap = progress.lap(Stage::Writer);
-        let write_all = || -> Result<Outcomes> {
+        let write_all = || -> Result<TableOutcomes> {
             for batch in &batches {
                 lap.waited();
                 metrics::queue_depth("batches", batches.len());

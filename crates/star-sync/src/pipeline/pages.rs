@@ -18,14 +18,14 @@ use crate::declare::table::{Kind, Table};
 use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::pipeline::databases::Databases;
-use crate::pipeline::flow::{Job, Outcomes, Removed};
+use crate::pipeline::flow::{Job, Removed, TableOutcomes};
 use crate::pipeline::lookup::LookupSource;
 use crate::pipeline::lookup::loaded::{LoadedLookupGroup, LoadedLookups};
 use crate::pipeline::page_digest::{self, PageDigestPlan, PageDigestPlans};
 use crate::pipeline::plan::{PlannedRanges, Planner};
 use crate::pipeline::read::{LookupPlan, Reader};
 use crate::pipeline::write::{WriteMode, Writer};
-use crate::pipeline::{self, Outcome, Pipeline};
+use crate::pipeline::{self, Pipeline, PipelineOutcome};
 use crate::source::digest_plans::DigestPlans;
 use crate::target::{TargetReader, calendar};
 
@@ -47,7 +47,7 @@ pub(crate) struct Pages<'a> {
 /// The outcome of all pages.
 #[derive(Default)]
 pub(crate) struct PagesOutcome {
-    pub outcomes: Outcomes,
+    pub outcomes: TableOutcomes,
     /// Rows of dimensions that the source no longer has.
     pub removed: Removed,
     /// The key ranges of each table, ascending. Those that an interrupted load has finished are missing until the full
@@ -137,12 +137,12 @@ impl Pages<'_> {
         lookups: &mut Lookups,
         loaded: Option<Arc<LoadedLookups>>,
         pages_outcome: &mut PagesOutcome,
-    ) -> Result<Outcomes> {
+    ) -> Result<TableOutcomes> {
         let databases = self.databases;
         let is_done = |table: &Table| self.loaded_up_to.get(table.name) == Some(&Key::LARGEST);
         let tables: Vec<&'static Table> = phase.iter().filter(|table| !is_done(table)).collect();
         if tables.is_empty() {
-            return Ok(Outcomes::new());
+            return Ok(TableOutcomes::new());
         }
         let committed = TargetReader::Committed(databases.readers.clone());
         // Surrogate keys are read from what earlier phases have committed.
@@ -166,7 +166,7 @@ impl Pages<'_> {
                 Period::All => {
                     let uses = tables.iter().flat_map(|table| &table.lookups);
                     lookup_source.load(uses, lookups).await?;
-                    LookupPlan::Loaded(lookups.clone())
+                    LookupPlan::Complete(lookups.clone())
                 }
                 // Rows of a short period refer to few keys, so only these are fetched. The lookups that earlier phases
                 // filled from the source replace the target's values.
@@ -195,7 +195,7 @@ impl Pages<'_> {
             workers: databases.workers,
             reader,
             writer: Writer::new(databases.star, self.mode.clone(), self.run_id, years),
-            filled_lookups: tables
+            fill_lookups_of: tables
                 .iter()
                 .copied()
                 .filter(|table| matches!(self.period, Period::All) && !self.loaded_up_to.contains_key(table.name))
@@ -206,20 +206,20 @@ impl Pages<'_> {
         };
         let outcome = pipeline.run(jobs).await;
         let planned = planner.await.map_err(|_| Error::Panicked { stage: "planner" })?;
-        let Outcome {
+        let PipelineOutcome {
             tables: outcomes,
-            lookup_maps,
-            filled,
+            mapping_lookups,
+            totals_lookups,
         } = outcome?;
         pages_outcome.digest_plans.extend(digest_plans);
-        for (lookup, map) in filled {
+        for (lookup, map) in totals_lookups {
             pages_outcome.totals_lookups.set(lookup, map);
         }
         pages_outcome.planned_ranges.extend(planned?);
         for table in tables {
             databases.progress.table(table.name).finish();
         }
-        for (lookup, map) in lookup_maps {
+        for (lookup, map) in mapping_lookups {
             lookups.set(lookup, map);
         }
         if !matches!(self.period, Period::All) {

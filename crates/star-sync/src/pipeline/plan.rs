@@ -110,7 +110,7 @@ impl<'a> PlannedRanges<'a> {
 
     /// Keys that may have several rows each, as in bridges, count as sparse.
     async fn find_density(&self) -> Result<Keys> {
-        if !self.table.is_keyed_by_page_key() {
+        if !self.table.has_page_key_as_natural_key() {
             return Ok(Keys::Sparse);
         }
         let ends = self.ask_both(|select, key| select.expr(Func::min(key.clone())).expr(Func::max(key)).to_owned());

@@ -29,7 +29,7 @@ pub struct Reader {
 #[derive(Clone)]
 pub enum LookupPlan {
     /// Completely, before the first page: for runs that read every row, and to verify many key ranges.
-    Loaded(Lookups),
+    Complete(Lookups),
     /// For each page, with only the keys that it refers to.
     ByKey(LookupSource),
 }
@@ -61,7 +61,7 @@ impl Reader {
             .await
             .target(|| format!("reading {}, {}", table.name, job.key_range))?;
         let (lookups, late, are_lookups_current) = match &self.lookups {
-            LookupPlan::Loaded(lookups) => (lookups.clone(), Late::new(), false),
+            LookupPlan::Complete(lookups) => (lookups.clone(), Late::new(), false),
             LookupPlan::ByKey(source) => {
                 let (lookups, late) = source.of_page(&table.lookups, &rows).await?;
                 (lookups, late, true)

@@ -26,9 +26,9 @@ pub type LookupMaps = Vec<(&'static Lookup, KeyMap)>;
 #[derive(Default)]
 pub struct TransformOutput {
     /// Lookups that tables fill for the mappings of later tables.
-    pub lookup_maps: LookupMaps,
+    pub mapping_lookups: LookupMaps,
     /// Lookups that the rows of tables fill for the totals of later tables.
-    pub filled: LookupMaps,
+    pub totals_lookups: LookupMaps,
 }
 
 /// Maps, compares and digests one page; adds to the lookups in `output` that its table fills, and describes up to
@@ -53,7 +53,7 @@ pub fn transform(page: Page, output: &mut TransformOutput, described: usize) -> 
     let (parts, (target_rows, page_digest)) =
         rayon::join(map, || rayon::join(|| TargetRows::parse(table, &target_rows), add_up));
     if let Some(plan) = &digest_plan {
-        plan.fill(table, &rows, &mut output.filled)?;
+        plan.fill(table, &rows, &mut output.totals_lookups)?;
     }
     let (mut parts, target_rows) = (parts?, target_rows?);
     if let Some(column) = failpoint::column("row-mapped-wrong", table.name) {
@@ -61,7 +61,7 @@ pub fn transform(page: Page, output: &mut TransformOutput, described: usize) -> 
     }
     for filled in &table.filled_lookups {
         let to_fill = output
-            .lookup_maps
+            .mapping_lookups
             .iter_mut()
             .find(|(lookup, _)| *lookup == filled.lookup);
         if let Some((_, map)) = to_fill {

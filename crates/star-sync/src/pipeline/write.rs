@@ -15,7 +15,7 @@ use crate::declare::row::{Columns, integer, key_text};
 use crate::declare::star::{Star, Years};
 use crate::declare::table::{Kind, RowIdentity, Table, TargetPageKey, WHOLE_TABLE};
 use crate::error::{Doing, Result};
-use crate::pipeline::flow::{Batch, BatchCounts, Outcomes, RowKey, Updates};
+use crate::pipeline::flow::{Batch, BatchCounts, RowKey, TableOutcomes, Updates};
 use crate::target::bookkeeping::changed_partitions::ChangedPartitions;
 use crate::target::bookkeeping::history::{self, RunCounts};
 use crate::target::bookkeeping::{quarantine, target_table};
@@ -52,7 +52,7 @@ pub struct Writer {
     years: Years,
     finished: HashMap<&'static str, FinishedRanges>,
     changed_partitions: ChangedPartitions,
-    outcomes: Outcomes,
+    outcomes: TableOutcomes,
 }
 
 /// The written key ranges of one table, up to the first gap.
@@ -203,7 +203,7 @@ impl Writer {
     }
 
     /// Commits the open transaction, if the writer has to commit it, and returns the outcomes.
-    pub async fn finish(mut self) -> Result<Outcomes> {
+    pub async fn finish(mut self) -> Result<TableOutcomes> {
         if let WriteMode::InRunTransaction(transaction) = &self.mode {
             self.changed_partitions.note(&**transaction, self.run_id).await?;
         }

@@ -14,7 +14,7 @@ use crate::compare::totals;
 use crate::compare::verdict::Verdict;
 use crate::error::Result;
 use crate::failpoint;
-use crate::pipeline::flow::Outcomes;
+use crate::pipeline::flow::TableOutcomes;
 use crate::pipeline::progress::Work;
 use crate::pipeline::stages::Stage;
 use crate::runs::report::{self, Report};
@@ -169,6 +169,6 @@ impl<'a> CatchUpRun<'a> {
 }
 
 /// Whether a run succeeded and changed neither rows nor the quarantine.
-fn changes_nothing(report: &Report, outcomes: &Outcomes) -> bool {
+fn changes_nothing(report: &Report, outcomes: &TableOutcomes) -> bool {
     report.status == Status::Done && !report.changes() && !outcomes.values().any(|outcome| outcome.changes_quarantine)
 }

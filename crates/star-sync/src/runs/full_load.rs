@@ -105,8 +105,8 @@ async fn load(context: &Context<'_>, start: LoadStart, run_id: i64) -> Result<Re
     };
     let ((checked, target_totals), ()) = tokio::try_join!(figures, complete(context))?;
     if start.is_empty || !states.is_loaded() {
-        // Also syncs what an interrupted first load wrote without syncing. This happens here because an open reader
-        // would limit the checkpoint.
+        // Also flushes to disk what an interrupted first load wrote without an fsync. This happens here because an
+        // open reader would limit the checkpoint.
         context.target.make_durable(run_id).await?;
     }
     failpoint::pass("before-catch-up-pass");

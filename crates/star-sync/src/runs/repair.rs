@@ -17,7 +17,7 @@ use crate::declare::period::Period;
 use crate::declare::star::Star;
 use crate::declare::table::Table;
 use crate::error::Result;
-use crate::pipeline::flow::{BatchCounts, Outcomes, TableOutcome};
+use crate::pipeline::flow::{BatchCounts, TableOutcome, TableOutcomes};
 use crate::pipeline::pages::Pages;
 use crate::pipeline::write::WriteMode;
 use crate::runs::catch_up_run::CatchUpRun;
@@ -109,7 +109,7 @@ fn left_out(star: &Star, table: &Table) -> HashMap<String, i64> {
 }
 
 /// Keeps only the read counts of the pages: rows that differ are counted when they are written.
-fn read_only(outcomes: &Outcomes) -> Outcomes {
+fn read_only(outcomes: &TableOutcomes) -> TableOutcomes {
     outcomes
         .iter()
         .map(|(table, outcome)| {

@@ -8,7 +8,7 @@ use crate::compare::figures::{self, Comparison};
 use crate::compare::totals::TotalChange;
 use crate::compare::verdict::{Tally, Verdict};
 use crate::declare::star::Star;
-use crate::pipeline::flow::{Outcomes, TableOutcome};
+use crate::pipeline::flow::{TableOutcome, TableOutcomes};
 use crate::pipeline::stages::StageSeconds;
 use crate::target::bookkeeping::history::{RunCounts, Status};
 use crate::target::bookkeeping::verified_ranges::VerificationSummary;
@@ -72,7 +72,7 @@ pub struct TableReport {
 }
 
 /// One report per table, in load order.
-pub(crate) fn tables(star: &Star, outcomes: &Outcomes, quarantined: &BTreeMap<String, u64>) -> Vec<TableReport> {
+pub(crate) fn tables(star: &Star, outcomes: &TableOutcomes, quarantined: &BTreeMap<String, u64>) -> Vec<TableReport> {
     let nothing = TableOutcome::default();
     star.tables()
         .map(|table| {

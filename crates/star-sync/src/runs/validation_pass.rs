@@ -186,7 +186,7 @@ impl<'a> ValidationPass<'a> {
     /// Why a row may differ.
     pub(super) fn known_cause(&self, table: &Table, key: i64) -> Option<KnownCause> {
         // If several rows share a page key, those beside a quarantined one are still compared.
-        if table.is_identified_by_page_key() && self.pending.is_quarantined(table, key) {
+        if table.has_unique_page_key() && self.pending.is_quarantined(table, key) {
             Some(KnownCause::Quarantined)
         } else if !self.request.no_pending && self.pending.holds(table, key) {
             Some(KnownCause::Pending)

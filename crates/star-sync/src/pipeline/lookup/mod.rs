@@ -25,7 +25,7 @@ use crate::target::bookkeeping::quarantine;
 /// The most keys that one statement reads if they lie close together.
 const KEYS_PER_RANGE: usize = 10_000;
 /// The most keys that one statement reads if a lookup is filled completely.
-const KEYS_PER_PAGE: u64 = 20_000;
+const KEYS_PER_LOOKUP_PAGE: u64 = 20_000;
 
 /// The databases and corrections from which lookups are filled.
 #[derive(Clone)]
@@ -97,7 +97,7 @@ impl LookupSource {
             let fetched = self
                 .fetch(lookups, &page, &behind, (&mut maps, loaded.as_mut()))
                 .await?;
-            if fetched.rows < KEYS_PER_PAGE || behind == LookupKeys::All {
+            if fetched.rows < KEYS_PER_LOOKUP_PAGE || behind == LookupKeys::All {
                 break;
             }
             after = fetched.last_key;
@@ -213,7 +213,7 @@ fn whole_page(lookups: &[&Lookup], after: Option<i64>) -> (SelectStatement, Look
     // Rows without a key would sort first, and a page of them has no key after which to continue.
     page.and_where(Expr::col(first.key).is_not_null())
         .order_by(first.key, Order::Asc)
-        .limit(KEYS_PER_PAGE);
+        .limit(KEYS_PER_LOOKUP_PAGE);
     // A subquery, so that ORDER BY and LIMIT do not apply to the end row that is added to selects from the source (see
     // `answer::with_end`).
     let page = Query::select()
