@@ -61,8 +61,8 @@ metrics! {
     RUN_ROWS_EXPECTED "run_rows_expected" Gauge ["table"] "for a full load: rows that the source is estimated to have";
     RUN_ROWS_READ "run_rows_read" Gauge ["table"] "source rows read by the run in progress";
     TARGET_BYTES "target_bytes" Gauge ["file"] "size of the database and of its write-ahead log (database, wal)";
-    WATERMARK_LAG_SECONDS "watermark_lag_seconds" Gauge ["source_table"] "source clock less watermark, as of the last run";
-    WATERMARK_LIMITED_SECONDS "watermark_limited_seconds" Gauge ["source_table"] "newest change read less watermark, as of the last run; 0 if nothing limits the watermark";
+    WATERMARK_LAG_SECONDS "watermark_lag_seconds" Gauge ["source_table"] "source clock minus watermark, as of the last run";
+    WATERMARK_LIMITED_SECONDS "watermark_limited_seconds" Gauge ["source_table"] "newest change timestamp that was read minus watermark, as of the last run; 0 if nothing limits the watermark";
     QUARANTINED_ROWS "quarantined_rows" Gauge ["source_table"] "rows in sync_reject, as of the last run";
     VERIFICATION_BACKLOG_RANGES "verification_backlog_ranges" Gauge [] "key ranges that are to be verified";
     VERIFICATION_BACKLOG_TABLES "verification_backlog_tables" Gauge [] "target tables that these key ranges belong to";
