@@ -27,9 +27,7 @@ impl Listener {
         let taken = Arc::clone(&requests);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                if let Some(request) = take(stream, status) {
-                    taken.lock().unwrap().push(request);
-                }
+                let _ = take(stream, status, &taken);
             }
         });
         Self { address, requests }
@@ -46,7 +44,9 @@ impl Listener {
     }
 }
 
-fn take(stream: TcpStream, status: &str) -> Option<Request> {
+/// Records a request before it is answered, because the test may look for it as soon as the program has the answer.
+/// `None` if the client disconnected.
+fn take(stream: TcpStream, status: &str, requests: &Mutex<Vec<Request>>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
@@ -64,13 +64,13 @@ fn take(stream: TcpStream, status: &str) -> Option<Request> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
+    requests.lock().unwrap().push(Request {
+        line: line.trim_end().trim_end_matches(" HTTP/1.1").to_owned(),
+        body: String::from_utf8(body).ok()?,
+    });
     write!(
         reader.into_inner(),
         "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
     )
-    .ok()?;
-    Some(Request {
-        line: line.trim_end().trim_end_matches(" HTTP/1.1").to_owned(),
-        body: String::from_utf8(body).ok()?,
-    })
+    .ok()
 }
