@@ -92,7 +92,10 @@ fn the_demonstration_shows_each_command_and_keeps_nothing_but_the_star() {
     let mut bars: Vec<String> = vec![];
     for line in chart.lines().filter(|line| line.contains(" store ")) {
         let (of_month, bar) = line.split_once(" store ").unwrap();
-        month = Some(of_month.trim()).filter(|month| !month.is_empty()).unwrap_or(month);
+        // The month is printed with its first store only.
+        if !of_month.trim().is_empty() {
+            month = of_month.trim();
+        }
         let (store, revenue) = (bar.split(' ').next().unwrap(), bar.rsplit(' ').next().unwrap());
         bars.push(format!("{month} {store} {}", revenue.replace(',', "")));
     }
@@ -103,7 +106,8 @@ fn the_demonstration_shows_each_command_and_keeps_nothing_but_the_star() {
          SELECT PRINTF('%d-%02d %d %d', year, month, store_id, ROUND(revenue)) FROM revenue
          WHERE (year, month) IN (SELECT DISTINCT year, month FROM revenue ORDER BY 1 DESC, 2 DESC LIMIT 12)";
     assert_eq!(bars, sandbox.query(&star, expected));
-    assert!(bars.len() > 20, "twelve months of two stores");
+    // A month that has just begun may lack a store.
+    assert!(matches!(bars.len(), 23 | 24), "twelve months, two stores: {bars:?}");
     assert!(chart.contains('█'));
 
     // The queries to try work as printed.

@@ -120,7 +120,7 @@ impl<'a> RowComparison<'a> {
             stop: &self.databases.stop,
         };
         let outcome = pipeline.run(pipeline::jobs_of(table, key_ranges)).await?;
-        for (lookup, map) in outcome.mapping_lookups {
+        for (lookup, map) in outcome.lookups.mapping_lookups {
             self.corrected.set(lookup, map);
         }
         let mut outcomes = outcome.tables;

@@ -116,10 +116,10 @@ fn of_columns(table: &Table) -> Vec<String> {
         .filter(|column| column.cell_type == CellType::Unsupported);
     let unsupported = unsupported.map(|column| unsupported_type(column.name));
     let date = table.dates().map(|dates| dates.target);
-    let filled = table.filled_lookups.iter();
-    let filled = filled.flat_map(|filled| [filled.lookup.key, filled.lookup.value]);
+    let filled = table.filled_lookups.iter().map(|filled| filled.lookup);
+    let of_lookups = filled.flat_map(|lookup| [lookup.key, lookup.value]);
     let named = table.natural_key.iter().chain(&table.indexes).copied();
-    let named = named.chain(date).chain(filled);
+    let named = named.chain(date).chain(of_lookups);
     let missing = named.filter(|name| table.columns.iter().all(|column| column.name != *name));
     unsupported
         .chain(missing.map(|name| format!("it has no column {name}")))
@@ -253,8 +253,8 @@ fn is_among(uses: &[LookupUse], lookup: &Lookup) -> bool {
 /// Mistakes in the followed facts.
 fn of_follows(star: &Star, table: &Table) -> Vec<String> {
     let is_needed = |fact: &str| {
-        let filled = star.table(fact).into_iter().flat_map(|fact| &fact.filled_lookups);
-        filled.into_iter().any(|filled| is_among(&table.lookups, filled.lookup))
+        let mut filled = star.table(fact).into_iter().flat_map(|fact| &fact.filled_lookups);
+        filled.any(|filled| is_among(&table.lookups, filled.lookup))
     };
     let followed = table.follows.iter().map(|followed| followed.fact);
     let useless = followed.filter(|fact| !is_needed(fact));

@@ -42,7 +42,7 @@ use crate::pipeline::progress::Progress;
 use crate::pipeline::read::Reader;
 use crate::pipeline::stage_thread::StageThread;
 use crate::pipeline::stages::{Lap, Stage};
-use crate::pipeline::transform::{LookupMaps, TransformOutput, transform};
+use crate::pipeline::transform::{TransformOutput, transform};
 use crate::pipeline::write::Writer;
 use crate::stop::Stop;
 
@@ -55,10 +55,8 @@ pub(crate) type Jobs = mpsc::Receiver<Job>;
 /// The outcome of one run of the pipeline.
 pub struct PipelineOutcome {
     pub tables: TableOutcomes,
-    /// Lookups that the loaded tables filled.
-    pub mapping_lookups: LookupMaps,
-    /// Lookups that the rows of these tables filled for totals.
-    pub totals_lookups: LookupMaps,
+    /// The lookups that these tables filled.
+    pub lookups: TransformOutput,
 }
 
 /// The first error of any stage.
@@ -167,17 +165,7 @@ impl Pipeline<'_> {
             return Err(Error::Stopped);
         }
         match (tables.flatten(), output) {
-            (
-                Some(tables),
-                Some(TransformOutput {
-                    mapping_lookups,
-                    totals_lookups,
-                }),
-            ) => Ok(PipelineOutcome {
-                tables,
-                mapping_lookups,
-                totals_lookups,
-            }),
+            (Some(tables), Some(lookups)) => Ok(PipelineOutcome { tables, lookups }),
             _ => unreachable!("a stage without a result has left its error"),
         }
     }

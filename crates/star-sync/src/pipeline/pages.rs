@@ -208,18 +208,17 @@ impl Pages<'_> {
         let planned = planner.await.map_err(|_| Error::Panicked { stage: "planner" })?;
         let PipelineOutcome {
             tables: outcomes,
-            mapping_lookups,
-            totals_lookups,
+            lookups: filled,
         } = outcome?;
         pages_outcome.digest_plans.extend(digest_plans);
-        for (lookup, map) in totals_lookups {
+        for (lookup, map) in filled.totals_lookups {
             pages_outcome.totals_lookups.set(lookup, map);
         }
         pages_outcome.planned_ranges.extend(planned?);
         for table in tables {
             databases.progress.table(table.name).finish();
         }
-        for (lookup, map) in mapping_lookups {
+        for (lookup, map) in filled.mapping_lookups {
             lookups.set(lookup, map);
         }
         if !matches!(self.period, Period::All) {
